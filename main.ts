@@ -1,0 +1,55 @@
+/**
+ * Kata Containers as one program: the name it is called by chooses the mode, so that each mode loads only its own code.
+ *
+ * @module
+ */
+import { errorChain } from "./src/base/error.ts";
+
+/** A program: gets the arguments after its name, returns the exit status. */
+export interface Program {
+  main(args: readonly string[]): Promise<number>;
+}
+
+const MODES: Record<string, () => Promise<Program>> = {
+  "containerd-shim-kata-v2": () => import("./src/shim/main.ts"),
+  "kata-agent": () => import("./src/agent/main.ts"),
+};
+
+/** Splits the command line into mode and arguments: by the called name, or as `kata MODE ...`. */
+export function chooseMode(argv0: string, args: readonly string[]): { mode: string; args: readonly string[] } {
+  const name = argv0.slice(argv0.lastIndexOf("/") + 1);
+  if (name in MODES || isShimName(name)) return { mode: name, args };
+  return { mode: args[0] ?? "", args: args.slice(1) };
+}
+
+/** containerd derives one shim name per configured runtime, such as `containerd-shim-kata-qemu-v2`. */
+function isShimName(name: string): boolean {
+  return /^containerd-shim-kata(-[a-z0-9-]+)?-v2$/.test(name);
+}
+
+async function run(argv0: string, allArgs: readonly string[]): Promise<number> {
+  const { mode, args } = chooseMode(argv0, allArgs);
+  const load = isShimName(mode) ? MODES["containerd-shim-kata-v2"] : MODES[mode];
+  if (load === undefined) {
+    const asked = mode === "" ? "no mode given" : `unknown mode "${mode}"`;
+    return fail(`kata: ${asked}; use kata MODE, where MODE is ${Object.keys(MODES).join(", ")}`);
+  }
+  try {
+    return await (await load()).main(args);
+  } catch (error) {
+    return fail(`${mode}: ${errorChain(error)}`);
+  }
+}
+
+function fail(message: string): number {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${message}\n`));
+  return 1;
+}
+
+if (import.meta.main) {
+  // The portable file's head cannot set argv[0] of deno itself, so it passes the called name in the environment; and
+  // the guest must not touch `process`, whose polyfill costs it a second.
+  const argv0 = Deno.env.get("KATA_ARGV0") ?? process.argv0;
+  const status = await run(argv0, Deno.args);
+  Deno.exit(status);
+}

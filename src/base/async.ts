@@ -1,0 +1,59 @@
+/** Waiting, repeating and excluding, each bounded by a signal. @module */
+import { type Clock, systemClock } from "./clock.ts";
+
+export interface RetryOptions {
+  signal: AbortSignal;
+  /** Pause between two attempts, in milliseconds. */
+  everyMs: number;
+  /** Errors for which another attempt is useless end the loop. */
+  isFinal?: (error: unknown) => boolean;
+  clock?: Clock;
+}
+
+/**
+ * Calls `attempt` until it succeeds.
+ *
+ * @throws The last error of `attempt` when the signal fires (the signal's own reason if no attempt has failed yet).
+ */
+export async function retry<T>(attempt: () => T | Promise<T>, options: RetryOptions): Promise<T> {
+  const { signal, everyMs, isFinal = () => false, clock = systemClock } = options;
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await attempt();
+    } catch (error) {
+      if (signal.aborted || isFinal(error)) throw error;
+      try {
+        await clock.sleep(everyMs, signal);
+      } catch {
+        throw error;
+      }
+    }
+  }
+}
+
+/** Mutual exclusion in order of arrival: `using _ = await mutex.lock()`. */
+export class Mutex {
+  #last: Promise<void> = Promise.resolve();
+
+  async lock(): Promise<Disposable> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const before = this.#last;
+    this.#last = promise;
+    await before;
+    return { [Symbol.dispose]: resolve };
+  }
+}
+
+/** Settles as `promise` does, or rejects with the signal's reason if that comes first. `promise` itself goes on. */
+export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
