@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { abortable, Mutex, retry } from "./async.ts";
+import type { Clock } from "./clock.ts";
+
+/** A clock that never waits, and counts what was asked of it. */
+function countingClock(): Clock & { slept: number[] } {
+  const slept: number[] = [];
+  return { slept, now: () => 0, sleep: (ms) => (slept.push(ms), Promise.resolve()) };
+}
+
+Deno.test("retry() repeats until the attempt succeeds", async () => {
+  const clock = countingClock();
+  let left = 3;
+  const attempt = () => {
+    if (left-- > 0) throw new Error("not yet");
+    return "done";
+  };
+  assert.equal(await retry(attempt, { signal: new AbortController().signal, everyMs: 5, clock }), "done");
+  assert.deepEqual(clock.slept, [5, 5, 5]);
+});
+
+Deno.test("retry() ends with the last error when the signal fires", async () => {
+  const aborting = new AbortController();
+  let tries = 0;
+  const attempt = () => {
+    if (++tries === 2) aborting.abort();
+    throw new Error(`try ${tries}`);
+  };
+  await assert.rejects(retry(attempt, { signal: aborting.signal, everyMs: 0, clock: countingClock() }), /try 2/);
+});
+
+Deno.test("retry() does not repeat a final error", async () => {
+  const options = { signal: new AbortController().signal, everyMs: 1, isFinal: () => true, clock: countingClock() };
+  await assert.rejects(retry(() => Promise.reject(new Error("no")), options), /no/);
+  assert.deepEqual(options.clock.slept, []);
+});
+
+Deno.test("Mutex.lock() lets one holder in at a time, in order of arrival", async () => {
+  const mutex = new Mutex();
+  const order: string[] = [];
+  const hold = async (name: string) => {
+    using _ = await mutex.lock();
+    order.push(`${name} in`);
+    await Promise.resolve();
+    order.push(`${name} out`);
+  };
+  await Promise.all([hold("a"), hold("b")]);
+  assert.deepEqual(order, ["a in", "a out", "b in", "b out"]);
+});
+
+Deno.test("abortable() rejects with the signal's reason and leaves no listener", async () => {
+  const aborting = new AbortController();
+  const waiting = abortable(new Promise(() => {}), aborting.signal);
+  aborting.abort(new Error("enough"));
+  await assert.rejects(waiting, /enough/);
+  assert.equal(await abortable(Promise.resolve(1), new AbortController().signal), 1);
+});
