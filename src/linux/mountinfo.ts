@@ -1,0 +1,109 @@
+/**
+ * The mount table of a process. Everything but {@linkcode readMountInfo} is pure.
+ *
+ * @see https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
+ * @module
+ */
+
+/** One line of `/proc/PID/mountinfo`. */
+export interface MountInfo {
+  id: number;
+  parentId: number;
+  /** Device of the file system. */
+  major: number;
+  minor: number;
+  /** The part of the file system that is mounted: `/`, or the source of a bind mount within it. */
+  root: string;
+  mountPoint: string;
+  /** Options of this mount: `rw`, `nosuid`, `relatime`… */
+  options: string[];
+  /** Peer group of a shared mount. */
+  shared?: number;
+  /** Peer group that a slave mount receives from. */
+  master?: number;
+  propagateFrom?: number;
+  unbindable: boolean;
+  /** File system type, with its subtype if it has one: `ext4`, `fuse.sshfs`. */
+  type: string;
+  source: string;
+  /** Options of the file system, shared by all its mounts. */
+  superOptions: string[];
+}
+
+/**
+ * Parses a whole mount table, in the kernel's order: a later mount on the same point hides an earlier one.
+ *
+ * @throws {SyntaxError} A line lacks fields.
+ */
+export function parseMountInfo(text: string): MountInfo[] {
+  return text.split("\n").filter((line) => line !== "").map(parseLine);
+}
+
+function parseLine(line: string): MountInfo {
+  const fields = line.split(" ");
+  const separator = fields.indexOf("-", 6);
+  const [id, parentId, device = "", root, mountPoint, options] = fields;
+  const [type, source, superOptions = ""] = fields.slice(separator + 1);
+  const [major, minor] = device.split(":").map(Number);
+  if (separator === -1 || type === undefined || source === undefined || minor === undefined) {
+    throw new SyntaxError(`Cannot parse mount table line "${line}"`);
+  }
+  return {
+    id: Number(id),
+    parentId: Number(parentId),
+    major: Number(major),
+    minor,
+    root: unescapeMountField(root!),
+    mountPoint: unescapeMountField(mountPoint!),
+    options: options!.split(","),
+    ...parseTags(fields.slice(6, separator)),
+    type: unescapeMountField(type),
+    source: unescapeMountField(source),
+    superOptions: superOptions.split(",").filter((option) => option !== ""),
+  };
+}
+
+function parseTags(tags: string[]): Pick<MountInfo, "shared" | "master" | "propagateFrom" | "unbindable"> {
+  const values = new Map(tags.map((tag) => [tag.split(":")[0]!, tag.split(":")[1]] as const));
+  const [shared, master, propagateFrom] = ["shared", "master", "propagate_from"].map((name) => values.get(name));
+  return {
+    ...(shared !== undefined && { shared: Number(shared) }),
+    ...(master !== undefined && { master: Number(master) }),
+    ...(propagateFrom !== undefined && { propagateFrom: Number(propagateFrom) }),
+    unbindable: values.has("unbindable"),
+  };
+}
+
+/** Undoes the kernel's octal escapes of space, tab, newline and backslash; the bytes are UTF-8 already. */
+export function unescapeMountField(field: string): string {
+  return field.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+}
+
+/** @param path The table of another process is at `/proc/PID/mountinfo`. */
+export function readMountInfo(path = "/proc/self/mountinfo"): MountInfo[] {
+  return parseMountInfo(Deno.readTextFileSync(path));
+}
+
+/** The mount that answers for `path` (absolute, without symbolic links): the deepest, and of equals the last. */
+export function findMount(mounts: readonly MountInfo[], path: string): MountInfo | undefined {
+  let found: MountInfo | undefined;
+  for (const mount of mounts) {
+    if (!isBelow(path, mount.mountPoint)) continue;
+    if (found === undefined || mount.mountPoint.length >= found.mountPoint.length) found = mount;
+  }
+  return found;
+}
+
+/** Mounts at or below `path`, in the order in which they can be unmounted: the last mounted first. */
+export function mountsBelow(mounts: readonly MountInfo[], path: string): MountInfo[] {
+  return mounts.filter((mount) => isBelow(mount.mountPoint, path)).reverse();
+}
+
+/** Whether something is mounted exactly at `path`. */
+export function isMountPoint(mounts: readonly MountInfo[], path: string): boolean {
+  return mounts.some((mount) => mount.mountPoint === path);
+}
+
+function isBelow(path: string, ancestor: string): boolean {
+  return ancestor === "/" || path === ancestor || path.startsWith(`${ancestor}/`);
+}
