@@ -1,0 +1,202 @@
+# shellcheck shell=bash
+# Sourced by the scripts beside it: finds, or installs once, the pinned Deno and the Debian packages that a script asks
+# for, and says what it does. Nothing here names a host: npm and apt go where this machine's own settings send them.
+#
+#   source "${BASH_SOURCE[0]%/*}/prepare.sh"     sets $repo, $cache and $deno
+set -euo pipefail
+
+readonly deno_version=2.9.6
+repo=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
+cache=${KATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kata}
+mkdir -p "$cache"
+
+fail() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# elapsed SINCE: seconds, with one decimal, since the given $EPOCHREALTIME.
+elapsed() {
+  local tenths=$(((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}) / 100000))
+  printf '%d.%d' $((tenths / 10)) $((tenths % 10))
+}
+
+# step WHAT COMMAND...: one progress line with the time it took; what the command prints is shown only if it fails.
+# The command runs in a subshell, so that `set -e` holds in it; hence it cannot set a variable of the caller.
+step() {
+  local what=$1 since=$EPOCHREALTIME log status
+  shift
+  log=$(mktemp)
+  printf '%s ... ' "$what" >&2
+  set +e
+  (
+    set -e
+    "$@"
+  ) >"$log" 2>&1 </dev/null
+  status=$?
+  set -e
+  if ((status == 0)); then
+    printf '%s s\n' "$(elapsed "$since")" >&2
+    rm -f "$log"
+    return
+  fi
+  printf 'failed\n' >&2
+  tail -n 20 "$log" >&2
+  rm -f "$log"
+  fail "Cannot finish this step: $what (exit status $status of: $*)"
+}
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    echo "needs root, and sudo is not installed" >&2
+    return 1
+  fi
+}
+
+# need_packages PACKAGE...: installs those Debian packages that are missing; never removes one to make room.
+need_packages() {
+  local name missing=()
+  for name; do
+    # shellcheck disable=SC2016 # ${...} is dpkg-query's own syntax
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || missing+=("$name")
+  done
+  ((${#missing[@]})) || return 0
+  if [[ -z ${KATA_APT_UPDATED-} ]]; then
+    step "Updating the package lists" as_root apt-get -q update
+    export KATA_APT_UPDATED=1
+  fi
+  step "Installing ${missing[*]}" as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends --no-remove "${missing[@]}"
+}
+
+# suite_sources SUITE: this machine's own Debian source with the suite's name replaced, in the deb822 form.
+suite_sources() {
+  local codename file files=()
+  codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources}; do
+    [[ -e $file ]] && files+=("$file")
+  done
+  awk -v suite="$1" -v codename="$codename" '
+    function found(words, word) { return (" " words " ") ~ ("[ \t]" word "[ \t]") }
+    function finish() {
+      if (!done && found(field["suites"], codename) && found(field["components"], "main")) {
+        print "Types: deb\nURIs:" field["uris"] "\nSuites: " suite "\nComponents: main" more
+        done = 1
+      }
+      split("", field); more = ""; key = ""
+    }
+    FNR == 1 { finish() }
+    FILENAME ~ /\.list$/ {
+      if ($1 != "deb") next
+      line = $0; sub(/^deb[ \t]+/, "", line)
+      if (match(line, /^\[[^]]*\]/)) {
+        options = substr(line, 2, RLENGTH - 2); line = substr(line, RLENGTH + 1)
+        if (match(options, /signed-by=[^ ]+/)) more = "\nSigned-By: " substr(options, RSTART + 10, RLENGTH - 10)
+      }
+      split(line, word, /[ \t]+/); if (word[1] == "") { sub(/^[ \t]+/, "", line); split(line, word, /[ \t]+/) }
+      field["uris"] = " " word[1]; field["suites"] = word[2]
+      components = line; sub(/^[^ \t]+[ \t]+[^ \t]+[ \t]+/, "", components); field["components"] = components
+      finish(); next
+    }
+    /^#/ { next }
+    /^[ \t]*$/ { finish(); next }
+    /^[^ \t]/ { key = tolower($0); sub(/:.*/, "", key); value = $0; sub(/^[^:]*:/, "", value); field[key] = value }
+    key == "signed-by" { more = more "\n" $0 }
+    END { finish() }
+  ' "${files[@]}"
+}
+
+# suite_apt SUITE ARCHITECTURE COMMAND...: apt over a suite that is not this machine's, with lists and cache of its own.
+suite_apt() {
+  local suite=$1 arch=$2 home=$cache/apt/$1-$2 command=$3
+  shift 3
+  "$command" -q -o Dir::Etc::SourceList="$home/suite.sources" -o Dir::Etc::SourceParts=/dev/null \
+    -o Dir::State::Lists="$home/lists" -o Dir::Cache="$home/cache" -o Dir::State::status="$home/status" \
+    -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Sandbox::User="$(id -un)" "$@"
+}
+
+update_suite() {
+  local suite=$1 arch=$2 home=$cache/apt/$1-$2
+  mkdir -p "$home/lists/partial" "$home/cache/archives/partial"
+  : >"$home/status"
+  suite_sources "$suite" >"$home/suite.sources"
+  [[ -s $home/suite.sources ]] || { echo "no Debian source in /etc/apt to derive suite $suite from" >&2 && return 1; }
+  suite_apt "$suite" "$arch" apt-get update
+  touch "$home/updated"
+}
+
+download_and_unpack() {
+  local suite=$1 arch=$2 target=$3 package work
+  shift 3
+  work=$(mktemp -d "$cache/unpack.XXXXXX")
+  # A point release takes the old files away, so a list from before it leads nowhere: update once and try again.
+  (cd "$work" && suite_apt "$suite" "$arch" apt-get download "$@") || {
+    update_suite "$suite" "$arch"
+    (cd "$work" && suite_apt "$suite" "$arch" apt-get download "$@")
+  }
+  for package in "$work"/*.deb; do dpkg-deb -x "$package" "$work/tree"; done
+  # A rename makes the tree appear whole or not at all; a loser of a race between two scripts just leaves.
+  mv -T "$work/tree" "$target" 2>/dev/null || [[ -d $target ]]
+  rm -rf "$work"
+}
+
+# unpack_packages SUITE ARCHITECTURE NAME PACKAGE...: those packages' files as one tree, $cache/unpacked/SUITE-ARCH/NAME,
+# without touching the system. Prints the tree's path.
+unpack_packages() {
+  local suite=$1 arch=$2 target=$cache/unpacked/$1-$2/$3
+  shift 3
+  if [[ ! -d $target ]]; then
+    mkdir -p "${target%/*}"
+    [[ -e $cache/apt/$suite-$arch/updated ]] ||
+      step "Updating the package lists of Debian $suite ($arch)" update_suite "$suite" "$arch"
+    step "Unpacking $* of Debian $suite ($arch)" download_and_unpack "$suite" "$arch" "$target" "$@"
+  fi
+  echo "$target"
+}
+
+# deno_binary ARCHITECTURE: where the Deno binary for that architecture (x64, arm64) lies in the cache; downloads it once.
+deno_binary() {
+  local arch=$1 home=$cache/deno-$deno_version
+  [[ $arch == "$(native_arch)" ]] || home+=-$arch
+  local binary=$home/node_modules/@deno/linux-$arch-glibc/deno
+  if [[ ! -x $binary ]]; then
+    command -v npm >/dev/null || need_packages npm
+    step "Installing Deno $deno_version ($arch) from npm" install_deno "$arch" "$home"
+  fi
+  echo "$binary"
+}
+
+install_deno() {
+  local arch=$1 home=$2 work
+  work=$(mktemp -d "$cache/deno.XXXXXX")
+  (cd "$work" && npm install --no-audit --no-fund --no-save --ignore-scripts --force \
+    --prefix "$work" "@deno/linux-$arch-glibc@$deno_version")
+  chmod 755 "$work/node_modules/@deno/linux-$arch-glibc/deno" "$work"
+  rm -rf "$home"
+  mv -T "$work" "$home"
+}
+
+native_arch() {
+  case $(uname -m) in
+    x86_64) echo x64 ;;
+    aarch64) echo arm64 ;;
+    *) fail "Cannot run on $(uname -m): Deno exists for x86_64 and aarch64" ;;
+  esac
+}
+
+# prefetch: the npm packages that deno.lock names, once per lock file, so that later runs need no network.
+prefetch() {
+  local stamp
+  stamp=$cache/prefetched-$(sha256sum <"$repo/deno.lock" | cut -c1-16)
+  [[ -e $stamp ]] && return
+  (cd "$repo" && step "Fetching the npm packages of deno.lock" "$deno" install --frozen)
+  touch "$stamp"
+}
+
+export DENO_NO_UPDATE_CHECK=1
+deno=$(deno_binary "$(native_arch)")
+prefetch
