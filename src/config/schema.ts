@@ -1,0 +1,79 @@
+/**
+ * The configuration file: tables `[hypervisor.qemu]`, `[agent.kata]` and `[runtime]`, with Kata's names.
+ *
+ * This folder reads it in four steps: `load.ts` finds and merges the files, this schema gives types and defaults,
+ * `annotations.ts` applies what a pod may change, `check.ts` holds the rules between fields and against the host.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { off, on, positive, strings, text } from "./fields.ts";
+import { type QemuConfig, qemuSchema } from "./qemu_schema.ts";
+
+/** `[agent.kata]`. */
+export const agentSchema = v.object({
+  enable_debug: off,
+  /** Overrides the level that `enable_debug` chooses: trace, debug, info, warning, error, critical. */
+  log_level: text,
+  /** Modules to load in the guest before the first container: a name and its parameters each. */
+  kernel_modules: strings,
+  debug_console_enabled: off,
+  /** Milliseconds between two attempts to reach the agent. */
+  dial_timeout_ms: v.optional(positive, 10),
+  /** Milliseconds to reach the agent in all; 0 would never start, so at least one. Emulated guests boot slowly. */
+  reconnect_timeout_ms: v.optional(positive, 60_000),
+  /** Seconds for one CreateContainer call. */
+  create_container_timeout: v.optional(positive, 60),
+});
+
+/** `[runtime]`. */
+export const runtimeSchema = v.object({
+  enable_debug: off,
+  /** Overrides the level that `enable_debug` chooses. */
+  log_level: text,
+  hypervisor_name: v.optional(v.picklist(["qemu"]), "qemu"),
+  agent_name: v.optional(v.picklist(["kata"]), "kata"),
+  internetworking_model: v.optional(v.picklist(["tcfilter", "macvtap", "none"]), "tcfilter"),
+  disable_new_netns: off,
+  disable_guest_seccomp: on,
+  sandbox_cgroup_only: on,
+  static_sandbox_resource_mgmt: on,
+  disable_guest_empty_dir: off,
+  /** Keeps a failed sandbox's files for a look at them. */
+  keep_abnormal: off,
+  experimental: strings,
+});
+
+/** The whole file. Tables that are missing take their defaults. */
+export const fileSchema = v.object({
+  hypervisor: v.optional(v.object({ qemu: v.optional(qemuSchema, {}) }), {}),
+  agent: v.optional(v.object({ kata: v.optional(agentSchema, {}) }), {}),
+  runtime: v.optional(runtimeSchema, {}),
+});
+
+export type AgentConfig = v.InferOutput<typeof agentSchema>;
+export type RuntimeConfig = v.InferOutput<typeof runtimeSchema>;
+export type { QemuConfig };
+
+/** The configuration as the rest of the program reads it, after `loadConfig`. */
+export interface Config {
+  hypervisor: QemuConfig;
+  agent: AgentConfig;
+  runtime: RuntimeConfig;
+}
+
+/** A configuration with nothing but defaults. */
+export function defaultConfig(): Config {
+  return toConfig(v.parse(fileSchema, {}));
+}
+
+/** Drops the level of names that only the file needs. */
+export function toConfig(file: v.InferOutput<typeof fileSchema>): Config {
+  return { hypervisor: file.hypervisor.qemu, agent: file.agent.kata, runtime: file.runtime };
+}
+
+/** Keys that Kata's runtimes name differently, or have elsewhere: the other path, then ours. */
+export const ALIASES: Readonly<Record<string, string>> = {
+  "hypervisor.qemu.seccompsandbox": "hypervisor.qemu.seccomp_sandbox",
+  "runtime.create_container_timeout": "agent.kata.create_container_timeout",
+};

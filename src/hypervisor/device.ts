@@ -1,0 +1,47 @@
+/** What can be put into a VM, and where the guest then finds it. @module */
+import type { Fd } from "../linux/fd.ts";
+
+/** A disk from a file or a block device of the host. */
+export interface BlockDevice {
+  kind: "block";
+  /** Unique in the VM; letters, digits, `-` and `_`. */
+  id: string;
+  /** File or block device on the host. */
+  path: string;
+  readOnly: boolean;
+  format: "raw" | "vmdk";
+  /** Default: the configuration's `block_device_driver`. */
+  driver?: "virtio-blk-pci" | "virtio-scsi";
+  /** Shown to the guest, at most 20 bytes. */
+  serial?: string;
+}
+
+/** A network card on a tap device. */
+export interface NetDevice {
+  kind: "net";
+  id: string;
+  /** Such as `02:00:00:00:00:01`. */
+  mac: string;
+  /** The tap's queues, opened in its network namespace. The hypervisor takes them over and closes them. */
+  tapFds: readonly Fd[];
+  /** One `/dev/vhost-net` per queue, or none. Taken over like the taps. */
+  vhostFds: readonly Fd[];
+}
+
+/** A directory of the host in the guest, by virtio-fs. Only before the start; its daemon lives and dies with the VM. */
+export interface ShareFsDevice {
+  kind: "shareFs";
+  id: string;
+  /** The name that the guest mounts by. */
+  tag: string;
+  /** Directory on the host; it must exist. */
+  source: string;
+}
+
+export type Device = BlockDevice | NetDevice | ShareFsDevice;
+
+/** Where the guest finds a device. */
+export type GuestAddress =
+  /** Slots from the root bus down, two hex digits each: `02/00`. */
+  | { bus: "pci"; path: string }
+  | { bus: "scsi"; id: number; lun: number };
