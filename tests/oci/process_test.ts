@@ -1,0 +1,205 @@
+/** What the specification's `process` promises the program that runs. */
+import assert from "node:assert/strict";
+import { Box } from "./runtime.ts";
+
+async function output(box: Box, script: string): Promise<string> {
+  const { code, stdout, stderr } = await box.sh(script).run();
+  assert.equal(code, 0, stderr);
+  return stdout.trim();
+}
+
+Deno.test("process: args, env and cwd arrive as written", async () => {
+  await using box = new Box();
+  box.spec.process.env = ["PATH=/bin", "GREETING=hello  world"];
+  box.spec.process.cwd = "/tmp";
+  assert.equal(await output(box, 'pwd; echo "$GREETING"'), "/tmp\nhello  world");
+});
+
+Deno.test("process: a cwd that the image lacks is made", async () => {
+  await using box = new Box();
+  box.spec.process.cwd = "/srv/new/dir";
+  assert.equal(await output(box, "pwd"), "/srv/new/dir");
+});
+
+Deno.test("process: the program is found by the container's own PATH", async () => {
+  await using box = new Box();
+  box.spec.process.args = ["echo", "found"];
+  const { code, stdout } = await box.run();
+  assert.deepEqual([code, stdout], [0, "found\n"]);
+});
+
+Deno.test("process: HOME comes from the image's passwd when it is not set", async () => {
+  await using box = new Box();
+  box.spec.process.user = { uid: 1000, gid: 1000 };
+  assert.equal(await output(box, "echo $HOME"), "/home/user");
+});
+
+Deno.test("process: user, group, additional groups and umask", async () => {
+  await using box = new Box();
+  box.spec.process.user = { uid: 1000, gid: 1000, additionalGids: [2000, 3000], umask: 0o27 };
+  assert.equal(await output(box, "id -u; id -g; id -G; umask"), "1000\n1000\n1000 2000 3000\n0027");
+});
+
+Deno.test("process: capabilities are exactly those of the spec", async () => {
+  await using box = new Box();
+  const caps = ["CAP_KILL", "CAP_NET_BIND_SERVICE"];
+  box.spec.process.capabilities = { bounding: caps, effective: caps, permitted: caps };
+  const status = await output(box, "grep ^Cap /proc/self/status | tr '\\t' ' '");
+  // CAP_KILL is 5, CAP_NET_BIND_SERVICE 10.
+  const mask = ((1 << 5) | (1 << 10)).toString(16).padStart(16, "0");
+  const none = "0".repeat(16);
+  const lines = [`CapInh: ${none}`, `CapPrm: ${mask}`, `CapEff: ${mask}`, `CapBnd: ${mask}`, `CapAmb: ${none}`];
+  assert.equal(status, lines.join("\n"));
+});
+
+Deno.test("process: ambient capabilities survive a change of user", async () => {
+  await using box = new Box();
+  const caps = ["CAP_NET_BIND_SERVICE"];
+  box.spec.process.user = { uid: 1000, gid: 1000 };
+  box.spec.process.capabilities = {
+    bounding: caps,
+    effective: caps,
+    permitted: caps,
+    inheritable: caps,
+    ambient: caps,
+  };
+  assert.match(await output(box, "grep CapEff /proc/self/status"), /0000000000000400/);
+});
+
+Deno.test("process: without ambient ones an unprivileged user has no effective capability", async () => {
+  await using box = new Box();
+  box.spec.process.user = { uid: 1000, gid: 1000 };
+  assert.match(await output(box, "grep CapEff /proc/self/status"), /0000000000000000/);
+});
+
+Deno.test("process: no_new_privs is set when asked for and only then", async () => {
+  await using box = new Box();
+  assert.match(await output(box, "grep NoNewPrivs /proc/self/status"), /1$/);
+  box.spec.process.noNewPrivileges = false;
+  assert.match(await output(box, "grep NoNewPrivs /proc/self/status"), /0$/);
+});
+
+Deno.test("process: rlimits, soft and hard", async () => {
+  await using box = new Box();
+  box.spec.process.rlimits = [
+    { type: "RLIMIT_NOFILE", soft: 123, hard: 456 },
+    { type: "RLIMIT_CORE", soft: 0, hard: 0 },
+  ];
+  const limits = await output(box, "grep -E 'open files|core file' /proc/self/limits");
+  assert.match(limits, /Max open files +123 +456/);
+  assert.match(limits, /Max core file size +0 +0/);
+});
+
+Deno.test("process: oom_score_adj is raised", async () => {
+  await using box = new Box();
+  box.spec.process.oomScoreAdj = 500;
+  assert.equal(await output(box, "cat /proc/self/oom_score_adj"), "500");
+});
+
+Deno.test("process: init is pid 1, in a session of its own, with no signal blocked", async () => {
+  await using box = new Box();
+  assert.equal(await output(box, "echo $$; cut -d' ' -f6 /proc/1/stat"), "1\n1");
+  box.spec.process.args = ["/bin/grep", "SigBlk", "/proc/self/status"];
+  assert.match((await box.run()).stdout, /0{16}/);
+});
+
+Deno.test("process: no file descriptor but stdio reaches the program", async () => {
+  await using box = new Box();
+  // The shell's glob opens /proc/self/fd itself: list with ls, whose own descriptor is 3.
+  assert.equal(await output(box, "ls /proc/self/fd | tr '\\n' ' '"), "0 1 2 3");
+});
+
+Deno.test("process: stdin, stdout and stderr are the runtime's own", async () => {
+  await using box = new Box();
+  const { code, stdout, stderr } = await box.sh("cat; echo complaint >&2; exit 4").run(undefined, {
+    stdin: "some input",
+  });
+  assert.deepEqual([code, stdout, stderr.trim()], [4, "some input", "complaint"]);
+});
+
+Deno.test("exec: runs in the container with its own args, env, cwd, user and exit status", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const script = "echo $A; pwd; id -u; hostname; exit 9";
+  const result = await box.call([
+    "exec",
+    "--env",
+    "A=b",
+    "--cwd",
+    "/tmp",
+    "--user",
+    "1000:1000",
+    id,
+    "/bin/sh",
+    "-c",
+    script,
+  ]);
+  assert.deepEqual([result.code, result.stdout], [9, "b\n/tmp\n1000\nbox\n"]);
+});
+
+Deno.test("exec: shares every namespace with init", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const script =
+    "for n in pid mnt uts ipc net; do [ $(readlink /proc/1/ns/$n) = $(readlink /proc/self/ns/$n) ] || echo $n; done";
+  assert.equal((await box.ok("exec", id, "/bin/sh", "-c", script)).stdout, "");
+});
+
+Deno.test("exec: a program that does not exist is named, and the container lives on", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const { code, stderr } = await box.call(["exec", id, "no-such-program"]);
+  assert.notEqual(code, 0);
+  assert.match(stderr, /no-such-program/);
+  assert.equal((await box.state(id)).status, "running");
+});
+
+Deno.test("exec: --process takes the whole process from a file", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const process = { ...box.spec.process, args: ["/bin/sh", "-c", "echo $X; id -u"], env: ["PATH=/bin", "X=y"] };
+  Deno.writeTextFileSync(`${box.dir}/process.json`, JSON.stringify({ ...process, user: { uid: 1000, gid: 1000 } }));
+  assert.equal((await box.ok("exec", "--process", `${box.dir}/process.json`, id)).stdout, "y\n1000\n");
+});
+
+Deno.test("exec --detach: returns at once and writes the pid file", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  await box.ok("exec", "--detach", "--pid-file", `${box.dir}/pid`, id, "/bin/sleep", "77");
+  const pid = Deno.readTextFileSync(`${box.dir}/pid`);
+  assert.ok(Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("sleep\x0077"));
+});
+
+Deno.test("exec: a stopped container is refused", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  await box.until(id, "stopped");
+  const { code, stderr } = await box.call(["exec", id, "/bin/true"]);
+  assert.notEqual(code, 0);
+  assert.match(stderr, /stopped/);
+});
+
+Deno.test("exec: a background process joins the container's cgroup and dies with it", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  await box.ok("exec", "--detach", "--pid-file", `${box.dir}/pid`, id, "/bin/sleep", "78");
+  const pid = Deno.readTextFileSync(`${box.dir}/pid`);
+  assert.match(Deno.readTextFileSync(`/proc/${pid}/cgroup`), new RegExp(box.spec.linux.cgroupsPath));
+  await box.ok("delete", "--force", id);
+  const left = await new Deno.Command("ps", { args: ["-o", "stat=", "-p", pid] }).output();
+  assert.match(new TextDecoder().decode(left.stdout), /^(Z.*)?\s*$/);
+});

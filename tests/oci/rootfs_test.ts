@@ -1,0 +1,204 @@
+/** Root file system, mounts, devices and what an image may not reach. */
+import assert from "node:assert/strict";
+import { Box } from "./runtime.ts";
+
+async function output(box: Box, script: string): Promise<string> {
+  const { code, stdout, stderr } = await box.sh(script).run();
+  assert.equal(code, 0, stderr);
+  return stdout.trim();
+}
+
+Deno.test("root: a read-only root refuses writes, a writable one takes them", async () => {
+  await using box = new Box();
+  assert.equal(await output(box, "echo x > /file && cat /file"), "x");
+  box.spec.root.readonly = true;
+  assert.equal(await output(box, "echo x > /other 2>/dev/null || echo refused"), "refused");
+});
+
+Deno.test("root: the host's root is out of reach", async () => {
+  await using box = new Box();
+  Deno.writeTextFileSync(`${box.rootfs}/marker`, "");
+  assert.equal(
+    await output(box, "ls /../../.. | grep marker; ls -d /proc/1/root/marker"),
+    "marker\n/proc/1/root/marker",
+  );
+});
+
+Deno.test("mounts: bind of a directory and of a file, read-only when asked", async () => {
+  await using box = new Box();
+  Deno.mkdirSync(`${box.dir}/data`);
+  Deno.writeTextFileSync(`${box.dir}/data/f`, "from host");
+  box.spec.mounts.push(
+    { destination: "/data", source: `${box.dir}/data`, type: "bind", options: ["rbind", "rw"] },
+    { destination: "/etc/one", source: `${box.dir}/data/f`, type: "bind", options: ["bind", "ro"] },
+  );
+  const script = "cat /data/f; echo; echo new > /data/g; cat /etc/one; echo; echo x > /etc/one || echo refused";
+  assert.equal(await output(box, `(${script}) 2>/dev/null`), "from host\nfrom host\nrefused");
+  assert.equal(Deno.readTextFileSync(`${box.dir}/data/g`), "new\n");
+});
+
+Deno.test("mounts: a bind over a symlink's target inside the image", async () => {
+  await using box = new Box();
+  Deno.writeTextFileSync(`${box.dir}/f`, "bound");
+  Deno.mkdirSync(`${box.rootfs}/run`);
+  Deno.symlinkSync("/run", `${box.rootfs}/var-run`);
+  box.spec.mounts.push({ destination: "/var-run/deep/f", source: `${box.dir}/f`, type: "bind", options: ["bind"] });
+  assert.equal(await output(box, "cat /run/deep/f"), "bound");
+});
+
+Deno.test("mounts: tmpfs with size and mode, nosuid, nodev, noexec visible", async () => {
+  await using box = new Box();
+  const options = ["nosuid", "nodev", "noexec", "mode=1770", "size=1024k"];
+  box.spec.mounts.push({ destination: "/scratch", source: "tmpfs", type: "tmpfs", options });
+  const text = await output(box, "grep ' /scratch ' /proc/mounts; stat -c %a /scratch");
+  assert.match(text, /tmpfs rw,nosuid,nodev,noexec,.*size=1024k,mode=1770/);
+  assert.match(text, /\n1770$/);
+});
+
+Deno.test("mounts: the standard ones of a container", async () => {
+  await using box = new Box();
+  const mounts = await output(box, "cut -d' ' -f2,3 /proc/mounts");
+  for (
+    const want of ["/proc proc", "/dev tmpfs", "/dev/pts devpts", "/dev/shm tmpfs", "/dev/mqueue mqueue", "/sys sysfs"]
+  ) {
+    assert.ok(mounts.split("\n").includes(want), `${want} is missing in\n${mounts}`);
+  }
+});
+
+Deno.test("mounts: /sys/fs/cgroup shows the container's own cgroup, read-only", async () => {
+  await using box = new Box();
+  const options = ["nosuid", "noexec", "nodev", "relatime", "ro"];
+  box.spec.mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options });
+  const script =
+    "mkdir /sys/fs/cgroup/x /sys/fs/cgroup/memory/x 2>/dev/null || echo refused; cat /sys/fs/cgroup/memory/cgroup.procs";
+  assert.match(await output(box, `${script} | head -2`), /^refused\n\d+/);
+});
+
+Deno.test.each([{ propagation: "rprivate" }, { propagation: "rslave" }, { propagation: "rshared" }])(
+  "mounts: option $propagation takes effect",
+  async ({ propagation }) => {
+    await using box = new Box();
+    Deno.mkdirSync(`${box.dir}/data`);
+    const options = ["rbind", propagation];
+    box.spec.mounts.push({ destination: "/data", source: `${box.dir}/data`, type: "bind", options });
+    box.spec.linux.rootfsPropagation = "rprivate";
+    const line = await output(box, "grep ' /data ' /proc/self/mountinfo");
+    assert.equal(/shared:/.test(line), propagation === "rshared", line);
+  },
+);
+
+Deno.test("B5: a destination with '..' stays inside the root file system", async () => {
+  await using box = new Box();
+  Deno.mkdirSync(`${box.dir}/data`);
+  const name = `oci-escape-${crypto.randomUUID().slice(0, 8)}`;
+  const destination = `/../../../../../../../../../../tmp/${name}`;
+  box.spec.mounts.push({ destination, source: `${box.dir}/data`, type: "bind", options: ["bind"] });
+  assert.equal(await output(box, `ls -d /tmp/${name}`), `/tmp/${name}`);
+  assert.throws(() => Deno.statSync(`/tmp/${name}`), Deno.errors.NotFound);
+});
+
+Deno.test("B5: symlinks of a hostile image cannot lead a mount out", async () => {
+  await using box = new Box();
+  const outside = `${box.dir}/outside`;
+  Deno.mkdirSync(outside);
+  Deno.mkdirSync(`${box.dir}/data`);
+  Deno.writeTextFileSync(`${box.dir}/data/f`, "inside");
+  Deno.symlinkSync(outside, `${box.rootfs}/absolute`);
+  Deno.symlinkSync("../../../../../../../../../../../..", `${box.rootfs}/up`);
+  for (const destination of ["/absolute/x", `/up${outside}/y`]) {
+    box.spec.mounts.push({ destination, source: `${box.dir}/data`, type: "bind", options: ["bind"] });
+  }
+  await box.sh("true").run();
+  assert.deepEqual([...Deno.readDirSync(outside)], []);
+});
+
+Deno.test("B5: a hostile /dev -> ../../ or /proc -> / leaves the host untouched", async () => {
+  await using box = new Box();
+  const before = Deno.readTextFileSync("/proc/self/mountinfo");
+  Deno.removeSync(`${box.rootfs}/dev`);
+  Deno.removeSync(`${box.rootfs}/proc`);
+  Deno.symlinkSync("../../", `${box.rootfs}/dev`);
+  Deno.symlinkSync("/", `${box.rootfs}/proc`);
+  const listing = [...Deno.readDirSync(box.dir)].map(({ name }) => name).filter((name) =>
+    !/\.(in|out|err)$/.test(name)
+  );
+  await box.sh("true").run();
+  const after = [...Deno.readDirSync(box.dir)].map(({ name }) => name).filter((name) => !/\.(in|out|err)$/.test(name));
+  assert.deepEqual(after.filter((name) => name !== "state").sort(), listing.filter((name) => name !== "state").sort());
+  assert.equal(Deno.readTextFileSync("/proc/self/mountinfo"), before);
+});
+
+Deno.test("masked paths read as empty, read-only paths refuse writes", async () => {
+  await using box = new Box();
+  Deno.writeTextFileSync(`${box.rootfs}/secret`, "secret");
+  Deno.mkdirSync(`${box.rootfs}/hidden/dir`, { recursive: true });
+  box.spec.linux.maskedPaths.push("/secret", "/hidden", "/not/there");
+  box.spec.linux.readonlyPaths.push("/etc");
+  const script =
+    "cat /secret; ls /hidden; cat /proc/kcore; ls /sys/firmware; (echo x > /etc/x) 2>/dev/null || echo ro; " +
+    "(echo 1 > /proc/sys/kernel/panic) 2>/dev/null || echo ro";
+  assert.equal(await output(box, script), "ro\nro");
+});
+
+Deno.test("devices: the default nodes and links are there and work", async () => {
+  await using box = new Box();
+  const script =
+    "cd /dev; for d in null zero full tty urandom random; do stat -c '%n %a %t:%T' $d; done; for l in fd stdin stdout stderr ptmx; do readlink $l; done; " +
+    "echo x > null; head -c 4 zero | od -An -tx1";
+  assert.deepEqual((await output(box, script)).split("\n").map((line) => line.trim()), [
+    "null 666 1:3",
+    "zero 666 1:5",
+    "full 666 1:7",
+    "tty 666 5:0",
+    "urandom 666 1:9",
+    "random 666 1:8",
+    "/proc/self/fd",
+    "/proc/self/fd/0",
+    "/proc/self/fd/1",
+    "/proc/self/fd/2",
+    "pts/ptmx",
+    "00 00 00 00",
+  ]);
+});
+
+Deno.test("devices: one of the spec is made with its numbers, mode and owner", async () => {
+  await using box = new Box();
+  box.spec.linux.devices = [{
+    path: "/dev/sub/mine",
+    type: "c",
+    major: 1,
+    minor: 3,
+    fileMode: 0o640,
+    uid: 1000,
+    gid: 2000,
+  }];
+  assert.equal(await output(box, "stat -c '%a %u %g %t:%T' /dev/sub/mine"), "640 1000 2000 1:3");
+});
+
+Deno.test("devices: the cgroup denies what the spec does not allow", async () => {
+  await using box = new Box();
+  box.spec.process.noNewPrivileges = false;
+  box.spec.linux.resources.devices = [
+    { allow: false, access: "rwm" },
+    { allow: true, type: "c", major: 1, minor: 8, access: "rwm" },
+  ];
+  const script = "mknod /tmp/k c 1 11 && head -c1 /tmp/k 2>/dev/null || echo denied; " +
+    "mknod /tmp/r c 1 8 && head -c1 /tmp/r | wc -c";
+  assert.equal(await output(box, script), "denied\n1");
+});
+
+Deno.test("mounts: an unknown file system type is an error naming the destination", async () => {
+  await using box = new Box();
+  box.spec.mounts.push({ destination: "/x", type: "nosuchfs", source: "none" });
+  const { code, stderr } = await box.run();
+  assert.equal(code, 1);
+  assert.match(stderr, /nosuchfs|\/x/);
+});
+
+Deno.test("mounts: a bind of a missing source is an error naming it", async () => {
+  await using box = new Box();
+  box.spec.mounts.push({ destination: "/x", type: "bind", source: "/no/such/source", options: ["bind"] });
+  const { code, stderr } = await box.run();
+  assert.equal(code, 1);
+  assert.match(stderr, /\/no\/such\/source/);
+});
