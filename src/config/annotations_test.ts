@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { applyAnnotations } from "./annotations.ts";
+import { defaultConfig } from "./schema.ts";
+
+const HYPERVISOR = "io.katacontainers.config.hypervisor";
+
+Deno.test("applyAnnotations() changes what is allowed and leaves the original alone", () => {
+  const before = defaultConfig();
+  before.hypervisor.kernel_params = "a=1";
+  const { config, warnings } = applyAnnotations(before, {
+    [`${HYPERVISOR}.default_vcpus`]: "1.5",
+    [`${HYPERVISOR}.default_memory`]: "512",
+    [`${HYPERVISOR}.kernel_params`]: "b=2 c",
+    "io.katacontainers.config.agent.kernel_modules": "e1000e x=1; i915",
+    "io.kubernetes.cri.container-type": "sandbox",
+  });
+  assert.equal(config.hypervisor.default_vcpus, 1.5);
+  assert.equal(config.hypervisor.default_memory, 512);
+  assert.equal(config.hypervisor.kernel_params, "a=1 b=2 c");
+  assert.deepEqual(config.agent.kernel_modules, ["e1000e x=1", "i915"]);
+  assert.deepEqual(warnings, []);
+  assert.equal(before.hypervisor.kernel_params, "a=1");
+});
+
+Deno.test("applyAnnotations() refuses what enable_annotations does not list in full", () => {
+  const config = defaultConfig();
+  config.hypervisor.enable_annotations = ["default_.*emory", "kernel"];
+  applyAnnotations(config, { [`${HYPERVISOR}.default_memory`]: "512" });
+  assert.throws(() => applyAnnotations(config, { [`${HYPERVISOR}.kernel_params`]: "x" }), {
+    code: "PERMISSION_DENIED",
+    message: `Cannot use annotation ${HYPERVISOR}.kernel_params: enable_annotations does not list "kernel_params"`,
+  });
+});
+
+Deno.test.each(["", "two", "-1", "NaN", "1e999"])("applyAnnotations() refuses default_vcpus %s", (text) => {
+  assert.throws(() => applyAnnotations(defaultConfig(), { [`${HYPERVISOR}.default_vcpus`]: text }), {
+    code: "INVALID_ARGUMENT",
+    message: `Cannot use annotation ${HYPERVISOR}.default_vcpus "${text}"`,
+  });
+});
+
+Deno.test.each([`${HYPERVISOR}.nope`, "io.katacontainers.config.toString"])("applyAnnotations() warns of %s", (key) => {
+  const { warnings } = applyAnnotations(defaultConfig(), { [key]: "x" });
+  assert.deepEqual(warnings, [`Unknown annotation ${key} has no effect`]);
+});

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { checkConfig, type HostFacts, readHostFacts } from "./check.ts";
+import { defaultConfig, type QemuConfig } from "./schema.ts";
+
+const HOST: HostFacts = {
+  cpus: 4,
+  memoryMiB: 8192,
+  fileProblem: (path) => path.includes("missing") ? "ENOENT" : undefined,
+};
+
+function configWith(qemu: Partial<QemuConfig>) {
+  const config = defaultConfig();
+  return { ...config, hypervisor: { ...config.hypervisor, image: "/root.erofs", ...qemu } };
+}
+
+Deno.test.each<{ name: string; qemu: Partial<QemuConfig>; says: string }>([
+  { name: "emulator", qemu: { path: "/missing/qemu" }, says: 'hypervisor.qemu.path "/missing/qemu": ENOENT' },
+  { name: "kernel", qemu: { kernel: "/missing/k" }, says: 'hypervisor.qemu.kernel "/missing/k": ENOENT' },
+  { name: "kernel setting", qemu: { kernel: "" }, says: "hypervisor.qemu.kernel is empty" },
+  { name: "image", qemu: { image: "/missing/i" }, says: 'hypervisor.qemu.image "/missing/i": ENOENT' },
+  { name: "initrd", qemu: { initrd: "/missing/r" }, says: 'hypervisor.qemu.initrd "/missing/r": ENOENT' },
+  { name: "firmware", qemu: { firmware: "/missing/f" }, says: 'hypervisor.qemu.firmware "/missing/f": ENOENT' },
+  {
+    name: "virtiofsd",
+    qemu: { virtio_fs_daemon: "/missing/v" },
+    says: 'hypervisor.qemu.virtio_fs_daemon "/missing/v": ENOENT',
+  },
+  { name: "image and initrd", qemu: { image: "" }, says: "hypervisor.qemu needs an image, an initrd, or both" },
+])("B46: checkConfig() names the missing $name", ({ qemu, says }) => {
+  assert.throws(() => checkConfig(configWith(qemu), HOST), {
+    code: "INVALID_ARGUMENT",
+    message: `Cannot use the configuration: ${says}`,
+  });
+});
+
+Deno.test.each<{ qemu: Partial<QemuConfig>; says: RegExp }>([
+  { qemu: { default_memory: 63 }, says: /default_memory is 63 MiB, the least is 64$/ },
+  { qemu: { default_memory: 9000 }, says: /default_memory is 9000 MiB, more than .*8192 MiB$/ },
+  { qemu: { default_memory: 2048, default_maxmemory: 1024 }, says: /more than default_maxmemory .* 1024 MiB$/ },
+  { qemu: { enable_annotations: ["ok", "("] }, says: /enable_annotations holds "\("/ },
+])("B46: checkConfig() refuses $qemu", ({ qemu, says }) => {
+  assert.throws(() => checkConfig(configWith(qemu), HOST), { code: "INVALID_ARGUMENT", message: says });
+});
+
+Deno.test("checkConfig() reports all broken rules in one line", () => {
+  assert.throws(() => checkConfig(configWith({ kernel: "/missing/k", image: "", default_memory: 1 }), HOST), {
+    message: /kernel "\/missing\/k": ENOENT; .*needs an image.*; .*the least is 64/,
+  });
+});
+
+Deno.test.each([
+  { vcpus: 0, max: 0, becomes: [1, 4] },
+  { vcpus: -1, max: 0, becomes: [4, 4] },
+  { vcpus: 2.5, max: 2, becomes: [2.5, 3] },
+  { vcpus: 99, max: 0, becomes: [4, 4] },
+  { vcpus: 1, max: 8, becomes: [1, 8] },
+])("checkConfig() on 4 CPUs makes default_vcpus $vcpus of $max become $becomes", ({ vcpus, max, becomes }) => {
+  const { hypervisor } = checkConfig(configWith({ default_vcpus: vcpus, default_maxvcpus: max }), HOST);
+  assert.deepEqual([hypervisor.default_vcpus, hypervisor.default_maxvcpus], becomes);
+});
+
+Deno.test("readHostFacts() tells why a file cannot be read", () => {
+  const { cpus, memoryMiB, fileProblem } = readHostFacts();
+  assert.ok(cpus >= 1 && memoryMiB >= 64);
+  assert.equal(fileProblem("/no/such/file"), "ENOENT");
+  assert.equal(fileProblem("/proc/self/exe"), undefined);
+});
