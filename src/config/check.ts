@@ -55,6 +55,7 @@ export function readHostFacts(): HostFacts {
 function fileProblem(path: string): string | undefined {
   try {
     Deno.openSync(path).close();
+    return undefined;
   } catch (error) {
     return error instanceof Error && "code" in error ? String(error.code) : String(error);
   }
