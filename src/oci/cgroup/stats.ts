@@ -1,0 +1,68 @@
+/** What a cgroup has used, in one form for v1 and v2. Absent: the kernel does not say. @module */
+
+export interface CgroupStats {
+  cpu: CpuStats;
+  memory: MemoryStats;
+  pids: { current: bigint; limit: bigint };
+  io: IoStats;
+  /** By page size, such as `2MB`. */
+  hugetlb: Map<string, HugetlbStats>;
+}
+
+export interface CpuStats {
+  /** Nanoseconds. */
+  total: bigint;
+  user: bigint;
+  system: bigint;
+  /** Nanoseconds by CPU; empty on v2. */
+  perCpu: bigint[];
+  throttling: { periods: bigint; throttledPeriods: bigint; throttledTime: bigint };
+}
+
+/** Bytes. `limit` is 2^64 - 1 where there is none. */
+export interface MemoryCounter {
+  usage: bigint;
+  maxUsage: bigint;
+  failures: bigint;
+  limit: bigint;
+}
+
+export interface MemoryStats {
+  /** Page cache. */
+  cache: bigint;
+  usage: MemoryCounter;
+  /** On v1 with the memory, on v2 without it. */
+  swap: MemoryCounter;
+  kernel: MemoryCounter;
+  useHierarchy: boolean;
+  /** The file `memory.stat`. */
+  stat: Map<string, bigint>;
+}
+
+/** One line of a block device's account. */
+export interface IoEntry {
+  major: bigint;
+  minor: bigint;
+  /** `Read`, `Write`, `Total`… */
+  op: string;
+  value: bigint;
+}
+
+export interface IoStats {
+  serviceBytes: IoEntry[];
+  serviced: IoEntry[];
+  queued: IoEntry[];
+  serviceTime: IoEntry[];
+  waitTime: IoEntry[];
+  merged: IoEntry[];
+  time: IoEntry[];
+  sectors: IoEntry[];
+}
+
+export interface HugetlbStats {
+  /** Bytes. */
+  usage: bigint;
+  maxUsage: bigint;
+  /** Times an allocation was refused. */
+  failures: bigint;
+}
