@@ -4,13 +4,15 @@
  * @module
  */
 import { errorChain } from "./src/base/error.ts";
+import { VERSION } from "./src/base/version.ts";
 
 /** A program: gets the arguments after its name, returns the exit status. */
 export interface Program {
   main(args: readonly string[]): Promise<number>;
 }
 
-const MODES: Record<string, () => Promise<Program>> = {
+/** What this program can be: `scripts/build` makes a link for each name. */
+export const MODES: Record<string, () => Promise<Program>> = {
   "containerd-shim-kata-v2": () => import("./src/shim/main.ts"),
   "kata-agent": () => import("./src/agent/main.ts"),
 };
@@ -29,6 +31,7 @@ function isShimName(name: string): boolean {
 
 async function run(argv0: string, allArgs: readonly string[]): Promise<number> {
   const { mode, args } = chooseMode(argv0, allArgs);
+  if (mode === "version" || mode === "--version") return print(describeBuild());
   const load = isShimName(mode) ? MODES["containerd-shim-kata-v2"] : MODES[mode];
   if (load === undefined) {
     const asked = mode === "" ? "no mode given" : `unknown mode "${mode}"`;
@@ -39,6 +42,17 @@ async function run(argv0: string, allArgs: readonly string[]): Promise<number> {
   } catch (error) {
     return fail(`${mode}: ${errorChain(error)}`);
   }
+}
+
+/** The release, the form in which it was built (see `scripts/build`), and what it runs on. */
+function describeBuild(): string {
+  const form = Deno.build.standalone ? "compiled" : Deno.env.get("KATA_FORM") ?? "source";
+  return `kata ${VERSION} (${form}, Deno ${Deno.version.deno}, ${Deno.build.target})`;
+}
+
+function print(line: string): number {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+  return 0;
 }
 
 function fail(message: string): number {
