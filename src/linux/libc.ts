@@ -1,0 +1,158 @@
+/**
+ * The one binding of the C library. Each file of this folder binds the functions that it needs, with the C types as
+ * comments, and calls them through {@linkcode check}:
+ *
+ * ```ts ignore
+ * const libc = bind({ sethostname: { parameters: ["buffer", "usize"], result: "i32" } });
+ * check("sethostname", () => libc.sethostname(name, name.length), hostname);
+ * ```
+ *
+ * @module
+ */
+import { ERRNO, ErrnoError } from "./errno.ts";
+
+/** What a C parameter takes in JavaScript. A buffer is passed by address and must stay referenced during the call. */
+interface ParameterTypes {
+  i32: number;
+  u32: number;
+  i64: number | bigint;
+  u64: number | bigint;
+  usize: number | bigint;
+  isize: number | bigint;
+  buffer: BufferSource | null;
+  pointer: Deno.PointerValue;
+}
+
+/** What a C result is in JavaScript. */
+interface ResultTypes {
+  void: undefined;
+  i32: number;
+  u32: number;
+  i64: bigint;
+  u64: bigint;
+  usize: bigint;
+  isize: bigint;
+  pointer: Deno.PointerValue;
+}
+
+/** The C signature of a function. */
+export interface Signature {
+  /** The symbol, if the key is not it: several signatures of `syscall` or `ioctl` may stand side by side. */
+  name?: string;
+  parameters: readonly (keyof ParameterTypes)[];
+  result: keyof ResultTypes;
+  /** Runs on a thread of its own and loses errno: to wait, never to act. */
+  nonblocking?: boolean;
+}
+
+type ParametersOf<P extends Signature["parameters"]> = { [I in keyof P]: ParameterTypes[P[I]] };
+
+/** The JavaScript function of a C signature. */
+export type Bound<S extends Signature> = (
+  ...parameters: ParametersOf<S["parameters"]>
+) => S["nonblocking"] extends true ? Promise<ResultTypes[S["result"]]> : ResultTypes[S["result"]];
+
+/** Bound functions by name. */
+export type BoundTable<T extends Record<string, Signature>> = { readonly [K in keyof T]: Bound<T[K]> };
+
+// Only what every program calls often: each symbol costs 0.2 ms at start, ten times that in an emulated guest.
+const { symbols: hot } = Deno.dlopen("libc.so.6", {
+  dlopen: { parameters: ["buffer", /* file */ "i32" /* flags */], result: "pointer" },
+  dlsym: { parameters: ["pointer", /* handle */ "buffer" /* symbol */], result: "pointer" },
+  read: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "i32" /* kernel never moves 2 GiB */ },
+  write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "i32" },
+});
+
+/**
+ * Binds functions of libc.so.6. Nothing is looked up before the first call of each, and what is bound shows in no leak
+ * sanitizer, unlike `Deno.dlopen` within a test.
+ */
+export function bind<const T extends Record<string, Signature>>(table: T): BoundTable<T> {
+  return bindLibrary("libc.so.6", table);
+}
+
+/** As {@linkcode bind}, for another shared library, which is loaded by the first call. */
+export function bindLibrary<const T extends Record<string, Signature>>(library: string, table: T): BoundTable<T> {
+  const bound = {};
+  for (const [key, signature] of Object.entries(table)) {
+    const get = () => {
+      const value = lookUp(library, signature.name ?? key, signature);
+      Object.defineProperty(bound, key, { value });
+      return value;
+    };
+    Object.defineProperty(bound, key, { get, configurable: true, enumerable: true });
+  }
+  return bound as BoundTable<T>;
+}
+
+const RTLD_LAZY = 1;
+const handles = new Map<string, Deno.PointerObject>();
+
+function lookUp(library: string, symbol: string, signature: Signature): unknown {
+  const handle = handles.get(library) ?? hot.dlopen(cstring(library), RTLD_LAZY);
+  if (handle === null) throw new Error(`Cannot load library "${library}"`);
+  handles.set(library, handle);
+  const pointer = hot.dlsym(handle, cstring(symbol));
+  if (pointer === null) throw new Error(`Cannot find "${symbol}" in library "${library}"`);
+  const { parameters, result, nonblocking = false } = signature;
+  const definition: Deno.ForeignFunction = { parameters, result, nonblocking };
+  const callable = new Deno.UnsafeFnPointer(pointer as Deno.PointerObject<typeof definition>, definition);
+  return callable.call.bind(callable);
+}
+
+const errnoLibc = bind({ __errno_location: { parameters: [], result: "pointer" } });
+
+/** This thread's errno, read as memory so that reading cannot change it. */
+let errnoCell: Int32Array | undefined;
+
+/** errno after a synchronous call that failed; nonblocking calls lose theirs. Use {@linkcode check} where it will do. */
+export function lastErrno(): number {
+  errnoCell ??= new Int32Array(Deno.UnsafePointerView.getArrayBuffer(errnoLibc.__errno_location()!, 4));
+  return errnoCell[0]!;
+}
+
+/**
+ * Makes a system call, again while a signal interrupts it.
+ *
+ * @param syscall Name in the error.
+ * @param call Returns -1 on failure, with errno set.
+ * @param detail What the call was about, such as a path; for the error.
+ * @returns The result of the call.
+ * @throws {ErrnoError} The call failed.
+ */
+export function check(syscall: string, call: () => number | bigint, detail?: string): number {
+  for (;;) {
+    const result = Number(call());
+    if (result !== -1) return result;
+    const errno = lastErrno();
+    if (errno !== ERRNO.EINTR) throw new ErrnoError(syscall, errno, detail);
+  }
+}
+
+/** read(2) as it is, for loops where nothing may cost: -1 and {@linkcode lastErrno} on failure. */
+export function rawRead(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
+  return hot.read(fd, buffer, BigInt(buffer.byteLength));
+}
+
+/** write(2) as it is, for loops where nothing may cost: -1 and {@linkcode lastErrno} on failure. */
+export function rawWrite(fd: number, data: Uint8Array<ArrayBuffer>): number {
+  return hot.write(fd, data, BigInt(data.byteLength));
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Encodes a string as C wants it, with a NUL at the end.
+ *
+ * @throws {TypeError} The string holds a NUL itself: the kernel would see less than the caller wrote.
+ */
+export function cstring(text: string): Uint8Array<ArrayBuffer> {
+  if (text.includes("\0")) throw new TypeError(`Cannot pass ${JSON.stringify(text)} to the kernel: it holds a NUL`);
+  return encoder.encode(`${text}\0`);
+}
+
+/** The address of a buffer, to be put into a struct. The caller keeps the buffer referenced until the call is over. */
+export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
+  // By way of `.buffer`, which moves a small array out of V8's heap, where the collector could move it.
+  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer.buffer)) + BigInt(buffer.byteOffset);
+}
