@@ -1,0 +1,108 @@
+/** The connection to the agent in the guest. @module */
+import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
+import { abortable, retry } from "../base/async.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { errorChain, KataError } from "../base/error.ts";
+import type { AgentConfig } from "../config/schema.ts";
+import type { Hypervisor } from "../hypervisor/hypervisor.ts";
+import { AgentService } from "../proto/agent_pb.ts";
+import { Health } from "../proto/health_pb.ts";
+import { dial } from "../rpc/address.ts";
+import { createTtrpcTransport, type TtrpcTransport } from "../rpc/client.ts";
+
+/** What is shown of the guest's console when its agent does not answer. */
+const CONSOLE_LINES = 5;
+
+/** The part of a VM that reaching its agent needs. */
+export type AgentHost = Pick<Hypervisor, "agentAddress" | "consoleTail" | "info" | "wait">;
+
+export interface ConnectOptions {
+  sandboxId: string;
+  config: Pick<AgentConfig, "create_container_timeout" | "dial_timeout_ms" | "reconnect_timeout_ms">;
+  signal: AbortSignal;
+  clock?: Clock;
+}
+
+/**
+ * Calls to one agent. Disposing it fails the pending calls.
+ *
+ * Calls that wait for something to happen in the guest (WaitProcess, ReadStdout, ReadStderr, WriteStdin, GetOOMEvent)
+ * have no deadline; pass {@linkcode AgentConnection.bounded} to all others.
+ */
+export class AgentConnection implements Disposable {
+  readonly api: Client<typeof AgentService>;
+  readonly health: Client<typeof Health>;
+  /** Options of a call that the agent answers by itself. */
+  readonly bounded: Readonly<CallOptions>;
+  /** Resolves when the connection has ended. */
+  readonly closed: Promise<void>;
+  readonly #transport: TtrpcTransport;
+
+  constructor(transport: TtrpcTransport, options: { callTimeoutMs: number }) {
+    this.#transport = transport;
+    this.closed = transport.closed;
+    this.api = createClient(AgentService, transport);
+    this.health = createClient(Health, transport);
+    this.bounded = { timeoutMs: options.callTimeoutMs };
+  }
+
+  [Symbol.dispose](): void {
+    this.#transport[Symbol.dispose]();
+  }
+}
+
+/**
+ * Dials the agent until it answers.
+ *
+ * @throws {KataError} UNAVAILABLE if the VM ended, DEADLINE_EXCEEDED if the agent is silent: the message says whether
+ * the monitor is alive, how long was waited, and what the console showed last.
+ */
+export async function connectAgent(vm: AgentHost, options: ConnectOptions): Promise<AgentConnection> {
+  const { config, clock = systemClock } = options;
+  const begin = clock.now();
+  using settled = new AbortOnDispose();
+  const deadline = AbortSignal.timeout(config.reconnect_timeout_ms);
+  const signal = AbortSignal.any([options.signal, deadline, settled.signal]);
+  const ended = vm.wait().then(({ reason }) => {
+    throw new KataError("UNAVAILABLE", `Cannot reach the agent: the VM ended while it booted: ${reason}`);
+  });
+  const dialling = retry(() => dial(vm.agentAddress(), { signal }), {
+    signal,
+    everyMs: config.dial_timeout_ms,
+    clock,
+  });
+  // The loser of the race goes on until the signal stops it; its failure is nobody's business.
+  dialling.catch(() => {});
+  try {
+    const duplex = await abortable(Promise.race([dialling, ended]), AbortSignal.any([options.signal, deadline]));
+    const transport = createTtrpcTransport(duplex, { peer: `agent of sandbox "${options.sandboxId}"` });
+    return new AgentConnection(transport, { callTimeoutMs: config.create_container_timeout * 1000 });
+  } catch (error) {
+    void dialling.then((late) => late.close(), () => {});
+    if (!deadline.aborted || options.signal.aborted) throw error;
+    throw await silentAgent(vm, { waitedMs: clock.now() - begin, cause: error });
+  }
+}
+
+async function silentAgent(vm: AgentHost, options: { waitedMs: number; cause: unknown }): Promise<KataError> {
+  const waited = `waited ${(options.waitedMs / 1000).toFixed(1)} s`;
+  const monitor = await vm.info().then(
+    ({ name, pid }) => `${name} is alive (pid ${pid})`,
+    (error) => `the VMM is gone (${errorChain(error)})`,
+  );
+  const lines = vm.consoleTail(CONSOLE_LINES);
+  const console = lines.length === 0 ? "the console is empty" : `last console lines: ${lines.join(" | ")}`;
+  return new KataError("DEADLINE_EXCEEDED", `Cannot reach the agent: ${waited}, ${monitor}, ${console}`, {
+    cause: options.cause,
+  });
+}
+
+/** A signal that fires at the end of a scope. */
+class AbortOnDispose implements Disposable {
+  readonly #controller = new AbortController();
+  readonly signal = this.#controller.signal;
+
+  [Symbol.dispose](): void {
+    this.#controller.abort();
+  }
+}

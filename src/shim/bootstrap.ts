@@ -1,0 +1,64 @@
+/**
+ * What `start` and containerd tell each other: the address of the shim's socket, and what comes in on stdin.
+ *
+ * The answer of `start` is the bare address. Every containerd from 1.6 to 2.3 reads it as "version 2, ttRPC": 1.6 knows
+ * nothing else, 1.7 to 2.2 fall back from JSON to text, and 2.3 tries `BootstrapResult` first, which a text starting with
+ * `unix://` can never parse as. Announcing version 3 would promise that one `start` serves all containers of a pod.
+ *
+ * @module
+ */
+import { fromBinary } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { type BootstrapParams, BootstrapParamsSchema, LogLevel } from "../proto/bootstrap_pb.ts";
+import type { ShimArgs } from "./args.ts";
+
+const SOCKET_DIR = "/run/containerd/s";
+
+/** Names one shim: a restart with the same three values finds the same socket. */
+export type ShimIdentity = Pick<ShimArgs, "address" | "namespace" | "id">;
+
+/**
+ * The socket's address by containerd's formula, so that `start` of a pod's container and `delete` compute the same one.
+ *
+ * @param socketDir Absolute; containerd 2.3 and later may name another than the default.
+ */
+export async function socketAddress(shim: ShimIdentity, socketDir: string = SOCKET_DIR): Promise<string> {
+  const path = [shim.address, shim.namespace, shim.id].filter((part) => part !== "").join("/").replace(/\/+/g, "/");
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(path));
+  return `unix://${socketDir}/${new Uint8Array(digest).toHex()}`;
+}
+
+/** What containerd's message on stdin adds to flags and environment. */
+export interface StartInput {
+  debug?: boolean;
+  socketDir?: string;
+  ttrpcAddress?: string;
+}
+
+/**
+ * Reads the stdin of `start`: containerd 2.3 and later send `BootstrapParams`, older ones the runtime's options as an
+ * `Any`, which come again with the Create call and are not needed here.
+ */
+export function parseStartInput(bytes: Uint8Array, shim: ShimIdentity): StartInput {
+  const params = decodeParams(bytes);
+  // Field 1 of an Any is a string as well (its type URL), so only the identity tells the two apart.
+  if (params === undefined || params.instanceId !== shim.id || params.namespace !== shim.namespace) return {};
+  const input: StartInput = {};
+  if (params.logLevel === LogLevel.DEBUG || params.logLevel === LogLevel.TRACE) input.debug = true;
+  if (params.socketDir) input.socketDir = params.socketDir;
+  if (params.containerdTtrpcAddress !== "") input.ttrpcAddress = params.containerdTtrpcAddress;
+  return input;
+}
+
+function decodeParams(bytes: Uint8Array): BootstrapParams | undefined {
+  try {
+    return fromBinary(BootstrapParamsSchema, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether bytes are an `Any`, as `-info` receives it; containerd may also send nothing. */
+export function parseInfoInput(bytes: Uint8Array): { typeUrl: string } {
+  return { typeUrl: fromBinary(AnySchema, bytes).typeUrl };
+}
