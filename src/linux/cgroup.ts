@@ -1,0 +1,237 @@
+/**
+ * Control groups: where the hierarchies are, making and removing groups, and who is in them. Every path is a value, so a
+ * temp dir serves as a cgroup file system in tests.
+ *
+ * @see https://docs.kernel.org/admin-guide/cgroup-v2.html
+ * @see https://docs.kernel.org/admin-guide/cgroup-v1/cgroups.html
+ * @module
+ */
+import { type Clock, systemClock } from "../base/clock.ts";
+import { readCgroupFile, writeCgroupFile } from "./cgroup_file.ts";
+import { isErrno } from "./errno.ts";
+
+/** `hybrid`: the controllers are on v1, and a v2 hierarchy stands beside them. */
+export type CgroupMode = "v1" | "v2" | "hybrid";
+
+/** The hierarchies of a machine. */
+export interface CgroupLayout {
+  mode: CgroupMode;
+  /** Where the hierarchies are mounted, such as `/sys/fs/cgroup`. */
+  root: string;
+  /** The mount point of the v2 hierarchy; undefined for `v1`. */
+  unified: string | undefined;
+  /** The directory of each v1 controller, and of the named hierarchy `systemd`; empty for `v2`. */
+  v1: ReadonlyMap<string, string>;
+  /** Controllers that the v2 hierarchy can give. */
+  unifiedControllers: ReadonlySet<string>;
+}
+
+/**
+ * Looks at what lies below `root`.
+ *
+ * @throws {Error} No hierarchy is mounted there.
+ */
+export function detectCgroups(root = "/sys/fs/cgroup"): CgroupLayout {
+  const whole = controllers(root);
+  if (whole !== undefined) return { mode: "v2", root, unified: root, v1: new Map(), unifiedControllers: whole };
+  const v1 = findV1Hierarchies(root);
+  const beside = controllers(`${root}/unified`);
+  if (v1.size === 0) throw new Error(`Cannot find cgroups below "${root}"`);
+  if (beside === undefined) return { mode: "v1", root, unified: undefined, v1, unifiedControllers: new Set() };
+  return { mode: "hybrid", root, unified: `${root}/unified`, v1, unifiedControllers: beside };
+}
+
+function controllers(cgroup: string): Set<string> | undefined {
+  const text = readCgroupFile(cgroup, "cgroup.controllers");
+  return text === undefined ? undefined : new Set(text.split(" ").filter((name) => name !== ""));
+}
+
+/** A directory is named after its controllers (`cpu,cpuacct`), and links lead from each name to it. */
+function findV1Hierarchies(root: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { name } of childDirectories(root)) {
+    if (name === "unified" || readCgroupFile(`${root}/${name}`, "cgroup.procs") === undefined) continue;
+    for (const controller of name.split(",")) found.set(controller, `${root}/${name}`);
+  }
+  return found;
+}
+
+/** One line of `/proc/PID/cgroup`. */
+export interface CgroupMembership {
+  /** 0 for v2. */
+  hierarchy: number;
+  /** Empty for v2; a named hierarchy is `name=systemd`. */
+  controllers: string[];
+  /** Below the hierarchy's mount, as the reader's cgroup namespace shows it. */
+  path: string;
+}
+
+/** Parses `/proc/PID/cgroup`. */
+export function parseCgroupMembership(text: string): CgroupMembership[] {
+  return text.split("\n").filter((line) => line !== "").map((line) => {
+    const [hierarchy, names = "", ...path] = line.split(":");
+    return {
+      hierarchy: Number(hierarchy),
+      controllers: names.split(",").filter((name) => name !== ""),
+      path: path.join(":"),
+    };
+  });
+}
+
+/** Makes a cgroup and its ancestors. On v1, a new `cpuset` starts with the CPUs and memory nodes of its parent. */
+export function createCgroup(path: string): void {
+  try {
+    Deno.mkdirSync(path);
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) return;
+    if (!isErrno(error, "ENOENT")) throw new Error(`Cannot create cgroup "${path}"`, { cause: error });
+    createCgroup(parentOf(path));
+    return createCgroup(path);
+  }
+  inheritCpuset(path);
+}
+
+/** A v1 cpuset is born empty and then accepts no process. */
+function inheritCpuset(path: string): void {
+  for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+    // v2 has the `.effective` files and needs no values of its own.
+    if (readCgroupFile(path, file) !== "" || readCgroupFile(path, `${file}.effective`) !== undefined) continue;
+    const inherited = readCgroupFile(parentOf(path), file);
+    if (inherited) writeCgroupFile(path, file, inherited);
+  }
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  if (slash <= 0) throw new Error(`Cannot create cgroup "${path}": no hierarchy above it`);
+  return path.slice(0, slash);
+}
+
+/** Waiting for a cgroup to become empty. */
+export interface CgroupWait {
+  signal?: AbortSignal;
+  clock?: Clock;
+}
+
+/** Pauses before the second try and on: an exit is seen in the cgroup a little later than by the parent. */
+const REMOVE_PAUSES_MS = [20, 40, 80, 160];
+
+/**
+ * Removes a cgroup and the groups below it; one that is gone already is no failure.
+ *
+ * @throws {Error} It still has processes after five tries in 300 ms.
+ */
+export async function removeCgroup(path: string, { signal, clock = systemClock }: CgroupWait = {}): Promise<void> {
+  for (let attempt = 0;; attempt++) {
+    try {
+      return removeTree(path);
+    } catch (cause) {
+      const pauseMs = REMOVE_PAUSES_MS[attempt];
+      if (!isErrno(cause, "EBUSY") || pauseMs === undefined) {
+        throw new Error(`Cannot remove cgroup "${path}"`, { cause });
+      }
+      await clock.sleep(pauseMs, signal);
+    }
+  }
+}
+
+function removeTree(path: string): void {
+  for (const { name } of childDirectories(path)) removeTree(`${path}/${name}`);
+  try {
+    // rmdir(2): the files of a cgroup go with it, they cannot be removed one by one.
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+}
+
+/** Which members to list: those of the group itself, or of all groups below it as well. */
+export interface MemberOptions {
+  recursive?: boolean;
+  /** Threads (`cgroup.threads`, or `tasks` on v1) instead of processes. */
+  threads?: boolean;
+}
+
+/** Process ids in a cgroup; empty if it is gone. Ids that this pid namespace cannot see are left out. */
+export function cgroupMembers(path: string, options: MemberOptions = {}): number[] {
+  const text = options.threads
+    ? readCgroupFile(path, "cgroup.threads") ?? readCgroupFile(path, "tasks")
+    : readCgroupFile(path, "cgroup.procs");
+  const members = (text ?? "").split("\n").map(Number).filter((id) => id > 0);
+  if (!options.recursive) return members;
+  const below = childDirectories(path).flatMap(({ name }) => cgroupMembers(`${path}/${name}`, options));
+  return [...new Set([...members, ...below])];
+}
+
+/**
+ * Moves a process with all its threads into a cgroup; 0 is the caller.
+ *
+ * @throws {Error} Its cause is EBUSY on v2 if the cgroup enables controllers for its children.
+ */
+export function joinCgroup(path: string, pid: number): void {
+  writeCgroupFile(path, "cgroup.procs", pid);
+}
+
+/** Moves one thread: by `tasks` on v1; on v2 the cgroup must be threaded and in the subtree of the process. */
+export function joinCgroupThread(path: string, tid: number): void {
+  const isV1 = readCgroupFile(path, "tasks") !== undefined;
+  writeCgroupFile(path, isV1 ? "tasks" : "cgroup.threads", tid);
+}
+
+/** Moves whole processes, never threads (B4), to another cgroup of the hierarchy. Those that end meanwhile are fine. */
+export function moveMembers(from: string, to: string): void {
+  for (const pid of cgroupMembers(from)) {
+    try {
+      joinCgroup(to, pid);
+    } catch (error) {
+      if (!isErrno((error as Error).cause, "ESRCH")) throw error;
+    }
+  }
+}
+
+/** Sends a signal to each process of a cgroup and of those below it. */
+export function signalCgroup(path: string, signal: Deno.Signal): void {
+  for (const pid of cgroupMembers(path, { recursive: true })) {
+    try {
+      Deno.kill(pid, signal);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound) && !isErrno(error, "ESRCH")) throw error;
+    }
+  }
+}
+
+/**
+ * Kills all processes of a cgroup and waits until they left it. A frozen v1 cgroup must be thawed by the caller.
+ *
+ * @throws {Error} Somebody is left after two seconds.
+ */
+export async function killCgroup(path: string, { signal, clock = systemClock }: CgroupWait = {}): Promise<void> {
+  const hasKillFile = readCgroupFile(path, "cgroup.events") !== undefined && exists(`${path}/cgroup.kill`);
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const left = cgroupMembers(path, { recursive: true });
+    if (left.length === 0) return;
+    // The loop catches what was forked between reading the list and the signal; cgroup.kill has no such gap.
+    if (hasKillFile) writeCgroupFile(path, "cgroup.kill", 1);
+    else signalCgroup(path, "SIGKILL");
+    await clock.sleep(attempt < 10 ? 1 : 10, signal);
+  }
+  throw new Error(`Cannot empty cgroup "${path}": processes ${cgroupMembers(path, { recursive: true })} stay`);
+}
+
+function childDirectories(path: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENODEV")) return [];
+    throw error;
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFile;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENODEV")) return false;
+    throw error;
+  }
+}

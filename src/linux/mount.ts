@@ -1,0 +1,220 @@
+/**
+ * Mounting, unmounting and rearranging the mount tree of this process' mount namespace.
+ *
+ * @module
+ */
+import { isErrno } from "./errno.ts";
+import { AT_FDCWD, Fd, O_CLOEXEC } from "./fd.ts";
+import { bind, check, cstring } from "./libc.ts";
+import { MS } from "./mount_options.ts";
+import { mountsBelow, readMountInfo } from "./mountinfo.ts";
+import { statfs } from "./statfs.ts";
+
+const libc = bind({
+  mount: {
+    parameters: [
+      "buffer",
+      /* source */ "buffer",
+      /* target */ "buffer",
+      /* type */ "u64",
+      /* flags */ "buffer", /* data */
+    ],
+    result: "i32",
+  },
+  umount2: { parameters: ["buffer", /* target */ "i32" /* flags */], result: "i32" },
+  pivotRoot: { name: "syscall", parameters: ["i64", "buffer", /* new_root */ "buffer" /* put_old */], result: "i64" },
+  openTree: {
+    name: "syscall",
+    parameters: ["i64", "i32", /* dfd */ "buffer", /* path */ "u32" /* flags */],
+    result: "i64",
+  },
+  moveMount: {
+    name: "syscall",
+    parameters: ["i64", "i32", /* from_dfd */ "buffer", "i32", /* to_dfd */ "buffer", "u32" /* flags */],
+    result: "i64",
+  },
+  mountSetattr: {
+    name: "syscall",
+    parameters: ["i64", "i32", /* dfd */ "buffer", "u32", /* flags */ "buffer", /* struct mount_attr */ "usize"],
+    result: "i64",
+  },
+});
+
+const SYS = { pivotRoot: Deno.build.arch === "aarch64" ? 41 : 155, openTree: 428, moveMount: 429, mountSetattr: 442 };
+
+/** @see https://man7.org/linux/man-pages/man2/mount.2.html */
+export interface MountCall {
+  /** File system type; none for a bind, move, remount or propagation change. */
+  type?: string;
+  /** `MS_*` bits. */
+  flags?: number;
+  /** Options of the file system, comma separated. */
+  data?: string;
+}
+
+/** A mount that its owner takes away by scope, at once and even while it is busy. Who wants it to stay ignores it. */
+export interface Mounted extends Disposable {
+  readonly target: string;
+}
+
+/** mount(2) copies one page and would silently cut what is longer. */
+const MAX_DATA = 4095;
+
+/**
+ * Mounts, as mount(2) does.
+ *
+ * @param source Device, directory or a name for the mount table.
+ * @throws {ErrnoError} `mount /dev/vda on /run: EBUSY`
+ * @throws {RangeError} `data` does not fit the kernel's page.
+ */
+export function mount(source: string, target: string, call: MountCall = {}): Mounted {
+  const { type = "", flags = 0, data = "" } = call;
+  const [csource, ctarget, ctype, cdata] = [source, target, type, data].map(cstring) as [Text, Text, Text, Text];
+  if (cdata.length > MAX_DATA) {
+    throw new RangeError(
+      `Cannot mount "${source}" on "${target}": ${cdata.length} bytes of options, at most ${MAX_DATA}`,
+    );
+  }
+  const what = source === "" ? target : `${source} on ${target}`;
+  check("mount", () => libc.mount(csource, ctarget, ctype, flags, data === "" ? null : cdata), what);
+  return { target, [Symbol.dispose]: () => unmountIfThere(target) };
+}
+
+type Text = Uint8Array<ArrayBuffer>;
+
+/** How a bind mount differs from its source. */
+export interface BindOptions {
+  /** With all mounts below the source. */
+  recursive?: boolean;
+  /** The mount itself only, not those below. */
+  readOnly?: boolean;
+}
+
+/** Shows a file or directory at another place as well. Source and target are both files or both directories. */
+export function bindMount(source: string, target: string, options: BindOptions = {}): Mounted {
+  using undo = new DisposableStack();
+  const mounted = undo.use(mount(source, target, { flags: MS.BIND | (options.recursive ? MS.REC : 0) }));
+  if (options.readOnly) remountBind(target, { flags: MS.RDONLY });
+  undo.move();
+  return mounted;
+}
+
+/**
+ * Sets flags of a bind mount and keeps those it has, which a user namespace may not drop.
+ *
+ * @param change `cleared` flags are taken off.
+ */
+export function remountBind(target: string, change: { flags: number; cleared?: number }): void {
+  const kept = statfs(target).mountFlags & ~(change.cleared ?? 0);
+  mount("", target, { flags: MS.REMOUNT | MS.BIND | kept | change.flags });
+}
+
+/**
+ * Changes who hears of mounts below `target`.
+ *
+ * @param flags `MS.SHARED`, `MS.SLAVE`, `MS.PRIVATE` or `MS.UNBINDABLE`, with `MS.REC` for the whole tree.
+ */
+export function setPropagation(target: string, flags: number): void {
+  mount("", target, { flags });
+}
+
+/** How to let go of a mount. */
+export interface UmountOptions {
+  /** Take it out of sight at once, clean up when it is no longer busy. */
+  detach?: boolean;
+  /** Abort the requests of a server that does not answer. */
+  force?: boolean;
+}
+
+const MNT_FORCE = 1;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+
+/** Never follows a symbolic link at the end of `target`. @throws {ErrnoError} EINVAL: nothing is mounted there. */
+export function umount(target: string, options: UmountOptions = {}): void {
+  const flags = UMOUNT_NOFOLLOW | (options.detach ? MNT_DETACH : 0) | (options.force ? MNT_FORCE : 0);
+  const ctarget = cstring(target);
+  check("umount", () => libc.umount2(ctarget, flags), target);
+}
+
+/** Detaches the topmost mount at `target`; one that is gone already is no failure. */
+function unmountIfThere(target: string): void {
+  try {
+    umount(target, { detach: true });
+  } catch (error) {
+    if (!isErrno(error, "EINVAL", "ENOENT")) throw error;
+  }
+}
+
+/** Detaches every mount at and below `path` (absolute, without symbolic links), the last mounted first. */
+export function umountTree(path: string): void {
+  for (const { mountPoint } of mountsBelow(readMountInfo(), path)) unmountIfThere(mountPoint);
+}
+
+/** Makes `newRoot`, a mount point, the root; the old root then lies at `putOld`, which may be `newRoot` itself. */
+export function pivotRoot(newRoot: string, putOld: string): void {
+  const [cnew, cold] = [cstring(newRoot), cstring(putOld)];
+  check("pivot_root", () => libc.pivotRoot(SYS.pivotRoot, cnew, cold), `${newRoot} ${putOld}`);
+}
+
+export interface OpenTreeOptions {
+  /** Make a detached copy, to be placed with {@linkcode moveMount}; otherwise it is a handle on the mount itself. */
+  clone?: boolean;
+  /** Copy the mounts below as well. */
+  recursive?: boolean;
+}
+
+const OPEN_TREE_CLONE = 1;
+const AT_EMPTY_PATH = 0x1000;
+const AT_RECURSIVE = 0x8000;
+
+/** @see https://man7.org/linux/man-pages/man2/open_tree.2.html */
+export function openTree(path: string, options: OpenTreeOptions = {}): Fd {
+  const flags = O_CLOEXEC | (options.clone ? OPEN_TREE_CLONE : 0) | (options.recursive ? AT_RECURSIVE : 0);
+  const cpath = cstring(path);
+  return new Fd(check("open_tree", () => libc.openTree(SYS.openTree, AT_FDCWD, cpath, flags), path));
+}
+
+/** Puts a detached tree in place, in the mount namespace that this thread is in now. */
+export function moveMount(tree: Fd, target: string): Mounted {
+  const MOVE_MOUNT_F_EMPTY_PATH = 4;
+  const [empty, ctarget] = [cstring(""), cstring(target)];
+  check(
+    "move_mount",
+    () => libc.moveMount(SYS.moveMount, tree.number, empty, AT_FDCWD, ctarget, MOVE_MOUNT_F_EMPTY_PATH),
+    target,
+  );
+  return { target, [Symbol.dispose]: () => unmountIfThere(target) };
+}
+
+/** Attributes to change on a mount, or on the whole tree below it. */
+export interface MountAttributes {
+  /** `MOUNT_ATTR_*` bits. */
+  set?: number;
+  clear?: number;
+  /** `MS.SHARED`, `MS.SLAVE`, `MS.PRIVATE` or `MS.UNBINDABLE`. */
+  propagation?: number;
+  /** The user namespace whose id maps the mount takes on; set `MOUNT_ATTR.IDMAP`. Only for a detached mount. */
+  userNamespace?: Fd;
+  recursive?: boolean;
+}
+
+/**
+ * Changes all of a tree or nothing.
+ *
+ * @param target A path, or a tree from {@linkcode openTree}.
+ * @see https://man7.org/linux/man-pages/man2/mount_setattr.2.html
+ */
+export function mountSetattr(target: string | Fd, attributes: MountAttributes): void {
+  const { set = 0, clear = 0, propagation = 0, userNamespace, recursive = false } = attributes;
+  const values = BigUint64Array.of(BigInt(set), BigInt(clear), BigInt(propagation), BigInt(userNamespace?.number ?? 0));
+  const isPath = typeof target === "string";
+  const cpath = cstring(isPath ? target : "");
+  const flags = (isPath ? 0 : AT_EMPTY_PATH) | (recursive ? AT_RECURSIVE : 0);
+  const directory = isPath ? AT_FDCWD : target.number;
+  check(
+    "mount_setattr",
+    () => libc.mountSetattr(SYS.mountSetattr, directory, cpath, flags, values, values.byteLength),
+    isPath ? target : undefined,
+  );
+}
