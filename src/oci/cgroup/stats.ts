@@ -1,8 +1,12 @@
 /** What a cgroup has used, in one form for v1 and v2. Absent: the kernel does not say. @module */
 
+/** Stands for "no limit": what such a counter holds in the kernel. */
+export const NO_LIMIT = 2n ** 64n - 1n;
+
 export interface CgroupStats {
   cpu: CpuStats;
   memory: MemoryStats;
+  /** A limit of 0 is none. */
   pids: { current: bigint; limit: bigint };
   io: IoStats;
   /** By page size, such as `2MB`. */
@@ -19,11 +23,12 @@ export interface CpuStats {
   throttling: { periods: bigint; throttledPeriods: bigint; throttledTime: bigint };
 }
 
-/** Bytes. `limit` is 2^64 - 1 where there is none. */
+/** Bytes. */
 export interface MemoryCounter {
   usage: bigint;
   maxUsage: bigint;
   failures: bigint;
+  /** {@linkcode NO_LIMIT} where there is none. */
   limit: bigint;
 }
 
@@ -57,6 +62,20 @@ export interface IoStats {
   merged: IoEntry[];
   time: IoEntry[];
   sectors: IoEntry[];
+}
+
+/** An account of block devices without entries. */
+export function noIo(): IoStats {
+  return {
+    serviceBytes: [],
+    serviced: [],
+    queued: [],
+    serviceTime: [],
+    waitTime: [],
+    merged: [],
+    time: [],
+    sectors: [],
+  };
 }
 
 export interface HugetlbStats {

@@ -1,0 +1,138 @@
+/**
+ * Capability sets of a process, from names to the bits that the kernel takes.
+ *
+ * @see https://man7.org/linux/man-pages/man7/capabilities.7.html
+ * @module
+ */
+import type { Capabilities } from "./spec.ts";
+
+/** In the order of their numbers. */
+const NAMES = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_DAC_READ_SEARCH",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_SETPCAP",
+  "CAP_LINUX_IMMUTABLE",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_NET_BROADCAST",
+  "CAP_NET_ADMIN",
+  "CAP_NET_RAW",
+  "CAP_IPC_LOCK",
+  "CAP_IPC_OWNER",
+  "CAP_SYS_MODULE",
+  "CAP_SYS_RAWIO",
+  "CAP_SYS_CHROOT",
+  "CAP_SYS_PTRACE",
+  "CAP_SYS_PACCT",
+  "CAP_SYS_ADMIN",
+  "CAP_SYS_BOOT",
+  "CAP_SYS_NICE",
+  "CAP_SYS_RESOURCE",
+  "CAP_SYS_TIME",
+  "CAP_SYS_TTY_CONFIG",
+  "CAP_MKNOD",
+  "CAP_LEASE",
+  "CAP_AUDIT_WRITE",
+  "CAP_AUDIT_CONTROL",
+  "CAP_SETFCAP",
+  "CAP_MAC_OVERRIDE",
+  "CAP_MAC_ADMIN",
+  "CAP_SYSLOG",
+  "CAP_WAKE_ALARM",
+  "CAP_BLOCK_SUSPEND",
+  "CAP_AUDIT_READ",
+  "CAP_PERFMON",
+  "CAP_BPF",
+  "CAP_CHECKPOINT_RESTORE",
+] as const;
+
+/** Number of CAP_SYS_ADMIN: loading a seccomp filter needs it. */
+export const CAP_SYS_ADMIN = 21;
+
+/** A set of capabilities: bit N stands for the capability number N. */
+export type CapabilitySet = bigint;
+
+/** The five sets of a process. */
+export interface CapabilitySets {
+  bounding: CapabilitySet;
+  effective: CapabilitySet;
+  inheritable: CapabilitySet;
+  permitted: CapabilitySet;
+  ambient: CapabilitySet;
+}
+
+/** Every name that is understood, for `features`. */
+export function knownCapabilities(): readonly string[] {
+  return NAMES;
+}
+
+/**
+ * The bits of the given names, with or without `CAP_`, in either case.
+ *
+ * @throws {TypeError} A name that no kernel has.
+ */
+export function parseCapabilities(names: readonly string[]): CapabilitySet {
+  return names.reduce((set, name) => set | (1n << BigInt(capabilityNumber(name))), 0n);
+}
+
+function capabilityNumber(name: string): number {
+  const upper = name.toUpperCase();
+  const number = (NAMES as readonly string[]).indexOf(upper.startsWith("CAP_") ? upper : `CAP_${upper}`);
+  if (number === -1) throw new TypeError(`Cannot use capability "${name}": there is none of this name`);
+  return number;
+}
+
+/** What a process has without a `capabilities` entry: nothing, as the specification's runtimes do. */
+const NONE: Capabilities = {};
+
+/**
+ * The sets that a process starts with.
+ *
+ * A capability that this program itself lacks cannot be given; asking for it is no error, as a container made for
+ * another machine should still run (containerd's `--privileged` asks for all there are).
+ *
+ * @param available The capabilities that this program has.
+ */
+export function capabilitySets(capabilities: Capabilities = NONE, available: CapabilitySet): CapabilitySets {
+  const parse = (names: readonly string[] | undefined) => parseCapabilities(names ?? []) & available;
+  const permitted = parse(capabilities.permitted);
+  const inheritable = parse(capabilities.inheritable);
+  return {
+    bounding: parse(capabilities.bounding),
+    effective: parse(capabilities.effective) & permitted,
+    inheritable,
+    permitted,
+    // The kernel refuses an ambient capability that is not both permitted and inheritable.
+    ambient: parse(capabilities.ambient) & permitted & inheritable,
+  };
+}
+
+/** Numbers of the capabilities in a set, ascending. */
+export function capabilityNumbers(set: CapabilitySet): number[] {
+  return Array.from({ length: 64 }, (_, number) => number).filter((number) => (set >> BigInt(number)) & 1n);
+}
+
+/** Reads one set, such as `CapBnd`, from the text of `/proc/PID/status`. */
+export function readCapabilitySet(status: string, field: "CapPrm" | "CapBnd"): CapabilitySet {
+  const match = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, "m").exec(status);
+  return match === null ? 0n : BigInt(`0x${match[1]}`);
+}
+
+/** struct __user_cap_header_struct for the calling process, version 3: 64 bits in two halves. */
+export function capabilityHeader(): Uint8Array<ArrayBuffer> {
+  const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+  return new Uint8Array(new Uint32Array([LINUX_CAPABILITY_VERSION_3, 0]).buffer);
+}
+
+/** struct __user_cap_data_struct[2]: effective, permitted, inheritable of the low half, then of the high half. */
+export function capabilityData(sets: Pick<CapabilitySets, "effective" | "permitted" | "inheritable">) {
+  const words = [sets.effective, sets.permitted, sets.inheritable];
+  const low = words.map((set) => Number(set & 0xffffffffn));
+  const high = words.map((set) => Number(set >> 32n));
+  return new Uint8Array(new Uint32Array([...low, ...high]).buffer);
+}

@@ -1,0 +1,77 @@
+/**
+ * The cgroup of a container: where it is, and the interface that v1 and v2 implement.
+ *
+ * A controller is a file in `v1/` or `v2/` with `applyX(path, resources)` and `xStats(path)`. The path is the seam: unit
+ * tests hand in a temp dir.
+ *
+ * @module
+ */
+import type { CgroupLayout } from "../../linux/cgroup.ts";
+import type { Resources } from "../spec.ts";
+import type { CgroupStats } from "./stats.ts";
+import { CgroupV1 } from "./v1.ts";
+import { CgroupV2 } from "./v2.ts";
+
+/** Waiting for what the kernel does a little later. */
+export interface WaitOptions {
+  signal?: AbortSignal;
+}
+
+/** One container's group in every hierarchy. */
+export interface Cgroup {
+  /** Directory in each hierarchy, by v1 controller; the empty key is v2. */
+  readonly paths: Readonly<Record<string, string>>;
+  /** The directory whose `memory.oom_control` (v1) or `memory.events` (v2) tells of kills; undefined without one. */
+  readonly memoryPath: string | undefined;
+  readonly version: 1 | 2;
+  /** Makes the directories. */
+  create(): void;
+  /** Sets limits. What `resources` does not mention stays as it is (B6: nothing is set without resources). */
+  apply(resources: Resources): void;
+  /**
+   * The files to write a process id into, one per hierarchy, so that it joins.
+   *
+   * @param initPid A process of the container: on v2 the container may have moved itself further down, and its group
+   *   then takes no processes (B3).
+   */
+  procsFiles(initPid?: number): string[];
+  /** Every process in it and below. */
+  members(): number[];
+  isFrozen(): boolean;
+  freeze(options?: WaitOptions): Promise<void>;
+  thaw(options?: WaitOptions): Promise<void>;
+  /** Kills every process in it and below, frozen ones too, and waits until they are gone (B2, B7). */
+  kill(options?: WaitOptions): Promise<void>;
+  stats(): CgroupStats;
+  /** Removes the directories. Processes that are left move to the root first, as whole processes (B4). */
+  remove(options?: WaitOptions): Promise<void>;
+}
+
+/**
+ * Chooses the container's group. Nothing is made yet.
+ *
+ * @param path What {@linkcode cgroupPath} gave.
+ */
+export function openCgroup(layout: CgroupLayout, path: string): Cgroup {
+  if (layout.mode === "v2") return new CgroupV2(layout.root, path);
+  return new CgroupV1(layout, path);
+}
+
+/**
+ * The path below the root of each hierarchy, without a leading slash.
+ *
+ * @param cgroupsPath As in the configuration: a path, whose leading slash means the root of the hierarchy (B3), or
+ *   systemd's `slice:prefix:name`, which becomes directories where there is no systemd to ask.
+ * @param id The container's, which names the group if nothing else does.
+ * @throws {RangeError} The path leaves the hierarchy.
+ */
+export function cgroupPath(cgroupsPath: string | undefined, id: string): string {
+  const parts = (cgroupsPath || id).replaceAll(":", "/").split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.includes("..")) throw new RangeError(`Cannot use cgroups path "${cgroupsPath}": it holds ".."`);
+  return parts.length === 0 ? id : parts.join("/");
+}
+
+/** Whether the path asks for systemd: exactly `slice:prefix:name`. */
+export function isSystemdPath(cgroupsPath: string): boolean {
+  return !cgroupsPath.startsWith("/") && cgroupsPath.split(":").length === 3;
+}

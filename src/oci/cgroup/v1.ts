@@ -1,0 +1,160 @@
+/** A container's groups on v1: one directory in the hierarchy of each controller. @module */
+import {
+  type CgroupLayout,
+  cgroupMembers,
+  createCgroup,
+  killCgroup,
+  moveMembers,
+  removeCgroup,
+} from "../../linux/cgroup.ts";
+import { readCgroupFile } from "../../linux/cgroup_file.ts";
+import type { Resources } from "../spec.ts";
+import type { Cgroup, WaitOptions } from "./cgroup.ts";
+import { type CgroupStats, noIo } from "./stats.ts";
+import { applyBlkio, blkioStats } from "./v1/blkio.ts";
+import { applyCpu, cpuStats } from "./v1/cpu.ts";
+import { applyDevices } from "./v1/devices.ts";
+import { isFrozen, setFrozen } from "./v1/freezer.ts";
+import { applyHugetlb, hugetlbStats } from "./v1/hugetlb.ts";
+import { applyMemory, memoryStats } from "./v1/memory.ts";
+import { applyNetClass, applyNetPriorities } from "./v1/network.ts";
+import { applyCpuset } from "./v2/cpuset.ts";
+import { hugePageSizes } from "./v2/hugetlb.ts";
+import { applyPids, pidsStats } from "./v2/pids.ts";
+import { reaches } from "./wait.ts";
+
+/** One row per resource: whose hierarchy it is set in, and how. A row whose part of `resources` is absent does nothing. */
+const CONTROLLERS: readonly { name: string; apply: (path: string, resources: Resources) => void }[] = [
+  { name: "devices", apply: (path, { devices }) => devices && applyDevices(path, devices) },
+  { name: "memory", apply: (path, { memory }) => memory && applyMemory(path, memory) },
+  { name: "cpu", apply: (path, { cpu }) => cpu && applyCpu(path, cpu) },
+  { name: "cpuset", apply: (path, { cpu }) => cpu && applyCpuset(path, cpu) },
+  { name: "pids", apply: (path, { pids }) => pids && applyPids(path, pids) },
+  { name: "blkio", apply: (path, { blockIO }) => blockIO && applyBlkio(path, blockIO) },
+  { name: "hugetlb", apply: (path, { hugepageLimits }) => hugepageLimits && applyHugetlb(path, hugepageLimits) },
+  { name: "net_cls", apply: (path, { network }) => network && applyNetClass(path, network) },
+  { name: "net_prio", apply: (path, { network }) => network && applyNetPriorities(path, network) },
+];
+
+/** The key that memory, CPU and the others have in a configuration, where it is not the controller's own name. */
+const ASKED_BY: Readonly<Record<string, (resources: Resources) => boolean>> = {
+  memory: ({ memory }) => Boolean(memory?.limit || memory?.swap || memory?.reservation),
+  cpu: ({ cpu }) => Boolean(cpu?.shares || cpu?.quota || cpu?.period),
+  cpuset: ({ cpu }) => Boolean(cpu?.cpus || cpu?.mems),
+  pids: ({ pids }) => Boolean(pids?.limit),
+  hugetlb: ({ hugepageLimits }) => (hugepageLimits ?? []).length > 0,
+};
+
+const FREEZE_TIMEOUT_MS = 10_000;
+
+export class CgroupV1 implements Cgroup {
+  readonly version = 1;
+  readonly paths: Readonly<Record<string, string>>;
+  readonly #layout: CgroupLayout;
+
+  constructor(layout: CgroupLayout, path: string) {
+    const roots = [...layout.v1, ...(layout.unified === undefined ? [] : [["", layout.unified] as const])];
+    this.paths = Object.fromEntries(roots.map(([controller, root]) => [controller, `${root}/${path}`]));
+    this.#layout = layout;
+  }
+
+  get memoryPath(): string | undefined {
+    return this.paths["memory"];
+  }
+
+  create(): void {
+    for (const path of this.#directories()) createCgroup(path);
+  }
+
+  /** @throws {Error} A limit is asked whose controller this machine does not have. */
+  apply(resources: Resources): void {
+    for (const { name, apply } of CONTROLLERS) {
+      const path = this.paths[name];
+      if (path !== undefined) apply(path, resources);
+      else if (ASKED_BY[name]?.(resources)) {
+        throw new Error(`Cannot limit ${name}: this machine has no cgroup controller "${name}"`);
+      }
+    }
+  }
+
+  procsFiles(): string[] {
+    return this.#directories().map((path) => `${path}/cgroup.procs`);
+  }
+
+  members(): number[] {
+    return cgroupMembers(this.#anyPath(), { recursive: true });
+  }
+
+  isFrozen(): boolean {
+    const path = this.paths["freezer"];
+    return path !== undefined && isFrozen(path);
+  }
+
+  async freeze({ signal }: WaitOptions = {}): Promise<void> {
+    const path = this.#freezer();
+    setFrozen(path, { frozen: true });
+    const timing = { timeoutMs: FREEZE_TIMEOUT_MS, ...(signal && { signal }) };
+    // A process that forks at the wrong moment keeps the state at FREEZING: thawing and freezing again helps.
+    if (await reaches(() => isFrozen(path), { ...timing, timeoutMs: 500 })) return;
+    setFrozen(path, { frozen: false });
+    setFrozen(path, { frozen: true });
+    if (await reaches(() => isFrozen(path), timing)) return;
+    setFrozen(path, { frozen: false });
+    throw new Error(`Cannot freeze cgroup "${path}" within ${FREEZE_TIMEOUT_MS} ms`);
+  }
+
+  async thaw(): Promise<void> {
+    setFrozen(this.#freezer(), { frozen: false });
+  }
+
+  async kill({ signal }: WaitOptions = {}): Promise<void> {
+    // A frozen process receives SIGKILL only when it thaws.
+    if (this.paths["freezer"] !== undefined && readCgroupFile(this.paths["freezer"], "freezer.state") !== undefined) {
+      setFrozen(this.paths["freezer"], { frozen: false });
+    }
+    for (const path of this.#directories()) await killCgroup(path, signal ? { signal } : {});
+  }
+
+  stats(): CgroupStats {
+    const path = (controller: string) => this.paths[controller] ?? "";
+    return {
+      cpu: cpuStats(path("cpu"), path("cpuacct")),
+      memory: memoryStats(path("memory")),
+      pids: pidsStats(path("pids")),
+      io: this.paths["blkio"] === undefined ? noIo() : blkioStats(path("blkio")),
+      hugetlb: hugetlbStats(path("hugetlb"), hugePageSizes()),
+    };
+  }
+
+  async remove({ signal }: WaitOptions = {}): Promise<void> {
+    for (const [controller, path] of Object.entries(this.paths)) {
+      const root = controller === "" ? this.#layout.unified : this.#layout.v1.get(controller);
+      if (root !== undefined) moveMembers(path, root);
+      await removeCgroup(path, signal ? { signal } : {});
+    }
+  }
+
+  #freezer(): string {
+    const path = this.paths["freezer"];
+    if (path === undefined) throw new Error("Cannot pause: this machine has no freezer cgroup");
+    return path;
+  }
+
+  /** Each once: `cpu` and `cpuacct` may be one hierarchy. */
+  #directories(): string[] {
+    return [...new Set(Object.values(this.paths).map(realPath))];
+  }
+
+  #anyPath(): string {
+    return this.paths["freezer"] ?? this.paths["pids"] ?? this.#directories()[0] ?? "";
+  }
+}
+
+/** `cpu` is often a link to `cpu,cpuacct`. The group itself may not exist yet. */
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
+  }
+}

@@ -1,0 +1,58 @@
+/** CPU time of a cgroup on v1: the controllers `cpu` and `cpuacct`. @module */
+import { readCgroupFile, readCgroupValue, readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
+import type { CpuResources } from "../../spec.ts";
+import type { CpuStats } from "../stats.ts";
+
+const FILES = [
+  ["idle", "cpu.idle"],
+  ["shares", "cpu.shares"],
+  ["realtimePeriod", "cpu.rt_period_us"],
+  ["realtimeRuntime", "cpu.rt_runtime_us"],
+] as const satisfies readonly (readonly [keyof CpuResources, string])[];
+
+export function applyCpu(cgroup: string, cpu: CpuResources): void {
+  for (const [field, file] of FILES) {
+    const value = cpu[field];
+    if (value !== undefined && (field === "idle" || BigInt(value) !== 0n)) writeCgroupFile(cgroup, file, value);
+  }
+  const burst = cpu.burst === undefined ? undefined : BigInt(cpu.burst);
+  // A burst may not exceed the quota: shrink it before, grow it after.
+  if (burst === 0n) writeCgroupFile(cgroup, "cpu.cfs_burst_us", burst);
+  applyQuota(cgroup, BigInt(cpu.quota ?? 0), BigInt(cpu.period ?? 0));
+  if (burst !== undefined && burst !== 0n) writeCgroupFile(cgroup, "cpu.cfs_burst_us", burst);
+}
+
+/** The kernel judges each write alone, by the ratio it leads to, against the group above: so the order matters. */
+function applyQuota(cgroup: string, quota: bigint, period: bigint): void {
+  const writePeriod = () => {
+    if (period !== 0n) writeCgroupFile(cgroup, "cpu.cfs_period_us", period);
+  };
+  const writeQuota = () => {
+    if (quota !== 0n) writeCgroupFile(cgroup, "cpu.cfs_quota_us", quota < 0n ? -1n : quota);
+  };
+  const before = readCgroupValue(cgroup, "cpu.cfs_period_us");
+  // A longer period first lowers the ratio, a shorter one raises it.
+  const isLonger = typeof before === "bigint" && period > before;
+  for (const write of isLonger ? [writePeriod, writeQuota] : [writeQuota, writePeriod]) write();
+}
+
+/** The kernel's unit in `cpuacct.stat`: a hundredth of a second on every architecture, in nanoseconds. */
+const TICK = 10_000_000n;
+
+export function cpuStats(cpu: string, cpuacct: string): CpuStats {
+  const throttling = readFlatKeyed(cpu, "cpu.stat");
+  const ticks = readFlatKeyed(cpuacct, "cpuacct.stat");
+  const total = readCgroupValue(cpuacct, "cpuacct.usage");
+  const perCpu = readCgroupFile(cpuacct, "cpuacct.usage_percpu") ?? "";
+  return {
+    total: typeof total === "bigint" ? total : 0n,
+    user: (ticks.get("user") ?? 0n) * TICK,
+    system: (ticks.get("system") ?? 0n) * TICK,
+    perCpu: perCpu.split(" ").filter((value) => value !== "").map(BigInt),
+    throttling: {
+      periods: throttling.get("nr_periods") ?? 0n,
+      throttledPeriods: throttling.get("nr_throttled") ?? 0n,
+      throttledTime: throttling.get("throttled_time") ?? 0n,
+    },
+  };
+}

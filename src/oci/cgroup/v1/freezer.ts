@@ -1,0 +1,11 @@
+/** Stopping all processes of a cgroup on v1. @see https://docs.kernel.org/admin-guide/cgroup-v1/freezer-subsystem.html @module */
+import { readCgroupFile, writeCgroupFile } from "../../../linux/cgroup_file.ts";
+
+export function setFrozen(cgroup: string, { frozen }: { frozen: boolean }): void {
+  writeCgroupFile(cgroup, "freezer.state", frozen ? "FROZEN" : "THAWED");
+}
+
+/** False while it still reads FREEZING: reading the state is also what moves the kernel on. */
+export function isFrozen(cgroup: string): boolean {
+  return readCgroupFile(cgroup, "freezer.state") === "FROZEN";
+}

@@ -1,0 +1,63 @@
+/** Memory of a cgroup on v1. @see https://docs.kernel.org/admin-guide/cgroup-v1/memory.html @module */
+import { readCgroupFile, readCgroupValue, readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
+import type { MemoryResources } from "../../spec.ts";
+import { checkMemoryUpdate } from "../limit.ts";
+import { type MemoryCounter, type MemoryStats, NO_LIMIT } from "../stats.ts";
+
+export function applyMemory(cgroup: string, memory: MemoryResources): void {
+  checkMemoryUpdate(memory, () => readCgroupValue(cgroup, "memory.usage_in_bytes"));
+  applyLimits(cgroup, BigInt(memory.limit ?? 0), BigInt(memory.swap ?? 0));
+  const { reservation, kernelTCP, swappiness, disableOOMKiller } = memory;
+  if (reservation) writeCgroupFile(cgroup, "memory.soft_limit_in_bytes", reservation);
+  // The kernel ignores memory.kmem.limit_in_bytes since 5.4 and refuses it since 6.1: `kernel` is not written.
+  if (kernelTCP) writeCgroupFile(cgroup, "memory.kmem.tcp.limit_in_bytes", kernelTCP);
+  if (swappiness !== undefined && swappiness >= 0 && swappiness <= 100) {
+    writeCgroupFile(cgroup, "memory.swappiness", swappiness);
+  }
+  if (disableOOMKiller === true) writeCgroupFile(cgroup, "memory.oom_control", 1);
+}
+
+/** Memory may never exceed memory and swap together, so growing writes the sum first and shrinking writes it last. */
+function applyLimits(cgroup: string, limit: bigint, swapOrNone: bigint): void {
+  const hasSwap = readCgroupFile(cgroup, "memory.memsw.limit_in_bytes") !== undefined;
+  // Without a limit on memory, an old one on the sum would stay in force.
+  const swap = limit === -1n && swapOrNone === 0n && hasSwap ? -1n : swapOrNone;
+  const writeLimit = () => {
+    if (limit !== 0n) writeCgroupFile(cgroup, "memory.limit_in_bytes", limit);
+  };
+  const writeSwap = () => {
+    if (swap !== 0n) writeCgroupFile(cgroup, "memory.memsw.limit_in_bytes", swap);
+  };
+  const before = readCgroupValue(cgroup, "memory.limit_in_bytes");
+  const grows = swap === -1n || (typeof before === "bigint" && before < swap);
+  for (const write of grows ? [writeSwap, writeLimit] : [writeLimit, writeSwap]) write();
+}
+
+/** The page counter's largest value, rounded to pages, is how v1 spells "no limit". */
+const LARGEST = 2n ** 63n - 1n - 65535n;
+
+export function memoryStats(cgroup: string): MemoryStats {
+  const stat = readFlatKeyed(cgroup, "memory.stat");
+  return {
+    cache: stat.get("cache") ?? 0n,
+    usage: counter(cgroup, "memory"),
+    swap: counter(cgroup, "memory.memsw"),
+    kernel: counter(cgroup, "memory.kmem"),
+    useHierarchy: readCgroupFile(cgroup, "memory.use_hierarchy") === "1",
+    stat,
+  };
+}
+
+function counter(cgroup: string, prefix: string): MemoryCounter {
+  const read = (file: string) => {
+    const value = readCgroupValue(cgroup, `${prefix}.${file}`);
+    return typeof value === "bigint" ? value : 0n;
+  };
+  const limit = read("limit_in_bytes");
+  return {
+    usage: read("usage_in_bytes"),
+    maxUsage: read("max_usage_in_bytes"),
+    failures: read("failcnt"),
+    limit: limit === 0n || limit >= LARGEST ? NO_LIMIT : limit,
+  };
+}

@@ -1,0 +1,47 @@
+/** CPU time of a cgroup on v2. @see https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu @module */
+import { readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
+import type { CpuResources } from "../../spec.ts";
+import type { CpuStats } from "../stats.ts";
+
+export function applyCpu(cgroup: string, cpu: CpuResources): void {
+  if (cpu.idle !== undefined) writeCgroupFile(cgroup, "cpu.idle", cpu.idle);
+  if (cpu.shares !== undefined && BigInt(cpu.shares) !== 0n) {
+    writeCgroupFile(cgroup, "cpu.weight", cpuWeight(BigInt(cpu.shares)));
+  }
+  const burst = cpu.burst === undefined ? undefined : BigInt(cpu.burst);
+  // A burst may not exceed the quota: shrink it before, grow it after.
+  if (burst === 0n) writeCgroupFile(cgroup, "cpu.max.burst", burst);
+  const max = cpuMax(cpu);
+  if (max !== undefined) writeCgroupFile(cgroup, "cpu.max", max);
+  if (burst !== undefined && burst !== 0n) writeCgroupFile(cgroup, "cpu.max.burst", burst);
+}
+
+/** Maps the range of v1, 2 to 262144, on that of v2, 1 to 10000. */
+export function cpuWeight(shares: bigint): bigint {
+  const bounded = shares < 2n ? 2n : shares > 262144n ? 262144n : shares;
+  return 1n + ((bounded - 2n) * 9999n) / 262142n;
+}
+
+/** `QUOTA PERIOD`; the kernel keeps the period where it is left out. */
+function cpuMax({ quota = 0, period = 0 }: CpuResources): string | undefined {
+  const [quotaUs, periodUs] = [BigInt(quota), BigInt(period)];
+  if (quotaUs === 0n && periodUs === 0n) return undefined;
+  const limit = quotaUs > 0n ? String(quotaUs) : "max";
+  return periodUs > 0n ? `${limit} ${periodUs}` : limit;
+}
+
+export function cpuStats(cgroup: string): CpuStats {
+  const stat = readFlatKeyed(cgroup, "cpu.stat");
+  const nanoseconds = (key: string) => (stat.get(key) ?? 0n) * 1000n;
+  return {
+    total: nanoseconds("usage_usec"),
+    user: nanoseconds("user_usec"),
+    system: nanoseconds("system_usec"),
+    perCpu: [],
+    throttling: {
+      periods: stat.get("nr_periods") ?? 0n,
+      throttledPeriods: stat.get("nr_throttled") ?? 0n,
+      throttledTime: nanoseconds("throttled_usec"),
+    },
+  };
+}
