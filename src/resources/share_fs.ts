@@ -31,22 +31,17 @@ export class SharedDirectory implements Disposable {
   readonly source: string;
   readonly #directory: string;
 
-  private constructor(directory: string) {
-    this.#directory = directory;
-    this.source = `${directory}/rw`;
-  }
-
   /** @param root Directory of all sandboxes, such as {@linkcode SHARED_ROOT}. */
-  static create(root: string, sandboxId: string): SharedDirectory {
-    const shared = new SharedDirectory(`${root}/${sandboxId}`);
+  constructor(root: string, sandboxId: string) {
+    this.#directory = `${root}/${sandboxId}`;
+    this.source = `${this.#directory}/rw`;
     using undo = new DisposableStack();
-    undo.use(shared);
-    Deno.mkdirSync(`${shared.source}/passthrough`, { recursive: true, mode: 0o750 });
-    mount(shared.source, shared.source, { flags: MS.BIND });
-    setPropagation(shared.source, MS.PRIVATE);
-    setPropagation(shared.source, MS.SHARED);
+    undo.use(this);
+    Deno.mkdirSync(`${this.source}/passthrough`, { recursive: true, mode: 0o750 });
+    mount(this.source, this.source, { flags: MS.BIND });
+    setPropagation(this.source, MS.PRIVATE);
+    setPropagation(this.source, MS.SHARED);
     undo.move();
-    return shared;
   }
 
   /** The place for `name`, such as `<container id>/rootfs`; nothing is made there. */

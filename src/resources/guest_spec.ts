@@ -1,0 +1,70 @@
+/** What of a container's spec makes sense in the guest. Pure. @module */
+import type { Config } from "../config/schema.ts";
+import type { Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec.ts";
+import { type ContainerType, SPEC_ANNOTATION } from "../rpc/agent_api.ts";
+
+export interface GuestSpecOptions {
+  config: Config;
+  type: ContainerType;
+  /** Bundle on the host, for the agent's information. */
+  bundle: string;
+  /** Root file system in the guest. */
+  rootfs: string;
+  /** The spec's mounts, with sources in the guest. */
+  mounts: readonly Mount[];
+}
+
+/** Namespaces that mean another thing in the guest: it has one network, one clock, and pid is the agent's to decide. */
+const HOST_NAMESPACES: readonly NamespaceType[] = ["pid", "network", "time", "cgroup"];
+
+/** @param spec As the engine wrote it; it is not changed. */
+export function toGuestSpec(spec: Spec, options: GuestSpecOptions): Spec {
+  const { hooks: _, ...rest } = spec;
+  return {
+    ...rest,
+    root: { ...spec.root, path: options.rootfs },
+    mounts: [...options.mounts],
+    ...(spec.process && { process: toGuestProcess(spec.process, options.config) }),
+    ...(spec.linux && { linux: toGuestLinux(spec.linux, options.config) }),
+    annotations: {
+      ...spec.annotations,
+      [SPEC_ANNOTATION.bundlePath]: options.bundle,
+      [SPEC_ANNOTATION.containerType]: options.type,
+    },
+  };
+}
+
+/** Of a container's first process, and of one added by exec. */
+export function toGuestProcess(process: Process, _config: Config): Process {
+  // The labels name policies of the host, which the guest's kernel has not loaded.
+  const { apparmorProfile: _apparmor, selinuxLabel: _selinux, ...rest } = process;
+  return rest;
+}
+
+function toGuestLinux(linux: Linux, config: Config): Linux {
+  const { mountLabel: _label, intelRdt: _rdt, seccomp, resources, namespaces = [], cgroupsPath, devices, ...rest } =
+    linux;
+  return {
+    ...rest,
+    namespaces: namespaces.filter(({ type }) => !HOST_NAMESPACES.includes(type)).map(({ type }) => ({ type })),
+    // A disk's number is another disk in the guest, perhaps the guest's own.
+    ...(devices !== undefined && { devices: devices.filter(({ type }) => type !== "b") }),
+    ...(seccomp !== undefined && !config.runtime.disable_guest_seccomp && { seccomp }),
+    ...(resources !== undefined && { resources: toGuestResources(resources) }),
+    ...(cgroupsPath !== undefined && { cgroupsPath: toGuestCgroup(cgroupsPath) }),
+  };
+}
+
+/** Device numbers, CPU and node numbers are the host's; block and network limits apply to the VM as a whole. */
+export function toGuestResources(resources: Resources): Resources {
+  const { devices: _d, pids: _p, blockIO: _b, network: _n, cpu, ...rest } = resources;
+  if (cpu === undefined) return rest;
+  const { cpus: _cpus, mems: _mems, ...time } = cpu;
+  return { ...rest, cpu: time };
+}
+
+/** systemd's `slice:prefix:name` becomes a path: the guest has no systemd to ask. */
+function toGuestCgroup(path: string): string {
+  const [slice, prefix, name] = path.split(":");
+  return name === undefined ? path : `/${slice}/${prefix}-${name}.scope`;
+}

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { defaultConfig } from "../config/schema.ts";
+import type { Linux, Spec } from "../oci/spec.ts";
+import { toGuestSpec } from "./guest_spec.ts";
+
+function guestSpec(spec: Partial<Spec>, config = defaultConfig()): Spec {
+  return toGuestSpec({ ociVersion: "1.2.0", ...spec }, {
+    config,
+    type: "single_container",
+    bundle: "/bundle",
+    rootfs: "/guest/rootfs",
+    mounts: [{ destination: "/proc", type: "proc" }],
+  });
+}
+
+function guestLinux(linux: Linux, config = defaultConfig()): Linux {
+  return guestSpec({ linux }, config).linux!;
+}
+
+Deno.test("toGuestSpec() replaces root and mounts, adds the agent's annotations and drops the host's hooks", () => {
+  const spec = guestSpec({
+    root: { path: "rootfs", readonly: true },
+    hooks: { prestart: [{ path: "/bin/true" }] },
+    annotations: { a: "b" },
+    hostname: "h",
+  });
+  assert.deepEqual(spec, {
+    ociVersion: "1.2.0",
+    hostname: "h",
+    root: { path: "/guest/rootfs", readonly: true },
+    mounts: [{ destination: "/proc", type: "proc" }],
+    annotations: {
+      a: "b",
+      "io.katacontainers.pkg.oci.bundle_path": "/bundle",
+      "io.katacontainers.pkg.oci.container_type": "single_container",
+    },
+  });
+});
+
+Deno.test("toGuestSpec() drops the labels of the host's security modules", () => {
+  const process = { user: { uid: 1, gid: 2 }, cwd: "/", apparmorProfile: "docker", selinuxLabel: "s0" };
+  assert.deepEqual(guestSpec({ process }).process, { user: { uid: 1, gid: 2 }, cwd: "/" });
+  assert.deepEqual(guestLinux({ mountLabel: "s0" }), { namespaces: [] });
+});
+
+Deno.test("toGuestSpec() keeps namespaces that the guest makes itself, without the host's paths", () => {
+  const types = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"] as const;
+  const { namespaces } = guestLinux({ namespaces: types.map((type) => ({ type, path: `/proc/1/ns/${type}` })) });
+  assert.deepEqual(namespaces, [{ type: "mount" }, { type: "ipc" }, { type: "uts" }, { type: "user" }]);
+});
+
+Deno.test("toGuestSpec() drops limits that only the host can keep", () => {
+  const { resources } = guestLinux({
+    resources: {
+      devices: [{ allow: false }],
+      pids: { limit: 5 },
+      blockIO: { weight: 10 },
+      network: { classID: 1 },
+      memory: { limit: 1 << 20 },
+      cpu: { shares: 512, cpus: "0-3", mems: "0" },
+    },
+  });
+  assert.deepEqual(resources, { memory: { limit: 1 << 20 }, cpu: { shares: 512 } });
+});
+
+Deno.test("toGuestSpec() passes the seccomp profile only if the configuration says so", () => {
+  const seccomp = { defaultAction: "SCMP_ACT_ALLOW" };
+  const config = defaultConfig();
+  assert.equal(guestLinux({ seccomp }, config).seccomp, undefined);
+  config.runtime.disable_guest_seccomp = false;
+  assert.deepEqual(guestLinux({ seccomp }, config).seccomp, seccomp);
+});
+
+Deno.test("toGuestSpec() passes no disk of the host", () => {
+  const console = { path: "/dev/tty9", type: "c", major: 4, minor: 9 } as const;
+  const { devices } = guestLinux({ devices: [console, { path: "/dev/sda", type: "b", major: 8, minor: 0 }] });
+  assert.deepEqual(devices, [console]);
+});
+
+Deno.test.each([
+  { path: "/default/c1", guest: "/default/c1" },
+  { path: "kubepods.slice:cri-containerd:c1", guest: "/kubepods.slice/cri-containerd-c1.scope" },
+])("toGuestSpec() makes cgroup $path $guest", ({ path, guest }) => {
+  assert.equal(guestLinux({ cgroupsPath: path }).cgroupsPath, guest);
+});
