@@ -130,7 +130,9 @@ export function capabilityHeader(): Uint8Array<ArrayBuffer> {
 }
 
 /** struct __user_cap_data_struct[2]: effective, permitted, inheritable of the low half, then of the high half. */
-export function capabilityData(sets: Pick<CapabilitySets, "effective" | "permitted" | "inheritable">) {
+export function capabilityData(
+  sets: Pick<CapabilitySets, "effective" | "permitted" | "inheritable">,
+): Uint8Array<ArrayBuffer> {
   const words = [sets.effective, sets.permitted, sets.inheritable];
   const low = words.map((set) => Number(set & 0xffffffffn));
   const high = words.map((set) => Number(set >> 32n));

@@ -1,0 +1,70 @@
+/**
+ * Opening files inside a directory that holds somebody else's files: whatever `..` and symlinks it has, the kernel
+ * resolves them as if the directory were `/`.
+ *
+ * @see https://man7.org/linux/man-pages/man2/openat2.2.html
+ * @module
+ */
+import { Fd, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "./fd.ts";
+import { bind, check, cstring } from "./libc.ts";
+
+const libc = bind({
+  openat2: {
+    name: "syscall",
+    parameters: ["i64", /* number */ "i32", /* dir */ "buffer", /* path */ "buffer", /* open_how */ "usize" /* size */],
+    result: "i64",
+  },
+});
+
+/** The same on every architecture. */
+const SYS_OPENAT2 = 437;
+
+/** Resolution rules of openat2(2). */
+export const RESOLVE = {
+  NO_XDEV: 0x01,
+  NO_MAGICLINKS: 0x02,
+  NO_SYMLINKS: 0x04,
+  BENEATH: 0x08,
+  IN_ROOT: 0x10,
+} as const;
+
+export interface OpenInRootOptions {
+  /** `O_*`; close-on-exec is added. */
+  flags: number;
+  mode?: number;
+  /** `RESOLVE` bits besides IN_ROOT. */
+  resolve?: number;
+}
+
+/** struct open_how. */
+export function openHow({ flags, mode = 0, resolve = 0 }: OpenInRootOptions): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new BigUint64Array([flags | O_CLOEXEC, mode, resolve | RESOLVE.IN_ROOT].map(BigInt)).buffer);
+}
+
+/**
+ * Opens `path` as a process would whose root directory is `root`.
+ *
+ * @throws {ErrnoError} ELOOP also for a magic link, such as those in /proc.
+ */
+export function openInRoot(root: Fd, path: string, options: OpenInRootOptions): Fd {
+  const [name, how] = [cstring(path), openHow(options)];
+  const open = () => libc.openat2(SYS_OPENAT2, root.number, name, how, how.length);
+  return new Fd(check("openat2", open, path));
+}
+
+/**
+ * The text of a regular file in `root`.
+ *
+ * @param limit Bytes; a larger file is refused, as its writer is not trusted.
+ * @throws {RangeError} It is larger.
+ * @throws {ErrnoError} It cannot be opened.
+ */
+export function readTextInRoot(root: Fd, path: string, { limit }: { limit: number }): string {
+  // O_NONBLOCK: a fifo of this name would otherwise block us for ever.
+  using file = openInRoot(root, path, { flags: O_RDONLY | O_NONBLOCK });
+  const buffer = new Uint8Array(limit + 1);
+  let length = 0;
+  for (let count = 1; count > 0 && length <= limit; length += count) count = file.read(buffer.subarray(length));
+  if (length > limit) throw new RangeError(`Cannot read "${path}": larger than ${limit} bytes`);
+  return new TextDecoder().decode(buffer.subarray(0, length));
+}

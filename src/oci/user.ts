@@ -1,0 +1,83 @@
+/**
+ * Who a process runs as: the databases of users and groups inside the root file system, which the image controls.
+ *
+ * @see https://man7.org/linux/man-pages/man5/passwd.5.html
+ * @module
+ */
+import { isErrno } from "../linux/errno.ts";
+import { Fd, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
+import { readTextInRoot } from "../linux/in_root.ts";
+
+/** Images with thousands of users exist; with millions they are an attack. */
+const DATABASE_LIMIT = 4 << 20;
+
+export interface PasswdEntry {
+  name: string;
+  uid: number;
+  gid: number;
+  home: string;
+}
+
+export interface GroupEntry {
+  name: string;
+  gid: number;
+  members: string[];
+}
+
+/** Parses /etc/passwd. Lines that are no entry are skipped, as libc does. */
+export function parsePasswd(text: string): PasswdEntry[] {
+  return text.split("\n").flatMap((line) => {
+    const [name, , uid, gid, , home = ""] = line.split(":");
+    if (!name || !isId(uid) || !isId(gid)) return [];
+    return [{ name, uid: Number(uid), gid: Number(gid), home }];
+  });
+}
+
+/** Parses /etc/group. */
+export function parseGroup(text: string): GroupEntry[] {
+  return text.split("\n").flatMap((line) => {
+    const [name, , gid, members = ""] = line.split(":");
+    if (!name || !isId(gid)) return [];
+    return [{ name, gid: Number(gid), members: members.split(",").filter((member) => member !== "") }];
+  });
+}
+
+function isId(text: string | undefined): text is string {
+  return text !== undefined && /^\d+$/.test(text) && Number(text) < 2 ** 32 - 1;
+}
+
+/**
+ * The user database of a root file system; empty if there is none, or it cannot be read.
+ *
+ * @param root Path of the root, from which no link in it leads out.
+ */
+export function readPasswd(root: string): PasswdEntry[] {
+  return parsePasswd(readDatabase(root, "/etc/passwd"));
+}
+
+export function readGroup(root: string): GroupEntry[] {
+  return parseGroup(readDatabase(root, "/etc/group"));
+}
+
+function readDatabase(root: string, path: string): string {
+  using directory = Fd.open(root, O_PATH | O_DIRECTORY);
+  try {
+    return readTextInRoot(directory, path, { limit: DATABASE_LIMIT });
+  } catch (error) {
+    // An image may hold none, or nonsense in its place: then it has no names.
+    const isAbsent = isErrno(error, "ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENXIO", "EACCES", "EAGAIN");
+    if (isAbsent || error instanceof RangeError) return "";
+    throw error;
+  }
+}
+
+/** The home directory of a user id; `/` if the database does not have it. */
+export function homeOf(passwd: readonly PasswdEntry[], uid: number): string {
+  return passwd.find((entry) => entry.uid === uid)?.home || "/";
+}
+
+/** A process' environment: as configured, with HOME from the user database where that is missing or empty. */
+export function completeEnvironment(env: readonly string[], home: () => string): string[] {
+  const kept = env.filter((entry) => entry !== "HOME=");
+  return kept.some((entry) => entry.startsWith("HOME=")) ? kept : [...kept, `HOME=${home()}`];
+}
