@@ -1,0 +1,77 @@
+/** The guest kernel's command line (B43). Pure. @module */
+import type { QemuConfig } from "../config/schema.ts";
+
+/** Linux cuts longer command lines off (COMMAND_LINE_SIZE of x86-64). */
+const MOST_BYTES = 2047;
+
+/** What holds for each guest: no noise, no legacy hardware to probe, and the end of the kernel is the end of the VM. */
+const BASE = [
+  "panic=-1", // reboot at once, which ends QEMU (-no-reboot), so that the runtime sees it
+  "console=ttyS0",
+  "8250.nr_uarts=1",
+  "i8042.noaux",
+  "i8042.nokbd",
+  "i8042.nopnp",
+  "tsc=reliable",
+  "no_timer_check",
+  "noreplace-smp",
+  "rcupdate.rcu_expedited=1",
+  "cryptomgr.notests",
+  "random.trust_cpu=on",
+  "audit=0",
+  "selinux=0",
+  "apparmor=0",
+  "nowatchdog",
+] as const;
+
+/** Under emulation no code of the guest runs speculatively on the real CPU, and each of these saves boot time. */
+const EMULATED = ["mitigations=off", "nokaslr", "lpj=4000000"] as const;
+
+const QUIET = ["quiet", "loglevel=1"] as const;
+const DEBUG = ["ignore_loglevel"] as const;
+
+export interface KernelParamsOptions {
+  /** Whether the CPU is emulated (TCG). */
+  isEmulated: boolean;
+  /** Words of the caller, such as the agent's options. */
+  extra?: readonly string[];
+}
+
+/**
+ * Words of the command line in a fixed order: root device, defaults, the caller's, the user's. A later word beats all
+ * earlier ones of the same name; words of one source may repeat a name, as `console=` does.
+ *
+ * @throws {RangeError} If the kernel would cut it off.
+ */
+export function kernelParams(config: QemuConfig, { isEmulated, extra = [] }: KernelParamsOptions): string {
+  const defaults = [...BASE, ...(isEmulated ? EMULATED : []), ...(config.enable_debug ? DEBUG : QUIET)];
+  const words = mergeParams([rootParams(config), defaults, extra, splitParams(config.kernel_params)]);
+  const line = words.join(" ");
+  if (line.length > MOST_BYTES) {
+    throw new RangeError(`Cannot use a kernel command line of ${line.length} bytes: the most is ${MOST_BYTES}`);
+  }
+  return line;
+}
+
+/** Lists laid over each other: a name in a later list removes it from all earlier ones. */
+export function mergeParams(lists: readonly (readonly string[])[]): string[] {
+  return lists.flatMap((words, index) => {
+    const beaten = new Set(lists.slice(index + 1).flat().map(nameOf));
+    return words.filter((word) => !beaten.has(nameOf(word)));
+  });
+}
+
+/** Words of a command line; a double quote holds spaces together, as the kernel reads it. */
+export function splitParams(line: string): string[] {
+  return line.match(/(?:[^\s"]|"[^"]*"?)+/g) ?? [];
+}
+
+/** The kernel takes `-` and `_` in names for the same. */
+function nameOf(word: string): string {
+  return (word.split("=", 1)[0] ?? "").replaceAll("-", "_");
+}
+
+/** The image is the first virtio disk, read-only; an initrd alone is the whole guest. */
+function rootParams({ image, rootfs_type }: QemuConfig): string[] {
+  return image === "" ? [] : ["root=/dev/vda", `rootfstype=${rootfs_type}`, "ro"];
+}

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { defaultConfig, type QemuConfig } from "../config/schema.ts";
+import { kernelParams, mergeParams, splitParams } from "./kernel_params.ts";
+
+function qemu(change: Partial<QemuConfig>): QemuConfig {
+  return { ...defaultConfig().hypervisor, ...change };
+}
+
+Deno.test("B43: kernelParams() prints root device, defaults, agent's and user's words in this order", async (t) => {
+  const config = qemu({ image: "/root.erofs", kernel_params: "systemd.unit=x b=2" });
+  const extra = ["agent.server_addr=serial://agent.0"];
+  await t.assertSnapshot(kernelParams(config, { isEmulated: true, extra }).split(" "));
+  assert.equal(kernelParams(config, { isEmulated: true, extra }), kernelParams(config, { isEmulated: true, extra }));
+});
+
+Deno.test("B43: kernelParams() lets a user's word beat the default of the same name", () => {
+  const config = qemu({
+    image: "/root.erofs",
+    rootfs_type: "ext4",
+    kernel_params: "root=/dev/vdb loglevel=7 console=hvc0",
+  });
+  const words = kernelParams(config, { isEmulated: false }).split(" ");
+  assert.deepEqual(words.filter((word) => /^(root|loglevel|console|rootfstype)=/.test(word)), [
+    "rootfstype=ext4",
+    "root=/dev/vdb",
+    "loglevel=7",
+    "console=hvc0",
+  ]);
+});
+
+Deno.test("kernelParams() keeps a guest's mitigations where its code runs on the real CPU", () => {
+  assert.doesNotMatch(kernelParams(qemu({}), { isEmulated: false }), /mitigations|nokaslr/);
+});
+
+Deno.test("kernelParams() has no root device without an image", () => {
+  assert.doesNotMatch(kernelParams(qemu({ initrd: "/initrd" }), { isEmulated: true }), /root/);
+});
+
+Deno.test("kernelParams() refuses what the kernel would cut off", () => {
+  assert.throws(() => kernelParams(qemu({ kernel_params: "x".repeat(2000) }), { isEmulated: true }), {
+    message: /Cannot use a kernel command line of \d+ bytes: the most is 2047/,
+  });
+});
+
+Deno.test.each([
+  { name: "a later list wins", lists: [["a=1", "b"], ["a=2"]], merged: ["b", "a=2"] },
+  { name: "one list may repeat a name", lists: [["c=1"], ["c=2", "c=3"]], merged: ["c=2", "c=3"] },
+  { name: "dash and underscore are one", lists: [["x-y=1"], ["x_y"]], merged: ["x_y"] },
+])("mergeParams(): $name", ({ lists, merged }) => assert.deepEqual(mergeParams(lists), merged));
+
+Deno.test("splitParams() keeps quoted spaces together", () => {
+  assert.deepEqual(splitParams('  a  b="c d" "e f"=g\n'), ["a", 'b="c d"', '"e f"=g']);
+});

@@ -1,0 +1,174 @@
+/** What QEMU needs for each kind of device: a back end on the host's side and a front end on the guest's. Pure. @module */
+import type { QemuConfig } from "../../config/schema.ts";
+import type { BlockDevice, NetDevice, ShareFsDevice } from "../device.ts";
+import type { Props } from "./props.ts";
+
+/** One device, in the order in which QEMU must hear of it. */
+export interface Parts {
+  object?: Props;
+  chardev?: Props;
+  blockdev?: Props;
+  netdev?: Props;
+  /** Front ends; the first is the device itself. */
+  devices: readonly Props[];
+}
+
+/** Where a front end sits. */
+export type Place = { bus: string; addr: string };
+
+/** A slot of the root bus, given by two hex digits. */
+export function onRootBus(slot: string): Place {
+  return { bus: "pcie.0", addr: `0x${slot}` };
+}
+
+/** Behind a root port there is one slot. */
+export function onPort(port: string): Place {
+  return { bus: port, addr: "0x0" };
+}
+
+export interface BlockOptions {
+  config: QemuConfig;
+  /** Whether the path is a block device of the host. */
+  isHostDevice: boolean;
+}
+
+/**
+ * A disk's nodes: the format on top of the file. Read-only disks are so on both nodes (B18) and take no exclusive lock,
+ * so that a snapshotter which holds the file, or another VM, does not conflict (B19).
+ */
+export function blockNode(disk: BlockDevice, { config, isHostDevice }: BlockOptions): Props {
+  const access = disk.readOnly ? { "read-only": true, "force-share": true } : {};
+  const cache = config.block_device_cache_set
+    ? { cache: { direct: config.block_device_cache_direct, "no-flush": config.block_device_cache_noflush } }
+    : {};
+  const file = {
+    driver: isHostDevice ? "host_device" : "file",
+    filename: disk.path,
+    aio: config.block_device_aio,
+    ...access,
+    ...cache,
+  };
+  return { driver: disk.format, "node-name": nodeName(disk.id), ...access, ...cache, file };
+}
+
+/** The name under which the monitor knows a disk's top node. */
+export function nodeName(id: string): string {
+  return `drive-${id}`;
+}
+
+/** A disk on PCI. What the guest sees is read-only because its node is: the front end has no switch of its own. */
+export function virtioBlk(disk: BlockDevice, options: BlockOptions & { place: Place }): Parts {
+  const device = {
+    driver: "virtio-blk-pci",
+    id: disk.id,
+    ...options.place,
+    drive: nodeName(disk.id),
+    serial: disk.serial,
+  };
+  return { blockdev: blockNode(disk, options), devices: [device] };
+}
+
+/** A disk on the SCSI controller. */
+export function scsiDisk(disk: BlockDevice, options: BlockOptions & { address: { id: number; lun: number } }): Parts {
+  const { id, lun } = options.address;
+  const device = {
+    driver: "scsi-hd",
+    id: disk.id,
+    bus: `${SCSI_CONTROLLER}.0`,
+    "scsi-id": id,
+    lun,
+    drive: nodeName(disk.id),
+    serial: disk.serial,
+  };
+  return { blockdev: blockNode(disk, options), devices: [device] };
+}
+
+export const SCSI_CONTROLLER = "scsi0";
+
+export function scsiController(place: Place): Parts {
+  return { devices: [{ driver: "virtio-scsi-pci", id: SCSI_CONTROLLER, ...place }] };
+}
+
+/** Names of a card's queues: descriptor numbers at the start, names given by `getfd` later. */
+export interface NetQueues {
+  tap: readonly string[];
+  vhost: readonly string[];
+}
+
+export function virtioNet(card: NetDevice, { queues, place }: { queues: NetQueues; place: Place }): Parts {
+  const hasVhost = queues.vhost.length > 0;
+  const netdev = {
+    type: "tap",
+    id: netdevName(card.id),
+    fds: queues.tap.join(":"),
+    vhost: hasVhost,
+    vhostfds: hasVhost ? queues.vhost.join(":") : undefined,
+  };
+  const isMultiqueue = queues.tap.length > 1;
+  const device = {
+    driver: "virtio-net-pci",
+    id: card.id,
+    ...place,
+    netdev: netdev.id,
+    mac: card.mac,
+    mq: isMultiqueue ? true : undefined,
+    // Two vectors per queue pair, one for configuration, one for control.
+    vectors: isMultiqueue ? 2 * queues.tap.length + 2 : undefined,
+    // A boot ROM is of no use and must be found in QEMU's data directory.
+    romfile: "",
+  };
+  return { netdev, devices: [device] };
+}
+
+export function netdevName(id: string): string {
+  return `netdev-${id}`;
+}
+
+export interface ShareFsOptions {
+  socket: string;
+  queueSize: number;
+  place: Place;
+}
+
+export function shareFs(share: ShareFsDevice, { socket, queueSize, place }: ShareFsOptions): Parts {
+  const chardev = { backend: "socket", id: `char-${share.id}`, path: socket };
+  const device = {
+    driver: "vhost-user-fs-pci",
+    id: share.id,
+    ...place,
+    chardev: chardev.id,
+    tag: share.tag,
+    "queue-size": queueSize,
+  };
+  return { chardev, devices: [device] };
+}
+
+/** @param vhostFd Descriptor of `/dev/vhost-vsock` that holds the context id. */
+export function vhostVsock(options: { cid: number; vhostFd: string; place: Place }): Parts {
+  const { cid, vhostFd, place } = options;
+  return { devices: [{ driver: "vhost-vsock-pci", id: "vsock0", ...place, vhostfd: vhostFd, "guest-cid": cid }] };
+}
+
+export function vhostUserVsock({ socket, place }: { socket: string; place: Place }): Parts {
+  const chardev = { backend: "socket", id: "char-vsock0", path: socket };
+  return { chardev, devices: [{ driver: "vhost-user-vsock-pci", id: "vsock0", ...place, chardev: chardev.id }] };
+}
+
+/** One named port; the host connects to `socket` when it likes. */
+export function serialPort({ socket, name, place }: { socket: string; name: string; place: Place }): Parts {
+  const chardev = { backend: "socket", id: "char-agent", path: socket, server: true, wait: false };
+  const controller = { driver: "virtio-serial-pci", id: "serial0", ...place };
+  const port = { driver: "virtserialport", id: "agent", bus: "serial0.0", chardev: chardev.id, name };
+  return { chardev, devices: [controller, port] };
+}
+
+export function rng({ source, place }: { source: string; place: Place }): Parts {
+  return {
+    object: { "qom-type": "rng-random", id: "rng0", filename: source },
+    devices: [{ driver: "virtio-rng-pci", id: "rng-dev0", ...place, rng: "rng0" }],
+  };
+}
+
+export function rootPort({ id, number, place }: { id: string; number: number; place: Place }): Parts {
+  return { devices: [{ driver: "pcie-root-port", id, ...place, chassis: number, port: number }] };
+}

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { PcieTopology } from "./topology.ts";
+
+Deno.test("PcieTopology.place() gives slots in order, never that of the host bridge", () => {
+  const bus = new PcieTopology();
+  assert.deepEqual([bus.place("root"), bus.place("rng")], ["01", "02"]);
+  assert.equal(bus.path("rng"), "02");
+});
+
+Deno.test("PcieTopology.take() puts a device behind a free root port and release() frees it", () => {
+  const bus = new PcieTopology();
+  bus.place("root");
+  bus.addPort();
+  bus.addPort();
+  assert.equal(bus.take("disk").id, "rp0");
+  assert.equal(bus.take("net").id, "rp1");
+  assert.equal(bus.path("net"), "03/00");
+  assert.throws(() => bus.take("late"), {
+    message: 'Cannot plug "late": all 2 root ports are in use (pcie_root_port)',
+  });
+  bus.release("disk");
+  assert.equal(bus.path("disk"), undefined);
+  assert.equal(bus.take("late").id, "rp0");
+});
+
+Deno.test("PcieTopology.place() refuses more devices than the root bus has slots", () => {
+  const bus = new PcieTopology();
+  for (let i = 1; i <= 30; i++) bus.place(`d${i}`);
+  assert.equal(bus.path("d30"), "1e");
+  assert.throws(() => bus.place("d31"), RangeError);
+});
