@@ -46,6 +46,13 @@ step() {
   fail "Cannot finish this step: $what (exit status $status of: $*)"
 }
 
+# is_stale OUTPUT INPUT...: whether the output is missing or older than a file in an input (files or directories).
+is_stale() {
+  local output=$1
+  shift
+  [[ ! -e $output || -n $(find "$@" -newer "$output" -type f -print -quit) ]]
+}
+
 as_root() {
   if ((EUID == 0)); then
     "$@"
@@ -129,6 +136,11 @@ update_suite() {
   touch "$home/updated"
 }
 
+# use_suite SUITE ARCHITECTURE: its package lists, fetched if they are not there yet.
+use_suite() {
+  [[ -e $cache/apt/$1-$2/updated ]] || step "Updating the package lists of Debian $1 ($2)" update_suite "$1" "$2"
+}
+
 download_and_unpack() {
   local suite=$1 arch=$2 target=$3 package work
   shift 3
@@ -151,8 +163,7 @@ unpack_packages() {
   shift 3
   if [[ ! -d $target ]]; then
     mkdir -p "${target%/*}"
-    [[ -e $cache/apt/$suite-$arch/updated ]] ||
-      step "Updating the package lists of Debian $suite ($arch)" update_suite "$suite" "$arch"
+    use_suite "$suite" "$arch"
     step "Unpacking $* of Debian $suite ($arch)" download_and_unpack "$suite" "$arch" "$target" "$@"
   fi
   echo "$target"

@@ -1,0 +1,220 @@
+/**
+ * The initramfs's /init as a list of system calls, assembled into a static executable of a few kilobytes. A shell would
+ * cost an exec and some forks per command, and under software emulation each of these is worth many milliseconds.
+ *
+ * @module
+ */
+import { concat } from "./cpio.ts";
+
+/** An argument of a system call: a number, a string or bytes by their address, or an array of strings by its address. */
+export type Argument = number | string | Uint8Array | readonly string[];
+
+/** One system call. What to do if it fails: go on, or (after `retries` times with 10 ms between) say so and end. */
+export interface Step {
+  call: SyscallName;
+  args: readonly Argument[];
+  onError: "ignore" | "stop";
+  retries?: number;
+}
+
+export type Architecture = "x86_64" | "aarch64";
+
+type SyscallName = keyof typeof SYSCALLS;
+
+/** Numbers on [x86_64, aarch64]; only calls that exist on both. @see syscalls(2) */
+const SYSCALLS = {
+  openat: [257, 56],
+  close: [3, 57],
+  dup3: [292, 24],
+  write: [1, 64],
+  mount: [165, 40],
+  mkdirat: [258, 34],
+  unlinkat: [263, 35],
+  chdir: [80, 49],
+  chroot: [161, 51],
+  execve: [59, 221],
+  exit: [60, 93],
+  nanosleep: [35, 101],
+  reboot: [169, 142],
+  finit_module: [313, 273],
+} as const;
+
+/** What differs between the instruction sets. Each function returns machine code. */
+interface Encoder {
+  elfMachine: number;
+  /** Loads the arguments into their registers and enters the kernel. */
+  call(number: number, args: readonly bigint[]): Uint8Array;
+  /** Jumps over the next `distance` bytes unless the last call failed. */
+  skipUnlessFailed(distance: number): Uint8Array;
+  /** Sets the retry counter, which no system call touches. */
+  setCounter(value: number): Uint8Array;
+  /** Decrements the counter and, unless it is 0 now, jumps back over `distance` bytes before this instruction. */
+  countBack(distance: number): Uint8Array;
+}
+
+const X86_64: Encoder = {
+  elfMachine: 62,
+  call(number, args) {
+    // mov rdi/rsi/rdx/r10/r8/r9, imm64
+    const registers = [[0x48, 0xbf], [0x48, 0xbe], [0x48, 0xba], [0x49, 0xba], [0x49, 0xb8], [0x49, 0xb9]];
+    const moves = args.map((value, index) => concat([Uint8Array.from(registers[index]!), uint64(value)]));
+    return concat([
+      ...moves,
+      Uint8Array.of(0xb8),
+      uint32(number), /* mov eax */
+      Uint8Array.of(0x0f, 0x05), /* syscall */
+    ]);
+  },
+  skipUnlessFailed(distance) {
+    // cmp rax, -4095; jb distance
+    return concat([Uint8Array.of(0x48, 0x3d), uint32(-4095), Uint8Array.of(0x0f, 0x82), uint32(distance)]);
+  },
+  setCounter: (value) => concat([Uint8Array.of(0x41, 0xbc), uint32(value)]), // mov r12d, value
+  countBack(distance) {
+    // dec r12d; jnz back (relative to the end of this 9-byte sequence)
+    return concat([Uint8Array.of(0x41, 0xff, 0xcc), Uint8Array.of(0x0f, 0x85), uint32(-(distance + 9))]);
+  },
+};
+
+const AARCH64: Encoder = {
+  elfMachine: 183,
+  call(number, args) {
+    const moves = args.map((value, register) => moveWide(register, value));
+    return concat([...moves, moveWide(8, BigInt(number)), uint32(0xd4000001) /* svc #0 */]);
+  },
+  skipUnlessFailed(distance) {
+    // cmn x0, #4095; b.lo (carry clear) distance
+    return concat([uint32(0xb13ffc1f), uint32(0x54000003 | ((distance / 4 + 1) << 5))]);
+  },
+  setCounter: (value) => moveWide(19, BigInt(value)),
+  countBack(distance) {
+    // subs x19, x19, #1; b.ne back
+    return concat([uint32(0xf1000673), uint32(0x54000001 | ((-(distance / 4 + 1) & 0x7ffff) << 5))]);
+  },
+};
+
+const ENCODERS = { x86_64: X86_64, aarch64: AARCH64 } satisfies Record<Architecture, Encoder>;
+
+const LITTLE_ENDIAN = true;
+const BASE = 0x400000n;
+const ELF_HEADER_BYTES = 64;
+const PROGRAM_HEADER_BYTES = 56;
+
+/** Assembles a static ELF executable that runs the steps in order. Its status at a failed step is the step's number. */
+export function assembleInit(steps: readonly Step[], architecture: Architecture): Uint8Array<ArrayBuffer> {
+  const encoder = ENCODERS[architecture];
+  const column = architecture === "x86_64" ? 0 : 1;
+  const dataStart = BASE + 0x100000n; // in a segment of its own, so that addresses are known before the code's length
+  const data = new DataSegment(dataStart);
+  const call = (name: SyscallName, args: readonly Argument[]) =>
+    encoder.call(SYSCALLS[name][column], args.map((argument) => data.place(argument)));
+  const code = concat(steps.map((step, index) => assembleStep(step, index, { encoder, call })));
+  return linkElf(encoder.elfMachine, code, data);
+}
+
+interface Assembly {
+  encoder: Encoder;
+  call: (name: SyscallName, args: readonly Argument[]) => Uint8Array;
+}
+
+function assembleStep(step: Step, index: number, { encoder, call }: Assembly): Uint8Array {
+  const attempt = call(step.call, step.args);
+  if (step.onError === "ignore") return attempt;
+  const message = `init: Cannot ${step.call} ${step.args.filter((arg) => typeof arg === "string").join(" ")}\n`;
+  const giveUp = concat([call("write", [1, message, message.length]), call("exit", [index + 1])]);
+  const again = step.retries === undefined ? new Uint8Array() : retry(attempt, encoder, call);
+  const start = step.retries === undefined ? new Uint8Array() : encoder.setCounter(step.retries);
+  return concat([start, attempt, encoder.skipUnlessFailed(again.length + giveUp.length), again, giveUp]);
+}
+
+/** Sleeps 10 ms and goes back to the attempt, which stands just before the failure check, until the counter is 0. */
+function retry(attempt: Uint8Array, encoder: Encoder, call: Assembly["call"]): Uint8Array {
+  const sleep = call("nanosleep", [concat([uint64(0n), uint64(10_000_000n)]), 0]);
+  const check = encoder.skipUnlessFailed(0).length;
+  return concat([sleep, encoder.countBack(attempt.length + check + sleep.length)]);
+}
+
+/** Strings and structures, each at an address that is known as soon as it is placed. */
+class DataSegment {
+  readonly start: bigint;
+  readonly #parts: Uint8Array[] = [];
+  #length = 0;
+
+  constructor(start: bigint) {
+    this.start = start;
+  }
+
+  place(argument: Argument): bigint {
+    if (typeof argument === "number") return BigInt.asUintN(64, BigInt(argument));
+    if (typeof argument === "string") return this.#append(new TextEncoder().encode(`${argument}\0`));
+    if (argument instanceof Uint8Array) return this.#append(argument);
+    const pointers = argument.map((text) => uint64(this.place(text)));
+    return this.#append(concat([...pointers, uint64(0n)]));
+  }
+
+  bytes(): Uint8Array {
+    return concat(this.#parts);
+  }
+
+  #append(bytes: Uint8Array): bigint {
+    const address = this.start + BigInt(this.#length);
+    const padding = new Uint8Array((8 - bytes.length % 8) % 8);
+    this.#parts.push(bytes, padding);
+    this.#length += bytes.length + padding.length;
+    return address;
+  }
+}
+
+/** @see elf(5) */
+function linkElf(machine: number, code: Uint8Array, data: DataSegment): Uint8Array<ArrayBuffer> {
+  const headers = ELF_HEADER_BYTES + 2 * PROGRAM_HEADER_BYTES;
+  const dataBytes = data.bytes();
+  const dataOffset = Math.ceil((headers + code.length) / 4096) * 4096;
+  const elf = concat([
+    Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, /* 64 bit */ 1, /* little endian */ 1, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    uint16(2 /* ET_EXEC */),
+    uint16(machine),
+    uint32(1),
+    uint64(BASE + BigInt(headers)),
+    uint64(BigInt(ELF_HEADER_BYTES)),
+    uint64(0n),
+    uint32(0),
+    ...[ELF_HEADER_BYTES, PROGRAM_HEADER_BYTES, 2, 64, 0, 0].map(uint16),
+  ]);
+  const text = loadSegment({ offset: 0, address: BASE, bytes: headers + code.length, flags: 5 /* r-x */ });
+  const rest = loadSegment({ offset: dataOffset, address: data.start, bytes: dataBytes.length, flags: 6 /* rw- */ });
+  const gap = new Uint8Array(dataOffset - headers - code.length);
+  return concat([elf, text, rest, code, gap, dataBytes]);
+}
+
+function loadSegment(segment: { offset: number; address: bigint; bytes: number; flags: number }): Uint8Array {
+  const { offset, address, bytes, flags } = segment;
+  const words = [BigInt(offset), address, address, BigInt(bytes), BigInt(bytes), 0x1000n];
+  return concat([uint32(1 /* PT_LOAD */), uint32(flags), ...words.map(uint64)]);
+}
+
+/** movz and three movk: a 64-bit constant into an aarch64 register. */
+function moveWide(register: number, value: bigint): Uint8Array {
+  const parts = [0, 1, 2, 3].map((quarter) => {
+    const bits = Number((value >> BigInt(16 * quarter)) & 0xffffn);
+    const opcode = quarter === 0 ? 0xd2800000 : 0xf2800000;
+    return uint32((opcode | (quarter << 21) | (bits << 5) | register) >>> 0);
+  });
+  return concat(parts);
+}
+
+function uint16(value: number): Uint8Array {
+  return Uint8Array.of(value & 0xff, value >> 8);
+}
+
+function uint32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, value | 0, LITTLE_ENDIAN);
+  return bytes;
+}
+
+function uint64(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, value), LITTLE_ENDIAN);
+  return bytes;
+}

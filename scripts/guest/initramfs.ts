@@ -1,0 +1,138 @@
+/**
+ * Makes the guest's initramfs: one static /init and the kernel modules that reach the root image.
+ *
+ * Usage: initramfs.ts --arch x86_64|aarch64 --output FILE [--floor] [MODULE.ko...]     modules in load order
+ *
+ * @module
+ */
+import { type CpioEntry, packCpio } from "./cpio.ts";
+import { type Architecture, assembleInit, type Step } from "./init_program.ts";
+
+const AT_FDCWD = -100;
+const O_RDWR = 2;
+const MS_RDONLY = 1;
+const MS_NOSUID = 2;
+const MS_NODEV = 4;
+const MS_NOEXEC = 8;
+const MS_MOVE = 8192;
+const REBOOT_MAGIC = [0xfee1dead, 672274793] as const;
+const POWER_OFF = 0x4321fedc;
+
+/** The console is opened once devtmpfs is there; if the kernel has none, /dev/null stands in for it. */
+const OPEN_CONSOLE: Step[] = [
+  ...[0, 1, 2, 3].map((fd): Step => ({ call: "close", args: [fd], onError: "ignore" })),
+  { call: "openat", args: [AT_FDCWD, "/dev/null", O_RDWR, 0], onError: "ignore" },
+  ...[1, 2].map((fd): Step => ({ call: "dup3", args: [0, fd, 0], onError: "ignore" })),
+  { call: "openat", args: [AT_FDCWD, "/dev/console", O_RDWR, 0], onError: "ignore" },
+  ...[0, 1, 2].map((fd): Step => ({ call: "dup3", args: [3, fd, 0], onError: "ignore" })),
+  { call: "close", args: [3], onError: "ignore" },
+];
+
+const MOUNT_DEV: Step = { call: "mount", args: ["devtmpfs", "/dev", "devtmpfs", MS_NOSUID, 0], onError: "stop" };
+
+/** Loads a module; one whose hardware is not there (crc32c-intel) answers ENODEV, which is fine. */
+function loadModule(path: string): Step[] {
+  return [
+    { call: "openat", args: [AT_FDCWD, path, 0, 0], onError: "stop" }, // gives fd 3, the lowest that is free
+    { call: "finit_module", args: [3, "", 0], onError: "ignore" },
+    { call: "close", args: [3], onError: "ignore" },
+    { call: "unlinkat", args: [AT_FDCWD, path, 0], onError: "ignore" }, // its memory is the guest's
+  ];
+}
+
+/** What the root image's file systems are, besides /dev, when the agent starts. */
+const MOUNTS: Step[] = [
+  { call: "mount", args: ["proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0], onError: "stop" },
+  { call: "mount", args: ["sysfs", "/root/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0], onError: "stop" },
+  { call: "mount", args: ["tmpfs", "/root/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"], onError: "stop" },
+  { call: "mount", args: ["tmpfs", "/root/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"], onError: "stop" },
+];
+
+const SWITCH_ROOT: Step[] = [
+  { call: "mount", args: ["/dev", "/root/dev", "", MS_MOVE, 0], onError: "stop" },
+  { call: "chdir", args: ["/root"], onError: "stop" },
+  { call: "mount", args: [".", "/", "", MS_MOVE, 0], onError: "stop" },
+  { call: "chroot", args: ["."], onError: "stop" },
+  { call: "chdir", args: ["/"], onError: "stop" },
+];
+
+const AGENT = "/usr/lib/kata/deno";
+const AGENT_ARGUMENTS = [
+  AGENT,
+  "run",
+  "-A",
+  "--unstable-vsock",
+  "--no-check",
+  "--no-lock",
+  "--no-config",
+  "--cached-only",
+  "/usr/lib/kata/main.js",
+];
+const AGENT_ENVIRONMENT = [
+  "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+  "HOME=/tmp",
+  "DENO_DIR=/tmp/deno",
+  "DENO_NO_UPDATE_CHECK=1",
+  "NO_COLOR=1",
+  "KATA_ARGV0=kata-agent",
+  "KATA_FORM=guest",
+];
+
+function bootSteps(modules: readonly string[]): Step[] {
+  return [
+    MOUNT_DEV,
+    ...OPEN_CONSOLE,
+    ...modules.flatMap(loadModule),
+    ...OPEN_CONSOLE, // a virtio console is there only now
+    // The disk's driver answers at once on every hypervisor tried; the retries are for a slow one: 5 s.
+    { call: "mount", args: ["/dev/vda", "/root", "erofs", MS_RDONLY, 0], onError: "stop", retries: 500 },
+    ...MOUNTS,
+    ...SWITCH_ROOT,
+    { call: "execve", args: [AGENT, AGENT_ARGUMENTS, AGENT_ENVIRONMENT], onError: "stop" },
+  ];
+}
+
+/** The least that a boot can cost, to measure ours against: load the modules, print, power off. */
+function floorSteps(modules: readonly string[]): Step[] {
+  const message = new TextEncoder().encode("floor\n");
+  return [
+    MOUNT_DEV,
+    ...OPEN_CONSOLE,
+    ...modules.flatMap(loadModule),
+    { call: "close", args: [1], onError: "ignore" },
+    { call: "openat", args: [AT_FDCWD, "/dev/console", O_RDWR, 0], onError: "stop", retries: 100 }, // gives fd 1
+    { call: "write", args: [1, message, message.length], onError: "ignore" },
+    { call: "reboot", args: [...REBOOT_MAGIC, POWER_OFF, 0], onError: "ignore" },
+  ];
+}
+
+function entries(init: Uint8Array, modules: readonly CpioEntry[]): CpioEntry[] {
+  const directories = ["dev", "modules", "root"];
+  return [
+    ...directories.map((path): CpioEntry => ({ kind: "directory", path, mode: 0o755 })),
+    { kind: "character device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
+    { kind: "file", path: "init", mode: 0o755, data: init },
+    ...modules,
+  ];
+}
+
+async function main(args: string[]): Promise<void> {
+  const option = (name: string) => {
+    const index = args.indexOf(name);
+    return index < 0 ? undefined : args.splice(index, 2)[1]!;
+  };
+  const architecture = option("--arch") as Architecture;
+  const output = option("--output")!;
+  const floor = args[0] === "--floor";
+  const modules = await Promise.all(
+    args.slice(floor ? 1 : 0).map(async (path): Promise<CpioEntry> => {
+      const name = path.slice(path.lastIndexOf("/") + 1);
+      return { kind: "file", path: `modules/${name}`, mode: 0o644, data: await Deno.readFile(path) };
+    }),
+  );
+  const paths = modules.map(({ path }) => `/${path}`);
+  const init = assembleInit(floor ? floorSteps(paths) : bootSteps(paths), architecture);
+  await Deno.writeFile(output, packCpio(entries(init, modules)));
+}
+
+if (import.meta.main) await main([...Deno.args]);
