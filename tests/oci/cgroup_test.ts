@@ -1,0 +1,125 @@
+/** Resource limits, read back from the machine's own cgroup layout. */
+import assert from "node:assert/strict";
+import { Box } from "./runtime.ts";
+
+const isV2 = exists("/sys/fs/cgroup/cgroup.controllers");
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** A limit by its v1 controller and file, or its v2 file. */
+function limit(box: Box, v1: string, v2: string): string {
+  const [controller, file] = v1.split("/");
+  const path = isV2
+    ? `/sys/fs/cgroup${box.spec.linux.cgroupsPath}/${v2}`
+    : `/sys/fs/cgroup/${controller}${box.spec.linux.cgroupsPath}/${file}`;
+  return Deno.readTextFileSync(path).trim();
+}
+
+async function started(box: Box): Promise<string> {
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  return id;
+}
+
+Deno.test("resources: memory, cpu and pids limits are written", async () => {
+  await using box = new Box();
+  box.spec.linux.resources.memory = { limit: 64 << 20 };
+  box.spec.linux.resources.cpu = { shares: 512, quota: 50000, period: 100000 };
+  box.spec.linux.resources.pids = { limit: 33 };
+  await started(box);
+  assert.equal(limit(box, "memory/memory.limit_in_bytes", "memory.max"), String(64 << 20));
+  assert.equal(limit(box, "pids/pids.max", "pids.max"), "33");
+  if (isV2) {
+    assert.equal(limit(box, "", "cpu.max"), "50000 100000");
+    assert.equal(limit(box, "", "cpu.weight"), "20"); // 1 + (512 - 2) * 9999 / 262142
+  } else {
+    assert.equal(limit(box, "cpu/cpu.cfs_quota_us", ""), "50000");
+    assert.equal(limit(box, "cpu/cpu.shares", ""), "512");
+  }
+});
+
+Deno.test("resources: cpuset of the spec binds the container", async () => {
+  await using box = new Box();
+  box.spec.linux.resources.cpu = { cpus: "0", mems: "0" };
+  const { stdout, stderr } = await box.sh("grep Cpus_allowed_list /proc/self/status").run();
+  assert.match(stdout, /:\t0\n/, stderr);
+});
+
+Deno.test("resources: more processes than pids.limit cannot be made", async () => {
+  await using box = new Box();
+  box.spec.linux.resources.pids = { limit: 4 };
+  const { stdout, stderr } = await box.sh("for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait").run();
+  assert.match(`${stdout}${stderr}`, /fork/);
+});
+
+Deno.test("resources: a process above its memory limit is killed with 137", async () => {
+  await using box = new Box();
+  box.spec.linux.resources.memory = { limit: 16 << 20, swap: 16 << 20 };
+  box.spec.process.args = ["/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"];
+  assert.equal((await box.run()).code, 137);
+});
+
+Deno.test("update: limits change while the container runs", async () => {
+  await using box = new Box();
+  box.spec.linux.resources.memory = { limit: 64 << 20 };
+  const id = await started(box);
+  await box.ok(
+    "update",
+    "--memory",
+    String(96 << 20),
+    "--pids-limit",
+    "44",
+    "--cpu-quota",
+    "20000",
+    "--cpu-period",
+    "100000",
+    id,
+  );
+  assert.equal(limit(box, "memory/memory.limit_in_bytes", "memory.max"), String(96 << 20));
+  assert.equal(limit(box, "pids/pids.max", "pids.max"), "44");
+  assert.match(limit(box, "cpu/cpu.cfs_quota_us", "cpu.max"), /^20000/);
+});
+
+Deno.test("update --resources: reads the JSON of the specification from stdin", async () => {
+  await using box = new Box();
+  const id = await started(box);
+  const stdin = JSON.stringify({ pids: { limit: 21 }, memory: { limit: 80 << 20 } });
+  const { code, stderr } = await box.call(["update", "--resources", "-", id], { stdin });
+  assert.equal(code, 0, stderr);
+  assert.equal(limit(box, "pids/pids.max", "pids.max"), "21");
+});
+
+Deno.test("events --stats: one JSON object with cpu, memory and pids", async () => {
+  await using box = new Box();
+  const id = await started(box);
+  const { type, id: reported, data } = JSON.parse((await box.ok("events", "--stats", id)).stdout);
+  assert.deepEqual([type, reported], ["stats", id]);
+  assert.ok(data.cpu.usage.total > 0 && data.memory.usage.usage > 0);
+  assert.ok(data.pids.current >= 1);
+});
+
+Deno.test("delete: no cgroup directory is left behind", async () => {
+  await using box = new Box();
+  const id = await started(box);
+  await box.ok("delete", "--force", id);
+  const path = box.spec.linux.cgroupsPath;
+  const places = isV2
+    ? [`/sys/fs/cgroup${path}`]
+    : ["memory", "pids", "cpu", "freezer", "devices"].map((name) => `/sys/fs/cgroup/${name}${path}`);
+  assert.deepEqual(places.filter(exists), []);
+});
+
+Deno.test("cgroupsPath: without one the container gets a cgroup named by its id", async () => {
+  await using box = new Box();
+  delete box.spec.linux.cgroupsPath;
+  const id = await started(box);
+  const { pid } = await box.state(id);
+  assert.match(Deno.readTextFileSync(`/proc/${pid}/cgroup`), new RegExp(`/${id}\n`));
+});

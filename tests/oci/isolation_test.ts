@@ -1,0 +1,185 @@
+/** Namespaces, ids, seccomp, sysctls and hooks. */
+import assert from "node:assert/strict";
+import { Box } from "./runtime.ts";
+
+async function output(box: Box, script: string): Promise<string> {
+  const { code, stdout, stderr } = await box.sh(script).run();
+  assert.equal(code, 0, stderr);
+  return stdout.trim();
+}
+
+const NAMESPACES = { pid: "pid", ipc: "ipc", uts: "uts", mount: "mnt", network: "net", cgroup: "cgroup" };
+
+Deno.test("namespaces: each of the spec is a new one, each absent one the host's", async () => {
+  await using box = new Box();
+  for (const [type, file] of Object.entries(NAMESPACES)) {
+    box.spec.linux.namespaces = Object.keys(NAMESPACES).map((name) => ({ type: name }));
+    const own = await output(box, `readlink /proc/self/ns/${file}`);
+    assert.notEqual(own, Deno.readLinkSync(`/proc/self/ns/${file}`), type);
+  }
+  box.spec.linux.namespaces = [{ type: "mount" }, { type: "pid" }, { type: "uts" }];
+  assert.equal(await output(box, "readlink /proc/self/ns/net"), Deno.readLinkSync("/proc/self/ns/net"));
+});
+
+Deno.test("namespaces: joins the ones given by path", async () => {
+  await using box = new Box();
+  const first = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, first);
+  const { pid } = await box.state(first);
+  box.spec.linux.namespaces = [
+    { type: "pid", path: `/proc/${pid}/ns/pid` },
+    { type: "ipc", path: `/proc/${pid}/ns/ipc` },
+    { type: "uts", path: `/proc/${pid}/ns/uts` },
+    { type: "network", path: `/proc/${pid}/ns/net` },
+    { type: "mount" },
+  ];
+  delete box.spec.hostname;
+  box.spec.linux.cgroupsPath += "-second";
+  const links = await output(
+    box,
+    "for n in ipc uts net; do readlink /proc/self/ns/$n; done; [ $$ -gt 1 ] && cat /proc/1/cmdline",
+  );
+  const want = ["ipc", "uts", "net"].map((name) => Deno.readLinkSync(`/proc/${pid}/ns/${name}`));
+  assert.deepEqual(links.split("\n").slice(0, 3), want);
+  assert.match(links, /sleep/);
+});
+
+Deno.test("namespaces: a path that is not a namespace is an error naming it", async () => {
+  await using box = new Box();
+  box.spec.linux.namespaces = [{ type: "mount" }, { type: "uts" }, { type: "network", path: "/no/such/netns" }];
+  const { code, stderr } = await box.run();
+  assert.equal(code, 1);
+  assert.match(stderr, /\/no\/such\/netns/);
+});
+
+Deno.test("namespaces: hostname is set in the container only", async () => {
+  await using box = new Box();
+  box.spec.hostname = "inside";
+  assert.equal(await output(box, "hostname"), "inside");
+  assert.notEqual(Deno.hostname(), "inside");
+});
+
+Deno.test("user namespace: ids are mapped, root inside is nobody outside", async () => {
+  await using box = new Box();
+  box.spec.linux.namespaces.push({ type: "user" });
+  box.spec.linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
+  box.spec.linux.gidMappings = [{ containerID: 0, hostID: 200000, size: 65536 }];
+  Deno.chmodSync(box.dir, 0o755);
+  Deno.chownSync(box.rootfs, 100000, 200000);
+  Deno.chownSync(`${box.rootfs}/tmp`, 100000, 200000);
+  const text = await output(
+    box,
+    "id -u; cat /proc/self/uid_map; cat /proc/self/gid_map; touch /tmp/mine; echo x > /dev/null; grep CapEff /proc/self/status",
+  );
+  assert.match(text, /^0\n +0 +100000 +65536\n +0 +200000 +65536\nCapEff:\t(?!0{16})/);
+  const { uid, gid } = Deno.statSync(`${box.rootfs}/tmp/mine`);
+  assert.deepEqual([uid, gid], [100000, 200000]);
+});
+
+Deno.test("sysctl: of the container's own namespaces is set, of the host's refused", async () => {
+  await using box = new Box();
+  box.spec.linux.sysctl = { "net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1" };
+  assert.equal(await output(box, "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shm_rmid_forced"), "1\n1");
+  box.spec.linux.sysctl = { "vm.swappiness": "1" };
+  const { code, stderr } = await box.run();
+  assert.equal(code, 1);
+  assert.match(stderr, /vm\.swappiness/);
+});
+
+Deno.test("seccomp: actions and arguments of the profile hold", async () => {
+  await using box = new Box();
+  box.spec.linux.seccomp = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    architectures: ["SCMP_ARCH_X86_64"],
+    syscalls: [
+      { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 28 },
+      { names: ["personality"], action: "SCMP_ACT_ERRNO", args: [{ index: 0, value: 8, op: "SCMP_CMP_EQ" }] },
+    ],
+  };
+  const text = await output(box, "grep Seccomp: /proc/self/status; mkdir /tmp/x 2>&1 || true; echo alive");
+  assert.match(text, /Seccomp:\t2\n.*No space left on device\nalive/);
+});
+
+Deno.test("seccomp: SCMP_ACT_KILL ends the process", async () => {
+  await using box = new Box();
+  box.spec.linux.seccomp = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    syscalls: [{ names: ["sethostname"], action: "SCMP_ACT_KILL_PROCESS" }],
+  };
+  assert.equal(await output(box, "hostname x 2>/dev/null; echo $?"), String(128 + 31));
+});
+
+Deno.test("seccomp: an unknown action is an error naming it", async () => {
+  await using box = new Box();
+  box.spec.linux.seccomp = { defaultAction: "SCMP_ACT_NOSUCH" };
+  const { code, stderr } = await box.run();
+  assert.equal(code, 1);
+  assert.match(stderr, /SCMP_ACT_NOSUCH/);
+});
+
+/** A hook that appends its name and the state it gets on stdin to a file. */
+function hook(box: Box, name: string): { path: string; args: string[]; env: string[] } {
+  return {
+    path: "/bin/sh",
+    args: ["sh", "-c", `state=$(cat); echo "${name} $WORD $state" >> ${box.dir}/hooks`],
+    env: ["PATH=/bin:/usr/bin", "WORD=word"],
+  };
+}
+
+Deno.test("hooks: each runs at its moment, with the state on stdin and its own environment", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.spec.hooks = {
+    prestart: [hook(box, "prestart")],
+    createRuntime: [hook(box, "createRuntime")],
+    poststart: [hook(box, "poststart")],
+    poststop: [hook(box, "poststop")],
+  };
+  box.sh("sleep 100").save();
+  const seen = () => {
+    const lines = Deno.readTextFileSync(`${box.dir}/hooks`).trim().split("\n");
+    return lines.map((line) => ({ name: line.split(" ")[0], state: JSON.parse(line.replace(/^\S+ word /, "")) }));
+  };
+  await box.ok("create", "--bundle", box.bundle, id);
+  // runc runs poststart at the end of create already, so only what must have run is compared here.
+  assert.deepEqual(seen().map(({ name }) => name).slice(0, 2), ["prestart", "createRuntime"]);
+  await box.ok("start", id);
+  assert.deepEqual(seen().map(({ name }) => name), ["prestart", "createRuntime", "poststart"]);
+  const { pid } = await box.state(id);
+  for (const { state } of seen()) assert.deepEqual([state.id, state.pid, state.bundle], [id, pid, box.bundle]);
+  await box.ok("delete", "--force", id);
+  assert.deepEqual(seen().at(-1), { name: "poststop", state: { ...seen().at(-1)!.state, id, status: "stopped" } });
+});
+
+Deno.test("hooks: createContainer and startContainer run in the container's namespaces", async () => {
+  await using box = new Box();
+  const script = (name: string) => `cat >/dev/null; echo ${name} $(readlink /proc/self/ns/mnt) >> ${box.dir}/hooks`;
+  Deno.mkdirSync(`${box.rootfs}${box.dir}`, { recursive: true });
+  box.spec.hooks = {
+    createContainer: [{ path: "/bin/sh", args: ["sh", "-c", script("createContainer")], env: ["PATH=/bin:/usr/bin"] }],
+    startContainer: [{ path: "/bin/sh", args: ["sh", "-c", script("startContainer")], env: ["PATH=/bin"] }],
+  };
+  const own = await output(box, "readlink /proc/self/ns/mnt");
+  // createContainer still sees the host's tree, startContainer the container's.
+  assert.equal(Deno.readTextFileSync(`${box.dir}/hooks`), `createContainer ${own}\n`);
+  assert.equal(Deno.readTextFileSync(`${box.rootfs}${box.dir}/hooks`), `startContainer ${own}\n`);
+});
+
+Deno.test("hooks: one that fails stops the create and leaves nothing", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.spec.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", "echo broken >&2; exit 3"] }] };
+  const { code, stderr } = await box.run(id);
+  assert.equal(code, 1);
+  assert.match(stderr, /hook/);
+  assert.notEqual((await box.call(["state", id])).code, 0);
+});
+
+Deno.test("hooks: one that runs longer than its timeout is killed and fails the create", async () => {
+  await using box = new Box();
+  box.spec.hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "60"], timeout: 1 }] };
+  const start = Date.now();
+  assert.equal((await box.run()).code, 1);
+  assert.ok(Date.now() - start < 20_000);
+});
