@@ -1,0 +1,160 @@
+/**
+ * The rules of the specification that a configuration must meet before anything is made. Each rule is a function that
+ * names the problems it finds; {@linkcode validate} reports them all at once.
+ *
+ * @module
+ */
+import { KataError } from "../base/error.ts";
+import { parsePropagation } from "../linux/mount_options.ts";
+import { parseCapabilities } from "./capabilities.ts";
+import { NAMESPACES, ownNamespaces, planNamespaces } from "./namespaces.ts";
+import { rlimitCall } from "./rlimits.ts";
+import type { Hook, Process, Spec } from "./spec.ts";
+import { sysctlPath, sysctlProblem } from "./sysctl.ts";
+
+/** What the machine around the container allows. */
+export interface ValidateOptions {
+  /** The whole machine is the container's sandbox, as a guest is: parameters of shared namespaces may be set too. */
+  ownsMachine?: boolean;
+}
+
+type Rule = (spec: Spec, options: ValidateOptions) => string[];
+
+const RULES: readonly Rule[] = [
+  versionIsKnown,
+  rootIsGiven,
+  processIsComplete,
+  mountsAreComplete,
+  namespacesAreUnique,
+  namesHaveNamespaces,
+  mappingsAreComplete,
+  pathsAreAbsolute,
+  propagationIsKnown,
+  sysctlsAreNamespaced,
+  devicesAreComplete,
+  hooksAreComplete,
+];
+
+/** @throws {KataError} INVALID_ARGUMENT, listing every problem. */
+export function validate(spec: Spec, options: ValidateOptions = {}): void {
+  report(RULES.flatMap((rule) => rule(spec, options)));
+}
+
+/** The rules for a process that joins a running container. */
+export function validateProcess(process: Process): void {
+  report(processProblems(process));
+}
+
+function report(problems: string[]): void {
+  if (problems.length === 0) return;
+  throw new KataError("INVALID_ARGUMENT", `Cannot use the container's configuration: ${problems.join("; ")}`);
+}
+
+function versionIsKnown({ ociVersion }: Spec): string[] {
+  // Kata's own runtimes leave it empty at times.
+  if (!ociVersion) return [];
+  return /^1\.\d+\.\d+/.test(ociVersion) ? [] : [`ociVersion "${ociVersion}" is not 1.x`];
+}
+
+function rootIsGiven({ root }: Spec): string[] {
+  return root?.path ? [] : ["root.path is missing"];
+}
+
+function processIsComplete({ process }: Spec): string[] {
+  return process === undefined ? ["process is missing"] : processProblems(process);
+}
+
+function processProblems(process: Process): string[] {
+  const problems: string[] = [];
+  const { args = [], cwd, env = [], capabilities = {}, rlimits = [], oomScoreAdj = 0 } = process;
+  if (args.length === 0) problems.push("process.args is empty");
+  if (!cwd) problems.push("process.cwd is missing");
+  else if (!cwd.startsWith("/")) problems.push(`process.cwd "${cwd}" is not absolute`);
+  for (const entry of env) if (!/^[^=]+=/.test(entry)) problems.push(`process.env holds "${entry}", without a value`);
+  for (const text of [...args, ...env, cwd ?? ""]) {
+    if (text.includes("\0")) problems.push(`process holds ${JSON.stringify(text)}, with a NUL`);
+  }
+  if (!(Math.abs(oomScoreAdj) <= 1000)) problems.push(`process.oomScoreAdj ${oomScoreAdj} is not in -1000 to 1000`);
+  for (const names of Object.values(capabilities)) problems.push(...problemOf(() => parseCapabilities(names)));
+  for (const rlimit of rlimits) problems.push(...problemOf(() => rlimitCall(rlimit)));
+  const types = rlimits.map(({ type }) => type);
+  const twice = types.find((type, index) => types.indexOf(type) !== index);
+  if (twice !== undefined) problems.push(`process.rlimits names "${twice}" twice`);
+  return problems;
+}
+
+function mountsAreComplete({ mounts = [] }: Spec): string[] {
+  return mounts.flatMap(({ destination }, index) => destination ? [] : [`mounts[${index}].destination is missing`]);
+}
+
+function namespacesAreUnique({ linux }: Spec): string[] {
+  const types = (linux?.namespaces ?? []).map(({ type }) => type);
+  const unknown = types.filter((type) => !Object.hasOwn(NAMESPACES, type)).map((type) =>
+    `namespace type "${type}" is unknown`
+  );
+  const twice = types.filter((type, index) => types.indexOf(type) !== index).map((type) =>
+    `namespace "${type}" is listed twice`
+  );
+  const mount = types.includes("mount") ? [] : ["a container needs a mount namespace"];
+  return [...unknown, ...twice, ...mount];
+}
+
+function namesHaveNamespaces({ hostname, domainname, linux }: Spec): string[] {
+  const hasUts = (linux?.namespaces ?? []).some(({ type }) => type === "uts");
+  if (hasUts) return [];
+  const named = Object.entries({ hostname, domainname }).filter(([, value]) => value);
+  return named.map(([key]) => `${key} needs a uts namespace`);
+}
+
+function mappingsAreComplete({ linux }: Spec): string[] {
+  const user = (linux?.namespaces ?? []).find(({ type }) => type === "user");
+  const mapped = [linux?.uidMappings, linux?.gidMappings].filter((mappings) => (mappings ?? []).length > 0).length;
+  if (user === undefined) return mapped > 0 ? ["id mappings need a user namespace"] : [];
+  if (user.path) return [];
+  return mapped === 2 ? [] : ["a new user namespace needs uidMappings and gidMappings"];
+}
+
+function pathsAreAbsolute({ linux }: Spec): string[] {
+  const lists = { maskedPaths: linux?.maskedPaths ?? [], readonlyPaths: linux?.readonlyPaths ?? [] };
+  return Object.entries(lists).flatMap(([key, paths]) =>
+    paths.filter((path) => !path.startsWith("/")).map((path) => `linux.${key} holds "${path}", which is not absolute`)
+  );
+}
+
+function propagationIsKnown({ linux }: Spec): string[] {
+  const word = linux?.rootfsPropagation;
+  return word ? problemOf(() => parsePropagation(word)) : [];
+}
+
+function sysctlsAreNamespaced({ linux }: Spec, { ownsMachine = false }: ValidateOptions): string[] {
+  const own = ownNamespaces(planNamespaces(linux?.namespaces));
+  return Object.keys(linux?.sysctl ?? {}).flatMap((name) => {
+    const malformed = problemOf(() => sysctlPath(name));
+    if (malformed.length > 0 || ownsMachine) return malformed;
+    return sysctlProblem(name, own) ?? [];
+  });
+}
+
+function devicesAreComplete({ linux }: Spec): string[] {
+  return (linux?.devices ?? []).flatMap(({ path, type }) => {
+    if (!path?.startsWith("/")) return [`device "${path}" has no absolute path`];
+    return ["b", "c", "u", "p"].includes(type) ? [] : [`device "${path}" has the unknown type "${type}"`];
+  });
+}
+
+function hooksAreComplete({ hooks = {} }: Spec): string[] {
+  const all: Hook[] = Object.values(hooks).flat();
+  return all.flatMap(({ path, timeout = 1 }) => {
+    if (!path?.startsWith("/")) return [`hook "${path}" has no absolute path`];
+    return timeout > 0 ? [] : [`hook "${path}" has the timeout ${timeout}`];
+  });
+}
+
+function problemOf(check: () => unknown): string[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    return [(error as Error).message];
+  }
+}
