@@ -1,0 +1,51 @@
+/**
+ * How the host reaches the agent: vsock where the host has it, a daemon that stands in for it, or a serial port, which
+ * needs nothing. Addresses are those of `rpc/address.ts`.
+ *
+ * @module
+ */
+import type { QemuConfig } from "../config/schema.ts";
+import { AGENT_PORT, AGENT_SERIAL_PORT } from "../rpc/agent_api.ts";
+
+export const VHOST_VSOCK = "/dev/vhost-vsock";
+
+/** A transport that was chosen, with what it needs of the host. */
+export type AgentChannel =
+  | { kind: "vsock"; cid: number }
+  /** @property socket Where the daemon and QEMU meet. @property hostSocket Where the host asks for a guest's port. */
+  | { kind: "hybrid-vsock"; socket: string; hostSocket: string }
+  | { kind: "virtio-serial"; socket: string };
+
+/**
+ * Resolves `agent_transport = "auto"`.
+ *
+ * @throws {Error} A transport that was asked for by name lacks its device or daemon.
+ */
+export function chooseTransport(config: QemuConfig, exists: (path: string) => boolean): AgentChannel["kind"] {
+  const needs = { vsock: VHOST_VSOCK, "hybrid-vsock": config.vhost_vsock_daemon };
+  const { agent_transport: wanted } = config;
+  if (wanted === "virtio-serial") return wanted;
+  if (wanted !== "auto") {
+    if (exists(needs[wanted])) return wanted;
+    throw new Error(`Cannot use agent_transport "${wanted}": "${needs[wanted]}" does not exist`);
+  }
+  if (exists(needs.vsock)) return "vsock";
+  return exists(needs["hybrid-vsock"]) ? "hybrid-vsock" : "virtio-serial";
+}
+
+/** Where the host dials the agent. */
+export function hostAddress(channel: AgentChannel): string {
+  switch (channel.kind) {
+    case "vsock":
+      return `vsock://${channel.cid}:${AGENT_PORT}`;
+    case "hybrid-vsock":
+      return `hvsock://${channel.hostSocket}:${AGENT_PORT}`;
+    case "virtio-serial":
+      return `serial://${channel.socket}`;
+  }
+}
+
+/** Where the agent listens, as a word of the kernel's command line; vsock is what it does by itself. */
+export function listenParams({ kind }: AgentChannel): readonly string[] {
+  return kind === "virtio-serial" ? [`agent.server_addr=serial://${AGENT_SERIAL_PORT}`] : [];
+}

@@ -1,0 +1,165 @@
+/** From configuration and devices to QEMU's machine: what sits where, under which number. Pure. @module */
+import type { Config } from "../../config/schema.ts";
+import type { Fd } from "../../linux/fd.ts";
+import { AGENT_SERIAL_PORT } from "../../rpc/agent_api.ts";
+import { type AgentChannel, listenParams } from "../agent_channel.ts";
+import type { BlockDevice, Device, NetDevice } from "../device.ts";
+import { kernelParams } from "../kernel_params.ts";
+import { PcieTopology } from "../topology.ts";
+import type { Machine } from "./args.ts";
+import * as parts from "./parts.ts";
+
+/** Standard streams come first. */
+const FIRST_PASSED_FD = 3;
+
+/** What the plan rests on. */
+export interface PlanInput {
+  id: string;
+  config: Config;
+  accelerator: "kvm" | "tcg";
+  firmware: string;
+  runDir: string;
+  devices: readonly Device[];
+  channel: AgentChannel;
+  /** With a vsock channel: `/dev/vhost-vsock`, which holds the context id. */
+  vhostVsock?: Fd | undefined;
+  kernelParams: readonly string[];
+  /** Whether a disk's path is a block device of the host. */
+  isHostDevice(path: string): boolean;
+}
+
+export interface Plan {
+  machine: Machine;
+  bus: PcieTopology;
+  /** Descriptors that QEMU inherits, and as which number. */
+  fds: readonly PassedFd[];
+}
+
+export interface PassedFd {
+  child: number;
+  fd: Fd;
+}
+
+/** Files of one VM in its run directory. */
+export function vmFiles(runDir: string): { qmp: string; console: string; share(id: string): string } {
+  return {
+    qmp: `${runDir}/qmp.sock`,
+    console: `${runDir}/console.log`,
+    share: (id) => `${runDir}/virtiofsd-${id}.sock`,
+  };
+}
+
+/**
+ * Decides everything about a VM before it starts. The image is the first disk, so that the guest calls it `/dev/vda`.
+ */
+export function planMachine(input: PlanInput): Plan {
+  const bus = new PcieTopology();
+  const fds: PassedFd[] = [];
+  const inherit = (fd: Fd) => {
+    const child = FIRST_PASSED_FD + fds.length;
+    fds.push({ child, fd });
+    return String(child);
+  };
+  const planner = { input, bus, inherit };
+  const { config, runDir, id, accelerator, firmware } = input;
+  const qemu = config.hypervisor;
+  const devices = [
+    ...rootDisk(planner),
+    channelParts(planner),
+    parts.rng({ source: qemu.entropy_source, place: parts.onRootBus(bus.place("rng-dev0")) }),
+    ...scsi(planner),
+    ...input.devices.map((device) => coldParts(planner, device)),
+    ...ports(planner),
+  ];
+  const append = kernelParams(qemu, {
+    isEmulated: accelerator === "tcg",
+    extra: [...listenParams(input.channel), ...input.kernelParams],
+  });
+  const files = vmFiles(runDir);
+  const paths = { qmpSocket: files.qmp, consoleLog: files.console };
+  return {
+    machine: { id, config: qemu, accelerator, firmware, append, ...paths, ...sizes(config), devices },
+    bus,
+    fds,
+  };
+}
+
+interface Planner {
+  input: PlanInput;
+  bus: PcieTopology;
+  /** Passes a descriptor on; returns its number in QEMU, as text. */
+  inherit(fd: Fd): string;
+}
+
+/** With static sizing nothing is plugged later, and a machine that cannot grow boots faster. */
+function sizes({ hypervisor, runtime }: Config): Pick<Machine, "memory" | "vcpus"> {
+  const count = Math.max(1, Math.ceil(hypervisor.default_vcpus));
+  const sizeMiB = hypervisor.default_memory;
+  if (runtime.static_sandbox_resource_mgmt) {
+    return { vcpus: { count, max: count }, memory: { sizeMiB, maxMiB: sizeMiB, slots: 0 } };
+  }
+  const maxMiB = Math.max(hypervisor.default_maxmemory, sizeMiB);
+  return {
+    vcpus: { count, max: Math.max(hypervisor.default_maxvcpus, count) },
+    memory: { sizeMiB, maxMiB, slots: maxMiB > sizeMiB ? hypervisor.memory_slots : 0 },
+  };
+}
+
+function rootDisk({ input, bus }: Planner): parts.Parts[] {
+  const { image } = input.config.hypervisor;
+  if (image === "") return [];
+  const disk: BlockDevice = { kind: "block", id: "root", path: image, readOnly: true, format: "raw" };
+  return [virtioBlk({ input, bus }, disk)];
+}
+
+function virtioBlk({ input, bus }: Pick<Planner, "input" | "bus">, disk: BlockDevice): parts.Parts {
+  const place = parts.onRootBus(bus.place(disk.id));
+  const isHostDevice = input.isHostDevice(disk.path);
+  return parts.virtioBlk(disk, { config: input.config.hypervisor, isHostDevice, place });
+}
+
+function channelParts({ input, bus, inherit }: Planner): parts.Parts {
+  const { channel, vhostVsock } = input;
+  const place = parts.onRootBus(bus.place("channel"));
+  switch (channel.kind) {
+    case "vsock":
+      if (vhostVsock === undefined) throw new TypeError("Cannot plan a vsock channel without its descriptor");
+      return parts.vhostVsock({ cid: channel.cid, vhostFd: inherit(vhostVsock), place });
+    case "hybrid-vsock":
+      return parts.vhostUserVsock({ socket: channel.socket, place });
+    case "virtio-serial":
+      return parts.serialPort({ socket: channel.socket, name: AGENT_SERIAL_PORT, place });
+  }
+}
+
+function scsi({ input, bus }: Planner): parts.Parts[] {
+  if (input.config.hypervisor.block_device_driver !== "virtio-scsi") return [];
+  return [parts.scsiController(parts.onRootBus(bus.place(parts.SCSI_CONTROLLER)))];
+}
+
+function coldParts(planner: Planner, device: Device): parts.Parts {
+  switch (device.kind) {
+    case "block":
+      return virtioBlk(planner, device);
+    case "net":
+      return netParts(planner, device);
+    case "shareFs":
+      return parts.shareFs(device, {
+        socket: vmFiles(planner.input.runDir).share(device.id),
+        queueSize: planner.input.config.hypervisor.virtio_fs_queue_size,
+        place: parts.onRootBus(planner.bus.place(device.id)),
+      });
+  }
+}
+
+function netParts({ bus, inherit }: Planner, card: NetDevice): parts.Parts {
+  const queues = { tap: card.tapFds.map(inherit), vhost: card.vhostFds.map(inherit) };
+  return parts.virtioNet(card, { queues, place: parts.onRootBus(bus.place(card.id)) });
+}
+
+function ports({ input, bus }: Planner): parts.Parts[] {
+  return Array.from({ length: input.config.hypervisor.pcie_root_port }, () => {
+    const { id, number, slot } = bus.addPort();
+    return parts.rootPort({ id, number, place: parts.onRootBus(slot) });
+  });
+}
