@@ -210,7 +210,7 @@ export type LinkKind =
   | { kind: "bridge" }
   | { kind: "dummy" }
   | { kind: "ifb" }
-  | { kind: "veth"; peer: LinkChange & { name: string } }
+  | { kind: "veth"; peer: Omit<LinkChange, "up"> & { name: string } } // the kernel cannot open it that early
   | { kind: "vlan"; parent: number; id: number }
   | { kind: "macvlan" | "macvtap"; parent: number; mode: keyof typeof MACVLAN_MODES }
   | { kind: "ipvlan"; parent: number; mode: keyof typeof IPVLAN_MODES };
