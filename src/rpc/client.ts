@@ -1,19 +1,253 @@
-import type { Interceptor, Transport } from "@connectrpc/connect";
+/**
+ * The calling end of a ttRPC connection, as a Transport of Connect: `createClient(AgentService, transport)` gives a typed
+ * client that knows nothing of the wire.
+ *
+ * @module
+ */
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescMethodStreaming,
+  type DescMethodUnary,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import {
+  Code,
+  type ConnectError,
+  type ContextValues,
+  createContextValues,
+  type Interceptor,
+  type StreamRequest,
+  type StreamResponse,
+  type Transport,
+  type UnaryRequest,
+  type UnaryResponse,
+} from "@connectrpc/connect";
+import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
+import { FrameChannel } from "./channel.ts";
+import { type Call, giveUpOn, StreamCall, UnaryCall } from "./client_call.ts";
 import type { Duplex } from "./duplex.ts";
+import { requestHead, requestPayloadHead, requestTail } from "./envelope.ts";
+import { abortError, rpcError } from "./errors.ts";
+import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
 
 export interface TtrpcTransportOptions {
-  /** Names the peer in errors, such as `agent of sandbox "s1"`. */
+  /** Names the peer in errors, such as `the agent of sandbox "s1"`. */
   peer: string;
   /** Run around each call, first one outermost. Without them a call takes a shorter way. */
   interceptors?: Interceptor[];
+  /** The deadline of a call that sets none itself, in milliseconds; undefined waits for ever. */
+  timeoutMs?: (method: DescMethod) => number | undefined;
 }
 
-/** A connection to a ttRPC server, for `createClient(Service, transport)`. Disposing it fails the pending calls. */
+/** Disposing it closes the connection and fails the pending calls. */
 export interface TtrpcTransport extends Transport, Disposable {
   /** Resolves when the connection has ended, by either side; never rejects. */
   readonly closed: Promise<void>;
 }
 
-export function createTtrpcTransport(_duplex: Duplex, _options: TtrpcTransportOptions): TtrpcTransport {
-  throw new Error("Cannot create a transport: not written yet");
+/**
+ * Calls over `duplex`, which from here on belongs to the transport. A transport lives as long as its connection: to go on
+ * after that, dial again. A call fails with UNAVAILABLE when the connection ends first.
+ */
+export function createTtrpcTransport(duplex: Duplex, options: TtrpcTransportOptions): TtrpcTransport {
+  return new TtrpcConnection(duplex, options);
+}
+
+/** What a call has besides its message. */
+interface CallOptions {
+  signal?: AbortSignal | undefined;
+  timeoutMs?: number | undefined;
+  header?: Headers | undefined;
+}
+
+const UNARY = { type: FRAME_TYPE.request, flags: 0 };
+const REQUEST_ONLY = { type: FRAME_TYPE.request, flags: FRAME_FLAG.remoteClosed };
+const REQUEST_THEN_DATA = { type: FRAME_TYPE.request, flags: FRAME_FLAG.remoteOpen };
+const DATA = { type: FRAME_TYPE.data, flags: 0 };
+const END = { type: FRAME_TYPE.data, flags: FRAME_FLAG.remoteClosed | FRAME_FLAG.noData };
+
+class TtrpcConnection implements TtrpcTransport {
+  readonly closed: Promise<void>;
+  readonly #channel: FrameChannel;
+  readonly #options: TtrpcTransportOptions;
+  readonly #calls = new Map<number, Call>();
+  #nextId = 1;
+
+  constructor(duplex: Duplex, options: TtrpcTransportOptions) {
+    this.#channel = new FrameChannel(duplex);
+    this.#options = options;
+    this.closed = this.#receive();
+  }
+
+  [Symbol.dispose](): void {
+    this.#fail();
+  }
+
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    message: MessageInitShape<I>,
+    contextValues?: ContextValues,
+  ): Promise<UnaryResponse<I, O>> {
+    const { interceptors = [] } = this.#options;
+    timeoutMs ??= this.#options.timeoutMs?.(method);
+    if (interceptors.length === 0) {
+      const headers = header === undefined ? undefined : new Headers(header);
+      return this.#callUnary(method, message, { signal, timeoutMs, header: headers });
+    }
+    return runUnaryCall<I, O>({
+      req: { ...requestOf(method, header, contextValues), stream: false, method, message },
+      next: (request: UnaryRequest<I, O>) => this.#callUnary(method, request.message, { ...request, timeoutMs }),
+      interceptors,
+      ...(timeoutMs !== undefined && { timeoutMs }),
+      ...(signal !== undefined && { signal }),
+    });
+  }
+
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodStreaming<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    message: AsyncIterable<MessageInitShape<I>>,
+    contextValues?: ContextValues,
+  ): Promise<StreamResponse<I, O>> {
+    timeoutMs ??= this.#options.timeoutMs?.(method);
+    return runStreamingCall<I, O>({
+      req: { ...requestOf(method, header, contextValues), stream: true, method, message },
+      next: (request) => this.#callStream(request, timeoutMs),
+      interceptors: this.#options.interceptors ?? [],
+      ...(timeoutMs !== undefined && { timeoutMs }),
+      ...(signal !== undefined && { signal }),
+    });
+  }
+
+  async #callUnary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    init: MessageInitShape<I>,
+    options: CallOptions,
+  ): Promise<UnaryResponse<I, O>> {
+    const call = new UnaryCall(method);
+    const id = this.#open(call, method, options);
+    this.#sendRequest(id, UNARY, { method, payload: toBinary(method.input, create(method.input, init)), ...options });
+    using _watch = giveUpOn(options, (error) => this.#end(id, error));
+    const message = await call.answer;
+    return { stream: false, service: method.parent, method, header: new Headers(), trailer: new Headers(), message };
+  }
+
+  async #callStream<I extends DescMessage, O extends DescMessage>(
+    request: StreamRequest<I, O>,
+    timeoutMs: number | undefined,
+  ): Promise<StreamResponse<I, O>> {
+    const { method, signal, header } = request;
+    const call = new StreamCall<O>(method);
+    const id = this.#open(call, method, { signal });
+    // The signal belongs to this call alone, so the listener goes with it.
+    signal.addEventListener("abort", () => this.#end(id, abortError(signal.reason)), { once: true });
+    if (method.methodKind === "server_streaming") {
+      for await (const message of request.message) {
+        this.#sendRequest(id, REQUEST_ONLY, { method, payload: toBinary(method.input, message), timeoutMs, header });
+        break;
+      }
+    } else {
+      this.#sendRequest(id, REQUEST_THEN_DATA, { method, payload: new Uint8Array(), timeoutMs, header });
+      this.#sendData(id, request).catch((error) => this.#end(id, abortError(error)));
+    }
+    return {
+      stream: true,
+      service: method.parent,
+      method,
+      header: new Headers(),
+      trailer: new Headers(),
+      message: call.answers,
+    };
+  }
+
+  async #sendData<I extends DescMessage, O extends DescMessage>(id: number, request: StreamRequest<I, O>) {
+    for await (const message of request.message) {
+      if (!this.#calls.has(id)) return;
+      this.#channel.send(id, DATA, toBinary(request.method.input, message));
+      await this.#channel.room();
+    }
+    if (this.#calls.has(id)) this.#channel.send(id, END);
+  }
+
+  /** Ids go up on the wire, so what follows must send the request in the same turn. */
+  #open(call: Call, method: DescMethod, { signal }: CallOptions): number {
+    if (signal?.aborted) throw abortError(signal.reason);
+    if (this.#channel.isClosed) throw this.#unavailable(method);
+    const id = this.#nextId;
+    this.#nextId += 2;
+    this.#calls.set(id, call);
+    return id;
+  }
+
+  #sendRequest(
+    id: number,
+    kind: { type: number; flags: number },
+    { method, payload, timeoutMs, header }: CallOptions & { method: DescMethod; payload: Uint8Array },
+  ): void {
+    try {
+      const tail = requestTail(timeoutMs, header);
+      this.#channel.send(id, kind, requestHead(method), requestPayloadHead(payload), payload, tail);
+    } catch (cause) {
+      this.#calls.delete(id);
+      throw rpcError(`Cannot call ${method.name} of ${this.#options.peer}`, Code.ResourceExhausted, cause);
+    }
+  }
+
+  #onFrame(frame: Frame): void {
+    const call = this.#calls.get(frame.streamId);
+    // The answer to a call that was given up: ttRPC has no way to tell the peer.
+    if (call === undefined) return;
+    if (frame.skippedBytes > 0) {
+      const message = `Cannot take an answer of ${frame.skippedBytes} bytes from ${this.#options.peer}`;
+      this.#end(frame.streamId, rpcError(message, Code.ResourceExhausted));
+    } else if (call.onFrame(frame)) {
+      this.#calls.delete(frame.streamId);
+    }
+  }
+
+  #end(id: number, error: ConnectError): void {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    call?.fail(error);
+  }
+
+  async #receive(): Promise<void> {
+    let cause: unknown;
+    try {
+      await this.#channel.receive((frame) => this.#onFrame(frame));
+    } catch (error) {
+      cause = error;
+    }
+    this.#fail(cause);
+  }
+
+  #fail(cause?: unknown): void {
+    this.#channel.close();
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    for (const call of calls) call.fail(this.#unavailable(call.method, cause));
+  }
+
+  #unavailable(method: DescMethod, cause?: unknown): ConnectError {
+    const message = `Cannot call ${method.name} of ${this.#options.peer}: the connection is closed`;
+    return rpcError(message, Code.Unavailable, cause);
+  }
+}
+
+function requestOf(method: DescMethod, header: HeadersInit | undefined, contextValues: ContextValues | undefined) {
+  return {
+    service: method.parent,
+    requestMethod: "POST",
+    url: `/${method.parent.typeName}/${method.name}`,
+    header: new Headers(header),
+    contextValues: contextValues ?? createContextValues(),
+  };
 }

@@ -1,0 +1,77 @@
+/** Frames over a byte stream, for both ends of a connection. @module */
+import type { Duplex } from "./duplex.ts";
+import { type Frame, FrameDecoder, FrameEncoder } from "./frame.ts";
+
+/** Frames that wait for a slow peer, in bytes; beyond it we read and send no more. */
+const MAX_BACKLOG_BYTES = 8 << 20;
+
+export class FrameChannel {
+  readonly #duplex: Duplex;
+  readonly #decoder = new FrameDecoder();
+  readonly #encoder = new FrameEncoder();
+  #flushing: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(duplex: Duplex) {
+    this.#duplex = duplex;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Queues a frame; all frames of this turn of the event loop go out in one write. @throws {RangeError} If too long. */
+  send(streamId: number, kind: { type: number; flags: number }, ...parts: Uint8Array[]): void {
+    if (this.#isClosed) return;
+    this.#encoder.frame(streamId, kind, ...parts);
+    this.#flushing ??= this.#flush();
+  }
+
+  /** Waits while the peer is so slow that too much is queued for it; never rejects. */
+  async room(): Promise<void> {
+    if (this.#encoder.length > MAX_BACKLOG_BYTES) await this.#flushing;
+  }
+
+  /** Hands each frame to `onFrame` until the peer sends no more. @throws If the stream fails or is closed by us. */
+  async receive(onFrame: (frame: Frame) => void): Promise<void> {
+    const decoder = this.#decoder;
+    for (;;) {
+      const count = await this.#duplex.read(decoder.space());
+      if (count === null || count === 0) return;
+      decoder.filled(count);
+      for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) onFrame(frame);
+      if (this.#encoder.length > MAX_BACKLOG_BYTES) await this.#flushing;
+    }
+  }
+
+  /** Closes once all frames have been written, at the latest after `ms`: the peer may not be reading. */
+  async closeFlushed(ms: number): Promise<void> {
+    if (this.#flushing !== undefined && !this.#isClosed) {
+      const timer = setTimeout(() => this.close(), ms);
+      await this.#flushing;
+      clearTimeout(timer);
+    }
+    this.close();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#duplex.close();
+  }
+
+  async #flush(): Promise<void> {
+    await undefined; // lets what else happens in this turn join the write
+    try {
+      while (this.#encoder.length > 0) {
+        const bytes = this.#encoder.take();
+        let at = 0;
+        while (at < bytes.length) at += await this.#duplex.write(bytes.subarray(at));
+      }
+    } catch {
+      // The read side fails as well, and it is the one that reports.
+      this.close();
+    }
+    this.#flushing = undefined;
+  }
+}

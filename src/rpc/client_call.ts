@@ -1,0 +1,121 @@
+/** One pending call of a client: what a frame of its stream means, and when it is given up. @module */
+import {
+  type DescMessage,
+  type DescMethod,
+  type DescMethodStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageShape,
+} from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { decodeResponse } from "./envelope.ts";
+import { abortError, rpcError, statusToError } from "./errors.ts";
+import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
+import { MessageQueue } from "./queue.ts";
+
+/** A longer delay makes a timer fire at once; nobody waits that long. */
+const MAX_TIMER_MS = 0x7fff_ffff;
+
+/**
+ * Messages that one stream may leave untaken. There is no flow control in ttRPC: without a bound, one forgotten stream
+ * takes all memory; if we stopped reading instead, it would block all other calls of the connection.
+ */
+export const MAX_QUEUED_MESSAGES = 1024;
+
+export interface Call {
+  readonly method: DescMethod;
+  /** @returns Whether that was the last frame of the stream. */
+  onFrame(frame: Frame): boolean;
+  fail(error: ConnectError): void;
+}
+
+export class UnaryCall<I extends DescMessage, O extends DescMessage> implements Call {
+  readonly #answer = Promise.withResolvers<MessageShape<O>>();
+
+  constructor(readonly method: DescMethodUnary<I, O>) {}
+
+  get answer(): Promise<MessageShape<O>> {
+    return this.#answer.promise;
+  }
+
+  onFrame({ type, data }: Frame): boolean {
+    try {
+      if (type !== FRAME_TYPE.response) throw new TypeError(`Cannot take a frame of type ${type} as an answer`);
+      const { status, payload } = decodeResponse(data);
+      if (status !== undefined) this.#answer.reject(statusToError(status));
+      else this.#answer.resolve(fromBinary(this.method.output, payload));
+    } catch (cause) {
+      this.#answer.reject(unreadable(this.method, cause));
+    }
+    return true;
+  }
+
+  fail(error: ConnectError): void {
+    this.#answer.reject(error);
+  }
+}
+
+export class StreamCall<O extends DescMessage> implements Call {
+  readonly answers = new MessageQueue<MessageShape<O>>();
+
+  constructor(readonly method: DescMethodStreaming<DescMessage, O>) {}
+
+  onFrame(frame: Frame): boolean {
+    try {
+      const isLast = frame.type === FRAME_TYPE.response ? this.#onResponse(frame) : this.#onData(frame);
+      if (isLast) this.answers.end();
+      return isLast;
+    } catch (cause) {
+      this.fail(unreadable(this.method, cause));
+      return true;
+    }
+  }
+
+  fail(error: ConnectError): void {
+    this.answers.end({ error });
+  }
+
+  #onResponse({ data }: Frame): boolean {
+    const { status, payload } = decodeResponse(data);
+    if (status !== undefined) this.fail(statusToError(status));
+    else if (this.method.methodKind === "client_streaming" || payload.length > 0) this.#push(payload);
+    return true;
+  }
+
+  #onData({ type, flags, data }: Frame): boolean {
+    if (type !== FRAME_TYPE.data) throw new TypeError(`Cannot take a frame of type ${type} as an answer`);
+    if ((flags & FRAME_FLAG.noData) === 0) this.#push(data);
+    return (flags & FRAME_FLAG.remoteClosed) !== 0;
+  }
+
+  #push(data: Uint8Array): void {
+    if (this.answers.length >= MAX_QUEUED_MESSAGES) {
+      throw rpcError(`${MAX_QUEUED_MESSAGES} answers of ${this.method.name} wait to be read`, Code.ResourceExhausted);
+    }
+    this.answers.push(fromBinary(this.method.output, data));
+  }
+}
+
+/** Calls `giveUp` when the deadline passes or the signal fires, whichever is first, until disposed. */
+export function giveUpOn(
+  { signal, timeoutMs }: { signal?: AbortSignal | undefined; timeoutMs?: number | undefined },
+  giveUp: (error: ConnectError) => void,
+): Disposable | undefined {
+  if (signal === undefined && timeoutMs === undefined) return undefined;
+  const onAbort = () => giveUp(abortError(signal?.reason));
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const timer = timeoutMs === undefined || timeoutMs > MAX_TIMER_MS
+    ? undefined
+    : setTimeout(() => giveUp(rpcError(`No answer within ${timeoutMs} ms`, Code.DeadlineExceeded)), timeoutMs);
+  return {
+    [Symbol.dispose]() {
+      signal?.removeEventListener("abort", onAbort);
+      clearTimeout(timer);
+    },
+  };
+}
+
+function unreadable(method: DescMethod, cause: unknown): ConnectError {
+  if (cause instanceof ConnectError) return cause;
+  return rpcError(`Cannot read the answer of ${method.name}`, Code.Internal, cause);
+}
