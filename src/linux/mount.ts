@@ -9,6 +9,7 @@ import { bind, check, cstring } from "./libc.ts";
 import { MS } from "./mount_options.ts";
 import { mountsBelow, readMountInfo } from "./mountinfo.ts";
 import { statfs } from "./statfs.ts";
+import { syscallNumber } from "./syscall_numbers.ts";
 
 const libc = bind({
   mount: {
@@ -39,8 +40,6 @@ const libc = bind({
     result: "i64",
   },
 });
-
-const SYS = { pivotRoot: Deno.build.arch === "aarch64" ? 41 : 155, openTree: 428, moveMount: 429, mountSetattr: 442 };
 
 /** @see https://man7.org/linux/man-pages/man2/mount.2.html */
 export interface MountCall {
@@ -154,7 +153,7 @@ export function umountTree(path: string): void {
 /** Makes `newRoot`, a mount point, the root; the old root then lies at `putOld`, which may be `newRoot` itself. */
 export function pivotRoot(newRoot: string, putOld: string): void {
   const [cnew, cold] = [cstring(newRoot), cstring(putOld)];
-  check("pivot_root", () => libc.pivotRoot(SYS.pivotRoot, cnew, cold), `${newRoot} ${putOld}`);
+  check("pivot_root", () => libc.pivotRoot(syscallNumber("pivot_root"), cnew, cold), `${newRoot} ${putOld}`);
 }
 
 export interface OpenTreeOptions {
@@ -172,7 +171,7 @@ const AT_RECURSIVE = 0x8000;
 export function openTree(path: string, options: OpenTreeOptions = {}): Fd {
   const flags = O_CLOEXEC | (options.clone ? OPEN_TREE_CLONE : 0) | (options.recursive ? AT_RECURSIVE : 0);
   const cpath = cstring(path);
-  return new Fd(check("open_tree", () => libc.openTree(SYS.openTree, AT_FDCWD, cpath, flags), path));
+  return new Fd(check("open_tree", () => libc.openTree(syscallNumber("open_tree"), AT_FDCWD, cpath, flags), path));
 }
 
 /** Puts a detached tree in place, in the mount namespace that this thread is in now. */
@@ -181,7 +180,7 @@ export function moveMount(tree: Fd, target: string): Mounted {
   const [empty, ctarget] = [cstring(""), cstring(target)];
   check(
     "move_mount",
-    () => libc.moveMount(SYS.moveMount, tree.number, empty, AT_FDCWD, ctarget, MOVE_MOUNT_F_EMPTY_PATH),
+    () => libc.moveMount(syscallNumber("move_mount"), tree.number, empty, AT_FDCWD, ctarget, MOVE_MOUNT_F_EMPTY_PATH),
     target,
   );
   return { target, [Symbol.dispose]: () => unmountIfThere(target) };
@@ -214,7 +213,7 @@ export function mountSetattr(target: string | Fd, attributes: MountAttributes): 
   const directory = isPath ? AT_FDCWD : target.number;
   check(
     "mount_setattr",
-    () => libc.mountSetattr(SYS.mountSetattr, directory, cpath, flags, values, values.byteLength),
+    () => libc.mountSetattr(syscallNumber("mount_setattr"), directory, cpath, flags, values, values.byteLength),
     isPath ? target : undefined,
   );
 }
