@@ -91,9 +91,14 @@ export class Fd implements Disposable {
     for (let rest = data; rest.length > 0;) rest = rest.subarray(this.write(rest));
   }
 
-  /** A second descriptor of the same open file; they share offset and status flags. */
-  dup(): Fd {
-    return new Fd(check("dup", () => libc.fcntl(this.number, F_DUPFD_CLOEXEC, 3)));
+  /**
+   * A second descriptor of the same open file; they share offset and status flags.
+   *
+   * @param least Its number is at least this.
+   * @throws {ErrnoError} EINVAL if `least` is beyond RLIMIT_NOFILE.
+   */
+  dup(least = 3): Fd {
+    return new Fd(check("dup", () => libc.fcntl(this.number, F_DUPFD_CLOEXEC, least)));
   }
 
   /** Sets O_NONBLOCK, for everybody who shares the open file. */

@@ -139,6 +139,9 @@ export function rawWrite(fd: number, data: Uint8Array<ArrayBuffer>): number {
   return hot.write(fd, data, BigInt(data.byteLength));
 }
 
+/** Byte order of every struct: that of both architectures. */
+export const LITTLE_ENDIAN = true;
+
 const encoder = new TextEncoder();
 
 /**

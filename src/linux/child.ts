@@ -1,0 +1,224 @@
+/**
+ * Children and their ends. Every process that we start is one of these, and is reaped here and nowhere else.
+ *
+ * @module
+ */
+import { abortable } from "../base/async.ts";
+import { ERRNO, ErrnoError, isErrno } from "./errno.ts";
+import type { Fd } from "./fd.ts";
+import { bind, check, LITTLE_ENDIAN } from "./libc.ts";
+import { HEADER } from "./machine_code.ts";
+import { readable } from "./poll.ts";
+import type { ProgramMemory } from "./program_memory.ts";
+import { type SignalName, signalName, SIGNALS } from "./signal.ts";
+import type { StepList } from "./step.ts";
+
+const libc = bind({
+  waitid: {
+    parameters: ["i32", /* idtype */ "i32", /* id */ "buffer", /* siginfo */ "i32" /* options */],
+    result: "i32",
+  },
+  pidfd_send_signal: {
+    parameters: ["i32", /* pidfd */ "i32", /* signal */ "pointer", "u32" /* flags */],
+    result: "i32",
+  },
+});
+
+/** How a process ended. */
+export type ExitStatus = { readonly code: number } | { readonly signal: number };
+
+/** The one number that shells and containerd speak of: 128 + n for a process that signal n ended (B1). */
+export function exitCode(status: ExitStatus): number {
+  return "code" in status ? status.code : 128 + status.signal;
+}
+
+/** What a child that has not executed yet still uses of us. */
+interface RunningProgram {
+  readonly memory: ProgramMemory;
+  readonly header: DataView<ArrayBuffer>;
+  readonly steps: StepList;
+  /** Ends when the child executes or exits; none after vfork, when that has happened already. */
+  readonly executed: Fd | undefined;
+}
+
+/** Children that were not reaped yet, by pid. */
+const children = new Map<number, Child>();
+
+/** A process of ours. Its owner awaits its end, or disposes it, which kills it. */
+export class Child implements AsyncDisposable {
+  readonly pid: number;
+  readonly #pidfd: Fd;
+  readonly #ended = Promise.withResolvers<ExitStatus>();
+  readonly #stopWatching = new AbortController();
+  #program: RunningProgram | undefined;
+  #failure: Error | undefined;
+  #executed: Promise<void> | undefined;
+  #watching: Promise<void> | undefined;
+  #status: ExitStatus | undefined;
+
+  constructor({ pid, pidfd, program }: { pid: number; pidfd: Fd; program: RunningProgram }) {
+    this.pid = pid;
+    this.#pidfd = pidfd;
+    this.#program = program;
+    children.set(pid, this);
+    if (program.executed === undefined) this.#leaveProgram();
+  }
+
+  /** Polls readable when the process has ended. It belongs to the child, which closes it once reaped. */
+  get pidfd(): Fd {
+    return this.#pidfd;
+  }
+
+  /** Why the child never executed, an {@linkcode ErrnoError} that names the step; known once it has executed or ended. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** undefined while it runs, or is not reaped yet. */
+  get status(): ExitStatus | undefined {
+    return this.#status;
+  }
+
+  /**
+   * Waits for the child's execve, or for its end before.
+   *
+   * @throws The {@linkcode failure}. A child that was killed before has none: its end tells.
+   */
+  async executed(): Promise<void> {
+    await (this.#executed ??= this.#awaitExecution());
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Waits for the end, and reaps the process. Any number of callers may wait. */
+  wait({ signal }: { signal?: AbortSignal } = {}): Promise<ExitStatus> {
+    if (this.#status === undefined) this.#watching ??= this.#watch();
+    return signal === undefined ? this.#ended.promise : abortable(this.#ended.promise, signal);
+  }
+
+  /** Waits with the whole thread standing still: for a child that is known to be at its end. */
+  waitSync(): ExitStatus {
+    while (this.#status === undefined) this.#reap(WEXITED);
+    return this.#status;
+  }
+
+  /**
+   * Sends a signal; never to another process that got the same pid.
+   *
+   * @throws {ErrnoError} ESRCH once the process was reaped.
+   */
+  kill(signal: SignalName | number = "SIGTERM"): void {
+    const number = typeof signal === "number" ? signal : SIGNALS[signal];
+    const detail = `${signalName(number)} to ${this.pid}`;
+    if (this.#status !== undefined) throw new ErrnoError("kill", ERRNO.ESRCH, detail);
+    check("kill", () => libc.pidfd_send_signal(this.#pidfd.number, number, null, 0), detail);
+  }
+
+  /** Reaps the process if it has ended. @returns Whether it has. */
+  reapIfEnded(): boolean {
+    return this.#status !== undefined || this.#reap(WEXITED | WNOHANG);
+  }
+
+  /** Kills the process if it still runs, and reaps it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.reapIfEnded()) return;
+    this.kill("SIGKILL");
+    await this.wait();
+  }
+
+  #reap(options: number): boolean {
+    const status = waitFor({ idtype: P_PIDFD, id: this.#pidfd.number }, options)?.status;
+    if (status === undefined) return false;
+    this.#status = status;
+    children.delete(this.pid);
+    if (this.#executed === undefined) this.#leaveProgram();
+    if (this.#watching === undefined) this.#pidfd[Symbol.dispose]();
+    else this.#stopWatching.abort();
+    this.#ended.resolve(status);
+    return true;
+  }
+
+  async #watch(): Promise<void> {
+    try {
+      while (!this.reapIfEnded()) await readable(this.#pidfd, { signal: this.#stopWatching.signal });
+    } catch (error) {
+      if (this.#status === undefined) this.#ended.reject(error);
+    } finally {
+      this.#pidfd[Symbol.dispose]();
+    }
+  }
+
+  async #awaitExecution(): Promise<void> {
+    const end = this.#program?.executed;
+    if (end === undefined) return;
+    await readable(end);
+    this.#leaveProgram();
+  }
+
+  /** Learns how the steps ended and frees their memory, which the child has left by now. */
+  #leaveProgram(): void {
+    const program = this.#program;
+    if (program === undefined) return;
+    const { memory, header, steps, executed } = program;
+    // Set still if a step closed the pipe that tells: better a leak than a child in memory that is gone.
+    if (header.getUint32(HEADER.alive, LITTLE_ENDIAN) !== 0) {
+      throw new Error(`Cannot tell whether process ${this.pid} executed: one of its steps closed our pipe`);
+    }
+    const step = steps.at(header.getBigUint64(HEADER.failed, LITTLE_ENDIAN));
+    if (step !== undefined) {
+      const failure = new ErrnoError(step.label, Number(header.getBigInt64(HEADER.errno, LITTLE_ENDIAN)));
+      this.#failure = step.options.explain?.(failure) ?? failure;
+    }
+    this.#program = undefined;
+    executed?.[Symbol.dispose]();
+    memory[Symbol.dispose]();
+  }
+}
+
+const P_ALL = 0;
+const P_PID = 1;
+const P_PIDFD = 3;
+const WNOHANG = 1;
+const WEXITED = 4;
+const WNOWAIT = 0x1000000;
+const CLD_EXITED = 1;
+
+interface Ended {
+  pid: number;
+  status: ExitStatus;
+}
+
+/** @returns undefined if none of them has ended. */
+function waitFor({ idtype, id }: { idtype: number; id: number }, options: number): Ended | undefined {
+  const info = new DataView(new ArrayBuffer(128)); // siginfo_t
+  check("waitid", () => libc.waitid(idtype, id, info, options));
+  const pid = info.getInt32(16, LITTLE_ENDIAN);
+  if (pid === 0) return undefined;
+  const value = info.getInt32(24, LITTLE_ENDIAN);
+  return { pid, status: info.getInt32(8, LITTLE_ENDIAN) === CLD_EXITED ? { code: value } : { signal: value } };
+}
+
+/**
+ * Reaps every process that has ended: our children, whose waiters learn of it, and the orphans that a subreaper or
+ * PID 1 is given. To be called on SIGCHLD.
+ *
+ * @returns The orphans.
+ */
+export function reapChildren(): Ended[] {
+  const orphans: Ended[] = [];
+  for (;;) {
+    const ended = peek();
+    if (ended === undefined) return orphans;
+    const child = children.get(ended.pid);
+    if (child !== undefined) child.reapIfEnded();
+    else orphans.push(waitFor({ idtype: P_PID, id: ended.pid }, WEXITED) ?? ended);
+  }
+}
+
+function peek(): Ended | undefined {
+  try {
+    return waitFor({ idtype: P_ALL, id: 0 }, WEXITED | WNOHANG | WNOWAIT);
+  } catch (error) {
+    if (isErrno(error, "ECHILD")) return undefined;
+    throw error;
+  }
+}

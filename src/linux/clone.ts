@@ -1,0 +1,203 @@
+/**
+ * Starting a child on a program of steps.
+ *
+ * @see https://man7.org/linux/man-pages/man2/clone3.2.html
+ * @module
+ */
+import { Child } from "./child.ts";
+import { ErrnoError, isErrno } from "./errno.ts";
+import { Fd, O_RDONLY, pipe } from "./fd.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
+import { HEADER, runProgram } from "./machine_code.ts";
+import type { Piece, ProgramMemory } from "./program_memory.ts";
+import { SIGNALS } from "./signal.ts";
+import { layOutSteps, Slot, type Step } from "./step.ts";
+import { syscallNumber } from "./syscall_numbers.ts";
+
+const CLONE_VM = 0x100n;
+const CLONE_PIDFD = 0x1000n;
+const CLONE_VFORK = 0x4000n;
+const CLONE_CHILD_CLEARTID = 0x200000n;
+const CLONE_CLEAR_SIGHAND = 1n << 32n;
+const CLONE_INTO_CGROUP = 1n << 33n;
+
+/** Namespaces that a child can be born into. Not time: that takes unshare(2) in the child, and its execve. */
+export const NEW_NAMESPACE = {
+  newns: 0x20000,
+  newcgroup: 0x2000000,
+  newuts: 0x4000000,
+  newipc: 0x8000000,
+  newuser: 0x10000000,
+  newpid: 0x20000000,
+  newnet: 0x40000000,
+} as const;
+
+export type NamespaceFlag = keyof typeof NEW_NAMESPACE;
+
+export interface StartOptions {
+  /** New namespaces. With `newuser` the others belong to it. */
+  flags?: readonly NamespaceFlag[];
+  /** Stand still until the child has executed or ended. For steps that wait for nobody. */
+  vfork?: boolean;
+  /** Directory of a cgroup of version 2, to be born in. */
+  intoCgroup?: Fd;
+  /** An existing pid namespace to be born in. */
+  pidNamespace?: Fd;
+}
+
+const SIG_BLOCK_ALL = 0xffff_ffff_ffff_ffffn;
+const SIG_SETMASK = 2;
+const SIGSET_SIZE = 8;
+
+/** Dispositions that survive clone and exec: ignored by us, or by whoever started us (nohup, a shell's `&`). */
+const PERHAPS_IGNORED = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGPIPE",
+  "SIGCHLD",
+  "SIGTSTP",
+  "SIGTTIN",
+  "SIGTTOU",
+  "SIGXFSZ",
+]
+  .map((name) => SIGNALS[name as keyof typeof SIGNALS]);
+
+/** Runs clone3. Takes over `memory`. */
+export function startChild(memory: ProgramMemory, steps: readonly Step[], options: StartOptions): Child {
+  using undo = new DisposableStack();
+  undo.use(memory);
+  const header = memory.allocate(HEADER.size);
+  const childSteps = layOutSteps(memory, [...resetSignals(memory), ...steps]);
+  using around = surroundings(memory, options);
+  const before = layOutSteps(memory, around.before);
+  const after = layOutSteps(memory, around.after);
+  using executing = options.vfork ? undefined : executionPipe();
+
+  const { view } = header;
+  view.setBigUint64(HEADER.cloneArgs, cloneArgs(memory, header, options), LITTLE_ENDIAN);
+  view.setBigUint64(HEADER.cloneArgsSize, BigInt(CLONE_ARGS_SIZE), LITTLE_ENDIAN);
+  for (const [offset, list] of [[HEADER.before, before], [HEADER.child, childSteps], [HEADER.after, after]] as const) {
+    view.setBigUint64(offset, list.address, LITTLE_ENDIAN);
+    view.setBigUint64(offset + 8, list.end, LITTLE_ENDIAN);
+  }
+  view.setUint32(HEADER.alive, 1, LITTLE_ENDIAN);
+
+  const pid = runProgram(header.address);
+  around.verify();
+  if (pid < 0) {
+    const label = before.at(view.getBigUint64(HEADER.failed, LITTLE_ENDIAN))?.label;
+    throw new ErrnoError(label ?? "clone3", -pid, label === undefined ? options.flags?.join(" ") : undefined);
+  }
+  undo.move();
+  const pidfd = new Fd(view.getUint32(HEADER.pidfd, LITTLE_ENDIAN));
+  return new Child({ pid, pidfd, program: { memory, header: view, steps: childSteps, executed: executing?.take() } });
+}
+
+function systemCall(
+  name: Parameters<typeof syscallNumber>[0],
+  args: Step["args"],
+  options: Step["options"] = {},
+): Step {
+  return { number: syscallNumber(name), args, label: options.label ?? name, options };
+}
+
+/** Before anything else: CLONE_CLEAR_SIGHAND has left only what was ignored. */
+function resetSignals(memory: ProgramMemory): Step[] {
+  const defaultAction = memory.allocate(32).address;
+  const emptySet = memory.allocate(SIGSET_SIZE).address;
+  return [
+    ...PERHAPS_IGNORED.map((signal) =>
+      systemCall("rt_sigaction", [BigInt(signal), defaultAction, 0n, BigInt(SIGSET_SIZE)])
+    ),
+    systemCall("rt_sigprocmask", [BigInt(SIG_SETMASK), emptySet, 0n, BigInt(SIGSET_SIZE)]),
+  ];
+}
+
+interface Surroundings extends Disposable {
+  readonly before: readonly Step[];
+  readonly after: readonly Step[];
+  /** @throws {Error} This thread is not what it was. */
+  verify(): void;
+}
+
+/** What the parent's thread does right before and after clone3, with no JavaScript between that could fail. */
+function surroundings(memory: ProgramMemory, { pidNamespace }: StartOptions): Surroundings {
+  const all = memory.allocate(SIGSET_SIZE);
+  all.view.setBigUint64(0, SIG_BLOCK_ALL, LITTLE_ENDIAN);
+  const old = memory.allocate(SIGSET_SIZE).address;
+  const size = BigInt(SIGSET_SIZE);
+  const block = systemCall("rt_sigprocmask", [BigInt(SIG_SETMASK), all.address, old, size]);
+  const unblock = systemCall("rt_sigprocmask", [BigInt(SIG_SETMASK), old, 0n, size], { ignore: "all" });
+  if (pidNamespace === undefined) {
+    return { before: [block], after: [unblock], verify() {}, [Symbol.dispose]() {} };
+  }
+  const own = Fd.open("/proc/thread-self/ns/pid_for_children", O_RDONLY);
+  const newpid = BigInt(NEW_NAMESPACE.newpid);
+  const restored = new Slot(memory.allocate(8));
+  return {
+    before: [block, systemCall("setns", [BigInt(pidNamespace.number), newpid], { label: "setns pid" })],
+    after: [systemCall("setns", [BigInt(own.number), newpid], { ignore: "all", result: restored }), unblock],
+    verify() {
+      if (restored.value < 0) throw new ErrnoError("setns", -restored.value, "back to our own pid namespace");
+    },
+    [Symbol.dispose]: () => own[Symbol.dispose](),
+  };
+}
+
+const CLONE_ARGS_SIZE = 88;
+const STACK_SIZE = 4096;
+
+/** struct clone_args */
+function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions): bigint {
+  const { address, view } = memory.allocate(CLONE_ARGS_SIZE);
+  const { flags: namespaces = [], vfork = false, intoCgroup } = options;
+  let flags = CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND;
+  for (const name of namespaces) flags |= BigInt(NEW_NAMESPACE[name]);
+  if (vfork) flags |= CLONE_VFORK;
+  if (intoCgroup !== undefined) flags |= CLONE_INTO_CGROUP;
+  const fields = {
+    flags,
+    pidfd: header.address + BigInt(HEADER.pidfd),
+    child_tid: header.address + BigInt(HEADER.alive),
+    parent_tid: 0n,
+    exit_signal: BigInt(SIGNALS.SIGCHLD),
+    stack: memory.allocate(STACK_SIZE).address,
+    stack_size: BigInt(STACK_SIZE),
+    tls: 0n,
+    set_tid: 0n,
+    set_tid_size: 0n,
+    cgroup: BigInt(intoCgroup?.number ?? 0),
+  };
+  Object.values(fields).forEach((value, index) => view.setBigUint64(8 * index, value, LITTLE_ENDIAN));
+  return address;
+}
+
+/** Out of the way of the numbers that steps give to their own descriptors. */
+const HIGH_NUMBER = 1000;
+
+/** A pipe that ends when the child executes or exits: only the child holds its close-on-exec writing end. */
+function executionPipe(): Disposable & { take(): Fd } {
+  using stack = new DisposableStack();
+  const ends = stack.use(pipe());
+  const write = stack.use(highDuplicate(ends.write));
+  ends.write[Symbol.dispose]();
+  const owned = stack.move();
+  return {
+    take() {
+      write[Symbol.dispose]();
+      return new Fd(ends.read.release());
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+function highDuplicate(fd: Fd): Fd {
+  try {
+    return fd.dup(HIGH_NUMBER);
+  } catch (error) {
+    // RLIMIT_NOFILE is below: some number is better than no child.
+    if (!isErrno(error, "EINVAL")) throw error;
+    return fd.dup();
+  }
+}

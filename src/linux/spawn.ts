@@ -1,0 +1,102 @@
+/**
+ * Starting programs: VMM, virtiofsd, hooks, our own daemon, log binaries. Containers, which need more, write their own
+ * {@linkcode SyscallProgram}.
+ *
+ * @module
+ */
+import type { Child } from "./child.ts";
+import type { Fd } from "./fd.ts";
+import type { SignalName } from "./signal.ts";
+import {
+  changeIds,
+  dieWithParent,
+  environment,
+  execCandidates,
+  nullForUnplaced,
+  placeDescriptors,
+  type Placement,
+  writeFile,
+} from "./steps.ts";
+import { SyscallProgram } from "./syscall_program.ts";
+
+export type { Child, ExitStatus } from "./child.ts";
+export { exitCode, reapChildren } from "./child.ts";
+
+export interface SpawnOptions {
+  /** The program: a path, or a name to be found along `PATH` of `env`, or else of our own environment. */
+  path: string;
+  /** Arguments, the program's own name first. Default: only that. */
+  args?: readonly string[];
+  /** The whole environment. Default: ours. */
+  env?: Readonly<Record<string, string>>;
+  cwd?: string;
+  /** What the program inherits; 0, 1 and 2 are `/dev/null` unless they are here. The caller keeps its ends. */
+  fds?: readonly { child: number; fd: Fd | number }[];
+  /** Network namespace to run in: its file, open. */
+  netns?: Fd;
+  /** `cgroup.procs` files to join; one per hierarchy on v1. */
+  cgroupProcs?: readonly string[];
+  uid?: number;
+  gid?: number;
+  /** Supplementary groups; none are kept if `uid` is given. */
+  groups?: readonly number[];
+  /** Lead a new session, without a terminal. */
+  newSession?: boolean;
+  /** Have a mount namespace of its own: ours do not see its mounts; it sees those that we make later if `slave`. */
+  mountNamespace?: "private" | "slave";
+  umask?: number;
+  /** -1000 to 1000; lowering takes CAP_SYS_RESOURCE. */
+  oomScoreAdj?: number;
+  /** Sent to it when our main thread ends. */
+  parentDeathSignal?: SignalName;
+}
+
+const CLONE_NEWNET = 0x40000000;
+const MS_REC = 0x4000;
+const PROPAGATION = { private: 1 << 18, slave: 1 << 19 } as const;
+
+/**
+ * Starts a program. The calling thread stands still until the program runs, a millisecond or so.
+ *
+ * @throws {Error} `Cannot start "/usr/bin/qemu"`, its cause names the step and the errno: `execve: ENOENT`.
+ */
+export function spawn(options: SpawnOptions): Child {
+  const { path, mountNamespace } = options;
+  try {
+    using undo = new DisposableStack();
+    const program = undo.use(new SyscallProgram());
+    addSteps(program, options);
+    undo.move();
+    const child = program.start({ vfork: true, flags: mountNamespace === undefined ? [] : ["newns"] });
+    if (child.failure === undefined) return child;
+    child.waitSync();
+    throw child.failure;
+  } catch (cause) {
+    throw new Error(`Cannot start "${path}"`, { cause });
+  }
+}
+
+function addSteps(program: SyscallProgram, options: SpawnOptions): void {
+  const { path, args = [path], env = Deno.env.toObject(), cwd, fds = [], uid, parentDeathSignal } = options;
+  joinSurroundings(program, options);
+  const placements: Placement[] = [...fds, ...nullForUnplaced(program, fds)];
+  placeDescriptors(program, placements);
+  if (cwd !== undefined) program.call("chdir", [cwd]);
+  changeIds(program, uid === undefined ? options : { groups: [], ...options });
+  if (parentDeathSignal !== undefined) dieWithParent(program, parentDeathSignal);
+  const candidates = execCandidates(path, env["PATH"] ?? Deno.env.get("PATH"));
+  program.execve(candidates, { args, env: environment(env) });
+}
+
+function joinSurroundings(program: SyscallProgram, options: SpawnOptions): void {
+  const { cgroupProcs = [], mountNamespace, netns, newSession, oomScoreAdj, umask } = options;
+  if (newSession) program.call("setsid", []);
+  if (mountNamespace !== undefined) {
+    const flags = MS_REC | PROPAGATION[mountNamespace];
+    program.call("mount", [null, "/", null, flags, null], { label: `make mounts ${mountNamespace}` });
+  }
+  for (const file of cgroupProcs) writeFile(program, file, { content: "0", label: `join ${file}` });
+  if (oomScoreAdj !== undefined) writeFile(program, "/proc/self/oom_score_adj", { content: `${oomScoreAdj}` });
+  if (netns !== undefined) program.call("setns", [netns.number, CLONE_NEWNET], { label: "setns net" });
+  if (umask !== undefined) program.call("umask", [umask]);
+}

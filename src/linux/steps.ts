@@ -1,0 +1,122 @@
+/**
+ * What several system calls do together in a child: files written, messages passed over pipes, descriptors put in place.
+ *
+ * @module
+ */
+import { AT_FDCWD, type Fd, O_CLOEXEC, O_RDWR, O_WRONLY } from "./fd.ts";
+import { SIGNALS } from "./signal.ts";
+import type { CallOptions, Slot } from "./step.ts";
+import type { SyscallProgram } from "./syscall_program.ts";
+
+const encoder = new TextEncoder();
+
+/** The part of the options that makes sense for several steps as one. */
+export type JointOptions = Pick<CallOptions, "label" | "ignore" | "explain">;
+
+/**
+ * Writes a file that exists, by one write(2), as `/proc` and `/sys` want it.
+ *
+ * @param options An ignored failure to open leaves the rest out.
+ */
+export function writeFile(program: SyscallProgram, path: string, options: JointOptions & { content: string }): void {
+  const { content, ...joint } = options;
+  const named = { label: `write ${path}`, ...joint };
+  const fd = program.slot();
+  const bytes = encoder.encode(content);
+  program.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], { ...named, result: fd, skipIfIgnored: 2 });
+  program.call("write", [fd, bytes, bytes.length], named);
+  program.call("close", [fd], { ignore: "all" });
+}
+
+/** Tells whoever reads the other end of a pipe or socket how far the child has come. */
+export function report(program: SyscallProgram, fd: number | Slot, options: { message: string; label?: string }): void {
+  const bytes = encoder.encode(options.message);
+  program.call("write", [fd, bytes, bytes.length], { label: options.label ?? `report "${options.message}"` });
+}
+
+/** Waits for one byte. If all writers go away first, the child fails with EPIPE instead of living on alone. */
+export function awaitByte(program: SyscallProgram, fd: number | Slot, options: { label: string }): void {
+  program.call("read", [fd, program.allocate(8).address, 1], { label: options.label, zeroFails: true });
+}
+
+/** A descriptor of ours, and the number that the child shall have it by. */
+export interface Placement {
+  child: number;
+  fd: Fd | number | Slot;
+}
+
+const CLOSE_RANGE_CLOEXEC = 4;
+const F_DUPFD_CLOEXEC = 1030;
+const UINT_MAX = 0xffff_ffff;
+
+/**
+ * Gives the child exactly these descriptors after its execve: all others are marked close-on-exec. The steps that
+ * follow may still use the others, as long as their number is not among the new ones.
+ */
+export function placeDescriptors(program: SyscallProgram, placements: readonly Placement[]): void {
+  const wanted = placements.map(({ child }) => child).sort((a, b) => a - b);
+  const free = (wanted.at(-1) ?? -1) + 1;
+  // Sources first move out of the way, or placing one could overwrite the next.
+  const sources = placements.map(({ child, fd }) => {
+    const source = program.slot();
+    const number = typeof fd === "object" && "number" in fd ? fd.number : fd;
+    program.call("fcntl", [number, F_DUPFD_CLOEXEC, free], { label: `duplicate fd ${child}`, result: source });
+    return { child, source };
+  });
+  for (const { child, source } of sources) program.call("dup3", [source, child, 0], { label: `place fd ${child}` });
+  let next = 0;
+  for (const child of [...wanted, UINT_MAX + 1]) {
+    if (child > next) closeOnExec(program, { first: next, last: child - 1 });
+    next = child + 1;
+  }
+}
+
+function closeOnExec(program: SyscallProgram, { first, last }: { first: number; last: number }): void {
+  program.call("close_range", [first, last, CLOSE_RANGE_CLOEXEC], { label: "close other fds" });
+}
+
+/** Opens `/dev/null` for whichever of stdin, stdout and stderr is not placed. */
+export function nullForUnplaced(program: SyscallProgram, placements: readonly Placement[]): Placement[] {
+  const missing = [0, 1, 2].filter((number) => !placements.some(({ child }) => child === number));
+  if (missing.length === 0) return [];
+  const fd = program.slot();
+  program.call("openat", [AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0], { label: "open /dev/null", result: fd });
+  return missing.map((child) => ({ child, fd }));
+}
+
+const PR_SET_PDEATHSIG = 1;
+
+/**
+ * Ends the child when the thread that started it ends. A change of user ids clears it, so it comes after; and the
+ * kernel sends it by thread: start such a child from the main thread.
+ */
+export function dieWithParent(program: SyscallProgram, signal: keyof typeof SIGNALS = "SIGKILL"): void {
+  program.call("prctl", [PR_SET_PDEATHSIG, SIGNALS[signal]], { label: "prctl PR_SET_PDEATHSIG" });
+}
+
+/** User, group and supplementary groups, in the order that keeps the right to change the next. */
+export function changeIds(
+  program: SyscallProgram,
+  ids: { uid?: number; gid?: number; groups?: readonly number[] },
+): void {
+  const { uid, gid, groups } = ids;
+  if (groups !== undefined) {
+    program.call("setgroups", [groups.length, new Uint8Array(Uint32Array.from(groups).buffer)]);
+  }
+  if (gid !== undefined) program.call("setresgid", [gid, gid, gid], { label: `setresgid ${gid}` });
+  if (uid !== undefined) program.call("setresuid", [uid, uid, uid], { label: `setresuid ${uid}` });
+}
+
+/** `NAME=value` for each. @throws {TypeError} A name holds `=`, or is empty. */
+export function environment(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).map(([name, value]) => {
+    if (name === "" || name.includes("=")) throw new TypeError(`Cannot set environment variable "${name}"`);
+    return `${name}=${value}`;
+  });
+}
+
+/** Where execvp(3) would look: the path itself if it holds a slash, else each directory of PATH. */
+export function execCandidates(path: string, searchPath = ""): string[] {
+  if (path.includes("/")) return [path];
+  return searchPath.split(":").map((directory) => `${directory === "" ? "." : directory}/${path}`);
+}

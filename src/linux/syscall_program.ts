@@ -1,0 +1,138 @@
+/**
+ * A child that runs system calls before it runs a program: namespaces, mounts, ids, descriptors, then exec.
+ *
+ * V8's heap does not survive fork, so nothing of ours may run in the child. What it is to do is written down before, as
+ * steps in memory of the program's own, and a routine of machine code walks them. The child shares our memory until its
+ * execve (CLONE_VM), which makes a start cheap and lets us see which step failed. Its descriptors, signal handlers,
+ * working directory and ids are its own.
+ *
+ * ```ts ignore
+ * const program = new SyscallProgram();
+ * program.call("mount", ["proc", "/proc", "proc", 0, null], { label: "mount proc on /proc" });
+ * program.execve(["/bin/sh"], { args: ["sh"], env: ["A=1"] });
+ * await using child = program.start({ flags: ["newns", "newpid"] });
+ * ```
+ *
+ * @module
+ */
+import type { Child } from "./child.ts";
+import { startChild, type StartOptions } from "./clone.ts";
+import { ERRNO, ErrnoError } from "./errno.ts";
+import { type Piece, ProgramMemory } from "./program_memory.ts";
+import { type Argument, type CallOptions, Slot, type Step } from "./step.ts";
+import { type SyscallName, syscallNumber } from "./syscall_numbers.ts";
+
+export interface ExecveOptions {
+  /** With the program's own name first. */
+  args: readonly string[];
+  /** `NAME=value` */
+  env: readonly string[];
+  /** Default: `execve`. */
+  label?: string;
+  /** Words the failure when no candidate could be run. */
+  explain?: (failure: ErrnoError) => Error;
+}
+
+/** What execvp(3) passes over. */
+const NOT_THIS_ONE = ["ENOENT", "EACCES", "ENOTDIR"] as const;
+
+export class SyscallProgram implements Disposable {
+  readonly #memory = new ProgramMemory();
+  readonly #steps: Step[] = [];
+
+  /** @returns The address of a NUL-terminated copy. */
+  string(text: string): bigint {
+    return this.#memory.string(text);
+  }
+
+  /** @returns The address of a copy. */
+  bytes(content: Uint8Array<ArrayBuffer>): bigint {
+    return this.#memory.bytes(content);
+  }
+
+  /** @returns The address of a NULL-terminated array of addresses. */
+  pointers(addresses: readonly bigint[]): bigint {
+    return this.#memory.pointers(addresses);
+  }
+
+  /** Memory to fill by hand, such as a struct that holds slots. */
+  allocate(size: number): Piece {
+    return this.#memory.allocate(size);
+  }
+
+  /** @param within Lay it over memory of {@linkcode allocate}, so that a struct takes up the result; else it has its own. */
+  slot(within?: { piece: Piece; offset: number }): Slot {
+    if (within === undefined) return new Slot(this.#memory.allocate(8));
+    const { piece: { address, view }, offset } = within;
+    return new Slot({
+      address: address + BigInt(offset),
+      view: new DataView(view.buffer, view.byteOffset + offset, 8),
+    });
+  }
+
+  /** Adds a step. @throws {RangeError} More than six arguments or eight errnos. */
+  call(name: SyscallName, args: readonly Argument[], options: CallOptions = {}): this {
+    const ignored = options.ignore ?? [];
+    if (args.length > 6 || (ignored !== "all" && ignored.length > 8)) {
+      throw new RangeError(`Cannot add step "${options.label ?? name}": at most 6 arguments and 8 errnos`);
+    }
+    const text = args.find((argument) => typeof argument === "string");
+    const label = options.label ?? (text === undefined ? name : `${name} ${text}`);
+    const encoded = args.map((argument) => this.#encode(argument));
+    this.#steps.push({ number: syscallNumber(name), args: encoded, label, options });
+    return this;
+  }
+
+  /** A step that never succeeds, to end a series of attempts. `explain` says with what. */
+  fail(label: string, explain: (failure: ErrnoError) => Error): this {
+    const noSuchCall = -1;
+    this.#steps.push({ number: noSuchCall, args: [], label, options: { explain } });
+    return this;
+  }
+
+  /**
+   * Becomes the first of `candidates` that the kernel will run, as execvp(3) goes through PATH. If there is none, the
+   * error is EACCES if one was found that may not be run, else that of the last.
+   */
+  execve(candidates: readonly string[], { args, env, label = "execve", explain }: ExecveOptions): this {
+    const argv = this.pointers(args.map((text) => this.string(text)));
+    const envp = this.pointers(env.map((text) => this.string(text)));
+    const explained = explain === undefined ? {} : { explain };
+    const results = candidates.map((path) => {
+      const result = this.slot();
+      this.call("execve", [path, argv, envp], { label, result, ignore: NOT_THIS_ONE, ...explained });
+      return result;
+    });
+    return this.fail(label, () => {
+      const refused = results.some(({ value }) => value === -ERRNO.EACCES);
+      const failure = new ErrnoError(label, refused ? ERRNO.EACCES : -(results.at(-1)?.value ?? -ERRNO.ENOENT));
+      return explain?.(failure) ?? failure;
+    });
+  }
+
+  /**
+   * Starts the child. The program's memory is the child's from now on: it is freed when the child has executed or
+   * ended, or by a failure here. A program starts once.
+   *
+   * With `vfork` the calling thread stands still until the child's execve or end, so `failure` is known on return.
+   * Without it the child runs on beside us: see {@linkcode Child.executed}. Its steps must not touch descriptor numbers
+   * from 1000 up.
+   *
+   * @throws {ErrnoError} clone3 was refused, or the pid namespace.
+   */
+  start(options: StartOptions = {}): Child {
+    return startChild(this.#memory, this.#steps, options);
+  }
+
+  /** Gives the memory back, for a program that is not started after all. */
+  [Symbol.dispose](): void {
+    this.#memory[Symbol.dispose]();
+  }
+
+  #encode(argument: Argument): bigint | Slot {
+    if (argument instanceof Slot || typeof argument === "bigint") return argument;
+    if (typeof argument === "string") return this.string(argument);
+    if (argument instanceof Uint8Array) return this.bytes(argument);
+    return BigInt(argument ?? 0);
+  }
+}
