@@ -1,19 +1,210 @@
 /**
  * Waiting for descriptors of any kind (pidfd, eventfd, pipe, socket, tty) without blocking the event loop: one thread
- * waits in epoll for all of them, and only while somebody waits. Reading and writing themselves are synchronous calls.
+ * waits in epoll for all of them, and only while somebody waits. Reading and writing are synchronous calls on
+ * descriptors that do not block, so bulk data never waits for a thread.
  *
+ * @see https://man7.org/linux/man-pages/man7/epoll.7.html
  * @module
  */
-import type { Fd } from "./fd.ts";
+import { ERRNO, ErrnoError, isErrno } from "./errno.ts";
+import { eventfd, Fd, O_CLOEXEC } from "./fd.ts";
+import { bind, check, lastErrno, LITTLE_ENDIAN, rawRead, rawWrite } from "./libc.ts";
+
+const libc = bind({
+  epoll_create1: { parameters: ["i32" /* flags */], result: "i32" },
+  epoll_ctl: { parameters: ["i32", /* epoll */ "i32", /* operation */ "i32", /* fd */ "buffer"], result: "i32" },
+  epoll_wait: {
+    parameters: ["i32", /* epoll */ "buffer", /* events */ "i32", /* count */ "i32" /* timeout */],
+    result: "i32",
+    nonblocking: true,
+  },
+  isatty: { parameters: ["i32"], result: "i32" },
+});
 
 export interface WaitOptions {
   /** Ends the wait with its reason. A descriptor must not be closed while somebody waits for it: abort first. */
   signal?: AbortSignal;
 }
 
-export declare function readable(fd: Fd, options?: WaitOptions): Promise<void>;
-export declare function writable(fd: Fd, options?: WaitOptions): Promise<void>;
-export declare function readSome(fd: Fd, buffer: Uint8Array<ArrayBuffer>, options?: WaitOptions): Promise<number>;
-export declare function writeAll(fd: Fd, data: Uint8Array<ArrayBuffer>, options?: WaitOptions): Promise<void>;
-export declare function readableStream(fd: Fd): ReadableStream<Uint8Array<ArrayBuffer>>;
-export declare function writableStream(fd: Fd): WritableStream<Uint8Array<ArrayBuffer>>;
+const EPOLLIN = 1;
+const EPOLLOUT = 4;
+const EPOLLERR = 8;
+const EPOLLHUP = 0x10;
+const EPOLLONESHOT = 1 << 30;
+
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
+
+/** struct epoll_event is packed on x86-64 only. */
+const EVENT = Deno.build.arch === "x86_64" ? { data: 4, size: 12 } : { data: 8, size: 16 };
+const MAX_EVENTS = 64;
+
+type Direction = "read" | "write";
+
+/** Who waits for one descriptor. */
+type Waiters = Record<Direction, Set<() => void>>;
+
+class Poller {
+  readonly #epoll = new Fd(check("epoll_create1", () => libc.epoll_create1(O_CLOEXEC)));
+  readonly #wake = eventfd();
+  readonly #waiting = new Map<number, Waiters>();
+  readonly #events = new DataView(new ArrayBuffer(MAX_EVENTS * EVENT.size));
+  #running: Promise<void> | undefined;
+
+  constructor() {
+    this.#control(EPOLL_CTL_ADD, this.#wake.number, EPOLLIN);
+  }
+
+  async wait(fd: number, direction: Direction, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiters = this.#waiting.get(fd) ?? { read: new Set(), write: new Set() };
+    waiters[direction].add(resolve);
+    if (!this.#arm(fd, waiters)) return;
+    this.#running ??= this.#run();
+    const onAbort = () => reject(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      await promise;
+    } catch (reason) {
+      waiters[direction].delete(resolve);
+      this.#arm(fd, waiters);
+      await this.#rest();
+      throw reason;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Asks for what is waited for. @returns false if the descriptor is always ready, as a regular file is. */
+  #arm(fd: number, { read, write }: Waiters): boolean {
+    if (read.size === 0 && write.size === 0) {
+      this.#waiting.delete(fd);
+      this.#control(EPOLL_CTL_DEL, fd, 0, "ENOENT", "EBADF");
+      return true;
+    }
+    const events = EPOLLONESHOT | (read.size > 0 ? EPOLLIN : 0) | (write.size > 0 ? EPOLLOUT : 0);
+    try {
+      // Most were waited for before; one that was closed since has left the epoll set by itself.
+      if (!this.#control(EPOLL_CTL_MOD, fd, events, "ENOENT")) this.#control(EPOLL_CTL_ADD, fd, events);
+    } catch (error) {
+      if (isErrno(error, "EPERM")) return false;
+      throw error;
+    }
+    this.#waiting.set(fd, { read, write });
+    return true;
+  }
+
+  /** @returns false if it failed with one of `expected`. */
+  #control(operation: number, fd: number, events: number, ...expected: ("ENOENT" | "EBADF")[]): boolean {
+    const event = new DataView(new ArrayBuffer(EVENT.size));
+    event.setUint32(0, events, LITTLE_ENDIAN);
+    event.setInt32(EVENT.data, fd, LITTLE_ENDIAN);
+    try {
+      check("epoll_ctl", () => libc.epoll_ctl(this.#epoll.number, operation, fd, event));
+      return true;
+    } catch (error) {
+      if (isErrno(error, ...expected)) return false;
+      throw error;
+    }
+  }
+
+  /** Ends as soon as nobody waits, so that nothing keeps the process, or a test, from ending. */
+  async #run(): Promise<void> {
+    try {
+      while (this.#waiting.size > 0) {
+        const count = await libc.epoll_wait(this.#epoll.number, this.#events, MAX_EVENTS, -1);
+        for (let index = 0; index < count; index++) this.#dispatch(index * EVENT.size);
+      }
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  #dispatch(offset: number): void {
+    const events = this.#events.getUint32(offset, LITTLE_ENDIAN);
+    const fd = this.#events.getInt32(offset + EVENT.data, LITTLE_ENDIAN);
+    if (fd === this.#wake.number) {
+      this.#wake.read(new Uint8Array(8));
+      return;
+    }
+    const waiters = this.#waiting.get(fd);
+    if (waiters === undefined) return;
+    if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) wakeAll(waiters.read);
+    if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) wakeAll(waiters.write);
+    // One shot has disarmed the descriptor; leaving it in the set makes the next wait cheap.
+    if (waiters.read.size + waiters.write.size > 0) this.#arm(fd, waiters);
+    else this.#waiting.delete(fd);
+  }
+
+  /** Calls the thread back if it has nobody left to wait for. */
+  async #rest(): Promise<void> {
+    if (this.#waiting.size > 0 || this.#running === undefined) return;
+    this.#wake.write(new Uint8Array(BigUint64Array.of(1n).buffer));
+    await this.#running;
+  }
+}
+
+function wakeAll(waiters: Set<() => void>): void {
+  for (const wake of waiters) wake();
+  waiters.clear();
+}
+
+let poller: Poller | undefined;
+
+/** Waits until a read would not block: data, end of file, or an error is there. At times nothing is, after all. */
+export async function readable(fd: Fd, { signal }: WaitOptions = {}): Promise<void> {
+  streak = 0;
+  await (poller ??= new Poller()).wait(fd.number, "read", signal);
+}
+
+/** Waits until a write would not block, or would fail. */
+export async function writable(fd: Fd, { signal }: WaitOptions = {}): Promise<void> {
+  streak = 0;
+  await (poller ??= new Poller()).wait(fd.number, "write", signal);
+}
+
+/** Calls in a row that did not need to wait. Without a turn now and then, a busy pipe would starve all else. */
+let streak = 0;
+const LONGEST_STREAK = 64;
+
+/**
+ * Reads what is there, or waits for it.
+ *
+ * @param fd Must not block: see {@linkcode Fd.setNonblocking}.
+ * @returns Bytes read; 0 at the end of the file, and when a terminal's other side has gone.
+ */
+export async function readSome(fd: Fd, buffer: Uint8Array<ArrayBuffer>, options: WaitOptions = {}): Promise<number> {
+  options.signal?.throwIfAborted();
+  if (++streak > LONGEST_STREAK) await readable(fd, options);
+  for (;;) {
+    const length = rawRead(fd.number, buffer);
+    if (length >= 0) return length;
+    const errno = lastErrno();
+    if (errno === ERRNO.EAGAIN) await readable(fd, options);
+    else if (errno === ERRNO.EIO && libc.isatty(fd.number) === 1) return 0;
+    else if (errno !== ERRNO.EINTR) throw new ErrnoError("read", errno);
+  }
+}
+
+/**
+ * Writes all of `data`, waiting for room.
+ *
+ * @param fd Must not block: see {@linkcode Fd.setNonblocking}.
+ * @throws {ErrnoError} EPIPE if the reader has gone.
+ */
+export async function writeAll(fd: Fd, data: Uint8Array<ArrayBuffer>, options: WaitOptions = {}): Promise<void> {
+  options.signal?.throwIfAborted();
+  if (++streak > LONGEST_STREAK) await writable(fd, options);
+  for (let rest = data; rest.length > 0;) {
+    const length = rawWrite(fd.number, rest);
+    if (length >= 0) {
+      rest = rest.subarray(length);
+      continue;
+    }
+    const errno = lastErrno();
+    if (errno === ERRNO.EAGAIN) await writable(fd, options);
+    else if (errno !== ERRNO.EINTR) throw new ErrnoError("write", errno);
+  }
+}

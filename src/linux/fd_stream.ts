@@ -1,0 +1,52 @@
+/**
+ * Web streams over descriptors.
+ *
+ * @module
+ */
+import type { Fd } from "./fd.ts";
+import { readSome, writeAll } from "./poll.ts";
+
+/** What a pipe holds. */
+const CHUNK = 64 << 10;
+/** Chunks up to this are copied, so that the buffer serves again. */
+const SMALL = 16 << 10;
+
+/** Reads a descriptor when asked, never ahead. Owns it: it is closed at its end, by an error or by `cancel`. */
+export function readableStream(fd: Fd): ReadableStream<Uint8Array<ArrayBuffer>> {
+  fd.setNonblocking();
+  const canceling = new AbortController();
+  let buffer = new Uint8Array(CHUNK);
+  let pulling: Promise<number> | undefined;
+  return new ReadableStream({
+    async pull(controller) {
+      using owned = new DisposableStack();
+      owned.use(fd);
+      pulling = readSome(fd, buffer, { signal: canceling.signal });
+      const length = await pulling;
+      if (length === 0) return controller.close();
+      owned.move();
+      controller.enqueue(length > SMALL ? buffer.subarray(0, length) : buffer.slice(0, length));
+      if (length > SMALL) buffer = new Uint8Array(CHUNK);
+    },
+    async cancel(reason) {
+      canceling.abort(reason);
+      await pulling?.catch(() => {});
+      fd[Symbol.dispose]();
+    },
+  }, { highWaterMark: 0 });
+}
+
+/** Writes to a descriptor, one chunk after the other is through. Owns it: it is closed by `close`, `abort` or an error. */
+export function writableStream(fd: Fd): WritableStream<Uint8Array<ArrayBuffer>> {
+  fd.setNonblocking();
+  return new WritableStream({
+    async write(chunk, { signal }) {
+      using owned = new DisposableStack();
+      owned.use(fd);
+      await writeAll(fd, chunk, { signal });
+      owned.move();
+    },
+    close: () => fd[Symbol.dispose](),
+    abort: () => fd[Symbol.dispose](),
+  });
+}
