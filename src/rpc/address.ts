@@ -1,9 +1,113 @@
+/**
+ * Where an agent or a service listens, as one line of text:
+ *
+ * | address | used by | |
+ * |---|---|---|
+ * | `unix:///path`, `/path` | both | a unix socket; also `remote:///path`, one that relays to the agent |
+ * | `vsock://<cid>:<port>` | both | cid -1 is any; it listens on all addresses of the guest |
+ * | `hvsock:///path:<port>` | host | a VMM's unix socket that asks for the guest's port first |
+ * | `serial:///path` | host | the unix socket of a virtio-serial port's character device |
+ * | `serial://<name>` | guest | the virtio-serial port of that name |
+ *
+ * @module
+ */
+import { abortable } from "../base/async.ts";
 import type { Duplex, Listener } from "./duplex.ts";
+import { connectHybridVsock } from "./hybrid_vsock.ts";
+import { findSerialPort, listenSerial } from "./serial_guest.ts";
+import { connectSerial } from "./serial_host.ts";
 
-export function dial(_address: string, _options: { signal?: AbortSignal } = {}): Promise<Duplex> {
-  throw new Error("Cannot dial: not written yet");
+export type Address =
+  | { kind: "unix"; path: string }
+  | { kind: "vsock"; cid: number; port: number }
+  | { kind: "hvsock"; path: string; port: number }
+  | { kind: "serial-socket"; path: string }
+  | { kind: "serial-port"; name: string };
+
+/** Any context id: what a listener in the guest uses. */
+const CID_ANY = 0xffff_ffff;
+const NEVER = new AbortController().signal;
+
+const FORMS: readonly { pattern: RegExp; read: (...groups: string[]) => Address }[] = [
+  { pattern: /^(?:unix:\/\/|remote:\/\/)?(\/.+)$/, read: (path) => ({ kind: "unix", path: path! }) },
+  {
+    pattern: /^vsock:\/\/(-1|\d+):(\d+)$/,
+    read: (cid, port) => ({ kind: "vsock", cid: cid === "-1" ? CID_ANY : Number(cid), port: Number(port) }),
+  },
+  { pattern: /^hvsock:\/\/(\/.+):(\d+)$/, read: (path, port) => ({ kind: "hvsock", path: path!, port: Number(port) }) },
+  { pattern: /^serial:\/\/(\/.+)$/, read: (path) => ({ kind: "serial-socket", path: path! }) },
+  { pattern: /^serial:\/\/([^/]+)$/, read: (name) => ({ kind: "serial-port", name: name! }) },
+];
+
+/** @throws {RangeError} If the text is none of the forms above. */
+export function parseAddress(text: string): Address {
+  for (const { pattern, read } of FORMS) {
+    const match = pattern.exec(text);
+    if (match !== null) return read(...match.slice(1));
+  }
+  throw new RangeError(
+    `Cannot read address "${text}": known are unix://, vsock://, hvsock://, serial:// and remote://`,
+  );
 }
 
-export function listen(_address: string): Listener {
-  throw new Error("Cannot listen: not written yet");
+/**
+ * Connects to an address of the host's side, once: whoever waits for a guest to boot repeats it.
+ *
+ * @param options.signal Ends the attempt. Afterwards the connection is the caller's, and the signal means nothing to it.
+ * @throws If nobody listens, or the peer behind the socket does not answer its greeting.
+ */
+export async function dial(text: string, { signal = NEVER }: { signal?: AbortSignal } = {}): Promise<Duplex> {
+  const address = parseAddress(text);
+  try {
+    signal.throwIfAborted();
+    return await connect(address, signal);
+  } catch (cause) {
+    throw new Error(`Cannot connect to ${text}`, { cause });
+  }
+}
+
+/** Listens on an address of the kinds unix, vsock and serial-port. @throws If the address is taken or has no port here. */
+export function listen(text: string): Listener {
+  const address = parseAddress(text);
+  try {
+    switch (address.kind) {
+      case "unix":
+        return Deno.listen({ transport: "unix", path: address.path });
+      case "vsock":
+        return Deno.listen({ transport: "vsock", cid: address.cid, port: address.port });
+      case "serial-port":
+        return listenSerial(Deno.openSync(findSerialPort(address.name), { read: true, write: true }));
+      case "hvsock":
+      case "serial-socket":
+        throw new TypeError(`Only the host's side can use the kind ${address.kind}`);
+    }
+  } catch (cause) {
+    throw new Error(`Cannot listen on ${text}`, { cause });
+  }
+}
+
+async function connect(address: Address, signal: AbortSignal): Promise<Duplex> {
+  switch (address.kind) {
+    case "unix":
+      return await Deno.connect({ transport: "unix", path: address.path });
+    case "vsock":
+      return await connectVsock(address, signal);
+    case "hvsock":
+      return await connectHybridVsock(address.path, address.port, signal);
+    case "serial-socket":
+      return await connectSerial(await Deno.connect({ transport: "unix", path: address.path }), signal);
+    case "serial-port":
+      throw new TypeError("Only the guest can open a port by its name");
+  }
+}
+
+/** The kernel waits seconds for a guest that does not answer yet. */
+async function connectVsock({ cid, port }: { cid: number; port: number }, signal: AbortSignal): Promise<Duplex> {
+  const connecting = Deno.connect({ transport: "vsock", cid, port });
+  try {
+    return await abortable(connecting, signal);
+  } catch (error) {
+    connecting.then((late) => late.close(), () => {});
+    throw error;
+  }
 }
