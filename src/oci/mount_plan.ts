@@ -1,0 +1,134 @@
+/**
+ * What will be mounted where: everything about the mounts of a container that can be decided, and refused, before its
+ * first process exists.
+ *
+ * @module
+ */
+import { KataError } from "../base/error.ts";
+import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
+import { type MountOptions, MS, parseMountOptions } from "../linux/mount_options.ts";
+import { type CgroupMountContext, planCgroupMount } from "./cgroup_mount.ts";
+import { resolveInside } from "./inside.ts";
+import type { Mount } from "./spec.ts";
+
+/** A mount point is a file or a directory, as what is mounted there. */
+export type NodeKind = "directory" | "file";
+
+/** One thing to do. `destination` is absolute inside the root, its links are followed already. */
+export type PlannedMount =
+  | { kind: "bind"; destination: string; source: string; node: NodeKind; options: MountOptions }
+  | { kind: "filesystem"; destination: string; source: string; type: string; options: MountOptions; noLinks?: boolean }
+  | { kind: "link"; destination: string; target: string }
+  /** Make it read-only, now that all in it is made. */
+  | { kind: "seal"; destination: string };
+
+export interface PlanContext {
+  /** The root file system as we see it. */
+  rootfs: string;
+  bundle: string;
+  cgroup: CgroupMountContext;
+}
+
+/**
+ * @throws {KataError} INVALID_ARGUMENT for a mount that would be wrong, NOT_FOUND for a source that is missing.
+ */
+export function planMounts(mounts: readonly Mount[], context: PlanContext): PlannedMount[] {
+  const planned: PlannedMount[] = [];
+  for (const mount of mounts) {
+    const covered = planned.filter(({ kind }) => kind !== "link").map(({ destination }) => destination);
+    const destination = resolveInside(context.rootfs, mount.destination, { covered });
+    checkDestination(mount, destination);
+    planned.push(...planMount(mount, { ...context, destination }));
+  }
+  return planned;
+}
+
+function planMount(mount: Mount, context: PlanContext & { destination: string }): PlannedMount[] {
+  const { destination } = context;
+  const options = parseMountOptions(mount.options ?? []);
+  if (options.idmap !== undefined || mount.uidMappings !== undefined) {
+    throw refuse(mount, "mapped ids are not supported yet");
+  }
+  if (isBind(mount)) {
+    const source = absoluteSource(mount, context.bundle);
+    return [{ kind: "bind", destination, source, node: sourceKind(mount, source), options }];
+  }
+  if (!mount.type) throw refuse(mount, "it has neither a type nor the option bind");
+  if (mount.type === "cgroup") return planCgroupMount({ destination, options }, context.cgroup);
+  const isKernelView = mount.type === "proc" || mount.type === "sysfs";
+  const source = mount.source || mount.type;
+  return [{ kind: "filesystem", destination, source, type: mount.type, options, noLinks: isKernelView }];
+}
+
+export function isBind({ type, options = [] }: Mount): boolean {
+  return type === "bind" || options.includes("bind") || options.includes("rbind");
+}
+
+function absoluteSource(mount: Mount, bundle: string): string {
+  if (!mount.source) throw refuse(mount, "a bind mount needs a source");
+  return mount.source.startsWith("/") ? mount.source : `${bundle}/${mount.source}`;
+}
+
+function sourceKind(mount: Mount, source: string): NodeKind {
+  try {
+    return Deno.statSync(source).isDirectory ? "directory" : "file";
+  } catch (cause) {
+    const code = cause instanceof Deno.errors.NotFound ? "NOT_FOUND" : "INTERNAL";
+    throw new KataError(code, `Cannot mount "${source}" on "${mount.destination}"`, { cause });
+  }
+}
+
+/** Files in /proc that tools such as lxcfs replace by a view of the container's own limits. */
+const PROC_FILES = new Set([
+  "/proc/cpuinfo",
+  "/proc/diskstats",
+  "/proc/loadavg",
+  "/proc/meminfo",
+  "/proc/net/dev",
+  "/proc/slabinfo",
+  "/proc/stat",
+  "/proc/swaps",
+  "/proc/sys/crypto/fips_enabled",
+  "/proc/sys/kernel/ns_last_pid",
+  "/proc/uptime",
+]);
+
+/**
+ * A mount over /proc could hide from this program which process it is writing about; one on the root would hide the root.
+ */
+function checkDestination(mount: Mount, destination: string): void {
+  if (destination === "/") throw refuse(mount, "it leads to the root directory itself");
+  const isKernelView = mount.type === "proc" || mount.type === "sysfs";
+  if (isKernelView && destination !== resolveInside("", mount.destination, { readLink: () => undefined })) {
+    throw refuse(mount, `the image makes it a link to "${destination}"`);
+  }
+  if (destination === "/proc") {
+    if (mount.type !== "proc" && !isProcBind(mount)) throw refuse(mount, "only proc may be mounted there");
+  } else if (destination.startsWith("/proc/") && !PROC_FILES.has(destination)) {
+    throw refuse(mount, "it is inside /proc");
+  }
+}
+
+function isProcBind(mount: Mount): boolean {
+  return isBind(mount) && mount.source !== undefined && statfs(mount.source).magic === FILE_SYSTEM_MAGIC.proc;
+}
+
+function refuse(mount: Mount, why: string): KataError {
+  return new KataError("INVALID_ARGUMENT", `Cannot mount "${mount.source ?? ""}" on "${mount.destination}": ${why}`);
+}
+
+/** Whether the container brings a /dev of its own, in which we make nothing. */
+export function hasOwnDev(planned: readonly PlannedMount[]): boolean {
+  return planned.some(({ kind, destination }) => kind === "bind" && destination === "/dev");
+}
+
+/** A /dev that is to be read-only is filled first; it is sealed after. */
+export function deferReadOnlyDev(planned: readonly PlannedMount[]): { planned: PlannedMount[]; sealDev: boolean } {
+  const isReadOnlyDev = (one: PlannedMount) =>
+    one.kind === "filesystem" && one.destination === "/dev" && (one.options.flags & MS.RDONLY) !== 0;
+  const opened = planned.map((one) => {
+    if (one.kind !== "filesystem" || !isReadOnlyDev(one)) return one;
+    return { ...one, options: { ...one.options, flags: one.options.flags & ~MS.RDONLY } };
+  });
+  return { planned: opened, sealDev: planned.some(isReadOnlyDev) };
+}

@@ -1,0 +1,113 @@
+/** The steps that mount. @see https://man7.org/linux/man-pages/man2/move_mount.2.html @module */
+import { AT_FDCWD, O_CLOEXEC } from "../linux/fd.ts";
+import { MOUNT_ATTR, type MountOptions, MS } from "../linux/mount_options.ts";
+import type { PlannedMount } from "./mount_plan.ts";
+import { AT_RECURSIVE, OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
+import type { Steps } from "./steps.ts";
+
+type Planned<K extends PlannedMount["kind"]> = Extract<PlannedMount, { kind: K }>;
+
+const ADD = {
+  bind: addBind,
+  filesystem: addFilesystem,
+  link: addLink,
+  seal: (_steps, root, { destination }) => seal(root, destination),
+} satisfies { [K in PlannedMount["kind"]]: (steps: Steps, root: RootDirectory, planned: Planned<K>) => void };
+
+export function addMounts(steps: Steps, root: RootDirectory, planned: readonly PlannedMount[]): void {
+  for (const one of planned) (ADD[one.kind] as (s: Steps, r: RootDirectory, p: PlannedMount) => void)(steps, root, one);
+}
+
+/**
+ * A detached copy of the source is prepared and then put in place with all its flags: there is no moment at which a
+ * read-only mount can be written, and flags that a user namespace may not drop stay.
+ */
+function addBind(steps: Steps, root: RootDirectory, { source, destination, node, options }: Planned<"bind">): void {
+  const label = `mount ${source} on ${destination}`;
+  if (node === "directory") root.makeDirectories(destination);
+  else root.makeFile(destination);
+  const tree = steps.slot();
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC | ((options.flags & MS.REC) !== 0 ? AT_RECURSIVE : 0);
+  steps.call("open_tree", [AT_FDCWD, source, flags], { label, result: tree });
+  const change = attributesOf(options);
+  // `rw` on a source that is locked read-only asks for what cannot be; the mount is still wanted.
+  if (change.clear !== 0) root.setAttributes(tree, { clear: change.clear }, { label, ignore: ["EPERM"] });
+  if (change.set !== 0) {
+    const clear = change.hasTimeMode ? MOUNT_ATTR.ATIME : 0;
+    root.setAttributes(tree, { set: change.set & ~TIME_DEFAULT, clear }, { label });
+  }
+  addTreeChanges(root, { tree, options, label });
+  const target = root.open(destination);
+  root.place(tree, target, { label });
+  steps.close(target);
+}
+
+interface TreeChanges {
+  tree: Parameters<RootDirectory["setAttributes"]>[0];
+  options: MountOptions;
+  label: string;
+}
+
+function addTreeChanges(root: RootDirectory, { tree, options, label }: TreeChanges): void {
+  if (options.recursive !== undefined) root.setAttributes(tree, { ...options.recursive, recursive: true }, { label });
+  for (const propagation of options.propagation) {
+    const recursive = (propagation & MS.REC) !== 0;
+    root.setAttributes(tree, { propagation: propagation & ~MS.REC, recursive }, { label });
+  }
+}
+
+function addFilesystem(steps: Steps, root: RootDirectory, planned: Planned<"filesystem">): void {
+  const { source, destination, type, options, noLinks = false } = planned;
+  const label = `mount ${source} on ${destination}`;
+  root.makeDirectories(destination);
+  const target = root.open(destination, { noLinks });
+  const path = root.pathTo(target);
+  steps.call("mount", [source, path, type, options.flags & ~MS.REC, options.data || null], { label });
+  steps.close(target);
+  if (options.recursive === undefined && options.propagation.length === 0) return;
+  // `target` is the directory below the mount; only a new look finds the mount.
+  const mounted = root.open(destination);
+  addTreeChanges(root, { tree: mounted, options, label });
+  steps.close(mounted);
+}
+
+function addLink(steps: Steps, root: RootDirectory, { destination, target }: Planned<"link">): void {
+  root.inDirectoryOf(destination, (directory, name) => {
+    steps.call("symlinkat", [target, directory, name], { label: `make link ${destination}`, ignore: ["EEXIST"] });
+  });
+}
+
+/** Makes a mount inside the root read-only. */
+export function seal(root: RootDirectory, destination: string): void {
+  root.setAttributes(root.open(destination), { set: MOUNT_ATTR.RDONLY }, { label: `make ${destination} read-only` });
+}
+
+/** relatime is the value 0 of the mode and no bit of its own: this bit, which the kernel does not use, stands for it. */
+const TIME_DEFAULT = 2 ** 30;
+
+const ATTRIBUTES: readonly (readonly [flag: number, attribute: number])[] = [
+  [MS.RDONLY, MOUNT_ATTR.RDONLY],
+  [MS.NOSUID, MOUNT_ATTR.NOSUID],
+  [MS.NODEV, MOUNT_ATTR.NODEV],
+  [MS.NOEXEC, MOUNT_ATTR.NOEXEC],
+  [MS.NODIRATIME, MOUNT_ATTR.NODIRATIME],
+  [MS.NOSYMFOLLOW, MOUNT_ATTR.NOSYMFOLLOW],
+];
+
+const TIME_MODES: readonly (readonly [flag: number, attribute: number])[] = [
+  [MS.NOATIME, MOUNT_ATTR.NOATIME],
+  [MS.STRICTATIME, MOUNT_ATTR.STRICTATIME],
+  [MS.RELATIME, TIME_DEFAULT],
+];
+
+/** Flags of mount(2) as attributes of a bind mount. */
+export function attributesOf({ flags, cleared }: Pick<MountOptions, "flags" | "cleared">): {
+  set: number;
+  clear: number;
+  hasTimeMode: boolean;
+} {
+  const translate = (bits: number) =>
+    ATTRIBUTES.filter(([flag]) => (bits & flag) !== 0).reduce((sum, [, attribute]) => sum | attribute, 0);
+  const time = TIME_MODES.find(([flag]) => (flags & flag) !== 0)?.[1];
+  return { set: translate(flags) | (time ?? 0), clear: translate(cleared), hasTimeMode: time !== undefined };
+}

@@ -1,0 +1,73 @@
+/**
+ * The list of system calls that a child makes, with the two shapes that a list lacks: "unless this works" and "if this
+ * works".
+ *
+ * @module
+ */
+import type { Argument, CallOptions, Slot } from "../linux/step.ts";
+import type { SyscallName } from "../linux/syscall_numbers.ts";
+import type { SyscallProgram } from "../linux/syscall_program.ts";
+
+/** A call as data. */
+export interface Call {
+  name: SyscallName;
+  args: readonly Argument[];
+  options?: CallOptions;
+}
+
+export class Steps {
+  readonly program: SyscallProgram;
+  #count = 0;
+
+  constructor(program: SyscallProgram) {
+    this.program = program;
+  }
+
+  call(name: SyscallName, args: readonly Argument[], options: CallOptions = {}): void {
+    this.program.call(name, args, options);
+    this.#count++;
+  }
+
+  slot(): Slot {
+    return this.program.slot();
+  }
+
+  /** A call, and what is done instead if it fails with an errno that it ignores. */
+  callOrElse({ name, args, options = {} }: Call, otherwise: () => void): void {
+    const completed = { ...options, skipIfDone: 0 };
+    this.call(name, args, completed);
+    completed.skipIfDone = this.#countIn(otherwise);
+  }
+
+  /** A call, and what is done next only if it succeeds; an errno that it ignores leaves that out. */
+  callThen({ name, args, options = {} }: Call, then: () => void): void {
+    const completed = { ...options, skipIfIgnored: 0 };
+    this.call(name, args, completed);
+    completed.skipIfIgnored = this.#countIn(then);
+  }
+
+  /** Options are read when the program starts, so a number of steps may be filled in after they were added. */
+  #countIn(add: () => void): number {
+    const before = this.#count;
+    add();
+    return this.#count - before;
+  }
+
+  close(fd: Slot): void {
+    this.call("close", [fd], { ignore: ["EBADF"] });
+  }
+
+  /** Writes a text into a file. */
+  writeFile(path: string, text: string, options: CallOptions = {}): void {
+    const O_WRONLY_CLOEXEC = 0o2000001;
+    const AT_FDCWD = -100;
+    const fd = this.slot();
+    const label = options.label ?? `write ${text} to ${path}`;
+    const bytes = new TextEncoder().encode(text);
+    const open: Call = { name: "openat", args: [AT_FDCWD, path, O_WRONLY_CLOEXEC, 0] };
+    this.callThen({ ...open, options: { ...options, label, result: fd } }, () => {
+      this.call("write", [fd, bytes, bytes.length], { ...options, label });
+      this.close(fd);
+    });
+  }
+}
