@@ -1,6 +1,85 @@
-/** The agent in the guest. @module */
+/**
+ * The agent in the guest: the machine's first process, or a service under another one, or a plain process that serves
+ * its API on a socket.
+ *
+ * @module
+ */
+import { createLogger, type Logger } from "../base/log.ts";
+import { VERSION } from "../base/version.ts";
+import { listen } from "../rpc/address.ts";
+import { AGENT_API_VERSION } from "../rpc/agent_api.ts";
+import type { AgentOptions } from "../rpc/agent_options.ts";
+import { serveTtrpc } from "../rpc/server.ts";
+import { type AgentArgs, parseAgentArgs } from "./args.ts";
+import { loadAgentConfig } from "./config.ts";
+import type { Guest } from "./guest.ts";
+import { becomeInit, endMachine, mountBaseFilesystems } from "./init.ts";
+import { listenForLogReader, stdoutSink } from "./log_sink.ts";
+import { Sandbox } from "./sandbox.ts";
+import { agentServices } from "./services/mod.ts";
 
-/** Runs the agent until the sandbox is destroyed. */
-export async function main(_args: readonly string[]): Promise<number> {
-  throw new Error("Cannot run the agent: it is being built");
+/** Runs the agent until the sandbox is destroyed or a signal asks it to end. As PID 1 it then powers the machine off. */
+export async function main(args: readonly string[]): Promise<number> {
+  const isInit = Deno.pid === 1;
+  const parsed = parseAgentArgs(args, { isInit });
+  if (parsed.showVersion) {
+    const line = `kata-agent version ${VERSION}, api version ${AGENT_API_VERSION}, type: typescript\n`;
+    Deno.stdout.writeSync(new TextEncoder().encode(line));
+    return 0;
+  }
+  using machine = new DisposableStack();
+  if (isInit) {
+    machine.defer(endMachine);
+    mountBaseFilesystems();
+  }
+  const options = await loadOptions(parsed);
+  if (isInit) becomeInit({ unifiedCgroups: options.unifiedCgroups || options.cgroupNoV1 === "all" });
+  await run(options, { isInit });
+  return 0;
+}
+
+function loadOptions({ configFile, serverAddress }: AgentArgs): Promise<AgentOptions> {
+  return loadAgentConfig({
+    cmdline: Deno.readTextFileSync("/proc/cmdline"),
+    env: Deno.env,
+    file: configFile,
+    overrides: serverAddress === undefined ? {} : { serverAddress },
+  });
+}
+
+async function run(options: AgentOptions, { isInit }: { isInit: boolean }): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const log = openLog(options, stack);
+  const end = new AbortController();
+  const guest: Guest = {
+    options,
+    log,
+    isInit,
+    sandbox: stack.use(new Sandbox()),
+    signal: end.signal,
+    shutDown: () => end.abort(),
+  };
+  endOnSignals(guest, stack);
+  const listener = listen(options.serverAddress);
+  log.info("Agent serves", { address: options.serverAddress, version: VERSION, api: AGENT_API_VERSION });
+  await serveTtrpc(listener, agentServices(guest), { signal: end.signal, log });
+}
+
+function openLog({ logLevel, logPort }: AgentOptions, stack: AsyncDisposableStack): Logger {
+  const fields = { name: "kata-agent", subsystem: "agent", version: VERSION };
+  if (logPort === 0) return createLogger({ sink: stdoutSink(), level: logLevel, fields });
+  const served = listenForLogReader(logPort);
+  stack.defer(async () => {
+    served[Symbol.dispose]();
+    await served.done;
+  });
+  return createLogger({ sink: served.sink, level: logLevel, fields });
+}
+
+/** Without handlers the kernel drops these for PID 1, and elsewhere they would leave containers behind. */
+function endOnSignals({ shutDown }: Guest, stack: AsyncDisposableStack): void {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(signal, shutDown);
+    stack.defer(() => Deno.removeSignalListener(signal, shutDown));
+  }
 }

@@ -1,0 +1,22 @@
+/** What every call of the agent's API works on. @module */
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { Logger } from "../base/log.ts";
+import type { AgentService } from "../proto/agent_pb.ts";
+import type { AgentOptions } from "../rpc/agent_options.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+/** The agent as its services see it. */
+export interface Guest {
+  readonly options: AgentOptions;
+  readonly log: Logger;
+  readonly sandbox: Sandbox;
+  /** The agent is PID 1, so the machine is its own. */
+  readonly isInit: boolean;
+  /** Fires when the agent ends, so that calls which wait give up. */
+  readonly signal: AbortSignal;
+  /** Ends the agent, once the pending calls are answered. */
+  shutDown(): void;
+}
+
+/** Some methods of the agent's API. Those in no part answer UNIMPLEMENTED. */
+export type AgentPart = Partial<ServiceImpl<typeof AgentService>>;

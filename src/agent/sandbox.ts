@@ -1,0 +1,72 @@
+/** The state of the guest: one sandbox with its containers, storages and shared namespaces. @module */
+import { KataError } from "../base/error.ts";
+import type { GuestContainer } from "./container.ts";
+import type { SharedNamespaces } from "./namespaces.ts";
+import { OomQueue } from "./oom.ts";
+import type { GuestProcess } from "./process.ts";
+import { StorageRegistry } from "./storage/registry.ts";
+
+/** Everything that CreateSandbox and the calls after it build up. Disposing it ends all containers first. */
+export class Sandbox implements AsyncDisposable {
+  /** Empty until CreateSandbox was called. */
+  id = "";
+  /** What the containers share; undefined until CreateSandbox was called. */
+  namespaces: SharedNamespaces | undefined;
+  /** Directory of the guest's own hooks; empty if there is none. */
+  guestHookPath = "";
+  readonly storages: StorageRegistry = new StorageRegistry();
+  /** Those of the sandbox itself, held until its end. */
+  readonly resources: AsyncDisposableStack = new AsyncDisposableStack();
+  readonly oomEvents: OomQueue = new OomQueue();
+  readonly #containers = new Map<string, GuestContainer>();
+  readonly #creating = new Set<string>();
+
+  containers(): GuestContainer[] {
+    return [...this.#containers.values()];
+  }
+
+  /** @throws {KataError} NOT_FOUND. */
+  container(id: string): GuestContainer {
+    const container = this.#containers.get(id);
+    if (container !== undefined) return container;
+    throw new KataError("NOT_FOUND", `Cannot find container "${id}" in the sandbox`);
+  }
+
+  /** @throws {KataError} NOT_FOUND. */
+  process({ containerId, execId }: { containerId: string; execId: string }): GuestProcess {
+    return this.container(containerId).process(execId);
+  }
+
+  /**
+   * Adds the container that `create` makes; its id is taken from now on.
+   *
+   * @throws {KataError} ALREADY_EXISTS.
+   */
+  async addContainer(id: string, create: () => Promise<GuestContainer>): Promise<void> {
+    if (this.#containers.has(id) || this.#creating.has(id)) {
+      throw new KataError("ALREADY_EXISTS", `Cannot create container "${id}": there is one of this id`);
+    }
+    this.#creating.add(id);
+    try {
+      this.#containers.set(id, await create());
+    } finally {
+      this.#creating.delete(id);
+    }
+  }
+
+  /** Takes a container away with all it holds. It stays known if that fails, so that it can be tried again. */
+  async removeContainer(id: string): Promise<void> {
+    await this.container(id)[Symbol.asyncDispose]();
+    this.#containers.delete(id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await using all = new AsyncDisposableStack();
+    all.use(this.resources);
+    all.use(this.storages);
+    if (this.namespaces !== undefined) all.use(this.namespaces);
+    all.defer(() => this.#containers.clear());
+    // Newest first: the first container's process may be the one whose PID namespace all others are in.
+    for (const container of this.#containers.values()) all.use(container);
+  }
+}

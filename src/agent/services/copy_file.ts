@@ -1,0 +1,14 @@
+/** Files from the host. @module */
+import { GUEST_PATH } from "../../rpc/agent_api.ts";
+import { copyInto } from "../copy_file.ts";
+import { parseCopy } from "../copy_request.ts";
+import type { AgentPart } from "../guest.ts";
+
+export function copyFilePart(): AgentPart {
+  return {
+    copyFile(request) {
+      copyInto(GUEST_PATH.shared, parseCopy(request, GUEST_PATH.shared));
+      return {};
+    },
+  };
+}

@@ -1,0 +1,17 @@
+/** The agent's API, put together from its parts. Methods that no part has answer UNIMPLEMENTED. @module */
+import { AgentService } from "../../proto/agent_pb.ts";
+import { Health } from "../../proto/health_pb.ts";
+import { defineService, type TtrpcService } from "../../rpc/server.ts";
+import type { AgentPart, Guest } from "../guest.ts";
+import { copyFilePart } from "./copy_file.ts";
+import { healthService } from "./health.ts";
+import { metricsPart } from "./metrics.ts";
+import { networkPart } from "./network.ts";
+
+const PARTS: readonly ((guest: Guest) => AgentPart)[] = [networkPart, copyFilePart, metricsPart];
+
+/** Both services of the agent, for one listener. */
+export function agentServices(guest: Guest): TtrpcService[] {
+  const agent: AgentPart = Object.assign({}, ...PARTS.map((part) => part(guest)));
+  return [defineService(AgentService, agent), defineService(Health, healthService())];
+}

@@ -1,0 +1,40 @@
+/** Interfaces, routes and neighbours of the guest. @module */
+import { Rtnetlink } from "../../linux/rtnetlink.ts";
+import { ROUTE_TABLE } from "../../linux/rtnetlink_route.ts";
+import type { AgentPart, Guest } from "../guest.ts";
+import { addNeighbors, updateInterface, updateRoutes } from "../network.ts";
+import { interfaceToWire, routeToWire } from "../network_wire.ts";
+
+export function networkPart({ options }: Guest): AgentPart {
+  return {
+    async updateInterface(request, { signal }) {
+      const { interface: wanted } = request;
+      if (wanted === undefined) return {};
+      await updateInterface(wanted, { timeoutMs: options.hotplugTimeout * 1000, signal });
+      return wanted;
+    },
+    updateRoutes({ routes }) {
+      updateRoutes(routes?.Routes ?? []);
+      return listRoutes();
+    },
+    listInterfaces: () => listInterfaces(),
+    listRoutes: () => listRoutes(),
+    addARPNeighbors({ neighbors }) {
+      addNeighbors(neighbors?.ARPNeighbors ?? []);
+      return {};
+    },
+  };
+}
+
+function listInterfaces() {
+  using netlink = new Rtnetlink();
+  const addresses = Map.groupBy(netlink.addresses(), ({ link }) => link);
+  return { Interfaces: netlink.links().map((link) => interfaceToWire(link, addresses.get(link.index) ?? [])) };
+}
+
+function listRoutes() {
+  using netlink = new Rtnetlink();
+  const names = new Map(netlink.links().map(({ index, name }) => [index, name]));
+  const routes = netlink.routes().filter(({ table }) => table === ROUTE_TABLE.main);
+  return { Routes: routes.map((route) => routeToWire(route, names.get(route.link ?? 0) ?? "")) };
+}

@@ -1,0 +1,170 @@
+/** The agent's ends of a process' standard streams. @module */
+import { Mutex } from "../base/async.ts";
+import { KataError } from "../base/error.ts";
+import { isErrno } from "../linux/errno.ts";
+import { type Fd, pipe } from "../linux/fd.ts";
+import { readSome, writeAll } from "../linux/poll.ts";
+import type { Stdio } from "../oci/container.ts";
+
+/** How long a stream may stay silent after its process has ended, while a child that it left behind keeps it open. */
+const DRAIN_MS = 500;
+
+export type OutputName = "stdout" | "stderr";
+
+/** One direction of one stream: whoever comes second waits, so that bytes keep their order. */
+class Stream implements Disposable {
+  readonly #turn = new Mutex();
+
+  constructor(readonly fd: Fd) {
+    fd.setNonblocking();
+  }
+
+  turn(): Promise<Disposable> {
+    return this.#turn.lock();
+  }
+
+  [Symbol.dispose](): void {
+    this.fd[Symbol.dispose]();
+  }
+}
+
+/** The agent's ends; nonblocking from now on. */
+interface Ends {
+  stdin: Fd;
+  stdout: Fd;
+  stderr?: Fd;
+  /** The master of the terminal that the others are duplicates of. */
+  terminal?: Fd;
+}
+
+/** The streams of one process: three pipes, or the master of its terminal. Disposing it ends every pending call. */
+export class ProcessStreams implements Disposable {
+  #stdin: Stream | undefined;
+  readonly #outputs: Partial<Record<OutputName, Stream>>;
+  readonly #terminal: Fd | undefined;
+  readonly #closing = new AbortController();
+  readonly #exited = new AbortController();
+
+  constructor({ stdin, stdout, stderr, terminal }: Ends) {
+    this.#stdin = new Stream(stdin);
+    this.#outputs = { stdout: new Stream(stdout), ...(stderr !== undefined && { stderr: new Stream(stderr) }) };
+    this.#terminal = terminal;
+  }
+
+  /** Makes pipes. @returns The streams, and the ends for the process; the caller disposes those once it has them. */
+  static pipes(): { streams: ProcessStreams; child: Required<Stdio> & Disposable } {
+    using undo = new DisposableStack();
+    const [stdin, stdout, stderr] = [undo.use(pipe()), undo.use(pipe()), undo.use(pipe())];
+    const streams = new ProcessStreams({ stdin: stdin.write, stdout: stdout.read, stderr: stderr.read });
+    undo.move();
+    const child = { stdin: stdin.read, stdout: stdout.write, stderr: stderr.write };
+    return { streams, child: { ...child, [Symbol.dispose]: () => Object.values(child).forEach(close) } };
+  }
+
+  /** Takes over the master of a terminal, which is standard input and output at once. */
+  static terminal(master: Fd): ProcessStreams {
+    return new ProcessStreams({ stdin: master.dup(), stdout: master.dup(), terminal: master });
+  }
+
+  /** Nothing is left to read: both outputs have ended. */
+  get isDrained(): boolean {
+    return this.#outputs.stdout === undefined && this.#outputs.stderr === undefined;
+  }
+
+  /** From now on an output that is silent for a while has ended, even if some left-behind process holds it open. */
+  processExited(): void {
+    this.#exited.abort();
+  }
+
+  /**
+   * Waits for output.
+   *
+   * @param maxBytes Most to return.
+   * @returns What was there, at least one byte; empty at the end of the stream.
+   */
+  async read(name: OutputName, maxBytes: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const stream = this.#outputs[name];
+    if (stream === undefined) return new Uint8Array();
+    using _ = await stream.turn();
+    if (!stream.fd.isOpen) return new Uint8Array();
+    const buffer = new Uint8Array(maxBytes);
+    const count = await this.#readUntilEnd(stream.fd, buffer, AbortSignal.any([signal, this.#closing.signal]));
+    if (count > 0) return buffer.subarray(0, count);
+    delete this.#outputs[name];
+    stream[Symbol.dispose]();
+    return new Uint8Array();
+  }
+
+  async #readUntilEnd(fd: Fd, buffer: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<number> {
+    try {
+      if (!this.#exited.signal.aborted) {
+        const exited = AbortSignal.any([signal, this.#exited.signal]);
+        const count = await readSome(fd, buffer, { signal: exited }).catch(whenAborted(this.#exited.signal, signal));
+        if (count !== undefined) return count;
+      }
+      const silent = AbortSignal.timeout(DRAIN_MS);
+      const left = AbortSignal.any([signal, silent]);
+      return await readSome(fd, buffer, { signal: left }).catch(whenAborted(silent, signal)) ?? 0;
+    } catch (error) {
+      if (this.#closing.signal.aborted) return 0;
+      if (isErrno(error, "EIO")) return 0; // a terminal whose last user has gone
+      throw error;
+    }
+  }
+
+  /**
+   * Writes all of `data` to standard input, waiting while the process does not read.
+   *
+   * @throws {KataError} FAILED_PRECONDITION if standard input is closed, by either side.
+   */
+  async write(data: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void> {
+    const stdin = this.#stdin;
+    if (stdin === undefined) throw closedInput();
+    using _ = await stdin.turn();
+    if (!stdin.fd.isOpen) throw closedInput();
+    try {
+      await writeAll(stdin.fd, data, { signal: AbortSignal.any([signal, this.#closing.signal]) });
+    } catch (cause) {
+      if (isErrno(cause, "EPIPE", "EIO") || this.#closing.signal.aborted) throw closedInput(cause);
+      throw cause;
+    }
+  }
+
+  /** Ends standard input once what is being written is written. A terminal has no end: its user types one. */
+  async closeInput(): Promise<void> {
+    const stdin = this.#stdin;
+    if (stdin === undefined || this.#terminal !== undefined) return;
+    this.#stdin = undefined;
+    using _ = await stdin.turn();
+    stdin[Symbol.dispose]();
+  }
+
+  /** The master of the terminal. @throws {KataError} UNAVAILABLE if there is none. */
+  get terminal(): Fd {
+    if (this.#terminal?.isOpen) return this.#terminal;
+    throw new KataError("UNAVAILABLE", "Cannot resize: the process has no terminal");
+  }
+
+  [Symbol.dispose](): void {
+    this.#closing.abort();
+    this.#stdin?.[Symbol.dispose]();
+    this.#outputs.stdout?.[Symbol.dispose]();
+    this.#outputs.stderr?.[Symbol.dispose]();
+    this.#terminal?.[Symbol.dispose]();
+  }
+}
+
+/** Turns the rejection that `expected` caused into "nothing"; any other, and one that `signal` caused, goes on. */
+function whenAborted(expected: AbortSignal, signal: AbortSignal): (error: unknown) => undefined {
+  return (error) => {
+    if (signal.aborted || !expected.aborted || error !== expected.reason) throw error;
+  };
+}
+
+function closedInput(cause?: unknown): KataError {
+  return new KataError("FAILED_PRECONDITION", "Cannot write to standard input: it is closed", { cause });
+}
+
+function close(fd: Fd): void {
+  fd[Symbol.dispose]();
+}

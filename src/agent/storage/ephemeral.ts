@@ -1,0 +1,62 @@
+/** Memory as a file system: emptyDir, `/dev/shm` and huge pages. @module */
+import { KataError } from "../../base/error.ts";
+import { mount, umount } from "../../linux/mount.ts";
+import { MS, parseMountOptions } from "../../linux/mount_options.ts";
+import type { Storage } from "../../proto/agent_pb.ts";
+import { STORAGE_OPTION } from "../../rpc/agent_api.ts";
+import { optionValue, parseCount, parseId } from "./options.ts";
+
+const HUGE_PAGES_DIR = "/sys/kernel/mm/hugepages";
+const S_ISGID = 0o2000;
+
+/** Mounts a tmpfs or hugetlbfs; a size among the options is honoured (B16). */
+export function attachEphemeral(storage: Storage): Disposable {
+  const { mountPoint, source, fstype } = storage;
+  Deno.mkdirSync(mountPoint, { recursive: true });
+  if (fstype === "hugetlbfs") reserveHugePages(storage.options, HUGE_PAGES_DIR);
+  const { flags, data } = mountableOptions(storage);
+  mount(source, mountPoint, { type: fstype || "tmpfs", flags, data });
+  const group = optionValue(storage.options, STORAGE_OPTION.fsGroup);
+  if (group !== undefined) giveToGroup(mountPoint, parseId(group));
+  return {
+    [Symbol.dispose]() {
+      umount(mountPoint, { detach: true });
+      Deno.removeSync(mountPoint);
+    },
+  };
+}
+
+/** Changes the options, such as the size, of one that is mounted. */
+export function remountEphemeral(storage: Storage): void {
+  const { flags, data } = mountableOptions(storage);
+  mount(storage.source, storage.mountPoint, { type: storage.fstype, flags: flags | MS.REMOUNT, data });
+}
+
+function mountableOptions({ options }: Storage): { flags: number; data: string } {
+  return parseMountOptions(options.filter((option) => !option.startsWith(STORAGE_OPTION.fsGroup)));
+}
+
+function giveToGroup(path: string, group: number): void {
+  const mode = Deno.statSync(path).mode ?? 0o755;
+  Deno.chownSync(path, null, group);
+  Deno.chmodSync(path, (mode & 0o7777) | S_ISGID);
+}
+
+/**
+ * Asks the kernel for the pages of a hugetlbfs with `pagesize=` and `size=` in bytes.
+ *
+ * @param root `/sys/kernel/mm/hugepages`, or a directory like it.
+ * @throws {KataError} RESOURCE_EXHAUSTED if it has not that many.
+ */
+export function reserveHugePages(options: readonly string[], root: string): void {
+  const pageBytes = parseCount(optionValue(options, "pagesize=") ?? "");
+  const pages = Math.floor(parseCount(optionValue(options, "size=") ?? "") / pageBytes);
+  const path = `${root}/hugepages-${pageBytes / 1024}kB/nr_hugepages`;
+  Deno.writeTextFileSync(path, String(pages));
+  const got = Number(Deno.readTextFileSync(path));
+  if (got >= pages) return;
+  throw new KataError(
+    "RESOURCE_EXHAUSTED",
+    `Cannot reserve ${pages} huge pages of ${pageBytes} bytes: ${got} are free`,
+  );
+}

@@ -1,0 +1,19 @@
+/** What a storage driver is. @module */
+import type { Logger } from "../../base/log.ts";
+import type { Storage } from "../../proto/agent_pb.ts";
+
+/** What drivers may use. */
+export interface StorageContext {
+  log: Logger;
+  /** Directory of the containers' bundles, `/run/kata-containers`. */
+  containersDir: string;
+  /** The container that the storage is for; undefined if it is the sandbox's. */
+  containerId?: string;
+}
+
+/**
+ * Makes a storage usable at its mount point.
+ *
+ * @returns What undoes it.
+ */
+export type StorageHandler = (storage: Storage, context: StorageContext) => Promise<Disposable> | Disposable;

@@ -1,0 +1,99 @@
+/** The storages of a sandbox: one handler per driver, one mount per mount point, as many users as there are. @module */
+import { KataError } from "../../base/error.ts";
+import type { Storage } from "../../proto/agent_pb.ts";
+import { STORAGE_DRIVER, type StorageDriver } from "../../rpc/agent_api.ts";
+import { attachEphemeral } from "./ephemeral.ts";
+import type { StorageContext, StorageHandler } from "./handler.ts";
+import { attachLocal } from "./local.ts";
+import { attachOverlay } from "./overlay.ts";
+import { attachVirtioFs } from "./virtio_fs.ts";
+
+/** Every driver of the API; those that are not built yet say so. */
+const HANDLERS: Readonly<Record<StorageDriver, StorageHandler | undefined>> = {
+  [STORAGE_DRIVER.virtioFs]: attachVirtioFs,
+  [STORAGE_DRIVER.ephemeral]: attachEphemeral,
+  [STORAGE_DRIVER.local]: attachLocal,
+  [STORAGE_DRIVER.overlay]: attachOverlay,
+  [STORAGE_DRIVER.block]: undefined,
+  [STORAGE_DRIVER.blockCcw]: undefined,
+  [STORAGE_DRIVER.blockMmio]: undefined,
+  [STORAGE_DRIVER.scsi]: undefined,
+  [STORAGE_DRIVER.nvdimm]: undefined,
+  [STORAGE_DRIVER.watchableBind]: undefined,
+  [STORAGE_DRIVER.imagePull]: undefined,
+  [STORAGE_DRIVER.multiLayerErofs]: undefined,
+};
+
+/** Drivers that work, sorted; GetGuestDetails lists them. */
+export function storageDrivers(): string[] {
+  return Object.entries(HANDLERS).filter(([, handler]) => handler !== undefined).map(([driver]) => driver).sort();
+}
+
+interface Attached {
+  users: number;
+  /** Stays when its users are gone, until the sandbox ends. */
+  shared: boolean;
+  /** Settles when the storage is usable; a second user waits for the first. */
+  ready: Promise<Disposable>;
+}
+
+/** Storages by mount point. Disposing it detaches those that are left, newest first. */
+export class StorageRegistry implements AsyncDisposable {
+  readonly #attached = new Map<string, Attached>();
+  readonly #handlers: Readonly<Record<string, StorageHandler | undefined>>;
+
+  /** @param handlers By driver; tests pass their own. */
+  constructor(handlers: Readonly<Record<string, StorageHandler | undefined>> = HANDLERS) {
+    this.#handlers = handlers;
+  }
+
+  /**
+   * Makes a storage usable, or counts one more user of its mount point.
+   *
+   * @returns Disposing it takes this user away; the last one takes the storage along.
+   * @throws {KataError} UNIMPLEMENTED or INVALID_ARGUMENT, naming the driver.
+   */
+  async acquire(storage: Storage, context: StorageContext): Promise<AsyncDisposable> {
+    const key = storage.mountPoint;
+    const attached = this.#attached.get(key) ?? this.#attach(storage, context);
+    this.#attached.set(key, attached);
+    attached.users++;
+    try {
+      await attached.ready;
+    } catch (cause) {
+      this.#attached.delete(key);
+      throw new Error(`Cannot use storage "${storage.source}" at "${key}"`, { cause });
+    }
+    return { [Symbol.asyncDispose]: () => this.#release(key, attached) };
+  }
+
+  #attach(storage: Storage, context: StorageContext): Attached {
+    const handler = this.#handlers[storage.driver];
+    if (handler === undefined) throw unknownDriver(storage.driver, storage.driver in this.#handlers);
+    const ready = (async () => await handler(storage, context))();
+    return { users: 0, shared: storage.shared, ready };
+  }
+
+  async #release(key: string, attached: Attached): Promise<void> {
+    attached.users--;
+    if (attached.users > 0 || attached.shared || this.#attached.get(key) !== attached) return;
+    this.#attached.delete(key);
+    (await attached.ready)[Symbol.dispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await using all = new AsyncDisposableStack();
+    for (const { ready } of this.#attached.values()) all.use(await ready);
+    this.#attached.clear();
+  }
+}
+
+function unknownDriver(driver: string, isPlanned: boolean): KataError {
+  if (isPlanned) {
+    return new KataError(
+      "UNIMPLEMENTED",
+      `Cannot use storage driver "${driver}": this agent has no handler for it yet`,
+    );
+  }
+  return new KataError("INVALID_ARGUMENT", `Cannot use storage driver "${driver}": no such driver`);
+}
