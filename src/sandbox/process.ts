@@ -2,10 +2,13 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { KataError } from "../base/error.ts";
 import { type Status, transition } from "./status.ts";
+import type { StdioNames } from "./stdio.ts";
 import { ProcessStreams, type StreamsOptions } from "./streams.ts";
 
 /** Exit status of a process whose end nobody saw, because the VM died. */
 export const LOST_STATUS = 255;
+/** Exit status of a process that is killed because its container or sandbox goes. */
+export const KILLED_STATUS = 137;
 
 const SIGKILL = 9;
 const SIGTERM = 15;
@@ -36,7 +39,7 @@ export class Process implements AsyncDisposable {
   readonly #resolveExit: (exit: ProcessExit) => void;
   #status: Status = "created";
   #exit: ProcessExit | undefined;
-  #launched = false;
+  #started = false;
   #waiting: Promise<void> | undefined;
   #windowSize: WindowSize | undefined;
 
@@ -55,6 +58,10 @@ export class Process implements AsyncDisposable {
     return this.#options.execId;
   }
 
+  get names(): StdioNames {
+    return this.#options.stdio.names;
+  }
+
   get terminal(): boolean {
     return this.#options.terminal;
   }
@@ -63,16 +70,21 @@ export class Process implements AsyncDisposable {
     return this.#status;
   }
 
+  /** Whether its start was asked for; it may still be on its way. */
+  get started(): boolean {
+    return this.#started;
+  }
+
   get exit(): ProcessExit | undefined {
     return this.#exit;
   }
 
   /** @throws {KataError} FAILED_PRECONDITION if it was started before, or has ended. */
   async start(): Promise<void> {
-    if (this.#launched || this.#status !== "created") {
+    if (this.#started || this.#status !== "created") {
       throw new KataError("FAILED_PRECONDITION", `Cannot start ${this.#name()}: it was started before`);
     }
-    this.#launched = true;
+    this.#started = true;
     const launched = this.#options.launch();
     // The agent knows a container's first process since its creation: asking now saves the first output a round trip.
     if (this.#knownToAgent()) this.#follow();
@@ -89,7 +101,7 @@ export class Process implements AsyncDisposable {
    */
   async signal(signal: number): Promise<void> {
     if (this.#status === "stopped") return this.#signalEnded(signal);
-    if (!this.#launched && !this.#knownToAgent()) {
+    if (!this.#started && !this.#knownToAgent()) {
       throw new KataError("FAILED_PRECONDITION", `Cannot signal ${this.#name()}: it does not run yet`);
     }
     // A container that is killed before its start ends as well.

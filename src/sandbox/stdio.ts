@@ -14,8 +14,16 @@ export interface OutputStream extends Disposable {
   write(data: Uint8Array, options: { signal: AbortSignal }): Promise<void>;
 }
 
+/** As the caller named the streams: paths or URIs, empty for one that is not wanted. */
+export interface StdioNames {
+  stdin: string;
+  stdout: string;
+  stderr: string;
+}
+
 /** A stream that nobody asked for is absent; with a terminal there is no stderr. */
 export interface Stdio extends AsyncDisposable {
+  readonly names: StdioNames;
   readonly stdin?: InputStream;
   readonly stdout?: OutputStream;
   readonly stderr?: OutputStream;

@@ -1,0 +1,51 @@
+/** Taking away what a crashed shim left, knowing nothing but the sandbox's id. @module */
+import { retry } from "../base/async.ts";
+import type { Logger } from "../base/log.ts";
+import { killRecorded, startTime } from "../hypervisor/pid_file.ts";
+import { removeShared } from "../resources/share_fs.ts";
+import { readState } from "./persist.ts";
+import type { SandboxRoots } from "./sandbox.ts";
+
+/** After SIGKILL a process is gone as soon as the kernel is done with it. */
+const KILLED_MS = 2_000;
+
+/**
+ * Ends the sandbox's processes, unmounts and removes its directories. What is not there is no error (B38).
+ *
+ * @throws What could not be taken away; the rest is.
+ */
+export async function cleanUpSandbox(id: string, { roots, log }: { roots: SandboxRoots; log: Logger }): Promise<void> {
+  const runDir = `${roots.run}/${id}`;
+  await using steps = new AsyncDisposableStack();
+  // Last first. A shim that hangs is ended before the rest, or it would clean up at the same time.
+  steps.defer(() => removeRunDir(runDir));
+  steps.defer(() => removeShared(`${roots.shared}/${id}`));
+  steps.defer(async () => {
+    const killed = await killRecorded(runDir);
+    if (killed.length > 0) log.info("Killed what a shim left behind", { sandbox: id, processes: killed });
+  });
+  steps.defer(() => killShim(runDir));
+}
+
+/** Whether the shim that made the sandbox still runs. */
+export function hasShim(runDir: string): boolean {
+  const shim = readState(runDir)?.shim;
+  return shim !== undefined && startTime(shim.pid) === shim.startTime;
+}
+
+async function killShim(runDir: string): Promise<void> {
+  const shim = readState(runDir)?.shim;
+  if (shim === undefined || shim.pid === Deno.pid || !hasShim(runDir)) return;
+  Deno.kill(shim.pid, "SIGKILL");
+  await retry(() => {
+    if (hasShim(runDir)) throw new Error(`Cannot kill shim ${shim.pid} within ${KILLED_MS} ms`);
+  }, { signal: AbortSignal.timeout(KILLED_MS), everyMs: 10 });
+}
+
+function removeRunDir(runDir: string): void {
+  try {
+    Deno.removeSync(runDir, { recursive: true });
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw new Error(`Cannot remove "${runDir}"`, { cause });
+  }
+}

@@ -1,0 +1,245 @@
+/** A container in a sandbox, seen from the host. @module */
+import { abortable } from "../base/async.ts";
+import { KataError } from "../base/error.ts";
+import type { Logger } from "../base/log.ts";
+import type { Config } from "../config/schema.ts";
+import { processToProto, resourcesToProto, specToProto } from "../oci/proto.ts";
+import type { Process as ProcessSpec, Resources, Spec } from "../oci/spec.ts";
+import type { StatsContainerResponse } from "../proto/agent_pb.ts";
+import { toGuestProcess, toGuestResources, toGuestSpec } from "../resources/guest_spec.ts";
+import { type RootfsMount, shareRootfs } from "../resources/rootfs/share.ts";
+import type { SharedDirectory } from "../resources/share_fs.ts";
+import { prepareVolumes } from "../resources/volumes/volumes.ts";
+import type { ContainerType } from "../rpc/agent_api.ts";
+import type { AgentConnection } from "./agent_client.ts";
+import { KILLED_STATUS, Process, type ProcessExit } from "./process.ts";
+import type { Stdio } from "./stdio.ts";
+
+/** Output that nobody reads holds a removal up for so long. */
+const DRAIN_MS = 5_000;
+
+export interface ContainerOptions {
+  id: string;
+  type: ContainerType;
+  /** Directory on the host. */
+  bundle: string;
+  spec: Spec;
+  rootfs: readonly RootfsMount[];
+  terminal: boolean;
+  /** Taken over, also when the creation fails. */
+  stdio: Stdio;
+}
+
+export interface ExecOptions {
+  execId: string;
+  process: ProcessSpec;
+  terminal: boolean;
+  /** Taken over, also when the call fails. */
+  stdio: Stdio;
+}
+
+/** What a container has on the host, ready before its VM is. */
+export interface ContainerResources extends Disposable {
+  readonly guestSpec: Spec;
+}
+
+/** What a container needs of its sandbox. */
+export interface ContainerContext {
+  config: Config;
+  share: SharedDirectory;
+  log: Logger;
+}
+
+/** Mounts a container's files where the guest will see them. @throws {Error} Nothing stays mounted. */
+export function prepareContainer(options: ContainerOptions, context: ContainerContext): ContainerResources {
+  const { id, type, bundle, spec, rootfs: mounts } = options;
+  if (spec.process === undefined) {
+    throw new KataError("INVALID_ARGUMENT", `Cannot create container "${id}": its configuration has no process`);
+  }
+  const root = spec.root?.path ?? "rootfs";
+  using undo = new DisposableStack();
+  const path = root.startsWith("/") ? root : `${bundle}/${root}`;
+  const rootfs = undo.use(shareRootfs(context.share, { containerId: id, mounts, path }));
+  const volumes = undo.use(prepareVolumes(spec.mounts ?? [], { containerId: id, ...context }));
+  const resources = undo.move();
+  return {
+    guestSpec: toGuestSpec(spec, {
+      config: context.config,
+      type,
+      bundle,
+      rootfs: rootfs.guestPath,
+      mounts: volumes.mounts,
+    }),
+    [Symbol.dispose]: () => resources.dispose(),
+  };
+}
+
+/** Disposing it lets go of what it has on the host; {@linkcode Container.remove} takes it out of the guest first. */
+export class Container implements AsyncDisposable {
+  readonly init: Process;
+  readonly #options: ContainerOptions;
+  readonly #context: ContainerContext;
+  readonly #agent: AgentConnection;
+  readonly #resources: AsyncDisposableStack;
+  readonly #execs = new Map<string, Process>();
+
+  /** Use {@linkcode Container.create}. @param resources Taken over. */
+  constructor(
+    options: ContainerOptions,
+    { resources, agent, ...context }: ContainerContext & { resources: ContainerResources; agent: AgentConnection },
+  ) {
+    this.#options = options;
+    this.#context = context;
+    this.#agent = agent;
+    this.init = new Process({
+      containerId: options.id,
+      execId: "",
+      terminal: options.terminal,
+      stdio: options.stdio,
+      agent,
+      log: context.log,
+      launch: () => agent.api.startContainer({ containerId: options.id }, agent.bounded),
+    });
+    this.#resources = new AsyncDisposableStack();
+    this.#resources.use(resources);
+    this.#resources.use(this.init);
+  }
+
+  get id(): string {
+    return this.#options.id;
+  }
+
+  get bundle(): string {
+    return this.#options.bundle;
+  }
+
+  /** Makes it in the guest; it does not run yet. */
+  async create(guestSpec: Spec): Promise<void> {
+    const { id } = this.#options;
+    try {
+      await this.#agent.api.createContainer(
+        { containerId: id, execId: id, OCI: specToProto(guestSpec) },
+        this.#agent.bounded,
+      );
+    } catch (cause) {
+      throw new Error(`Cannot create container "${id}" in the guest`, { cause });
+    }
+  }
+
+  /** All its processes, the first one first. */
+  get processes(): readonly Process[] {
+    return [this.init, ...this.#execs.values()];
+  }
+
+  /** @param execId Empty for the first process. @throws {KataError} NOT_FOUND. */
+  process(execId: string): Process {
+    const process = execId === "" ? this.init : this.#execs.get(execId);
+    if (process !== undefined) return process;
+    throw new KataError("NOT_FOUND", `Cannot find exec "${execId}" in container "${this.id}"`);
+  }
+
+  /** Registers a process; its `start` runs it. @throws {KataError} ALREADY_EXISTS, or FAILED_PRECONDITION. */
+  async addExec(options: ExecOptions): Promise<Process> {
+    const { execId, terminal, stdio } = options;
+    await using undo = new AsyncDisposableStack();
+    undo.use(stdio);
+    if (this.init.status !== "running") {
+      const message = `Cannot exec in container "${this.id}": it is ${this.init.status}`;
+      throw new KataError("FAILED_PRECONDITION", message);
+    }
+    if (this.#execs.has(execId)) {
+      throw new KataError("ALREADY_EXISTS", `Cannot add exec "${execId}" to container "${this.id}": it exists`);
+    }
+    const { config, log } = this.#context;
+    const agent = this.#agent;
+    const process = processToProto(toGuestProcess({ ...options.process, terminal }, config));
+    const launch = () => agent.api.execProcess({ containerId: this.id, execId, process }, agent.bounded);
+    const added = new Process({ containerId: this.id, execId, terminal, stdio, agent, log, launch });
+    this.#execs.set(execId, added);
+    undo.move();
+    return added;
+  }
+
+  /** @throws {KataError} FAILED_PRECONDITION while it runs. */
+  async removeExec(execId: string): Promise<ProcessExit | undefined> {
+    const process = this.process(execId);
+    mustNotRun(process, `exec "${execId}" of container "${this.id}"`);
+    await drain(process);
+    this.#execs.delete(execId);
+    await process[Symbol.asyncDispose]();
+    return process.exit;
+  }
+
+  /** Sends a signal to one process, or with `all` to each of them (B7). */
+  async kill(signal: number, options: { execId: string; all: boolean }): Promise<void> {
+    const others = options.all && options.execId === "" ? this.#running() : [];
+    await Promise.all([this.process(options.execId), ...others].map((process) => process.signal(signal)));
+  }
+
+  async pause(): Promise<void> {
+    this.init.setPaused("paused");
+    try {
+      await this.#agent.api.pauseContainer({ containerId: this.id }, this.#agent.bounded);
+    } catch (error) {
+      this.init.setPaused("running");
+      throw error;
+    }
+  }
+
+  async resume(): Promise<void> {
+    this.init.setPaused("running");
+    try {
+      await this.#agent.api.resumeContainer({ containerId: this.id }, this.#agent.bounded);
+    } catch (error) {
+      this.init.setPaused("paused");
+      throw error;
+    }
+  }
+
+  async update(resources: Resources): Promise<void> {
+    const request = { containerId: this.id, resources: resourcesToProto(toGuestResources(resources)) };
+    await this.#agent.api.updateContainer(request, this.#agent.bounded);
+  }
+
+  async stats(): Promise<StatsContainerResponse> {
+    return await this.#agent.api.statsContainer({ containerId: this.id }, this.#agent.bounded);
+  }
+
+  /** @throws {KataError} FAILED_PRECONDITION while it runs. */
+  mustNotRun(): void {
+    mustNotRun(this.init, `container "${this.id}"`);
+  }
+
+  /** Takes it out of the guest and lets go of it. @throws {KataError} FAILED_PRECONDITION while it runs. */
+  async remove(): Promise<void> {
+    this.mustNotRun();
+    await this.#agent.api.removeContainer({ containerId: this.id, timeout: 0 }, this.#agent.bounded);
+    // One that never ran is killed by its removal.
+    this.init.end(KILLED_STATUS);
+    await this[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#execs.values()].map((process) => process[Symbol.asyncDispose]()));
+    await this.#resources.disposeAsync();
+  }
+
+  #running(): readonly Process[] {
+    return [...this.#execs.values()].filter(({ status }) => status === "running" || status === "paused");
+  }
+}
+
+/** Waits until the process's output is written, but not for ever: its reader may be gone. */
+export async function drain(process: Process): Promise<void> {
+  try {
+    await abortable(process.drained(), AbortSignal.timeout(DRAIN_MS));
+  } catch {
+    // Whatever is left has no reader.
+  }
+}
+
+function mustNotRun(process: Process, name: string): void {
+  if (process.status === "running" || process.status === "paused") {
+    throw new KataError("FAILED_PRECONDITION", `Cannot remove ${name}: it is ${process.status}`);
+  }
+}

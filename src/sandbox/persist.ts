@@ -1,0 +1,31 @@
+/** What of a sandbox stands on disk, so that another process can clean up after this one. @module */
+
+const FILE = "state.json";
+
+/** The content of `state.json` in a sandbox's run directory. */
+export interface SandboxState {
+  id: string;
+  /** containerd's namespace of the sandbox. */
+  namespace: string;
+  /** Address of the shim's socket. */
+  address: string;
+  /** The shim, with its start time: see `hypervisor/pid_file.ts`, which records the VM's processes beside this file. */
+  shim: { pid: number; startTime: string };
+  containers: readonly { id: string; bundle: string }[];
+}
+
+/** Writes the state as a whole or not at all. @param runDir Directory of the sandbox, such as `/run/kata/<id>`. */
+export function writeState(runDir: string, state: SandboxState): void {
+  const path = `${runDir}/${FILE}`;
+  Deno.writeTextFileSync(`${path}.tmp`, JSON.stringify(state), { mode: 0o600 });
+  Deno.renameSync(`${path}.tmp`, path);
+}
+
+/** @returns Nothing if no state was written, or it cannot be read: clean-up then does without. */
+export function readState(runDir: string): SandboxState | undefined {
+  try {
+    return JSON.parse(Deno.readTextFileSync(`${runDir}/${FILE}`)) as SandboxState;
+  } catch {
+    return undefined;
+  }
+}

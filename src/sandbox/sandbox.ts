@@ -1,0 +1,277 @@
+/**
+ * A sandbox: one VM and the containers in it. This folder is the host's domain, used by the shim; a container's and a
+ * process's part are in the files of their names.
+ *
+ * @module
+ */
+import { abortable } from "../base/async.ts";
+import { KataError } from "../base/error.ts";
+import type { Logger } from "../base/log.ts";
+import type { Config } from "../config/schema.ts";
+import { createHypervisor } from "../hypervisor/create.ts";
+import type { Hypervisor } from "../hypervisor/hypervisor.ts";
+import { startTime } from "../hypervisor/pid_file.ts";
+import type { Fd } from "../linux/fd.ts";
+import { SHARED_ROOT, SharedDirectory } from "../resources/share_fs.ts";
+import { SHARED_TAG } from "../rpc/agent_api.ts";
+import { type AgentConnection, connectAgent } from "./agent_client.ts";
+import { Container, type ContainerOptions, drain, prepareContainer } from "./container.ts";
+import { guestStorages } from "./guest_storages.ts";
+import { type SandboxState, writeState } from "./persist.ts";
+import { Phases } from "./phases.ts";
+import { KILLED_STATUS, LOST_STATUS, type Process, type ProcessExit } from "./process.ts";
+import { watchAgent, watchOutOfMemory } from "./watch.ts";
+
+/** For the agent to end containers and write back what is cached; the VM ends in any case. */
+const DESTROY_MS = 3_000;
+/** For exec'd processes to report their own end after the container's. */
+const EXECS_MS = 1_000;
+
+/** Where sandboxes keep their files on the host. */
+export interface SandboxRoots {
+  /** Sockets, logs and the state of each sandbox. */
+  run: string;
+  /** Shared directories. */
+  shared: string;
+}
+
+export const DEFAULT_ROOTS: SandboxRoots = { run: "/run/kata", shared: SHARED_ROOT };
+
+export interface SandboxOptions {
+  id: string;
+  config: Config;
+  log: Logger;
+  roots?: SandboxRoots;
+  hostname?: string;
+  /** Network namespace for the VMM. */
+  netns?: Fd;
+  /** Noted in the state, for the clean-up after a crash. */
+  owner: Pick<SandboxState, "address" | "namespace">;
+  /** The guest's kernel killed something in this container. */
+  onOutOfMemory?: (containerId: string) => void;
+  /** Makes the VM; tests put something else there. */
+  makeHypervisor?: typeof createHypervisor;
+}
+
+/**
+ * Constructing it begins to boot the VM; {@linkcode Sandbox.createContainer} waits for the boot itself, so that what a
+ * container needs on the host is done meanwhile. Disposing it stops it.
+ */
+export class Sandbox implements AsyncDisposable {
+  /** Resolves with the reason when the VM is gone and everything is cleaned up; never rejects. */
+  readonly ended: Promise<string>;
+  readonly phases = new Phases();
+  readonly #options: SandboxOptions;
+  readonly #runDir: string;
+  readonly #share: SharedDirectory;
+  readonly #vm: Hypervisor;
+  readonly #resources: AsyncDisposableStack;
+  readonly #containers = new Map<string, Container>();
+  readonly #abort = new AbortController();
+  readonly #booted: Promise<AgentConnection>;
+  readonly #resolveEnded: (reason: string) => void;
+  #pid = 0;
+  #stopping: Promise<void> | undefined;
+  #lost: string | undefined;
+
+  /** @throws {KataError} ALREADY_EXISTS. Nothing is left behind. */
+  constructor(options: SandboxOptions) {
+    const { id, roots = DEFAULT_ROOTS, log, netns, config, makeHypervisor = createHypervisor } = options;
+    this.#options = options;
+    this.#runDir = `${roots.run}/${id}`;
+    ({ promise: this.ended, resolve: this.#resolveEnded } = Promise.withResolvers<string>());
+    using undo = new DisposableStack();
+    makeRunDir(roots.run, id);
+    undo.defer(() => Deno.removeSync(this.#runDir, { recursive: true }));
+    this.#save();
+    this.#share = undo.use(new SharedDirectory(roots.shared, id));
+    this.#vm = makeHypervisor(config, {
+      id,
+      runDir: this.#runDir,
+      log,
+      devices: [{ kind: "shareFs", id: "shared", tag: SHARED_TAG, source: this.#share.source }],
+      ...(netns && { netns }),
+    });
+    // Released last first: the agent's calls fail, the VM ends, then nothing uses the files any more.
+    this.#resources = new AsyncDisposableStack();
+    this.#resources.use(undo.move());
+    this.#resources.defer(() => this.#disposeContainers());
+    this.#resources.use(this.#vm);
+    this.#booted = this.#boot();
+    // Whoever creates a container learns of a failed boot; without one there is nobody to tell.
+    this.#booted.catch(() => {});
+  }
+
+  get id(): string {
+    return this.#options.id;
+  }
+
+  /** The VMM's process; 0 while there is none. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  get containers(): ReadonlyMap<string, Container> {
+    return this.#containers;
+  }
+
+  /** @throws {KataError} NOT_FOUND. */
+  container(id: string): Container {
+    const container = this.#containers.get(id);
+    if (container !== undefined) return container;
+    throw new KataError("NOT_FOUND", `Cannot find container "${id}" in sandbox "${this.id}"`);
+  }
+
+  /**
+   * Makes a container, which its `init.start()` runs. The sandbox stops when the container with its own id has ended.
+   *
+   * @throws {Error} Why the VM did not boot, or what is wrong with the container, of which nothing is left.
+   */
+  async createContainer(options: ContainerOptions): Promise<Container> {
+    await using undo = new AsyncDisposableStack();
+    undo.use(options.stdio);
+    if (this.#containers.has(options.id)) {
+      throw new KataError("ALREADY_EXISTS", `Cannot create container "${options.id}": it exists`);
+    }
+    const { config, log } = this.#options;
+    const context = { config, log, share: this.#share };
+    const resources = await this.phases.measure("files", () => prepareContainer(options, context));
+    undo.use(resources);
+    const agent = await this.#booted;
+    const container = new Container(options, { ...context, resources, agent });
+    undo.move();
+    undo.use(container);
+    await this.phases.measure("container", () => container.create(resources.guestSpec));
+    undo.move();
+    this.#containers.set(options.id, container);
+    this.#save();
+    if (options.id === this.id) this.#stopAfter(container);
+    return container;
+  }
+
+  /**
+   * Removes a container that has ended, and with the container of the sandbox's own id the sandbox itself.
+   *
+   * @throws {KataError} NOT_FOUND, or FAILED_PRECONDITION while it runs.
+   */
+  async removeContainer(id: string): Promise<ProcessExit | undefined> {
+    const container = this.container(id);
+    container.mustNotRun();
+    await Promise.all(container.processes.map(drain));
+    if (id === this.id) await this.stop();
+    else if (this.#stopping !== undefined) await this.#stopping;
+    else await container.remove();
+    this.#containers.delete(id);
+    if (this.#stopping === undefined) this.#save();
+    return container.init.exit;
+  }
+
+  /** Ends all processes and the VM, and removes everything from the host. Idempotent (B38). */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #boot(): Promise<AgentConnection> {
+    const { id, config, hostname = "", onOutOfMemory, log } = this.#options;
+    const { signal } = this.#abort;
+    await this.phases.measure("vm", () => this.#vm.start({ signal }));
+    const { pid } = await this.#vm.info();
+    this.#pid = pid;
+    const connect = () => connectAgent(this.#vm, { sandboxId: id, config: config.agent, signal });
+    const agent = this.#resources.use(await this.phases.measure("agent", connect));
+    const request = {
+      sandboxId: id,
+      hostname,
+      storages: [...guestStorages()],
+      kernelModules: config.agent.kernel_modules.map(parseKernelModule),
+    };
+    await this.phases.measure("sandbox", () => agent.api.createSandbox(request, agent.bounded));
+    log.info("Sandbox is up", { sandbox: id, pid, phases: this.phases.report() });
+    void this.#watch(agent);
+    if (onOutOfMemory) void watchOutOfMemory(agent, { signal, log, onEvent: onOutOfMemory });
+    return agent;
+  }
+
+  /** The only watcher of the VM: its death ends every process at once. */
+  async #watch(agent: AgentConnection): Promise<void> {
+    const { signal } = this.#abort;
+    const vmEnded = this.#vm.wait().then(({ reason }) => reason);
+    const reason = await Promise.race([vmEnded, watchAgent(agent, { signal })]);
+    if (this.#stopping !== undefined) return;
+    this.#lost = reason;
+    this.#options.log.error("Lost the sandbox", { sandbox: this.id, reason, console: this.#vm.consoleTail(5) });
+    await this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    const { log, id } = this.#options;
+    this.#abort.abort(new KataError("UNAVAILABLE", `Cannot go on: sandbox "${id}" stops`));
+    const lost = this.#lost;
+    for (const process of lost === undefined ? [] : this.#processes()) process.end(LOST_STATUS);
+    const agent = await this.#booted.catch(() => undefined);
+    if (agent !== undefined && lost === undefined) await this.#destroy(agent);
+    for (const process of this.#processes()) process.end(KILLED_STATUS);
+    try {
+      await this.#resources.disposeAsync();
+    } catch (error) {
+      log.error("Cannot clean up all of a sandbox", { sandbox: id, error });
+    }
+    log.info("Sandbox is gone", { sandbox: id, reason: lost ?? "it was stopped" });
+    this.#resolveEnded(lost ?? "it was stopped");
+  }
+
+  async #destroy(agent: AgentConnection): Promise<void> {
+    try {
+      await agent.api.destroySandbox({}, { timeoutMs: DESTROY_MS });
+    } catch (error) {
+      this.#options.log.warning("Cannot end the sandbox in the guest", { sandbox: this.id, error });
+    }
+  }
+
+  /** Output may still be on its way; a removal cuts this short, and then whoever reads it has gone. */
+  async #stopAfter({ init, processes }: Container): Promise<void> {
+    await init.exited;
+    const ends = Promise.all(processes.filter(({ status }) => status !== "created").map(({ exited }) => exited));
+    await abortable(ends, AbortSignal.timeout(EXECS_MS)).catch(() => {});
+    await Promise.race([Promise.all(processes.map((process) => process.drained())), this.ended]);
+    await this.stop();
+  }
+
+  #processes(): readonly Process[] {
+    return [...this.#containers.values()].flatMap(({ processes }) => processes);
+  }
+
+  async #disposeContainers(): Promise<void> {
+    await Promise.all([...this.#containers.values()].map((container) => container[Symbol.asyncDispose]()));
+  }
+
+  #save(): void {
+    const { id, owner } = this.#options;
+    writeState(this.#runDir, {
+      id,
+      ...owner,
+      shim: { pid: Deno.pid, startTime: startTime(Deno.pid) ?? "" },
+      containers: [...this.#containers.values()].map(({ id, bundle }) => ({ id, bundle })),
+    });
+  }
+}
+
+function makeRunDir(root: string, id: string): void {
+  Deno.mkdirSync(root, { recursive: true, mode: 0o750 });
+  try {
+    Deno.mkdirSync(`${root}/${id}`, { mode: 0o700 });
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
+    throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${id}": "${root}/${id}" exists`);
+  }
+}
+
+/** `name parameter...`, as the configuration writes it. */
+function parseKernelModule(line: string): { name: string; parameters: string[] } {
+  const [name = "", ...parameters] = line.split(/\s+/);
+  return { name, parameters };
+}

@@ -1,0 +1,60 @@
+/** What containerd is told about tasks. @module */
+import { create, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
+import { type Any, anyPack, type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import * as events from "../proto/events_pb.ts";
+import type { Process, ProcessExit } from "../sandbox/process.ts";
+
+const EVENTS = {
+  create: { topic: "/tasks/create", schema: events.TaskCreateSchema },
+  start: { topic: "/tasks/start", schema: events.TaskStartSchema },
+  exit: { topic: "/tasks/exit", schema: events.TaskExitSchema },
+  delete: { topic: "/tasks/delete", schema: events.TaskDeleteSchema },
+  execAdded: { topic: "/tasks/exec-added", schema: events.TaskExecAddedSchema },
+  execStarted: { topic: "/tasks/exec-started", schema: events.TaskExecStartedSchema },
+  oom: { topic: "/tasks/oom", schema: events.TaskOOMSchema },
+  paused: { topic: "/tasks/paused", schema: events.TaskPausedSchema },
+  resumed: { topic: "/tasks/resumed", schema: events.TaskResumedSchema },
+} as const;
+
+type Kind = keyof typeof EVENTS;
+
+/** Sends one event after the other, in order; it never throws, as containerd may be away. */
+export type Publish = (topic: string, event: Any) => void;
+
+/**
+ * Publishes events in containerd's order: create, start, exit, delete.
+ *
+ * Each event waits until containerd took the one before. So an exit, which is asked for after the start event, cannot be
+ * seen before the answer to Start, which is written while the start event is on its way.
+ */
+export class TaskEvents {
+  readonly #publish: Publish;
+  readonly #followed = new WeakSet<Process>();
+
+  constructor(publish: Publish) {
+    this.#publish = publish;
+  }
+
+  emit<K extends Kind>(kind: K, event: MessageInitShape<typeof EVENTS[K]["schema"]>): void {
+    const { topic, schema } = EVENTS[kind];
+    const message = create(schema, event as MessageInitShape<typeof schema>) as MessageShape<typeof schema>;
+    this.#publish(topic, anyPack(schema, message));
+  }
+
+  /** Announces the end of a process once, however often it is called. Call it after its start was announced. */
+  followExit(process: Process, pid: number): void {
+    if (this.#followed.has(process)) return;
+    this.#followed.add(process);
+    // Never rejects, and ends with the process or its VM.
+    void process.exited.then((exit) => {
+      const { containerId, execId } = process;
+      this.emit("exit", { containerId, id: execId || containerId, pid, ...wireExit(exit) });
+    });
+  }
+}
+
+/** The two fields that every message about an end has. */
+export function wireExit(exit: ProcessExit | undefined): { exitStatus: number; exitedAt?: Timestamp } {
+  if (exit === undefined) return { exitStatus: 0 };
+  return { exitStatus: exit.status, exitedAt: timestampFromDate(exit.at) };
+}

@@ -1,0 +1,133 @@
+/** The agent's statistics in the two forms that containerd knows, after the host's cgroup version. Pure. @module */
+import { create, type DescMessage } from "@bufbuild/protobuf";
+import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
+import type {
+  BlkioStatsEntry,
+  CgroupStats,
+  MemoryData,
+  NetworkStats,
+  StatsContainerResponse,
+} from "../proto/agent_pb.ts";
+import * as v1 from "../proto/cgroups_v1_pb.ts";
+import * as v2 from "../proto/cgroups_v2_pb.ts";
+
+const NS_PER_US = 1000n;
+
+/** @returns `io.containerd.cgroups.v1.Metrics` or `v2.Metrics`, packed. */
+export function toMetrics(stats: StatsContainerResponse, version: "v1" | "v2"): Any {
+  const cgroup = stats.cgroupStats;
+  const network = stats.networkStats.map(networkStat);
+  if (version === "v1") {
+    return anyPack(v1.MetricsSchema, create(v1.MetricsSchema, { ...(cgroup && metricsV1(cgroup)), network }));
+  }
+  return anyPack(v2.MetricsSchema, create(v2.MetricsSchema, { ...(cgroup && metricsV2(cgroup)), network }));
+}
+
+function metricsV1(stats: CgroupStats) {
+  const { cpuStats: cpu, memoryStats: memory, pidsStats: pids, blkioStats: blkio } = stats;
+  return {
+    cpu: {
+      usage: {
+        total: cpu?.cpuUsage?.totalUsage ?? 0n,
+        kernel: cpu?.cpuUsage?.usageInKernelmode ?? 0n,
+        user: cpu?.cpuUsage?.usageInUsermode ?? 0n,
+        perCpu: cpu?.cpuUsage?.percpuUsage ?? [],
+      },
+      throttling: pick(cpu?.throttlingData, ["periods", "throttledPeriods", "throttledTime"]),
+    },
+    memory: {
+      ...byName(v1.MemoryStatSchema, memory?.stats ?? {}),
+      cache: memory?.cache ?? 0n,
+      usage: memoryEntry(memory?.usage),
+      swap: memoryEntry(memory?.swapUsage),
+      kernel: memoryEntry(memory?.kernelUsage),
+    },
+    pids: pick(pids, ["current", "limit"]),
+    blkio: {
+      ioServiceBytesRecursive: (blkio?.ioServiceBytesRecursive ?? []).map(ioEntry),
+      ioServicedRecursive: (blkio?.ioServicedRecursive ?? []).map(ioEntry),
+      ioQueuedRecursive: (blkio?.ioQueuedRecursive ?? []).map(ioEntry),
+      ioServiceTimeRecursive: (blkio?.ioServiceTimeRecursive ?? []).map(ioEntry),
+      ioWaitTimeRecursive: (blkio?.ioWaitTimeRecursive ?? []).map(ioEntry),
+      ioMergedRecursive: (blkio?.ioMergedRecursive ?? []).map(ioEntry),
+      ioTimeRecursive: (blkio?.ioTimeRecursive ?? []).map(ioEntry),
+      sectorsRecursive: (blkio?.sectorsRecursive ?? []).map(ioEntry),
+    },
+    hugetlb: Object.entries(stats.hugetlbStats).map(([pagesize, { usage, maxUsage, failcnt }]) => {
+      return { pagesize, usage, max: maxUsage, failcnt };
+    }),
+  };
+}
+
+function metricsV2(stats: CgroupStats) {
+  const { cpuStats: cpu, memoryStats: memory, pidsStats: pids, blkioStats: blkio } = stats;
+  return {
+    cpu: {
+      usageUsec: (cpu?.cpuUsage?.totalUsage ?? 0n) / NS_PER_US,
+      userUsec: (cpu?.cpuUsage?.usageInUsermode ?? 0n) / NS_PER_US,
+      systemUsec: (cpu?.cpuUsage?.usageInKernelmode ?? 0n) / NS_PER_US,
+      nrPeriods: cpu?.throttlingData?.periods ?? 0n,
+      nrThrottled: cpu?.throttlingData?.throttledPeriods ?? 0n,
+      throttledUsec: (cpu?.throttlingData?.throttledTime ?? 0n) / NS_PER_US,
+    },
+    memory: {
+      ...byName(v2.MemoryStatSchema, memory?.stats ?? {}),
+      usage: memory?.usage?.usage ?? 0n,
+      usageLimit: memory?.usage?.limit ?? 0n,
+      maxUsage: memory?.usage?.maxUsage ?? 0n,
+      swapUsage: memory?.swapUsage?.usage ?? 0n,
+      swapLimit: memory?.swapUsage?.limit ?? 0n,
+    },
+    pids: pick(pids, ["current", "limit"]),
+    io: { usage: ioByDevice(blkio?.ioServiceBytesRecursive ?? [], blkio?.ioServicedRecursive ?? []) },
+    hugetlb: Object.entries(stats.hugetlbStats).map(([pagesize, { usage, maxUsage, failcnt }]) => {
+      return { pagesize, current: usage, max: maxUsage, failcnt };
+    }),
+  };
+}
+
+/** The file `memory.stat` and the message name the same counters, but for underscores: `pgpgin`, `pg_pg_in`. */
+function byName(schema: DescMessage, counters: Readonly<Record<string, bigint>>): Record<string, bigint> {
+  const plain = new Map(Object.entries(counters).map(([name, value]) => [name.replaceAll("_", ""), value]));
+  const entries = schema.fields.flatMap((field) => {
+    const value = field.fieldKind === "scalar" ? plain.get(field.name.replaceAll("_", "")) : undefined;
+    return value === undefined ? [] : [[field.localName, value]];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Only the named fields: another message's own type name must not come along. */
+function pick<T extends object, K extends keyof T>(value: T | undefined, names: readonly K[]): { [N in K]?: T[N] } {
+  return Object.fromEntries(value === undefined ? [] : names.map((name) => [name, value[name]])) as { [N in K]?: T[N] };
+}
+
+function memoryEntry(data: MemoryData | undefined) {
+  const { limit = 0n, usage = 0n, maxUsage = 0n, failcnt = 0n } = data ?? {};
+  return { limit, usage, max: maxUsage, failcnt };
+}
+
+function ioEntry({ op, major, minor, value }: BlkioStatsEntry) {
+  return { op, major, minor, value };
+}
+
+function ioByDevice(
+  bytes: readonly BlkioStatsEntry[],
+  requests: readonly BlkioStatsEntry[],
+) {
+  const devices = new Map([...bytes, ...requests].map(({ major, minor }) => [`${major}:${minor}`, { major, minor }]));
+  const sum = (entries: readonly BlkioStatsEntry[], { major, minor }: { major: bigint; minor: bigint }, op: string) =>
+    entries.filter((entry) => entry.major === major && entry.minor === minor && entry.op.toLowerCase() === op)
+      .reduce((total, { value }) => total + value, 0n);
+  return [...devices.values()].map((device) => ({
+    ...device,
+    rbytes: sum(bytes, device, "read"),
+    wbytes: sum(bytes, device, "write"),
+    rios: sum(requests, device, "read"),
+    wios: sum(requests, device, "write"),
+  }));
+}
+
+function networkStat(stats: NetworkStats) {
+  const { name, rxBytes, rxPackets, rxErrors, rxDropped, txBytes, txPackets, txErrors, txDropped } = stats;
+  return { name, rxBytes, rxPackets, rxErrors, rxDropped, txBytes, txPackets, txErrors, txDropped };
+}

@@ -1,0 +1,230 @@
+/** containerd's task API, versions 2 and 3: the same calls on the sandbox. @module */
+import type { Any } from "@bufbuild/protobuf/wkt";
+import { KataError } from "../base/error.ts";
+import { verifyId } from "../base/id.ts";
+import type { Logger } from "../base/log.ts";
+import { loadConfig } from "../config/load.ts";
+import type { Spec } from "../oci/spec.ts";
+import { type ContainerIdentity, identify } from "../oci/annotations.ts";
+import { Status as WireStatus } from "../proto/task_types_pb.ts";
+import type * as wire from "../proto/task_v2_pb.ts";
+import type { Container } from "../sandbox/container.ts";
+import type { Process } from "../sandbox/process.ts";
+import { Sandbox, type SandboxOptions } from "../sandbox/sandbox.ts";
+import type { Status } from "../sandbox/status.ts";
+import type { ShimArgs } from "./args.ts";
+import { type TaskEvents, wireExit } from "./events.ts";
+import { openStdio } from "./io/stdio.ts";
+import { toMetrics } from "./metrics.ts";
+import { optionsPath, parseProcess, parseResources, readSpec } from "./requests.ts";
+
+/** Set on a sandbox, it beats every other place of the configuration (B51). */
+const CONFIG_ANNOTATION = "io.katacontainers.config_path";
+
+const WIRE_STATUS = {
+  created: WireStatus.CREATED,
+  running: WireStatus.RUNNING,
+  paused: WireStatus.PAUSED,
+  stopped: WireStatus.STOPPED,
+} as const satisfies Record<Status, WireStatus>;
+
+/** A message of either version: only the type names differ. */
+type Request<T> = Omit<T, "$typeName" | "$unknown">;
+type Empty = Record<never, never>;
+type ExitFields = ReturnType<typeof wireExit>;
+
+export interface TaskServiceOptions {
+  args: Pick<ShimArgs, "id" | "namespace">;
+  /** Address of the shim's own socket. */
+  address: string;
+  events: TaskEvents;
+  log: Logger;
+  /** The host's cgroup version: the form in which metrics are wanted. */
+  cgroupVersion: "v1" | "v2";
+  /** Called once the shim has nothing more to do. */
+  onShutdown: () => void;
+  /** How sandboxes are made where it is not the usual way. */
+  sandbox?: Pick<SandboxOptions, "makeHypervisor" | "roots">;
+}
+
+/** Methods as {@linkcode ServiceImpl} names them. They map messages to the sandbox and back; rules live there. */
+export class TaskService {
+  readonly #options: TaskServiceOptions;
+  #sandbox: Sandbox | undefined;
+
+  constructor(options: TaskServiceOptions) {
+    this.#options = options;
+  }
+
+  async create(request: Request<wire.CreateTaskRequest>): Promise<{ pid: number }> {
+    const { id, bundle, terminal, stdin, stdout, stderr } = request;
+    verifyId(id);
+    if (request.checkpoint !== "") {
+      throw new KataError("UNIMPLEMENTED", `Cannot create container "${id}" from a checkpoint: a VM has none`);
+    }
+    const spec = await readSpec(bundle);
+    const identity = identify(spec.annotations, id);
+    const sandbox = identity.type === "pod_container"
+      ? this.#found(identity.sandboxId)
+      : this.#launch(identity, spec, request.options);
+    try {
+      const stdio = await openStdio({ stdin, stdout, stderr }, { containerId: id, ...this.#options.args });
+      const { type } = identity;
+      await sandbox.createContainer({ id, type, bundle, spec, rootfs: request.rootfs, terminal, stdio });
+    } catch (error) {
+      if (identity.type !== "pod_container") await this.#abandon(sandbox);
+      throw error;
+    }
+    const { pid } = sandbox;
+    this.#options.events.emit("create", {
+      containerId: id,
+      bundle,
+      rootfs: request.rootfs,
+      io: { stdin, stdout, stderr, terminal },
+      pid,
+    });
+    return { pid };
+  }
+
+  async start({ id, execId }: Request<wire.StartRequest>): Promise<{ pid: number }> {
+    const { process, pid } = this.#process(id, execId);
+    await process.start();
+    const { events } = this.#options;
+    if (execId === "") events.emit("start", { containerId: id, pid });
+    else events.emit("execStarted", { containerId: id, execId, pid });
+    events.followExit(process, pid);
+    return { pid };
+  }
+
+  async delete({ id, execId }: Request<wire.DeleteRequest>): Promise<{ pid: number } & ExitFields> {
+    const sandbox = this.#found();
+    const { pid } = sandbox;
+    if (execId !== "") {
+      const exit = await sandbox.container(id).removeExec(execId);
+      return { pid, ...wireExit(exit) };
+    }
+    const exit = wireExit(await sandbox.removeContainer(id));
+    this.#options.events.emit("delete", { containerId: id, pid, ...exit });
+    return { pid, ...exit };
+  }
+
+  async exec(request: Request<wire.ExecProcessRequest>): Promise<Empty> {
+    const { id, execId, terminal, stdin, stdout, stderr } = request;
+    verifyId(execId, "exec");
+    const container = this.#found().container(id);
+    const process = parseProcess(request.spec);
+    const stdio = await openStdio({ stdin, stdout, stderr }, { containerId: id, ...this.#options.args });
+    await container.addExec({ execId, process, terminal, stdio });
+    this.#options.events.emit("execAdded", { containerId: id, execId });
+    return {};
+  }
+
+  async kill({ id, execId, signal, all }: Request<wire.KillRequest>): Promise<Empty> {
+    const { container, process, pid } = this.#process(id, execId);
+    await container.kill(signal, { execId, all });
+    // One that is killed before its start has an end as well; otherwise the start announces it.
+    if (!process.started) this.#options.events.followExit(process, pid);
+    return {};
+  }
+
+  async wait({ id, execId }: Request<wire.WaitRequest>): Promise<ExitFields> {
+    return wireExit(await this.#process(id, execId).process.exited);
+  }
+
+  state({ id, execId }: Request<wire.StateRequest>): Partial<Request<wire.StateResponse>> {
+    const { container: { bundle }, process, pid } = this.#process(id, execId);
+    const { names, terminal } = process;
+    const status = WIRE_STATUS[process.status];
+    return { id, execId, bundle, pid, status, terminal, ...names, ...wireExit(process.exit) };
+  }
+
+  pids({ id }: Request<wire.PidsRequest>): { processes: { pid: number }[] } {
+    // The guest's numbers mean nothing here: the host sees one process, the VMM.
+    return { processes: [{ pid: this.#process(id, "").pid }] };
+  }
+
+  async pause({ id }: Request<wire.PauseRequest>): Promise<Empty> {
+    await this.#found().container(id).pause();
+    this.#options.events.emit("paused", { containerId: id });
+    return {};
+  }
+
+  async resume({ id }: Request<wire.ResumeRequest>): Promise<Empty> {
+    await this.#found().container(id).resume();
+    this.#options.events.emit("resumed", { containerId: id });
+    return {};
+  }
+
+  async resizePty({ id, execId, width, height }: Request<wire.ResizePtyRequest>): Promise<Empty> {
+    await this.#process(id, execId).process.resize({ columns: width, rows: height });
+    return {};
+  }
+
+  closeIO({ id, execId, stdin }: Request<wire.CloseIORequest>): Empty {
+    if (stdin) this.#process(id, execId).process.finishInput();
+    return {};
+  }
+
+  async update({ id, resources }: Request<wire.UpdateTaskRequest>): Promise<Empty> {
+    await this.#found().container(id).update(parseResources(resources));
+    return {};
+  }
+
+  async stats({ id }: Request<wire.StatsRequest>): Promise<{ stats: Any }> {
+    const stats = await this.#found().container(id).stats();
+    return { stats: toMetrics(stats, this.#options.cgroupVersion) };
+  }
+
+  connect(): { shimPid: number; taskPid: number } {
+    return { shimPid: Deno.pid, taskPid: this.#sandbox?.pid ?? 0 };
+  }
+
+  /** Ends the shim, unless containers are left and it is not urgent. Idempotent (B38). */
+  async shutdown({ now }: Request<wire.ShutdownRequest>): Promise<Empty> {
+    if (!now && (this.#sandbox?.containers.size ?? 0) > 0) return {};
+    await this.#sandbox?.stop();
+    this.#options.onShutdown();
+    return {};
+  }
+
+  #launch({ sandboxId }: ContainerIdentity, spec: Spec, options: Any | undefined): Sandbox {
+    if (this.#sandbox !== undefined) {
+      throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${sandboxId}": "${this.#sandbox.id}" is here`);
+    }
+    const { args, address, events, log } = this.#options;
+    const { config, path, warnings } = loadConfig({
+      annotation: spec.annotations?.[CONFIG_ANNOTATION],
+      optionsPath: optionsPath(options),
+      env: (name) => Deno.env.get(name),
+    });
+    log.info("Using configuration", { path });
+    for (const warning of warnings) log.warning(warning, { path });
+    this.#sandbox = new Sandbox({
+      id: sandboxId,
+      config,
+      log,
+      owner: { namespace: args.namespace, address },
+      ...(spec.hostname !== undefined && { hostname: spec.hostname }),
+      onOutOfMemory: (containerId) => events.emit("oom", { containerId }),
+      ...this.#options.sandbox,
+    });
+    return this.#sandbox;
+  }
+
+  async #abandon(sandbox: Sandbox): Promise<void> {
+    await sandbox.stop();
+    this.#sandbox = undefined;
+  }
+
+  /** @throws {KataError} NOT_FOUND. */
+  #found(id = this.#sandbox?.id): Sandbox {
+    if (this.#sandbox !== undefined && this.#sandbox.id === id) return this.#sandbox;
+    throw new KataError("NOT_FOUND", id === undefined ? "Cannot find a sandbox" : `Cannot find sandbox "${id}"`);
+  }
+
+  #process(id: string, execId: string): { container: Container; process: Process; pid: number } {
+    const sandbox = this.#found();
+    const container = sandbox.container(id);
+    return { container, process: container.process(execId), pid: sandbox.pid };
+  }
+}
