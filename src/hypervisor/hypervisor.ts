@@ -89,8 +89,8 @@ export interface HypervisorOptions {
   devices?: readonly Device[];
   /** Network namespace to run the monitor in. */
   netns?: Fd;
-  /** Open directory of a cgroup v2 group to start the monitor in. */
-  cgroup?: Fd;
+  /** `cgroup.procs` files that the monitor and its helpers join; one per hierarchy on v1. */
+  cgroupProcs?: readonly string[];
   /** Words for the guest's kernel command line, such as `agent.log=debug`; the configuration's `kernel_params` beat them. */
   kernelParams?: readonly string[];
 }
