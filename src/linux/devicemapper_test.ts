@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { decodeDmAnswer, encodeDmRequest, linearTarget, verityTarget } from "./devicemapper.ts";
+
+Deno.test("verityTarget() writes the table that veritysetup would", () => {
+  const target = verityTarget({
+    dataDevice: "/dev/vda",
+    hashDevice: "/dev/vda",
+    dataBlockSize: 4096,
+    hashBlockSize: 4096,
+    dataBlocks: 100,
+    hashStartBlock: 101,
+    algorithm: "sha256",
+    rootHash: "abcd",
+    salt: "",
+    features: ["restart_on_corruption"],
+  });
+  assert.deepEqual(target, {
+    start: 0,
+    length: 800,
+    type: "verity",
+    parameters: "1 /dev/vda /dev/vda 4096 4096 100 101 sha256 abcd - 1 restart_on_corruption",
+  });
+});
+
+Deno.test("encodeDmRequest() places the fields of struct dm_ioctl", () => {
+  const bytes = encodeDmRequest({ name: "vroot", uuid: "u1", flags: 1 });
+  const view = new DataView(bytes.buffer);
+  const isLittleEndian = true;
+  assert.equal(view.getUint32(0, isLittleEndian), 4, "version");
+  assert.equal(view.getUint32(12, isLittleEndian), bytes.length, "data_size");
+  assert.equal(view.getUint32(16, isLittleEndian), 312, "data_start");
+  assert.equal(view.getUint32(28, isLittleEndian), 1, "flags");
+  assert.equal(new TextDecoder().decode(bytes.subarray(48, 53)), "vroot");
+  assert.equal(new TextDecoder().decode(bytes.subarray(176, 178)), "u1");
+});
+
+Deno.test("encodeDmRequest() writes the targets one after the other, each aligned to 8 bytes", () => {
+  const bytes = encodeDmRequest({
+    name: "joined",
+    targets: [
+      linearTarget({ start: 0, length: 8, device: "/dev/loop0", offset: 0 }),
+      linearTarget({ start: 8, length: 16, device: "/dev/loop11", offset: 3 }),
+    ],
+  });
+  const view = new DataView(bytes.buffer);
+  const isLittleEndian = true;
+  assert.equal(view.getUint32(20, isLittleEndian), 2);
+  const next = view.getUint32(312 + 20, isLittleEndian);
+  assert.equal(next, 56); // 40 + "/dev/loop0 0\0", aligned
+  assert.equal(view.getBigUint64(312 + next, isLittleEndian), 8n);
+  assert.equal(view.getBigUint64(312 + next + 8, isLittleEndian), 16n);
+  const text = new TextDecoder().decode(bytes.subarray(312 + next + 24, 312 + next + 54));
+  assert.equal(text, "linear\0\0\0\0\0\0\0\0\0\0/dev/loop11 3\0");
+});
+
+Deno.test("decodeDmAnswer() reads a table whose offsets count from its start", () => {
+  const bytes = encodeDmRequest({
+    name: "x",
+    targets: [linearTarget({ start: 0, length: 8, device: "a", offset: 0 })],
+  });
+  const view = new DataView(bytes.buffer);
+  const isLittleEndian = true;
+  view.setBigUint64(40, 0xfd03n, isLittleEndian);
+  assert.deepEqual(decodeDmAnswer(bytes), {
+    major: 253,
+    minor: 3,
+    flags: 0,
+    targets: [{ start: 0, length: 8, type: "linear", parameters: "a 0" }],
+  });
+});
+
+Deno.test("decodeDmAnswer() ends for any bytes, with a RangeError at worst", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
+    try {
+      decodeDmAnswer(bytes);
+    } catch (error) {
+      assert.ok(error instanceof RangeError);
+    }
+  }));
+});
+
+Deno.test("encodeDmRequest() refuses a name that does not fit", () => {
+  assert.throws(() => encodeDmRequest({ name: "n".repeat(128) }), RangeError);
+});

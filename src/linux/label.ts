@@ -1,0 +1,122 @@
+/**
+ * Extended attributes, and the labels by which SELinux and AppArmor confine a program.
+ *
+ * @see https://man7.org/linux/man-pages/man7/xattr.7.html
+ * @module
+ */
+import { isErrno } from "./errno.ts";
+import { bind, check, cstring } from "./libc.ts";
+
+const libc = bind({
+  lgetxattr: { parameters: ["buffer", /* path */ "buffer", /* name */ "buffer", "usize" /* size */], result: "isize" },
+  lsetxattr: {
+    parameters: ["buffer", /* path */ "buffer", /* name */ "buffer", "usize", /* size */ "i32" /* flags */],
+    result: "i32",
+  },
+  lremovexattr: { parameters: ["buffer", /* path */ "buffer" /* name */], result: "i32" },
+  llistxattr: { parameters: ["buffer", /* path */ "buffer", "usize" /* size */], result: "isize" },
+});
+
+/** The kernel's limit of a value and of a list of names. */
+const MAX_SIZE = 65536;
+
+/** Of the link itself if the path is one. @returns undefined if the file has no such attribute. */
+export function getXattr(path: string, name: string): Uint8Array<ArrayBuffer> | undefined {
+  const [cpath, cname] = [cstring(path), cstring(name)];
+  const value = new Uint8Array(MAX_SIZE);
+  try {
+    const size = check("lgetxattr", () => libc.lgetxattr(cpath, cname, value, MAX_SIZE), `${path} ${name}`);
+    return value.slice(0, size);
+  } catch (error) {
+    if (isErrno(error, "ENODATA")) return undefined;
+    throw error;
+  }
+}
+
+export function setXattr(path: string, name: string, value: Uint8Array<ArrayBuffer>): void {
+  const [cpath, cname] = [cstring(path), cstring(name)];
+  check("lsetxattr", () => libc.lsetxattr(cpath, cname, value, value.length, 0), `${path} ${name}`);
+}
+
+/** One that is not there is no failure. */
+export function removeXattr(path: string, name: string): void {
+  const [cpath, cname] = [cstring(path), cstring(name)];
+  try {
+    check("lremovexattr", () => libc.lremovexattr(cpath, cname), `${path} ${name}`);
+  } catch (error) {
+    if (!isErrno(error, "ENODATA")) throw error;
+  }
+}
+
+/** Names of all attributes that this process may see. */
+export function listXattrs(path: string): string[] {
+  const cpath = cstring(path);
+  const names = new Uint8Array(MAX_SIZE);
+  const size = check("llistxattr", () => libc.llistxattr(cpath, names, MAX_SIZE), path);
+  return new TextDecoder().decode(names.subarray(0, size)).split("\0").filter((name) => name !== "");
+}
+
+/** What a program that is about to start is confined by. */
+export interface ProcessLabels {
+  /** An SELinux context: `system_u:system_r:container_t:s0`. */
+  selinux?: string | undefined;
+  /** The name of a loaded AppArmor profile. */
+  apparmor?: string | undefined;
+}
+
+/** A write that the child has to do itself, as its last step before exec. */
+export interface LabelWrite {
+  path: string;
+  data: string;
+}
+
+/**
+ * The writes to the `attr` files that put labels on the next program of the thread.
+ *
+ * @param proc Where procfs is mounted for the child at that time.
+ */
+export function labelWrites({ selinux, apparmor }: ProcessLabels, proc = "/proc"): LabelWrite[] {
+  const attributes = `${proc}/thread-self/attr`;
+  return [
+    ...(selinux ? [{ path: `${attributes}/exec`, data: selinux }] : []),
+    // Of its own directory: `attr/exec` belongs to the module that was first.
+    ...(apparmor ? [{ path: `${attributes}/apparmor/exec`, data: `exec ${apparmor}` }] : []),
+  ];
+}
+
+/** Where the kernel shows its security modules; another place in tests. */
+export interface SecurityRoot {
+  sys?: string;
+}
+
+export function isSelinuxEnabled({ sys = "/sys" }: SecurityRoot = {}): boolean {
+  return exists(`${sys}/fs/selinux/enforce`);
+}
+
+export function isApparmorEnabled({ sys = "/sys" }: SecurityRoot = {}): boolean {
+  try {
+    return Deno.readTextFileSync(`${sys}/module/apparmor/parameters/enabled`).startsWith("Y");
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
+    throw error;
+  }
+}
+
+const SELINUX_XATTR = "security.selinux";
+
+/** Labels a file or a whole tree for SELinux; symbolic links themselves, never what they lead to. */
+export function relabel(path: string, { label, recursive = false }: { label: string; recursive?: boolean }): void {
+  setXattr(path, SELINUX_XATTR, cstring(label));
+  if (!recursive || !Deno.lstatSync(path).isDirectory) return;
+  for (const { name } of Deno.readDirSync(path)) relabel(`${path}/${name}`, { label, recursive });
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
+    throw error;
+  }
+}
