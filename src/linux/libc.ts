@@ -154,7 +154,10 @@ export function cstring(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(`${text}\0`);
 }
 
-/** The address of a buffer, to be put into a struct. The caller keeps the buffer referenced until the call is over. */
+/**
+ * The address of a buffer, to be put into a struct. The caller keeps the buffer referenced until the call is over;
+ * best, both stand in one buffer, which is passed: an address alone does not keep the collector away.
+ */
 export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
   // By way of `.buffer`, which moves a small array out of V8's heap, where the collector could move it.
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer.buffer)) + BigInt(buffer.byteOffset);
