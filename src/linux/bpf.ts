@@ -7,7 +7,7 @@
  */
 import { isErrno } from "./errno.ts";
 import { Fd, O_DIRECTORY, O_RDONLY } from "./fd.ts";
-import { addressOf, bind, check, cstring } from "./libc.ts";
+import { addressOf, bind, check, cstring, LITTLE_ENDIAN } from "./libc.ts";
 import { syscallNumber } from "./syscall_numbers.ts";
 
 /** A rule; of several that match, the last one counts, for each kind of access by itself. */
@@ -112,8 +112,6 @@ function accessBits(access: string): number {
 function answer(value: 0 | 1): Instruction[] {
   return [{ code: CODE.MOVE, destination: R.result, immediate: value }, { code: CODE.EXIT }];
 }
-
-const LITTLE_ENDIAN = true;
 
 function encode(instructions: readonly Instruction[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(instructions.length * INSTRUCTION_SIZE);

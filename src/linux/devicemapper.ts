@@ -9,6 +9,7 @@ import { splitDevice } from "./block.ts";
 import { isErrno } from "./errno.ts";
 import { Fd, O_RDWR } from "./fd.ts";
 import { ioctl } from "./ioctl.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
 
 /** A row of a table: from `start` on, `length` sectors of 512 bytes are made by a target. */
 export interface DmTarget {
@@ -64,8 +65,6 @@ export function verityTarget(options: VerityOptions): DmTarget {
   const length = options.dataBlocks * (options.dataBlockSize / 512);
   return { start: 0, length, type: "verity", parameters: words.join(" ") };
 }
-
-const LITTLE_ENDIAN = true;
 
 /** `struct dm_ioctl`. */
 const HEADER_SIZE = 312;

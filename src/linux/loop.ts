@@ -7,6 +7,7 @@
 import { isErrno } from "./errno.ts";
 import { Fd, O_RDONLY, O_RDWR } from "./fd.ts";
 import { ioctl } from "./ioctl.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
 
 const LOOP_CTL_GET_FREE = { name: "LOOP_CTL_GET_FREE", number: 0x4c82 };
 const LOOP_CLR_FD = { name: "LOOP_CLR_FD", number: 0x4c01 };
@@ -19,7 +20,6 @@ const OFFSET = { fd: 0, blockSize: 4, offset: 8 + 24, sizeLimit: 8 + 32, flags: 
 const FILE_NAME_SIZE = 64;
 
 const LO_FLAGS = { READ_ONLY: 1, PARTSCAN: 8, DIRECT_IO: 16 } as const;
-const LITTLE_ENDIAN = true;
 
 export interface LoopOptions {
   readOnly?: boolean;

@@ -5,7 +5,7 @@
  */
 import { Fd, O_RDWR, O_WRONLY } from "./fd.ts";
 import { ioctl } from "./ioctl.ts";
-import { bind, check, cstring } from "./libc.ts";
+import { bind, check, cstring, LITTLE_ENDIAN } from "./libc.ts";
 
 const libc = bind({
   sethostname: { parameters: ["buffer", /* name */ "usize" /* length */], result: "i32" },
@@ -47,7 +47,6 @@ export function swapOff(path: string): void {
 
 const PAGE_SIZE = 4096;
 const SWAP_MAGIC = "SWAPSPACE2";
-const LITTLE_ENDIAN = true;
 
 /**
  * The first page of a swap area, as mkswap(8) writes it.

@@ -6,8 +6,7 @@
  * @see https://docs.kernel.org/userspace-api/netlink/intro.html
  * @module
  */
-
-const LITTLE_ENDIAN = true;
+import { LITTLE_ENDIAN } from "./libc.ts";
 
 /** Types of messages that every netlink family has. */
 export const NLMSG = { NOOP: 1, ERROR: 2, DONE: 3, OVERRUN: 4 } as const;

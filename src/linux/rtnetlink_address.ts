@@ -4,9 +4,8 @@
  * @module
  */
 import { FAMILIES, type Family, familyOf, formatCidr, formatIp, ipFamily, parseCidr, parseIp } from "./ip_address.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
 import { type Attribute, attribute, attributeMap, encodeAttributes, readNumber, readText, viewOf } from "./netlink.ts";
-
-const LITTLE_ENDIAN = true;
 
 const FLAG_BITS = {
   secondary: 0x01,

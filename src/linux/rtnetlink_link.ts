@@ -6,6 +6,7 @@
  */
 import type { Fd } from "./fd.ts";
 import { formatMac, parseMac } from "./ip_address.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
 import {
   type Attribute,
   attribute,
@@ -16,8 +17,6 @@ import {
   readText,
   viewOf,
 } from "./netlink.ts";
-
-const LITTLE_ENDIAN = true;
 
 const FLAG_BITS = {
   up: 1 << 0,

@@ -4,9 +4,8 @@
  * @module
  */
 import { FAMILIES, type Family, familyOf, formatIp, formatMac, ipFamily, parseIp, parseMac } from "./ip_address.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
 import { attribute, attributeMap, encodeAttributes, viewOf } from "./netlink.ts";
-
-const LITTLE_ENDIAN = true;
 
 /** What is known of a neighbour (`NUD_*`). */
 export const NEIGHBOR_STATE = {

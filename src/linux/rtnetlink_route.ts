@@ -4,9 +4,8 @@
  * @module
  */
 import { FAMILIES, type Family, familyOf, formatCidr, formatIp, ipFamily, parseCidr, parseIp } from "./ip_address.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
 import { type Attribute, attribute, attributeMap, encodeAttributes, readNumber, viewOf } from "./netlink.ts";
-
-const LITTLE_ENDIAN = true;
 
 /** Who made a route. */
 export const ROUTE_PROTOCOL = { redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16 } as const;

@@ -8,7 +8,7 @@
  */
 import { ERRNO, ErrnoError } from "./errno.ts";
 import { memfd } from "./fd.ts";
-import { bindLibrary, cstring } from "./libc.ts";
+import { bindLibrary, cstring, LITTLE_ENDIAN } from "./libc.ts";
 import {
   actionValue,
   architectureName,
@@ -113,7 +113,6 @@ function addRule(context: Deno.PointerObject, rule: SeccompRule & { value: numbe
 
 /** `struct scmp_arg_cmp`: u32 arg, u32 op, u64 datum_a, u64 datum_b. */
 const CONDITION_SIZE = 24;
-const LITTLE_ENDIAN = true;
 
 function encodeCondition(argument: SeccompArgument): Uint8Array<ArrayBuffer> {
   if (!(argument.index >= 0 && argument.index <= 5)) {

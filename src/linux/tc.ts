@@ -7,10 +7,9 @@
  * @module
  */
 import { isErrno } from "./errno.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
 import { type Attribute, attribute, encodeAttributes, NLM_F, viewOf } from "./netlink.ts";
 import type { Rtnetlink } from "./rtnetlink.ts";
-
-const LITTLE_ENDIAN = true;
 
 const RTM_NEWQDISC = 36;
 const RTM_DELQDISC = 37;
