@@ -80,6 +80,7 @@ export class Qmp implements AsyncDisposable {
   async execute(command: string, args: Message = {}, options: ExecuteOptions = {}): Promise<unknown> {
     const { signal, fds = [] } = options;
     signal?.throwIfAborted();
+    if (this.#endReason !== undefined) throw this.#endReason;
     const id = this.#nextId++;
     const call = Promise.withResolvers<unknown>();
     this.#calls.set(id, call);
@@ -127,6 +128,11 @@ export class Qmp implements AsyncDisposable {
     } finally {
       this.#listeners.delete(listener);
     }
+  }
+
+  /** Settles when the connection has ended and all that came before is dispatched; never rejects. */
+  get ended(): Promise<void> {
+    return this.#reading;
   }
 
   /** Closes the connection; commands in flight fail. QEMU goes on. */

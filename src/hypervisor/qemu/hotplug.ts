@@ -1,0 +1,186 @@
+/** Devices that come and go while the VM runs. @module */
+import { Mutex } from "../../base/async.ts";
+import { KataError } from "../../base/error.ts";
+import type { Logger } from "../../base/log.ts";
+import type { QemuConfig } from "../../config/schema.ts";
+import type { Fd } from "../../linux/fd.ts";
+import type { BlockDevice, Device, GuestAddress, NetDevice } from "../device.ts";
+import type { PcieTopology } from "../topology.ts";
+import * as parts from "./parts.ts";
+import { jsonProps, type Props } from "./props.ts";
+import type { Qmp } from "./qmp.ts";
+
+/** Ids on the one SCSI controller. */
+const SCSI_IDS = 256;
+
+export interface HotplugOptions {
+  qmp: Qmp;
+  bus: PcieTopology;
+  config: QemuConfig;
+  log: Logger;
+  /** Whether a disk's path is a block device of the host. */
+  isHostDevice?: (path: string) => boolean;
+}
+
+interface Plugged {
+  device: Device;
+  address: GuestAddress;
+}
+
+/** Plugs and unplugs, one device at a time. */
+export class Hotplug {
+  readonly #options: Required<HotplugOptions>;
+  readonly #plugged = new Map<string, Plugged>();
+  readonly #turn = new Mutex();
+
+  constructor(options: HotplugOptions) {
+    this.#options = { isHostDevice: (path) => Deno.statSync(path).isBlockDevice === true, ...options };
+  }
+
+  /** Where the guest finds a device, plugged or there from the start. */
+  address(id: string): GuestAddress | undefined {
+    const path = this.#options.bus.path(id);
+    return this.#plugged.get(id)?.address ?? (path === undefined ? undefined : { bus: "pci", path });
+  }
+
+  /** @throws One line naming the device; nothing of it is left in QEMU (B21). */
+  async plug(device: Device, signal: AbortSignal): Promise<GuestAddress> {
+    using _turn = await this.#turn.lock();
+    const { id, kind } = device;
+    if (this.address(id) !== undefined) throw new KataError("ALREADY_EXISTS", `Cannot plug "${id}" twice`);
+    try {
+      const address = await this.#plugKind(device, signal);
+      this.#plugged.set(id, { device, address });
+      this.#options.log.info(`Plugged ${kind} "${id}"`, { address });
+      return address;
+    } catch (cause) {
+      throw new Error(`Cannot plug ${kind} "${id}"`, { cause });
+    }
+  }
+
+  /**
+   * Takes a device out: asks the guest, waits until it let go, then removes the back end (B22). The device is forgotten
+   * even if the last step fails.
+   */
+  async unplug(id: string, signal: AbortSignal): Promise<void> {
+    using _turn = await this.#turn.lock();
+    const device = this.#plugged.get(id)?.device;
+    if (device === undefined) throw new KataError("NOT_FOUND", `Cannot unplug "${id}": it was not plugged`);
+    try {
+      await this.#removeFrontEnd(id, signal);
+      this.#forget(id);
+      await this.#removeBackEnd(device);
+    } catch (cause) {
+      throw new Error(`Cannot unplug ${device.kind} "${id}"`, { cause });
+    }
+    this.#options.log.info(`Unplugged ${device.kind} "${id}"`);
+  }
+
+  #plugKind(device: Device, signal: AbortSignal): Promise<GuestAddress> {
+    switch (device.kind) {
+      case "block":
+        return this.#plugBlock(device, signal);
+      case "net":
+        return this.#plugNet(device, signal);
+      case "shareFs":
+        throw new KataError("UNIMPLEMENTED", "a shared directory must be there from the start");
+    }
+  }
+
+  async #plugBlock(disk: BlockDevice, signal: AbortSignal): Promise<GuestAddress> {
+    const { config, qmp, isHostDevice } = this.#options;
+    const options = { config, isHostDevice: isHostDevice(disk.path) };
+    await using undo = new AsyncDisposableStack();
+    const { frontEnd, address } = this.#blockFrontEnd(disk, { options, undo });
+    await qmp.execute("blockdev-add", jsonProps(parts.blockNode(disk, options)), { signal });
+    undo.defer(() => this.#removeNode(disk.id));
+    await this.#addFrontEnd(frontEnd, signal);
+    undo.move();
+    return address;
+  }
+
+  #blockFrontEnd(
+    disk: BlockDevice,
+    { options, undo }: { options: parts.BlockOptions; undo: AsyncDisposableStack },
+  ): { frontEnd: parts.Parts; address: GuestAddress } {
+    if ((disk.driver ?? options.config.block_device_driver) === "virtio-scsi") {
+      const address = { id: this.#freeScsiId(), lun: 0 };
+      return { frontEnd: parts.scsiDisk(disk, { ...options, address }), address: { bus: "scsi", ...address } };
+    }
+    const { place, address } = this.#takePort(disk.id, undo);
+    return { frontEnd: parts.virtioBlk(disk, { ...options, place }), address };
+  }
+
+  async #plugNet(card: NetDevice, signal: AbortSignal): Promise<GuestAddress> {
+    const { qmp } = this.#options;
+    using _fds = ownerOf([...card.tapFds, ...card.vhostFds]);
+    await using undo = new AsyncDisposableStack();
+    const { place, address } = this.#takePort(card.id, undo);
+    const queues = {
+      tap: await this.#sendAll(`tap-${card.id}`, card.tapFds),
+      vhost: await this.#sendAll(`vhost-${card.id}`, card.vhostFds),
+    };
+    const { netdev, devices } = parts.virtioNet(card, { queues, place });
+    await qmp.execute("netdev_add", jsonProps(netdev!), { signal });
+    undo.defer(async () => void await qmp.execute("netdev_del", { id: parts.netdevName(card.id) }));
+    await this.#addFrontEnd({ devices }, signal);
+    undo.move();
+    return address;
+  }
+
+  #takePort(id: string, undo: AsyncDisposableStack): { place: parts.Place; address: GuestAddress } {
+    const { bus } = this.#options;
+    const port = bus.take(id);
+    undo.defer(() => bus.release(id));
+    return { place: parts.onPort(port.id), address: { bus: "pci", path: bus.path(id)! } };
+  }
+
+  async #sendAll(prefix: string, fds: readonly Fd[]): Promise<string[]> {
+    const names = fds.map((_, index) => `${prefix}-${index}`);
+    for (const [index, fd] of fds.entries()) await this.#options.qmp.sendFd(names[index]!, fd);
+    return names;
+  }
+
+  async #addFrontEnd({ devices }: parts.Parts, signal: AbortSignal): Promise<void> {
+    for (const device of devices) await this.#options.qmp.execute("device_add", jsonProps(device as Props), { signal });
+  }
+
+  async #removeFrontEnd(id: string, signal: AbortSignal): Promise<void> {
+    const { qmp } = this.#options;
+    // QEMU answers device_del before the guest let go.
+    const deleted = qmp.waitFor(({ event, data }) => event === "DEVICE_DELETED" && data.device === id, signal);
+    try {
+      await Promise.all([qmp.execute("device_del", { id }, { signal }), deleted]);
+    } catch (error) {
+      if (signal.aborted) throw new Error("the guest did not let go of it", { cause: error });
+      throw error;
+    }
+  }
+
+  async #removeBackEnd(device: Device): Promise<void> {
+    if (device.kind === "block") await this.#removeNode(device.id);
+    else await this.#options.qmp.execute("netdev_del", { id: parts.netdevName(device.id) });
+  }
+
+  async #removeNode(id: string): Promise<void> {
+    await this.#options.qmp.execute("blockdev-del", { "node-name": parts.nodeName(id) });
+  }
+
+  #forget(id: string): void {
+    this.#plugged.delete(id);
+    this.#options.bus.release(id);
+  }
+
+  #freeScsiId(): number {
+    const taken = new Set([...this.#plugged.values()].map(({ address }) => address.bus === "scsi" ? address.id : -1));
+    for (let id = 0; id < SCSI_IDS; id++) if (!taken.has(id)) return id;
+    throw new RangeError(`all ${SCSI_IDS} SCSI ids are in use`);
+  }
+}
+
+/** QEMU has copies of its own by the end of the scope. */
+function ownerOf(fds: readonly Fd[]): DisposableStack {
+  const stack = new DisposableStack();
+  for (const fd of fds) stack.use(fd);
+  return stack;
+}

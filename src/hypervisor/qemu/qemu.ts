@@ -1,0 +1,149 @@
+/** QEMU as a {@linkcode Hypervisor}. @module */
+import { KataError } from "../../base/error.ts";
+import type { Config } from "../../config/schema.ts";
+import { hostAddress } from "../agent_channel.ts";
+import type { Device, GuestAddress } from "../device.ts";
+import type { Capabilities, Hypervisor, HypervisorOptions, SignalOptions, VmExit, VmInfo } from "../hypervisor.ts";
+import { tailOf } from "../last_lines.ts";
+import { Hotplug } from "./hotplug.ts";
+import { launch, type RunningVm } from "./launch.ts";
+import { vmFiles } from "./plan.ts";
+
+const CAPABILITIES: Capabilities = {
+  blockHotplug: true,
+  netHotplug: true,
+  shareFs: true,
+  vmdk: true,
+  vcpuHotplug: false,
+  memoryHotplug: false,
+};
+
+/** QEMU writes out what its disks hold before it quits. */
+const QUIT_MS = 2_000;
+/** What `consoleTail` can still tell when the files are gone. */
+const KEPT_CONSOLE_LINES = 100;
+/** A guest lets go of a device within a moment, or not at all. */
+const PLUG_MS = 10_000;
+
+/** One VM under QEMU. */
+export class Qemu implements Hypervisor {
+  readonly capabilities = CAPABILITIES;
+  readonly #config: Config;
+  readonly #options: HypervisorOptions;
+  #vm: RunningVm | undefined;
+  #hotplug: Hotplug | undefined;
+  #lastConsole: readonly string[] | undefined;
+
+  constructor(config: Config, options: HypervisorOptions) {
+    this.#config = config;
+    this.#options = options;
+  }
+
+  async start({ signal }: SignalOptions): Promise<void> {
+    if (this.#vm !== undefined) throw new KataError("FAILED_PRECONDITION", "Cannot start a VM twice");
+    try {
+      this.#vm = await launch({ ...this.#options, config: this.#config, signal });
+    } catch (cause) {
+      throw new Error(`Cannot start the VM of sandbox "${this.#options.id}"`, { cause });
+    }
+    const { qmp, bus } = this.#vm;
+    this.#hotplug = new Hotplug({ qmp, bus, config: this.#config.hypervisor, log: this.#options.log });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#vm === undefined) return;
+    const { qmp, qemu, helpers, watch } = this.#vm;
+    watch.expect("the VM was stopped");
+    try {
+      await qmp.execute("quit", {}, { signal: AbortSignal.timeout(QUIT_MS) });
+      await Promise.race([qemu.ended, qmp.ended]);
+    } catch {
+      // It has gone already, or it hangs: killing it is right in both cases.
+    }
+    for (const process of [qemu, ...helpers]) await process[Symbol.asyncDispose]();
+    await watch.exit;
+  }
+
+  wait(): Promise<VmExit> {
+    return this.#running().watch.exit;
+  }
+
+  async pause(): Promise<void> {
+    await this.#running().qmp.execute("stop");
+  }
+
+  async resume(): Promise<void> {
+    await this.#running().qmp.execute("cont");
+  }
+
+  async plug(device: Device, { signal }: Partial<SignalOptions> = {}): Promise<GuestAddress> {
+    return await this.#plugging().plug(device, within(PLUG_MS, signal));
+  }
+
+  async unplug(id: string, { signal }: Partial<SignalOptions> = {}): Promise<void> {
+    await this.#plugging().unplug(id, within(PLUG_MS, signal));
+  }
+
+  guestAddress(id: string): GuestAddress | undefined {
+    return this.#hotplug?.address(id);
+  }
+
+  async resizeVcpus(count: number): Promise<number> {
+    const { count: current } = this.#running().plan.machine.vcpus;
+    if (count <= current) return current;
+    throw new KataError("UNIMPLEMENTED", "Cannot add vCPUs to a running VM: use static_sandbox_resource_mgmt");
+  }
+
+  async resizeMemory(targetMiB: number): Promise<number> {
+    const { sizeMiB } = this.#running().plan.machine.memory;
+    if (targetMiB <= sizeMiB) return sizeMiB;
+    throw new KataError("UNIMPLEMENTED", "Cannot add memory to a running VM: use static_sandbox_resource_mgmt");
+  }
+
+  async save(_directory: string): Promise<void> {
+    throw new KataError("UNIMPLEMENTED", "Cannot save a VM: templates are not supported yet");
+  }
+
+  async info(): Promise<VmInfo> {
+    const { qemu, helpers, plan, qmp } = this.#running();
+    const cpus = await qmp.execute("query-cpus-fast");
+    return {
+      name: "qemu",
+      pid: qemu.pid,
+      pids: [qemu, ...helpers].map(({ pid }) => pid),
+      vcpuThreads: Array.isArray(cpus) ? cpus.map((cpu) => Number(cpu["thread-id"])) : [],
+      vcpus: plan.machine.vcpus.count,
+      memoryMiB: plan.machine.memory.sizeMiB,
+    };
+  }
+
+  agentAddress(): string {
+    return hostAddress(this.#running().channel);
+  }
+
+  consoleTail(lines: number): readonly string[] {
+    return this.#lastConsole?.slice(-lines) ?? tailOf(vmFiles(this.#options.runDir).console, lines);
+  }
+
+  /** Ends the VM and removes its files. Idempotent (B38). */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    this.#lastConsole ??= this.consoleTail(KEPT_CONSOLE_LINES);
+    await this.#vm?.[Symbol.asyncDispose]();
+  }
+
+  #running(): RunningVm {
+    if (this.#vm !== undefined) return this.#vm;
+    throw new KataError("FAILED_PRECONDITION", `The VM of sandbox "${this.#options.id}" was not started`);
+  }
+
+  #plugging(): Hotplug {
+    this.#running();
+    return this.#hotplug!;
+  }
+}
+
+function within(ms: number, signal?: AbortSignal): AbortSignal {
+  const limit = AbortSignal.timeout(ms);
+  return signal === undefined ? limit : AbortSignal.any([signal, limit]);
+}

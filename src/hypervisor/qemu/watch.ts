@@ -1,0 +1,94 @@
+/** Watching a VM's processes: the first that ends, ends the VM. @module */
+import type { Logger } from "../../base/log.ts";
+import type { VmExit } from "../hypervisor.ts";
+import { tailOf } from "../last_lines.ts";
+import type { MonitorProcess } from "../process.ts";
+import type { Qmp } from "./qmp.ts";
+
+/** A helper ends when QEMU closes its socket: so long QEMU's own end may be in coming. */
+const SAME_END_MS = 200;
+const CONSOLE_LINES = 5;
+
+export interface WatchOptions {
+  qemu: MonitorProcess;
+  /** Without any of these the guest hangs. */
+  helpers: readonly MonitorProcess[];
+  consoleLog: string;
+  log: Logger;
+}
+
+/** Knows when, how and why a VM ended. */
+export class VmWatch {
+  /** Never rejects. */
+  readonly exit: Promise<VmExit>;
+  readonly #options: WatchOptions;
+  readonly #aborted = new AbortController();
+  #expected: string | undefined;
+  #guestReset = false;
+  #following: Promise<void> = Promise.resolve();
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.exit = this.#awaitEnd();
+  }
+
+  /** Fires at the end of the VM; its reason is an error that tells why. */
+  get ended(): AbortSignal {
+    return this.#aborted.signal;
+  }
+
+  /** From now on the end of the VM is what was asked for. */
+  expect(reason: string): void {
+    this.#expected ??= reason;
+  }
+
+  /** Learns from the monitor why QEMU is about to end. */
+  follow(qmp: Qmp): void {
+    this.#following = this.#readEvents(qmp);
+  }
+
+  async #readEvents(qmp: Qmp): Promise<void> {
+    for await (const { event, data } of qmp.events()) {
+      this.#options.log.debug(`QEMU reports ${event}`, data);
+      if (event !== "SHUTDOWN") continue;
+      if (data.reason === "guest-shutdown") this.expect("the guest powered off");
+      this.#guestReset = data.reason === "guest-reset";
+    }
+  }
+
+  async #awaitEnd(): Promise<VmExit> {
+    const reason = await this.#firstEnd();
+    await this.#following;
+    const exit = this.#expected === undefined
+      ? { expected: false, reason: `${this.#explain(reason)}${this.#consoleWords()}` }
+      : { expected: true, reason: this.#expected };
+    this.#options.log.info("VM ended", { ...exit });
+    this.#aborted.abort(new Error(exit.reason));
+    return exit;
+  }
+
+  async #firstEnd(): Promise<string> {
+    const { qemu, helpers } = this.#options;
+    const first = await Promise.race(
+      [qemu, ...helpers].map(async (process) => ({ process, end: await process.ended })),
+    );
+    if (first.process === qemu) return first.end.reason;
+    const timer = Promise.withResolvers<undefined>();
+    const waiting = setTimeout(() => timer.resolve(undefined), SAME_END_MS);
+    const own = await Promise.race([qemu.ended, timer.promise]);
+    clearTimeout(waiting);
+    await qemu[Symbol.asyncDispose]();
+    return (own ?? first.end).reason;
+  }
+
+  #explain(reason: string): string {
+    return this.#guestReset ? "the guest reset itself, as its kernel does when it panics" : reason;
+  }
+
+  #consoleWords(): string {
+    const lines = tailOf(this.#options.consoleLog, 100);
+    const panic = lines.findIndex((line) => line.includes("Kernel panic"));
+    const last = panic < 0 ? lines.slice(-CONSOLE_LINES) : lines.slice(panic, panic + CONSOLE_LINES);
+    return last.length === 0 ? "" : `; last on its console: ${last.join(" | ")}`;
+  }
+}
