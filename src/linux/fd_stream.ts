@@ -1,15 +1,28 @@
 /**
- * Web streams over descriptors.
+ * Descriptors as web streams and as text.
  *
  * @module
  */
 import type { Fd } from "./fd.ts";
-import { readSome, writeAll } from "./poll.ts";
+import { readSome, type WaitOptions, writeAll } from "./poll.ts";
 
 /** What a pipe holds. */
 const CHUNK = 64 << 10;
 /** Chunks up to this are copied, so that the buffer serves again. */
 const SMALL = 16 << 10;
+
+/** Reads all there is to the end, as UTF-8. */
+export async function readText(fd: Fd, options: WaitOptions = {}): Promise<string> {
+  fd.setNonblocking();
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(CHUNK);
+  let text = "";
+  for (;;) {
+    const length = await readSome(fd, buffer, options);
+    if (length === 0) return text + decoder.decode();
+    text += decoder.decode(buffer.subarray(0, length), { stream: true });
+  }
+}
 
 /** Reads a descriptor when asked, never ahead. Owns it: it is closed at its end, by an error or by `cancel`. */
 export function readableStream(fd: Fd): ReadableStream<Uint8Array<ArrayBuffer>> {

@@ -4,8 +4,9 @@
  *
  * @module
  */
-import type { Child } from "./child.ts";
-import type { Fd } from "./fd.ts";
+import { type Child, exitCode } from "./child.ts";
+import { type Fd, pipe } from "./fd.ts";
+import { readText } from "./fd_stream.ts";
 import type { SignalName } from "./signal.ts";
 import {
   changeIds,
@@ -20,7 +21,8 @@ import {
 import { SyscallProgram } from "./syscall_program.ts";
 
 export type { Child, ExitStatus } from "./child.ts";
-export { exitCode, reapChildren } from "./child.ts";
+export { reapChildren } from "./child.ts";
+export { exitCode };
 
 export interface SpawnOptions {
   /** The program: a path, or a name to be found along `PATH` of `env`, or else of our own environment. */
@@ -99,4 +101,40 @@ function joinSurroundings(program: SyscallProgram, options: SpawnOptions): void 
   if (oomScoreAdj !== undefined) writeFile(program, "/proc/self/oom_score_adj", { content: `${oomScoreAdj}` });
   if (netns !== undefined) program.call("setns", [netns.number, CLONE_NEWNET], { label: "setns net" });
   if (umask !== undefined) program.call("umask", [umask]);
+}
+
+/** What a program that has ended left. */
+export interface Output {
+  /** 128 + n if signal n ended it. */
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * Runs a short program to its end, without input.
+ *
+ * @param args Without the program's own name.
+ * @param options `signal` kills the program.
+ * @throws {Error} It cannot be started, or `signal` fired.
+ */
+export async function captureOutput(
+  path: string,
+  args: readonly string[],
+  { signal, ...options }: Pick<SpawnOptions, "env" | "cwd" | "netns"> & { signal?: AbortSignal } = {},
+): Promise<Output> {
+  signal?.throwIfAborted();
+  using stdout = pipe();
+  using stderr = pipe();
+  const fds = [{ child: 1, fd: stdout.write }, { child: 2, fd: stderr.write }];
+  await using child = spawn({ path, args: [path, ...args], fds, ...options });
+  stdout.write[Symbol.dispose]();
+  stderr.write[Symbol.dispose]();
+  const waiting = signal === undefined ? {} : { signal };
+  const [out, errors, status] = await Promise.all([
+    readText(stdout.read, waiting),
+    readText(stderr.read, waiting),
+    child.wait(waiting),
+  ]);
+  return { code: exitCode(status), stdout: out, stderr: errors };
 }
