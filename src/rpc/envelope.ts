@@ -82,6 +82,7 @@ function payloadHead(tag: number, length: number): Uint8Array {
   if (length === 0) return EMPTY;
   if (length < 0x80) return Uint8Array.of(tag, length);
   if (length < 0x4000) return Uint8Array.of(tag, 0x80 | length, length >>> 7);
+  if (length < 0x20_0000) return Uint8Array.of(tag, 0x80 | length, 0x80 | (length >>> 7), length >>> 14);
   return Uint8Array.of(tag, 0x80 | length, 0x80 | (length >>> 7), 0x80 | (length >>> 14), length >>> 21);
 }
 

@@ -46,9 +46,6 @@ const ERRNO_CODES: Readonly<Record<string, Code>> = {
   ETIMEDOUT: Code.DeadlineExceeded,
 };
 
-/** How often `.cause` is followed: an error that somehow causes itself must not hang a server. */
-const MAX_CAUSES = 20;
-
 /**
  * What an error means to the peer: the code of the first KataError in the chain of causes, else of the first ConnectError
  * (an answer of another server, handed on), else of the first errno.
@@ -62,8 +59,7 @@ export function rpcCode(error: unknown): Code | undefined {
   const named = chain.find((cause) => cause.name === "AbortError" || cause.name === "TimeoutError");
   if (named !== undefined) return named.name === "AbortError" ? Code.Canceled : Code.DeadlineExceeded;
   // Told by its shape, because this folder does not know src/linux; errors of Deno itself have the same property.
-  return chain.map((cause) => "code" in cause && ERRNO_CODES[String(cause.code)]).find((code) => code !== undefined) ||
-    undefined;
+  return chain.map((cause) => "code" in cause ? ERRNO_CODES[String(cause.code)] : undefined).find(isCode);
 }
 
 /** @param fallback The code of an error that carries none. */
@@ -75,7 +71,7 @@ export function errorToStatus(error: unknown, fallback: Code): Status {
     details: details.map((detail) =>
       "desc" in detail
         ? anyPack(detail.desc, create(detail.desc, detail.value))
-        : create(AnySchema, { typeUrl: detail.type, value: detail.value })
+        : create(AnySchema, { typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value })
     ),
   });
 }
@@ -104,10 +100,14 @@ export function abortError(reason: unknown): ConnectError {
   return rpcError(errorChain(reason), rpcCode(reason) ?? Code.Canceled, reason);
 }
 
+function isCode(code: Code | undefined): code is Code {
+  return code !== undefined;
+}
+
 function causes(error: unknown): Error[] {
   const chain: Error[] = [];
   let at = error;
-  while (at instanceof Error && chain.length < MAX_CAUSES) {
+  while (at instanceof Error) {
     chain.push(at);
     at = at instanceof SuppressedError ? at.suppressed : at.cause;
   }

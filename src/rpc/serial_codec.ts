@@ -27,8 +27,8 @@
 
 const ESCAPE = 0xf5;
 const LITERAL = 0x00;
-const CONTROLS = { 0x01: "hello", 0x02: "answer" } as const;
-const CONTROL_BYTES = { hello: 0x01, answer: 0x02 } as const;
+const HELLO = 0x01;
+const ANSWER = 0x02;
 const NONCE_DIGITS = 16;
 
 export type SerialEvent =
@@ -42,24 +42,22 @@ export function newNonce(): string {
 
 /** @param nonce 16 hexadecimal digits. */
 export function encodeControl(kind: "hello" | "answer", nonce: string): Uint8Array {
-  return Uint8Array.of(ESCAPE, CONTROL_BYTES[kind], ...new TextEncoder().encode(nonce));
+  return Uint8Array.of(ESCAPE, kind === "hello" ? HELLO : ANSWER, ...new TextEncoder().encode(nonce));
 }
 
 /** The bytes to send for `data`; `data` itself where nothing needs an escape. */
 export function escapeData(data: Uint8Array): Uint8Array {
-  let found = data.indexOf(ESCAPE);
-  if (found === -1) return data;
+  const first = data.indexOf(ESCAPE);
+  if (first === -1) return data;
   const escaped = new Uint8Array(data.length * 2);
-  let length = 0;
-  let start = 0;
-  for (; found !== -1; found = data.indexOf(ESCAPE, start)) {
-    escaped.set(data.subarray(start, found + 1), length);
-    length += found + 1 - start;
-    escaped[length++] = LITERAL;
-    start = found + 1;
+  escaped.set(data.subarray(0, first));
+  let length = first;
+  for (let at = first; at < data.length; at++) {
+    const byte = data[at]!;
+    escaped[length++] = byte;
+    if (byte === ESCAPE) escaped[length++] = LITERAL;
   }
-  escaped.set(data.subarray(start), length);
-  return escaped.subarray(0, length + data.length - start);
+  return escaped.subarray(0, length);
 }
 
 /** Takes a port's bytes apart. It never fails: what makes no sense is a piece of something that was cut off. */
@@ -67,41 +65,57 @@ export class SerialDecoder {
   #hasEscape = false;
   #control: { kind: "hello" | "answer"; nonce: string } | undefined;
 
-  /** The events that end in `bytes`. Their data points into `bytes`. */
+  /**
+   * The events that end in `bytes`. Their data points into `bytes`, where the escapes are taken out as it goes: leave
+   * them alone until the last event.
+   */
   *decode(bytes: Uint8Array): Generator<SerialEvent> {
     let at = 0;
     while (at < bytes.length) {
       if (this.#control !== undefined) {
-        const control = this.#takeDigit(bytes[at]!);
-        if (control !== undefined) yield control;
-        // What is no digit cuts the control off and is looked at again.
-        if (this.#control !== undefined || control !== undefined) at++;
-      } else if (this.#hasEscape) {
-        this.#hasEscape = false;
-        const byte = bytes[at]!;
-        if (byte === LITERAL) yield { kind: "data", bytes: Uint8Array.of(ESCAPE) };
-        if (byte === 0x01 || byte === 0x02) this.#control = { kind: CONTROLS[byte], nonce: "" };
-        if (byte <= 0x02) at++;
-      } else {
-        const found = bytes.indexOf(ESCAPE, at);
-        const end = found === -1 ? bytes.length : found;
-        if (end > at) yield { kind: "data", bytes: bytes.subarray(at, end) };
-        this.#hasEscape = found !== -1;
-        at = end + 1;
+        const isDigit = this.#takeDigit(bytes[at]!);
+        if (this.#control?.nonce.length === NONCE_DIGITS) {
+          yield this.#control;
+          this.#control = undefined;
+        }
+        // What is no digit cuts the control off, and is looked at again as data.
+        if (isDigit) at++;
+        continue;
       }
+      const [length, next] = this.#unescape(bytes, at);
+      if (length > 0) yield { kind: "data", bytes: bytes.subarray(at, at + length) };
+      at = next;
     }
   }
 
-  #takeDigit(byte: number): SerialEvent | undefined {
-    const control = this.#control!;
-    const digit = String.fromCharCode(byte);
-    if (!/[0-9a-f]/.test(digit)) {
-      this.#control = undefined;
-      return undefined;
+  /** Moves the data that begins at `start` together. @returns Its length, and where the next control or the end is. */
+  #unescape(bytes: Uint8Array, start: number): [length: number, next: number] {
+    const first = this.#hasEscape ? start : bytes.indexOf(ESCAPE, start);
+    if (first === -1) return [bytes.length - start, bytes.length];
+    let end = first;
+    for (let at = first; at < bytes.length; at++) {
+      const byte = bytes[at]!;
+      if (!this.#hasEscape) {
+        if (byte === ESCAPE) this.#hasEscape = true;
+        else bytes[end++] = byte;
+        continue;
+      }
+      this.#hasEscape = byte === ESCAPE;
+      if (byte === HELLO || byte === ANSWER) {
+        this.#control = { kind: byte === HELLO ? "hello" : "answer", nonce: "" };
+        return [end - start, at + 1];
+      }
+      if (byte === LITERAL) bytes[end++] = ESCAPE;
+      else if (byte !== ESCAPE) bytes[end++] = byte;
     }
-    control.nonce += digit;
-    if (control.nonce.length < NONCE_DIGITS) return undefined;
-    this.#control = undefined;
-    return control;
+    return [end - start, bytes.length];
+  }
+
+  #takeDigit(byte: number): boolean {
+    const digit = String.fromCharCode(byte);
+    const isDigit = /[0-9a-f]/.test(digit);
+    if (isDigit) this.#control!.nonce += digit;
+    else this.#control = undefined;
+    return isDigit;
   }
 }

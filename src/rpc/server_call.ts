@@ -99,28 +99,19 @@ export class ServerCall implements HandlerContext {
     return this.#controller.signal;
   }
 
-  timeoutMs(): number | undefined {
-    return this.#endsAt === undefined ? undefined : this.#endsAt - Date.now();
+  /** A function of its own, because handlers take it out of the context. */
+  get timeoutMs(): () => number | undefined {
+    const endsAt = this.#endsAt;
+    return () => endsAt === undefined ? undefined : endsAt - Date.now();
   }
 
   /** The context as an object of its own properties: Connect's interceptors copy it with Object.assign. */
   plainContext(): HandlerContext {
-    const { service, method, protocolName, requestMethod, url, requestHeader, signal, values } = this;
-    const responseHeader = new Headers();
-    const responseTrailer = new Headers();
-    const timeoutMs = () => this.timeoutMs();
+    const { service, method, protocolName, requestMethod, url, requestHeader, signal, values, timeoutMs } = this;
+    const { responseHeader, responseTrailer } = this;
     return {
-      service,
-      method,
-      protocolName,
-      requestMethod,
-      url,
-      requestHeader,
-      responseHeader,
-      responseTrailer,
-      signal,
-      values,
-      timeoutMs,
+      ...{ service, method, protocolName, requestMethod, url, signal, values, timeoutMs },
+      ...{ requestHeader, responseHeader, responseTrailer },
     };
   }
 
