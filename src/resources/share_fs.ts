@@ -5,6 +5,7 @@
  * @module
  */
 import { errorChain } from "../base/error.ts";
+import { removeIfThere } from "../base/files.ts";
 import { isErrno } from "../linux/errno.ts";
 import { mount, setPropagation, umount } from "../linux/mount.ts";
 import { mountsBelow, readMountInfo } from "../linux/mountinfo.ts";
@@ -17,9 +18,6 @@ export interface SharedPath {
   guest: string;
 }
 
-/** Where all sandboxes' shared directories live on the host. */
-export const SHARED_ROOT = "/run/kata-containers/shared/sandboxes";
-
 /**
  * One sandbox's shared directory. Disposing it unmounts everything below it and removes it.
  *
@@ -31,7 +29,7 @@ export class SharedDirectory implements Disposable {
   readonly source: string;
   readonly #directory: string;
 
-  /** @param root Directory of all sandboxes, such as {@linkcode SHARED_ROOT}. */
+  /** @param root Directory of all sandboxes, such as `/run/kata-containers/shared/sandboxes`. */
   constructor(root: string, sandboxId: string) {
     this.#directory = `${root}/${sandboxId}`;
     this.source = `${this.#directory}/rw`;
@@ -62,11 +60,7 @@ export class SharedDirectory implements Disposable {
  */
 export function removeShared(directory: string): void {
   unmountBelow(directory);
-  try {
-    Deno.removeSync(directory, { recursive: true });
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw new Error(`Cannot remove "${directory}"`, { cause });
-  }
+  removeIfThere(directory, { recursive: true });
 }
 
 /** Unmounts everything at or below `path`, the last mount first. */

@@ -1,5 +1,6 @@
 /** The connection to the agent in the guest. @module */
-import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
+import type { DescMethod } from "@bufbuild/protobuf";
+import { type Client, createClient } from "@connectrpc/connect";
 import { abortable, retry } from "../base/async.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { errorChain, KataError } from "../base/error.ts";
@@ -23,27 +24,28 @@ export interface ConnectOptions {
   clock?: Clock;
 }
 
-/**
- * Calls to one agent. Disposing it fails the pending calls.
- *
- * Calls that wait for something to happen in the guest (WaitProcess, ReadStdout, ReadStderr, WriteStdin, GetOOMEvent)
- * have no deadline; pass {@linkcode AgentConnection.bounded} to all others.
- */
+/** Calls that wait for something to happen in the guest; every other call is answered by the agent itself. */
+const UNBOUNDED: ReadonlySet<DescMethod> = new Set([
+  AgentService.method.waitProcess,
+  AgentService.method.readStdout,
+  AgentService.method.readStderr,
+  AgentService.method.writeStdin,
+  AgentService.method.getOOMEvent,
+]);
+
+/** The typed clients of one agent. Disposing it fails the pending calls. */
 export class AgentConnection implements Disposable {
   readonly api: Client<typeof AgentService>;
   readonly health: Client<typeof Health>;
-  /** Options of a call that the agent answers by itself. */
-  readonly bounded: Readonly<CallOptions>;
   /** Resolves when the connection has ended. */
   readonly closed: Promise<void>;
   readonly #transport: TtrpcTransport;
 
-  constructor(transport: TtrpcTransport, options: { callTimeoutMs: number }) {
+  constructor(transport: TtrpcTransport) {
     this.#transport = transport;
     this.closed = transport.closed;
     this.api = createClient(AgentService, transport);
     this.health = createClient(Health, transport);
-    this.bounded = { timeoutMs: options.callTimeoutMs };
   }
 
   [Symbol.dispose](): void {
@@ -75,8 +77,11 @@ export async function connectAgent(vm: AgentHost, options: ConnectOptions): Prom
   dialling.catch(() => {});
   try {
     const duplex = await abortable(Promise.race([dialling, ended]), AbortSignal.any([options.signal, deadline]));
-    const transport = createTtrpcTransport(duplex, { peer: `agent of sandbox "${options.sandboxId}"` });
-    return new AgentConnection(transport, { callTimeoutMs: config.create_container_timeout * 1000 });
+    const callMs = config.create_container_timeout * 1000;
+    return new AgentConnection(createTtrpcTransport(duplex, {
+      peer: `the agent of sandbox "${options.sandboxId}"`,
+      timeoutMs: (method) => UNBOUNDED.has(method) ? undefined : callMs,
+    }));
   } catch (error) {
     void dialling.then((late) => late.close(), () => {});
     if (!deadline.aborted || options.signal.aborted) throw error;

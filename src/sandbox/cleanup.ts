@@ -1,10 +1,11 @@
 /** Taking away what a crashed shim left, knowing nothing but the sandbox's id. @module */
 import { retry } from "../base/async.ts";
+import { removeIfThere } from "../base/files.ts";
 import type { Logger } from "../base/log.ts";
 import { killRecorded, startTime } from "../hypervisor/pid_file.ts";
 import { removeShared } from "../resources/share_fs.ts";
 import { readState } from "./persist.ts";
-import type { SandboxRoots } from "./sandbox.ts";
+import type { SandboxRoots } from "./roots.ts";
 
 /** After SIGKILL a process is gone as soon as the kernel is done with it. */
 const KILLED_MS = 2_000;
@@ -18,7 +19,7 @@ export async function cleanUpSandbox(id: string, { roots, log }: { roots: Sandbo
   const runDir = `${roots.run}/${id}`;
   await using steps = new AsyncDisposableStack();
   // Last first. A shim that hangs is ended before the rest, or it would clean up at the same time.
-  steps.defer(() => removeRunDir(runDir));
+  steps.defer(() => removeIfThere(runDir, { recursive: true }));
   steps.defer(() => removeShared(`${roots.shared}/${id}`));
   steps.defer(async () => {
     const killed = await killRecorded(runDir);
@@ -40,12 +41,4 @@ async function killShim(runDir: string): Promise<void> {
   await retry(() => {
     if (hasShim(runDir)) throw new Error(`Cannot kill shim ${shim.pid} within ${KILLED_MS} ms`);
   }, { signal: AbortSignal.timeout(KILLED_MS), everyMs: 10 });
-}
-
-function removeRunDir(runDir: string): void {
-  try {
-    Deno.removeSync(runDir, { recursive: true });
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw new Error(`Cannot remove "${runDir}"`, { cause });
-  }
 }

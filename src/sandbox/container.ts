@@ -98,7 +98,7 @@ export class Container implements AsyncDisposable {
       stdio: options.stdio,
       agent,
       log: context.log,
-      launch: () => agent.api.startContainer({ containerId: options.id }, agent.bounded),
+      launch: () => agent.api.startContainer({ containerId: options.id }),
     });
     this.#resources = new AsyncDisposableStack();
     this.#resources.use(resources);
@@ -119,7 +119,6 @@ export class Container implements AsyncDisposable {
     try {
       await this.#agent.api.createContainer(
         { containerId: id, execId: id, OCI: specToProto(guestSpec) },
-        this.#agent.bounded,
       );
     } catch (cause) {
       throw new Error(`Cannot create container "${id}" in the guest`, { cause });
@@ -153,7 +152,7 @@ export class Container implements AsyncDisposable {
     const { config, log } = this.#context;
     const agent = this.#agent;
     const process = processToProto(toGuestProcess({ ...options.process, terminal }, config));
-    const launch = () => agent.api.execProcess({ containerId: this.id, execId, process }, agent.bounded);
+    const launch = () => agent.api.execProcess({ containerId: this.id, execId, process });
     const added = new Process({ containerId: this.id, execId, terminal, stdio, agent, log, launch });
     this.#execs.set(execId, added);
     undo.move();
@@ -179,7 +178,7 @@ export class Container implements AsyncDisposable {
   async pause(): Promise<void> {
     this.init.setPaused("paused");
     try {
-      await this.#agent.api.pauseContainer({ containerId: this.id }, this.#agent.bounded);
+      await this.#agent.api.pauseContainer({ containerId: this.id });
     } catch (error) {
       this.init.setPaused("running");
       throw error;
@@ -189,7 +188,7 @@ export class Container implements AsyncDisposable {
   async resume(): Promise<void> {
     this.init.setPaused("running");
     try {
-      await this.#agent.api.resumeContainer({ containerId: this.id }, this.#agent.bounded);
+      await this.#agent.api.resumeContainer({ containerId: this.id });
     } catch (error) {
       this.init.setPaused("paused");
       throw error;
@@ -198,11 +197,11 @@ export class Container implements AsyncDisposable {
 
   async update(resources: Resources): Promise<void> {
     const request = { containerId: this.id, resources: resourcesToProto(toGuestResources(resources)) };
-    await this.#agent.api.updateContainer(request, this.#agent.bounded);
+    await this.#agent.api.updateContainer(request);
   }
 
   async stats(): Promise<StatsContainerResponse> {
-    return await this.#agent.api.statsContainer({ containerId: this.id }, this.#agent.bounded);
+    return await this.#agent.api.statsContainer({ containerId: this.id });
   }
 
   /** @throws {KataError} FAILED_PRECONDITION while it runs. */
@@ -213,7 +212,7 @@ export class Container implements AsyncDisposable {
   /** Takes it out of the guest and lets go of it. @throws {KataError} FAILED_PRECONDITION while it runs. */
   async remove(): Promise<void> {
     this.mustNotRun();
-    await this.#agent.api.removeContainer({ containerId: this.id, timeout: 0 }, this.#agent.bounded);
+    await this.#agent.api.removeContainer({ containerId: this.id, timeout: 0 });
     // One that never ran is killed by its removal.
     this.init.end(KILLED_STATUS);
     await this[Symbol.asyncDispose]();

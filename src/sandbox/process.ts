@@ -108,7 +108,7 @@ export class Process implements AsyncDisposable {
     this.#waiting ??= this.#wait();
     const { agent, containerId, execId } = this.#options;
     try {
-      await agent.api.signalProcess({ containerId, execId, signal }, agent.bounded);
+      await agent.api.signalProcess({ containerId, execId, signal });
     } catch (error) {
       if (ConnectError.from(error).code !== Code.NotFound) throw error;
       this.#signalEnded(signal);
@@ -121,7 +121,7 @@ export class Process implements AsyncDisposable {
     if (this.#status !== "running" && this.#status !== "paused") return;
     const { agent, containerId, execId } = this.#options;
     const { rows: row, columns: column } = size;
-    await agent.api.ttyWinResize({ containerId, execId, row, column }, agent.bounded);
+    await agent.api.ttyWinResize({ containerId, execId, row, column });
   }
 
   /** Ends its input after what is still on its way (CloseIO). */

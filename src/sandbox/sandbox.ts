@@ -12,7 +12,7 @@ import { createHypervisor } from "../hypervisor/create.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/pid_file.ts";
 import type { Fd } from "../linux/fd.ts";
-import { SHARED_ROOT, SharedDirectory } from "../resources/share_fs.ts";
+import { SharedDirectory } from "../resources/share_fs.ts";
 import { SHARED_TAG } from "../rpc/agent_api.ts";
 import { type AgentConnection, connectAgent } from "./agent_client.ts";
 import { Container, type ContainerOptions, drain, prepareContainer } from "./container.ts";
@@ -20,22 +20,13 @@ import { guestStorages } from "./guest_storages.ts";
 import { type SandboxState, writeState } from "./persist.ts";
 import { Phases } from "./phases.ts";
 import { KILLED_STATUS, LOST_STATUS, type Process, type ProcessExit } from "./process.ts";
+import { DEFAULT_ROOTS, type SandboxRoots } from "./roots.ts";
 import { watchAgent, watchOutOfMemory } from "./watch.ts";
 
 /** For the agent to end containers and write back what is cached; the VM ends in any case. */
 const DESTROY_MS = 3_000;
 /** For exec'd processes to report their own end after the container's. */
 const EXECS_MS = 1_000;
-
-/** Where sandboxes keep their files on the host. */
-export interface SandboxRoots {
-  /** Sockets, logs and the state of each sandbox. */
-  run: string;
-  /** Shared directories. */
-  shared: string;
-}
-
-export const DEFAULT_ROOTS: SandboxRoots = { run: "/run/kata", shared: SHARED_ROOT };
 
 export interface SandboxOptions {
   id: string;
@@ -189,7 +180,7 @@ export class Sandbox implements AsyncDisposable {
       storages: [...guestStorages()],
       kernelModules: config.agent.kernel_modules.map(parseKernelModule),
     };
-    await this.phases.measure("sandbox", () => agent.api.createSandbox(request, agent.bounded));
+    await this.phases.measure("sandbox", () => agent.api.createSandbox(request));
     log.info("Sandbox is up", { sandbox: id, pid, phases: this.phases.report() });
     void this.#watch(agent);
     if (onOutOfMemory) void watchOutOfMemory(agent, { signal, log, onEvent: onOutOfMemory });

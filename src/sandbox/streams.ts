@@ -87,7 +87,7 @@ export class ProcessStreams implements AsyncDisposable {
       if (input !== undefined) await this.#writeAll(input);
       // The terminal of a process without input stays open: closing it would hang up the process.
       else if (terminal) return;
-      await agent.api.closeStdin({ containerId, execId }, { ...agent.bounded, signal });
+      await agent.api.closeStdin({ containerId, execId }, { signal });
     } catch (error) {
       this.#note("Cannot copy stdin any further", error);
     }

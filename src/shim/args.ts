@@ -21,6 +21,8 @@ export interface ShimArgs {
   publishBinary: string;
   /** Only with `delete`; the other actions run in the bundle. */
   bundle: string;
+  /** Address that the serving process listens on, as `start` computed it. */
+  socket: string;
   debug: boolean;
 }
 
@@ -67,6 +69,7 @@ export function parseShimArgs(args: readonly string[]): ShimArgs {
     address: values.address ?? "",
     publishBinary: values["publish-binary"] ?? "",
     bundle: values.bundle ?? "",
+    socket: values.socket ?? "",
     debug,
   });
 }

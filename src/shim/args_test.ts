@@ -18,6 +18,7 @@ Deno.test.each([
     address: "/c.sock",
     publishBinary: "/c",
     bundle: "",
+    socket: "",
     debug: false,
   });
 });

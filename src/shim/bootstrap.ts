@@ -8,7 +8,6 @@
  * @module
  */
 import { fromBinary } from "@bufbuild/protobuf";
-import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { type BootstrapParams, BootstrapParamsSchema, LogLevel } from "../proto/bootstrap_pb.ts";
 import type { ShimArgs } from "./args.ts";
 
@@ -56,9 +55,4 @@ function decodeParams(bytes: Uint8Array): BootstrapParams | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Whether bytes are an `Any`, as `-info` receives it; containerd may also send nothing. */
-export function parseInfoInput(bytes: Uint8Array): { typeUrl: string } {
-  return { typeUrl: fromBinary(AnySchema, bytes).typeUrl };
 }

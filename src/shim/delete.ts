@@ -1,0 +1,77 @@
+/** `delete`: takes away what a shim left that is gone, with nothing but the flags and the bundle. @module */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { DeleteResponseSchema } from "../proto/task_v2_pb.ts";
+import { identify } from "../oci/annotations.ts";
+import { unmountBelow } from "../resources/share_fs.ts";
+import { cleanUpSandbox, hasShim } from "../sandbox/cleanup.ts";
+import { readState } from "../sandbox/persist.ts";
+import { DEFAULT_ROOTS, type SandboxRoots } from "../sandbox/roots.ts";
+import { removeIfThere } from "../base/files.ts";
+import type { Logger } from "../base/log.ts";
+import type { ShimArgs } from "./args.ts";
+import { socketAddress } from "./bootstrap.ts";
+import { readSpec } from "./requests.ts";
+
+/** Whoever's shim crashed was killed: 128 + SIGKILL. */
+const KILLED_STATUS = 137;
+
+export interface DeleteOptions {
+  /** Directory of the task; its `config.json` may be gone. */
+  bundle: string;
+  log: Logger;
+  roots?: SandboxRoots;
+}
+
+/**
+ * Idempotent (B38): what is not there is no error.
+ *
+ * @returns The `DeleteResponse` for containerd, which announces the exit itself.
+ * @throws What could not be taken away.
+ */
+export async function deleteTask(
+  args: ShimArgs,
+  { bundle, log, roots = DEFAULT_ROOTS }: DeleteOptions,
+): Promise<Uint8Array> {
+  const sandboxId = await sandboxOf(args.id, bundle);
+  unmountBelow(`${bundle}/rootfs`);
+  // A container of a pod whose shim lives is that shim's business.
+  if (sandboxId === args.id || !hasShim(`${roots.run}/${sandboxId}`)) {
+    await removeSocket({ ...args, id: sandboxId }, {
+      bundle,
+      recorded: readState(`${roots.run}/${sandboxId}`)?.address,
+    });
+    await cleanUpSandbox(sandboxId, { roots, log });
+  }
+  const response = create(DeleteResponseSchema, {
+    exitStatus: KILLED_STATUS,
+    exitedAt: timestampFromDate(new Date()),
+  });
+  return toBinary(DeleteResponseSchema, response);
+}
+
+/** Without a readable configuration the task is taken for a sandbox: then it can only be alone. */
+async function sandboxOf(id: string, bundle: string): Promise<string> {
+  try {
+    return identify((await readSpec(bundle)).annotations, id).sandboxId;
+  } catch {
+    return id;
+  }
+}
+
+async function removeSocket(
+  args: ShimArgs,
+  { bundle, recorded }: { bundle: string; recorded: string | undefined },
+): Promise<void> {
+  const address = recorded ?? addressFile(bundle) ?? await socketAddress(args);
+  if (!address.startsWith("unix:///")) return;
+  removeIfThere(address.slice("unix://".length));
+}
+
+function addressFile(bundle: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(`${bundle}/address`).trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,22 @@
+/** What `-info` and `-version` answer. @module */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { VERSION } from "../base/version.ts";
+import { RuntimeInfoSchema } from "../proto/containerd_types_pb.ts";
+
+/** Mount types that containerd's mount manager must leave to the shim. */
+const ALLOWED_MOUNTS = "mkdir/*,format/*,erofs";
+
+/** The protobuf that containerd 2 reads (B52). */
+export function runtimeInfo(): Uint8Array {
+  const info = create(RuntimeInfoSchema, {
+    name: "io.containerd.kata.v2",
+    version: { version: VERSION, revision: "" },
+    annotations: { "containerd.io/runtime-allow-mounts": ALLOWED_MOUNTS },
+  });
+  return toBinary(RuntimeInfoSchema, info);
+}
+
+/** What people read. */
+export function versionText(): string {
+  return `containerd-shim-kata-v2:\n  Version:  ${VERSION}\n  Runtime:  Deno ${Deno.version.deno}\n`;
+}
