@@ -81,9 +81,10 @@ export class Container implements AsyncDisposable {
   readonly #context: ContainerContext;
   readonly #agent: AgentConnection;
   readonly #resources: AsyncDisposableStack;
+  readonly #guestSpec: Spec;
   readonly #execs = new Map<string, Process>();
 
-  /** Use {@linkcode Container.create}. @param resources Taken over. */
+  /** Takes `resources` over. Nothing happens in the guest before {@linkcode Container.create}. */
   constructor(
     options: ContainerOptions,
     { resources, agent, ...context }: ContainerContext & { resources: ContainerResources; agent: AgentConnection },
@@ -91,6 +92,7 @@ export class Container implements AsyncDisposable {
     this.#options = options;
     this.#context = context;
     this.#agent = agent;
+    this.#guestSpec = resources.guestSpec;
     this.init = new Process({
       containerId: options.id,
       execId: "",
@@ -114,11 +116,12 @@ export class Container implements AsyncDisposable {
   }
 
   /** Makes it in the guest; it does not run yet. */
-  async create(guestSpec: Spec): Promise<void> {
+  async create(): Promise<void> {
     const { id } = this.#options;
+    const OCI = specToProto(this.#guestSpec);
     try {
       await this.#agent.api.createContainer(
-        { containerId: id, execId: id, OCI: specToProto(guestSpec) },
+        { containerId: id, execId: id, OCI },
       );
     } catch (cause) {
       throw new Error(`Cannot create container "${id}" in the guest`, { cause });

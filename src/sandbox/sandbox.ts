@@ -119,20 +119,10 @@ export class Sandbox implements AsyncDisposable {
    * @throws {Error} Why the VM did not boot, or what is wrong with the container, of which nothing is left.
    */
   async createContainer(options: ContainerOptions): Promise<Container> {
+    const container = await this.#assemble(options);
     await using undo = new AsyncDisposableStack();
-    undo.use(options.stdio);
-    if (this.#containers.has(options.id)) {
-      throw new KataError("ALREADY_EXISTS", `Cannot create container "${options.id}": it exists`);
-    }
-    const { config, log } = this.#options;
-    const context = { config, log, share: this.#share };
-    const resources = await this.phases.measure("files", () => prepareContainer(options, context));
-    undo.use(resources);
-    const agent = await this.#booted;
-    const container = new Container(options, { ...context, resources, agent });
-    undo.move();
     undo.use(container);
-    await this.phases.measure("container", () => container.create(resources.guestSpec));
+    await this.phases.measure("container", () => container.create());
     undo.move();
     this.#containers.set(options.id, container);
     this.#save();
@@ -164,6 +154,21 @@ export class Sandbox implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+
+  /** What is done on the host, while the VM boots. */
+  async #assemble(options: ContainerOptions): Promise<Container> {
+    await using undo = new AsyncDisposableStack();
+    undo.use(options.stdio);
+    if (this.#containers.has(options.id)) {
+      throw new KataError("ALREADY_EXISTS", `Cannot create container "${options.id}": it exists`);
+    }
+    const { config, log } = this.#options;
+    const context = { config, log, share: this.#share };
+    const resources = undo.use(await this.phases.measure("files", () => prepareContainer(options, context)));
+    const agent = await this.#booted;
+    undo.move();
+    return new Container(options, { ...context, resources, agent });
   }
 
   async #boot(): Promise<AgentConnection> {

@@ -1,0 +1,252 @@
+/** The shim's task API over the host's whole domain, with an agent that has no guest. Needs root for mounts. */
+import assert from "node:assert/strict";
+import { create } from "@bufbuild/protobuf";
+import { type Any, AnySchema, anyUnpack } from "@bufbuild/protobuf/wkt";
+import { createLogger } from "../../src/base/log.ts";
+import { MetricsSchema } from "../../src/proto/cgroups_v1_pb.ts";
+import { Status } from "../../src/proto/task_types_pb.ts";
+import { readState } from "../../src/sandbox/persist.ts";
+import { TaskEvents } from "../../src/shim/events.ts";
+import { TaskService } from "../../src/shim/task_service.ts";
+import { readMountInfo } from "../../src/linux/mountinfo.ts";
+import { FakeAgent, FakeVm } from "./fake_agent.ts";
+
+const NO_OPTIONS = { checkpoint: "", parentCheckpoint: "", terminal: false, stdin: "", stdout: "", stderr: "" };
+const SIGKILL = 9;
+const SIGTERM = 15;
+const SIGHUP = 1;
+
+/** A shim in directories of its own. */
+class Shim implements AsyncDisposable {
+  readonly directory = Deno.makeTempDirSync({ prefix: "kata-task-" });
+  readonly agent = new FakeAgent(this.directory);
+  readonly vm = new FakeVm(this.agent.address);
+  readonly topics: string[] = [];
+  readonly roots = { run: `${this.directory}/run`, shared: `${this.directory}/shared` };
+  readonly tasks: TaskService;
+  isDown = false;
+
+  constructor() {
+    Deno.writeTextFileSync(`${this.directory}/configuration.toml`, "");
+    Deno.env.set("KATA_CONF_FILE", `${this.directory}/configuration.toml`);
+    this.tasks = new TaskService({
+      args: { id: "c1", namespace: "default" },
+      address: "unix:///no/such",
+      events: new TaskEvents((topic) => this.topics.push(topic)),
+      log: createLogger({ sink: () => {} }),
+      cgroupVersion: "v1",
+      onShutdown: () => this.isDown = true,
+      sandbox: { roots: this.roots, makeHypervisor: () => this.vm },
+    });
+  }
+
+  bundle(name: string, spec: Record<string, unknown>): string {
+    const path = `${this.directory}/${name}`;
+    Deno.mkdirSync(`${path}/rootfs`, { recursive: true });
+    Deno.writeTextFileSync(`${path}/config.json`, JSON.stringify({ ociVersion: "1.2.0", ...spec }));
+    return path;
+  }
+
+  /** Creates container `c1`, which runs `args`. */
+  async create(args: readonly string[], streams: Partial<typeof NO_OPTIONS> = {}): Promise<void> {
+    const bundle = this.bundle("bundle", { process: { args, cwd: "/", user: { uid: 0, gid: 0 } } });
+    await this.tasks.create({ id: "c1", bundle, rootfs: [], ...NO_OPTIONS, ...streams });
+  }
+
+  async start(execId = ""): Promise<void> {
+    await this.tasks.start({ id: "c1", execId });
+  }
+
+  async wait(execId = ""): Promise<number> {
+    return (await this.tasks.wait({ id: "c1", execId })).exitStatus;
+  }
+
+  mounts(): readonly string[] {
+    return readMountInfo().map(({ mountPoint }) => mountPoint).filter((path) => path.startsWith(this.directory));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.tasks.shutdown({ id: "c1", now: true });
+    await this.agent[Symbol.asyncDispose]();
+    assert.deepEqual(this.mounts(), []);
+    for (const root of [this.roots.run, this.roots.shared]) assert.deepEqual([...Deno.readDirSync(root)], []);
+    Deno.env.delete("KATA_CONF_FILE");
+    Deno.removeSync(this.directory, { recursive: true });
+  }
+}
+
+function execOf(args: readonly string[]): Any {
+  const process = { args, cwd: "/", user: { uid: 0, gid: 0 } };
+  return create(AnySchema, {
+    typeUrl: "types.containerd.io/opencontainers/runtime-spec/1/Process",
+    value: new TextEncoder().encode(JSON.stringify(process)),
+  });
+}
+
+Deno.test("a task's events come in containerd's order and its exit status arrives everywhere", async () => {
+  await using shim = new Shim();
+  await shim.create(["exit", "7"]);
+  assert.equal(shim.tasks.state({ id: "c1", execId: "" }).status, Status.CREATED);
+  assert.equal(readState(`${shim.roots.run}/c1`)?.containers[0]?.id, "c1");
+  await shim.start();
+  assert.equal(await shim.wait(), 7);
+  assert.equal(shim.tasks.state({ id: "c1", execId: "" }).status, Status.STOPPED);
+  const { exitStatus, pid } = await shim.tasks.delete({ id: "c1", execId: "" });
+  assert.deepEqual({ exitStatus, pid }, { exitStatus: 7, pid: Deno.pid });
+  assert.deepEqual(shim.topics, ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]);
+  await shim.tasks.shutdown({ id: "c1", now: false });
+  assert.ok(shim.isDown);
+});
+
+Deno.test("the rootfs of the bundle and the volumes are mounted where the guest sees them", async () => {
+  await using shim = new Shim();
+  const bundle = shim.bundle("bundle", {
+    process: { args: ["sleep"], cwd: "/", user: { uid: 0, gid: 0 } },
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/data", type: "bind", source: shim.directory, options: ["rbind", "ro"] },
+      { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind"] },
+    ],
+  });
+  Deno.writeTextFileSync(`${bundle}/rootfs/here`, "");
+  await shim.tasks.create({ id: "c1", bundle, rootfs: [], ...NO_OPTIONS });
+  const [request] = shim.agent.created;
+  assert.equal(request?.OCI?.Root?.Path, "/run/kata-containers/shared/containers/passthrough/c1/rootfs");
+  const shared = `${shim.roots.shared}/c1/rw/passthrough`;
+  assert.ok(Deno.statSync(`${shared}/c1/rootfs/here`).isFile);
+  const sources = request.OCI.Mounts.map(({ source }) => source);
+  const name = sources[1]?.split("/").at(-1) ?? "";
+  assert.match(name, /^c1-[0-9a-f]{8}-data$/);
+  assert.ok(Deno.statSync(`${shared}/${name}/configuration.toml`).isFile);
+  assert.throws(() => Deno.writeTextFileSync(`${shared}/${name}/x`, ""), { code: "EROFS" });
+  assert.deepEqual([sources[0], sources[2]], ["proc", "/run/kata-containers/sandbox/shm"]);
+});
+
+Deno.test("an exec is registered, then started; its streams are copied and its end announced", async () => {
+  await using shim = new Shim();
+  await shim.create(["sleep"]);
+  await shim.start();
+  const out = `${shim.directory}/out`;
+  await new Deno.Command("mkfifo", { args: [out] }).output();
+  const reading = Deno.readTextFile(out);
+  await shim.tasks.exec({ ...NO_OPTIONS, id: "c1", execId: "e1", stdout: out, spec: execOf(["echo", "hello"]) });
+  await shim.start("e1");
+  assert.equal(await reading, "hello\n");
+  assert.equal(await shim.wait("e1"), 0);
+  await shim.tasks.delete({ id: "c1", execId: "e1" });
+  const order = ["/tasks/create", "/tasks/start", "/tasks/exec-added", "/tasks/exec-started", "/tasks/exit"];
+  assert.deepEqual(shim.topics, order);
+  assert.throws(() => shim.tasks.state({ id: "c1", execId: "e1" }), { code: "NOT_FOUND" });
+});
+
+Deno.test("stdin reaches the process, and its end follows CloseIO", async () => {
+  await using shim = new Shim();
+  const [stdin, stdout] = [`${shim.directory}/in`, `${shim.directory}/out`];
+  await new Deno.Command("mkfifo", { args: [stdin, stdout] }).output();
+  const reading = Deno.readFile(stdout);
+  await shim.create(["cat"], { stdin, stdout });
+  await shim.start();
+  const sent = crypto.getRandomValues(new Uint8Array(60_000));
+  await Deno.writeFile(stdin, sent, { create: false });
+  shim.tasks.closeIO({ id: "c1", execId: "", stdin: true });
+  assert.deepEqual(await reading, sent);
+  assert.equal(await shim.wait(), 0);
+});
+
+Deno.test.each([
+  { signal: SIGTERM, status: 143 },
+  { signal: SIGKILL, status: 137 },
+])("signal $signal ends a task with status $status (B1)", async ({ signal, status }) => {
+  await using shim = new Shim();
+  await shim.create(["sleep"]);
+  await shim.start();
+  await shim.tasks.kill({ id: "c1", execId: "", signal, all: false });
+  assert.equal(await shim.wait(), status);
+  // Again, and after its end: SIGTERM and SIGKILL are idempotent, another signal finds nobody (B38).
+  await shim.tasks.kill({ id: "c1", execId: "", signal, all: true });
+  await assert.rejects(shim.tasks.kill({ id: "c1", execId: "", signal: SIGHUP, all: false }), { code: "NOT_FOUND" });
+});
+
+Deno.test("a container that is killed before its start ends, and says so", async () => {
+  await using shim = new Shim();
+  await shim.create(["sleep"]);
+  await shim.tasks.kill({ id: "c1", execId: "", signal: SIGKILL, all: false });
+  assert.equal(await shim.wait(), 137);
+  assert.deepEqual(shim.topics, ["/tasks/create", "/tasks/exit"]);
+  await assert.rejects(shim.start(), { code: "FAILED_PRECONDITION" });
+});
+
+Deno.test("pause and resume change the state, and metrics are of the host's cgroup version", async () => {
+  await using shim = new Shim();
+  await shim.create(["sleep"]);
+  await shim.start();
+  await shim.tasks.pause({ id: "c1" });
+  assert.equal(shim.tasks.state({ id: "c1", execId: "" }).status, Status.PAUSED);
+  await assert.rejects(shim.tasks.pause({ id: "c1" }), { code: "FAILED_PRECONDITION" });
+  await shim.tasks.resume({ id: "c1" });
+  assert.equal(shim.tasks.state({ id: "c1", execId: "" }).status, Status.RUNNING);
+  const { stats } = await shim.tasks.stats({ id: "c1" });
+  assert.equal(anyUnpack(stats, MetricsSchema)?.pids?.current, 1n);
+  assert.deepEqual(shim.topics.slice(2), ["/tasks/paused", "/tasks/resumed"]);
+});
+
+Deno.test("the size of a terminal set before the start is applied after it", async () => {
+  await using shim = new Shim();
+  await shim.create(["sleep"], { terminal: true });
+  await shim.tasks.resizePty({ id: "c1", execId: "", width: 80, height: 24 });
+  await shim.start();
+  assert.ok(shim.agent.calls.includes("ttyWinResize 24x80"));
+});
+
+Deno.test("when the VM dies, every process of it ends with status 255 at once and nothing is left", async () => {
+  await using shim = new Shim();
+  await shim.create(["sleep"]);
+  await shim.start();
+  await shim.tasks.exec({ ...NO_OPTIONS, id: "c1", execId: "e1", spec: execOf(["sleep"]) });
+  await shim.start("e1");
+  const begin = performance.now();
+  shim.vm.die("qemu was killed by SIGKILL");
+  assert.deepEqual(await Promise.all([shim.wait(), shim.wait("e1")]), [255, 255]);
+  assert.ok(performance.now() - begin < 1000);
+  const { exitStatus } = await shim.tasks.delete({ id: "c1", execId: "" });
+  assert.equal(exitStatus, 255);
+  assert.deepEqual(shim.topics.slice(-3), ["/tasks/exit", "/tasks/exit", "/tasks/delete"]);
+});
+
+Deno.test("Delete of what still runs is refused, of what is unknown or deleted is NOT_FOUND (B38)", async () => {
+  await using shim = new Shim();
+  await assert.rejects(shim.tasks.delete({ id: "c1", execId: "" }), { code: "NOT_FOUND" });
+  await shim.create(["sleep"]);
+  await shim.start();
+  await assert.rejects(shim.tasks.delete({ id: "c1", execId: "" }), { code: "FAILED_PRECONDITION" });
+  await shim.tasks.kill({ id: "c1", execId: "", signal: SIGKILL, all: false });
+  await shim.wait();
+  await shim.tasks.delete({ id: "c1", execId: "" });
+  await assert.rejects(shim.tasks.delete({ id: "c1", execId: "" }), { code: "NOT_FOUND" });
+});
+
+Deno.test.each([
+  { title: "no process", spec: {}, code: "INVALID_ARGUMENT", message: /its configuration has no process/ },
+  {
+    title: "a mount without its source",
+    spec: {
+      process: { args: ["sleep"], cwd: "/", user: { uid: 0, gid: 0 } },
+      mounts: [{ destination: "/x", type: "bind", source: "/no/such", options: ["rbind"] }],
+    },
+    code: "INVALID_ARGUMENT",
+    message: /Cannot mount "\/no\/such" on "\/x": ENOENT/,
+  },
+])("Create with $title fails in one line and leaves nothing (B46)", async ({ spec, code, message }) => {
+  await using shim = new Shim();
+  const request = { ...NO_OPTIONS, id: "c1", bundle: shim.bundle("bundle", spec), rootfs: [] };
+  await assert.rejects(shim.tasks.create(request), { code, message });
+  assert.deepEqual(shim.mounts(), []);
+});
+
+Deno.test("Create with a missing configuration fails before a VM is made (B46)", async () => {
+  await using shim = new Shim();
+  Deno.mkdirSync(shim.roots.run);
+  Deno.mkdirSync(shim.roots.shared);
+  Deno.removeSync(`${shim.directory}/configuration.toml`);
+  await assert.rejects(shim.create(["sleep"]), /Cannot find a configuration file/);
+});
