@@ -108,9 +108,11 @@ export function mapMemory(size: number): Mapping {
   return { pointer: pointer!, address, bytes: new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer!, size)) };
 }
 
-/** The caller must have dropped every view of the memory. */
+/** No process may be using the memory. Views of it that are still around throw from now on, instead of crashing. */
 export function unmapMemory({ pointer, bytes }: Mapping): void {
-  check("munmap", () => libc.munmap(pointer, bytes.byteLength));
+  const size = bytes.byteLength;
+  bytes.buffer.transfer(0);
+  check("munmap", () => libc.munmap(pointer, size));
 }
 
 type Routine = Deno.UnsafeFnPointer<{ readonly parameters: readonly ["u64"]; readonly result: "i64" }>;

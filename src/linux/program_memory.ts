@@ -19,9 +19,11 @@ export interface Piece {
 export class ProgramMemory implements Disposable {
   #chunks: Mapping[] = [];
   #used = 0;
+  #isGone = false;
 
   /** Zeroed memory, aligned to 16 bytes. It stays where it is until the whole is disposed. */
   allocate(size: number): Piece {
+    if (this.#isGone) throw new Error("Cannot use the memory of a program after its end");
     let chunk = this.#chunks.at(-1);
     if (chunk === undefined || this.#used + size > chunk.bytes.byteLength) {
       chunk = mapMemory(Math.max(CHUNK, Math.ceil(size / PAGE) * PAGE));
@@ -57,6 +59,7 @@ export class ProgramMemory implements Disposable {
 
   /** Gives the memory back. No child may be using it. */
   [Symbol.dispose](): void {
+    this.#isGone = true;
     for (const chunk of this.#chunks.splice(0)) unmapMemory(chunk);
   }
 }

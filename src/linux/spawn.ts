@@ -65,10 +65,8 @@ const PROPAGATION = { private: 1 << 18, slave: 1 << 19 } as const;
 export function spawn(options: SpawnOptions): Child {
   const { path, mountNamespace } = options;
   try {
-    using undo = new DisposableStack();
-    const program = undo.use(new SyscallProgram());
+    using program = new SyscallProgram();
     addSteps(program, options);
-    undo.move();
     const child = program.start({ vfork: true, flags: mountNamespace === undefined ? [] : ["newns"] });
     if (child.failure === undefined) return child;
     child.waitSync();

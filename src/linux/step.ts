@@ -20,7 +20,7 @@ export class Slot {
     return this.#piece.address;
   }
 
-  /** What stands there: a result, or a negative errno. Ask only while the program's memory lives. */
+  /** What stands there: a result, or a negative errno. @throws {TypeError} The program's memory was freed. */
   get value(): number {
     return Number(this.#piece.view.getBigInt64(0, LITTLE_ENDIAN));
   }

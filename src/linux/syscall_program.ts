@@ -39,6 +39,7 @@ const NOT_THIS_ONE = ["ENOENT", "EACCES", "ENOTDIR"] as const;
 export class SyscallProgram implements Disposable {
   readonly #memory = new ProgramMemory();
   readonly #steps: Step[] = [];
+  #isStarted = false;
 
   /** @returns The address of a NUL-terminated copy. */
   string(text: string): bigint {
@@ -121,12 +122,14 @@ export class SyscallProgram implements Disposable {
    * @throws {ErrnoError} clone3 was refused, or the pid namespace.
    */
   start(options: StartOptions = {}): Child {
+    if (this.#isStarted) throw new Error("Cannot start a program of system calls twice");
+    this.#isStarted = true;
     return startChild(this.#memory, this.#steps, options);
   }
 
-  /** Gives the memory back, for a program that is not started after all. */
+  /** Gives the memory back, if the program was not started after all. */
   [Symbol.dispose](): void {
-    this.#memory[Symbol.dispose]();
+    if (!this.#isStarted) this.#memory[Symbol.dispose]();
   }
 
   #encode(argument: Argument): bigint | Slot {
