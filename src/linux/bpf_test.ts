@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { deviceProgram, type DeviceRule } from "./bpf.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
 
 /** The few instructions that our programs use, run by the book. */
 function run(program: Uint8Array<ArrayBuffer>, context: readonly number[]): number {
   const view = new DataView(program.buffer);
   const registers = new Array<number>(11).fill(0);
-  const isLittleEndian = true;
   for (let at = 0;; at += 8) {
     const code = view.getUint8(at);
     const [destination, source] = [view.getUint8(at + 1) & 15, view.getUint8(at + 1) >> 4];
-    const offset = view.getInt16(at + 2, isLittleEndian);
-    const immediate = view.getInt32(at + 4, isLittleEndian);
+    const offset = view.getInt16(at + 2, LITTLE_ENDIAN);
+    const immediate = view.getInt32(at + 4, LITTLE_ENDIAN);
     const value = registers[destination]!;
     if (code === 0x61) registers[destination] = context[offset / 4]!;
     else if (code === 0xb7) registers[destination] = immediate;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decodeDmAnswer, encodeDmRequest, linearTarget, verityTarget } from "./devicemapper.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
 
 Deno.test("verityTarget() writes the table that veritysetup would", () => {
   const target = verityTarget({
@@ -26,11 +27,10 @@ Deno.test("verityTarget() writes the table that veritysetup would", () => {
 Deno.test("encodeDmRequest() places the fields of struct dm_ioctl", () => {
   const bytes = encodeDmRequest({ name: "vroot", uuid: "u1", flags: 1 });
   const view = new DataView(bytes.buffer);
-  const isLittleEndian = true;
-  assert.equal(view.getUint32(0, isLittleEndian), 4, "version");
-  assert.equal(view.getUint32(12, isLittleEndian), bytes.length, "data_size");
-  assert.equal(view.getUint32(16, isLittleEndian), 312, "data_start");
-  assert.equal(view.getUint32(28, isLittleEndian), 1, "flags");
+  assert.equal(view.getUint32(0, LITTLE_ENDIAN), 4, "version");
+  assert.equal(view.getUint32(12, LITTLE_ENDIAN), bytes.length, "data_size");
+  assert.equal(view.getUint32(16, LITTLE_ENDIAN), 312, "data_start");
+  assert.equal(view.getUint32(28, LITTLE_ENDIAN), 1, "flags");
   assert.equal(new TextDecoder().decode(bytes.subarray(48, 53)), "vroot");
   assert.equal(new TextDecoder().decode(bytes.subarray(176, 178)), "u1");
 });
@@ -44,12 +44,11 @@ Deno.test("encodeDmRequest() writes the targets one after the other, each aligne
     ],
   });
   const view = new DataView(bytes.buffer);
-  const isLittleEndian = true;
-  assert.equal(view.getUint32(20, isLittleEndian), 2);
-  const next = view.getUint32(312 + 20, isLittleEndian);
+  assert.equal(view.getUint32(20, LITTLE_ENDIAN), 2);
+  const next = view.getUint32(312 + 20, LITTLE_ENDIAN);
   assert.equal(next, 56); // 40 + "/dev/loop0 0\0", aligned
-  assert.equal(view.getBigUint64(312 + next, isLittleEndian), 8n);
-  assert.equal(view.getBigUint64(312 + next + 8, isLittleEndian), 16n);
+  assert.equal(view.getBigUint64(312 + next, LITTLE_ENDIAN), 8n);
+  assert.equal(view.getBigUint64(312 + next + 8, LITTLE_ENDIAN), 16n);
   const text = new TextDecoder().decode(bytes.subarray(312 + next + 24, 312 + next + 54));
   assert.equal(text, "linear\0\0\0\0\0\0\0\0\0\0/dev/loop11 3\0");
 });
@@ -60,8 +59,7 @@ Deno.test("decodeDmAnswer() reads a table whose offsets count from its start", (
     targets: [linearTarget({ start: 0, length: 8, device: "a", offset: 0 })],
   });
   const view = new DataView(bytes.buffer);
-  const isLittleEndian = true;
-  view.setBigUint64(40, 0xfd03n, isLittleEndian);
+  view.setBigUint64(40, 0xfd03n, LITTLE_ENDIAN);
   assert.deepEqual(decodeDmAnswer(bytes), {
     major: 253,
     minor: 3,

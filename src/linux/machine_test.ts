@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
+import { LITTLE_ENDIAN } from "./libc.ts";
 import { formatSwap, swapHeader } from "./machine.ts";
 
 Deno.test("swapHeader() counts whole pages and ends with the magic", () => {
   const page = swapHeader(40960 + 5);
-  const isLittleEndian = true;
-  assert.equal(new DataView(page.buffer).getUint32(1024, isLittleEndian), 1);
-  assert.equal(new DataView(page.buffer).getUint32(1028, isLittleEndian), 9);
+  assert.equal(new DataView(page.buffer).getUint32(1024, LITTLE_ENDIAN), 1);
+  assert.equal(new DataView(page.buffer).getUint32(1028, LITTLE_ENDIAN), 9);
   assert.equal(new TextDecoder().decode(page.subarray(4086)), "SWAPSPACE2");
   assert.throws(() => swapHeader(40959), RangeError);
 });

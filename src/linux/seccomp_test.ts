@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LITTLE_ENDIAN } from "./libc.ts";
 import { compileSeccomp, hasSeccompLibrary } from "./seccomp.ts";
 import {
   actionValue,
@@ -113,6 +114,5 @@ Deno.test.each([
 function instructions(program: Uint8Array<ArrayBuffer>): { code: number; k: number }[] {
   const view = new DataView(program.buffer);
   const starts = Array.from({ length: program.length / 8 }, (_, i) => i * 8);
-  const isLittleEndian = true;
-  return starts.map((at) => ({ code: view.getUint16(at, isLittleEndian), k: view.getUint32(at + 4, isLittleEndian) }));
+  return starts.map((at) => ({ code: view.getUint16(at, LITTLE_ENDIAN), k: view.getUint32(at + 4, LITTLE_ENDIAN) }));
 }

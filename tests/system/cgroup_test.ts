@@ -1,0 +1,109 @@
+/** Cgroups on the real kernel, of whatever versions it has mounted. Needs root. */
+import assert from "node:assert/strict";
+import { type DeviceRule, setDeviceRules } from "../../src/linux/bpf.ts";
+import {
+  cgroupMembers,
+  createCgroup,
+  detectCgroups,
+  joinCgroup,
+  killCgroup,
+  moveMembers,
+  parseCgroupMembership,
+  removeCgroup,
+} from "../../src/linux/cgroup.ts";
+import { readCgroupFile } from "../../src/linux/cgroup_file.ts";
+import { spawn } from "../../src/linux/spawn.ts";
+
+const ignore = Deno.uid() !== 0;
+const NAME = `kata-cgroup_test-${Deno.pid}`;
+
+/** Every hierarchy of this machine, by a name to show. */
+function hierarchies(): [name: string, path: string][] {
+  if (ignore) return [];
+  const { v1, unified } = detectCgroups();
+  const named = ["pids", "cpuset", "freezer"].flatMap((name) => v1.has(name) ? [[name, v1.get(name)!] as const] : []);
+  return [
+    ...named.map(([name, path]) => [`v1 ${name}`, path] as [string, string]),
+    ...unified ? [["v2", unified] as [string, string]] : [],
+  ];
+}
+
+for (const [name, root] of hierarchies()) {
+  Deno.test(`a cgroup of ${name} is made, joined, emptied and removed`, async () => {
+    const path = `${root}/${NAME}/a/b`;
+    createCgroup(path);
+    try {
+      await using first = spawn({ path: "sleep", args: ["sleep", "100"], cgroupProcs: [`${path}/cgroup.procs`] });
+      await using second = spawn({ path: "sleep", args: ["sleep", "100"] });
+      joinCgroup(`${root}/${NAME}/a`, second.pid);
+      assert.deepEqual(cgroupMembers(path), [first.pid]);
+      assert.deepEqual(
+        cgroupMembers(`${root}/${NAME}`, { recursive: true }).toSorted(),
+        [first.pid, second.pid].toSorted(),
+      );
+      const memberships = parseCgroupMembership(Deno.readTextFileSync(`/proc/${first.pid}/cgroup`));
+      assert.ok(memberships.some((membership) => membership.path === `/${NAME}/a/b`));
+      moveMembers(path, `${root}/${NAME}/a`);
+      assert.deepEqual(cgroupMembers(path), []);
+      await killCgroup(`${root}/${NAME}`);
+      assert.deepEqual(await first.wait(), { signal: 9 });
+    } finally {
+      await killCgroup(`${root}/${NAME}`);
+      await removeCgroup(`${root}/${NAME}`);
+    }
+    assert.equal(readCgroupFile(path, "cgroup.procs"), undefined);
+  });
+}
+
+Deno.test({ name: "removeCgroup() of one in use gives up with EBUSY", ignore }, async () => {
+  const [[, root] = []] = hierarchies();
+  const path = `${root}/${NAME}-busy`;
+  createCgroup(path);
+  await using _child = spawn({ path: "sleep", args: ["sleep", "100"], cgroupProcs: [`${path}/cgroup.procs`] });
+  const clock = { now: Date.now, sleep: () => Promise.resolve() };
+  await assert.rejects(removeCgroup(path, { clock }), (error: Error) => {
+    assert.equal(error.message, `Cannot remove cgroup "${path}"`);
+    return (error.cause as { code?: string }).code === "EBUSY";
+  });
+  await killCgroup(path);
+  await removeCgroup(path);
+});
+
+const READ_NULL: DeviceRule[] = [
+  { allow: false, type: "all", access: "rwm" },
+  { allow: true, type: "char", major: 1, minor: 3, access: "r" },
+];
+const NOT_ZERO: DeviceRule[] = [
+  { allow: true, type: "all", access: "rwm" },
+  { allow: false, type: "char", major: 1, minor: 5, access: "r" },
+];
+
+Deno.test({ name: "setDeviceRules() holds in a v2 cgroup, and later rules replace the earlier", ignore }, async () => {
+  const { unified } = detectCgroups();
+  if (unified === undefined) return;
+  const path = `${unified}/${NAME}-devices`;
+  createCgroup(path);
+  try {
+    setDeviceRules(path, READ_NULL);
+    assert.deepEqual(await reads(path), { "/dev/null": true, "/dev/zero": false });
+    setDeviceRules(path, NOT_ZERO);
+    assert.deepEqual(await reads(path), { "/dev/null": true, "/dev/zero": false });
+    setDeviceRules(path, [...NOT_ZERO, { allow: true, type: "char", major: 1, access: "r" }]);
+    assert.deepEqual(await reads(path), { "/dev/null": true, "/dev/zero": true });
+  } finally {
+    await removeCgroup(path);
+  }
+});
+
+/** Which devices a program in the cgroup can read. */
+async function reads(cgroup: string): Promise<Record<string, boolean>> {
+  const result: Record<string, boolean> = {};
+  for (const device of ["/dev/null", "/dev/zero"]) {
+    // The shell joins: the descriptors that every program gets were opened before.
+    const script = `echo 0 >${cgroup}/cgroup.procs && exec head -c 1 ${device}`;
+    await using child = spawn({ path: "sh", args: ["sh", "-c", script] });
+    const status = await child.wait();
+    result[device] = "code" in status && status.code === 0;
+  }
+  return result;
+}

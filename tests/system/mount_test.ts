@@ -1,0 +1,163 @@
+/** Mounts on the real kernel, each test below a directory of its own that it leaves empty. Needs root. */
+import assert from "node:assert/strict";
+import { attachLoop } from "../../src/linux/loop.ts";
+import { blockDeviceInfo, deviceNodeByNumber, deviceNumber } from "../../src/linux/block.ts";
+import {
+  bindMount,
+  mount,
+  mountSetattr,
+  moveMount,
+  openTree,
+  remountBind,
+  setPropagation,
+  umount,
+  umountTree,
+} from "../../src/linux/mount.ts";
+import { findMount, isMountPoint, type MountInfo, mountsBelow, readMountInfo } from "../../src/linux/mountinfo.ts";
+import { MOUNT_ATTR, MS, parseMountOptions } from "../../src/linux/mount_options.ts";
+import { FILE_SYSTEM_MAGIC, statfs } from "../../src/linux/statfs.ts";
+
+const ignore = Deno.uid() !== 0;
+
+/** A directory with the given ones in it; disposing it fails if something is still mounted there. */
+class Place implements Disposable {
+  readonly path = Deno.makeTempDirSync({ prefix: "mount_test-" });
+
+  directory(name: string): string {
+    Deno.mkdirSync(`${this.path}/${name}`, { recursive: true });
+    return `${this.path}/${name}`;
+  }
+
+  mountOf(path: string): MountInfo {
+    return findMount(readMountInfo(), path)!;
+  }
+
+  [Symbol.dispose](): void {
+    const left = mountsBelow(readMountInfo(), this.path);
+    umountTree(this.path);
+    Deno.removeSync(this.path, { recursive: true });
+    assert.deepEqual(left, []);
+  }
+}
+
+Deno.test({ name: "mount() mounts with flags and data until it is disposed", ignore }, () => {
+  using place = new Place();
+  const target = place.directory("a b");
+  {
+    const { flags, data } = parseMountOptions(["nosuid", "noexec", "size=64k", "mode=700"]);
+    using mounted = mount("scratch", target, { type: "tmpfs", flags, data });
+    assert.equal(mounted.target, target);
+    const { type, source, options, superOptions } = place.mountOf(target);
+    assert.deepEqual([type, source], ["tmpfs", "scratch"]);
+    assert.ok(options.includes("nosuid") && options.includes("noexec") && superOptions.includes("size=64k"));
+    assert.equal(statfs(target).magic, FILE_SYSTEM_MAGIC.tmpfs);
+    assert.equal(statfs(target).blocks * statfs(target).blockSize, 65536);
+    mounted[Symbol.dispose]();
+  }
+  assert.ok(!isMountPoint(readMountInfo(), target));
+});
+
+Deno.test({ name: "mount() names source and target, and refuses options that the kernel would cut", ignore }, () => {
+  using place = new Place();
+  assert.throws(() => mount("/dev/null", place.path, { type: "ext4" }), {
+    message: `mount /dev/null on ${place.path}: ENOTBLK`,
+  });
+  assert.throws(() => mount("none", place.path, { type: "overlay", data: "x".repeat(4095) }), RangeError);
+  assert.throws(() => umount(place.path), { message: `umount ${place.path}: EINVAL` });
+});
+
+Deno.test({ name: "bindMount() read-only keeps the flags of its source", ignore }, () => {
+  using place = new Place();
+  const [source, target] = [place.directory("s"), place.directory("t")];
+  using _source = mount("s", source, { type: "tmpfs", flags: MS.NOSUID | MS.NODEV | MS.NOATIME });
+  using _target = bindMount(source, target, { readOnly: true });
+  assert.deepEqual(place.mountOf(target).options.toSorted(), ["noatime", "nodev", "nosuid", "ro"]);
+  assert.throws(() => Deno.writeTextFileSync(`${target}/x`, ""), { code: "EROFS" });
+  Deno.writeTextFileSync(`${source}/x`, "");
+  remountBind(target, { flags: 0, cleared: MS.RDONLY | MS.NODEV });
+  assert.deepEqual(place.mountOf(target).options.toSorted(), ["noatime", "nosuid", "rw"]);
+});
+
+Deno.test({ name: "bindMount() shows a file, and mounts below a directory only if recursive", ignore }, () => {
+  using place = new Place();
+  const [source, flat, deep] = [place.directory("s/inner"), place.directory("flat"), place.directory("deep")];
+  Deno.writeTextFileSync(`${place.path}/file`, "content");
+  Deno.writeTextFileSync(`${place.path}/file2`, "");
+  using _file = bindMount(`${place.path}/file`, `${place.path}/file2`);
+  assert.equal(Deno.readTextFileSync(`${place.path}/file2`), "content");
+  using _inner = mount("inner", source, { type: "tmpfs" });
+  using _flat = bindMount(`${place.path}/s`, flat);
+  using _deep = bindMount(`${place.path}/s`, deep, { recursive: true });
+  assert.ok(!isMountPoint(readMountInfo(), `${flat}/inner`));
+  assert.ok(isMountPoint(readMountInfo(), `${deep}/inner`));
+});
+
+Deno.test({ name: "umountTree() takes away everything below a path, stacked mounts too", ignore }, () => {
+  using place = new Place();
+  const target = place.directory("t");
+  for (const layer of ["one", "two"]) mount(layer, target, { type: "tmpfs" });
+  mount("three", place.directory("t/below"), { type: "tmpfs" });
+  umountTree(target);
+  assert.deepEqual(mountsBelow(readMountInfo(), place.path), []);
+  umountTree(target);
+});
+
+Deno.test({ name: "setPropagation() lets a slave hear of mounts, and not be heard", ignore }, () => {
+  using place = new Place();
+  const [source, target] = [place.directory("s"), place.directory("t")];
+  using _source = mount("s", source, { type: "tmpfs" });
+  setPropagation(source, MS.SHARED);
+  using _target = bindMount(source, target);
+  setPropagation(target, MS.SLAVE);
+  assert.equal(place.mountOf(target).master, place.mountOf(source).shared);
+  Deno.mkdirSync(`${source}/new`);
+  mount("new", `${source}/new`, { type: "tmpfs" });
+  assert.ok(isMountPoint(readMountInfo(), `${target}/new`));
+  umount(`${target}/new`);
+  assert.ok(isMountPoint(readMountInfo(), `${source}/new`));
+  umountTree(`${source}/new`);
+});
+
+Deno.test({ name: "openTree(), mountSetattr() and moveMount() place a changed copy of a tree", ignore }, () => {
+  using place = new Place();
+  const [source, target] = [place.directory("s"), place.directory("t")];
+  using _source = mount("s", source, { type: "tmpfs" });
+  Deno.mkdirSync(`${source}/inner`);
+  using _inner = mount("inner", `${source}/inner`, { type: "tmpfs" });
+  {
+    using tree = openTree(source, { clone: true, recursive: true });
+    mountSetattr(tree, { set: MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID, recursive: true });
+    moveMount(tree, target);
+  }
+  using _moved = { [Symbol.dispose]: () => umountTree(target) };
+  assert.ok(place.mountOf(`${target}/inner`).options.includes("ro"));
+  assert.ok(place.mountOf(`${source}/inner`).options.includes("rw"));
+  mountSetattr(target, { clear: MOUNT_ATTR.RDONLY });
+  assert.ok(place.mountOf(target).options.includes("rw"));
+  assert.ok(place.mountOf(`${target}/inner`).options.includes("ro"));
+});
+
+Deno.test.each([{ word: "rro" }, { word: "rnoatime" }, { word: "rstrictatime" }, { word: "rrelatime" }, {
+  word: "rnosymfollow",
+}])("mountSetattr() takes what parseMountOptions() makes of $word", ({ word }) => {
+  if (ignore) return;
+  using place = new Place();
+  using _ = mount("t", place.path, { type: "tmpfs" });
+  mountSetattr(place.path, { ...parseMountOptions([word]).recursive, recursive: true });
+});
+
+Deno.test({ name: "attachLoop() shows a part of a file as a device until it is disposed", ignore }, () => {
+  const file = Deno.makeTempFileSync({ prefix: "mount_test-" });
+  using _ = { [Symbol.dispose]: () => Deno.removeSync(file) };
+  Deno.writeFileSync(file, new Uint8Array(1 << 20).map((_, i) => i >> 12));
+  {
+    using loop = attachLoop(file, { readOnly: true, offset: 4096, sizeLimit: 8192 });
+    assert.deepEqual(blockDeviceInfo(loop.device), { size: 8192, sectorSize: 512, readOnly: true });
+    assert.equal(deviceNodeByNumber(deviceNumber(loop.device)!), loop.device);
+    const bytes = Deno.readFileSync(loop.device);
+    assert.deepEqual([bytes.length, bytes[0], bytes[4096]], [8192, 1, 2]);
+  }
+  const { stdout } = new Deno.Command("losetup", { args: ["--associated", file] }).outputSync();
+  assert.equal(new TextDecoder().decode(stdout), "");
+  assert.throws(() => attachLoop("/no/such"), { message: "open /no/such: ENOENT" });
+});
