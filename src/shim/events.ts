@@ -1,7 +1,8 @@
 /** What containerd is told about tasks. @module */
-import { create, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
-import { type Any, anyPack, type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Any, type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import * as events from "../proto/events_pb.ts";
+import { packAny } from "../rpc/any.ts";
 import type { Process, ProcessExit } from "../sandbox/process.ts";
 
 const EVENTS = {
@@ -37,8 +38,7 @@ export class TaskEvents {
 
   emit<K extends Kind>(kind: K, event: MessageInitShape<typeof EVENTS[K]["schema"]>): void {
     const { topic, schema } = EVENTS[kind];
-    const message = create(schema, event as MessageInitShape<typeof schema>) as MessageShape<typeof schema>;
-    this.#publish(topic, anyPack(schema, message));
+    this.#publish(topic, packAny(schema, event as MessageInitShape<typeof schema>));
   }
 
   /** Announces the end of a process once, however often it is called. Call it after its start was announced. */

@@ -1,6 +1,6 @@
 /** The agent's statistics in the two forms that containerd knows, after the host's cgroup version. Pure. @module */
-import { create, type DescMessage } from "@bufbuild/protobuf";
-import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
+import type { DescMessage } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
 import type {
   BlkioStatsEntry,
   CgroupStats,
@@ -10,6 +10,7 @@ import type {
 } from "../proto/agent_pb.ts";
 import * as v1 from "../proto/cgroups_v1_pb.ts";
 import * as v2 from "../proto/cgroups_v2_pb.ts";
+import { packAny } from "../rpc/any.ts";
 
 const NS_PER_US = 1000n;
 
@@ -18,9 +19,9 @@ export function toMetrics(stats: StatsContainerResponse, version: "v1" | "v2"): 
   const cgroup = stats.cgroupStats;
   const network = stats.networkStats.map(networkStat);
   if (version === "v1") {
-    return anyPack(v1.MetricsSchema, create(v1.MetricsSchema, { ...(cgroup && metricsV1(cgroup)), network }));
+    return packAny(v1.MetricsSchema, { ...(cgroup && metricsV1(cgroup)), network });
   }
-  return anyPack(v2.MetricsSchema, create(v2.MetricsSchema, { ...(cgroup && metricsV2(cgroup)), network }));
+  return packAny(v2.MetricsSchema, { ...(cgroup && metricsV2(cgroup)), network });
 }
 
 function metricsV1(stats: CgroupStats) {
