@@ -1,0 +1,65 @@
+/** The serving process: answers containerd until it is told to shut down. @module */
+import { Code } from "@connectrpc/connect";
+import { removeIfThere } from "../base/files.ts";
+import type { Logger } from "../base/log.ts";
+import { detectCgroups } from "../linux/cgroup.ts";
+import { listen } from "../rpc/address.ts";
+import { connectEvents } from "../rpc/events.ts";
+import { serveTtrpc } from "../rpc/server.ts";
+import type { ShimArgs } from "./args.ts";
+import { socketAddress } from "./bootstrap.ts";
+import { TaskEvents } from "./events.ts";
+import { openShimLog } from "./logs.ts";
+import { ReadyAnswer } from "./ready.ts";
+import { shimServices } from "./services.ts";
+import { TaskService } from "./task_service.ts";
+
+/** Serves in the bundle's directory until Shutdown. @returns The exit status. */
+export async function serve(args: ShimArgs): Promise<number> {
+  using answer = new ReadyAnswer();
+  using logs = openShimLog({ ...args, bundle: Deno.cwd() });
+  const { log } = logs;
+  surviveAccidents(log);
+  try {
+    await run(args, { log, answer });
+    return 0;
+  } catch (error) {
+    answer.fail(error);
+    log.critical("Cannot serve any longer", { error });
+    return 1;
+  }
+}
+
+async function run(args: ShimArgs, { log, answer }: { log: Logger; answer: ReadyAnswer }): Promise<void> {
+  const address = args.socket || await socketAddress(args);
+  const path = address.slice("unix://".length);
+  await using undo = new AsyncDisposableStack();
+  const listener = listen(address);
+  undo.defer(() => removeIfThere(path));
+  Deno.chmodSync(path, 0o600);
+  // The bundle is containerd's to remove; whoever works in it would keep it from being unmounted.
+  Deno.chdir("/");
+  const publisher = undo.use(connectEvents(Deno.env.get("TTRPC_ADDRESS") ?? "", { namespace: args.namespace, log }));
+  const shutdown = new AbortController();
+  const tasks = new TaskService({
+    args,
+    address,
+    log,
+    events: new TaskEvents((topic, event) => publisher.publish(topic, event)),
+    cgroupVersion: detectCgroups().mode === "v2" ? "v2" : "v1",
+    onShutdown: () => shutdown.abort(),
+  });
+  answer.ready();
+  log.info("Shim serves", { address, pid: Deno.pid });
+  await serveTtrpc(listener, shimServices(tasks), { signal: shutdown.signal, log, defaultCode: Code.Unknown });
+  log.info("Shim ends");
+}
+
+/** A container must not die of a signal that was meant for the service manager's child, or of one call's bug. */
+function surviveAccidents(log: Logger): void {
+  Deno.addSignalListener("SIGTERM", () => log.info("Ignoring SIGTERM: containerd ends a shim by Shutdown"));
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log.error("A promise failed that nobody waits for", { error: event.reason });
+  });
+}

@@ -1,0 +1,241 @@
+/**
+ * A containerd of our own, in directories of its own, that runs containers through our shim: the harness of the interop
+ * tests. Which containerd: Debian's (1.6), or the one of Debian sid (2.1) that `scripts/test` unpacks.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { IMAGE, writeImage } from "./image.ts";
+
+const REPO = new URL("../../", import.meta.url).pathname;
+const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
+const START_MS = 20_000;
+export const RUNTIME = "io.containerd.kata.v2";
+
+export interface Result {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Where a release of containerd has its programs. */
+export interface Release {
+  version: string;
+  /** Directory with `containerd` and `ctr`. */
+  bin: string;
+}
+
+/** The releases that this machine has. */
+export function releases(): readonly Release[] {
+  const cache = Deno.env.get("KATA_CACHE") ??
+    `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/kata`;
+  const candidates = [
+    { version: "1.6", bin: "/usr/bin" },
+    {
+      version: "2.1",
+      bin: `${cache}/unpacked/sid-${Deno.build.arch === "x86_64" ? "amd64" : "arm64"}/containerd/usr/bin`,
+    },
+  ];
+  return candidates.filter(({ bin }) => exists(`${bin}/containerd`));
+}
+
+export interface ContainerdOptions {
+  release: Release;
+  /** Changes the shim's configuration. */
+  configure?: (toml: string) => string;
+}
+
+/** A running containerd with the test image. Disposing it ends it; its containers must be gone. */
+export class Containerd implements AsyncDisposable {
+  readonly directory: string;
+  readonly #release: Release;
+  #process: Deno.ChildProcess | undefined;
+
+  constructor(directory: string, release: Release) {
+    this.directory = directory;
+    this.#release = release;
+  }
+
+  static async start({ release, configure = (toml) => toml }: ContainerdOptions): Promise<Containerd> {
+    const containerd = new Containerd(await Deno.makeTempDir({ prefix: "kata-interop-" }), release);
+    const { directory } = containerd;
+    await Deno.mkdir(`${directory}/bin`);
+    await Deno.writeTextFile(`${directory}/bin/containerd-shim-kata-v2`, shimScript(directory), { mode: 0o755 });
+    await Deno.writeTextFile(`${directory}/configuration.toml`, configure(configuration()));
+    await Deno.writeTextFile(`${directory}/config.toml`, settings(directory, release));
+    await containerd.#spawn();
+    await writeImage(`${directory}/image.tar`);
+    await containerd.must("images", "import", `${directory}/image.tar`);
+    return containerd;
+  }
+
+  /** What containerd and all shims wrote. */
+  log(): string {
+    return Deno.readTextFileSync(`${this.directory}/containerd.log`);
+  }
+
+  async ctr(...args: readonly string[]): Promise<Result> {
+    return await this.run(this.#ctr(args));
+  }
+
+  /** As `ctr`, but it must succeed. @returns Its output. */
+  async must(...args: readonly string[]): Promise<string> {
+    const { status, stdout, stderr } = await this.ctr(...args);
+    assert.equal(status, 0, `ctr ${args.join(" ")}: ${stderr}\n${this.log().slice(-3000)}`);
+    return stdout;
+  }
+
+  /** Runs `ctr run --rm` with our runtime. */
+  async runContainer(id: string, command: readonly string[], flags: readonly string[] = []): Promise<Result> {
+    return await this.ctr("run", "--rm", "--runtime", RUNTIME, ...flags, IMAGE, id, ...command);
+  }
+
+  /** A container that goes on: `ctr run -d`, and what ends it. */
+  async background(id: string, command: readonly string[], flags: readonly string[] = []): Promise<AsyncDisposable> {
+    await this.must("run", "-d", "--runtime", RUNTIME, ...flags, IMAGE, id, ...command);
+    return { [Symbol.asyncDispose]: () => this.remove(id) };
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.ctr("task", "kill", "-s", "KILL", id);
+    await until(async () => (await this.ctr("task", "delete", "-f", id)).status === 0 || !(await this.hasTask(id)));
+    await this.ctr("containers", "delete", id);
+  }
+
+  async hasTask(id: string): Promise<boolean> {
+    return (await this.must("task", "ls", "-q")).split("\n").includes(id);
+  }
+
+  async taskStatus(id: string): Promise<string | undefined> {
+    const lines = (await this.must("task", "ls")).split("\n").map((line) => line.split(/\s+/));
+    return lines.find(([name]) => name === id)?.[2];
+  }
+
+  /** A ctr whose streams the test has in its hands. */
+  spawnCtr(args: readonly string[]): Deno.ChildProcess {
+    const [command, ...rest] = this.#ctr(args);
+    return new Deno.Command(command!, { args: rest, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
+  }
+
+  async run([command, ...args]: readonly string[]): Promise<Result> {
+    const { code, stdout, stderr } = await new Deno.Command(command!, { args: [...args], stdin: "null" }).output();
+    const decoder = new TextDecoder();
+    return { status: code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  }
+
+  /** Kills containerd without warning and starts it anew. */
+  async restart(): Promise<void> {
+    await this.#end("SIGKILL");
+    await this.#spawn();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end("SIGTERM");
+    await Deno.remove(this.directory, { recursive: true });
+  }
+
+  #ctr(args: readonly string[]): readonly string[] {
+    return [`${this.#release.bin}/ctr`, "--address", `${this.directory}/c.sock`, ...args];
+  }
+
+  async #spawn(): Promise<void> {
+    const { directory } = this;
+    // A shell keeps the log open for appending, so that a restarted containerd does not begin a new one.
+    const script = `exec "$0" --config ${directory}/config.toml >>${directory}/containerd.log 2>&1`;
+    this.#process = new Deno.Command("/bin/sh", {
+      args: ["-c", script, `${this.#release.bin}/containerd`],
+      env: { PATH: `${directory}/bin:${Deno.env.get("PATH")}`, KATA_CONF_FILE: `${directory}/configuration.toml` },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    await until(async () => (await this.ctr("version")).status === 0);
+  }
+
+  async #end(signal: Deno.Signal): Promise<void> {
+    this.#process?.kill(signal);
+    await this.#process?.status;
+    this.#process = undefined;
+  }
+}
+
+/** Everything on the host that sandboxes could leave behind, as one comparable text. */
+export function remains(): string {
+  const processes = [...Deno.readDirSync("/proc")].flatMap(({ name }) => commandOf(name))
+    .filter((command) => /\/run\/kata|containerd-shim-kata|shared\/sandboxes/.test(command));
+  const mounts = Deno.readTextFileSync("/proc/self/mountinfo").split("\n")
+    .filter((line) => /kata|io\.containerd\.runtime/.test(line)).map((line) => line.split(" ")[4]!);
+  const files = ["/run/kata", "/run/kata-containers/shared/sandboxes", "/run/containerd/s", "/run/containerd/fifo"]
+    .flatMap((path) => list(path).map((name) => `${path}/${name}`));
+  const cgroups = list("/sys/fs/cgroup").flatMap((group) => list(`/sys/fs/cgroup/${group}/default`));
+  return [...processes, ...mounts, ...files, ...cgroups].sort().join("\n");
+}
+
+/** Waits until something is so. @throws {Error} It is not within `ms`. */
+export async function until(isSo: () => boolean | Promise<boolean>, { ms = START_MS } = {}): Promise<void> {
+  for (const begin = performance.now(); !(await isSo());) {
+    if (performance.now() - begin > ms) throw new Error(`Cannot see within ${ms} ms: ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** The shim from the source tree, as the portable file's head would run it. */
+function shimScript(directory: string): string {
+  const installed = Deno.env.get("KATA_SHIM");
+  if (installed !== undefined) return `#!/bin/sh\nexec ${installed} "$@"\n`;
+  const run = `${Deno.execPath()} run -A --unstable-vsock --no-check --cached-only ${REPO}main.ts`;
+  return `#!/bin/sh\nKATA_ARGV0=$0 DENO_DIR=\${DENO_DIR:-${denoDir()}} exec ${run} "$@" 2>>${directory}/shim.stderr\n`;
+}
+
+function denoDir(): string {
+  return Deno.env.get("DENO_DIR") ?? `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
+}
+
+function configuration(): string {
+  return `[hypervisor.qemu]
+kernel = "${GUEST}/vmlinux"
+initrd = "${GUEST}/initrd.cpio"
+image = "${GUEST}/root.erofs"
+default_memory = 512
+`;
+}
+
+function settings(directory: string, { version }: Release): string {
+  const disabled = version.startsWith("1.")
+    ? `["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.btrfs"]`
+    : `["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri"]`;
+  return `version = ${version.startsWith("1.") ? 2 : 3}
+root = "${directory}/root"
+state = "${directory}/state"
+disabled_plugins = ${disabled}
+[grpc]
+address = "${directory}/c.sock"
+[debug]
+level = "info"
+`;
+}
+
+function commandOf(pid: string): readonly string[] {
+  try {
+    return /^\d+$/.test(pid) ? [Deno.readTextFileSync(`/proc/${pid}/cmdline`).replaceAll("\0", " ")] : [];
+  } catch {
+    return [];
+  }
+}
+
+function list(path: string): readonly string[] {
+  try {
+    return [...Deno.readDirSync(path)].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
