@@ -156,11 +156,21 @@ export interface MemberOptions {
 export function cgroupMembers(path: string, options: MemberOptions = {}): number[] {
   const text = options.threads
     ? readCgroupFile(path, "cgroup.threads") ?? readCgroupFile(path, "tasks")
-    : readCgroupFile(path, "cgroup.procs");
+    : readProcesses(path);
   const members = (text ?? "").split("\n").map(Number).filter((id) => id > 0);
   if (!options.recursive) return members;
   const below = childDirectories(path).flatMap(({ name }) => cgroupMembers(`${path}/${name}`, options));
   return [...new Set([...members, ...below])];
+}
+
+/** A threaded v2 cgroup refuses: its processes are members of the domain above it. */
+function readProcesses(path: string): string | undefined {
+  try {
+    return readCgroupFile(path, "cgroup.procs");
+  } catch (error) {
+    if (isErrno(error, "EOPNOTSUPP")) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -5,7 +5,10 @@
  * @module
  */
 import { isErrno } from "./errno.ts";
-import { Fd, O_WRONLY } from "./fd.ts";
+import { Fd, O_RDONLY, O_WRONLY } from "./fd.ts";
+
+/** Most files fit; the longer ones grow it. */
+let buffer = new Uint8Array(16 * 1024);
 
 /**
  * Reads a file of a cgroup without its trailing newline.
@@ -14,11 +17,26 @@ import { Fd, O_WRONLY } from "./fd.ts";
  */
 export function readCgroupFile(cgroup: string, file: string): string | undefined {
   try {
-    return Deno.readTextFileSync(`${cgroup}/${file}`).trimEnd();
+    // Not by Deno's own functions: their errors do not tell ENODEV from others.
+    using opened = Fd.open(`${cgroup}/${file}`, O_RDONLY);
+    return readWhole(opened).trimEnd();
   } catch (error) {
     // ENODEV: the cgroup was removed between open and read.
     if (isErrno(error, "ENOENT", "ENOTDIR", "ENODEV")) return undefined;
     throw error;
+  }
+}
+
+function readWhole(file: Fd): string {
+  let length = 0;
+  for (;;) {
+    const read = file.read(buffer.subarray(length));
+    if (read === 0) return new TextDecoder().decode(buffer.subarray(0, length));
+    length += read;
+    if (length < buffer.length) continue;
+    const longer = new Uint8Array(2 * buffer.length);
+    longer.set(buffer);
+    buffer = longer;
   }
 }
 

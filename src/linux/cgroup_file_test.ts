@@ -24,6 +24,12 @@ Deno.test("readCgroupValue() of no file is undefined, of words a SyntaxError", (
   assert.throws(() => readCgroupValue(group.path, "words"), SyntaxError);
 });
 
+Deno.test("readCgroupFile() reads files of any length", () => {
+  const text = "1234567\n".repeat(10_000);
+  using group = cgroup({ "cgroup.procs": text });
+  assert.equal(readCgroupFile(group.path, "cgroup.procs"), text.trimEnd());
+});
+
 Deno.test("readFlatKeyed() reads counts by key", () => {
   using group = cgroup({ "memory.stat": "anon 4096\nfile 0\n", "cpu.stat": "" });
   assert.deepEqual(readFlatKeyed(group.path, "memory.stat"), new Map([["anon", 4096n], ["file", 0n]]));

@@ -6,12 +6,13 @@ import {
   createCgroup,
   detectCgroups,
   joinCgroup,
+  joinCgroupThread,
   killCgroup,
   moveMembers,
   parseCgroupMembership,
   removeCgroup,
 } from "../../src/linux/cgroup.ts";
-import { readCgroupFile } from "../../src/linux/cgroup_file.ts";
+import { readCgroupFile, writeCgroupFile } from "../../src/linux/cgroup_file.ts";
 import { spawn } from "../../src/linux/spawn.ts";
 
 const ignore = Deno.uid() !== 0;
@@ -54,6 +55,23 @@ for (const [name, root] of hierarchies()) {
     assert.equal(readCgroupFile(path, "cgroup.procs"), undefined);
   });
 }
+
+Deno.test(
+  { name: "cgroupMembers() passes over a threaded cgroup, whose processes the one above lists", ignore },
+  async () => {
+    const { unified } = detectCgroups();
+    if (unified === undefined) return;
+    const path = `${unified}/${NAME}-threaded`;
+    createCgroup(`${path}/threads`);
+    await using child = spawn({ path: "sleep", args: ["sleep", "100"], cgroupProcs: [`${path}/cgroup.procs`] });
+    writeCgroupFile(`${path}/threads`, "cgroup.type", "threaded");
+    joinCgroupThread(`${path}/threads`, child.pid);
+    assert.deepEqual(cgroupMembers(path, { recursive: true }), [child.pid]);
+    assert.deepEqual(cgroupMembers(`${path}/threads`, { threads: true }), [child.pid]);
+    await killCgroup(path);
+    await removeCgroup(path);
+  },
+);
 
 Deno.test({ name: "removeCgroup() of one in use gives up with EBUSY", ignore }, async () => {
   const [[, root] = []] = hierarchies();
