@@ -61,7 +61,8 @@ class Poller {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiters = this.#waiting.get(fd) ?? { read: new Set(), write: new Set() };
     waiters[direction].add(resolve);
-    if (!this.#arm(fd, waiters)) return;
+    // Always ready; a turn of the event loop all the same, or those who read on and on would starve the rest.
+    if (!this.#arm(fd, waiters)) return await new Promise((done) => setTimeout(done, 0));
     this.#running ??= this.#run();
     const onAbort = () => reject(signal?.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
