@@ -5,6 +5,7 @@
  * @module
  */
 import { isErrno } from "../linux/errno.ts";
+import { setHostname } from "../linux/machine.ts";
 import { mount } from "../linux/mount.ts";
 import { MS } from "../linux/mount_options.ts";
 import { readMountInfo } from "../linux/mountinfo.ts";
@@ -120,7 +121,7 @@ export function linkPtmx(): void {
 }
 
 /** The machine's name before the sandbox gives it one. */
-export function initialHostname(): string {
+function initialHostname(): string {
   try {
     return Deno.readTextFileSync("/etc/hostname").trim().split(/\s+/)[0] || "localhost";
   } catch {
@@ -129,19 +130,15 @@ export function initialHostname(): string {
 }
 
 /**
- * Takes possession of a machine whose base file systems are mounted: cgroups, terminals, loopback, search path.
+ * Takes possession of a machine whose base file systems are mounted: cgroups, terminals, loopback, name, search path.
  *
  * @param options `unifiedCgroups`: version 2 of cgroups.
  */
 export function becomeInit({ unifiedCgroups }: { unifiedCgroups: boolean }): void {
   mountCgroups({ unified: unifiedCgroups });
   linkPtmx();
+  setHostname(initialHostname());
   Deno.env.set("PATH", "/bin:/sbin:/usr/bin:/usr/sbin");
   using netlink = new Rtnetlink();
   netlink.changeLink(netlink.link("lo").index, { up: true });
-}
-
-/** Writes everything out and switches the machine off: the end of PID 1 would be a kernel panic. */
-export function endMachine(): void {
-  for (const command of ["s", "o"]) Deno.writeTextFileSync("/proc/sysrq-trigger", command);
 }

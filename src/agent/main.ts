@@ -6,6 +6,8 @@
  */
 import { createLogger, type Logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
+import { endMachine } from "../linux/power.ts";
+import { reapChildren } from "../linux/spawn.ts";
 import { listen } from "../rpc/address.ts";
 import { AGENT_API_VERSION } from "../rpc/agent_api.ts";
 import type { AgentOptions } from "../rpc/agent_options.ts";
@@ -13,7 +15,7 @@ import { serveTtrpc } from "../rpc/server.ts";
 import { type AgentArgs, parseAgentArgs } from "./args.ts";
 import { loadAgentConfig } from "./config.ts";
 import type { Guest } from "./guest.ts";
-import { becomeInit, endMachine, mountBaseFilesystems } from "./init.ts";
+import { becomeInit, mountBaseFilesystems } from "./init.ts";
 import { listenForLogReader, stdoutSink } from "./log_sink.ts";
 import { Sandbox } from "./sandbox.ts";
 import { agentServices } from "./services/mod.ts";
@@ -29,7 +31,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   using machine = new DisposableStack();
   if (isInit) {
-    machine.defer(endMachine);
+    machine.defer(() => endMachine("powerOff"));
     mountBaseFilesystems();
   }
   const options = await loadOptions(parsed);
@@ -60,6 +62,7 @@ async function run(options: AgentOptions, { isInit }: { isInit: boolean }): Prom
     shutDown: () => end.abort(),
   };
   endOnSignals(guest, stack);
+  if (isInit) reapOrphans(stack);
   const listener = listen(options.serverAddress);
   log.info("Agent serves", { address: options.serverAddress, version: VERSION, api: AGENT_API_VERSION });
   await serveTtrpc(listener, agentServices(guest), { signal: end.signal, log });
@@ -82,4 +85,11 @@ function endOnSignals({ shutDown }: Guest, stack: AsyncDisposableStack): void {
     Deno.addSignalListener(signal, shutDown);
     stack.defer(() => Deno.removeSignalListener(signal, shutDown));
   }
+}
+
+/** PID 1 is given the children of processes that end before them. */
+function reapOrphans(stack: AsyncDisposableStack): void {
+  const reap = () => void reapChildren();
+  Deno.addSignalListener("SIGCHLD", reap);
+  stack.defer(() => Deno.removeSignalListener("SIGCHLD", reap));
 }

@@ -1,11 +1,6 @@
-/** The namespaces that all containers of a sandbox share. @module */
+/** Which namespaces a container in the guest gets. Pure. @module */
 import type { Namespace, Spec } from "../oci/spec.ts";
-
-/** Paths of the sandbox' IPC and UTS namespaces. Disposing it lets them go with their last user. */
-export interface SharedNamespaces extends Disposable {
-  readonly ipc: string;
-  readonly uts: string;
-}
+import type { SharedNamespaces } from "./shared_namespaces.ts";
 
 export interface NamespaceChoice {
   /** The sandbox', if it has been created. */

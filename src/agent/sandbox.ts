@@ -1,12 +1,12 @@
 /** The state of the guest: one sandbox with its containers, storages and shared namespaces. @module */
 import { KataError } from "../base/error.ts";
 import type { GuestContainer } from "./container.ts";
-import type { SharedNamespaces } from "./namespaces.ts";
+import type { SharedNamespaces } from "./shared_namespaces.ts";
 import { OomQueue } from "./oom.ts";
 import type { GuestProcess } from "./process.ts";
 import { StorageRegistry } from "./storage/registry.ts";
 
-/** Everything that CreateSandbox and the calls after it build up. Disposing it ends all containers first. */
+/** Everything that CreateSandbox and the calls after it build up. Disposing it ends all containers first; twice is well. */
 export class Sandbox implements AsyncDisposable {
   /** Empty until CreateSandbox was called. */
   id = "";
@@ -65,6 +65,7 @@ export class Sandbox implements AsyncDisposable {
     all.use(this.resources);
     all.use(this.storages);
     if (this.namespaces !== undefined) all.use(this.namespaces);
+    this.namespaces = undefined;
     all.defer(() => this.#containers.clear());
     // Newest first: the first container's process may be the one whose PID namespace all others are in.
     for (const container of this.#containers.values()) all.use(container);

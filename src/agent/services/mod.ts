@@ -3,12 +3,24 @@ import { AgentService } from "../../proto/agent_pb.ts";
 import { Health } from "../../proto/health_pb.ts";
 import { defineService, type TtrpcService } from "../../rpc/server.ts";
 import type { AgentPart, Guest } from "../guest.ts";
+import { containerPart } from "./container.ts";
 import { copyFilePart } from "./copy_file.ts";
 import { healthService } from "./health.ts";
+import { machinePart } from "./machine.ts";
 import { metricsPart } from "./metrics.ts";
 import { networkPart } from "./network.ts";
+import { processPart } from "./process.ts";
+import { sandboxPart } from "./sandbox.ts";
 
-const PARTS: readonly ((guest: Guest) => AgentPart)[] = [networkPart, copyFilePart, metricsPart];
+const PARTS: readonly ((guest: Guest) => AgentPart)[] = [
+  sandboxPart,
+  containerPart,
+  processPart,
+  networkPart,
+  machinePart,
+  copyFilePart,
+  metricsPart,
+];
 
 /** Both services of the agent, for one listener. */
 export function agentServices(guest: Guest): TtrpcService[] {

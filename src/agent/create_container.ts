@@ -1,0 +1,97 @@
+/** Making a container from what the host asks for, step by step. @module */
+import { KataError } from "../base/error.ts";
+import { verifyId } from "../base/id.ts";
+import { detectCgroups } from "../linux/cgroup.ts";
+import { readMountInfo } from "../linux/mountinfo.ts";
+import { Container } from "../oci/container.ts";
+import { specFromProto } from "../oci/proto.ts";
+import type { Spec } from "../oci/spec.ts";
+import type { CreateContainerRequest } from "../proto/agent_pb.ts";
+import { GUEST_PATH } from "../rpc/agent_api.ts";
+import { GuestContainer } from "./container.ts";
+import type { Guest } from "./guest.ts";
+import { addGuestHooks } from "./hooks.ts";
+import { guestNamespaces } from "./namespaces.ts";
+import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
+
+/** State of the containers; not below the bundles, which CreateSandbox wipes. */
+const STATE_ROOT = "/run/kata-agent";
+
+/**
+ * Makes a container whose first process waits to be started. A failure leaves nothing behind.
+ *
+ * @throws {KataError} INVALID_ARGUMENT for a bad id or spec, UNIMPLEMENTED for what this agent cannot do yet.
+ */
+export async function createContainer(guest: Guest, request: CreateContainerRequest): Promise<GuestContainer> {
+  const id = verifyId(request.containerId);
+  refuseUnknown(request);
+  await using undo = new AsyncDisposableStack();
+  const bundle = makeBundle(id, undo);
+  for (const storage of request.storages) {
+    const context = { log: guest.log, containersDir: GUEST_PATH.containers, containerId: id };
+    undo.use(await guest.sandbox.storages.acquire(storage, context));
+  }
+  const spec = guestSpec(guest, request);
+  Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(spec, bigintAsNumber));
+  const { container, init } = await startInit({ id, bundle, spec });
+  return new GuestContainer(container, init, undo.move());
+}
+
+/** Nothing that was asked for is left out silently. */
+function refuseUnknown({ containerId, OCI, devices, sharedMounts }: CreateContainerRequest): void {
+  const refuse = (what: string) => new KataError("UNIMPLEMENTED", `Cannot create container "${containerId}": ${what}`);
+  if (OCI === undefined) {
+    throw new KataError("INVALID_ARGUMENT", `Cannot create container "${containerId}": the request has no OCI spec`);
+  }
+  const [device] = devices;
+  if (device !== undefined) throw refuse(`this agent has no handler for device driver "${device.type}" yet`);
+  if (sharedMounts.length > 0) throw refuse("this agent cannot share mounts between containers yet");
+}
+
+function makeBundle(id: string, undo: AsyncDisposableStack): string {
+  const bundle = `${GUEST_PATH.containers}/${id}`;
+  Deno.mkdirSync(bundle, { recursive: true, mode: 0o700 });
+  undo.defer(() => Deno.removeSync(bundle, { recursive: true }));
+  return bundle;
+}
+
+function guestSpec({ sandbox }: Guest, request: CreateContainerRequest): Spec {
+  const spec = specFromProto(request.OCI!);
+  const pid = request.sandboxPidns ? sandbox.containers()[0]?.init.process.pid : undefined;
+  const namespaces = guestNamespaces(spec, {
+    shared: sandbox.namespaces,
+    pid: pid === undefined ? undefined : `/proc/${pid}/ns/pid`,
+  });
+  return addGuestHooks({ ...spec, linux: { ...spec.linux, namespaces } }, sandbox.guestHookPath);
+}
+
+interface InitOptions {
+  id: string;
+  bundle: string;
+  spec: Spec;
+}
+
+async function startInit(options: InitOptions): Promise<{ container: Container; init: GuestProcess }> {
+  const terminal = options.spec.process?.terminal ?? false;
+  let container: Container | undefined;
+  const init = await GuestProcess.start(INIT_EXEC_ID, { terminal }, async (stdio) => {
+    container = await Container.create({
+      ...options,
+      stdio,
+      stateRoot: STATE_ROOT,
+      cgroups: detectCgroups(),
+      noPivotRoot: rootIsInitramfs(),
+    });
+    return container.init!;
+  });
+  return { container: container!, init };
+}
+
+/** The kernel refuses to pivot away from the first root file system. */
+function rootIsInitramfs(): boolean {
+  return readMountInfo().findLast(({ mountPoint }) => mountPoint === "/")?.type === "rootfs";
+}
+
+function bigintAsNumber(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? Number(value) : value;
+}

@@ -1,0 +1,43 @@
+/** Making the guest ready for containers. @module */
+import { setHostname } from "../linux/machine.ts";
+import { mount, umount } from "../linux/mount.ts";
+import { MS } from "../linux/mount_options.ts";
+import { spawn } from "../linux/spawn.ts";
+import type { CreateSandboxRequest, KernelModule } from "../proto/agent_pb.ts";
+import { GUEST_PATH } from "../rpc/agent_api.ts";
+import type { Guest } from "./guest.ts";
+import { createSharedNamespaces } from "./shared_namespaces.ts";
+
+const RESOLV_CONF = "/etc/resolv.conf";
+
+/** Carries out CreateSandbox: a clean directory, modules, shared namespaces, storages, name servers. */
+export async function createSandbox({ sandbox, log, isInit }: Guest, request: CreateSandboxRequest): Promise<void> {
+  sandbox.id = request.sandboxId;
+  sandbox.guestHookPath = request.guestHookPath;
+  Deno.mkdirSync(GUEST_PATH.containers, { recursive: true });
+  for (const module of request.kernelModules) await loadModule(module);
+  sandbox.namespaces ??= createSharedNamespaces(GUEST_PATH.namespaces, { hostname: request.hostname });
+  if (request.hostname !== "" && isInit) setHostname(request.hostname);
+  for (const storage of request.storages) {
+    const context = { log, containersDir: GUEST_PATH.containers };
+    sandbox.resources.use(await sandbox.storages.acquire(storage, context));
+  }
+  if (request.dns.length > 0) sandbox.resources.use(useNameServers(request.dns));
+}
+
+async function loadModule({ name, parameters }: KernelModule): Promise<void> {
+  await using child = spawn({ path: "/sbin/modprobe", args: ["modprobe", "-v", name, ...parameters] });
+  const status = await child.wait();
+  if (!("code" in status) || status.code !== 0) {
+    throw new Error(`Cannot load kernel module "${name}": modprobe ended with ${JSON.stringify(status)}`);
+  }
+}
+
+/** The image is read-only, so the file is laid over its `/etc/resolv.conf`. */
+function useNameServers(lines: readonly string[]): Disposable {
+  const path = GUEST_PATH.resolvConf;
+  Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+  Deno.writeTextFileSync(path, lines.map((line) => `${line}\n`).join(""));
+  mount(path, RESOLV_CONF, { flags: MS.BIND });
+  return { [Symbol.dispose]: () => umount(RESOLV_CONF, { detach: true }) };
+}

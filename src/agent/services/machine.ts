@@ -1,0 +1,32 @@
+/** Resources of the machine that change while it runs, its clock and its randomness. @module */
+import { addEntropy, setClock, swapOn } from "../../linux/machine.ts";
+import type { AgentPart } from "../guest.ts";
+import { onlineCpus, onlineMemory, SYSTEM_DEVICES } from "../hotplug.ts";
+
+export function machinePart(): AgentPart {
+  return {
+    async onlineCPUMem({ nbCpus, cpuOnly }, { signal }) {
+      await onlineCpus(nbCpus, { signal });
+      if (!cpuOnly) onlineMemory();
+      return {};
+    },
+    memHotplugByProbe({ memHotplugProbeAddr }) {
+      for (const address of memHotplugProbeAddr) {
+        Deno.writeTextFileSync(`${SYSTEM_DEVICES}/memory/probe`, `0x${address.toString(16).toUpperCase()}`);
+      }
+      return {};
+    },
+    reseedRandomDev({ data }) {
+      addEntropy(data);
+      return {};
+    },
+    addSwapPath({ path }) {
+      swapOn(path);
+      return {};
+    },
+    setGuestDateTime({ Sec, Usec }) {
+      setClock({ seconds: Sec, nanoseconds: Number(Usec) * 1000 });
+      return {};
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/** The sandbox as a whole: its beginning and end, what it can do, and what happens in it. @module */
+import { verifyId } from "../../base/id.ts";
+import { VERSION } from "../../base/version.ts";
+import { GUEST_PATH } from "../../rpc/agent_api.ts";
+import { createSandbox } from "../create_sandbox.ts";
+import type { AgentPart, Guest } from "../guest.ts";
+import { remountEphemeral } from "../storage/ephemeral.ts";
+import { storageDrivers } from "../storage/registry.ts";
+
+const MEMORY_DEVICES = "/sys/devices/system/memory";
+
+export function sandboxPart(guest: Guest): AgentPart {
+  const { sandbox } = guest;
+  return {
+    async createSandbox(request) {
+      if (request.sandboxId !== "") verifyId(request.sandboxId, "sandbox");
+      await createSandbox(guest, request);
+      return {};
+    },
+    async destroySandbox() {
+      using _ = { [Symbol.dispose]: guest.shutDown }; // whatever could not be cleaned up ends with the machine
+      await sandbox[Symbol.asyncDispose]();
+      return {};
+    },
+    getGuestDetails({ memBlockSize, memHotplugProbe }) {
+      return {
+        memBlockSizeBytes: memBlockSize ? memoryBlockSize() : 0n,
+        supportMemHotplugProbe: memHotplugProbe && exists(`${MEMORY_DEVICES}/probe`),
+        agentDetails: {
+          version: VERSION,
+          initDaemon: guest.isInit,
+          deviceHandlers: [],
+          storageHandlers: storageDrivers(),
+          supportsSeccomp: true,
+          extraFeatures: ["seccomp"],
+        },
+      };
+    },
+    async getOOMEvent(_request, { signal }) {
+      return { containerId: await sandbox.oomEvents.next(AbortSignal.any([signal, guest.signal])) };
+    },
+    updateEphemeralMounts({ storages }) {
+      for (const storage of storages) remountEphemeral(storage);
+      return {};
+    },
+    removeStaleVirtiofsShareMounts() {
+      // Looking at a name makes the kernel notice that the host has taken it away.
+      for (const { name } of Deno.readDirSync(GUEST_PATH.shared)) exists(`${GUEST_PATH.shared}/${name}`);
+      return {};
+    },
+  };
+}
+
+function memoryBlockSize(): bigint {
+  const path = `${MEMORY_DEVICES}/block_size_bytes`;
+  return exists(path) ? BigInt(`0x${Deno.readTextFileSync(path).trim()}`) : 0n;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
