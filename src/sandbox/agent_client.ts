@@ -85,21 +85,23 @@ export async function connectAgent(vm: AgentHost, options: ConnectOptions): Prom
   } catch (error) {
     void dialling.then((late) => late.close(), () => {});
     if (!deadline.aborted || options.signal.aborted) throw error;
-    throw await silentAgent(vm, { waitedMs: clock.now() - begin, cause: error });
+    throw await explainSilence(vm, { what: "Cannot reach the agent", waitedMs: clock.now() - begin, cause: error });
   }
 }
 
-async function silentAgent(vm: AgentHost, options: { waitedMs: number; cause: unknown }): Promise<KataError> {
-  const waited = `waited ${(options.waitedMs / 1000).toFixed(1)} s`;
+/** What went wrong with an agent that did not answer in time: the state of its VM says more than the deadline. */
+export async function explainSilence(
+  vm: AgentHost,
+  { what, waitedMs, cause }: { what: string; waitedMs: number; cause: unknown },
+): Promise<KataError> {
+  const waited = `waited ${(waitedMs / 1000).toFixed(1)} s`;
   const monitor = await vm.info().then(
     ({ name, pid }) => `${name} is alive (pid ${pid})`,
     (error) => `the VMM is gone (${errorChain(error)})`,
   );
   const lines = vm.consoleTail(CONSOLE_LINES);
   const console = lines.length === 0 ? "the console is empty" : `last console lines: ${lines.join(" | ")}`;
-  return new KataError("DEADLINE_EXCEEDED", `Cannot reach the agent: ${waited}, ${monitor}, ${console}`, {
-    cause: options.cause,
-  });
+  return new KataError("DEADLINE_EXCEEDED", `${what}: ${waited}, ${monitor}, ${console}`, { cause });
 }
 
 /** A signal that fires at the end of a scope. */

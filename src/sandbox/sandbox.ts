@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Code, ConnectError } from "@connectrpc/connect";
 import { abortable } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
@@ -14,7 +15,7 @@ import { startTime } from "../hypervisor/pid_file.ts";
 import type { Fd } from "../linux/fd.ts";
 import { SharedDirectory } from "../resources/share_fs.ts";
 import { SHARED_TAG } from "../rpc/agent_api.ts";
-import { type AgentConnection, connectAgent } from "./agent_client.ts";
+import { type AgentConnection, connectAgent, explainSilence } from "./agent_client.ts";
 import { Container, type ContainerOptions, drain, prepareContainer } from "./container.ts";
 import { guestStorages } from "./guest_storages.ts";
 import { type SandboxState, writeState } from "./persist.ts";
@@ -172,24 +173,35 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #boot(): Promise<AgentConnection> {
-    const { id, config, hostname = "", onOutOfMemory, log } = this.#options;
+    const { id, config, onOutOfMemory, log } = this.#options;
     const { signal } = this.#abort;
     await this.phases.measure("vm", () => this.#vm.start({ signal }));
     const { pid } = await this.#vm.info();
     this.#pid = pid;
     const connect = () => connectAgent(this.#vm, { sandboxId: id, config: config.agent, signal });
     const agent = this.#resources.use(await this.phases.measure("agent", connect));
-    const request = {
-      sandboxId: id,
-      hostname,
-      storages: [...guestStorages()],
-      kernelModules: config.agent.kernel_modules.map(parseKernelModule),
-    };
-    await this.phases.measure("sandbox", () => agent.api.createSandbox(request));
+    await this.phases.measure("sandbox", () => this.#setUpGuest(agent));
     log.info("Sandbox is up", { sandbox: id, pid, phases: this.phases.report() });
     void this.#watch(agent);
     if (onOutOfMemory) void watchOutOfMemory(agent, { signal, log, onEvent: onOutOfMemory });
     return agent;
+  }
+
+  async #setUpGuest(agent: AgentConnection): Promise<void> {
+    const { id, config, hostname = "" } = this.#options;
+    const begin = performance.now();
+    try {
+      await agent.api.createSandbox({
+        sandboxId: id,
+        hostname,
+        storages: [...guestStorages()],
+        kernelModules: config.agent.kernel_modules.map(parseKernelModule),
+      });
+    } catch (cause) {
+      const what = `Cannot set up sandbox "${id}" in the guest`;
+      if (ConnectError.from(cause).code !== Code.DeadlineExceeded) throw new Error(what, { cause });
+      throw await explainSilence(this.#vm, { what, waitedMs: performance.now() - begin, cause });
+    }
   }
 
   /** The only watcher of the VM: its death ends every process at once. */
