@@ -15,7 +15,9 @@ import {
 } from "../../src/linux/mount.ts";
 import { findMount, isMountPoint, type MountInfo, mountsBelow, readMountInfo } from "../../src/linux/mountinfo.ts";
 import { MOUNT_ATTR, MS, parseMountOptions } from "../../src/linux/mount_options.ts";
+import { openNamespace } from "../../src/linux/namespace.ts";
 import { FILE_SYSTEM_MAGIC, statfs } from "../../src/linux/statfs.ts";
+import { SyscallProgram } from "../../src/linux/syscall_program.ts";
 
 const ignore = Deno.uid() !== 0;
 
@@ -135,6 +137,23 @@ Deno.test({ name: "openTree(), mountSetattr() and moveMount() place a changed co
   mountSetattr(target, { clear: MOUNT_ATTR.RDONLY });
   assert.ok(place.mountOf(target).options.includes("rw"));
   assert.ok(place.mountOf(`${target}/inner`).options.includes("ro"));
+});
+
+Deno.test({ name: "mountSetattr() maps the owners of a detached tree", ignore }, async () => {
+  using place = new Place();
+  const [source, target] = [place.directory("s"), place.directory("t")];
+  using _source = mount("s", source, { type: "tmpfs" });
+  Deno.writeTextFileSync(`${source}/file`, "");
+  await using holder = new SyscallProgram().call("ppoll", [null, 0, null, null, 0]).start({ flags: ["newuser"] });
+  for (const map of ["uid_map", "gid_map"]) Deno.writeTextFileSync(`/proc/${holder.pid}/${map}`, "0 100000 10");
+  using userNamespace = openNamespace("user", holder.pid);
+  using tree = openTree(source, { clone: true });
+  mountSetattr(tree, { set: MOUNT_ATTR.IDMAP, userNamespace });
+  using _target = moveMount(tree, target);
+  const { uid, gid } = Deno.statSync(`${target}/file`);
+  assert.deepEqual([uid, gid], [100000, 100000]);
+  assert.equal(Deno.statSync(`${source}/file`).uid, 0);
+  holder.kill("SIGKILL");
 });
 
 Deno.test.each([{ word: "rro" }, { word: "rnoatime" }, { word: "rstrictatime" }, { word: "rrelatime" }, {

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { formatIp, formatMac } from "./ip_address.ts";
+import { attributeMap, readNumber, readText } from "./netlink.ts";
+import { decodeAddress, encodeAddress } from "./rtnetlink_address.ts";
+import { decodeLink, encodeLinkChange, encodeNewLink, type NewLink } from "./rtnetlink_link.ts";
+import { decodeNeighbor, encodeNeighbor } from "./rtnetlink_neighbor.ts";
+import { decodeRoute, encodeRoute } from "./rtnetlink_route.ts";
+
+const links = fc.integer({ min: 1, max: 0x7fffffff });
+const macs = fc.uint8Array({ minLength: 6, maxLength: 6 }).map(formatMac);
+const bytes4 = fc.uint8Array({ minLength: 4, maxLength: 4 });
+const bytes16 = fc.uint8Array({ minLength: 16, maxLength: 16 });
+const addresses = fc.oneof(bytes4, bytes16).map(formatIp);
+const networks = fc.oneof(
+  fc.tuple(bytes4, fc.integer({ min: 1, max: 32 })),
+  fc.tuple(bytes16, fc.integer({ min: 1, max: 128 })),
+).map(([bytes, prefix]) => `${formatIp(bytes)}/${prefix}`);
+const numbers = fc.integer({ min: 0, max: 0xffffffff });
+const byteNumbers = fc.integer({ min: 0, max: 255 });
+
+Deno.test("decodeAddress() undoes encodeAddress()", () => {
+  fc.assert(fc.property(links, networks, byteNumbers, (link, address, scope) => {
+    const decoded = decodeAddress(encodeAddress({ link, address, scope, flags: ["nodad"] }));
+    assert.ok(decoded);
+    const { flags, ...rest } = decoded;
+    const family = address.includes(":") ? "inet6" : "inet";
+    assert.deepEqual(rest, { link, address, scope, family, peer: undefined, broadcast: undefined, label: undefined });
+    assert.deepEqual([...flags], ["nodad"]);
+  }));
+});
+
+Deno.test("decodeRoute() undoes encodeRoute(), with a gateway of either family", () => {
+  const routes = fc.record({
+    destination: networks,
+    gateway: addresses,
+    link: links,
+    priority: numbers,
+    mtu: numbers,
+    table: fc.integer({ min: 1, max: 0xffffffff }),
+    scope: byteNumbers,
+    protocol: byteNumbers,
+    type: byteNumbers,
+    flags: numbers,
+  });
+  fc.assert(fc.property(routes, (route) => {
+    const family = route.destination.includes(":") ? "inet6" : "inet";
+    assert.deepEqual(decodeRoute(encodeRoute(route)), { ...route, family, source: undefined });
+  }));
+});
+
+Deno.test("encodeRoute() makes no destination of a prefix of 0", () => {
+  assert.equal(decodeRoute(encodeRoute({ destination: "0.0.0.0/0", gateway: "10.0.0.1" }))?.destination, undefined);
+  assert.equal(decodeRoute(encodeRoute({ gateway: "fd00::1" }))?.family, "inet6");
+});
+
+Deno.test("decodeNeighbor() undoes encodeNeighbor()", () => {
+  const neighbors = fc.record({
+    link: links,
+    address: addresses,
+    mac: macs,
+    state: fc.integer({ min: 0, max: 0xffff }),
+    flags: byteNumbers,
+  });
+  fc.assert(fc.property(neighbors, (neighbor) => {
+    const family = neighbor.address.includes(":") ? "inet6" : "inet";
+    assert.deepEqual(decodeNeighbor(encodeNeighbor(neighbor)), { ...neighbor, family });
+  }));
+});
+
+Deno.test("decodeLink() reads what encodeLinkChange() writes", () => {
+  const mac = "02:00:00:00:00:01";
+  const link = decodeLink(encodeLinkChange(7, { name: "eth0", mac, mtu: 1400, up: true, arp: false, master: 3 }));
+  assert.deepEqual([link.index, link.name, link.mac, link.mtu, link.master], [7, "eth0", mac, 1400, 3]);
+  assert.deepEqual([...link.flags], ["up", "noarp"]);
+});
+
+Deno.test("encodeLinkChange() masks only the flags that it speaks of", () => {
+  const view = new DataView(encodeLinkChange(1, { up: false, arp: true }).buffer);
+  const isLittleEndian = true;
+  assert.equal(view.getUint32(8, isLittleEndian), 0);
+  assert.equal(view.getUint32(12, isLittleEndian), 1 | 0x80);
+});
+
+Deno.test.each<{ link: NewLink; attribute: number; value: number }>([
+  { link: { kind: "vlan", name: "v", parent: 3, id: 100 }, attribute: 1, value: 100 },
+  { link: { kind: "macvtap", name: "m", parent: 3, mode: "bridge" }, attribute: 1, value: 4 },
+  { link: { kind: "ipvlan", name: "i", parent: 3, mode: "l3s" }, attribute: 1, value: 2 },
+])("encodeNewLink() of $link.kind tells the kind, its parent and its own attribute", ({ link, attribute, value }) => {
+  const made = decodeLink(encodeNewLink(link));
+  assert.deepEqual([made.kind, made.parent, readNumber(made.kindData.get(attribute))], [link.kind, 3, value]);
+});
+
+Deno.test("encodeNewLink() of a veth holds its peer as a link of its own", () => {
+  const made = decodeLink(encodeNewLink({ kind: "veth", name: "a", peer: { name: "b", mtu: 1300 } }));
+  const peer = attributeMap(made.kindData.get(1)!.subarray(16));
+  assert.deepEqual([readText(peer.get(3)), readNumber(peer.get(4))], ["b", 1300]);
+});
+
+Deno.test("decoders end for any bytes, with a RangeError at worst", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 120 }), (bytes) => {
+    for (const decode of [decodeLink, decodeAddress, decodeRoute, decodeNeighbor]) {
+      try {
+        decode(bytes);
+      } catch (error) {
+        assert.ok(error instanceof RangeError);
+      }
+    }
+  }));
+});
