@@ -12,6 +12,7 @@ const BLKFLSBUF = { name: "BLKFLSBUF", number: 0x1261 };
 const BLKSSZGET = { name: "BLKSSZGET", number: 0x1268 };
 const BLKGETSIZE64 = { name: "BLKGETSIZE64", number: 0x80081272 };
 
+/** What a block device says of itself. */
 export interface BlockDeviceInfo {
   /** Bytes. */
   size: number;
@@ -20,7 +21,12 @@ export interface BlockDeviceInfo {
   readOnly: boolean;
 }
 
-/** @param path Of the device node. @throws {ErrnoError} ENOTTY: it is no block device. */
+/**
+ * Asks a block device for its size.
+ *
+ * @param path Of the device node.
+ * @throws {ErrnoError} ENOTTY: it is no block device.
+ */
 export function blockDeviceInfo(path: string): BlockDeviceInfo {
   using fd = Fd.open(path, O_RDONLY);
   const size = new BigUint64Array(1);

@@ -132,7 +132,7 @@ export interface DmAnswer {
   targets: DmTarget[];
 }
 
-/** @throws {RangeError} An offset points outside. */
+/** Reads the struct that the kernel filled. @throws {RangeError} An offset points outside. */
 export function decodeDmAnswer(bytes: Uint8Array): DmAnswer {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const count = view.getUint32(OFFSET.targetCount, LITTLE_ENDIAN);
@@ -164,6 +164,7 @@ export interface DmDevice extends Disposable {
   readonly device: string;
 }
 
+/** How a device is made. */
 export interface DmOptions {
   readOnly?: boolean;
   uuid?: string;

@@ -26,6 +26,7 @@ const OFFSET = { driver: 4, bus: 4 + 3 * TEXT_SIZE } as const;
 const IFREQ_SIZE = 40;
 const IFNAMSIZ = 16;
 
+/** Who drives a link. */
 export interface LinkDriver {
   /** `virtio_net`, `veth`, `mlx5_core`… */
   driver: string;

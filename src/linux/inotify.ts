@@ -37,8 +37,10 @@ const KINDS = {
 
 const IN_ISDIR = 0x40000000;
 
+/** `IN_*` in our spelling. */
 export type InotifyKind = keyof typeof KINDS;
 
+/** One change. */
 export interface InotifyEvent {
   /** As {@linkcode Inotify.watch} returned it. */
   watch: number;

@@ -26,7 +26,12 @@ export interface IoctlCall {
   detail?: string;
 }
 
-/** @returns What the driver returns. @throws {ErrnoError} `TUNSETIFF tap0: EBUSY` */
+/**
+ * Makes a request of a driver.
+ *
+ * @returns What the driver returns.
+ * @throws {ErrnoError} `TUNSETIFF tap0: EBUSY`
+ */
 export function ioctl(fd: Fd, { name, number }: IoctlRequest, { argument = 0, detail }: IoctlCall = {}): number {
   return check(
     name,

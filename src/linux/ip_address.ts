@@ -8,6 +8,7 @@
 /** `inet` is IPv4. */
 export type Family = "inet" | "inet6";
 
+/** `AF_*` of each family. */
 export const FAMILIES = { inet: 2, inet6: 10 } as const satisfies Record<Family, number>;
 
 /** The family of a number such as `AF_INET`; undefined for those that are not IP. */

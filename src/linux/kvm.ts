@@ -46,7 +46,7 @@ function refusedBy(device: string): string | undefined {
   }
 }
 
-/** @param cpuinfo The text of `/proc/cpuinfo`. */
+/** Whether an x86 processor has virtualization. @param cpuinfo The text of `/proc/cpuinfo`. */
 export function hasVirtualization(cpuinfo: string): boolean {
   return cpuFlags(cpuinfo).some((flag) => flag === "vmx" || flag === "svm");
 }

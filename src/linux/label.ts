@@ -33,6 +33,7 @@ export function getXattr(path: string, name: string): Uint8Array<ArrayBuffer> | 
   }
 }
 
+/** Sets an attribute, of the link itself if the path is one; a former value is lost. */
 export function setXattr(path: string, name: string, value: Uint8Array<ArrayBuffer>): void {
   const [cpath, cname] = [cstring(path), cstring(name)];
   check("lsetxattr", () => libc.lsetxattr(cpath, cname, value, value.length, 0), `${path} ${name}`);
@@ -89,10 +90,12 @@ export interface SecurityRoot {
   sys?: string;
 }
 
+/** Whether SELinux confines programs here. */
 export function isSelinuxEnabled({ sys = "/sys" }: SecurityRoot = {}): boolean {
   return exists(`${sys}/fs/selinux/enforce`);
 }
 
+/** Whether AppArmor confines programs here. */
 export function isApparmorEnabled({ sys = "/sys" }: SecurityRoot = {}): boolean {
   try {
     return Deno.readTextFileSync(`${sys}/module/apparmor/parameters/enabled`).startsWith("Y");

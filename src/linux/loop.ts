@@ -21,6 +21,7 @@ const FILE_NAME_SIZE = 64;
 
 const LO_FLAGS = { READ_ONLY: 1, PARTSCAN: 8, DIRECT_IO: 16 } as const;
 
+/** What of a file a loop device shows, and how. */
 export interface LoopOptions {
   readOnly?: boolean;
   /** Bytes of the file to leave out in front. */

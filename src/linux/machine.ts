@@ -33,13 +33,13 @@ export function setClock({ seconds, nanoseconds = 0 }: Time): void {
   check("clock_settime", () => libc.clock_settime(CLOCK_REALTIME, time), `${seconds} s`);
 }
 
-/** @param path A device or file that {@linkcode formatSwap} has prepared. */
+/** Starts swapping. @param path A device or file that {@linkcode formatSwap} has prepared. */
 export function swapOn(path: string): void {
   const cpath = cstring(path);
   check("swapon", () => libc.swapon(cpath, 0), path);
 }
 
-/** Brings all back to memory first. */
+/** Stops swapping, once all is back in memory. */
 export function swapOff(path: string): void {
   const cpath = cstring(path);
   check("swapoff", () => libc.swapoff(cpath), path);

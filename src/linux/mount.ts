@@ -41,7 +41,7 @@ const libc = bind({
   },
 });
 
-/** @see https://man7.org/linux/man-pages/man2/mount.2.html */
+/** What mount(2) takes besides source and target. @see {@link https://man7.org/linux/man-pages/man2/mount.2.html} */
 export interface MountCall {
   /** File system type; none for a bind, move, remount or propagation change. */
   type?: string;
@@ -156,6 +156,7 @@ export function pivotRoot(newRoot: string, putOld: string): void {
   check("pivot_root", () => libc.pivotRoot(syscallNumber("pivot_root"), cnew, cold), `${newRoot} ${putOld}`);
 }
 
+/** Whether to open a mount or a copy of it. */
 export interface OpenTreeOptions {
   /** Make a detached copy, to be placed with {@linkcode moveMount}; otherwise it is a handle on the mount itself. */
   clone?: boolean;
@@ -167,7 +168,7 @@ const OPEN_TREE_CLONE = 1;
 const AT_EMPTY_PATH = 0x1000;
 const AT_RECURSIVE = 0x8000;
 
-/** @see https://man7.org/linux/man-pages/man2/open_tree.2.html */
+/** Opens a mount, or copies one. @see {@link https://man7.org/linux/man-pages/man2/open_tree.2.html} */
 export function openTree(path: string, options: OpenTreeOptions = {}): Fd {
   const flags = O_CLOEXEC | (options.clone ? OPEN_TREE_CLONE : 0) | (options.recursive ? AT_RECURSIVE : 0);
   const cpath = cstring(path);

@@ -79,7 +79,7 @@ export function unescapeMountField(field: string): string {
   return field.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
 }
 
-/** @param path The table of another process is at `/proc/PID/mountinfo`. */
+/** Reads and parses a mount table. @param path The table of another process is at `/proc/PID/mountinfo`. */
 export function readMountInfo(path = "/proc/self/mountinfo"): MountInfo[] {
   return parseMountInfo(Deno.readTextFileSync(path));
 }

@@ -72,6 +72,7 @@ export class NetlinkSocket implements Disposable {
   readonly #buffer = new Uint8Array(RECEIVE_SIZE);
   #sequence = 0;
 
+  /** @param family One of {@linkcode NETLINK}. */
   constructor(family: number) {
     this.#fd = openNetlink(family);
     const on = Int32Array.of(1);

@@ -76,12 +76,13 @@ export class Rtnetlink implements Disposable {
     return this.#socket;
   }
 
+  /** All links, with their state and counters of now. */
   links(): Link[] {
     const answers = this.#dump({ name: "RTM_GETLINK", type: RTM.GETLINK, payload: encodeLinkKey(0) });
     return answers.map(decodeLink);
   }
 
-  /** @param key Index or name. @returns undefined if there is none. */
+  /** Looks up a link. @param key Index or name. @returns undefined if there is none. */
   findLink(key: number | string): Link | undefined {
     try {
       return this.link(key);
@@ -91,7 +92,7 @@ export class Rtnetlink implements Disposable {
     }
   }
 
-  /** @param key Index or name. @throws {ErrnoError} ENODEV: there is none. */
+  /** Looks up a link that must be there. @param key Index or name. @throws {ErrnoError} ENODEV: there is none. */
   link(key: number | string): Link {
     const request = { name: "RTM_GETLINK", type: RTM.GETLINK, payload: encodeLinkKey(key), detail: String(key) };
     const [answer] = this.#socket.request(request);
@@ -110,10 +111,12 @@ export class Rtnetlink implements Disposable {
     this.#act("NEWLINK", { payload: encodeLinkChange(index, change), detail: `link ${index}` });
   }
 
+  /** Takes a link away; of a veth, both ends. */
   deleteLink(index: number): void {
     this.#act("DELLINK", { payload: encodeLinkKey(index), detail: `link ${index}` });
   }
 
+  /** IP addresses of all links, or of one. */
   addresses(filter: ListFilter = {}): Address[] {
     const payload = encodeAddressFilter(filter);
     return this.#dump({ name: "RTM_GETADDR", type: RTM.GETADDR, payload }).flatMap((bytes) =>
@@ -121,6 +124,7 @@ export class Rtnetlink implements Disposable {
     );
   }
 
+  /** @throws {ErrnoError} EEXIST: the link has the address. */
   addAddress(address: NewAddress): void {
     this.#act("NEWADDR", { payload: encodeAddress(address), flags: CREATE, detail: address.address });
   }
@@ -130,6 +134,7 @@ export class Rtnetlink implements Disposable {
     this.#act("NEWADDR", { payload: encodeAddress(address), flags: REPLACE, detail: address.address });
   }
 
+  /** @throws {ErrnoError} EADDRNOTAVAIL: the link has no such address. */
   deleteAddress(address: NewAddress): void {
     this.#act("DELADDR", { payload: encodeAddress(address), detail: address.address });
   }
@@ -140,18 +145,22 @@ export class Rtnetlink implements Disposable {
     return answers.flatMap((bytes) => decodeRoute(bytes) ?? []).filter(ofLink(filter));
   }
 
+  /** @throws {ErrnoError} EEXIST: the route is there; ENETUNREACH: its gateway cannot be reached. */
   addRoute(route: NewRoute): void {
     this.#act("NEWROUTE", { payload: encodeRoute(route), flags: CREATE, detail: describeRoute(route) });
   }
 
+  /** Adds a route, in place of one with the same destination and priority. */
   replaceRoute(route: NewRoute): void {
     this.#act("NEWROUTE", { payload: encodeRoute(route), flags: REPLACE, detail: describeRoute(route) });
   }
 
+  /** Deletes the first route that has all that is given. @throws {ErrnoError} ESRCH: there is none. */
   deleteRoute(route: NewRoute): void {
     this.#act("DELROUTE", { payload: encodeRoute(route), detail: describeRoute(route) });
   }
 
+  /** Neighbour entries of all links, or of one. */
   neighbors(filter: ListFilter = {}): Neighbor[] {
     const answers = this.#dump({ name: "RTM_GETNEIGH", type: RTM.GETNEIGH, payload: encodeNeighborFilter(filter) });
     return answers.flatMap((bytes) => decodeNeighbor(bytes) ?? []).filter(ofLink(filter));
@@ -162,6 +171,7 @@ export class Rtnetlink implements Disposable {
     this.#act("NEWNEIGH", { payload: encodeNeighbor(neighbor), flags: REPLACE, detail: neighbor.address });
   }
 
+  /** @throws {ErrnoError} ENOENT: there is no such entry. */
   deleteNeighbor(neighbor: NewNeighbor): void {
     this.#act("DELNEIGH", { payload: encodeNeighbor(neighbor), detail: neighbor.address });
   }

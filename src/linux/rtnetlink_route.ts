@@ -9,7 +9,9 @@ import { type Attribute, attribute, attributeMap, encodeAttributes, readNumber, 
 
 /** Who made a route. */
 export const ROUTE_PROTOCOL = { redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16 } as const;
+/** The tables that every namespace has. */
 export const ROUTE_TABLE = { default: 253, main: 254, local: 255 } as const;
+/** What becomes of packets that match. */
 export const ROUTE_TYPE = {
   unicast: 1,
   local: 2,

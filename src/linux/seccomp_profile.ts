@@ -16,6 +16,7 @@ export interface SeccompProfile {
   syscalls?: readonly SeccompRule[];
 }
 
+/** What becomes of some system calls. */
 export interface SeccompRule {
   names: readonly string[];
   action: string;
@@ -23,6 +24,7 @@ export interface SeccompRule {
   args?: readonly SeccompArgument[];
 }
 
+/** A condition on an argument; all of a rule must hold. */
 export interface SeccompArgument {
   /** Which argument, 0 to 5. */
   index: number;

@@ -27,6 +27,7 @@ export const FILE_SYSTEM_MAGIC = {
   xfs: 0x58465342,
 } as const;
 
+/** A file system and how it is mounted. */
 export interface FileSystemStats {
   /** One of {@linkcode FILE_SYSTEM_MAGIC}, or another. */
   magic: number;

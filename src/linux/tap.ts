@@ -27,6 +27,7 @@ const VNET_HEADER_SIZE = 12;
 const IFREQ_SIZE = 40;
 const IFNAMSIZ = 16;
 
+/** How a tap is made. */
 export interface TapOptions {
   /** Descriptors, each a pair of receive and transmit queues. */
   queues?: number;

@@ -22,6 +22,7 @@ export interface GuestVsock extends Disposable {
   readonly cid: number;
 }
 
+/** Where the device is and how ids are drawn; other ones in tests. */
 export interface GuestVsockOptions {
   device?: string;
   /** Numbers from 0 to below 1. */
