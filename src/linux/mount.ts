@@ -14,11 +14,11 @@ import { syscallNumber } from "./syscall_numbers.ts";
 const libc = bind({
   mount: {
     parameters: [
-      "buffer",
-      /* source */ "buffer",
-      /* target */ "buffer",
-      /* type */ "u64",
-      /* flags */ "buffer", /* data */
+      "buffer", // source
+      "buffer", // target
+      "buffer", // type
+      "u64", // flags
+      "buffer", // data
     ],
     result: "i32",
   },
