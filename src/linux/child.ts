@@ -8,6 +8,7 @@ import { ERRNO, ErrnoError, isErrno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { bind, check, LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER } from "./machine_code.ts";
+import { sendSignal } from "./pidfd.ts";
 import { readable } from "./poll.ts";
 import type { ProgramMemory } from "./program_memory.ts";
 import { type SignalName, signalName, SIGNALS } from "./signal.ts";
@@ -16,10 +17,6 @@ import type { StepList } from "./step.ts";
 const libc = bind({
   waitid: {
     parameters: ["i32", /* idtype */ "i32", /* id */ "buffer", /* siginfo */ "i32" /* options */],
-    result: "i32",
-  },
-  pidfd_send_signal: {
-    parameters: ["i32", /* pidfd */ "i32", /* signal */ "pointer", "u32" /* flags */],
     result: "i32",
   },
 });
@@ -108,9 +105,8 @@ export class Child implements AsyncDisposable {
    */
   kill(signal: SignalName | number = "SIGTERM"): void {
     const number = typeof signal === "number" ? signal : SIGNALS[signal];
-    const detail = `${signalName(number)} to ${this.pid}`;
-    if (this.#status !== undefined) throw new ErrnoError("kill", ERRNO.ESRCH, detail);
-    check("kill", () => libc.pidfd_send_signal(this.#pidfd.number, number, null, 0), detail);
+    if (this.#status === undefined && sendSignal(this.#pidfd, number)) return;
+    throw new ErrnoError("kill", ERRNO.ESRCH, `${signalName(number)} to ${this.pid}`);
   }
 
   /** Reaps the process if it has ended. @returns Whether it has. */

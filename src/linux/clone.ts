@@ -10,9 +10,9 @@ import { Fd, O_RDONLY, pipe } from "./fd.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER, runProgram } from "./machine_code.ts";
 import type { Piece, ProgramMemory } from "./program_memory.ts";
-import { SIGNALS } from "./signal.ts";
-import { layOutSteps, Slot, type Step } from "./step.ts";
-import { syscallNumber } from "./syscall_numbers.ts";
+import { type SignalName, SIGNALS } from "./signal.ts";
+import { type CallOptions, layOutSteps, Slot, type Step } from "./step.ts";
+import { type SyscallName, syscallNumber } from "./syscall_numbers.ts";
 
 const CLONE_VM = 0x100n;
 const CLONE_PIDFD = 0x1000n;
@@ -60,8 +60,7 @@ const PERHAPS_IGNORED = [
   "SIGTTIN",
   "SIGTTOU",
   "SIGXFSZ",
-]
-  .map((name) => SIGNALS[name as keyof typeof SIGNALS]);
+] as const satisfies SignalName[];
 
 /** Runs clone3. Takes over `memory`. */
 export function startChild(memory: ProgramMemory, steps: readonly Step[], options: StartOptions): Child {
@@ -84,21 +83,22 @@ export function startChild(memory: ProgramMemory, steps: readonly Step[], option
   view.setUint32(HEADER.alive, 1, LITTLE_ENDIAN);
 
   const pid = runProgram(header.address);
-  around.verify();
+  const lost = around.failure();
   if (pid < 0) {
     const label = before.at(view.getBigUint64(HEADER.failed, LITTLE_ENDIAN))?.label;
-    throw new ErrnoError(label ?? "clone3", -pid, label === undefined ? options.flags?.join(" ") : undefined);
+    throw lost ?? new ErrnoError(label ?? "clone3", -pid, label === undefined ? options.flags?.join(" ") : undefined);
   }
   undo.move();
   const pidfd = new Fd(view.getUint32(HEADER.pidfd, LITTLE_ENDIAN));
-  return new Child({ pid, pidfd, program: { memory, header: view, steps: childSteps, executed: executing?.take() } });
+  const program = { memory, header: view, steps: childSteps, executed: executing?.take() };
+  const child = new Child({ pid, pidfd, program });
+  if (lost === undefined) return child;
+  child.kill("SIGKILL"); // its owner would never learn of it
+  child.waitSync();
+  throw lost;
 }
 
-function systemCall(
-  name: Parameters<typeof syscallNumber>[0],
-  args: Step["args"],
-  options: Step["options"] = {},
-): Step {
+function systemCall(name: SyscallName, args: Step["args"], options: CallOptions = {}): Step {
   return { number: syscallNumber(name), args, label: options.label ?? name, options };
 }
 
@@ -108,7 +108,7 @@ function resetSignals(memory: ProgramMemory): Step[] {
   const emptySet = memory.allocate(SIGSET_SIZE).address;
   return [
     ...PERHAPS_IGNORED.map((signal) =>
-      systemCall("rt_sigaction", [BigInt(signal), defaultAction, 0n, BigInt(SIGSET_SIZE)])
+      systemCall("rt_sigaction", [BigInt(SIGNALS[signal]), defaultAction, 0n, BigInt(SIGSET_SIZE)])
     ),
     systemCall("rt_sigprocmask", [BigInt(SIG_SETMASK), emptySet, 0n, BigInt(SIGSET_SIZE)]),
   ];
@@ -117,8 +117,8 @@ function resetSignals(memory: ProgramMemory): Step[] {
 interface Surroundings extends Disposable {
   readonly before: readonly Step[];
   readonly after: readonly Step[];
-  /** @throws {Error} This thread is not what it was. */
-  verify(): void;
+  /** Why this thread is not where it was; undefined if it is. To be asked before the memory goes. */
+  failure(): ErrnoError | undefined;
 }
 
 /** What the parent's thread does right before and after clone3, with no JavaScript between that could fail. */
@@ -130,7 +130,7 @@ function surroundings(memory: ProgramMemory, { pidNamespace }: StartOptions): Su
   const block = systemCall("rt_sigprocmask", [BigInt(SIG_SETMASK), all.address, old, size]);
   const unblock = systemCall("rt_sigprocmask", [BigInt(SIG_SETMASK), old, 0n, size], { ignore: "all" });
   if (pidNamespace === undefined) {
-    return { before: [block], after: [unblock], verify() {}, [Symbol.dispose]() {} };
+    return { before: [block], after: [unblock], failure: () => undefined, [Symbol.dispose]() {} };
   }
   const own = Fd.open("/proc/thread-self/ns/pid_for_children", O_RDONLY);
   const newpid = BigInt(NEW_NAMESPACE.newpid);
@@ -138,8 +138,9 @@ function surroundings(memory: ProgramMemory, { pidNamespace }: StartOptions): Su
   return {
     before: [block, systemCall("setns", [BigInt(pidNamespace.number), newpid], { label: "setns pid" })],
     after: [systemCall("setns", [BigInt(own.number), newpid], { ignore: "all", result: restored }), unblock],
-    verify() {
-      if (restored.value < 0) throw new ErrnoError("setns", -restored.value, "back to our own pid namespace");
+    failure() {
+      const { value } = restored;
+      return value < 0 ? new ErrnoError("setns", -value, "back to our own pid namespace") : undefined;
     },
     [Symbol.dispose]: () => own[Symbol.dispose](),
   };
