@@ -1,72 +1,40 @@
 /**
  * A container and all that can be done with it. The agent in the guest and `runk` on the host share this engine.
  *
+ * The folder: `spec.ts` and `validate.ts` are the configuration, `*_plan.ts` what is decided before a process exists,
+ * `init.ts` and `join.ts` the system calls of a first and of a further process, `cgroup/` the limits.
+ *
  * @module
  */
-import type { Logger } from "../base/log.ts";
-import type { CgroupLayout } from "../linux/cgroup.ts";
-import type { Fd } from "../linux/fd.ts";
-import type { ExitStatus } from "../linux/spawn.ts";
+import { KataError } from "../base/error.ts";
+import { Fd, O_NONBLOCK, O_WRONLY } from "../linux/fd.ts";
+import { isErrno } from "../linux/errno.ts";
+import { openPidfd, sendSignal } from "../linux/pidfd.ts";
+import { readProcessStat } from "../linux/process.ts";
+import { SIGNALS } from "../linux/signal.ts";
+import { openCgroup } from "./cgroup/cgroup.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
+import { type ContainerParts, createContainer, type CreateOptions, type Home, ociState } from "./container_create.ts";
+import { type ExecOptions, execProcess } from "./container_exec.ts";
+import { applyOomScore, type ContainerProcess } from "./container_process.ts";
+import { type HookKind, runHooks } from "./hooks.ts";
+import { differingNamespaces } from "./namespaces.ts";
+import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "./spec.ts";
-import type { OciState, Status } from "./state.ts";
+import { checkAllowed, type OciState, type Operation, StateDirectory, type Status } from "./state.ts";
 
-/** Where containers live: values, so that tests have a place of their own. */
-export interface Home {
-  /** One directory per container is made in it, mode 0700. */
-  stateRoot: string;
-  cgroups: CgroupLayout;
-  log?: Logger;
-}
-
-/**
- * What a process gets as descriptors 0 to 2: /dev/null where one is absent. The engine duplicates them; the caller
- * closes its own. With `process.terminal` they are ignored, and {@linkcode ContainerProcess.console} is set instead.
- */
-export interface Stdio {
-  stdin?: Fd;
-  stdout?: Fd;
-  stderr?: Fd;
-}
-
-export interface CreateOptions extends Home {
-  id: string;
-  bundle: string;
-  spec: Spec;
-  stdio?: Stdio;
-  /** The root of the machine is an initramfs, which pivot_root(2) refuses. */
-  noPivotRoot?: boolean;
-  noNewKeyring?: boolean;
-  /** Descriptors from 3 on that the container inherits. */
-  preserveFds?: number;
-}
-
-export interface ExecOptions {
-  stdio?: Stdio;
-  preserveFds?: number;
-  /** Exec in a paused container waits until that is resumed. It is refused without this. */
-  ignorePaused?: boolean;
-}
-
-/** A process in a container that this program started. */
-export interface ContainerProcess {
-  readonly pid: number;
-  readonly pidfd: Fd;
-  /** The master of its terminal, if it has one. The caller disposes it. */
-  readonly console: Fd | undefined;
-  /** Resolves when the process has ended, as often as it is called. */
-  wait(): Promise<ExitStatus>;
-  /** Sends a signal by number; nothing happens if the process has ended. */
-  kill(signal: number): void;
-}
+export type { Stdio } from "./child_setup.ts";
+export type { CreateOptions, Home } from "./container_create.ts";
+export type { ExecOptions } from "./container_exec.ts";
+export type { ContainerProcess } from "./container_process.ts";
 
 export interface KillOptions {
-  /** All processes of the container (B7), not only its first one. */
+  /** All processes of the container (B7), not only its first one. It need not run any more. */
   all?: boolean;
 }
 
 export interface DeleteOptions {
-  /** Kill what still runs, and do not fail if there is nothing. */
+  /** Kill what still runs. */
   force?: boolean;
 }
 
@@ -76,28 +44,207 @@ export interface DeleteOptions {
  * Life: {@linkcode Container.create} makes everything and parks the first process; {@linkcode Container.start} lets it
  * run; {@linkcode Container.delete} takes everything away. A failed `create` leaves nothing behind.
  */
-export declare class Container {
+export class Container {
+  readonly #parts: ContainerParts;
+
+  /** Use {@linkcode Container.create} or {@linkcode Container.load}. */
+  constructor(parts: ContainerParts) {
+    this.#parts = parts;
+  }
+
   /** @throws {Error} Naming the step that failed; nothing is left behind. */
-  static create(options: CreateOptions): Promise<Container>;
+  static async create(options: CreateOptions): Promise<Container> {
+    return new Container(await createContainer(options));
+  }
+
   /** Finds a container that another program created. @throws {KataError} NOT_FOUND. */
-  static load(id: string, home: Home): Container;
-  readonly id: string;
-  readonly bundle: string;
-  readonly spec: Spec;
+  static load(id: string, home: Home): Container {
+    const directory = new StateDirectory(home.stateRoot, id);
+    const stored = directory.read();
+    const cgroup = openCgroup(home.cgroups, stored.cgroupPath);
+    return new Container({ home, directory, stored, cgroup, init: undefined });
+  }
+
+  get id(): string {
+    return this.#parts.stored.id;
+  }
+
+  get bundle(): string {
+    return this.#parts.stored.bundle;
+  }
+
+  get spec(): Spec {
+    return this.#parts.stored.spec;
+  }
+
+  /** Of the first process, even if it has ended. */
+  get pid(): number {
+    return this.#parts.stored.pid;
+  }
+
+  /** When it was created. ISO 8601, UTC. */
+  get created(): string {
+    return this.#parts.stored.created;
+  }
+
   /** The first process; undefined if another program created the container. */
-  readonly init: ContainerProcess | undefined;
-  status(): Status;
-  state(): OciState;
-  start(): Promise<void>;
-  exec(process: Process, options?: ExecOptions): Promise<ContainerProcess>;
-  kill(signal: number, options?: KillOptions): Promise<void>;
-  pause(): Promise<void>;
-  resume(): Promise<void>;
-  update(resources: Resources): void;
-  stats(): CgroupStats;
+  get init(): ContainerProcess | undefined {
+    return this.#parts.init;
+  }
+
+  /** Asks the kernel, each time. */
+  status(): Status {
+    const { cgroup, directory } = this.#parts;
+    if (!this.#isAlive()) return "stopped";
+    if (cgroup.isFrozen()) return "paused";
+    return directory.hasExecFifo() ? "created" : "running";
+  }
+
+  #isAlive(): boolean {
+    const { init, stored: { pid, startTime } } = this.#parts;
+    if (pid === 0 || init?.hasEnded) return false;
+    const stat = readProcessStat(pid);
+    return stat !== undefined && stat.startTime === BigInt(startTime) && !"ZX".includes(stat.state);
+  }
+
+  /** As the specification words it. */
+  state(): OciState {
+    return ociState(this.#parts.stored, this.status());
+  }
+
+  /**
+   * Lets the first process run its program.
+   *
+   * @throws {Error} The program could not be run, in the words of a shell; the container is stopped then.
+   */
+  async start(): Promise<void> {
+    this.#check("start");
+    const { init, directory, stored, home } = this.#parts;
+    const score = stored.spec.process?.oomScoreAdj;
+    await this.#runHooksInside("startContainer");
+    // Of another program, which is gone: the process shares its memory with nobody.
+    if (init === undefined) applyOomScore(stored.pid, score, home.log);
+    openExecFifo(directory.execFifo, stored.id);
+    directory.removeExecFifo();
+    await init?.executed();
+    if (init !== undefined) applyOomScore(stored.pid, score, home.log);
+    await this.#runLateHooks("poststart");
+  }
+
+  /** Starts a further process. @returns It runs its program already; the caller waits for its end. */
+  async exec(process: Process, options: ExecOptions = {}): Promise<ContainerProcess> {
+    if (!(options.ignorePaused && this.status() === "paused")) this.#check("exec");
+    return await execProcess(this.#parts, process, options);
+  }
+
+  /**
+   * Sends a signal.
+   *
+   * @param signal By number.
+   * @throws {KataError} FAILED_PRECONDITION, "container not running", without `all`.
+   */
+  async kill(signal: number, { all = false }: KillOptions = {}): Promise<void> {
+    const { cgroup } = this.#parts;
+    if (!all) this.#check("kill");
+    const wasPaused = cgroup.version === 1 && cgroup.isFrozen();
+    // Without a pid namespace of its own, the kernel would leave the children of a killed first process alone (B7).
+    const takesAll = all || !this.#hasPidNamespace();
+    if (signal === SIGNALS.SIGKILL && takesAll) return await cgroup.kill();
+    for (const pid of all ? cgroup.members() : [this.pid]) signalProcess(pid, signal);
+    // On v1, a frozen process would not even die.
+    if (wasPaused && signal === SIGNALS.SIGKILL) await cgroup.thaw();
+  }
+
+  #hasPidNamespace(): boolean {
+    return (this.spec.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
+  }
+
+  async pause(): Promise<void> {
+    this.#check("pause");
+    await this.#parts.cgroup.freeze();
+  }
+
+  async resume(): Promise<void> {
+    this.#check("resume");
+    await this.#parts.cgroup.thaw();
+  }
+
+  /** Changes limits. What `resources` does not mention stays as it is. */
+  update(resources: Resources): void {
+    this.#check("update");
+    const { cgroup, stored, directory } = this.#parts;
+    cgroup.apply(resources);
+    stored.spec.linux = { ...stored.spec.linux, resources: { ...stored.spec.linux?.resources, ...resources } };
+    directory.write(stored);
+  }
+
+  stats(): CgroupStats {
+    return this.#parts.cgroup.stats();
+  }
+
   /** Every process of the container, as this pid namespace numbers them. */
-  pids(): number[];
-  /** Yields each time the kernel killed a process of the container for lack of memory, until the container is gone. */
-  oomEvents(options: { signal: AbortSignal }): AsyncIterable<void>;
-  delete(options?: DeleteOptions): Promise<void>;
+  pids(): number[] {
+    return this.#parts.cgroup.members();
+  }
+
+  /** Yields each time the kernel killed a process of the container for want of memory, until the container is gone. */
+  oomEvents(options: OomOptions): AsyncIterable<void> {
+    const { version, memoryPath } = this.#parts.cgroup;
+    if (memoryPath === undefined) throw new Error("Cannot watch memory: this machine has no memory cgroup");
+    return version === 1 ? watchOomV1(memoryPath, options) : watchOomV2(memoryPath, options);
+  }
+
+  /**
+   * Takes everything away, in the order that leaves no process behind (B2): processes, cgroup, directory. The root file
+   * system is the caller's. Then the poststop hooks run; a failure of theirs is logged only.
+   */
+  async delete({ force = false }: DeleteOptions = {}): Promise<void> {
+    if (!force) this.#check("delete");
+    const { cgroup, directory, init } = this.#parts;
+    await cgroup.kill();
+    await init?.wait();
+    await cgroup.remove();
+    directory.remove();
+    await this.#runLateHooks("poststop");
+  }
+
+  #check(operation: Operation): void {
+    checkAllowed(operation, { id: this.id, status: this.status() });
+  }
+
+  async #runHooksInside(kind: HookKind): Promise<void> {
+    const { stored } = this.#parts;
+    if ((stored.spec.hooks?.[kind] ?? []).length === 0) return;
+    using pidfd = openPidfd(stored.pid);
+    const inside = { pid: stored.pid, pidfd, namespaces: differingNamespaces(stored.pid) };
+    await runHooks(kind, stored.spec.hooks, { state: this.state(), inside });
+  }
+
+  /** What is done is done: a hook that fails now is only worth a line in the log, says the specification. */
+  async #runLateHooks(kind: HookKind): Promise<void> {
+    try {
+      await runHooks(kind, this.spec.hooks, { state: this.state() });
+    } catch (error) {
+      this.#parts.home.log?.warning("hook failed", { container: this.id, kind, error });
+    }
+  }
+}
+
+function openExecFifo(path: string, id: string): void {
+  try {
+    using fifo = Fd.open(path, O_WRONLY | O_NONBLOCK);
+    fifo.write(new Uint8Array(1));
+  } catch (cause) {
+    if (!isErrno(cause, "ENXIO")) throw new Error(`Cannot start container "${id}"`, { cause });
+    throw new KataError("FAILED_PRECONDITION", `Cannot start container "${id}": its first process has ended`);
+  }
+}
+
+function signalProcess(pid: number, signal: number): void {
+  try {
+    using pidfd = openPidfd(pid);
+    sendSignal(pidfd, signal);
+  } catch (error) {
+    if (!isErrno(error, "ESRCH")) throw error;
+  }
 }

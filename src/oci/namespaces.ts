@@ -1,24 +1,18 @@
 /** Namespaces of a container: which are made anew, which are joined. @module */
+import type { NamespaceKind } from "../linux/namespace.ts";
 import type { Namespace, NamespaceType } from "./spec.ts";
 
-interface Kind {
-  /** Name below /proc/PID/ns. */
-  file: string;
-  /** `CLONE_NEW*`. */
-  flag: number;
-}
-
-/** @see https://man7.org/linux/man-pages/man7/namespaces.7.html */
-export const NAMESPACES = {
-  user: { file: "user", flag: 0x10000000 },
-  mount: { file: "mnt", flag: 0x00020000 },
-  uts: { file: "uts", flag: 0x04000000 },
-  ipc: { file: "ipc", flag: 0x08000000 },
-  network: { file: "net", flag: 0x40000000 },
-  pid: { file: "pid", flag: 0x20000000 },
-  cgroup: { file: "cgroup", flag: 0x02000000 },
-  time: { file: "time", flag: 0x00000080 },
-} as const satisfies Record<NamespaceType, Kind>;
+/** The kernel's name of each kind. */
+export const NAMESPACE_KINDS = {
+  user: "user",
+  mount: "mnt",
+  uts: "uts",
+  ipc: "ipc",
+  network: "net",
+  pid: "pid",
+  cgroup: "cgroup",
+  time: "time",
+} as const satisfies Record<NamespaceType, NamespaceKind>;
 
 /** A namespace to join. */
 export interface Joined {
@@ -44,8 +38,20 @@ export function ownNamespaces({ fresh, joined }: NamespacePlan): Set<NamespaceTy
 
 function isOurs({ type, path }: Joined): boolean {
   try {
-    return Deno.statSync(path).ino === Deno.statSync(`/proc/self/ns/${NAMESPACES[type].file}`).ino;
+    return Deno.statSync(path).ino === Deno.statSync(`/proc/self/ns/${NAMESPACE_KINDS[type]}`).ino;
   } catch {
     return false;
   }
+}
+
+/**
+ * Kinds in which a process differs from this program: what joining it means. Not time: entering such a namespace takes
+ * memory of one's own, which a child has only after its execve.
+ */
+export function differingNamespaces(pid: number): NamespaceType[] {
+  const kinds = Object.entries(NAMESPACE_KINDS) as [NamespaceType, NamespaceKind][];
+  const inode = (process: number | "self", kind: NamespaceKind) => Deno.readLinkSync(`/proc/${process}/ns/${kind}`);
+  return kinds.filter(([type, kind]) => type !== "time" && inode(pid, kind) !== inode("self", kind)).map(([type]) =>
+    type
+  );
 }

@@ -1,12 +1,35 @@
 /**
- * The states of a container, and what a state file keeps of it between two calls of a runtime.
+ * The states of a container, and what its directory keeps between two calls of a runtime.
  *
  * @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/runtime.md#state
  * @module
  */
-import type { Spec } from "./spec.ts";
+import { KataError } from "../base/error.ts";
+import { isErrno } from "../linux/errno.ts";
+import { formatSpec, parseSpec, type Spec } from "./spec.ts";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
+
+/** What may be done in which state; what is missing is refused. */
+const ALLOWED = {
+  start: ["created"],
+  exec: ["created", "running"],
+  kill: ["created", "running", "paused"],
+  pause: ["created", "running"],
+  resume: ["paused"],
+  delete: ["stopped", "created"],
+  update: ["created", "running", "paused"],
+} as const satisfies Record<string, readonly Status[]>;
+
+export type Operation = keyof typeof ALLOWED;
+
+/** @throws {KataError} FAILED_PRECONDITION: the state does not allow this. */
+export function checkAllowed(operation: Operation, { id, status }: { id: string; status: Status }): void {
+  if ((ALLOWED[operation] as readonly Status[]).includes(status)) return;
+  // containerd looks for these very words.
+  const why = operation === "kill" && status === "stopped" ? "container not running" : `it is ${status}`;
+  throw new KataError("FAILED_PRECONDITION", `Cannot ${operation} container "${id}": ${why}`);
+}
 
 /** What the specification calls the state: printed by `state`, and given to hooks on their standard input. */
 export interface OciState {
@@ -19,17 +42,92 @@ export interface OciState {
   annotations?: Record<string, string>;
 }
 
-/** The file `state.json` in the container's state directory. */
+/** The file `state.json`. */
 export interface StoredState {
   id: string;
+  /** 0 while there is no process yet. */
   pid: number;
   /** Ticks since boot, from /proc/PID/stat: tells the process from another one that got its number later. */
-  startTime: number;
+  startTime: bigint | number;
   bundle: string;
+  /** Absolute. */
   rootfs: string;
   /** ISO 8601, UTC. */
   created: string;
-  /** Directory of the container's cgroup in each hierarchy; the key is the v1 controller, or empty for v2. */
-  cgroupPaths: Record<string, string>;
+  /** Below the root of each hierarchy. */
+  cgroupPath: string;
+  noNewKeyring: boolean;
   spec: Spec;
+}
+
+const STATE_FILE = "state.json";
+const EXEC_FIFO = "exec.fifo";
+
+/** The directory of one container: `ROOT/ID`. */
+export class StateDirectory {
+  readonly path: string;
+  readonly #id: string;
+
+  constructor(root: string, id: string) {
+    this.path = `${root}/${id}`;
+    this.#id = id;
+  }
+
+  get execFifo(): string {
+    return `${this.path}/${EXEC_FIFO}`;
+  }
+
+  /** @throws {KataError} ALREADY_EXISTS: the id is taken. */
+  create(): void {
+    Deno.mkdirSync(this.path.slice(0, this.path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+    try {
+      Deno.mkdirSync(this.path, { mode: 0o700 });
+    } catch (cause) {
+      if (!isErrno(cause, "EEXIST")) throw new Error(`Cannot make state directory "${this.path}"`, { cause });
+      throw new KataError("ALREADY_EXISTS", `Cannot create container "${this.#id}": container with id exists`);
+    }
+  }
+
+  /** @throws {KataError} NOT_FOUND: there is no such container, or it has never become one. */
+  read(): StoredState {
+    try {
+      return parseSpec(Deno.readTextFileSync(`${this.path}/${STATE_FILE}`)) as unknown as StoredState;
+    } catch (cause) {
+      if (!isErrno(cause, "ENOENT", "ENOTDIR")) throw new Error(`Cannot read state of "${this.#id}"`, { cause });
+      throw new KataError("NOT_FOUND", `Cannot find container "${this.#id}": container does not exist`);
+    }
+  }
+
+  /** Whole or not at all: a reader never sees half a file. */
+  write(state: StoredState): void {
+    const temporary = `${this.path}/.${STATE_FILE}.${Deno.pid}`;
+    Deno.writeTextFileSync(temporary, formatSpec(state), { mode: 0o600 });
+    Deno.renameSync(temporary, `${this.path}/${STATE_FILE}`);
+  }
+
+  /** Whether the container waits for its start. */
+  hasExecFifo(): boolean {
+    try {
+      return Deno.lstatSync(this.execFifo).isFifo === true;
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
+      throw error;
+    }
+  }
+
+  removeExecFifo(): void {
+    removeIfThere(this.execFifo);
+  }
+
+  remove(): void {
+    removeIfThere(this.path);
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
 }

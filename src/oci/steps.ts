@@ -56,18 +56,4 @@ export class Steps {
   close(fd: Slot): void {
     this.call("close", [fd], { ignore: ["EBADF"] });
   }
-
-  /** Writes a text into a file. */
-  writeFile(path: string, text: string, options: CallOptions = {}): void {
-    const O_WRONLY_CLOEXEC = 0o2000001;
-    const AT_FDCWD = -100;
-    const fd = this.slot();
-    const label = options.label ?? `write ${text} to ${path}`;
-    const bytes = new TextEncoder().encode(text);
-    const open: Call = { name: "openat", args: [AT_FDCWD, path, O_WRONLY_CLOEXEC, 0] };
-    this.callThen({ ...open, options: { ...options, label, result: fd } }, () => {
-      this.call("write", [fd, bytes, bytes.length], { ...options, label });
-      this.close(fd);
-    });
-  }
 }

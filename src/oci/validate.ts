@@ -7,7 +7,7 @@
 import { KataError } from "../base/error.ts";
 import { parsePropagation } from "../linux/mount_options.ts";
 import { parseCapabilities } from "./capabilities.ts";
-import { NAMESPACES, ownNamespaces, planNamespaces } from "./namespaces.ts";
+import { NAMESPACE_KINDS, ownNamespaces, planNamespaces } from "./namespaces.ts";
 import { rlimitCall } from "./rlimits.ts";
 import type { Hook, Process, Spec } from "./spec.ts";
 import { sysctlPath, sysctlProblem } from "./sysctl.ts";
@@ -89,7 +89,7 @@ function mountsAreComplete({ mounts = [] }: Spec): string[] {
 
 function namespacesAreUnique({ linux }: Spec): string[] {
   const types = (linux?.namespaces ?? []).map(({ type }) => type);
-  const unknown = types.filter((type) => !Object.hasOwn(NAMESPACES, type)).map((type) =>
+  const unknown = types.filter((type) => !Object.hasOwn(NAMESPACE_KINDS, type)).map((type) =>
     `namespace type "${type}" is unknown`
   );
   const twice = types.filter((type, index) => types.indexOf(type) !== index).map((type) =>

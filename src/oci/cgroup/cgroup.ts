@@ -24,6 +24,7 @@ export interface Cgroup {
   /** The directory whose `memory.oom_control` (v1) or `memory.events` (v2) tells of kills; undefined without one. */
   readonly memoryPath: string | undefined;
   readonly version: 1 | 2;
+  exists(): boolean;
   /** Makes the directories. */
   create(): void;
   /** Sets limits. What `resources` does not mention stays as it is (B6: nothing is set without resources). */

@@ -62,6 +62,10 @@ export class CgroupV1 implements Cgroup {
     return this.paths["memory"];
   }
 
+  exists(): boolean {
+    return this.#directories().some((path) => readCgroupFile(path, "cgroup.procs") !== undefined);
+  }
+
   create(): void {
     for (const path of this.#directories()) createCgroup(path);
   }

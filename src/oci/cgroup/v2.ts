@@ -34,6 +34,10 @@ export class CgroupV2 implements Cgroup {
     return this.#path;
   }
 
+  exists(): boolean {
+    return readCgroupFile(this.#path, "cgroup.procs") !== undefined;
+  }
+
   create(): void {
     createCgroup(this.#path);
     for (const ancestor of ancestors(this.#root, this.#path)) enableControllers(ancestor);

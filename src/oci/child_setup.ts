@@ -1,0 +1,63 @@
+/** How every child of the engine begins, and how it gets its descriptors 0 to 2. @module */
+import type { Fd } from "../linux/fd.ts";
+import { nullForUnplaced, placeDescriptors, type Placement } from "../linux/steps.ts";
+import type { Console } from "./console.ts";
+import type { Steps } from "./steps.ts";
+
+/**
+ * What a process gets as descriptors 0 to 2: /dev/null where one is absent. The engine duplicates them; the caller closes
+ * its own. With `process.terminal` they are ignored, and `ContainerProcess.console` is set instead.
+ */
+export interface Stdio {
+  stdin?: Fd;
+  stdout?: Fd;
+  stderr?: Fd;
+}
+
+/** From here on `linux/clone.ts` keeps descriptors of its own. */
+const FOREIGN_FDS = 1000;
+
+/**
+ * Closes what the child does not need. It lives on for as long as its container is not started, and a copy of somebody
+ * else's pipe in it would keep that pipe from ending.
+ */
+export function closeOtherFds(steps: Steps, kept: readonly number[]): void {
+  const sorted = [...new Set([0, 1, 2, ...kept])].sort((a, b) => a - b).filter((fd) => fd < FOREIGN_FDS);
+  let next = 3;
+  for (const fd of [...sorted, FOREIGN_FDS]) {
+    if (fd > next) steps.call("close_range", [next, fd - 1, 0], { label: "close other fds" });
+    if (fd >= next) next = fd + 1;
+  }
+}
+
+/** A number that no kept descriptor has, high enough for none that is opened later to get it. */
+export function freeNumber(kept: readonly number[]): number {
+  let number = 100;
+  while (kept.includes(number)) number++;
+  return number;
+}
+
+/** Numbers from 3 on that the container inherits. */
+export function preservedFds(count = 0): number[] {
+  return Array.from({ length: count }, (_, index) => 3 + index);
+}
+
+/** The stdio descriptors by the number that the child has them by. */
+export function stdioPlacements({ stdin, stdout, stderr }: Stdio): Placement[] {
+  return [stdin, stdout, stderr].flatMap((fd, child) => fd === undefined ? [] : [{ child, fd: fd.number }]);
+}
+
+export interface PlaceOptions {
+  /** Set for a process with a terminal. */
+  console: Console | undefined;
+  stdio: readonly Placement[];
+  preserveFds: number | undefined;
+}
+
+/** Puts descriptors in place; every other one closes at execve. */
+export function addDescriptors(steps: Steps, { console, stdio, preserveFds }: PlaceOptions): void {
+  const own: Placement[] = console === undefined
+    ? [...stdio, ...nullForUnplaced(steps.program, stdio)]
+    : [0, 1, 2].map((child) => ({ child, fd: console.slave }));
+  placeDescriptors(steps.program, [...own, ...preservedFds(preserveFds).map((fd) => ({ child: fd, fd }))]);
+}

@@ -1,0 +1,239 @@
+/** Making a container: its cgroup, its directory, and its first process, parked before its program. @module */
+import { KataError } from "../base/error.ts";
+import { verifyId } from "../base/id.ts";
+import type { Logger } from "../base/log.ts";
+import type { CgroupLayout } from "../linux/cgroup.ts";
+import type { Child } from "../linux/child.ts";
+import type { NamespaceFlag } from "../linux/clone.ts";
+import { Fd, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/fd.ts";
+import { makeFifo } from "../linux/fifo.ts";
+import { findMount, readMountInfo } from "../linux/mountinfo.ts";
+import { takeDescriptor } from "../linux/pidfd.ts";
+import { forbidInspection, readProcessStat } from "../linux/process.ts";
+import type { Slot } from "../linux/step.ts";
+import { SyscallProgram } from "../linux/syscall_program.ts";
+import { type Cgroup, cgroupPath, openCgroup } from "./cgroup/cgroup.ts";
+import { Channel } from "./channel.ts";
+import { type Stdio, stdioPlacements } from "./child_setup.ts";
+import { ContainerProcess } from "./container_process.ts";
+import { deviceRules, planDevices } from "./devices.ts";
+import { runHooks } from "./hooks.ts";
+import { addInit, type InitPlan } from "./init.ts";
+import { planMounts } from "./mount_plan.ts";
+import { differingNamespaces, planNamespaces } from "./namespaces.ts";
+import { planProcess } from "./process_plan.ts";
+import { type IdMapping, type NamespaceType, OCI_VERSION, type Resources, type Spec } from "./spec.ts";
+import { type OciState, StateDirectory, type Status, type StoredState } from "./state.ts";
+import { Steps } from "./steps.ts";
+import { validate } from "./validate.ts";
+
+/** Where containers live: values, so that tests have a place of their own. */
+export interface Home {
+  /** One directory per container is made in it, mode 0700. */
+  stateRoot: string;
+  cgroups: CgroupLayout;
+  log?: Logger;
+}
+
+export interface CreateOptions extends Home {
+  id: string;
+  /** Absolute. */
+  bundle: string;
+  spec: Spec;
+  stdio?: Stdio;
+  /** The whole machine is the container's sandbox, as a guest is: parameters of shared namespaces may be set too. */
+  ownsMachine?: boolean;
+  /** The root of the machine is an initramfs, which pivot_root(2) refuses. */
+  noPivotRoot?: boolean;
+  noNewKeyring?: boolean;
+  /** Descriptors from 3 on that the container inherits. */
+  preserveFds?: number;
+}
+
+/** A container in this program's hands. */
+export interface ContainerParts {
+  home: Home;
+  directory: StateDirectory;
+  stored: StoredState;
+  cgroup: Cgroup;
+  /** Undefined if another program made it. */
+  init: ContainerProcess | undefined;
+}
+
+/** @throws {Error} Naming what failed; nothing is left behind. */
+export async function createContainer(options: CreateOptions): Promise<ContainerParts> {
+  const { id, spec, cgroups } = options;
+  verifyId(id);
+  validate(spec, options);
+  forbidInspection();
+  await using undo = new AsyncDisposableStack();
+  const directory = new StateDirectory(options.stateRoot, id);
+  directory.create();
+  undo.defer(() => directory.remove());
+  const cgroup = openCgroup(cgroups, cgroupPath(spec.linux?.cgroupsPath, id));
+  const stored = newState(options);
+  directory.write(stored);
+  makeFifo(directory.execFifo, 0o600);
+  if (!cgroup.exists()) undo.defer(() => cgroup.remove());
+  undo.defer(() => cgroup.kill());
+  cgroup.create();
+  using parked = startInit({ options, stored, directory, cgroup });
+  undo.use(parked.child);
+  stored.pid = parked.child.pid;
+  stored.startTime = readProcessStat(stored.pid)?.startTime ?? 0n;
+  directory.write(stored);
+  await guide(parked, { options, stored, cgroup });
+  const console = parked.master && takeDescriptor(parked.child.pidfd, parked.master.value);
+  undo.move();
+  return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console) };
+}
+
+function newState({ id, bundle, spec, noNewKeyring = false }: CreateOptions): StoredState {
+  return {
+    id,
+    pid: 0,
+    startTime: 0,
+    bundle,
+    rootfs: findRootfs(bundle, spec.root?.path ?? ""),
+    created: new Date().toISOString(),
+    cgroupPath: cgroupPath(spec.linux?.cgroupsPath, id),
+    noNewKeyring,
+    spec,
+  };
+}
+
+function findRootfs(bundle: string, path: string): string {
+  const absolute = path.startsWith("/") ? path : `${bundle}/${path}`;
+  try {
+    const real = Deno.realPathSync(absolute);
+    if (!Deno.statSync(real).isDirectory) throw new TypeError("it is not a directory");
+    return real;
+  } catch (cause) {
+    throw new KataError("INVALID_ARGUMENT", `Cannot use root file system "${absolute}"`, { cause });
+  }
+}
+
+/** The first process while it is guided to its place. Disposing it ends the talk, not the process. */
+interface Parked extends Disposable {
+  child: Child;
+  channel: Channel;
+  /** Where the terminal's master is in the child. */
+  master: Slot | undefined;
+}
+
+interface Making {
+  options: CreateOptions;
+  stored: StoredState;
+  cgroup: Cgroup;
+}
+
+const CLONE_FLAGS: Partial<Record<NamespaceType, NamespaceFlag>> = {
+  user: "newuser",
+  mount: "newns",
+  uts: "newuts",
+  ipc: "newipc",
+  network: "newnet",
+  pid: "newpid",
+};
+
+function startInit({ options, stored, directory, cgroup }: Making & { directory: StateDirectory }): Parked {
+  const { spec, stdio = {} } = options;
+  const { fresh, joined } = planNamespaces(spec.linux?.namespaces);
+  using undo = new DisposableStack();
+  using ours = new DisposableStack();
+  const channel = undo.use(new Channel());
+  const open = (path: string, flags: number) => ours.use(Fd.open(path, flags));
+  const pidPath = joined.find(({ type }) => type === "pid")?.path;
+  const plan: InitPlan = {
+    id: options.id,
+    spec,
+    process: planProcess(spec.process!, { linux: spec.linux, rootfs: stored.rootfs }),
+    rootfs: stored.rootfs,
+    rootfsMountPoint: findMount(readMountInfo(), stored.rootfs)?.mountPoint ?? "/",
+    mounts: planMounts(spec.mounts ?? [], {
+      rootfs: stored.rootfs,
+      bundle: options.bundle,
+      cgroup: { layout: options.cgroups, paths: cgroup.paths, hasNamespace: fresh.has("cgroup") },
+    }),
+    devices: planDevices(spec.linux?.devices),
+    fresh,
+    joined: joined.filter(({ type }) => type !== "pid").map(({ type, path }) => ({ type, fd: open(path, O_RDONLY) })),
+    cgroupProcs: cgroup.procsFiles().map((path) => open(path, O_WRONLY)),
+    channel,
+    execFifo: open(directory.execFifo, O_RDWR),
+    stdio: stdioPlacements(stdio),
+    preserveFds: options.preserveFds,
+    waitsForHooks: hasCreateHooks(spec),
+    noPivotRoot: options.noPivotRoot ?? false,
+    noNewKeyring: options.noNewKeyring ?? false,
+  };
+  const program = undo.use(new SyscallProgram());
+  const master = addInit(new Steps(program), plan);
+  const flags = [...fresh].flatMap((type) => CLONE_FLAGS[type] ?? []);
+  const child = program.start({ flags, ...(pidPath && { pidNamespace: open(pidPath, O_RDONLY) }) });
+  channel.started();
+  undo.move();
+  return { child, channel, master, [Symbol.dispose]: () => channel[Symbol.dispose]() };
+}
+
+function hasCreateHooks({ hooks = {} }: Spec): boolean {
+  return [hooks.prestart, hooks.createRuntime, hooks.createContainer].some((list) => (list ?? []).length > 0);
+}
+
+/** Answers the child until it waits for its start. See `channel.ts` for the order. */
+async function guide({ child, channel }: Parked, making: Making): Promise<void> {
+  const { options: { spec }, stored, cgroup } = making;
+  const resources = spec.linux?.resources;
+  let isLimited = false;
+  const limit = () => {
+    if (resources !== undefined && !isLimited) cgroup.apply(withDefaultDevices(resources));
+    isLimited = true;
+  };
+  for (;;) {
+    const message = await channel.receive();
+    if (message === undefined) {
+      await child.executed();
+      throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
+    }
+    if (message === "created") return limit();
+    if (message === "maps") writeIdMaps(child.pid, spec);
+    if (message === "hooks") {
+      // Limits come first, as hooks are there to change what the engine has made.
+      limit();
+      await runCreateHooks(child, making);
+    }
+    channel.release();
+  }
+}
+
+function withDefaultDevices(resources: Resources): Resources {
+  return resources.devices === undefined ? resources : { ...resources, devices: deviceRules(resources.devices) };
+}
+
+function writeIdMaps(pid: number, { linux }: Spec): void {
+  const format = (mappings: readonly IdMapping[] = []) =>
+    mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
+  Deno.writeTextFileSync(`/proc/${pid}/uid_map`, format(linux?.uidMappings));
+  Deno.writeTextFileSync(`/proc/${pid}/gid_map`, format(linux?.gidMappings));
+}
+
+async function runCreateHooks({ pid, pidfd }: Child, { stored }: Making): Promise<void> {
+  const state = ociState(stored, "creating");
+  await runHooks("prestart", stored.spec.hooks, { state });
+  await runHooks("createRuntime", stored.spec.hooks, { state });
+  const inside = { pid, pidfd, namespaces: differingNamespaces(pid) };
+  await runHooks("createContainer", stored.spec.hooks, { state, inside });
+}
+
+/** The state as the specification words it. */
+export function ociState({ id, bundle, pid, spec }: StoredState, status: Status): OciState {
+  const { annotations } = spec;
+  const common = {
+    ociVersion: spec.ociVersion || OCI_VERSION,
+    id,
+    status,
+    pid: status === "stopped" ? 0 : pid,
+    bundle,
+  };
+  return annotations === undefined ? common : { ...common, annotations };
+}

@@ -1,0 +1,87 @@
+/** Starting a further process in a running container. @module */
+import type { Child } from "../linux/child.ts";
+import { Fd, O_WRONLY } from "../linux/fd.ts";
+import { openNamespace } from "../linux/namespace.ts";
+import { openPidfd, takeDescriptor } from "../linux/pidfd.ts";
+import { forbidInspection } from "../linux/process.ts";
+import type { Slot } from "../linux/step.ts";
+import { SyscallProgram } from "../linux/syscall_program.ts";
+import { Channel } from "./channel.ts";
+import { type Stdio, stdioPlacements } from "./child_setup.ts";
+import type { ContainerParts } from "./container_create.ts";
+import { applyOomScore, ContainerProcess } from "./container_process.ts";
+import { addJoin } from "./join.ts";
+import { differingNamespaces } from "./namespaces.ts";
+import { planProcess } from "./process_plan.ts";
+import type { Process } from "./spec.ts";
+import { Steps } from "./steps.ts";
+import { validateProcess } from "./validate.ts";
+
+export interface ExecOptions {
+  stdio?: Stdio;
+  preserveFds?: number;
+  /** Exec in a paused container waits until that is resumed. It is refused without this. */
+  ignorePaused?: boolean;
+}
+
+/** @returns The process, which runs its program already. @throws {Error} Naming the step that failed. */
+export async function execProcess(
+  parts: ContainerParts,
+  process: Process,
+  options: ExecOptions,
+): Promise<ContainerProcess> {
+  validateProcess(process);
+  forbidInspection();
+  await using undo = new AsyncDisposableStack();
+  using joining = startJoin(parts, process, options);
+  const { child, channel, master } = joining;
+  undo.use(child);
+  const console = master === undefined ? undefined : await takeTerminal({ child, channel, master });
+  undo.use(console);
+  await child.executed();
+  applyOomScore(child.pid, process.oomScoreAdj ?? parts.stored.spec.process?.oomScoreAdj, parts.home.log);
+  undo.move();
+  return new ContainerProcess(child, console);
+}
+
+interface Joining extends Disposable {
+  child: Child;
+  channel: Channel;
+  master: Slot | undefined;
+}
+
+function startJoin({ stored, cgroup }: ContainerParts, process: Process, options: ExecOptions): Joining {
+  const { stdio = {}, preserveFds } = options;
+  using undo = new DisposableStack();
+  using ours = new DisposableStack();
+  const channel = undo.use(new Channel());
+  const differing = differingNamespaces(stored.pid);
+  const program = undo.use(new SyscallProgram());
+  const master = addJoin(new Steps(program), {
+    id: stored.id,
+    process: planProcess(process, { linux: stored.spec.linux, rootfs: `/proc/${stored.pid}/root` }),
+    initPidfd: ours.use(openPidfd(stored.pid)),
+    namespaces: differing.filter((type) => type !== "pid"),
+    cgroupProcs: cgroup.procsFiles(stored.pid).map((path) => ours.use(Fd.open(path, O_WRONLY))),
+    channel,
+    stdio: stdioPlacements(stdio),
+    preserveFds,
+    noNewKeyring: stored.noNewKeyring,
+  });
+  const pidNamespace = differing.includes("pid") ? ours.use(openNamespace("pid", stored.pid)) : undefined;
+  const child = program.start(pidNamespace === undefined ? {} : { pidNamespace });
+  channel.started();
+  undo.move();
+  return { child, channel, master, [Symbol.dispose]: () => channel[Symbol.dispose]() };
+}
+
+/** The master closes when the child executes: it stops before that. */
+async function takeTerminal({ child, channel, master }: Pick<Joining, "child" | "channel"> & { master: Slot }) {
+  if (await channel.receive() === undefined) {
+    await child.executed();
+    throw new Error("Cannot open a terminal in the container: the process was killed");
+  }
+  using taken = takeDescriptor(child.pidfd, master.value);
+  channel.release();
+  return new Fd(taken.release());
+}

@@ -1,0 +1,65 @@
+/** A process in a container that this program started. @module */
+import type { Child, ExitStatus } from "../linux/child.ts";
+import type { Fd } from "../linux/fd.ts";
+import { isErrno } from "../linux/errno.ts";
+import { getOomScoreAdj, setOomScoreAdj } from "../linux/process.ts";
+import type { Logger } from "../base/log.ts";
+
+export class ContainerProcess {
+  readonly #child: Child;
+  /** The master of its terminal, if it has one. The caller disposes it. */
+  readonly console: Fd | undefined;
+
+  constructor(child: Child, console: Fd | undefined) {
+    this.#child = child;
+    this.console = console;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Polls readable when the process has ended. It belongs to this object, until the process is reaped. */
+  get pidfd(): Fd {
+    return this.#child.pidfd;
+  }
+
+  /** Whether it has ended; it is reaped by this. */
+  get hasEnded(): boolean {
+    return this.#child.reapIfEnded();
+  }
+
+  /** Resolves when the process has ended, as often as it is called. */
+  wait(options: { signal?: AbortSignal } = {}): Promise<ExitStatus> {
+    return this.#child.wait(options);
+  }
+
+  /** Waits until it runs its own program. @throws What kept it from that. */
+  executed(): Promise<void> {
+    return this.#child.executed();
+  }
+
+  /** Sends a signal by number; nothing happens if the process has ended. */
+  kill(signal: number): void {
+    if (this.hasEnded) return;
+    this.#child.kill(signal);
+  }
+}
+
+/**
+ * Sets how soon the kernel kills a process for want of memory. While a child shares our memory this value is ours as well,
+ * so it is set after its execve.
+ *
+ * A value below our own takes CAP_SYS_RESOURCE; without it the container still runs, as rootless runtimes have it.
+ */
+export function applyOomScore(pid: number, value: number | undefined, log: Logger | undefined): void {
+  if (value === undefined) return;
+  try {
+    if (getOomScoreAdj(pid) !== value) setOomScoreAdj(value, pid);
+  } catch (error) {
+    const hasEnded = error instanceof Deno.errors.NotFound || isErrno(error, "ESRCH");
+    if (hasEnded) return;
+    if (!(error instanceof Deno.errors.PermissionDenied) && !isErrno(error, "EACCES", "EPERM")) throw error;
+    log?.warning("cannot lower oom_score_adj", { pid, value });
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * The first process of a container, from clone to execve, as a list of system calls. Everything that can be decided is
+ * decided before; read {@linkcode addInit} from top to bottom for the order.
+ *
+ * @module
+ */
+import type { Fd } from "../linux/fd.ts";
+import { MOUNT_ATTR, MS, parsePropagation } from "../linux/mount_options.ts";
+import { NAMESPACES } from "../linux/namespace.ts";
+import type { Slot } from "../linux/step.ts";
+import { awaitByte, changeIds, type Placement, writeFile } from "../linux/steps.ts";
+import type { Channel } from "./channel.ts";
+import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
+import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
+import { addDevices, type DeviceNode } from "./devices.ts";
+import { addMaskedPaths, addReadonlyPaths } from "./masked.ts";
+import { deferReadOnlyDev, hasOwnDev, type PlannedMount } from "./mount_plan.ts";
+import { addMounts, seal } from "./mounts.ts";
+import { NAMESPACE_KINDS } from "./namespaces.ts";
+import type { ProcessPlan } from "./process_plan.ts";
+import {
+  addEarly,
+  addExec,
+  addExecutableCheck,
+  addIdentity,
+  addRlimits,
+  addSessionKeyring,
+  addWorkingDirectory,
+} from "./process_steps.ts";
+import { RootDirectory } from "./rootfs.ts";
+import { personalityValue } from "./scheduling.ts";
+import type { Linux, NamespaceType, Spec } from "./spec.ts";
+import type { Steps } from "./steps.ts";
+import { sysctlPath } from "./sysctl.ts";
+
+export interface InitPlan {
+  id: string;
+  spec: Spec;
+  process: ProcessPlan;
+  /** Absolute. */
+  rootfs: string;
+  /** Where `rootfs` is mounted: what must not be shared for pivot_root(2). */
+  rootfsMountPoint: string;
+  mounts: readonly PlannedMount[];
+  devices: readonly DeviceNode[];
+  fresh: ReadonlySet<NamespaceType>;
+  /** Namespaces to join, open; not that of pids, in which the child is born. */
+  joined: readonly { type: NamespaceType; fd: Fd }[];
+  /** The `cgroup.procs` files of the container, open for writing. */
+  cgroupProcs: readonly Fd[];
+  channel: Channel;
+  /** A byte in it lets the container start. Open for reading and writing, so that the child never sees its end. */
+  execFifo: Fd;
+  stdio: readonly Placement[];
+  preserveFds: number | undefined;
+  waitsForHooks: boolean;
+  noPivotRoot: boolean;
+  noNewKeyring: boolean;
+}
+
+/** @returns Where the master of the terminal will be, if there is one. */
+export function addInit(steps: Steps, plan: InitPlan): Slot | undefined {
+  const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
+  const kept = keptDescriptors(plan);
+  closeOtherFds(steps, kept);
+  addEarly(steps, process);
+  joinCgroups(steps, plan);
+  enterNamespaces(steps, plan);
+  steps.call("umask", [0]);
+  if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
+
+  setPropagation(steps, plan);
+  const root = new RootDirectory(steps, { path: plan.rootfs, handle: freeNumber(kept) });
+  if (linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
+  const sealDev = addTree(steps, root, plan);
+  addSysctls(steps, linux);
+  if (plan.waitsForHooks) channel.addStop(steps, "hooks");
+  addReadonlyPaths(root, linux.readonlyPaths ?? []);
+  addMaskedPaths(steps, root, linux.maskedPaths ?? []);
+  const console = processSpec?.terminal ? addTerminal(steps, root, processSpec.consoleSize) : undefined;
+  if (sealDev) seal(root, "/dev");
+  const cwd = processSpec?.cwd ?? "/";
+  root.makeDirectories(cwd, { ignore: ["EEXIST"] });
+  if (rootSpec?.readonly) root.setAttributes(root.fd, { set: MOUNT_ATTR.RDONLY }, { label: "make root read-only" });
+  changeRoot(steps, root, plan);
+
+  addWorkingDirectory(steps, { cwd, root: root.fd });
+  if (linux.personality) steps.call("personality", [personalityValue(linux.personality)]);
+  addDescriptors(steps, { ...plan, console });
+  addRlimits(steps, process);
+  const owned = plan.stdio.map(({ child }) => child);
+  addIdentity(steps, process, { ownedFds: console ? [0] : owned, hasTerminal: console !== undefined });
+  addExecutableCheck(steps, process);
+  channel.addReport(steps, "created");
+  awaitByte(steps.program, plan.execFifo.number, { label: "wait for start" });
+  addExec(steps, process);
+  return console?.master;
+}
+
+function keptDescriptors({ channel, execFifo, joined, cgroupProcs, stdio, preserveFds }: InitPlan): number[] {
+  const fds = [...channel.childFds, execFifo, ...joined.map(({ fd }) => fd), ...cgroupProcs];
+  const given = stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number");
+  return [...fds.map(({ number }) => number), ...given, ...preservedFds(preserveFds)];
+}
+
+function joinCgroups(steps: Steps, { cgroupProcs }: Pick<InitPlan, "cgroupProcs">): void {
+  const self = new TextEncoder().encode("0");
+  for (const fd of cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
+}
+
+function enterNamespaces(steps: Steps, { fresh, joined, channel, spec }: InitPlan): void {
+  if (fresh.has("user")) {
+    channel.addStop(steps, "maps");
+    changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
+  }
+  // The user namespace first: it gives the right to enter the others.
+  for (const { type, fd } of joined.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
+    steps.call("setns", [fd.number, NAMESPACES[NAMESPACE_KINDS[type]]], { label: `join ${type} namespace` });
+    if (type === "user") changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
+  }
+  // After the child has joined its cgroup, which becomes the root of the namespace.
+  if (fresh.has("cgroup")) steps.call("unshare", [NAMESPACES.cgroup], { label: "make cgroup namespace" });
+  if (fresh.has("time")) addTimeNamespace(steps, spec.linux?.timeOffsets ?? {});
+  if (fresh.has("network")) bringLoopbackUp(steps);
+  const { hostname, domainname } = spec;
+  if (hostname) steps.call("sethostname", [hostname, byteLength(hostname)], { label: `set hostname ${hostname}` });
+  if (domainname) {
+    steps.call("setdomainname", [domainname, byteLength(domainname)], { label: `set domainname ${domainname}` });
+  }
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+function addTimeNamespace(steps: Steps, offsets: NonNullable<Linux["timeOffsets"]>): void {
+  steps.call("unshare", [NAMESPACES.time], { label: "make time namespace" });
+  for (const [clock, { secs = 0, nanosecs = 0 }] of Object.entries(offsets)) {
+    writeFile(steps.program, "/proc/thread-self/timens_offsets", {
+      content: `${clock} ${secs} ${nanosecs}`,
+      label: `set offset of clock ${clock}`,
+    });
+  }
+}
+
+function bringLoopbackUp(steps: Steps): void {
+  const [AF_INET, SOCK_DGRAM_CLOEXEC, SIOCSIFFLAGS, IFF_UP_RUNNING] = [2, 0o2000002, 0x8914, 0x41];
+  const request = new Uint8Array(40); // struct ifreq
+  request.set(new TextEncoder().encode("lo"));
+  request[16] = IFF_UP_RUNNING;
+  const socket = steps.slot();
+  steps.call("socket", [AF_INET, SOCK_DGRAM_CLOEXEC, 0], { label: "bring loopback up", result: socket });
+  steps.call("ioctl", [socket, SIOCSIFFLAGS, request], { label: "bring loopback up" });
+  steps.close(socket);
+}
+
+/**
+ * Our mounts must not follow the container's. They do if the root shall be shared: then volumes of the container can be
+ * seen by others, and only the mount that holds the root file system is cut off, as pivot_root(2) wants.
+ */
+function setPropagation(steps: Steps, { spec, rootfsMountPoint }: InitPlan): void {
+  const word = spec.linux?.rootfsPropagation;
+  const isShared = word?.endsWith("shared");
+  const flags = isShared ? MS.SHARED | MS.REC : MS.SLAVE | MS.REC;
+  steps.call("mount", [null, "/", null, flags, null], { label: "set propagation of all mounts" });
+  if (!isShared) return;
+  const label = `make ${rootfsMountPoint} private`;
+  steps.call("mount", [null, rootfsMountPoint, null, MS.PRIVATE, null], { label });
+}
+
+function makePrivate(root: RootDirectory): void {
+  root.setAttributes(root.fd, { propagation: MS.PRIVATE }, { label: "make root private" });
+}
+
+/** @returns Whether /dev must be made read-only once all is in it. */
+function addTree(steps: Steps, root: RootDirectory, plan: InitPlan): boolean {
+  const { planned, sealDev } = deferReadOnlyDev(plan.mounts);
+  addMounts(steps, root, planned);
+  const mayNotMakeNodes = plan.fresh.has("user") || plan.joined.some(({ type }) => type === "user");
+  if (!hasOwnDev(planned)) addDevices(steps, root, { nodes: plan.devices, bind: mayNotMakeNodes });
+  return sealDev;
+}
+
+/** By our own /proc, which the container cannot have changed; the kernel goes by the namespaces of the writer. */
+function addSysctls(steps: Steps, { sysctl = {} }: Linux): void {
+  for (const [name, value] of Object.entries(sysctl)) {
+    writeFile(steps.program, sysctlPath(name), { content: value, label: `set sysctl ${name}` });
+  }
+}
+
+function addTerminal(steps: Steps, root: RootDirectory, size: Parameters<typeof addConsole>[2]): Console {
+  const master = root.open("/dev/pts/ptmx", { flags: PTMX_FLAGS, call: { label: "open terminal /dev/pts/ptmx" } });
+  const console = addConsole(steps, master, size);
+  bindConsole(steps, root, console);
+  return console;
+}
+
+function changeRoot(steps: Steps, root: RootDirectory, { noPivotRoot, spec }: InitPlan): void {
+  const MNT_DETACH = 2;
+  steps.call("fchdir", [root.fd], { label: "enter root" });
+  if (noPivotRoot) {
+    steps.call("mount", [".", "/", null, MS.MOVE, null], { label: "move root" });
+    steps.call("chroot", ["."], { label: "change root" });
+  } else {
+    // The old root ends up on top of the new one, where "." finds it.
+    steps.call("pivot_root", [".", "."], { label: "pivot root" });
+    steps.call("mount", [null, ".", null, MS.SLAVE | MS.REC, null], { label: "cut off the old root" });
+    steps.call("umount2", [".", MNT_DETACH], { label: "let go of the old root" });
+  }
+  steps.call("chdir", ["/"], { label: "enter root" });
+  const word = spec.linux?.rootfsPropagation;
+  if (!word) return;
+  root.setAttributes(root.fd, { propagation: parsePropagation(word) & ~MS.REC }, { label: `make root ${word}` });
+}

@@ -1,0 +1,66 @@
+/** A process that joins a running container, as a list of system calls. @module */
+import { AT_FDCWD, type Fd } from "../linux/fd.ts";
+import { openHow } from "../linux/in_root.ts";
+import { NAMESPACES } from "../linux/namespace.ts";
+import type { Slot } from "../linux/step.ts";
+import { changeIds, type Placement } from "../linux/steps.ts";
+import type { Channel } from "./channel.ts";
+import { addDescriptors, closeOtherFds, preservedFds } from "./child_setup.ts";
+import { addConsole, type Console, PTMX_FLAGS } from "./console.ts";
+import { NAMESPACE_KINDS } from "./namespaces.ts";
+import type { ProcessPlan } from "./process_plan.ts";
+import { addEarly, addExec, addIdentity, addRlimits, addSessionKeyring, addWorkingDirectory } from "./process_steps.ts";
+import type { NamespaceType } from "./spec.ts";
+import type { Steps } from "./steps.ts";
+
+export interface JoinPlan {
+  id: string;
+  process: ProcessPlan;
+  /** The container's first process. */
+  initPidfd: Fd;
+  /** Kinds in which it differs from us, without that of pids, in which the child is born. */
+  namespaces: readonly NamespaceType[];
+  cgroupProcs: readonly Fd[];
+  channel: Channel;
+  stdio: readonly Placement[];
+  preserveFds: number | undefined;
+  noNewKeyring: boolean;
+}
+
+/** @returns Where the master of the terminal will be, if there is one. */
+export function addJoin(steps: Steps, plan: JoinPlan): Slot | undefined {
+  const { process: { process }, channel } = plan;
+  closeOtherFds(steps, keptDescriptors(plan));
+  addEarly(steps, plan.process);
+  addRlimits(steps, plan.process);
+  const self = new TextEncoder().encode("0");
+  for (const fd of plan.cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
+  if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
+  // All at once, and the mount namespace with them: nothing of ours is opened by path after this.
+  const flags = plan.namespaces.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
+  if (flags !== 0) steps.call("setns", [plan.initPidfd.number, flags], { label: "join namespaces" });
+  if (plan.namespaces.includes("user")) changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
+  // The working directory is still the root, from where openat2 starts.
+  const console = process.terminal ? addTerminal(steps, plan) : undefined;
+  addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });
+  addDescriptors(steps, { ...plan, console });
+  const owned = plan.stdio.map(({ child }) => child);
+  addIdentity(steps, plan.process, { ownedFds: console ? [0] : owned, hasTerminal: console !== undefined });
+  if (console !== undefined) channel.addStop(steps, "terminal");
+  addExec(steps, plan.process);
+  return console?.master;
+}
+
+function keptDescriptors({ channel, initPidfd, cgroupProcs, stdio, preserveFds }: JoinPlan): number[] {
+  const given = stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number");
+  const own = [...channel.childFds, initPidfd, ...cgroupProcs].map(({ number }) => number);
+  return [...own, ...given, ...preservedFds(preserveFds)];
+}
+
+function addTerminal(steps: Steps, { process: { process } }: JoinPlan): Console {
+  const how = openHow({ flags: PTMX_FLAGS });
+  const master = steps.slot();
+  const label = "open terminal /dev/pts/ptmx";
+  steps.call("openat2", [AT_FDCWD, "/dev/pts/ptmx", how, how.length], { label, result: master });
+  return addConsole(steps, master, process.consoleSize);
+}

@@ -1,0 +1,65 @@
+/** Everything about a process that can be decided before it exists. @module */
+import { KataError } from "../base/error.ts";
+import { type CompiledSeccomp, compileSeccomp } from "../linux/seccomp.ts";
+import { execCandidates } from "../linux/steps.ts";
+import { type CapabilitySets, capabilitySets, readCapabilitySet } from "./capabilities.ts";
+import { type RlimitCall, rlimitCall } from "./rlimits.ts";
+import type { Linux, Process, Seccomp } from "./spec.ts";
+import { completeEnvironment, homeOf, readPasswd } from "./user.ts";
+
+/** Where execvp(3) looks if the environment has no PATH. */
+const DEFAULT_PATH = "/bin:/usr/bin";
+
+export interface ProcessPlan {
+  process: Process;
+  args: readonly string[];
+  env: readonly string[];
+  /** Paths to try, inside the container. */
+  candidates: readonly string[];
+  capabilities: CapabilitySets;
+  /** Numbers from 0 to this one are capabilities of the running kernel. */
+  lastCapability: number;
+  rlimits: readonly RlimitCall[];
+  seccomp: CompiledSeccomp | undefined;
+}
+
+export interface PlanOptions {
+  linux: Linux | undefined;
+  /** The container's root as we see it: for the user's home. */
+  rootfs: string;
+}
+
+/** @throws {KataError} INVALID_ARGUMENT: a seccomp profile that cannot be obeyed. */
+export function planProcess(process: Process, { linux, rootfs }: PlanOptions): ProcessPlan {
+  const args = process.args ?? [];
+  const env = completeEnvironment(process.env ?? [], () => homeOf(readPasswd(rootfs), process.user.uid));
+  const searchPath = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) || DEFAULT_PATH;
+  const status = Deno.readTextFileSync("/proc/self/status");
+  return {
+    process,
+    args,
+    env,
+    candidates: execCandidates(args[0] ?? "", searchPath),
+    capabilities: capabilitySets(process.capabilities, readCapabilitySet(status, "CapPrm")),
+    lastCapability: Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap")),
+    rlimits: (process.rlimits ?? []).map(rlimitCall),
+    seccomp: linux?.seccomp && compile(linux.seccomp),
+  };
+}
+
+function compile(profile: Seccomp): CompiledSeccomp {
+  try {
+    const compiled = compileSeccomp(profile);
+    if (compiled.notify) throw new Error("SCMP_ACT_NOTIFY is not supported yet");
+    return compiled;
+  } catch (cause) {
+    throw new KataError("INVALID_ARGUMENT", "Cannot use the seccomp profile", { cause });
+  }
+}
+
+/** What the shell user sees when there is nothing to run, in the words that container engines look for. */
+export function explainExec(name: string, code: string): Error {
+  const inPath = name.includes("/") ? `stat ${name}: no such file or directory` : "executable file not found in $PATH";
+  const why = code === "EACCES" ? "permission denied" : code === "ENOENT" || code === "ENOTDIR" ? inPath : code;
+  return new KataError("NOT_FOUND", `exec: "${name}": ${why}`);
+}

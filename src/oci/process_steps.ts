@@ -1,0 +1,178 @@
+/**
+ * The steps that give a process its identity: limits, labels, ids, capabilities, filter. The first process of a container
+ * and those that join it later share them; the order is the point.
+ *
+ * @see https://man7.org/linux/man-pages/man7/capabilities.7.html
+ * @module
+ */
+import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
+import { openHow } from "../linux/in_root.ts";
+import { labelWrites } from "../linux/label.ts";
+import { LITTLE_ENDIAN } from "../linux/libc.ts";
+import type { CompiledSeccomp } from "../linux/seccomp.ts";
+import type { Slot } from "../linux/step.ts";
+import { changeIds, writeFile } from "../linux/steps.ts";
+import {
+  CAP_SYS_ADMIN,
+  capabilityData,
+  capabilityHeader,
+  capabilityNumbers,
+  type CapabilitySets,
+} from "./capabilities.ts";
+import { explainExec, type ProcessPlan } from "./process_plan.ts";
+import { ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
+import type { Process } from "./spec.ts";
+import type { Steps } from "./steps.ts";
+
+const PR_SET_KEEPCAPS = 8;
+const PR_CAPBSET_DROP = 24;
+const PR_SET_NO_NEW_PRIVS = 38;
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_RAISE = 2;
+const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+const SECCOMP_SET_MODE_FILTER = 1;
+
+/** What needs our own /proc and our own rights: before any namespace is entered. */
+export function addEarly(steps: Steps, { process }: ProcessPlan): void {
+  const { apparmorProfile, selinuxLabel, scheduler, ioPriority } = process;
+  // Both take effect at the next execve only.
+  for (const { path, data } of labelWrites({ apparmor: apparmorProfile, selinux: selinuxLabel })) {
+    writeFile(steps.program, path, { content: data, label: `label process ${data}` });
+  }
+  if (scheduler) steps.call("sched_setattr", [0, schedulerAttributes(scheduler), 0], { label: "set scheduler" });
+  if (ioPriority) {
+    const IOPRIO_WHO_PROCESS = 1;
+    steps.call("ioprio_set", [IOPRIO_WHO_PROCESS, 0, ioPriorityValue(ioPriority)], { label: "set I/O priority" });
+  }
+}
+
+/** Raising a hard limit takes CAP_SYS_RESOURCE of the machine's own user namespace. */
+export function addRlimits(steps: Steps, { rlimits }: ProcessPlan): void {
+  for (const { name, resource, limits } of rlimits) {
+    steps.call("prlimit64", [0, resource, limits, null], { label: `set ${name}` });
+  }
+}
+
+/** Keys of the container stay apart from ours. */
+export function addSessionKeyring(steps: Steps, id: string): void {
+  const KEYCTL_JOIN_SESSION_KEYRING = 1;
+  const label = "join session keyring";
+  steps.call("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, `_ses.${id}`], { label, ignore: ["ENOSYS"] });
+}
+
+/**
+ * Goes to the working directory. It is opened inside the root and without magic links: a path such as /proc/self/fd/7
+ * would lead out through a descriptor of ours.
+ *
+ * @param root The container's root; or none, if it is the root of this process already.
+ */
+export function addWorkingDirectory(steps: Steps, { cwd, root }: { cwd: string; root: Slot | undefined }): void {
+  const label = `change to directory ${cwd}`;
+  const how = openHow({ flags: O_PATH | O_DIRECTORY });
+  const directory = steps.slot();
+  if (root === undefined) steps.call("chdir", ["/"], { label });
+  steps.call("openat2", [root ?? AT_FDCWD, cwd, how, how.length], { label, result: directory });
+  steps.call("fchdir", [directory], { label });
+  steps.close(directory);
+}
+
+export interface LateOptions {
+  /** Descriptors to hand over to the user of the process: its own pipes, or its terminal. */
+  ownedFds: readonly number[];
+  hasTerminal: boolean;
+}
+
+/** From root to the user of the process. The descriptors 0 to 2 are in place. */
+export function addIdentity(steps: Steps, plan: ProcessPlan, { ownedFds, hasTerminal }: LateOptions): void {
+  const { process: { user, noNewPrivileges }, capabilities, seccomp } = plan;
+  steps.call("setsid", [], { ignore: ["EPERM"] });
+  if (hasTerminal) addControllingTerminal(steps);
+  for (const fd of ownedFds) {
+    // A pipe to /dev/stdout is opened anew by many programs, which needs its ownership. Some files do not have one.
+    const ignore = ["EINVAL", "EPERM", "EROFS", "EACCES", "EOPNOTSUPP"] as const;
+    steps.call("fchown", [fd, user.uid, user.gid], { label: `hand over fd ${fd}`, ignore });
+  }
+  steps.call("umask", [user.umask ?? 0o022]);
+  dropBounding(steps, plan);
+  steps.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], { label: "keep capabilities" });
+  changeIds(steps.program, { uid: user.uid, gid: user.gid, groups: user.additionalGids ?? [] });
+  steps.call("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0], { label: "keep no capabilities" });
+  // Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there.
+  if (seccomp !== undefined && !noNewPrivileges) {
+    setCapabilities(steps, withSysAdmin(capabilities));
+    addSeccomp(steps, seccomp);
+  }
+  setCapabilities(steps, capabilities);
+  addAmbient(steps, capabilities);
+  if (noNewPrivileges) steps.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "set no_new_privs" });
+}
+
+function addControllingTerminal(steps: Steps): void {
+  const TIOCSCTTY = 0x540e;
+  steps.call("ioctl", [0, TIOCSCTTY, 0], { label: "set controlling terminal" });
+}
+
+function dropBounding(steps: Steps, { capabilities, lastCapability }: ProcessPlan): void {
+  for (let number = 0; number <= lastCapability; number++) {
+    if ((capabilities.bounding >> BigInt(number)) & 1n) continue;
+    // EPERM: without CAP_SETPCAP the set stays, and everything in it is out of reach anyway.
+    steps.call("prctl", [PR_CAPBSET_DROP, number, 0, 0, 0], { label: "drop capability", ignore: ["EINVAL", "EPERM"] });
+  }
+}
+
+function withSysAdmin(sets: CapabilitySets): CapabilitySets {
+  const bit = 1n << BigInt(CAP_SYS_ADMIN);
+  return { ...sets, permitted: sets.permitted | bit, effective: sets.effective | bit };
+}
+
+function setCapabilities(steps: Steps, sets: CapabilitySets): void {
+  steps.call("capset", [capabilityHeader(), capabilityData(sets)], { label: "set capabilities" });
+}
+
+function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
+  const label = "set ambient capabilities";
+  steps.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], { label, ignore: ["EINVAL"] });
+  for (const number of capabilityNumbers(ambient)) {
+    steps.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0], { label });
+  }
+}
+
+/** struct sock_fprog: a count of instructions and their address. */
+export function addSeccomp(steps: Steps, { program, flags }: CompiledSeccomp): void {
+  const { address, view } = steps.program.allocate(16);
+  view.setUint16(0, program.length / 8, LITTLE_ENDIAN);
+  view.setBigUint64(8, steps.program.bytes(program), LITTLE_ENDIAN);
+  steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], { label: "load seccomp filter" });
+}
+
+/** Fails now, with the usual words, if none of the candidates can be run: at start it would be too late to say so. */
+export function addExecutableCheck(steps: Steps, { args, candidates }: ProcessPlan): void {
+  const X_OK = 1;
+  const AT_EACCESS = 0x200;
+  const name = args[0] ?? "";
+  const check = (rest: readonly string[]): void => {
+    const [path, ...others] = rest;
+    const last = others.length === 0;
+    const options = {
+      label: "find executable",
+      explain: (failure: { code: string }) => explainExec(name, failure.code),
+    };
+    const call = { name: "faccessat2" as const, args: [AT_FDCWD, path ?? "", X_OK, AT_EACCESS] };
+    if (last) return steps.call(call.name, call.args, options);
+    steps.callOrElse({ ...call, options: { ...options, ignore: "all" } }, () => check(others));
+  };
+  check(candidates);
+}
+
+/** The end: becomes the program. */
+export function addExec(steps: Steps, plan: ProcessPlan): void {
+  const { args, env, candidates, seccomp, process } = plan;
+  // As late as can be, so that the filter need not allow what only we do.
+  if (seccomp !== undefined && process.noNewPrivileges) addSeccomp(steps, seccomp);
+  steps.program.execve(candidates, { args, env, explain: ({ code }) => explainExec(args[0] ?? "", code) });
+}
+
+/** Which of the descriptors 0 to 2 the process' user gets: all that are not /dev/null. */
+export function ownedDescriptors(process: Process, given: readonly number[]): number[] {
+  return process.terminal ? [0] : [...given];
+}

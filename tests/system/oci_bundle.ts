@@ -1,0 +1,143 @@
+/** A bundle with a busybox root file system, and containers made from it, for the tests of the engine. */
+import { detectCgroups } from "../../src/linux/cgroup.ts";
+import { type Pipe, pipe } from "../../src/linux/fd.ts";
+import { readableStream } from "../../src/linux/fd_stream.ts";
+import { exitCode } from "../../src/linux/child.ts";
+import { Container, type ContainerProcess, type CreateOptions } from "../../src/oci/container.ts";
+import type { Process, Spec } from "../../src/oci/spec.ts";
+
+const APPLETS = [
+  "sh",
+  "cat",
+  "echo",
+  "sleep",
+  "true",
+  "false",
+  "id",
+  "ls",
+  "mount",
+  "hostname",
+  "kill",
+  "stat",
+  "touch",
+];
+
+/** Missing ones make a test skip, and say why. */
+export function isReady(): boolean {
+  return Deno.uid() === 0 && exists("/usr/bin/busybox");
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** A temp dir with `rootfs` and `state`; disposing it removes it. */
+export class Bundle implements Disposable {
+  readonly path = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "oci-engine-" }));
+  #next = 0;
+
+  constructor() {
+    Deno.mkdirSync(`${this.rootfs}/bin`, { recursive: true });
+    for (const name of ["proc", "sys", "dev", "tmp", "etc", "usr", "root"]) Deno.mkdirSync(`${this.rootfs}/${name}`);
+    Deno.copyFileSync("/usr/bin/busybox", `${this.rootfs}/bin/busybox`);
+    for (const applet of APPLETS) Deno.symlinkSync("busybox", `${this.rootfs}/bin/${applet}`);
+    Deno.writeTextFileSync(
+      `${this.rootfs}/etc/passwd`,
+      "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n",
+    );
+    Deno.chmodSync(this.path, 0o755);
+  }
+
+  get rootfs(): string {
+    return `${this.path}/rootfs`;
+  }
+
+  /** A configuration like that of `runc spec`, changed by the test. */
+  spec(
+    args: readonly string[],
+    change: (spec: Spec & Required<Pick<Spec, "process" | "linux" | "mounts">>) => void = () => {},
+  ): Spec {
+    const capabilities = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETUID", "CAP_SETGID"];
+    const spec = {
+      ociVersion: "1.2.0",
+      root: { path: "rootfs" },
+      hostname: "box",
+      process: {
+        user: { uid: 0, gid: 0 },
+        args: [...args],
+        env: ["PATH=/bin"],
+        cwd: "/",
+        noNewPrivileges: true,
+        capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      } as Process,
+      mounts: [
+        { destination: "/proc", type: "proc", source: "proc" },
+        { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755"] },
+        {
+          destination: "/dev/pts",
+          type: "devpts",
+          source: "devpts",
+          options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        },
+        { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+      ] as NonNullable<Spec["mounts"]>,
+      linux: {
+        cgroupsPath: `/oci-engine-${Deno.pid}/${this.#next++}`,
+        namespaces: [{ type: "pid" }, { type: "network" }, { type: "ipc" }, { type: "uts" }, { type: "mount" }],
+      } as NonNullable<Spec["linux"]>,
+    };
+    change(spec);
+    return spec;
+  }
+
+  options(spec: Spec, id = `c${this.#next++}`): CreateOptions {
+    return { id, spec, bundle: this.path, stateRoot: `${this.path}/state`, cgroups: detectCgroups() };
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+/** A container that is deleted at the end of its scope, with what it printed. */
+export class TestContainer implements AsyncDisposable {
+  readonly container: Container;
+  readonly #output: Promise<string>;
+
+  private constructor(container: Container, output: Promise<string>) {
+    this.container = container;
+    this.#output = output;
+  }
+
+  static async create(options: CreateOptions): Promise<TestContainer> {
+    using output = pipe();
+    const container = await Container.create({ ...options, stdio: { stdout: output.write, stderr: output.write } });
+    return new TestContainer(container, readAll(output));
+  }
+
+  /** Everything that it printed until its end. */
+  get output(): Promise<string> {
+    return this.#output;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.container.delete({ force: true });
+    await this.#output;
+  }
+}
+
+/** Reads a pipe to its end. The writing end is closed here. */
+export async function readAll(pipe: Pipe): Promise<string> {
+  pipe.write[Symbol.dispose]();
+  const chunks = [];
+  for await (const chunk of readableStream(pipe.read.dup())) chunks.push(chunk);
+  return new TextDecoder().decode(await new Blob(chunks).arrayBuffer());
+}
+
+export async function codeOf(process: ContainerProcess | undefined): Promise<number> {
+  return exitCode(await process!.wait());
+}
