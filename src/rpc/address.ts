@@ -14,7 +14,7 @@
 import { abortable } from "../base/async.ts";
 import type { Duplex, Listener } from "./duplex.ts";
 import { connectHybridVsock } from "./hybrid_vsock.ts";
-import { findSerialPort, listenSerial } from "./serial_guest.ts";
+import { findSerialPort, listenSerial, openSerialPort } from "./serial_guest.ts";
 import { connectSerial } from "./serial_host.ts";
 
 export type Address =
@@ -76,7 +76,7 @@ export function listen(text: string): Listener {
       case "vsock":
         return Deno.listen({ transport: "vsock", cid: address.cid, port: address.port });
       case "serial-port":
-        return listenSerial(Deno.openSync(findSerialPort(address.name), { read: true, write: true }));
+        return listenSerial(openSerialPort(findSerialPort(address.name)));
       case "hvsock":
       case "serial-socket":
         throw new TypeError(`Only the host's side can use the kind ${address.kind}`);

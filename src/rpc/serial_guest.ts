@@ -23,6 +23,19 @@ export function findSerialPort(name: string, root = ""): string {
   throw new Error(`Cannot find virtio-serial port "${name}"`);
 }
 
+/** Opens a port's device node, which takes one opener at a time. */
+export function openSerialPort(path: string): Duplex {
+  const file = Deno.openSync(path, { read: true, write: true });
+  return {
+    read: (buffer) => file.read(buffer),
+    // Deno queues the asynchronous calls of one file: a write would wait for the pending read, thus for the host's next
+    // word. The kernel takes a write as long as the host reads, which it always does.
+    write: async (data) => file.writeSync(data),
+    close: () => file.close(),
+    [Symbol.dispose]: () => file.close(),
+  };
+}
+
 /**
  * Yields a connection for each hello of the host. There is one at a time: the one before fails when the next begins.
  *
