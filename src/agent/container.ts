@@ -94,7 +94,12 @@ export class GuestContainer implements AsyncDisposable {
   }
 
   async #watchMemory(onOom: (containerId: string) => void): Promise<void> {
-    for await (const _ of this.container.oomEvents({ signal: this.#ending.signal })) onOom(this.id);
+    const { signal } = this.#ending;
+    try {
+      for await (const _ of this.container.oomEvents({ signal })) onOom(this.id);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * What the first process of a machine owes it: the kernel's file systems, device nodes, cgroups, a session, a name.
+ * What the first process of a machine owes it: the kernel's file systems, cgroups, a name, the loopback.
  * An initramfs may have done parts of it; those are left as they are.
  *
  * @module
@@ -110,16 +110,6 @@ function useMemoryHierarchy(): void {
   }
 }
 
-/** Makes `/dev/ptmx` lead to the instance of devpts that is mounted, so that terminals appear in `/dev/pts`. */
-export function linkPtmx(): void {
-  try {
-    Deno.removeSync("/dev/ptmx");
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  Deno.symlinkSync("/dev/pts/ptmx", "/dev/ptmx");
-}
-
 /** The machine's name before the sandbox gives it one. */
 function initialHostname(): string {
   try {
@@ -130,13 +120,12 @@ function initialHostname(): string {
 }
 
 /**
- * Takes possession of a machine whose base file systems are mounted: cgroups, terminals, loopback, name, search path.
+ * Takes possession of a machine whose base file systems are mounted: cgroups, name, search path, loopback.
  *
  * @param options `unifiedCgroups`: version 2 of cgroups.
  */
 export function becomeInit({ unifiedCgroups }: { unifiedCgroups: boolean }): void {
   mountCgroups({ unified: unifiedCgroups });
-  linkPtmx();
   setHostname(initialHostname());
   Deno.env.set("PATH", "/bin:/sbin:/usr/bin:/usr/sbin");
   using netlink = new Rtnetlink();

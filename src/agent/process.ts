@@ -8,10 +8,14 @@ import { ProcessStreams } from "./stdio.ts";
 /** The exec id of a container's first process. */
 export const INIT_EXEC_ID = "";
 
+const SIGKILL = 9;
+
 /** One process with its streams. Disposing it closes the streams; it does not end the process. */
 export class GuestProcess implements Disposable {
   #status: number | undefined;
   #wasWaitedFor = false;
+  /** What SIGKILL was sent for; whoever asked to end the process so finds it ended so. */
+  #replacedSignal: number | undefined;
   /** Resolves when the process has ended, with its status: 128 + N after signal N (B1). */
   readonly exited: Promise<number>;
 
@@ -50,7 +54,9 @@ export class GuestProcess implements Disposable {
   }
 
   async #watch(): Promise<number> {
-    const status = exitCode(await this.process.wait());
+    const end = await this.process.wait();
+    const wasReplaced = "signal" in end && end.signal === SIGKILL && this.#replacedSignal !== undefined;
+    const status = exitCode(wasReplaced ? { signal: this.#replacedSignal! } : end);
     this.#status = status;
     this.streams.processExited();
     return status;
@@ -76,7 +82,9 @@ export class GuestProcess implements Disposable {
   signal(signal: number): void {
     if (this.hasExited) return;
     const isInit = this.execId === INIT_EXEC_ID;
-    this.process.kill(isInit ? effectiveInitSignal(signal, this.#statusText()) : signal);
+    const effective = isInit ? effectiveInitSignal(signal, this.#statusText()) : signal;
+    if (effective !== signal) this.#replacedSignal = signal;
+    this.process.kill(effective);
   }
 
   #statusText(): string {

@@ -65,7 +65,8 @@ export class AgentBox implements AsyncDisposable {
     this.health = createClient(Health, transport);
   }
 
-  static async start(): Promise<AgentBox> {
+  /** @param options `asInit`: as PID 1 of a PID namespace. */
+  static async start({ asInit = false } = {}): Promise<AgentBox> {
     const directory = Deno.makeTempDirSync({ prefix: "kata-agent-test-" });
     makeRootfs(`${directory}/rootfs`);
     const address = `unix://${directory}/agent.sock`;
@@ -73,6 +74,7 @@ export class AgentBox implements AsyncDisposable {
     const deno = [Deno.execPath(), "run", "--quiet", "-A", "--unstable-vsock", MAIN, "kata-agent"];
     const process = new Deno.Command("unshare", {
       args: [
+        ...(asInit ? ["--pid", "--fork", "--mount-proc"] : []),
         "-m",
         "-i",
         "-u",
@@ -122,7 +124,7 @@ export class AgentBox implements AsyncDisposable {
       ],
       ...more,
       linux: {
-        cgroupsPath: `/kata-agent-test-${this.pid}/${crypto.randomUUID().slice(0, 8)}`,
+        cgroupsPath: `/kata-agent-test-${this.pid}-${crypto.randomUUID().slice(0, 8)}`,
         namespaces: [{ type: "mount" }, { type: "ipc" }, { type: "uts" }, { type: "pid" }],
         ...more.linux,
       },

@@ -68,8 +68,9 @@ export class StorageRegistry implements AsyncDisposable {
   }
 
   #attach(storage: Storage, context: StorageContext): Attached {
-    const handler = this.#handlers[storage.driver];
-    if (handler === undefined) throw unknownDriver(storage.driver, storage.driver in this.#handlers);
+    const isKnown = Object.hasOwn(this.#handlers, storage.driver);
+    const handler = isKnown ? this.#handlers[storage.driver] : undefined;
+    if (handler === undefined) throw noHandler(storage.driver, { isPlanned: isKnown });
     const ready = (async () => await handler(storage, context))();
     return { users: 0, shared: storage.shared, ready };
   }
@@ -88,7 +89,7 @@ export class StorageRegistry implements AsyncDisposable {
   }
 }
 
-function unknownDriver(driver: string, isPlanned: boolean): KataError {
+function noHandler(driver: string, { isPlanned }: { isPlanned: boolean }): KataError {
   if (isPlanned) {
     return new KataError(
       "UNIMPLEMENTED",

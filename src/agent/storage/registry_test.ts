@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { errorCode } from "../../base/error.ts";
+import { createLogger } from "../../base/log.ts";
+import { type Storage, StorageSchema } from "../../proto/agent_pb.ts";
+import { storageDrivers, StorageRegistry } from "./registry.ts";
+
+const context = { log: createLogger({ sink: () => {} }), containersDir: "/none" };
+
+function storage(fields: MessageInitShape<typeof StorageSchema>): Storage {
+  return create(StorageSchema, { driver: "fake", source: "s", mountPoint: "/m", ...fields });
+}
+
+function openRegistry(events: string[]): StorageRegistry {
+  return new StorageRegistry({
+    fake: ({ mountPoint }) => {
+      events.push(`attach ${mountPoint}`);
+      return { [Symbol.dispose]: () => void events.push(`detach ${mountPoint}`) };
+    },
+    broken: () => {
+      throw new Error("no such disk");
+    },
+    later: undefined,
+  });
+}
+
+Deno.test("StorageRegistry attaches a mount point once and detaches it with its last user", async () => {
+  const events: string[] = [];
+  await using registry = openRegistry(events);
+  const [first, second] = await Promise.all([
+    registry.acquire(storage({}), context),
+    registry.acquire(storage({}), context),
+  ]);
+  await first[Symbol.asyncDispose]();
+  assert.deepEqual(events, ["attach /m"]);
+  await second[Symbol.asyncDispose]();
+  assert.deepEqual(events, ["attach /m", "detach /m"]);
+});
+
+Deno.test("StorageRegistry keeps a shared storage until the sandbox ends, and detaches newest first", async () => {
+  const events: string[] = [];
+  {
+    await using registry = openRegistry(events);
+    const user = await registry.acquire(storage({ shared: true }), context);
+    await user[Symbol.asyncDispose]();
+    await registry.acquire(storage({ mountPoint: "/n" }), context);
+  }
+  assert.deepEqual(events, ["attach /m", "attach /n", "detach /n", "detach /m"]);
+});
+
+Deno.test("StorageRegistry forgets what could not be attached", async () => {
+  const events: string[] = [];
+  await using registry = openRegistry(events);
+  const message = 'Cannot use storage "s" at "/m"';
+  await assert.rejects(registry.acquire(storage({ driver: "broken" }), context), { message });
+  await registry.acquire(storage({}), context);
+  assert.deepEqual(events, ["attach /m"]);
+});
+
+Deno.test.each([
+  { driver: "later", code: "UNIMPLEMENTED" },
+  { driver: "toString", code: "INVALID_ARGUMENT" },
+  { driver: "9p", code: "INVALID_ARGUMENT" },
+])("StorageRegistry answers $code for driver $driver, naming it", async ({ driver, code }) => {
+  await using registry = openRegistry([]);
+  await assert.rejects(registry.acquire(storage({ driver }), context), (error: Error) => {
+    return errorCode(error) === code && error.message.includes(`"${driver}"`);
+  });
+});
+
+Deno.test("storageDrivers() lists those that work", () => {
+  assert.deepEqual(storageDrivers(), ["ephemeral", "local", "overlayfs", "virtio-fs"]);
+});

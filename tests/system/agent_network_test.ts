@@ -1,0 +1,78 @@
+/** Interfaces, routes and neighbours through the agent's API, in a network namespace of the agent's own. */
+import assert from "node:assert/strict";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { IPFamily } from "../../src/proto/types_pb.ts";
+import { AgentBox } from "./agent_box.ts";
+
+const MAC = "02:00:00:00:00:aa";
+
+async function ip(box: AgentBox, ...args: string[]): Promise<string> {
+  const command = new Deno.Command("nsenter", { args: ["-t", `${box.pid}`, "-n", "ip", ...args] });
+  const { code, stdout, stderr } = await command.output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test("UpdateInterface finds the link by its hardware address and swaps names with the one that has it", async () => {
+  await using box = await AgentBox.start();
+  await ip(box, "link", "add", "eth0", "type", "bridge");
+  await ip(box, "link", "add", "eth1", "address", MAC, "type", "bridge");
+  const wanted = {
+    device: "eth0",
+    name: "eth0",
+    hwAddr: MAC.toUpperCase(),
+    mtu: 1400n,
+    IPAddresses: [
+      { family: IPFamily.v4, address: "10.9.0.2", mask: "24" },
+      { family: IPFamily.v6, address: "fd00::2", mask: "64" },
+    ],
+  };
+  const answer = await box.agent.updateInterface({ interface: wanted });
+  assert.equal(answer.hwAddr, wanted.hwAddr);
+  await box.agent.updateInterface({ interface: wanted }); // once more changes nothing
+  const { Interfaces } = await box.agent.listInterfaces({});
+  const eth0 = Interfaces.find(({ name }) => name === "eth0");
+  assert.equal(eth0?.hwAddr, MAC);
+  assert.equal(eth0.mtu, 1400n);
+  const addresses = eth0.IPAddresses.map(({ address, mask }) => `${address}/${mask}`);
+  assert.ok(addresses.includes("10.9.0.2/24") && addresses.includes("fd00::2/64"), addresses.join());
+  assert.notEqual(Interfaces.find(({ name }) => name === "eth1")?.hwAddr, MAC);
+  assert.match(await ip(box, "link", "show", "eth0"), /\bUP\b/);
+});
+
+Deno.test("UpdateInterface waits for a link that is being plugged in, and says which one never came", async () => {
+  await using box = await AgentBox.start();
+  const [updated] = await Promise.allSettled([
+    box.agent.updateInterface({ interface: { name: "eth0", hwAddr: MAC } }),
+    ip(box, "link", "add", "late", "address", MAC, "type", "bridge"),
+  ]);
+  assert.equal(updated.status, "fulfilled");
+  assert.match(await ip(box, "link", "show", "eth0"), new RegExp(MAC));
+  const hwAddr = "02:00:00:00:00:bb";
+  await assert.rejects(
+    box.agent.updateInterface({ interface: { name: "eth7", hwAddr } }),
+    (error) => error instanceof ConnectError && error.code === Code.NotFound && error.message.includes(hwAddr),
+  );
+});
+
+Deno.test("UpdateRoutes sets networks before gateways and lists the main table; neighbours are permanent (B47)", async () => {
+  await using box = await AgentBox.start();
+  await ip(box, "link", "add", "eth0", "address", MAC, "type", "bridge");
+  const IPAddresses = [{ family: IPFamily.v4, address: "10.9.0.2", mask: "32" }];
+  await box.agent.updateInterface({ interface: { name: "eth0", hwAddr: MAC, IPAddresses } });
+  const routes = [
+    { dest: "", gateway: "10.9.0.1", device: "eth0" },
+    { dest: "10.9.0.0/24", device: "eth0", source: "10.9.0.2", scope: 253, mtu: 1300 },
+  ];
+  const { Routes } = await box.agent.updateRoutes({ routes: { Routes: routes } });
+  assert.ok(Routes.some(({ dest, gateway, device }) => dest === "" && gateway === "10.9.0.1" && device === "eth0"));
+  const network = Routes.find(({ dest }) => dest === "10.9.0.0/24");
+  assert.deepEqual([network?.source, network?.scope, network?.mtu], ["10.9.0.2", 253, 1300]);
+  await box.agent.addARPNeighbors({
+    neighbors: {
+      ARPNeighbors: [{ toIPAddress: { address: "10.9.0.1" }, device: "eth0", lladdr: "02:00:00:00:00:01" }],
+    },
+  });
+  assert.match(await ip(box, "neigh"), /10\.9\.0\.1 dev eth0 lladdr 02:00:00:00:00:01 PERMANENT/);
+  await assert.rejects(box.agent.updateRoutes({ routes: { Routes: [{ dest: "", device: "none" }] } }), /"none"/);
+});
