@@ -65,7 +65,7 @@ export class FrameChannel {
     try {
       while (this.#encoder.length > 0) {
         const bytes = this.#encoder.take();
-        let at = 0;
+        let at = await this.#duplex.write(bytes);
         while (at < bytes.length) at += await this.#duplex.write(bytes.subarray(at));
       }
     } catch {

@@ -15,6 +15,8 @@ const REQUEST_PAYLOAD_TAG = 0x1a;
 
 const EMPTY = new Uint8Array();
 const heads = new WeakMap<DescMethod, Uint8Array>();
+/** Kept by tag and length: making a typed array takes longer than most of what is done with it. */
+const shortHeads: Record<number, Uint8Array> = {};
 
 /** The fields of a Request that are the same for each call of `method`. */
 export function requestHead(method: DescMethod): Uint8Array {
@@ -80,7 +82,7 @@ export function metadataToHeaders(metadata: readonly KeyValue[]): Headers {
 
 function payloadHead(tag: number, length: number): Uint8Array {
   if (length === 0) return EMPTY;
-  if (length < 0x80) return Uint8Array.of(tag, length);
+  if (length < 0x80) return shortHeads[tag << 7 | length] ??= Uint8Array.of(tag, length);
   if (length < 0x4000) return Uint8Array.of(tag, 0x80 | length, length >>> 7);
   if (length < 0x20_0000) return Uint8Array.of(tag, 0x80 | length, 0x80 | (length >>> 7), length >>> 14);
   return Uint8Array.of(tag, 0x80 | length, 0x80 | (length >>> 7), 0x80 | (length >>> 14), length >>> 21);
