@@ -124,37 +124,38 @@ function encodeTarget({ start, length, type, parameters }: DmTarget): Uint8Array
   return bytes;
 }
 
-/** What a call answered. */
-export interface DmAnswer {
-  major: number;
-  minor: number;
-  flags: number;
-  targets: DmTarget[];
+/** The device's number, which every call answers. */
+export function decodeDmDevice(bytes: Uint8Array): { major: number; minor: number } {
+  return splitDevice(viewOf(bytes).getBigUint64(OFFSET.device, LITTLE_ENDIAN));
 }
 
-/** Reads the struct that the kernel filled. @throws {RangeError} An offset points outside. */
-export function decodeDmAnswer(bytes: Uint8Array): DmAnswer {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/**
+ * Reads the table that the kernel put behind the struct. Only calls that ask for one have it: the others leave there
+ * what was sent.
+ *
+ * @throws {RangeError} An offset points outside, or back.
+ */
+export function decodeDmTable(bytes: Uint8Array): DmTarget[] {
+  const view = viewOf(bytes);
   const count = view.getUint32(OFFSET.targetCount, LITTLE_ENDIAN);
   const base = view.getUint32(OFFSET.dataStart, LITTLE_ENDIAN);
   const targets: DmTarget[] = [];
   let at = base;
-  for (let i = 0; i < count; i++) {
-    const next = view.getUint32(at + 20, LITTLE_ENDIAN);
+  while (targets.length < count) {
     targets.push({
       start: Number(view.getBigUint64(at, LITTLE_ENDIAN)),
       length: Number(view.getBigUint64(at + 8, LITTLE_ENDIAN)),
       type: readText(bytes.subarray(at + 24, at + TARGET_SIZE)),
       parameters: readText(bytes.subarray(at + TARGET_SIZE)),
     });
-    if (base + next <= at && i + 1 < count) {
-      throw new RangeError(`Cannot decode table: target ${i + 1} of ${count} missing`);
-    }
     // In answers, unlike in requests, `next` counts from the start of the table.
-    at = base + next;
+    const next = base + view.getUint32(at + 20, LITTLE_ENDIAN);
+    if (next <= at && targets.length < count) {
+      throw new RangeError(`Cannot decode table: target ${targets.length + 1} of ${count} missing`);
+    }
+    at = next;
   }
-  const device = splitDevice(view.getBigUint64(OFFSET.device, LITTLE_ENDIAN));
-  return { ...device, flags: view.getUint32(OFFSET.flags, LITTLE_ENDIAN), targets };
+  return targets;
 }
 
 /** A mapped device. Disposing it removes the device, or marks it to be removed at its last close. */
@@ -175,7 +176,7 @@ export function createDmDevice(name: string, targets: readonly DmTarget[], optio
   const { readOnly = false, uuid = "" } = options;
   using control = openControl();
   using undo = new DisposableStack();
-  const { minor } = call(control, "DEV_CREATE", { name, uuid });
+  const { minor } = decodeDmDevice(call(control, "DEV_CREATE", { name, uuid }));
   undo.defer(() => removeDmDevice(name));
   call(control, "TABLE_LOAD", { name, flags: readOnly ? FLAG.READONLY : 0, targets });
   // Without the suspend flag it means "resume": the loaded table becomes the active one.
@@ -197,18 +198,23 @@ export function removeDmDevice(name: string): void {
 /** What each target says of itself; `verity` says `V`, or `C` once it met corrupt data. */
 export function dmStatus(name: string): DmTarget[] {
   using control = openControl();
-  return call(control, "TABLE_STATUS", { name }).targets;
+  return decodeDmTable(call(control, "TABLE_STATUS", { name }));
 }
 
 function openControl(): Fd {
   return Fd.open("/dev/mapper/control", O_RDWR);
 }
 
-function call(control: Fd, command: keyof typeof COMMANDS, request: DmRequest): DmAnswer {
+/** @returns The struct as the kernel left it. */
+function call(control: Fd, command: keyof typeof COMMANDS, request: DmRequest): Uint8Array {
   const bytes = encodeDmRequest(request);
   const number = 0xc138fd00 | COMMANDS[command];
   ioctl(control, { name: `DM_${command}`, number: number >>> 0 }, { argument: bytes, detail: request.name });
-  return decodeDmAnswer(bytes);
+  return bytes;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function fixedText(text: string, size: number): Uint8Array {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decodeDmAnswer, encodeDmRequest, linearTarget, verityTarget } from "./devicemapper.ts";
+import { decodeDmDevice, decodeDmTable, encodeDmRequest, linearTarget, verityTarget } from "./devicemapper.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 
 Deno.test("verityTarget() writes the table that veritysetup would", () => {
@@ -53,25 +53,31 @@ Deno.test("encodeDmRequest() writes the targets one after the other, each aligne
   assert.equal(text, "linear\0\0\0\0\0\0\0\0\0\0/dev/loop11 3\0");
 });
 
-Deno.test("decodeDmAnswer() reads a table whose offsets count from its start", () => {
-  const bytes = encodeDmRequest({
-    name: "x",
-    targets: [linearTarget({ start: 0, length: 8, device: "a", offset: 0 })],
-  });
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(40, 0xfd03n, LITTLE_ENDIAN);
-  assert.deepEqual(decodeDmAnswer(bytes), {
-    major: 253,
-    minor: 3,
-    flags: 0,
-    targets: [{ start: 0, length: 8, type: "linear", parameters: "a 0" }],
-  });
+Deno.test("decodeDmTable() reads targets whose offsets count from the table's start", () => {
+  const rows = [0, 8].map((start) => linearTarget({ start, length: 8, device: "a", offset: start }));
+  const bytes = encodeDmRequest({ name: "x", targets: rows });
+  // A request counts from each target: 40 bytes and "a 0\0", aligned.
+  new DataView(bytes.buffer).setUint32(312 + 48 + 20, 96, LITTLE_ENDIAN);
+  assert.deepEqual(decodeDmTable(bytes), rows);
+  new DataView(bytes.buffer).setUint32(312 + 20, 0, LITTLE_ENDIAN);
+  assert.throws(() => decodeDmTable(bytes), { message: "Cannot decode table: target 2 of 2 missing" });
 });
 
-Deno.test("decodeDmAnswer() ends for any bytes, with a RangeError at worst", () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
+Deno.test("decodeDmDevice() splits the device number", () => {
+  const bytes = encodeDmRequest({ name: "x" });
+  new DataView(bytes.buffer).setBigUint64(40, 0xfd03n, LITTLE_ENDIAN);
+  assert.deepEqual(decodeDmDevice(bytes), { major: 253, minor: 3 });
+});
+
+Deno.test("decodeDmTable() ends for any bytes, with a RangeError at worst", () => {
+  const header = fc.record({ count: fc.integer({ min: 0, max: 0xffffffff }), start: fc.integer({ min: 0, max: 400 }) });
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 600 }), header, (bytes, { count, start }) => {
+    if (bytes.length > 312) {
+      new DataView(bytes.buffer).setUint32(16, start, LITTLE_ENDIAN);
+      new DataView(bytes.buffer).setUint32(20, count, LITTLE_ENDIAN);
+    }
     try {
-      decodeDmAnswer(bytes);
+      decodeDmTable(bytes);
     } catch (error) {
       assert.ok(error instanceof RangeError);
     }

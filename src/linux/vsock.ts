@@ -13,8 +13,9 @@ const IOCTL_VM_SOCKETS_GET_LOCAL_CID = { name: "IOCTL_VM_SOCKETS_GET_LOCAL_CID",
 
 /** 0 to 2 stand for the hypervisor, the machine itself and the host. */
 const FIRST_GUEST_CID = 3;
-/** The highest number means "any". */
-const LAST_GUEST_CID = 0xfffffffe;
+/** What a machine without a vsock device says of itself. */
+const ANY_CID = 0xffffffff;
+const LAST_GUEST_CID = ANY_CID - 1;
 
 /** A vhost-vsock descriptor with its context id; the id is taken as long as the descriptor is open. */
 export interface GuestVsock extends Disposable {
@@ -64,13 +65,13 @@ export function randomCid(random: () => number): number {
   return FIRST_GUEST_CID + Math.floor(random() * (LAST_GUEST_CID - FIRST_GUEST_CID + 1));
 }
 
-/** This machine's own context id; undefined without vsock. */
+/** This machine's own context id; undefined without a vsock device. */
 export function localCid(device = "/dev/vsock"): number | undefined {
   try {
     using fd = Fd.open(device, O_RDONLY);
     const cid = new Uint32Array(1);
     ioctl(fd, IOCTL_VM_SOCKETS_GET_LOCAL_CID, { argument: cid });
-    return cid[0];
+    return cid[0] === ANY_CID ? undefined : cid[0];
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENODEV")) return undefined;
     throw error;
