@@ -1,7 +1,9 @@
 /** A bundle with a busybox root file system, and containers made from it, for the tests of the engine. */
+import assert from "node:assert/strict";
 import { detectCgroups } from "../../src/linux/cgroup.ts";
 import { type Pipe, pipe } from "../../src/linux/fd.ts";
 import { readableStream } from "../../src/linux/fd_stream.ts";
+import { mountsBelow, readMountInfo } from "../../src/linux/mountinfo.ts";
 import { exitCode } from "../../src/linux/child.ts";
 import { Container, type ContainerProcess, type CreateOptions } from "../../src/oci/container.ts";
 import type { Process, Spec } from "../../src/oci/spec.ts";
@@ -35,9 +37,13 @@ function exists(path: string): boolean {
   }
 }
 
-/** A temp dir with `rootfs` and `state`; disposing it removes it. */
+type Change = (spec: Spec & Required<Pick<Spec, "process" | "linux" | "mounts">>) => void;
+
+/** A temp dir with `rootfs` and `state`; disposing it removes it, and fails if a container left something behind. */
 export class Bundle implements Disposable {
   readonly path = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "oci-engine-" }));
+  /** Below the root of each hierarchy. */
+  readonly cgroup = `oci-engine-${crypto.randomUUID().slice(0, 8)}`;
   #next = 0;
 
   constructor() {
@@ -57,10 +63,7 @@ export class Bundle implements Disposable {
   }
 
   /** A configuration like that of `runc spec`, changed by the test. */
-  spec(
-    args: readonly string[],
-    change: (spec: Spec & Required<Pick<Spec, "process" | "linux" | "mounts">>) => void = () => {},
-  ): Spec {
+  spec(args: readonly string[], change: Change = () => {}): Spec {
     const capabilities = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETUID", "CAP_SETGID"];
     const spec = {
       ociVersion: "1.2.0",
@@ -86,7 +89,7 @@ export class Bundle implements Disposable {
         { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
       ] as NonNullable<Spec["mounts"]>,
       linux: {
-        cgroupsPath: `/oci-engine-${Deno.pid}/${this.#next++}`,
+        cgroupsPath: `/${this.cgroup}/${this.#next++}`,
         namespaces: [{ type: "pid" }, { type: "network" }, { type: "ipc" }, { type: "uts" }, { type: "mount" }],
       } as NonNullable<Spec["linux"]>,
     };
@@ -98,8 +101,39 @@ export class Bundle implements Disposable {
     return { id, spec, bundle: this.path, stateRoot: `${this.path}/state`, cgroups: detectCgroups() };
   }
 
+  /** Runs a container to its end. */
+  async run(args: readonly string[], change?: Change): Promise<{ code: number; output: string }> {
+    await using made = await TestContainer.create(this.options(this.spec(args, change)));
+    await made.container.start();
+    const code = await codeOf(made.container.init);
+    return { code, output: (await made.output).trim() };
+  }
+
+  /** Directories of the containers' cgroups in every hierarchy, and state directories: none after each `delete`. */
+  leftovers(): string[] {
+    const { v1, unified } = detectCgroups();
+    const roots = new Set([...v1.values(), ...(unified === undefined ? [] : [unified])]);
+    const cgroups = [...roots].map((root) => `${root}/${this.cgroup}`);
+    return [...cgroups, `${this.path}/state`].flatMap((path) => children(path).map((name) => `${path}/${name}`));
+  }
+
   [Symbol.dispose](): void {
+    const { v1, unified } = detectCgroups();
+    const left = this.leftovers();
+    for (const root of [...v1.values(), ...(unified === undefined ? [] : [unified])]) {
+      if (exists(`${root}/${this.cgroup}/cgroup.procs`)) Deno.removeSync(`${root}/${this.cgroup}`);
+    }
+    const mounts = mountsBelow(readMountInfo(), this.path);
     Deno.removeSync(this.path, { recursive: true });
+    assert.deepEqual({ left, mounts }, { left: [], mounts: [] });
+  }
+}
+
+function children(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
+  } catch {
+    return [];
   }
 }
 
@@ -108,7 +142,7 @@ export class TestContainer implements AsyncDisposable {
   readonly container: Container;
   readonly #output: Promise<string>;
 
-  private constructor(container: Container, output: Promise<string>) {
+  constructor(container: Container, output: Promise<string>) {
     this.container = container;
     this.#output = output;
   }
