@@ -181,7 +181,7 @@ export class Sandbox implements AsyncDisposable {
     const connect = () => connectAgent(this.#vm, { sandboxId: id, config: config.agent, signal });
     const agent = this.#resources.use(await this.phases.measure("agent", connect));
     await this.phases.measure("sandbox", () => this.#setUpGuest(agent));
-    log.info("Sandbox is up", { sandbox: id, pid, phases: this.phases.report() });
+    log.info("Sandbox is up", { sandbox: id, vmm: pid, phases: this.phases.report() });
     void this.#watch(agent);
     if (onOutOfMemory) void watchOutOfMemory(agent, { signal, log, onEvent: onOutOfMemory });
     return agent;
@@ -236,6 +236,8 @@ export class Sandbox implements AsyncDisposable {
     try {
       await agent.api.destroySandbox({}, { timeoutMs: DESTROY_MS });
     } catch (error) {
+      // A guest that powers off at once has done what was asked; its answer may be lost with it.
+      if (ConnectError.from(error).code === Code.Unavailable) return;
       this.#options.log.warning("Cannot end the sandbox in the guest", { sandbox: this.id, error });
     }
   }

@@ -134,6 +134,11 @@ export class Containerd implements AsyncDisposable {
     await Deno.remove(this.directory, { recursive: true });
   }
 
+  /** A line for a shell that runs `ctr`. */
+  commandLine(args: string): string {
+    return this.#ctr(args.split(" ")).join(" ");
+  }
+
   #ctr(args: readonly string[]): readonly string[] {
     return [`${this.#release.bin}/ctr`, "--address", `${this.directory}/c.sock`, ...args];
   }
@@ -167,7 +172,8 @@ export function remains(): string {
     .filter((line) => /kata|io\.containerd\.runtime/.test(line)).map((line) => line.split(" ")[4]!);
   const files = ["/run/kata", "/run/kata-containers/shared/sandboxes", "/run/containerd/s", "/run/containerd/fifo"]
     .flatMap((path) => list(path).map((name) => `${path}/${name}`));
-  const cgroups = list("/sys/fs/cgroup").flatMap((group) => list(`/sys/fs/cgroup/${group}/default`));
+  const groups = list("/sys/fs/cgroup").map((group) => `/sys/fs/cgroup/${group}/default`);
+  const cgroups = groups.flatMap((group) => list(group).map((name) => `${group}/${name}`)).filter(isDirectory);
   return [...processes, ...mounts, ...files, ...cgroups].sort().join("\n");
 }
 
@@ -229,6 +235,10 @@ function list(path: string): readonly string[] {
   } catch {
     return [];
   }
+}
+
+function isDirectory(path: string): boolean {
+  return exists(path) && Deno.statSync(path).isDirectory;
 }
 
 function exists(path: string): boolean {
