@@ -54,6 +54,7 @@ const ARGS = {
     ...["-o", "sandbox=chroot"],
     ...["-o", `cache=${C_CACHE[cache]}`],
     ...["-o", "announce_submounts"],
+    ...["-o", "log_level=warn"],
   ],
   rust: ({ source, cache }) => [
     `--shared-dir=${source}`,
@@ -61,6 +62,7 @@ const ARGS = {
     `--cache=${cache}`,
     "--announce-submounts",
     "--inode-file-handles=never",
+    "--log-level=warn",
   ],
 } satisfies Record<VirtiofsdKind, ArgsOf>;
 
