@@ -1,5 +1,10 @@
 /**
- * Where an agent or a service listens, as one line of text:
+ * The wire between all programs. From below: `address` gives a byte stream (`duplex`), whatever it is made of; `channel`
+ * puts ttRPC frames (`frame`, `envelope`) on it; `client` and `server` are Connect's typed calls on that. What the host and
+ * the guest must spell alike is in `agent_api` and `agent_options`; `events` and `management` are a shim's two other
+ * voices. The agent loads this folder in a slow guest, so nothing here imports from `node:`.
+ *
+ * This file: where an agent or a service listens, as one line of text:
  *
  * | address | used by | |
  * |---|---|---|

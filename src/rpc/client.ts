@@ -100,11 +100,11 @@ class TtrpcConnection implements TtrpcTransport {
       const headers = header === undefined ? undefined : new Headers(header);
       return this.#callUnary(method, message, { signal, timeoutMs, header: headers });
     }
+    // The deadline is kept in `next`: one timer, and one wording of its error.
     return runUnaryCall<I, O>({
       req: { ...requestOf(method, header, contextValues), stream: false, method, message },
       next: (request: UnaryRequest<I, O>) => this.#callUnary(method, request.message, { ...request, timeoutMs }),
       interceptors,
-      ...(timeoutMs !== undefined && { timeoutMs }),
       ...(signal !== undefined && { signal }),
     });
   }

@@ -14,6 +14,8 @@ const RESPONSE_PAYLOAD_TAG = 0x12;
 const REQUEST_PAYLOAD_TAG = 0x1a;
 
 const EMPTY = new Uint8Array();
+const MAX_KEPT_TAILS = 64;
+const timeoutTails = new Map<number, Uint8Array>();
 const heads = new WeakMap<DescMethod, Uint8Array>();
 /** Kept by tag and length: making a typed array takes longer than most of what is done with it. */
 const shortHeads: Record<number, Uint8Array> = {};
@@ -32,9 +34,23 @@ export function requestHead(method: DescMethod): Uint8Array {
 export function requestTail(timeoutMs: number | undefined, header: Headers | undefined): Uint8Array {
   const metadata: { key: string; value: string }[] = [];
   header?.forEach((value, key) => metadata.push({ key, value }));
-  if (timeoutMs === undefined && metadata.length === 0) return EMPTY;
-  const timeoutNano = timeoutMs === undefined ? 0n : BigInt(Math.ceil(timeoutMs * 1e6));
-  return toBinary(RequestSchema, create(RequestSchema, { timeoutNano, metadata }));
+  if (metadata.length === 0) return timeoutMs === undefined ? EMPTY : timeoutTail(timeoutMs);
+  return encodeTail(timeoutMs ?? 0, metadata);
+}
+
+/** Kept, because the calls of a client share a few deadlines. */
+function timeoutTail(timeoutMs: number): Uint8Array {
+  let tail = timeoutTails.get(timeoutMs);
+  if (tail === undefined) {
+    tail = encodeTail(timeoutMs, []);
+    if (timeoutTails.size >= MAX_KEPT_TAILS) timeoutTails.clear();
+    timeoutTails.set(timeoutMs, tail);
+  }
+  return tail;
+}
+
+function encodeTail(timeoutMs: number, metadata: { key: string; value: string }[]): Uint8Array {
+  return toBinary(RequestSchema, create(RequestSchema, { timeoutNano: BigInt(Math.ceil(timeoutMs * 1e6)), metadata }));
 }
 
 /** Tag and length that stand before the payload of a Request; nothing if it is empty. */

@@ -5,9 +5,13 @@
  */
 import type { DescService } from "@bufbuild/protobuf";
 import { Code, createServiceImplSpec, type Interceptor, type ServiceImpl } from "@connectrpc/connect";
+import { systemClock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Duplex, Listener } from "./duplex.ts";
+import { rpcCode } from "./errors.ts";
 import { type MethodTable, ServerConnection } from "./server_connection.ts";
+
+const ACCEPT_PAUSE_MS = 100;
 
 /** A service and what answers its methods. */
 export type TtrpcService = ReturnType<typeof createServiceImplSpec>;
@@ -45,13 +49,26 @@ export async function serveTtrpc(listener: Listener, services: TtrpcService[], o
   options.signal.throwIfAborted();
   options.signal.addEventListener("abort", stop, { once: true });
   try {
-    for await (const duplex of listener) {
+    for await (const duplex of accept(listener, options)) {
       const connection = serveConnection(duplex, services, options).finally(() => serving.delete(connection));
       serving.add(connection);
     }
   } finally {
     options.signal.removeEventListener("abort", stop);
     await Promise.all(serving);
+  }
+}
+
+/** A server that has no descriptor left now may have one later: only other errors end it. */
+async function* accept(listener: Listener, { signal, log }: ServeOptions): AsyncGenerator<Duplex> {
+  for (;;) {
+    try {
+      return yield* listener;
+    } catch (error) {
+      if (rpcCode(error) !== Code.ResourceExhausted) throw error;
+      log.warning("Cannot accept a connection now", { error });
+      await systemClock.sleep(ACCEPT_PAUSE_MS, signal).catch(() => {});
+    }
   }
 }
 

@@ -54,8 +54,8 @@ export class ServerCall implements HandlerContext {
     if (timeoutMs === 0) return;
     this.#endsAt = Date.now() + timeoutMs;
     if (timeoutMs > MAX_TIMER_MS) return;
-    const error = rpcError(`No answer within ${timeoutMs} ms`, Code.DeadlineExceeded);
-    this.#timer = setTimeout(() => this.abort(error), Math.max(0, timeoutMs));
+    const late = () => this.abort(rpcError(`No answer within ${timeoutMs} ms`, Code.DeadlineExceeded));
+    this.#timer = setTimeout(late, Math.max(0, timeoutMs));
   }
 
   get hasEnded(): boolean {
