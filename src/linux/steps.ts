@@ -115,8 +115,9 @@ export function environment(env: Readonly<Record<string, string>>): string[] {
   });
 }
 
-/** Where execvp(3) would look: the path itself if it holds a slash, else each directory of PATH. */
+/** Where execvp(3) would look: the path itself if it holds a slash, else each directory of PATH; nowhere without one. */
 export function execCandidates(path: string, searchPath = ""): string[] {
   if (path.includes("/")) return [path];
+  if (searchPath === "") return [];
   return searchPath.split(":").map((directory) => `${directory === "" ? "." : directory}/${path}`);
 }
