@@ -15,18 +15,35 @@ interface Count {
 /** `commands`: each command is one test; `deno test`: the paths that exist, counted by Deno itself. */
 type Suite =
   | { name: string; kind: "commands"; commands: string[][] }
-  | { name: string; kind: "deno test"; paths: string[]; flags: string[] };
+  | { name: string; kind: "deno test"; paths: string[]; flags: string[]; env?: Record<string, string> };
+
+const SHELL_SCRIPTS = ["build", "demo", "generate", "guest-image", "portable_head.sh", "prepare.sh", "test"].map((
+  name,
+) => `scripts/${name}`);
 
 const SUITES: Suite[] = [
   {
     name: "static",
     kind: "commands",
-    commands: [["deno", "fmt", "--check"], ["deno", "lint"], ["deno", "check"], ["scripts/generate", "--check"]],
+    commands: [
+      ["deno", "fmt", "--check"],
+      ["deno", "lint"],
+      ["deno", "check"],
+      ["scripts/generate", "--check"],
+      ["shellcheck", ".ci/run", ...SHELL_SCRIPTS],
+    ],
   },
-  { name: "unit", kind: "deno test", paths: ["src", "scripts", "tests/layers_test.ts"], flags: ["--parallel"] },
+  {
+    name: "unit",
+    kind: "deno test",
+    paths: ["src", "scripts", "tests/layers_test.ts", "tests/main_test.ts"],
+    flags: ["--parallel"],
+  },
   { name: "build", kind: "deno test", paths: ["tests/build"], flags: [] },
   { name: "system", kind: "deno test", paths: ["tests/system"], flags: [] },
-  { name: "oci", kind: "deno test", paths: ["tests/oci"], flags: [] },
+  // The black-box suite on the runtimes that everybody uses, so that the suite itself is tested.
+  { name: "oci", kind: "deno test", paths: ["tests/oci"], flags: [], env: { RUNTIME: "runc" } },
+  { name: "oci-crun", kind: "deno test", paths: ["tests/oci"], flags: [], env: { RUNTIME: "crun" } },
   { name: "vm", kind: "deno test", paths: ["tests/vm"], flags: [] },
   { name: "interop", kind: "deno test", paths: ["tests/interop"], flags: [] },
 ];
@@ -47,16 +64,17 @@ export function formatCount({ passed, failed, skipped }: Count): string {
   return `${passed} passed, ${failed} failed` + (skipped > 0 ? `, ${skipped} skipped` : "");
 }
 
-async function run([command, ...args]: string[]): Promise<boolean> {
+async function run([command, ...args]: string[], env: Record<string, string> = {}): Promise<boolean> {
   const path = command === "deno" ? Deno.execPath() : command!;
-  const env: Record<string, string> = Deno.stdout.isTerminal() ? {} : { NO_COLOR: "1" };
-  const { success } = await new Deno.Command(path, { args, env, cwd: root, stdin: "null" }).spawn().status;
+  const colour: Record<string, string> = Deno.stdout.isTerminal() ? {} : { NO_COLOR: "1" };
+  const options: Deno.CommandOptions = { args, env: { ...colour, ...env }, cwd: root, stdin: "null" };
+  const { success } = await new Deno.Command(path, options).spawn().status;
   return success;
 }
 
 async function runCommands(commands: string[][]): Promise<Count> {
   const count = { passed: 0, failed: 0, skipped: 0 };
-  for (const command of commands.filter(([path]) => path === "deno" || exists(path!))) {
+  for (const command of commands) {
     print(`$ ${command.join(" ")}`);
     if (await run(command)) count.passed++;
     else count.failed++;
@@ -64,10 +82,10 @@ async function runCommands(commands: string[][]): Promise<Count> {
   return count;
 }
 
-async function runDenoTest(paths: string[], flags: string[]): Promise<Count> {
+async function runDenoTest({ paths, flags, env }: Suite & { kind: "deno test" }): Promise<Count> {
   const report = await Deno.makeTempFile({ prefix: "kata-junit-" });
   try {
-    const success = await run(["deno", "test", "-A", ...flags, `--junit-path=${report}`, ...paths]);
+    const success = await run(["deno", "test", "-A", ...flags, `--junit-path=${report}`, ...paths], env);
     const count = countJunit(await Deno.readTextFile(report));
     // A module that does not load, or a leak outside a test, fails the run without a failed test of its own.
     if (!success && count.failed === 0) count.failed = 1;
@@ -80,7 +98,7 @@ async function runDenoTest(paths: string[], flags: string[]): Promise<Count> {
 async function runSuite(suite: Suite): Promise<Count | undefined> {
   if (suite.kind === "commands") return await runCommands(suite.commands);
   const paths = suite.paths.filter((path) => holdsTests(`${root}/${path}`));
-  return paths.length === 0 ? undefined : await runDenoTest(paths, suite.flags);
+  return paths.length === 0 ? undefined : await runDenoTest({ ...suite, paths });
 }
 
 function holdsTests(path: string): boolean {
