@@ -2,7 +2,7 @@
 import type { Duplex } from "./duplex.ts";
 import { type Frame, FrameDecoder, FrameEncoder } from "./frame.ts";
 
-/** Frames that wait for a slow peer, in bytes; beyond it we read and send no more. */
+/** Frames that wait for a slow peer, in bytes; beyond it there is no {@linkcode FrameChannel.room}. */
 const MAX_BACKLOG_BYTES = 8 << 20;
 
 export class FrameChannel {
@@ -32,15 +32,21 @@ export class FrameChannel {
     if (this.#encoder.length > MAX_BACKLOG_BYTES) await this.#flushing;
   }
 
-  /** Hands each frame to `onFrame` until the peer sends no more. @throws If the stream fails or is closed by us. */
-  async receive(onFrame: (frame: Frame) => void): Promise<void> {
+  /**
+   * Hands each frame to `onFrame` until the peer sends no more.
+   *
+   * @param beforeRead What to wait for before each read. A server waits for {@linkcode room}, so that a peer who does not
+   * take answers can ask no more; a client must not, or both ends could wait for each other.
+   * @throws If the stream fails or is closed by us.
+   */
+  async receive(onFrame: (frame: Frame) => void, beforeRead?: () => Promise<void>): Promise<void> {
     const decoder = this.#decoder;
     for (;;) {
+      if (beforeRead !== undefined) await beforeRead();
       const count = await this.#duplex.read(decoder.space());
       if (count === null || count === 0) return;
       decoder.filled(count);
       for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) onFrame(frame);
-      if (this.#encoder.length > MAX_BACKLOG_BYTES) await this.#flushing;
     }
   }
 

@@ -115,6 +115,8 @@ class SerialListener implements Listener {
   async #write(connection: GuestConnection, data: Uint8Array): Promise<number> {
     using _writing = await this.#writing.lock();
     if (this.#current?.connection !== connection) throw new Error("The host has begun another connection");
+    // The port takes no byte while no host is connected, and the agent would stand still until one is.
+    if (connection.hasEnded) throw new Error("The host is not connected");
     await writeAll(this.#port, escapeData(data));
     return data.length;
   }
@@ -130,6 +132,10 @@ class GuestConnection implements Duplex {
 
   constructor(write: (data: Uint8Array) => Promise<number>) {
     this.write = write;
+  }
+
+  get hasEnded(): boolean {
+    return this.#end !== undefined;
   }
 
   /** Resolves when the piece has been read, or nobody will read it. */

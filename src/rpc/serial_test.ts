@@ -119,6 +119,7 @@ Deno.test("listenSerial() ends the connection when the host closes its end, and 
   using guestFirst = await accept(listener);
   first.close();
   assert.equal(await guestFirst.read(new Uint8Array(10)), null);
+  await assert.rejects(guestFirst.write(bytes("late")), /not connected/);
   using second = await connectSerial(port.connect(), never);
   using guestSecond = await accept(listener);
   await writeAll(second, bytes("again"));

@@ -57,7 +57,7 @@ export class ServerConnection {
    */
   async serve(): Promise<void> {
     try {
-      await this.#channel.receive((frame) => this.#onFrame(frame));
+      await this.#channel.receive((frame) => this.#onFrame(frame), () => this.#channel.room());
       await this.#idle(this.#options.lingerMs);
     } catch (error) {
       if (!this.#isDraining && !this.#channel.isClosed) throw error;

@@ -131,6 +131,32 @@ Deno.test("serveConnection() ignores data of a call that has ended", async () =>
   assert.deepEqual(await answersTo(frame(1, request, check), late), [{ streamId: 1, code: 0 }]);
 });
 
+Deno.test("serveConnection() reads no more from a peer that takes no answers", async () => {
+  const stop = new AbortController();
+  const stuck = Promise.withResolvers<never>();
+  let reads = 0;
+  const duplex: Duplex = {
+    async read(buffer) {
+      if (stop.signal.aborted) throw new Error("closed");
+      await new Promise((resolve) => setTimeout(resolve));
+      const bytes = frame(2 * reads++ + 1, request, call("Version"));
+      buffer.set(bytes);
+      return bytes.length;
+    },
+    write: () => stuck.promise,
+    close: () => stuck.reject(new Error("closed")),
+    [Symbol.dispose]: () => {},
+  };
+  const health = defineService(Health, { version: () => ({ agentVersion: "x".repeat(1 << 20) }) });
+  const log = createLogger({ sink: () => {} });
+  const serving = serveConnection(duplex, [health], { signal: stop.signal, log, drainMs: 5 });
+  while (reads < 9) await new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.ok(reads <= 12, `${reads} reads`);
+  stop.abort();
+  await serving;
+});
+
 Deno.test("serveConnection() survives any bytes", async () => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.uint8Array({ maxLength: 30 }), async (noise, body) => {
