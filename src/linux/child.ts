@@ -30,7 +30,7 @@ export function exitCode(status: ExitStatus): number {
 }
 
 /** What a child that has not executed yet still uses of us. */
-interface RunningProgram {
+export interface RunningProgram {
   readonly memory: ProgramMemory;
   readonly header: DataView<ArrayBuffer>;
   readonly steps: StepList;
@@ -178,7 +178,8 @@ const WEXITED = 4;
 const WNOWAIT = 0x1000000;
 const CLD_EXITED = 1;
 
-interface Ended {
+/** A process that has been reaped. */
+export interface Ended {
   pid: number;
   status: ExitStatus;
 }

@@ -153,7 +153,11 @@ export function pipe(flags = 0): Pipe {
   };
 }
 
-/** A counter that polls readable while it is not zero; nonblocking. @see {@link https://man7.org/linux/man-pages/man2/eventfd.2.html} */
+/**
+ * A counter that polls readable while it is not zero; it never blocks.
+ *
+ * @see https://man7.org/linux/man-pages/man2/eventfd.2.html
+ */
 export function eventfd(initial = 0): Fd {
   return new Fd(check("eventfd", () => libc.eventfd(initial, O_CLOEXEC | O_NONBLOCK)));
 }

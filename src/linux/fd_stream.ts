@@ -49,7 +49,7 @@ export function readableStream(fd: Fd): ReadableStream<Uint8Array<ArrayBuffer>> 
   }, { highWaterMark: 0 });
 }
 
-/** Writes to a descriptor, one chunk after the other is through. Owns it: it is closed by `close`, `abort` or an error. */
+/** Writes to a descriptor, a chunk when the last is through. Owns it: it is closed by `close`, `abort` or an error. */
 export function writableStream(fd: Fd): WritableStream<Uint8Array<ArrayBuffer>> {
   fd.setNonblocking();
   return new WritableStream({

@@ -12,7 +12,7 @@
 import { ERRNO, ErrnoError } from "./errno.ts";
 
 /** What a C parameter takes in JavaScript. A buffer is passed by address and must stay referenced during the call. */
-interface ParameterTypes {
+export interface ParameterTypes {
   i32: number;
   u32: number;
   i64: number | bigint;
@@ -24,7 +24,7 @@ interface ParameterTypes {
 }
 
 /** What a C result is in JavaScript. */
-interface ResultTypes {
+export interface ResultTypes {
   void: undefined;
   i32: number;
   u32: number;
@@ -45,7 +45,8 @@ export interface Signature {
   nonblocking?: boolean;
 }
 
-type ParametersOf<P extends Signature["parameters"]> = { [I in keyof P]: ParameterTypes[P[I]] };
+/** The JavaScript parameters of C ones. */
+export type ParametersOf<P extends Signature["parameters"]> = { [I in keyof P]: ParameterTypes[P[I]] };
 
 /** The JavaScript function of a C signature. */
 export type Bound<S extends Signature> = (

@@ -13,6 +13,7 @@
  * @module
  */
 import { bind, check } from "./libc.ts";
+import type { Architecture } from "./syscall_numbers.ts";
 
 /** Offsets in the program header, which is all that the routine is given. */
 export const HEADER = {
@@ -70,10 +71,10 @@ const CODE = {
     "210040f949005036420040f949005836630040f949006036840040f949006836a50040f9010000d48a2e44a98c364a29" +
     "4b0000b4600100f91ffc3fb182000054800100b569010836e0038092e00300cbed030c2ae90000374e1d40922e0100b4" +
     "df0100eb600000544afd48d3fbffff170e0b80d2b4510e9b94620191d8ffff17740204a9c0035fd6000080d2c0035fd6",
-} as const;
+} as const satisfies Record<Architecture, string>;
 
 /** The bytes of the routine for an architecture. */
-export function machineCode(arch: keyof typeof CODE): Uint8Array<ArrayBuffer> {
+export function machineCode(arch: Architecture): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromHex(CODE[arch]);
 }
 
@@ -132,7 +133,7 @@ export function runProgram(header: bigint): number {
 
 function mapRoutine(): Routine {
   const mapping = mapMemory(PAGE);
-  mapping.bytes.set(machineCode(Deno.build.arch === "aarch64" ? "aarch64" : "x86_64"));
+  mapping.bytes.set(machineCode(Deno.build.arch));
   check("mprotect", () => libc.mprotect(mapping.pointer, PAGE, PROT_READ | PROT_EXEC));
   const definition = { parameters: ["u64"], result: "i64" } as const;
   return new Deno.UnsafeFnPointer(mapping.pointer as Deno.PointerObject<typeof definition>, definition);

@@ -53,7 +53,10 @@ function streamSocket(): Fd {
   return new Fd(check("socket", () => libc.socket(AF_UNIX, SOCK_STREAM | O_CLOEXEC, 0)));
 }
 
-/** @returns A connection that blocks; set it nonblocking to poll it. @throws {ErrnoError} `connect /run/x.sock: ECONNREFUSED` */
+/**
+ * @returns A connection that blocks; set it nonblocking to poll it.
+ * @throws {ErrnoError} `connect /run/x.sock: ECONNREFUSED`
+ */
 export function connectUnix(path: string): Fd {
   const address = unixAddress(path);
   using stack = new DisposableStack();
@@ -160,7 +163,11 @@ export interface Received {
   fds: Fd[];
 }
 
-/** Receives data and the descriptors that came with it. @throws {ErrnoError} EAGAIN on a nonblocking socket without data. */
+/**
+ * Receives data and the descriptors that came with it.
+ *
+ * @throws {ErrnoError} EAGAIN on a nonblocking socket without data.
+ */
 export function receiveFds(socket: Fd, buffer: Uint8Array<ArrayBuffer>): Received {
   const received = message(buffer.length, CMSG_HEADER + 4 * MAX_FDS);
   const length = check("recvmsg", () => libc.recvmsg(socket.number, received.whole, MSG_CMSG_CLOEXEC));

@@ -4,6 +4,9 @@
  * @module
  */
 
+/** Those that the project runs on. */
+export type Architecture = "x86_64" | "aarch64";
+
 /** `[x86-64, aarch64]` */
 const NUMBERS = {
   bpf: [321, 280],
@@ -113,9 +116,9 @@ const NUMBERS = {
 
 export type SyscallName = keyof typeof NUMBERS;
 
-const COLUMN = { x86_64: 0, aarch64: 1 } as const;
+const COLUMN = { x86_64: 0, aarch64: 1 } as const satisfies Record<Architecture, number>;
 
 /** @see https://man7.org/linux/man-pages/man2/syscalls.2.html */
-export function syscallNumber(name: SyscallName, arch: keyof typeof COLUMN = Deno.build.arch): number {
+export function syscallNumber(name: SyscallName, arch: Architecture = Deno.build.arch): number {
   return NUMBERS[name][COLUMN[arch]];
 }

@@ -61,7 +61,7 @@ export class SyscallProgram implements Disposable {
     return this.#memory.allocate(size);
   }
 
-  /** @param within Lay it over memory of {@linkcode allocate}, so that a struct takes up the result; else it has its own. */
+  /** @param within Memory of {@linkcode allocate} to lie in, for a result that is part of a struct; else its own. */
   slot(within?: { piece: Piece; offset: number }): Slot {
     if (within === undefined) return new Slot(this.#memory.allocate(8));
     const { piece: { address, view }, offset } = within;
