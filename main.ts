@@ -15,6 +15,7 @@ export interface Program {
 export const MODES: Record<string, () => Promise<Program>> = {
   "containerd-shim-kata-v2": () => import("./src/shim/main.ts"),
   "kata-agent": () => import("./src/agent/main.ts"),
+  "runk": () => import("./src/cli/runk/main.ts"),
 };
 
 /** Splits the command line into mode and arguments: by the called name, or as `kata MODE ...`. */

@@ -1,0 +1,8 @@
+/** How the command line tools lay out what they print. @module */
+
+/** Columns as wide as their widest cell, at least 12 and three spaces apart, as runc and kubectl have them. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(9, ...rows.map((row) => row[column]!.length)) + 3);
+  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("").trimEnd();
+  return rows.map((row) => `${line(row)}\n`).join("");
+}

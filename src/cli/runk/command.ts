@@ -1,0 +1,58 @@
+/**
+ * What a command of runk is, and what it gets. `main.ts` parses and dispatches, a command does one operation on one
+ * container and words its result.
+ *
+ * @module
+ */
+import type { Logger } from "../../base/log.ts";
+import { detectCgroups } from "../../linux/cgroup.ts";
+import type { Container, Home } from "../../oci/container.ts";
+import type { Flags, FlagTable } from "./flags.ts";
+
+/** The options before the command. */
+export interface GlobalOptions {
+  /** Where container states are kept. */
+  root: string;
+  systemdCgroup: boolean;
+  log: Logger;
+}
+
+export interface Call<T extends FlagTable> {
+  global: GlobalOptions;
+  flags: Flags<T>;
+  /** Words behind the flags, the container's id first where the command takes one. */
+  args: readonly string[];
+}
+
+export interface Command<T extends FlagTable = FlagTable> {
+  /** Words behind the flags, such as `<container-id>`. */
+  readonly usage: string;
+  readonly summary: string;
+  readonly flags: T;
+  /** Least and most number of words. */
+  readonly words: readonly [number, number];
+  /** @returns The exit status. */
+  run(call: Call<T>): Promise<number>;
+}
+
+/** Lets the compiler infer the flags of a command's `run` from its table. */
+export function defineCommand<const T extends FlagTable>(command: Command<T>): Command {
+  return command as unknown as Command;
+}
+
+/** Where the engine keeps and finds containers. */
+export function homeOf({ root, log }: GlobalOptions): Home {
+  return { stateRoot: root, cgroups: detectCgroups(), log };
+}
+
+/** The container's root as an absolute path. */
+export function rootfsOf({ bundle, spec }: Container): string {
+  const path = spec.root?.path ?? "rootfs";
+  return path.startsWith("/") ? path : `${bundle}/${path}`;
+}
+
+/** Writes all of it, as the program may exit right after. */
+export function print(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
+}

@@ -1,0 +1,27 @@
+/** `runk create`: makes a container whose program waits for `start`. @module */
+import { type Command, defineCommand } from "./command.ts";
+import { sendConsole } from "./console.ts";
+import { CREATE_FLAGS, createOptions, ownStdio, withCreated, writePidFile } from "./create_options.ts";
+
+export const command: Command = defineCommand({
+  usage: "<container-id>",
+  summary: "Creates a container from a bundle. Its program waits for start.",
+  flags: CREATE_FLAGS,
+  words: [1, 1],
+  async run({ global, flags, args }) {
+    const options = createOptions({ id: args[0]!, global, flags });
+    const terminal = options.spec.process?.terminal === true;
+    if (terminal !== (flags["console-socket"] !== undefined)) {
+      throw new Error(
+        terminal
+          ? "Cannot create a container with a terminal without --console-socket"
+          : "Cannot use --console-socket: the process wants no terminal",
+      );
+    }
+    await withCreated({ ...options, stdio: ownStdio() }, async ({ init }) => {
+      if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], init!.console!);
+      writePidFile(flags["pid-file"], init!.pid);
+    });
+    return 0;
+  },
+});

@@ -1,0 +1,82 @@
+/** What `create` and `run` share: their flags, reading the bundle, and creating the container. @module */
+import { Fd } from "../../linux/fd.ts";
+import { Container, type CreateOptions } from "../../oci/container.ts";
+import { parseSpec, type Spec } from "../../oci/spec.ts";
+import { type GlobalOptions, homeOf } from "./command.ts";
+import type { Flags } from "./flags.ts";
+
+export const CREATE_FLAGS = {
+  bundle: { kind: "text", aliases: ["b"], value: "DIR", help: "directory that holds config.json (default: here)" },
+  "console-socket": { kind: "text", value: "PATH", help: "unix socket that gets the terminal's master" },
+  "pid-file": { kind: "text", value: "FILE", help: "write the pid of the first process there" },
+  "no-pivot": { kind: "flag", help: "move the root instead of pivot_root, for a machine that runs in an initramfs" },
+  "no-new-keyring": { kind: "flag", help: "keep the session keyring of the caller" },
+  "preserve-fds": { kind: "text", value: "NUMBER", help: "hand over that many descriptors from 3 on" },
+} as const;
+
+type CreateFlags = Flags<typeof CREATE_FLAGS>;
+
+export interface CreateCall {
+  id: string;
+  global: GlobalOptions;
+  flags: CreateFlags;
+}
+
+/** @throws {Error} Naming the bundle's file that cannot be read, or what is wrong in it. */
+export function createOptions({ id, global, flags }: CreateCall): CreateOptions {
+  const bundle = Deno.realPathSync(flags.bundle ?? ".");
+  return {
+    ...homeOf(global),
+    id,
+    bundle,
+    spec: readSpec(`${bundle}/config.json`),
+    noPivotRoot: flags["no-pivot"],
+    noNewKeyring: flags["no-new-keyring"],
+    preserveFds: parseCount(flags["preserve-fds"]),
+  };
+}
+
+function readSpec(path: string): Spec {
+  try {
+    return parseSpec(Deno.readTextFileSync(path));
+  } catch (cause) {
+    throw new Error(`Cannot read "${path}"`, { cause });
+  }
+}
+
+/** @throws {RangeError} No whole number, or too many. */
+export function parseCount(text = "0"): number {
+  if (!/^\d{1,4}$/.test(text)) throw new RangeError(`Cannot use "${text}" for --preserve-fds: expected a whole number`);
+  return Number(text);
+}
+
+/** Our own stdin, stdout and stderr, which the container's first process inherits. */
+export function ownStdio(): { stdin: Fd; stdout: Fd; stderr: Fd } {
+  return { stdin: new Fd(0), stdout: new Fd(1), stderr: new Fd(2) };
+}
+
+/** Creates the container; if `then` fails, takes it away again. */
+export async function withCreated<T>(options: CreateOptions, then: (container: Container) => Promise<T>): Promise<T> {
+  const container = await Container.create(options);
+  try {
+    return await then(container);
+  } catch (error) {
+    await container.delete({ force: true }).catch((suppressed: unknown) => {
+      throw new SuppressedError(suppressed, error);
+    });
+    throw error;
+  }
+}
+
+/** Written under another name and renamed, so that a reader never sees half a number. No newline, as runc. */
+export function writePidFile(path: string | undefined, pid: number): void {
+  if (path === undefined) return;
+  const slash = path.lastIndexOf("/") + 1;
+  const staged = `${path.slice(0, slash)}.${path.slice(slash)}`;
+  try {
+    Deno.writeTextFileSync(staged, String(pid), { mode: 0o644 });
+    Deno.renameSync(staged, path);
+  } catch (cause) {
+    throw new Error(`Cannot write pid file "${path}"`, { cause });
+  }
+}

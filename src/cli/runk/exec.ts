@@ -1,0 +1,71 @@
+/** `runk exec`: one more process in a container. @module */
+import { Container } from "../../oci/container.ts";
+import type { Process } from "../../oci/spec.ts";
+import { type Command, defineCommand, homeOf } from "./command.ts";
+import { attend, requireConsole, sendConsole } from "./console.ts";
+import { ownStdio, parseCount, writePidFile } from "./create_options.ts";
+import type { Flags } from "./flags.ts";
+import { changeProcess, readProcess } from "./process_spec.ts";
+
+const FLAGS = {
+  "console-socket": { kind: "text", value: "PATH", help: "unix socket that gets the terminal's master" },
+  cwd: { kind: "text", value: "DIR", help: "working directory" },
+  env: { kind: "list", aliases: ["e"], value: "NAME=VALUE", help: "set a variable" },
+  tty: { kind: "flag", aliases: ["t"], help: "give it a terminal" },
+  user: { kind: "text", aliases: ["u"], value: "UID[:GID]", help: "run as" },
+  "additional-gids": { kind: "list", aliases: ["g"], value: "GID", help: "one more group" },
+  process: { kind: "text", aliases: ["p"], value: "FILE", help: "the whole process as JSON" },
+  detach: { kind: "flag", aliases: ["d"], help: "return once it runs" },
+  "pid-file": { kind: "text", value: "FILE", help: "write the pid there" },
+  "process-label": { kind: "text", value: "LABEL", help: "SELinux label" },
+  apparmor: { kind: "text", value: "PROFILE", help: "AppArmor profile" },
+  "no-new-privs": { kind: "flag", help: "set no_new_privs" },
+  cap: { kind: "list", aliases: ["c"], value: "CAPABILITY", help: "add a capability" },
+  "preserve-fds": { kind: "text", value: "NUMBER", help: "hand over that many descriptors from 3 on" },
+  cgroup: { kind: "list", value: "PATH", help: "only the container's own cgroup is supported" },
+  "ignore-paused": { kind: "flag", help: "wait for a paused container instead of refusing" },
+} as const;
+
+export const command: Command = defineCommand({
+  usage: "<container-id> <command> [arguments] or --process FILE <container-id>",
+  summary: "Runs one more process in a container; returns its exit status unless --detach is given.",
+  flags: FLAGS,
+  words: [1, Infinity],
+  async run({ global, flags, args: [id, ...words] }) {
+    const container = Container.load(id!, homeOf(global));
+    const process = describeProcess(container, { flags, words });
+    requireConsole({ terminal: process.terminal === true, detach: flags.detach, socket: flags["console-socket"] });
+    const running = await container.exec(process, {
+      stdio: ownStdio(),
+      preserveFds: parseCount(flags["preserve-fds"]),
+      ignorePaused: flags["ignore-paused"],
+    });
+    if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], running.console!);
+    writePidFile(flags["pid-file"], running.pid);
+    return flags.detach ? 0 : await attend(running);
+  },
+});
+
+function describeProcess(
+  container: Container,
+  given: { flags: Flags<typeof FLAGS>; words: readonly string[] },
+): Process {
+  const { flags, words } = given;
+  if (flags.cgroup.some((path) => path !== "/" && path !== "")) {
+    throw new Error(`Cannot exec into cgroup "${flags.cgroup.join(" ")}": only the container's own is supported`);
+  }
+  if (flags.process !== undefined) return readProcess(flags.process);
+  if (words.length === 0) throw new RangeError("Cannot exec: neither --process nor a command is given");
+  return changeProcess(container.spec.process ?? { cwd: "/", user: { uid: 0, gid: 0 } }, {
+    args: words,
+    cwd: flags.cwd,
+    env: flags.env,
+    user: flags.user,
+    additionalGids: flags["additional-gids"],
+    tty: flags.tty,
+    capabilities: flags.cap,
+    noNewPrivileges: flags["no-new-privs"],
+    apparmor: flags.apparmor,
+    processLabel: flags["process-label"],
+  });
+}

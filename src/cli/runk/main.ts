@@ -1,0 +1,111 @@
+/**
+ * runk: the container engine with an OCI runtime's command line, as containerd, Docker, Podman and people call runc.
+ *
+ * Each command is a file, loaded only when it is called, because a start of a container pays for all that is loaded.
+ *
+ * @module
+ */
+import { errorChain } from "../../base/error.ts";
+import type { Logger } from "../../base/log.ts";
+import { VERSION } from "../../base/version.ts";
+import { type Command, print } from "./command.ts";
+import { describeFlags, type Flags, parseFlags } from "./flags.ts";
+import { openLog, textLine } from "./log.ts";
+
+const SPEC_VERSION = "1.2.0";
+
+const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
+  checkpoint: () => import("./checkpoint.ts"),
+  create: () => import("./create.ts"),
+  delete: () => import("./delete.ts"),
+  events: () => import("./events.ts"),
+  exec: () => import("./exec.ts"),
+  features: () => import("./features.ts"),
+  kill: () => import("./kill.ts"),
+  list: () => import("./list.ts"),
+  pause: () => import("./pause.ts"),
+  ps: () => import("./ps.ts"),
+  restore: () => import("./checkpoint.ts"),
+  resume: () => import("./resume.ts"),
+  run: () => import("./run.ts"),
+  spec: () => import("./spec.ts"),
+  start: () => import("./start.ts"),
+  state: () => import("./state.ts"),
+  update: () => import("./update.ts"),
+};
+
+const GLOBAL = {
+  root: { kind: "text", value: "DIR", help: "where container states are kept (default /run/runk)" },
+  log: { kind: "text", value: "FILE", help: "append log records to this file" },
+  "log-format": { kind: "text", value: "FORMAT", help: "text (default) or json" },
+  debug: { kind: "flag", help: "log more" },
+  "systemd-cgroup": { kind: "flag", help: "let systemd manage cgroups" },
+  rootless: { kind: "text", value: "VALUE", help: "accepted for runc's sake; found out by itself" },
+  criu: { kind: "text", value: "PATH", help: "accepted for runc's sake; there is no checkpoint" },
+  version: { kind: "flag", aliases: ["v"], help: "print the version" },
+  help: { kind: "flag", aliases: ["h"], help: "print this text" },
+} as const;
+
+/** @returns The exit status: the container's for `run` and `exec`, else 0, or 1 after any error. */
+export async function main(args: readonly string[]): Promise<number> {
+  let log: Logger | undefined;
+  try {
+    const { flags, rest } = parseFlags(GLOBAL, args);
+    if (flags.version) return version();
+    if (flags.help || rest[0] === undefined || rest[0] === "help") return usage();
+    log = openLog({ file: flags.log, format: flags["log-format"] ?? "text", debug: flags.debug });
+    return await dispatch(rest, flags, log);
+  } catch (error) {
+    const message = errorChain(error);
+    log?.error(message);
+    Deno.stderr.writeSync(new TextEncoder().encode(textLine(message, "error")));
+    return 1;
+  }
+}
+
+async function dispatch(
+  [name = "", ...words]: readonly string[],
+  given: Flags<typeof GLOBAL>,
+  log: Logger,
+): Promise<number> {
+  const load = COMMANDS[name];
+  if (load === undefined) {
+    throw new RangeError(`Cannot run command "${name}": known are ${Object.keys(COMMANDS).join(", ")}`);
+  }
+  const { command } = await load();
+  const help = { help: { kind: "flag", aliases: ["h"], help: "print this text" } } as const;
+  const { flags, rest } = parseFlags({ ...command.flags, ...help }, words);
+  if (flags.help === true) return commandUsage(name, command);
+  const [least, most] = command.words;
+  if (rest.length < least || rest.length > most) {
+    throw new RangeError(`Cannot ${name}: ${rest.length} arguments given, expected ${name} [options] ${command.usage}`);
+  }
+  const global = { root: given.root ?? defaultRoot(), systemdCgroup: given["systemd-cgroup"], log };
+  return await command.run({ global, flags, args: rest });
+}
+
+/** As runc: a user without root's rights has a place of its own. */
+function defaultRoot(): string {
+  const runtimeDir = Deno.env.get("XDG_RUNTIME_DIR");
+  return Deno.uid() === 0 || runtimeDir === undefined ? "/run/runk" : `${runtimeDir}/runk`;
+}
+
+function version(): number {
+  print(`runk version ${VERSION}\nspec: ${SPEC_VERSION}\n`);
+  return 0;
+}
+
+function usage(): number {
+  const commands = Object.keys(COMMANDS).map((name) => `   ${name}\n`).join("");
+  print(
+    `Usage: runk [global options] command [options] [arguments]\n\nCommands:\n${commands}\nGlobal options:\n${
+      describeFlags(GLOBAL)
+    }`,
+  );
+  return 0;
+}
+
+function commandUsage(name: string, { usage, summary, flags }: Command): number {
+  print(`Usage: runk ${name} [options] ${usage}\n\n${summary}\n\nOptions:\n${describeFlags(flags)}`);
+  return 0;
+}

@@ -1,0 +1,37 @@
+/** `runk run`: create and start; in the foreground also wait and delete. @module */
+import type { Container } from "../../oci/container.ts";
+import { type Command, defineCommand } from "./command.ts";
+import { attend, requireConsole, sendConsole } from "./console.ts";
+import { CREATE_FLAGS, createOptions, ownStdio, withCreated, writePidFile } from "./create_options.ts";
+
+const FLAGS = {
+  ...CREATE_FLAGS,
+  detach: { kind: "flag", aliases: ["d"], help: "return once it runs" },
+  keep: { kind: "flag", help: "keep the container's state after its end" },
+  "no-subreaper": { kind: "flag", help: "accepted for runc's sake: we never are one" },
+} as const;
+
+export const command: Command = defineCommand({
+  usage: "<container-id>",
+  summary: "Creates and starts a container; returns its exit status unless --detach is given.",
+  flags: FLAGS,
+  words: [1, 1],
+  async run({ global, flags, args }) {
+    const options = createOptions({ id: args[0]!, global, flags });
+    const terminal = options.spec.process?.terminal === true;
+    requireConsole({ terminal, detach: flags.detach, socket: flags["console-socket"] });
+    return await withCreated({ ...options, stdio: ownStdio() }, async (container) => {
+      if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], container.init!.console!);
+      writePidFile(flags["pid-file"], container.init!.pid);
+      if (!flags.detach) return await foreground(container, flags.keep);
+      await container.start();
+      return 0;
+    });
+  },
+});
+
+async function foreground(container: Container, keep: boolean): Promise<number> {
+  const status = await attend(container.init!, () => container.start());
+  if (!keep) await container.delete({ force: true });
+  return status;
+}
