@@ -1,34 +1,6 @@
 import assert from "node:assert/strict";
+import { type Command, fakeMonitor, GREETING } from "./fake_monitor.ts";
 import { Qmp, type QmpEvent, type QmpWire } from "./qmp.ts";
-
-const GREETING = { QMP: { version: {}, capabilities: ["oob"] } };
-
-interface Command {
-  execute: string;
-  arguments: Record<string, unknown>;
-  id: number;
-}
-
-/** A monitor that answers as the test says; `say` sends any object to the client. */
-function monitor(
-  answer: (command: Command, say: (message: unknown) => void) => void,
-): QmpWire & { say(message: unknown): void } {
-  const input = new TransformStream<Uint8Array, Uint8Array>();
-  const writer = input.writable.getWriter();
-  const say = (message: unknown) =>
-    void writer.write(new TextEncoder().encode(`${JSON.stringify(message)}\r\n`)).catch(() => {});
-  say(GREETING);
-  return {
-    say,
-    input: input.readable,
-    send: async (data) => {
-      const command: Command = JSON.parse(new TextDecoder().decode(data));
-      if (command.execute === "qmp_capabilities") say({ return: {}, id: command.id });
-      else answer(command, say);
-    },
-    close: () => void writer.close().catch(() => {}),
-  };
-}
 
 function open(wire: QmpWire): Promise<Qmp> {
   return Qmp.open(wire, AbortSignal.timeout(2_000));
@@ -36,7 +8,7 @@ function open(wire: QmpWire): Promise<Qmp> {
 
 Deno.test("Qmp.execute() returns the answer that carries its id, in any order", async () => {
   const held: Command[] = [];
-  const wire = monitor((command, say) => {
+  const wire = fakeMonitor((command, say) => {
     held.push(command);
     if (held.length === 2) { for (const { id, execute } of held.reverse()) say({ return: { was: execute }, id }); }
   });
@@ -47,7 +19,7 @@ Deno.test("Qmp.execute() returns the answer that carries its id, in any order", 
 
 Deno.test("Qmp.execute() rejects with QEMU's own class and words", async () => {
   await using qmp = await open(
-    monitor(({ id }, say) => say({ error: { class: "DeviceNotFound", desc: "Device 'x' not found" }, id })),
+    fakeMonitor(({ id }, say) => say({ error: { class: "DeviceNotFound", desc: "Device 'x' not found" }, id })),
   );
   await assert.rejects(qmp.execute("device_del", { id: "x" }), {
     name: "QmpError",
@@ -57,7 +29,7 @@ Deno.test("Qmp.execute() rejects with QEMU's own class and words", async () => {
 });
 
 Deno.test("Qmp.events() gives events from now on and ends with the connection", async () => {
-  const wire = monitor(() => {});
+  const wire = fakeMonitor(() => {});
   const qmp = await open(wire);
   const events = qmp.events();
   wire.say({ event: "STOP", timestamp: {} });
@@ -72,7 +44,7 @@ Deno.test("Qmp.events() gives events from now on and ends with the connection", 
 });
 
 Deno.test("Qmp.waitFor() takes the first event that matches", async () => {
-  const wire = monitor(() => {});
+  const wire = fakeMonitor(() => {});
   await using qmp = await open(wire);
   const deleted = qmp.waitFor(({ data }) => data.device === "b", AbortSignal.timeout(2_000));
   wire.say({ event: "DEVICE_DELETED", data: { device: "a" } });
@@ -81,7 +53,7 @@ Deno.test("Qmp.waitFor() takes the first event that matches", async () => {
 });
 
 Deno.test("Qmp fails calls and waits under way, and later ones, when the connection ends", async () => {
-  const wire = monitor((_, __) => wire.close());
+  const wire = fakeMonitor((_, __) => wire.close());
   await using qmp = await open(wire);
   const waiting = qmp.waitFor(() => true, AbortSignal.timeout(2_000));
   const message = "the monitor closed the connection";
@@ -93,7 +65,7 @@ Deno.test("Qmp fails calls and waits under way, and later ones, when the connect
 });
 
 Deno.test("Qmp.execute() ends with its signal", async () => {
-  await using qmp = await open(monitor(() => {}));
+  await using qmp = await open(fakeMonitor(() => {}));
   const reason = new Error("enough");
   const abort = new AbortController();
   const call = qmp.execute("query-status", {}, { signal: abort.signal });

@@ -1,0 +1,208 @@
+/** What each {@linkcode Hypervisor} must do, as one suite for all of them: real ones, and fakes that speak the protocol. */
+import assert from "node:assert/strict";
+import { createLogger } from "../base/log.ts";
+import { errorChain } from "../base/error.ts";
+import type { Config } from "../config/schema.ts";
+import { createHypervisor } from "./create.ts";
+import type { BlockDevice } from "./device.ts";
+import type { Hypervisor, HypervisorOptions } from "./hypervisor.ts";
+import { startTime } from "./pid_file.ts";
+
+/** One monitor under test. */
+export interface Subject {
+  name: string;
+  /** Its guest prints `guest ready` on the console and then idles. */
+  config(): Config;
+  /** Makes the guest power itself off, or reset as a panicking kernel does. */
+  act?: (vm: Hypervisor, what: "power off" | "panic") => Promise<void>;
+  /** How long its guest may take to get ready. */
+  bootMs: number;
+  ignore?: boolean;
+}
+
+/** A VM in a run directory of its own; afterwards nothing of it may be left. */
+interface Box extends AsyncDisposable {
+  vm: Hypervisor;
+  runDir: string;
+  files(): string[];
+}
+
+function box(config: Config, options: Partial<HypervisorOptions> = {}): Box {
+  const runDir = Deno.makeTempDirSync({ prefix: "kata-vm-" });
+  const log = createLogger({ sink: () => {} });
+  const vm = createHypervisor(config, { id: "test", runDir, log, ...options });
+  const files = () => [...Deno.readDirSync(runDir)].map(({ name }) => name);
+  return {
+    vm,
+    runDir,
+    files,
+    async [Symbol.asyncDispose]() {
+      await vm[Symbol.asyncDispose]();
+      const left = files();
+      Deno.removeSync(runDir, { recursive: true });
+      assert.deepEqual(left, []);
+    },
+  };
+}
+
+async function started(subject: Subject, options: Partial<HypervisorOptions> = {}): Promise<Box> {
+  const made = box(subject.config(), options);
+  try {
+    await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+  } catch (error) {
+    await made[Symbol.asyncDispose]();
+    throw error;
+  }
+  return made;
+}
+
+async function ready({ vm }: Box, withinMs: number): Promise<void> {
+  for (const end = Date.now() + withinMs; !vm.consoleTail(50).some((line) => line.includes("guest ready"));) {
+    assert.ok(Date.now() < end, `the guest is not ready; its console: ${vm.consoleTail(5).join(" | ")}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function disk(id: string): BlockDevice {
+  return { kind: "block", id, path: "/proc/self/exe", readOnly: true, format: "raw", driver: "virtio-blk-pci" };
+}
+
+/** Registers the suite's tests for one monitor. */
+export function hypervisorConforms(subject: Subject): void {
+  for (const register of [lifecycle, ends, failures, hotplug]) register(subject);
+}
+
+function test({ name, ignore = false }: Subject, rule: string, fn: () => Promise<void>): void {
+  Deno.test({ name: `${name} ${rule}`, ignore, fn });
+}
+
+function lifecycle(subject: Subject): void {
+  test(subject, "starts, tells about itself, pauses, resumes and stops", async () => {
+    await using made = await started(subject);
+    const { vm } = made;
+    const info = await vm.info();
+    assert.ok(info.pids.includes(info.pid));
+    assert.ok(info.pids.every((pid) => startTime(pid) !== undefined));
+    assert.deepEqual([info.vcpus, info.vcpuThreads.length], [1, 1]);
+    assert.match(vm.agentAddress(), /^(vsock|hvsock|serial):\/\//);
+    await vm.pause();
+    await vm.resume();
+    await vm.stop();
+    const { expected, reason } = await vm.wait();
+    assert.ok(expected, reason);
+    assert.ok(info.pids.every((pid) => startTime(pid) === undefined));
+  });
+
+  test(subject, "can be stopped and disposed again and again (B38)", async () => {
+    await using made = await started(subject);
+    await Promise.all([made.vm.stop(), made.vm.stop()]);
+    await made.vm.stop();
+    await made.vm[Symbol.asyncDispose]();
+    await made.vm[Symbol.asyncDispose]();
+  });
+
+  test(subject, "keeps what its guest wrote to the console, after its end too", async () => {
+    await using made = await started(subject);
+    await ready(made, subject.bootMs);
+    await made.vm[Symbol.asyncDispose]();
+    assert.ok(made.vm.consoleTail(10).some((line) => line.includes("guest ready")));
+  });
+
+  test(subject, "cannot be asked before its start, nor started twice", async () => {
+    await using fresh = box(subject.config());
+    assert.throws(() => fresh.vm.agentAddress(), { code: "FAILED_PRECONDITION" });
+    await using made = await started(subject);
+    await assert.rejects(made.vm.start({ signal: AbortSignal.timeout(1_000) }), { code: "FAILED_PRECONDITION" });
+  });
+}
+
+function ends(subject: Subject): void {
+  test(subject, "notices at once that its process was killed, and says so", async () => {
+    await using made = await started(subject);
+    Deno.kill((await made.vm.info()).pid, "SIGKILL");
+    const begin = performance.now();
+    const { expected, reason } = await made.vm.wait();
+    assert.match(reason, /was killed by SIGKILL/);
+    assert.ok(!expected && performance.now() - begin < 1_000);
+  });
+
+  const { act } = subject;
+  if (act === undefined) return;
+  test(subject, "takes a guest that powers off for a good end", async () => {
+    await using made = await started(subject);
+    await act(made.vm, "power off");
+    assert.deepEqual(await made.vm.wait(), { expected: true, reason: "the guest powered off" });
+  });
+
+  test(subject, "takes a guest that panics for a bad end, and shows the panic", async () => {
+    await using made = await started(subject);
+    await act(made.vm, "panic");
+    const { expected, reason } = await made.vm.wait();
+    assert.ok(!expected);
+    assert.match(reason, /^the guest reset itself.*Kernel panic - not syncing/);
+  });
+}
+
+function failures(subject: Subject): void {
+  test(subject, "names a kernel that is missing, and leaves nothing (B46)", async () => {
+    const config = subject.config();
+    config.hypervisor.kernel = "/no/such/kernel";
+    await using made = box(config);
+    await assert.rejects(made.vm.start({ signal: AbortSignal.timeout(5_000) }), (error) => {
+      assert.match(
+        errorChain(error),
+        /^Cannot start the VM of sandbox "test": .*exited with status 1.*no\/such\/kernel/,
+      );
+      return true;
+    });
+    assert.deepEqual(made.files(), []);
+  });
+
+  test(subject, "names a monitor that is missing, and leaves nothing (B46)", async () => {
+    const config = subject.config();
+    config.hypervisor.path = "/no/such/monitor";
+    await using made = box(config);
+    await assert.rejects(made.vm.start({ signal: AbortSignal.timeout(5_000) }), (error) => {
+      assert.match(errorChain(error), /Cannot start "\/no\/such\/monitor".*ENOENT/);
+      return true;
+    });
+    assert.deepEqual(made.files(), []);
+  });
+
+  test(subject, "gives up its start with the signal, and leaves nothing", async () => {
+    await using made = box(subject.config());
+    const abort = new AbortController();
+    const starting = made.vm.start({ signal: abort.signal });
+    abort.abort(new Error("no longer wanted"));
+    await assert.rejects(starting, (error) => errorChain(error).endsWith("no longer wanted"));
+    assert.deepEqual(made.files(), []);
+  });
+}
+
+function hotplug(subject: Subject): void {
+  test(subject, "plugs a disk and takes it out again, twice in the same place (B22)", async () => {
+    await using made = await started(subject);
+    await ready(made, subject.bootMs);
+    const first = await made.vm.plug(disk("d1"));
+    assert.deepEqual(made.vm.guestAddress("d1"), first);
+    await made.vm.unplug("d1");
+    assert.equal(made.vm.guestAddress("d1"), undefined);
+    assert.deepEqual(await made.vm.plug(disk("d1")), first);
+    await assert.rejects(made.vm.plug(disk("d1")), { code: "ALREADY_EXISTS" });
+  });
+
+  test(subject, "refuses to take out what was not plugged, and to plug what must be there from the start", async () => {
+    await using made = await started(subject);
+    await assert.rejects(made.vm.unplug("nobody"), { code: "NOT_FOUND" });
+    const share = { kind: "shareFs", id: "late", tag: "t", source: "/" } as const;
+    await assert.rejects(made.vm.plug(share), (error) => /from the start/.test(errorChain(error)));
+  });
+
+  test(subject, "gives a device's place back when plugging fails (B21)", async () => {
+    await using made = await started(subject);
+    const missing = { ...disk("gone"), path: "/no/such/disk" };
+    await assert.rejects(made.vm.plug(missing), { message: 'Cannot plug block "gone"' });
+    assert.equal(made.vm.guestAddress("gone"), undefined);
+    await made.vm.plug(disk("d1"));
+  });
+}

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { errorChain } from "../../base/error.ts";
+import { createLogger } from "../../base/log.ts";
+import { defaultConfig, type QemuConfig } from "../../config/schema.ts";
+import { type Fd, memfd } from "../../linux/fd.ts";
+import type { BlockDevice, NetDevice } from "../device.ts";
+import { PcieTopology } from "../topology.ts";
+import { type Command, fakeMonitor } from "./fake_monitor.ts";
+import { Hotplug } from "./hotplug.ts";
+import { Qmp } from "./qmp.ts";
+
+const DISK: BlockDevice = { kind: "block", id: "d1", path: "/images/d1", readOnly: true, format: "raw" };
+
+interface BoxOptions {
+  /** Commands that QEMU refuses. */
+  refuses?: readonly string[];
+  /** Whether the guest lets go of devices. */
+  letsGo?: boolean;
+  qemu?: Partial<QemuConfig>;
+}
+
+/** A hotplug with two ports over a monitor that records what it is told. */
+async function box({ refuses = [], letsGo = true, qemu = {} }: BoxOptions = {}) {
+  const commands: Command[] = [];
+  const wire = fakeMonitor((command, say) => {
+    commands.push(command);
+    const { execute, arguments: args, id } = command;
+    if (refuses.includes(execute)) return say({ error: { class: "GenericError", desc: `no ${execute} today` }, id });
+    say({ return: {}, id });
+    if (execute === "device_del" && letsGo) say({ event: "DEVICE_DELETED", data: { device: args.id } });
+  });
+  const qmp = await Qmp.open(wire, AbortSignal.timeout(2_000));
+  const bus = new PcieTopology();
+  bus.addPort();
+  bus.addPort();
+  const config = { ...defaultConfig().hypervisor, block_device_driver: "virtio-blk-pci" as const, ...qemu };
+  const log = createLogger({ sink: () => {} });
+  return {
+    commands,
+    names: () => commands.map(({ execute }) => execute),
+    hotplug: new Hotplug({ qmp, bus, config, log, isHostDevice: () => false }),
+    [Symbol.asyncDispose]: () => qmp[Symbol.asyncDispose](),
+  };
+}
+
+function soon(): AbortSignal {
+  return AbortSignal.timeout(2_000);
+}
+
+Deno.test("B18, B19: Hotplug.plug() adds a read-only disk on a free port", async () => {
+  await using made = await box();
+  assert.deepEqual(await made.hotplug.plug(DISK, soon()), { bus: "pci", path: "01/00" });
+  const access = { "read-only": true, "force-share": true };
+  assert.deepEqual(made.commands.map(({ execute, arguments: args }) => [execute, args]), [
+    ["blockdev-add", {
+      driver: "raw",
+      "node-name": "drive-d1",
+      ...access,
+      file: { driver: "file", filename: "/images/d1", aio: "threads", ...access },
+    }],
+    ["device_add", { driver: "virtio-blk-pci", id: "d1", bus: "rp0", addr: "0x0", drive: "drive-d1" }],
+  ]);
+});
+
+Deno.test("B23: Hotplug.plug() gives disks of the SCSI controller an id each, and tells it", async () => {
+  await using made = await box({ qemu: { block_device_driver: "virtio-scsi" } });
+  assert.deepEqual(await made.hotplug.plug(DISK, soon()), { bus: "scsi", id: 0, lun: 0 });
+  assert.deepEqual(await made.hotplug.plug({ ...DISK, id: "d2" }, soon()), { bus: "scsi", id: 1, lun: 0 });
+  await made.hotplug.unplug("d1", soon());
+  assert.deepEqual(await made.hotplug.plug({ ...DISK, id: "d3" }, soon()), { bus: "scsi", id: 0, lun: 0 });
+  assert.equal(made.commands.at(-1)?.arguments.bus, "scsi0.0");
+});
+
+Deno.test("B21: Hotplug.plug() removes the node again when QEMU refuses the front end", async () => {
+  await using made = await box({ refuses: ["device_add"] });
+  await assert.rejects(made.hotplug.plug(DISK, soon()), (error) => {
+    assert.equal(errorChain(error), 'Cannot plug block "d1": no device_add today');
+    return true;
+  });
+  assert.deepEqual(made.names(), ["blockdev-add", "device_add", "blockdev-del"]);
+  assert.equal(made.hotplug.address("d1"), undefined);
+});
+
+Deno.test("B22: Hotplug.unplug() waits for the guest before it removes the node", async () => {
+  await using made = await box();
+  await made.hotplug.plug(DISK, soon());
+  await made.hotplug.unplug("d1", soon());
+  assert.deepEqual(made.names(), ["blockdev-add", "device_add", "device_del", "blockdev-del"]);
+  assert.equal(made.hotplug.address("d1"), undefined);
+});
+
+Deno.test("B22: Hotplug.unplug() is bounded when the guest does not let go, and keeps the device", async () => {
+  await using made = await box({ letsGo: false });
+  await made.hotplug.plug(DISK, soon());
+  await assert.rejects(made.hotplug.unplug("d1", AbortSignal.timeout(50)), (error) => {
+    assert.match(errorChain(error), /^Cannot unplug block "d1": the guest did not let go of it/);
+    return true;
+  });
+  assert.deepEqual(made.names().slice(2), ["device_del"]);
+  assert.ok(made.hotplug.address("d1"));
+});
+
+Deno.test("B22: Hotplug.unplug() gives the place back even if the node stays, then reports", async () => {
+  await using made = await box({ refuses: ["blockdev-del"] });
+  await made.hotplug.plug(DISK, soon());
+  await assert.rejects(made.hotplug.unplug("d1", soon()), (error) => {
+    assert.equal(errorChain(error), 'Cannot unplug block "d1": no blockdev-del today');
+    return true;
+  });
+  assert.equal(made.hotplug.address("d1"), undefined);
+  assert.deepEqual(await made.hotplug.plug({ ...DISK, id: "d2" }, soon()), { bus: "pci", path: "01/00" });
+});
+
+Deno.test("Hotplug.plug() passes a card's queues to QEMU and closes them here", async () => {
+  await using made = await box();
+  const fds = [memfd("tap"), memfd("vhost")] as const;
+  const card: NetDevice = { kind: "net", id: "eth0", mac: "02:00:00:00:00:01", tapFds: [fds[0]], vhostFds: [fds[1]] };
+  await made.hotplug.plug(card, soon());
+  assert.deepEqual(made.names(), ["getfd", "getfd", "netdev_add", "device_add"]);
+  const { fds: tap, vhostfds } = made.commands[2]!.arguments;
+  assert.deepEqual([tap, vhostfds], ["tap-eth0-0", "vhost-eth0-0"]);
+  assert.ok(fds.every((fd: Fd) => !fd.isOpen));
+  await made.hotplug.unplug("eth0", soon());
+  assert.deepEqual(made.names().slice(4), ["device_del", "netdev_del"]);
+});
+
+Deno.test("Hotplug.plug() of a card that QEMU refuses removes its back end and closes its queues", async () => {
+  await using made = await box({ refuses: ["device_add"] });
+  const tap = memfd("tap");
+  const card: NetDevice = { kind: "net", id: "eth0", mac: "02:00:00:00:00:01", tapFds: [tap], vhostFds: [] };
+  await assert.rejects(made.hotplug.plug(card, soon()), { message: 'Cannot plug net "eth0"' });
+  assert.deepEqual(made.names(), ["getfd", "netdev_add", "device_add", "netdev_del"]);
+  assert.ok(!tap.isOpen);
+});

@@ -1,0 +1,95 @@
+/**
+ * A monitor without a machine: it takes QEMU's command line, speaks QEMU's protocol on the socket named there, and lets a
+ * guest that boots at once give up devices. SIGUSR1: the guest powers off; SIGUSR2: it resets itself.
+ */
+const args = Deno.args;
+
+/** The value of an option such as `path` in the arguments of the switch that holds all of `marks`. */
+function option(name: string, ...marks: string[]): string | undefined {
+  const value = args.find((arg) => marks.every((mark) => arg.includes(mark)));
+  return value?.split(",").find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+const kernel = args[args.indexOf("-kernel") + 1]!;
+try {
+  Deno.statSync(kernel);
+} catch {
+  Deno.stderr.writeSync(new TextEncoder().encode(`qemu: could not load kernel '${kernel}'\n`));
+  Deno.exit(1);
+}
+
+Deno.writeTextFileSync(option("path", "file", "id=console")!, "guest ready\n");
+const listener = Deno.listen({ transport: "unix", path: option("path", "id=qmp")! });
+const nodes = new Set<string>();
+const devices = new Map<string, { drive?: string }>();
+let client: Deno.Conn | undefined;
+
+function say(message: unknown): void {
+  client?.write(new TextEncoder().encode(`${JSON.stringify(message)}\r\n`)).catch(() => {});
+}
+
+async function end(reason: string): Promise<never> {
+  say({ event: "SHUTDOWN", data: { guest: reason.startsWith("guest"), reason } });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  Deno.exit(0);
+}
+
+Deno.addSignalListener("SIGUSR1", () => void end("guest-shutdown"));
+Deno.addSignalListener("SIGUSR2", () => {
+  const panic = "[    1.0] Kernel panic - not syncing: No working init found.\n";
+  Deno.writeTextFileSync(option("path", "file", "id=console")!, panic, { append: true });
+  void end("guest-reset");
+});
+
+/** In QEMU's words. */
+class Refusal extends Error {}
+
+type Arguments = Record<string, string>;
+
+const COMMANDS: Record<string, (args: Arguments) => unknown> = {
+  qmp_capabilities: () => ({}),
+  stop: () => say({ event: "STOP" }),
+  cont: () => say({ event: "RESUME" }),
+  quit: () => void end("host-qmp-quit"),
+  "query-cpus-fast": () => [{ "cpu-index": 0, "thread-id": Deno.pid }],
+  "blockdev-add": (node) => void nodes.add(node["node-name"]!),
+  "blockdev-del": ({ "node-name": name }) => {
+    if ([...devices.values()].some(({ drive }) => drive === name)) throw new Refusal(`Node ${name} is in use`);
+    if (!nodes.delete(name!)) throw new Refusal(`Cannot find node '${name}'`);
+  },
+  device_add: (device) => void devices.set(device.id!, device),
+  device_del: ({ id }) => {
+    if (!devices.has(id!)) throw new Refusal(`Device '${id}' not found`);
+    setTimeout(() => {
+      devices.delete(id!);
+      say({ event: "DEVICE_DELETED", data: { path: `/machine/peripheral/${id}/virtio-backend` } });
+      say({ event: "DEVICE_DELETED", data: { device: id, path: `/machine/peripheral/${id}` } });
+    }, 20);
+  },
+};
+
+function answer(line: string): void {
+  const { execute, arguments: given = {}, id } = JSON.parse(line);
+  try {
+    const command = COMMANDS[execute];
+    if (command === undefined) throw new Refusal(`The command ${execute} has not been found`);
+    say({ return: command(given) ?? {}, id });
+  } catch (error) {
+    say({ error: { class: "GenericError", desc: (error as Error).message }, id });
+  }
+}
+
+async function serve(connection: Deno.Conn): Promise<void> {
+  let rest = "";
+  for await (const chunk of connection.readable.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    lines.filter((line) => line !== "").forEach(answer);
+  }
+}
+
+for await (const connection of listener) {
+  client = connection;
+  say({ QMP: { version: {}, capabilities: [] } });
+  await serve(connection).catch(() => {}); // a client that lost patience comes again
+}
