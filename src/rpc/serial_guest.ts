@@ -51,6 +51,7 @@ class SerialListener implements Listener {
   readonly #closing = new AbortController();
   /** An answer must not stand in the middle of another write. */
   readonly #writing = new Mutex();
+  #isPortClosed = false;
   #current: { nonce: string; connection: GuestConnection } | undefined;
 
   constructor(port: Duplex) {
@@ -62,11 +63,17 @@ class SerialListener implements Listener {
     return this.#connections[Symbol.asyncIterator]();
   }
 
+  /** Takes no further connection. The one there is goes on, as those of any listener do; the port closes after it. */
   close(): void {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
-    this.#current?.connection.end();
     this.#connections.end();
+    void this.#closePort();
+  }
+
+  async #closePort(): Promise<void> {
+    await this.#current?.connection.ended;
+    this.#isPortClosed = true;
     this.#port.close();
   }
 
@@ -79,7 +86,7 @@ class SerialListener implements Listener {
     const decoder = new SerialDecoder();
     const buffer = new Uint8Array(READ_BYTES);
     try {
-      while (!signal.aborted) {
+      while (!this.#isPortClosed) {
         const count = await this.#port.read(buffer);
         if (count === null || count === 0) {
           this.#current?.connection.end();
@@ -89,13 +96,14 @@ class SerialListener implements Listener {
         for (const event of decoder.decode(buffer.subarray(0, count))) await this.#onEvent(event);
       }
     } catch (error) {
+      this.#current?.connection.end();
       if (!signal.aborted) throw new Error("Cannot read the virtio-serial port", { cause: error });
     }
   }
 
   async #onEvent(event: SerialEvent): Promise<void> {
     if (event.kind === "data") await this.#current?.connection.deliver(event.bytes);
-    if (event.kind !== "hello") return;
+    if (event.kind !== "hello" || this.#closing.signal.aborted) return;
     const { nonce } = event;
     if (this.#current?.nonce !== nonce) {
       this.#current?.connection.end(new Error("The host has begun another connection"));
@@ -129,6 +137,7 @@ class GuestConnection implements Duplex {
   #end: { error?: Error } | undefined;
   #onPiece: (() => void) | undefined;
   #onTaken: (() => void) | undefined;
+  readonly #ended = Promise.withResolvers<void>();
 
   constructor(write: (data: Uint8Array) => Promise<number>) {
     this.write = write;
@@ -136,6 +145,11 @@ class GuestConnection implements Duplex {
 
   get hasEnded(): boolean {
     return this.#end !== undefined;
+  }
+
+  /** Resolves when either side has ended the connection. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   /** Resolves when the piece has been read, or nobody will read it. */
@@ -165,6 +179,7 @@ class GuestConnection implements Duplex {
     this.#piece = new Uint8Array();
     this.#onPiece?.();
     this.#onTaken?.();
+    this.#ended.resolve();
   }
 
   close(): void {

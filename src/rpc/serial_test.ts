@@ -177,6 +177,23 @@ Deno.test("serveTtrpc() on a serial port: calls of a host that went away are abo
   await transport.closed;
 });
 
+Deno.test("serveTtrpc() on a serial port answers the call that ends it", async () => {
+  const port = new FakePort();
+  const stop = new AbortController();
+  const health = defineService(Health, {
+    check: () => {
+      stop.abort();
+      return { status: 1 };
+    },
+  });
+  const serving = serveTtrpc(listenSerial(port.guest), [health], { signal: stop.signal, log });
+  using transport = createTtrpcTransport(await connectSerial(port.connect(), never), { peer: "the agent" });
+  assert.equal((await createClient(Health, transport).check({})).status, 1);
+  await serving;
+  transport[Symbol.dispose]();
+  await transport.closed;
+});
+
 Deno.test("findSerialPort() finds the device by the name of its port", () => {
   const root = Deno.makeTempDirSync();
   try {
