@@ -8,19 +8,11 @@ import {
   type MessageShape,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { startDeadline } from "./deadline.ts";
 import { decodeResponse } from "./envelope.ts";
 import { abortError, rpcError, statusToError } from "./errors.ts";
 import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
-import { MessageQueue } from "./queue.ts";
-
-/** A longer delay makes a timer fire at once; nobody waits that long. */
-const MAX_TIMER_MS = 0x7fff_ffff;
-
-/**
- * Messages that one stream may leave untaken. There is no flow control in ttRPC: without a bound, one forgotten stream
- * takes all memory; if we stopped reading instead, it would block all other calls of the connection.
- */
-export const MAX_QUEUED_MESSAGES = 1024;
+import { MAX_QUEUED_MESSAGES, MessageQueue } from "./queue.ts";
 
 export interface Call {
   readonly method: DescMethod;
@@ -104,9 +96,7 @@ export function giveUpOn(
   if (signal === undefined && timeoutMs === undefined) return undefined;
   const onAbort = () => giveUp(abortError(signal?.reason));
   signal?.addEventListener("abort", onAbort, { once: true });
-  const timer = timeoutMs === undefined || timeoutMs > MAX_TIMER_MS
-    ? undefined
-    : setTimeout(() => giveUp(rpcError(`No answer within ${timeoutMs} ms`, Code.DeadlineExceeded)), timeoutMs);
+  const timer = timeoutMs === undefined ? undefined : startDeadline(timeoutMs, giveUp);
   return {
     [Symbol.dispose]() {
       signal?.removeEventListener("abort", onAbort);

@@ -1,5 +1,12 @@
 /** Messages of one stream that wait for the one who iterates over them. @module */
 
+/**
+ * Messages that one stream may leave untaken. There is no flow control in ttRPC: without a bound, one forgotten stream
+ * takes all memory; if we stopped reading instead, it would block all other calls of the connection.
+ */
+export const MAX_QUEUED_MESSAGES = 1024;
+
+/** Hands items from one who pushes to one who iterates. */
 export class MessageQueue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];
   #end: { error?: unknown } | undefined;

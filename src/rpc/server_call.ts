@@ -9,6 +9,7 @@ import {
 } from "@connectrpc/connect";
 import type { Request } from "../proto/ttrpc_pb.ts";
 import type { FrameChannel } from "./channel.ts";
+import { startDeadline } from "./deadline.ts";
 import { encodeStatus, metadataToHeaders, responsePayloadHead } from "./envelope.ts";
 import { errorToStatus, rpcError } from "./errors.ts";
 import { FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
@@ -16,9 +17,6 @@ import { FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
 const RESPONSE = { type: FRAME_TYPE.response, flags: 0 };
 const DATA = { type: FRAME_TYPE.data, flags: 0 };
 const END = { type: FRAME_TYPE.data, flags: FRAME_FLAG.remoteClosed | FRAME_FLAG.noData };
-
-/** A longer delay makes a timer fire at once; nobody waits that long. */
-const MAX_TIMER_MS = 0x7fff_ffff;
 
 export interface ServerCallInit {
   channel: FrameChannel;
@@ -53,9 +51,7 @@ export class ServerCall implements HandlerContext {
     const timeoutMs = Number(init.request.timeoutNano) / 1e6;
     if (timeoutMs === 0) return;
     this.#endsAt = Date.now() + timeoutMs;
-    if (timeoutMs > MAX_TIMER_MS) return;
-    const late = () => this.abort(rpcError(`No answer within ${timeoutMs} ms`, Code.DeadlineExceeded));
-    this.#timer = setTimeout(late, Math.max(0, timeoutMs));
+    this.#timer = startDeadline(timeoutMs, (error) => this.abort(error));
   }
 
   get hasEnded(): boolean {

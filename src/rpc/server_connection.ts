@@ -4,12 +4,11 @@ import { Code, type ConnectError, type createMethodImplSpec, type Interceptor } 
 import { invokeUnaryImplementation, transformInvokeImplementation } from "@connectrpc/connect/protocol";
 import type { Request } from "../proto/ttrpc_pb.ts";
 import { FrameChannel } from "./channel.ts";
-import { MAX_QUEUED_MESSAGES } from "./client_call.ts";
 import type { Duplex } from "./duplex.ts";
 import { decodeRequest, encodeStatus } from "./envelope.ts";
 import { errorToStatus, rpcError } from "./errors.ts";
 import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
-import { MessageQueue } from "./queue.ts";
+import { MAX_QUEUED_MESSAGES, MessageQueue } from "./queue.ts";
 import { ServerCall } from "./server_call.ts";
 
 type MethodSpec = ReturnType<typeof createMethodImplSpec>;
