@@ -1,5 +1,4 @@
 /** A container in a sandbox, seen from the host. @module */
-import { abortable } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
@@ -14,9 +13,6 @@ import type { ContainerType } from "../rpc/agent_api.ts";
 import type { AgentConnection } from "./agent_client.ts";
 import { KILLED_STATUS, Process, type ProcessExit } from "./process.ts";
 import type { Stdio } from "./stdio.ts";
-
-/** Output that nobody reads holds a removal up for so long. */
-const DRAIN_MS = 5_000;
 
 export interface ContainerOptions {
   id: string;
@@ -166,7 +162,6 @@ export class Container implements AsyncDisposable {
   async removeExec(execId: string): Promise<ProcessExit | undefined> {
     const process = this.process(execId);
     mustNotRun(process, `exec "${execId}" of container "${this.id}"`);
-    await drain(process);
     this.#execs.delete(execId);
     await process[Symbol.asyncDispose]();
     return process.exit;
@@ -228,15 +223,6 @@ export class Container implements AsyncDisposable {
 
   #running(): readonly Process[] {
     return [...this.#execs.values()].filter(({ status }) => status === "running" || status === "paused");
-  }
-}
-
-/** Waits until the process's output is written, but not for ever: its reader may be gone. */
-export async function drain(process: Process): Promise<void> {
-  try {
-    await abortable(process.drained(), AbortSignal.timeout(DRAIN_MS));
-  } catch {
-    // Whatever is left has no reader.
   }
 }
 

@@ -1,5 +1,6 @@
 /** One process in a container: the container's first one, or one that was added by exec. @module */
 import { Code, ConnectError } from "@connectrpc/connect";
+import { abortable } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
 import { type Status, transition } from "./status.ts";
 import type { StdioNames } from "./stdio.ts";
@@ -9,6 +10,9 @@ import { ProcessStreams, type StreamsOptions } from "./streams.ts";
 export const LOST_STATUS = 255;
 /** Exit status of a process that is killed because its container or sandbox goes. */
 export const KILLED_STATUS = 137;
+
+/** How long output that nobody takes holds up the news of an exit. */
+const DRAIN_MS = 5_000;
 
 const SIGKILL = 9;
 const SIGTERM = 15;
@@ -32,7 +36,7 @@ export interface ProcessOptions extends StreamsOptions {
 
 /** Disposing it lets go of its streams; the process itself ends with its container. */
 export class Process implements AsyncDisposable {
-  /** Resolves at its end, however it comes about; never rejects. */
+  /** Resolves at its end, however it comes about, when its output is written; never rejects. */
   readonly exited: Promise<ProcessExit>;
   readonly #options: ProcessOptions;
   readonly #streams: ProcessStreams;
@@ -162,6 +166,7 @@ export class Process implements AsyncDisposable {
     const { agent, containerId, execId, log } = this.#options;
     try {
       const { status } = await agent.api.waitProcess({ containerId, execId });
+      await this.#drain();
       this.end(status);
     } catch (error) {
       if (this.#exit === undefined) {
@@ -169,6 +174,14 @@ export class Process implements AsyncDisposable {
       }
       this.end(LOST_STATUS);
     }
+  }
+
+  /**
+   * Clients close their end as soon as they hear of the exit (ctr 1.6), so what was written before it must come first.
+   * A reader that takes nothing must not hide the exit for ever.
+   */
+  async #drain(): Promise<void> {
+    await abortable(this.drained(), AbortSignal.timeout(DRAIN_MS)).catch(() => {});
   }
 
   #knownToAgent(): boolean {

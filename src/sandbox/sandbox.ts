@@ -16,7 +16,7 @@ import type { Fd } from "../linux/fd.ts";
 import { SharedDirectory } from "../resources/share_fs.ts";
 import { SHARED_TAG } from "../rpc/agent_api.ts";
 import { type AgentConnection, connectAgent, explainSilence } from "./agent_client.ts";
-import { Container, type ContainerOptions, drain, prepareContainer } from "./container.ts";
+import { Container, type ContainerOptions, prepareContainer } from "./container.ts";
 import { guestStorages } from "./guest_storages.ts";
 import { type SandboxState, writeState } from "./persist.ts";
 import { Phases } from "./phases.ts";
@@ -139,7 +139,6 @@ export class Sandbox implements AsyncDisposable {
   async removeContainer(id: string): Promise<ProcessExit | undefined> {
     const container = this.container(id);
     container.mustNotRun();
-    await Promise.all(container.processes.map(drain));
     if (id === this.id) await this.stop();
     else if (this.#stopping !== undefined) await this.#stopping;
     else await container.remove();

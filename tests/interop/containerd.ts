@@ -217,7 +217,7 @@ disabled_plugins = ${disabled}
 [grpc]
 address = "${directory}/c.sock"
 [debug]
-level = "info"
+level = "${Deno.env.get("KATA_TEST_LOG") ?? "info"}"
 `;
 }
 
