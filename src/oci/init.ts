@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Fd } from "../linux/fd.ts";
+import { AT_FDCWD, type Fd, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
 import { MOUNT_ATTR, MS, parsePropagation } from "../linux/mount_options.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import type { Slot } from "../linux/step.ts";
@@ -202,8 +202,13 @@ function changeRoot(steps: Steps, root: RootDirectory, { noPivotRoot, spec }: In
     steps.call("mount", [".", "/", null, MS.MOVE, null], { label: "move root" });
     steps.call("chroot", ["."], { label: "change root" });
   } else {
-    // The old root ends up on top of the new one, where "." finds it.
+    const oldRoot = steps.slot();
+    const flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    steps.call("openat", [AT_FDCWD, "/", flags, 0], { label: "open the old root", result: oldRoot });
     steps.call("pivot_root", [".", "."], { label: "pivot root" });
+    // The old root is on top of the new one now. "." would mean the new one to mount(2), the old one to umount2(2).
+    steps.call("fchdir", [oldRoot], { label: "enter the old root" });
+    // If it were still shared, letting go of it would unmount the host's own file systems.
     steps.call("mount", [null, ".", null, MS.SLAVE | MS.REC, null], { label: "cut off the old root" });
     steps.call("umount2", [".", MNT_DETACH], { label: "let go of the old root" });
   }

@@ -1,6 +1,6 @@
 /** Root file system, mounts, devices and what an image may not reach. */
 import assert from "node:assert/strict";
-import { Box } from "./runtime.ts";
+import { Box, RUNTIME } from "./runtime.ts";
 
 async function output(box: Box, script: string): Promise<string> {
   const { code, stdout, stderr } = await box.sh(script).run();
@@ -201,4 +201,16 @@ Deno.test("mounts: a bind of a missing source is an error naming it", async () =
   const { code, stderr } = await box.run();
   assert.equal(code, 1);
   assert.match(stderr, /\/no\/such\/source/);
+});
+
+Deno.test("mounts: a shared root leaves the mounts of a host whose own root is shared", async () => {
+  await using box = new Box();
+  box.spec.linux.rootfsPropagation = "rshared";
+  box.sh("true").save();
+  const table = "cut -d' ' -f5 /proc/self/mountinfo";
+  const script = `mount --make-rshared /; ${table} > ${box.dir}/before; ` +
+    `${RUNTIME} --root ${box.root} run --bundle ${box.bundle} ${box.id()}; ${table} > ${box.dir}/after`;
+  const { code } = await new Deno.Command("unshare", { args: ["--mount", "sh", "-c", script] }).output();
+  assert.equal(code, 0);
+  assert.equal(Deno.readTextFileSync(`${box.dir}/after`), Deno.readTextFileSync(`${box.dir}/before`));
 });
