@@ -13,6 +13,8 @@ export class ContainerProcess {
   constructor(child: Child, console: Fd | undefined) {
     this.#child = child;
     this.console = console;
+    // Reaped at once, whether or not somebody asks: on v1 a cgroup keeps what is not, and cannot be removed.
+    child.wait().catch(() => {});
   }
 
   get pid(): number {
