@@ -8,26 +8,28 @@ import type { BlockDevice } from "./device.ts";
 import type { Hypervisor, HypervisorOptions } from "./hypervisor.ts";
 import { startTime } from "./pid_file.ts";
 
+/** What a guest does after it printed `guest ready` on its console. */
+export type GuestHabit = "idles" | "powers off" | "panics";
+
 /** One monitor under test. */
 export interface Subject {
   name: string;
-  /** Its guest prints `guest ready` on the console and then idles. */
-  config(): Config;
-  /** Makes the guest power itself off, or reset as a panicking kernel does. */
-  act?: (vm: Hypervisor, what: "power off" | "panic") => Promise<void>;
+  /** A configuration whose guest has this habit. */
+  config(guest: GuestHabit): Config;
   /** How long its guest may take to get ready. */
   bootMs: number;
   ignore?: boolean;
 }
 
 /** A VM in a run directory of its own; afterwards nothing of it may be left. */
-interface Box extends AsyncDisposable {
+export interface Box extends AsyncDisposable {
   vm: Hypervisor;
   runDir: string;
   files(): string[];
 }
 
-function box(config: Config, options: Partial<HypervisorOptions> = {}): Box {
+/** A VM with this configuration; `vm` is not started. */
+export function box(config: Config, options: Partial<HypervisorOptions> = {}): Box {
   const runDir = Deno.makeTempDirSync({ prefix: "kata-vm-" });
   const log = createLogger({ sink: () => {} });
   const vm = createHypervisor(config, { id: "test", runDir, log, ...options });
@@ -45,8 +47,8 @@ function box(config: Config, options: Partial<HypervisorOptions> = {}): Box {
   };
 }
 
-async function started(subject: Subject, options: Partial<HypervisorOptions> = {}): Promise<Box> {
-  const made = box(subject.config(), options);
+async function started(subject: Subject, guest: GuestHabit = "idles"): Promise<Box> {
+  const made = box(subject.config(guest));
   try {
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
   } catch (error) {
@@ -109,7 +111,7 @@ function lifecycle(subject: Subject): void {
   });
 
   test(subject, "cannot be asked before its start, nor started twice", async () => {
-    await using fresh = box(subject.config());
+    await using fresh = box(subject.config("idles"));
     assert.throws(() => fresh.vm.agentAddress(), { code: "FAILED_PRECONDITION" });
     await using made = await started(subject);
     await assert.rejects(made.vm.start({ signal: AbortSignal.timeout(1_000) }), { code: "FAILED_PRECONDITION" });
@@ -126,17 +128,13 @@ function ends(subject: Subject): void {
     assert.ok(!expected && performance.now() - begin < 1_000);
   });
 
-  const { act } = subject;
-  if (act === undefined) return;
   test(subject, "takes a guest that powers off for a good end", async () => {
-    await using made = await started(subject);
-    await act(made.vm, "power off");
+    await using made = await started(subject, "powers off");
     assert.deepEqual(await made.vm.wait(), { expected: true, reason: "the guest powered off" });
   });
 
   test(subject, "takes a guest that panics for a bad end, and shows the panic", async () => {
-    await using made = await started(subject);
-    await act(made.vm, "panic");
+    await using made = await started(subject, "panics");
     const { expected, reason } = await made.vm.wait();
     assert.ok(!expected);
     assert.match(reason, /^the guest reset itself.*Kernel panic - not syncing/);
@@ -145,7 +143,7 @@ function ends(subject: Subject): void {
 
 function failures(subject: Subject): void {
   test(subject, "names a kernel that is missing, and leaves nothing (B46)", async () => {
-    const config = subject.config();
+    const config = subject.config("idles");
     config.hypervisor.kernel = "/no/such/kernel";
     await using made = box(config);
     await assert.rejects(made.vm.start({ signal: AbortSignal.timeout(5_000) }), (error) => {
@@ -159,7 +157,7 @@ function failures(subject: Subject): void {
   });
 
   test(subject, "names a monitor that is missing, and leaves nothing (B46)", async () => {
-    const config = subject.config();
+    const config = subject.config("idles");
     config.hypervisor.path = "/no/such/monitor";
     await using made = box(config);
     await assert.rejects(made.vm.start({ signal: AbortSignal.timeout(5_000) }), (error) => {
@@ -170,7 +168,7 @@ function failures(subject: Subject): void {
   });
 
   test(subject, "gives up its start with the signal, and leaves nothing", async () => {
-    await using made = box(subject.config());
+    await using made = box(subject.config("idles"));
     const abort = new AbortController();
     const starting = made.vm.start({ signal: abort.signal });
     abort.abort(new Error("no longer wanted"));

@@ -4,13 +4,11 @@ import { fakeQemu } from "./qemu/fake_qemu.ts";
 
 hypervisorConforms({
   name: "Qemu over a fake monitor",
-  config() {
+  config(guest) {
     const config = defaultConfig();
-    Object.assign(config.hypervisor, { path: fakeQemu(), kernel: "/proc/self/exe", agent_transport: "virtio-serial" });
+    const kernel = { kernel: "/proc/self/exe", kernel_params: `fake.guest="${guest}"` };
+    Object.assign(config.hypervisor, { path: fakeQemu(), ...kernel, agent_transport: "virtio-serial" });
     return config;
-  },
-  async act(vm, what) {
-    Deno.kill((await vm.info()).pid, what === "panic" ? "SIGUSR2" : "SIGUSR1");
   },
   bootMs: 2_000,
 });
