@@ -100,31 +100,41 @@ const BASE = 0x400000n;
 const ELF_HEADER_BYTES = 64;
 const PROGRAM_HEADER_BYTES = 56;
 
-/** Assembles a static ELF executable that runs the steps in order. Its status at a failed step is the step's number. */
-export function assembleInit(steps: readonly Step[], architecture: Architecture): Uint8Array<ArrayBuffer> {
+export interface AssembleOptions {
+  /** What to do once a failed step has been named on standard output; by default, exit with status 1. */
+  giveUp?: Pick<Step, "call" | "args">;
+}
+
+/** Assembles a static ELF executable that runs the steps in order. */
+export function assembleInit(
+  steps: readonly Step[],
+  architecture: Architecture,
+  { giveUp = { call: "exit", args: [1] } }: AssembleOptions = {},
+): Uint8Array<ArrayBuffer> {
   const encoder = ENCODERS[architecture];
   const column = architecture === "x86_64" ? 0 : 1;
   const dataStart = BASE + 0x100000n; // in a segment of its own, so that addresses are known before the code's length
   const data = new DataSegment(dataStart);
   const call = (name: SyscallName, args: readonly Argument[]) =>
     encoder.call(SYSCALLS[name][column], args.map((argument) => data.place(argument)));
-  const code = concat(steps.map((step, index) => assembleStep(step, index, { encoder, call })));
+  const code = concat(steps.map((step) => assembleStep(step, { encoder, call, giveUp })));
   return linkElf(encoder.elfMachine, code, data);
 }
 
 interface Assembly {
   encoder: Encoder;
   call: (name: SyscallName, args: readonly Argument[]) => Uint8Array;
+  giveUp: Pick<Step, "call" | "args">;
 }
 
-function assembleStep(step: Step, index: number, { encoder, call }: Assembly): Uint8Array {
+function assembleStep(step: Step, { encoder, call, giveUp }: Assembly): Uint8Array {
   const attempt = call(step.call, step.args);
   if (step.onError === "ignore") return attempt;
   const message = `init: Cannot ${step.call} ${step.args.filter((arg) => typeof arg === "string").join(" ")}\n`;
-  const giveUp = concat([call("write", [1, message, message.length]), call("exit", [index + 1])]);
+  const end = concat([call("write", [1, message, message.length]), call(giveUp.call, giveUp.args)]);
   const again = step.retries === undefined ? new Uint8Array() : retry(attempt, encoder, call);
   const start = step.retries === undefined ? new Uint8Array() : encoder.setCounter(step.retries);
-  return concat([start, attempt, encoder.skipUnlessFailed(again.length + giveUp.length), again, giveUp]);
+  return concat([start, attempt, encoder.skipUnlessFailed(again.length + end.length), again, end]);
 }
 
 /** Sleeps 10 ms and goes back to the attempt, which stands just before the failure check, until the counter is 0. */

@@ -17,7 +17,7 @@ const MS_NODEV = 4;
 const MS_NOEXEC = 8;
 const MS_MOVE = 8192;
 const REBOOT_MAGIC = [0xfee1dead, 672274793] as const;
-const POWER_OFF = 0x4321fedc;
+const POWER_OFF = { call: "reboot", args: [...REBOOT_MAGIC, 0x4321fedc, 0], onError: "ignore" } satisfies Step;
 
 /** The console is opened once devtmpfs is there; if the kernel has none, /dev/null stands in for it. */
 const OPEN_CONSOLE: Step[] = [
@@ -94,8 +94,8 @@ function bootSteps(modules: readonly string[]): Step[] {
     ...OPEN_CONSOLE,
     ...modules.flatMap(loadModule),
     ...OPEN_CONSOLE, // a virtio console is there only now
-    // The disk's driver answers at once on every hypervisor tried; the retries are for a slow one: 5 s.
-    { call: "mount", args: ["/dev/vda", "/root", "erofs", MS_RDONLY, 0], onError: "stop", retries: 500 },
+    // The disk's driver answers at once on every hypervisor tried; the retries are for a slow one: 1 s.
+    { call: "mount", args: ["/dev/vda", "/root", "erofs", MS_RDONLY, 0], onError: "stop", retries: 100 },
     ...MOUNTS,
     ...SET_READ_AHEAD,
     ...SWITCH_ROOT,
@@ -113,7 +113,7 @@ function floorSteps(modules: readonly string[]): Step[] {
     { call: "close", args: [1], onError: "ignore" },
     { call: "openat", args: [AT_FDCWD, "/dev/console", O_RDWR, 0], onError: "stop", retries: 100 }, // gives fd 1
     { call: "write", args: [1, message, message.length], onError: "ignore" },
-    { call: "reboot", args: [...REBOOT_MAGIC, POWER_OFF, 0], onError: "ignore" },
+    POWER_OFF,
   ];
 }
 
@@ -142,7 +142,8 @@ async function main(args: string[]): Promise<void> {
     }),
   );
   const paths = modules.map(({ path }) => `/${path}`);
-  const init = assembleInit(floor ? floorSteps(paths) : bootSteps(paths), architecture);
+  // Not an exit: the kernel's panic about it would push the reason out of the console's last lines.
+  const init = assembleInit(floor ? floorSteps(paths) : bootSteps(paths), architecture, { giveUp: POWER_OFF });
   await Deno.writeFile(output, packCpio(entries(init, modules)));
 }
 

@@ -65,8 +65,10 @@ export async function connectAgent(vm: AgentHost, options: ConnectOptions): Prom
   using settled = new AbortOnDispose();
   const deadline = AbortSignal.timeout(config.reconnect_timeout_ms);
   const signal = AbortSignal.any([options.signal, deadline, settled.signal]);
-  const ended = vm.wait().then(({ reason }) => {
-    throw new KataError("UNAVAILABLE", `Cannot reach the agent: the VM ended while it booted: ${reason}`);
+  const ended = vm.wait().then(({ expected, reason }) => {
+    // An end that the guest chose tells no words of its own; while it boots, they are the reason.
+    const words = expected ? `, ${lastWords(vm)}` : "";
+    throw new KataError("UNAVAILABLE", `Cannot reach the agent: the VM ended while it booted: ${reason}${words}`);
   });
   const dialling = retry(() => dial(vm.agentAddress(), { signal }), {
     signal,
@@ -99,9 +101,12 @@ export async function explainSilence(
     ({ name, pid }) => `${name} is alive (pid ${pid})`,
     (error) => `the VMM is gone (${errorChain(error)})`,
   );
+  return new KataError("DEADLINE_EXCEEDED", `${what}: ${waited}, ${monitor}, ${lastWords(vm)}`, { cause });
+}
+
+function lastWords(vm: AgentHost): string {
   const lines = vm.consoleTail(CONSOLE_LINES);
-  const console = lines.length === 0 ? "the console is empty" : `last console lines: ${lines.join(" | ")}`;
-  return new KataError("DEADLINE_EXCEEDED", `${what}: ${waited}, ${monitor}, ${console}`, { cause });
+  return lines.length === 0 ? "the console is empty" : `last console lines: ${lines.join(" | ")}`;
 }
 
 /** A signal that fires at the end of a scope. */

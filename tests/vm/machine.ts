@@ -1,0 +1,66 @@
+/** A guest of our own for the VM tests: the images of `dist/guest` under the real monitor, without containerd. @module */
+import { createLogger } from "../../src/base/log.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { createHypervisor } from "../../src/hypervisor/create.ts";
+import type { Hypervisor } from "../../src/hypervisor/hypervisor.ts";
+import { type AgentConnection, connectAgent } from "../../src/sandbox/agent_client.ts";
+
+const REPO = new URL("../../", import.meta.url).pathname;
+const CACHE = Deno.env.get("KATA_CACHE") ??
+  `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/kata`;
+const DEBIAN_ARCH = Deno.build.arch === "x86_64" ? "amd64" : "arm64";
+
+export const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
+/** The vsock daemon that `scripts/test` unpacks. */
+export const VSOCK_DAEMON = `${CACHE}/unpacked/sid-${DEBIAN_ARCH}/vhost-device-vsock/usr/bin/vhost-device-vsock`;
+
+export interface MachineOptions {
+  /** Lines of the table [hypervisor.qemu]. */
+  settings?: readonly string[];
+  /** Another root image. */
+  image?: string;
+}
+
+/** A booted VM and the connection to its agent. Disposing it ends and removes everything. */
+export interface Machine extends AsyncDisposable {
+  vm: Hypervisor;
+  agent: AgentConnection;
+  config: Config;
+  /** From the monitor's start to the agent's first answer. */
+  bootMs: number;
+}
+
+export async function bootMachine(options: MachineOptions = {}): Promise<Machine> {
+  await using stack = new AsyncDisposableStack();
+  const runDir = await Deno.makeTempDir({ prefix: "kata-vm-" });
+  stack.defer(() => Deno.remove(runDir, { recursive: true }));
+  const config = await writeConfig(runDir, options);
+  const signal = AbortSignal.timeout(60_000);
+  const log = createLogger({ sink: () => {} });
+  const vm = stack.use(createHypervisor(config, { id: "vm-test", runDir, log }));
+  const begin = performance.now();
+  await vm.start({ signal });
+  const agent = stack.use(await connectAgent(vm, { sandboxId: "vm-test", config: config.agent, signal }));
+  await agent.health.check({});
+  const bootMs = Math.round(performance.now() - begin);
+  const owned = stack.move();
+  return { vm, agent, config, bootMs, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function writeConfig(
+  directory: string,
+  { settings = [], image = `${GUEST}/root.erofs` }: MachineOptions,
+): Promise<Config> {
+  const path = `${directory}/configuration.toml`;
+  const lines = [
+    "[hypervisor.qemu]",
+    `kernel = "${GUEST}/vmlinux"`,
+    `initrd = "${GUEST}/initrd.cpio"`,
+    `image = "${image}"`,
+    "default_memory = 512",
+    ...settings,
+  ];
+  await Deno.writeTextFile(path, `${lines.join("\n")}\n`);
+  return loadConfig({ annotation: path }).config;
+}
