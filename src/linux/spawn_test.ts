@@ -52,7 +52,7 @@ Deno.test("spawn() gives /dev/null for what is not placed, and the descriptors b
   const fds = [{ child: 5, fd: input.read }];
   input.write.writeAll(new TextEncoder().encode("by five\n"));
   assert.equal(
-    await say("readlink /proc/self/fd/0 /proc/self/fd/2; head -n1 <&5", { fds }),
+    await say("readlink /proc/self/fd/0; readlink /proc/self/fd/2; head -n1 <&5", { fds }),
     "/dev/null\n/dev/null\nby five",
   );
 });
