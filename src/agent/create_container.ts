@@ -2,8 +2,9 @@
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import { detectCgroups } from "../linux/cgroup.ts";
+import { umountTree } from "../linux/mount.ts";
 import { readMountInfo } from "../linux/mountinfo.ts";
-import { Container } from "../oci/container.ts";
+import { Container, type CreateOptions } from "../oci/container.ts";
 import { specFromProto } from "../oci/proto.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { CreateContainerRequest } from "../proto/agent_pb.ts";
@@ -33,12 +34,13 @@ export async function createContainer(guest: Guest, request: CreateContainerRequ
   }
   const spec = guestSpec(guest, request);
   Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(spec, bigintAsNumber));
-  const { container, init } = await startInit({ id, bundle, spec });
+  const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit });
   return new GuestContainer(container, init, undo.move());
 }
 
 /** Nothing that was asked for is left out silently. */
-function refuseUnknown({ containerId, OCI, devices, sharedMounts }: CreateContainerRequest): void {
+function refuseUnknown(request: CreateContainerRequest): void {
+  const { containerId, OCI, devices, sharedMounts, stdinPort, stdoutPort, stderrPort } = request;
   const refuse = (what: string) => new KataError("UNIMPLEMENTED", `Cannot create container "${containerId}": ${what}`);
   if (OCI === undefined) {
     throw new KataError("INVALID_ARGUMENT", `Cannot create container "${containerId}": the request has no OCI spec`);
@@ -46,12 +48,16 @@ function refuseUnknown({ containerId, OCI, devices, sharedMounts }: CreateContai
   const [device] = devices;
   if (device !== undefined) throw refuse(`this agent has no handler for device driver "${device.type}" yet`);
   if (sharedMounts.length > 0) throw refuse("this agent cannot share mounts between containers yet");
+  if (stdinPort + stdoutPort + stderrPort > 0) throw refuse("this agent cannot pass streams over vsock ports yet");
 }
 
 function makeBundle(id: string, undo: AsyncDisposableStack): string {
   const bundle = `${GUEST_PATH.containers}/${id}`;
   Deno.mkdirSync(bundle, { recursive: true, mode: 0o700 });
-  undo.defer(() => Deno.removeSync(bundle, { recursive: true }));
+  undo.defer(() => {
+    umountTree(bundle); // what is still mounted here must not be emptied
+    Deno.removeSync(bundle, { recursive: true });
+  });
   return bundle;
 }
 
@@ -65,11 +71,7 @@ function guestSpec({ sandbox }: Guest, request: CreateContainerRequest): Spec {
   return addGuestHooks({ ...spec, linux: { ...spec.linux, namespaces } }, sandbox.guestHookPath);
 }
 
-interface InitOptions {
-  id: string;
-  bundle: string;
-  spec: Spec;
-}
+type InitOptions = Required<Pick<CreateOptions, "id" | "bundle" | "spec" | "ownsMachine">>;
 
 async function startInit(options: InitOptions): Promise<{ container: Container; init: GuestProcess }> {
   const terminal = options.spec.process?.terminal ?? false;

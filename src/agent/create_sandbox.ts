@@ -1,7 +1,6 @@
 /** Making the guest ready for containers. @module */
 import { setHostname } from "../linux/machine.ts";
-import { mount, umount } from "../linux/mount.ts";
-import { MS } from "../linux/mount_options.ts";
+import { bindMount } from "../linux/mount.ts";
 import { spawn } from "../linux/spawn.ts";
 import type { CreateSandboxRequest, KernelModule } from "../proto/agent_pb.ts";
 import { GUEST_PATH } from "../rpc/agent_api.ts";
@@ -38,6 +37,5 @@ function useNameServers(lines: readonly string[]): Disposable {
   const path = GUEST_PATH.resolvConf;
   Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
   Deno.writeTextFileSync(path, lines.map((line) => `${line}\n`).join(""));
-  mount(path, RESOLV_CONF, { flags: MS.BIND });
-  return { [Symbol.dispose]: () => umount(RESOLV_CONF, { detach: true }) };
+  return bindMount(path, RESOLV_CONF);
 }

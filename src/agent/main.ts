@@ -4,13 +4,14 @@
  *
  * @module
  */
-import { createLogger, type Logger } from "../base/log.ts";
+import { createLogger, LEVELS, type Logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { endMachine } from "../linux/power.ts";
 import { reapChildren } from "../linux/spawn.ts";
 import { listen } from "../rpc/address.ts";
 import { AGENT_API_VERSION } from "../rpc/agent_api.ts";
 import type { AgentOptions } from "../rpc/agent_options.ts";
+import { logCalls } from "../rpc/interceptors.ts";
 import { serveTtrpc } from "../rpc/server.ts";
 import { type AgentArgs, parseAgentArgs } from "./args.ts";
 import { loadAgentConfig } from "./config.ts";
@@ -65,7 +66,9 @@ async function run(options: AgentOptions, { isInit }: { isInit: boolean }): Prom
   if (isInit) reapOrphans(stack);
   const listener = listen(options.serverAddress);
   log.info("Agent serves", { address: options.serverAddress, version: VERSION, api: AGENT_API_VERSION });
-  await serveTtrpc(listener, agentServices(guest), { signal: end.signal, log });
+  // Without interceptors a call takes a shorter way.
+  const interceptors = LEVELS.indexOf(options.logLevel) <= LEVELS.indexOf("debug") ? [logCalls(log)] : [];
+  await serveTtrpc(listener, agentServices(guest), { signal: end.signal, log, interceptors });
 }
 
 function openLog({ logLevel, logPort }: AgentOptions, stack: AsyncDisposableStack): Logger {

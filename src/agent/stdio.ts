@@ -11,6 +11,12 @@ const DRAIN_MS = 500;
 
 export type OutputName = "stdout" | "stderr";
 
+interface Reading {
+  fd: Fd;
+  buffer: Uint8Array<ArrayBuffer>;
+  signal: AbortSignal;
+}
+
 /** One direction of one stream: whoever comes second waits, so that bytes keep their order. */
 class Stream implements Disposable {
   readonly #turn = new Mutex();
@@ -88,27 +94,35 @@ export class ProcessStreams implements Disposable {
     using _ = await stream.turn();
     if (!stream.fd.isOpen) return new Uint8Array();
     const buffer = new Uint8Array(maxBytes);
-    const count = await this.#readUntilEnd(stream.fd, buffer, AbortSignal.any([signal, this.#closing.signal]));
+    const count = await this.#readUntilEnd(stream.fd, buffer, signal);
     if (count > 0) return buffer.subarray(0, count);
     delete this.#outputs[name];
     stream[Symbol.dispose]();
     return new Uint8Array();
   }
 
+  /** @returns 0 at the end of the stream. */
   async #readUntilEnd(fd: Fd, buffer: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<number> {
     try {
       if (!this.#exited.signal.aborted) {
-        const exited = AbortSignal.any([signal, this.#exited.signal]);
-        const count = await readSome(fd, buffer, { signal: exited }).catch(whenAborted(this.#exited.signal, signal));
+        const count = await this.#readUnless(this.#exited.signal, { fd, buffer, signal });
         if (count !== undefined) return count;
       }
-      const silent = AbortSignal.timeout(DRAIN_MS);
-      const left = AbortSignal.any([signal, silent]);
-      return await readSome(fd, buffer, { signal: left }).catch(whenAborted(silent, signal)) ?? 0;
+      return await this.#readUnless(AbortSignal.timeout(DRAIN_MS), { fd, buffer, signal }) ?? 0;
     } catch (error) {
       if (this.#closing.signal.aborted) return 0;
       if (isErrno(error, "EIO")) return 0; // a terminal whose last user has gone
       throw error;
+    }
+  }
+
+  /** @returns Undefined if `expected` fires first. @throws The reason of `signal`. */
+  async #readUnless(expected: AbortSignal, { fd, buffer, signal }: Reading): Promise<number | undefined> {
+    try {
+      return await readSome(fd, buffer, { signal: AbortSignal.any([expected, signal, this.#closing.signal]) });
+    } catch (error) {
+      if (signal.aborted || this.#closing.signal.aborted || error !== expected.reason) throw error;
+      return undefined;
     }
   }
 
@@ -152,13 +166,6 @@ export class ProcessStreams implements Disposable {
     this.#outputs.stderr?.[Symbol.dispose]();
     this.#terminal?.[Symbol.dispose]();
   }
-}
-
-/** Turns the rejection that `expected` caused into "nothing"; any other, and one that `signal` caused, goes on. */
-function whenAborted(expected: AbortSignal, signal: AbortSignal): (error: unknown) => undefined {
-  return (error) => {
-    if (signal.aborted || !expected.aborted || error !== expected.reason) throw error;
-  };
 }
 
 function closedInput(cause?: unknown): KataError {

@@ -21,7 +21,8 @@ Deno.test("the agent as PID 1 prepares the machine, reaps orphans, and ends the 
   await inside(pid, "for i in 1 2 3 4 5 6 7 8; do (sleep 0.0$i & exec true); done");
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.doesNotMatch(await inside(pid, "ps -e -o stat,comm"), /^Z/m);
-  await box.agent.createSandbox({ sandboxId: "s1", hostname: "pod-one" });
+  await box.agent.createSandbox({ sandboxId: "s1", hostname: "pod-one", dns: ["nameserver 192.0.2.1"] });
+  assert.equal(await inside(pid, "cat /etc/resolv.conf"), "nameserver 192.0.2.1\n");
   assert.equal((await inside(pid, "hostname")).trim(), "pod-one");
   await box.agent.destroySandbox({});
   const status = await box.process.status;

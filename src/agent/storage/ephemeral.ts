@@ -1,6 +1,6 @@
 /** Memory as a file system: emptyDir, `/dev/shm` and huge pages. @module */
 import { KataError } from "../../base/error.ts";
-import { mount, umount } from "../../linux/mount.ts";
+import { mount } from "../../linux/mount.ts";
 import { MS, parseMountOptions } from "../../linux/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { STORAGE_OPTION } from "../../rpc/agent_api.ts";
@@ -12,18 +12,15 @@ const S_ISGID = 0o2000;
 /** Mounts a tmpfs or hugetlbfs; a size among the options is honoured (B16). */
 export function attachEphemeral(storage: Storage): Disposable {
   const { mountPoint, source, fstype } = storage;
-  Deno.mkdirSync(mountPoint, { recursive: true });
   if (fstype === "hugetlbfs") reserveHugePages(storage.options, HUGE_PAGES_DIR);
+  Deno.mkdirSync(mountPoint, { recursive: true });
+  using undo = new DisposableStack();
+  undo.defer(() => Deno.removeSync(mountPoint));
   const { flags, data } = mountableOptions(storage);
-  mount(source, mountPoint, { type: fstype || "tmpfs", flags, data });
+  undo.use(mount(source, mountPoint, { type: fstype || "tmpfs", flags, data }));
   const group = optionValue(storage.options, STORAGE_OPTION.fsGroup);
   if (group !== undefined) giveToGroup(mountPoint, parseId(group));
-  return {
-    [Symbol.dispose]() {
-      umount(mountPoint, { detach: true });
-      Deno.removeSync(mountPoint);
-    },
-  };
+  return undo.move();
 }
 
 /** Changes the options, such as the size, of one that is mounted. */

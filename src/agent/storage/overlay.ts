@@ -1,5 +1,5 @@
 /** Layers that are in the guest already, as one tree. @module */
-import { mount, umount } from "../../linux/mount.ts";
+import { mount } from "../../linux/mount.ts";
 import { parseMountOptions } from "../../linux/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, STORAGE_OPTION } from "../../rpc/agent_api.ts";
@@ -20,6 +20,5 @@ export function attachOverlay(storage: Storage, { containersDir, containerId }: 
   }
   Deno.mkdirSync(storage.mountPoint, { recursive: true });
   const { flags, data } = parseMountOptions(options);
-  mount("overlay", storage.mountPoint, { type: "overlay", flags, data });
-  return { [Symbol.dispose]: () => umount(storage.mountPoint, { detach: true }) };
+  return mount("overlay", storage.mountPoint, { type: "overlay", flags, data });
 }
