@@ -36,14 +36,17 @@ const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLL_CTL_MOD = 3;
 
-/** struct epoll_event is packed on x86-64 only. */
-const EVENT = Deno.build.arch === "x86_64" ? { data: 4, size: 12 } : { data: 8, size: 16 };
+/** struct epoll_event is packed on x86-64 only. Of its 8 bytes of data we give 4 to the descriptor, 4 to the turn. */
+const EVENT = Deno.build.arch === "x86_64" ? { fd: 4, turn: 8, size: 12 } : { fd: 8, turn: 12, size: 16 };
 const MAX_EVENTS = 64;
 
 type Direction = "read" | "write";
 
 /** Who waits for one descriptor. */
-type Waiters = Record<Direction, Set<() => void>>;
+interface Waiters extends Record<Direction, Set<() => void>> {
+  /** Which arming they wait for: an event of an earlier one, on its way to us still, may be of another file. */
+  turn: number;
+}
 
 class Poller {
   readonly #epoll = new Fd(check("epoll_create1", () => libc.epoll_create1(O_CLOEXEC)));
@@ -51,6 +54,9 @@ class Poller {
   readonly #waiting = new Map<number, Waiters>();
   readonly #events = new DataView(new ArrayBuffer(MAX_EVENTS * EVENT.size));
   #running: Promise<void> | undefined;
+  /** The thread's call that is under way. */
+  #calling: Promise<number> | undefined;
+  #turn = 0;
 
   constructor() {
     this.#control(EPOLL_CTL_ADD, this.#wake.number, EPOLLIN);
@@ -59,7 +65,7 @@ class Poller {
   async wait(fd: number, direction: Direction, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiters = this.#waiting.get(fd) ?? { read: new Set(), write: new Set() };
+    const waiters = this.#waiting.get(fd) ?? { read: new Set(), write: new Set(), turn: 0 };
     waiters[direction].add(resolve);
     // Always ready; a turn of the event loop all the same, or those who read on and on would starve the rest.
     if (!this.#arm(fd, waiters)) return await new Promise((done) => setTimeout(done, 0));
@@ -79,12 +85,14 @@ class Poller {
   }
 
   /** Asks for what is waited for. @returns false if the descriptor is always ready, as a regular file is. */
-  #arm(fd: number, { read, write }: Waiters): boolean {
+  #arm(fd: number, waiters: Waiters): boolean {
+    const { read, write } = waiters;
     if (read.size === 0 && write.size === 0) {
       this.#waiting.delete(fd);
       this.#control(EPOLL_CTL_DEL, fd, 0, "ENOENT", "EBADF");
       return true;
     }
+    this.#turn = (this.#turn + 1) >>> 0;
     const events = EPOLLONESHOT | (read.size > 0 ? EPOLLIN : 0) | (write.size > 0 ? EPOLLOUT : 0);
     try {
       // Most were waited for before; one that was closed since has left the epoll set by itself.
@@ -93,7 +101,8 @@ class Poller {
       if (isErrno(error, "EPERM")) return false;
       throw error;
     }
-    this.#waiting.set(fd, { read, write });
+    waiters.turn = this.#turn;
+    this.#waiting.set(fd, waiters);
     return true;
   }
 
@@ -101,7 +110,8 @@ class Poller {
   #control(operation: number, fd: number, events: number, ...expected: ("ENOENT" | "EBADF")[]): boolean {
     const event = new DataView(new ArrayBuffer(EVENT.size));
     event.setUint32(0, events, LITTLE_ENDIAN);
-    event.setInt32(EVENT.data, fd, LITTLE_ENDIAN);
+    event.setInt32(EVENT.fd, fd, LITTLE_ENDIAN);
+    event.setUint32(EVENT.turn, this.#turn, LITTLE_ENDIAN);
     try {
       check("epoll_ctl", () => libc.epoll_ctl(this.#epoll.number, operation, fd, event));
       return true;
@@ -115,7 +125,8 @@ class Poller {
   async #run(): Promise<void> {
     try {
       while (this.#waiting.size > 0) {
-        const count = await libc.epoll_wait(this.#epoll.number, this.#events, MAX_EVENTS, -1);
+        this.#calling = libc.epoll_wait(this.#epoll.number, this.#events, MAX_EVENTS, -1);
+        const count = await this.#calling;
         for (let index = 0; index < count; index++) this.#dispatch(index * EVENT.size);
       }
     } finally {
@@ -125,13 +136,14 @@ class Poller {
 
   #dispatch(offset: number): void {
     const events = this.#events.getUint32(offset, LITTLE_ENDIAN);
-    const fd = this.#events.getInt32(offset + EVENT.data, LITTLE_ENDIAN);
+    const fd = this.#events.getInt32(offset + EVENT.fd, LITTLE_ENDIAN);
+    const turn = this.#events.getUint32(offset + EVENT.turn, LITTLE_ENDIAN);
     if (fd === this.#wake.number) {
       this.#wake.read(new Uint8Array(8));
       return;
     }
     const waiters = this.#waiting.get(fd);
-    if (waiters === undefined) return;
+    if (waiters?.turn !== turn) return;
     if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) wakeAll(waiters.read);
     if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) wakeAll(waiters.write);
     // One shot has disarmed the descriptor; leaving it in the set makes the next wait cheap.
@@ -143,7 +155,8 @@ class Poller {
   async #rest(): Promise<void> {
     if (this.#waiting.size > 0 || this.#running === undefined) return;
     this.#wake.write(new Uint8Array(BigUint64Array.of(1n).buffer));
-    await this.#running;
+    // Not for the whole run: somebody new may wait by then, for as long as it takes.
+    await this.#calling;
   }
 }
 

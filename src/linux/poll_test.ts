@@ -40,6 +40,19 @@ Deno.test("readable() ends with its signal, others go on waiting for the same de
   await other;
 });
 
+Deno.test("readable() ends with its signal although another wait begins at once", async () => {
+  using first = eventfd();
+  using second = eventfd();
+  const aborting = new AbortController();
+  const aborted = assert.rejects(readable(first, { signal: aborting.signal }), /enough/);
+  aborting.abort(new Error("enough"));
+  await Promise.resolve();
+  const other = readable(second);
+  await aborted;
+  second.write(new Uint8Array(BigUint64Array.of(1n).buffer));
+  await other;
+});
+
 Deno.test("readable() with a signal that fired already does not wait", async () => {
   using counter = eventfd();
   await assert.rejects(readable(counter, { signal: AbortSignal.abort(new Error("before")) }), /before/);
