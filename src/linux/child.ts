@@ -126,7 +126,7 @@ export class Child implements AsyncDisposable {
     if (status === undefined) return false;
     this.#status = status;
     children.delete(this.pid);
-    if (this.#executed === undefined) this.#leaveProgram();
+    this.#leaveProgram();
     if (this.#watching === undefined) this.#pidfd[Symbol.dispose]();
     else this.#stopWatching.abort();
     this.#ended.resolve(status);
@@ -144,7 +144,7 @@ export class Child implements AsyncDisposable {
   }
 
   async #awaitExecution(): Promise<void> {
-    const end = this.#program?.executed;
+    using end = this.#program?.executed;
     if (end === undefined) return;
     await readable(end);
     this.#leaveProgram();
@@ -165,7 +165,7 @@ export class Child implements AsyncDisposable {
       this.#failure = step.options.explain?.(failure) ?? failure;
     }
     this.#program = undefined;
-    executed?.[Symbol.dispose]();
+    if (this.#executed === undefined) executed?.[Symbol.dispose](); // else who waits for it closes it
     memory[Symbol.dispose]();
   }
 }

@@ -132,8 +132,10 @@ Deno.test("executed() throws the step that failed", async () => {
   const program = new SyscallProgram();
   program.execve(["/no/such"], { ...NOTHING, label: "run the container" });
   await using child = program.start();
-  await assert.rejects(child.executed(), { message: "run the container: ENOENT" });
+  const executed = assert.rejects(child.executed(), { message: "run the container: ENOENT" });
   assert.deepEqual(await child.wait(), { code: 127 });
+  assert.equal(child.failure?.message, "run the container: ENOENT");
+  await executed;
 });
 
 Deno.test("awaitByte() fails with EPIPE when nobody is left to write", async () => {
