@@ -6,6 +6,8 @@
 set -euo pipefail
 
 readonly deno_version=2.9.6
+# Not every registry carries each release for every architecture: second choice for building for another machine.
+readonly deno_foreign_version=2.9.5
 repo=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 cache=${KATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kata}
 mkdir -p "$cache"
@@ -184,11 +186,16 @@ deno_binary() {
 install_deno() {
   local arch=$1 home=$2 work
   work=$(mktemp -d "$cache/deno.XXXXXX")
-  (cd "$work" && npm install --no-audit --no-fund --no-save --ignore-scripts --force \
-    --prefix "$work" "@deno/linux-$arch-glibc@$deno_version")
+  npm_install "$work" "@deno/linux-$arch-glibc@$deno_version" ||
+    { [[ $arch != "$(native_arch)" ]] && npm_install "$work" "@deno/linux-$arch-glibc@$deno_foreign_version"; }
   chmod 755 "$work/node_modules/@deno/linux-$arch-glibc/deno" "$work"
   rm -rf "$home"
   mv -T "$work" "$home"
+}
+
+# npm_install DIR PACKAGE: --force, because the package may be for another architecture than this machine's.
+npm_install() {
+  (cd "$1" && npm install --no-audit --no-fund --no-save --ignore-scripts --force --prefix "$1" "$2")
 }
 
 native_arch() {

@@ -1,0 +1,99 @@
+/**
+ * The built file as a user starts it. Needs root (each test hides the machine's own /var/cache) and dist/ from
+ * scripts/build.
+ */
+import assert from "node:assert/strict";
+import { VERSION } from "../../src/base/version.ts";
+
+const DIST = new URL("../../dist/", import.meta.url).pathname;
+
+interface Result {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a shell script in a mount namespace with an empty /var/cache; `$KATA` is the built file. */
+async function run(script: string): Promise<Result> {
+  const empty = "mount -t tmpfs -o mode=755 none /var/cache && ";
+  const { code, stdout, stderr } = await new Deno.Command("unshare", {
+    args: ["--mount", "sh", "-c", empty + script],
+    env: { KATA: `${DIST}kata`, DIST },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+const IS_PORTABLE = Deno.readTextFileSync(`${DIST}kata`).startsWith("#!/bin/sh");
+
+/** A test of the portable form only; where `deno compile` works, dist/kata is the compiled one. */
+function portable(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name: `portable file: ${name}`, ignore: !IS_PORTABLE, fn });
+}
+
+Deno.test("kata version says which release and form it is", async () => {
+  const { code, stdout } = await run(`exec "$KATA" version`);
+  assert.equal(code, 0);
+  assert.match(stdout, new RegExp(`^kata ${VERSION} \\((portable|compiled), Deno [0-9.]+, ${Deno.build.target}\\)\n$`));
+});
+
+Deno.test("a link's name chooses the mode", async () => {
+  const shim = await run(`exec "$DIST/containerd-shim-kata-v2" -version`);
+  assert.equal(shim.code, 0, shim.stderr);
+  assert.match(shim.stdout, /containerd-shim-kata-v2/);
+  const agent = await run(`exec "$DIST/kata-agent" --version`);
+  assert.match(agent.stdout, /^kata-agent version /);
+});
+
+Deno.test("an unknown mode ends with status 1 and one line", async () => {
+  const { code, stdout, stderr } = await run(`exec "$KATA" "no such mode"`);
+  assert.deepEqual({ code, stdout }, { code: 1, stdout: "" });
+  assert.match(stderr, /^kata: unknown mode "no such mode"; [^\n]+\n$/);
+});
+
+portable("it is unpacked once, and a later start takes that", async () => {
+  const { stdout } = await run(`"$KATA" version >/dev/null && cd /var/cache/kata/* && stat -c %i main.js &&
+    "$KATA" version >/dev/null && stat -c %i main.js && ls /var/cache/kata | wc -l`);
+  const [first, second, trees] = stdout.trim().split("\n");
+  assert.equal(first, second);
+  assert.equal(trees, "1");
+});
+
+portable("concurrent first starts all work and leave one tree", async () => {
+  const { stdout, stderr } = await run(`for i in 1 2 3 4; do "$KATA" version & done; wait; ls /var/cache/kata | wc -l`);
+  const lines = stdout.trim().split("\n");
+  assert.equal(lines.filter((line) => line.startsWith("kata ")).length, 4, stderr);
+  assert.equal(lines.at(-1), "1");
+});
+
+portable("a tree that another user planted is not run", async () => {
+  const { code, stdout, stderr } = await run(`export HOME=/var/cache/home; mkdir $HOME
+    digest=$(sed -n 's,^d=/var/cache/kata/,,p' "$KATA") && tree=/var/cache/kata/$digest && mkdir -p $tree
+    printf '#!/bin/sh\\necho planted\\n' >$tree/deno && chmod 755 $tree/deno && cp $tree/deno $tree/main.js
+    chown -R 65534 $tree && "$KATA" version && ls $HOME/.cache/kata`);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^kata /);
+  assert.doesNotMatch(stdout, /planted/);
+});
+
+portable("another user than root unpacks it into a cache of its own", async () => {
+  const { stdout, stderr } = await run(`export XDG_CACHE_HOME=/var/cache/mine && mkdir -m 777 $XDG_CACHE_HOME
+    install -m 755 "$KATA" /var/cache/portable
+    setpriv --reuid 65534 --regid 65534 --clear-groups /var/cache/portable version && stat -c %u $XDG_CACHE_HOME/kata`);
+  assert.match(stdout, /^kata .*\n65534\n$/, stderr);
+});
+
+portable("without a place for it, one line says so", async () => {
+  const { code, stderr } = await run(
+    `install -m 755 "$KATA" /var/cache/portable && export HOME=/proc/none XDG_CACHE_HOME=
+    exec setpriv --reuid 65534 --regid 65534 --clear-groups /var/cache/portable version`,
+  );
+  assert.equal(code, 1);
+  assert.match(stderr, /^portable: Cannot unpack the program into [^\n]+\n$/);
+});
+
+Deno.test("the links are the modes of main.ts", async () => {
+  const { MODES } = await import("../../main.ts");
+  for (const mode of Object.keys(MODES)) assert.equal(await Deno.readLink(`${DIST}${mode}`), "kata");
+});
