@@ -1,11 +1,18 @@
 /** A container as the API sees it: the engine's container, its processes by exec id, and the storages it uses. @module */
 import { KataError } from "../base/error.ts";
+import type { Logger } from "../base/log.ts";
 import { isErrno } from "../linux/errno.ts";
 import type { Container } from "../oci/container.ts";
 import type { Process } from "../oci/spec.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
 
 const SIGKILL = 9;
+
+interface Surroundings {
+  /** What the container holds: storages, its bundle. Released once its processes are gone. */
+  resources: AsyncDisposable;
+  log: Logger;
+}
 
 /** One container of the sandbox. Disposing it takes everything away, running processes first. */
 export class GuestContainer implements AsyncDisposable {
@@ -14,20 +21,19 @@ export class GuestContainer implements AsyncDisposable {
   readonly #ending = new AbortController();
   readonly #background: Promise<void>[] = [];
   readonly #resources: AsyncDisposable;
+  readonly #log: Logger;
 
-  /**
-   * @param container Created, not started.
-   * @param init Its first process.
-   * @param resources What it holds besides: storages, its bundle. Released once its processes are gone.
-   */
-  constructor(
-    readonly container: Container,
-    readonly init: GuestProcess,
-    resources: AsyncDisposable,
-  ) {
+  /** @param container Created, not started. @param init Its first process. */
+  constructor(readonly container: Container, readonly init: GuestProcess, { resources, log }: Surroundings) {
     this.#resources = resources;
+    this.#log = log;
     this.#processes.set(INIT_EXEC_ID, init);
-    this.#background.push(this.#endWithInit());
+    this.#inBackground("Cannot end a container's other processes", this.#endWithInit());
+  }
+
+  /** Nobody awaits such work until the container is removed, so its failure is logged. */
+  #inBackground(message: string, work: Promise<void>): void {
+    this.#background.push(work.catch((error) => this.#log.warning(message, { container: this.id, error })));
   }
 
   get id(): string {
@@ -90,7 +96,7 @@ export class GuestContainer implements AsyncDisposable {
 
   /** Tells `onOom` of each time the kernel killed one of its processes for lack of memory, until its end. */
   watchMemory(onOom: (containerId: string) => void): void {
-    this.#background.push(this.#watchMemory(onOom));
+    this.#inBackground("Cannot watch a container's memory", this.#watchMemory(onOom));
   }
 
   async #watchMemory(onOom: (containerId: string) => void): Promise<void> {

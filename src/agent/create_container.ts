@@ -35,7 +35,7 @@ export async function createContainer(guest: Guest, request: CreateContainerRequ
   const spec = guestSpec(guest, request);
   Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(spec, bigintAsNumber));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit });
-  return new GuestContainer(container, init, undo.move());
+  return new GuestContainer(container, init, { resources: undo.move(), log: guest.log });
 }
 
 /** Nothing that was asked for is left out silently. */

@@ -63,6 +63,7 @@ async function run(options: AgentOptions, { isInit }: { isInit: boolean }): Prom
     shutDown: () => end.abort(),
   };
   endOnSignals(guest, stack);
+  logStrayErrors(guest, stack);
   if (isInit) reapOrphans(stack);
   const listener = listen(options.serverAddress);
   log.info("Agent serves", { address: options.serverAddress, version: VERSION, api: AGENT_API_VERSION });
@@ -88,6 +89,16 @@ function endOnSignals({ shutDown }: Guest, stack: AsyncDisposableStack): void {
     Deno.addSignalListener(signal, shutDown);
     stack.defer(() => Deno.removeSignalListener(signal, shutDown));
   }
+}
+
+/** A mistake in one container's affairs must not take the whole machine down. */
+function logStrayErrors({ log }: Guest, stack: AsyncDisposableStack): void {
+  const report = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    log.error("An error that nobody awaited", { error: event.reason });
+  };
+  addEventListener("unhandledrejection", report);
+  stack.defer(() => removeEventListener("unhandledrejection", report));
 }
 
 /** PID 1 is given the children of processes that end before them. */
