@@ -35,7 +35,10 @@ async function serialStreams(): Promise<Streams> {
   const client = await connectSerial(host, new AbortController().signal);
   const { value } = await listener[Symbol.asyncIterator]().next();
   const connection: Duplex = value;
-  const close = () => listener.close();
+  const close = () => {
+    connection.close();
+    listener.close();
+  };
   return {
     client,
     server: {
