@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
+import { readMountInfo } from "../../src/linux/mountinfo.ts";
 import { specToProto } from "../../src/oci/proto.ts";
 import type { Process, Spec } from "../../src/oci/spec.ts";
 import { AgentService, type CreateContainerRequestSchema } from "../../src/proto/agent_pb.ts";
@@ -183,14 +184,15 @@ export class AgentBox implements AsyncDisposable {
     return seen;
   }
 
-  /** Numbers of open descriptors, of children and of mounts of the agent. */
-  usage(): { fds: number; children: number; mounts: number } {
-    const lines = (path: string) => Deno.readTextFileSync(path).trim().split("\n").length;
+  /** What the agent holds: open descriptors, children, mounts. */
+  usage(): { fds: number; children: number; mounts: string[] } {
     const children = Deno.readTextFileSync(`/proc/${this.pid}/task/${this.pid}/children`).trim();
     return {
       fds: [...Deno.readDirSync(`/proc/${this.pid}/fd`)].length,
       children: children === "" ? 0 : children.split(" ").length,
-      mounts: lines(`/proc/${this.pid}/mountinfo`),
+      // Others are copies of the host's, which come and go as others use the host.
+      mounts: readMountInfo(`/proc/${this.pid}/mountinfo`).map(({ mountPoint }) => mountPoint)
+        .filter((path) => path.startsWith("/run") || path.startsWith("/etc") || path.startsWith(this.directory)),
     };
   }
 

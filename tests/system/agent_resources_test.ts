@@ -124,7 +124,7 @@ Deno.test("storages: a tmpfs with its size (B16), a directory for two containers
   assert.equal(usage[0]?.total, 2097152n);
   for (const containerId of ["c1", "c2"]) await box.agent.removeContainer({ containerId });
   assert.throws(() => Deno.statSync(`/proc/${box.pid}/root${local.mountPoint}`), Deno.errors.NotFound);
-  assert.equal(box.usage().mounts, before.mounts);
+  assert.deepEqual(box.usage().mounts, before.mounts);
 });
 
 Deno.test("CopyFile reaches a container, and a hostile one writes nothing (B8)", async () => {
