@@ -52,6 +52,8 @@ export function openInRoot(root: Fd, path: string, options: OpenInRootOptions): 
   return new Fd(check("openat2", open, path));
 }
 
+const CHUNK = 16 << 10;
+
 /**
  * The text of a regular file in `root`.
  *
@@ -62,9 +64,14 @@ export function openInRoot(root: Fd, path: string, options: OpenInRootOptions): 
 export function readTextInRoot(root: Fd, path: string, { limit }: { limit: number }): string {
   // O_NONBLOCK: a fifo of this name would otherwise block us for ever.
   using file = openInRoot(root, path, { flags: O_RDONLY | O_NONBLOCK });
-  const buffer = new Uint8Array(limit + 1);
-  let length = 0;
-  for (let count = 1; count > 0 && length <= limit; length += count) count = file.read(buffer.subarray(length));
-  if (length > limit) throw new RangeError(`Cannot read "${path}": larger than ${limit} bytes`);
-  return new TextDecoder().decode(buffer.subarray(0, length));
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(Math.min(limit + 1, CHUNK));
+  let text = "";
+  for (let length = 0;;) {
+    const count = file.read(buffer);
+    if (count === 0) return text + decoder.decode();
+    length += count;
+    if (length > limit) throw new RangeError(`Cannot read "${path}": larger than ${limit} bytes`);
+    text += decoder.decode(buffer.subarray(0, count), { stream: true });
+  }
 }

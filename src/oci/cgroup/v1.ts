@@ -146,19 +146,10 @@ export class CgroupV1 implements Cgroup {
 
   /** Each once: `cpu` and `cpuacct` may be one hierarchy. */
   #directories(): string[] {
-    return [...new Set(Object.values(this.paths).map(realPath))];
+    return [...new Set(Object.values(this.paths))];
   }
 
   #anyPath(): string {
     return this.paths["freezer"] ?? this.paths["pids"] ?? this.#directories()[0] ?? "";
-  }
-}
-
-/** `cpu` is often a link to `cpu,cpuacct`. The group itself may not exist yet. */
-function realPath(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return path;
   }
 }
