@@ -69,6 +69,11 @@ export class Containerd implements AsyncDisposable {
     return containerd;
   }
 
+  get pid(): number {
+    assert.ok(this.#process !== undefined);
+    return this.#process.pid;
+  }
+
   /** What containerd and all shims wrote. */
   log(): string {
     return Deno.readTextFileSync(`${this.directory}/containerd.log`);
@@ -164,17 +169,24 @@ export class Containerd implements AsyncDisposable {
   }
 }
 
-/** Everything on the host that sandboxes could leave behind, as one comparable text. */
+/** Everything on the host, but for ctr's own fifos, that sandboxes could leave behind, as one comparable text. */
 export function remains(): string {
   const processes = [...Deno.readDirSync("/proc")].flatMap(({ name }) => commandOf(name))
     .filter((command) => /\/run\/kata|containerd-shim-kata|shared\/sandboxes/.test(command));
   const mounts = Deno.readTextFileSync("/proc/self/mountinfo").split("\n")
     .filter((line) => /kata|io\.containerd\.runtime/.test(line)).map((line) => line.split(" ")[4]!);
-  const files = ["/run/kata", "/run/kata-containers/shared/sandboxes", "/run/containerd/s", "/run/containerd/fifo"]
+  const files = ["/run/kata", "/run/kata-containers/shared/sandboxes", "/run/containerd/s"]
     .flatMap((path) => list(path).map((name) => `${path}/${name}`));
   const groups = list("/sys/fs/cgroup").map((group) => `/sys/fs/cgroup/${group}/default`);
   const cgroups = groups.flatMap((group) => list(group).map((name) => `${group}/${name}`)).filter(isDirectory);
   return [...processes, ...mounts, ...files, ...cgroups].sort().join("\n");
+}
+
+/** Processes whose command line names a program and a sandbox. */
+export function processesOf(program: string, sandboxId: string): readonly number[] {
+  const pids = [...Deno.readDirSync("/proc")].map(({ name }) => name).filter((name) => /^\d+$/.test(name));
+  const word = new RegExp(`[ /-]${sandboxId}([ /.,]|$)`);
+  return pids.filter((pid) => commandOf(pid).some((line) => line.includes(program) && word.test(line))).map(Number);
 }
 
 /** Waits until something is so. @throws {Error} It is not within `ms`. */

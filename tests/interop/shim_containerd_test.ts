@@ -3,7 +3,8 @@
  * unpacked), QEMU and dist/guest.
  */
 import assert from "node:assert/strict";
-import { Containerd, type Release, releases, remains, until } from "./containerd.ts";
+import { Containerd, processesOf, type Release, releases, remains, RUNTIME, until } from "./containerd.ts";
+import { IMAGE } from "./image.ts";
 
 const MISSING = releases().length === 0 ? "containerd is not installed" : undefined;
 
@@ -39,6 +40,31 @@ interop("ctr run shows output and passes exit statuses on (B1)", async (containe
   assert.equal((await containerd.runContainer("seven", ["sh", "-c", "exit 7"])).status, 7);
 });
 
+interop("SIGTERM ends a container with status 143 (B1)", async (containerd) => {
+  await using _container = await containerd.background("c1", ["sleep", "1000"]);
+  const waiting = containerd.ctr("task", "attach", "c1");
+  await containerd.must("task", "kill", "-s", "TERM", "c1");
+  assert.equal((await waiting).status, 143);
+});
+
+interop("ctr run -t gives the container a terminal of the caller's size", async (containerd) => {
+  // ctr sets the size after the start, and a fresh terminal has none.
+  const size = "until stty size 2>&1 | grep 97; do sleep 0.1; done";
+  const line = `${containerd.commandLine(`run --rm -t --runtime ${RUNTIME} ${IMAGE} c1 sh -c`)} "${size}"`;
+  const { stdout } = await containerd.run(["script", "-qec", `stty rows 31 cols 97; ${line}`, "/dev/null"]);
+  assert.match(stdout, /31 97/);
+});
+
+interop("100 MB of stdin arrive unchanged, and their end ends the reader", async (containerd) => {
+  const input = `${containerd.directory}/input`;
+  await containerd.run(["sh", "-c", `head -c 104857600 /dev/urandom >${input}`]);
+  const { stdout: expected } = await containerd.run(["sh", "-c", `md5sum <${input}`]);
+  const line = containerd.commandLine(`run --rm --runtime ${RUNTIME} ${IMAGE} c1 md5sum`);
+  const { status, stdout, stderr } = await containerd.run(["sh", "-c", `cat ${input} | ${line}`]);
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, expected);
+});
+
 interop("exec, kill, pause, resume, metrics and ps work on a running container", async (containerd) => {
   await using _container = await containerd.background("c1", ["sh", "-c", "trap 'exit 143' TERM; sleep 1000 & wait"]);
   const exec = ["task", "exec", "--exec-id"];
@@ -57,3 +83,51 @@ interop("exec, kill, pause, resume, metrics and ps work on a running container",
   await containerd.must("task", "kill", "-s", "TERM", "c1");
   await until(async () => (await containerd.taskStatus("c1")) === "STOPPED");
 });
+
+interop("two containers at once run in two machines", async (containerd) => {
+  const bootId = ["cat", "/proc/sys/kernel/random/boot_id"];
+  const runs = await Promise.all(["c1", "c2"].map((id) => containerd.runContainer(id, bootId)));
+  assert.deepEqual(runs.map(({ status }) => status), [0, 0]);
+  assert.notEqual(runs[0]!.stdout, runs[1]!.stdout);
+});
+
+interop("a container survives containerd's death and is handled by the next one", async (containerd) => {
+  await using _container = await containerd.background("c1", ["sleep", "1000"]);
+  await containerd.restart();
+  assert.equal(await containerd.taskStatus("c1"), "RUNNING");
+  const exec = await containerd.ctr("task", "exec", "--exec-id", "e1", "c1", "echo", "still here");
+  assert.equal(exec.stdout, "still here\n", exec.stderr);
+});
+
+for (const victim of ["qemu-system", "virtiofsd", "containerd-shim-kata"]) {
+  interop(`kill -9 of ${victim}: containerd sees the exit within 5 s, and nothing is left`, async (containerd) => {
+    await using _container = await containerd.background("c1", ["sleep", "1000"]);
+    const [pid] = processesOf(victim, "c1");
+    assert.ok(pid !== undefined);
+    Deno.kill(pid, "SIGKILL");
+    const gone = async () => (await containerd.taskStatus("c1") ?? "STOPPED") === "STOPPED";
+    await until(gone, { ms: 5000 });
+    await until(() => ["qemu-system", "virtiofsd"].every((name) => processesOf(name, "c1").length === 0), { ms: 5000 });
+  });
+}
+
+Deno.test({
+  name: "20 runs leave the machine as it was",
+  ignore: MISSING !== undefined,
+  sanitizeResources: false,
+  fn: () =>
+    withContainerd(releases()[0]!, async (containerd) => {
+      const before = openDescriptors(containerd.pid);
+      // Two at a time: emulated machines are bound by the processor.
+      for (let at = 0; at < 20; at += 2) {
+        const runs = [at, at + 1].map((id) => containerd.runContainer(`r${id}`, ["echo", `${id}`]));
+        const results = await Promise.all(runs);
+        assert.deepEqual(results.map(({ stdout }) => stdout), [`${at}\n`, `${at + 1}\n`]);
+      }
+      await until(() => openDescriptors(containerd.pid) <= before + 2);
+    }),
+});
+
+function openDescriptors(pid: number): number {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+}
