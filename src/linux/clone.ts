@@ -5,7 +5,7 @@
  * @module
  */
 import { Child } from "./child.ts";
-import { ErrnoError, isErrno } from "./errno.ts";
+import { ErrnoError } from "./errno.ts";
 import { Fd, O_RDONLY, pipe } from "./fd.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER, runProgram } from "./machine_code.ts";
@@ -67,11 +67,11 @@ export function startChild(memory: ProgramMemory, steps: readonly Step[], option
   using undo = new DisposableStack();
   undo.use(memory);
   const header = memory.allocate(HEADER.size);
-  const childSteps = layOutSteps(memory, [...resetSignals(memory), ...steps]);
+  using executing = options.vfork ? undefined : executionPipe();
+  const childSteps = layOutSteps(memory, [...executing?.childSteps ?? [], ...resetSignals(memory), ...steps]);
   using around = surroundings(memory, options);
   const before = layOutSteps(memory, around.before);
   const after = layOutSteps(memory, around.after);
-  using executing = options.vfork ? undefined : executionPipe();
 
   const { view } = header;
   view.setBigUint64(HEADER.cloneArgs, cloneArgs(memory, header, options), LITTLE_ENDIAN);
@@ -177,28 +177,32 @@ function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions):
 /** Out of the way of the numbers that steps give to their own descriptors. */
 const HIGH_NUMBER = 1000;
 
-/** A pipe that ends when the child executes or exits: only the child holds its close-on-exec writing end. */
-function executionPipe(): Disposable & { take(): Fd } {
-  using stack = new DisposableStack();
-  const ends = stack.use(pipe());
-  const write = stack.use(highDuplicate(ends.write));
-  ends.write[Symbol.dispose]();
-  const owned = stack.move();
-  return {
-    take() {
-      write[Symbol.dispose]();
-      return new Fd(ends.read.release());
-    },
-    [Symbol.dispose]: () => owned.dispose(),
-  };
+interface ExecutionPipe extends Disposable {
+  /** Move the child's end out of the way. */
+  readonly childSteps: readonly Step[];
+  /** Once the child has its end: closes ours. @returns The end to read. */
+  take(): Fd;
 }
 
-function highDuplicate(fd: Fd): Fd {
-  try {
-    return fd.dup(HIGH_NUMBER);
-  } catch (error) {
-    // RLIMIT_NOFILE is below: some number is better than no child.
-    if (!isErrno(error, "EINVAL")) throw error;
-    return fd.dup();
-  }
+/** A pipe that ends when the child executes or exits: only the child holds its close-on-exec writing end. */
+function executionPipe(): ExecutionPipe {
+  const F_DUPFD_CLOEXEC = 1030n;
+  const { read, write } = pipe();
+  const number = BigInt(write.number);
+  return {
+    // In the child, as a process with threads waits 10 ms for the kernel to grow its table of descriptors. RLIMIT_NOFILE
+    // may be below: then some number is better than no child.
+    childSteps: [
+      systemCall("fcntl", [number, F_DUPFD_CLOEXEC, BigInt(HIGH_NUMBER)], { ignore: ["EINVAL"], skipIfIgnored: 1 }),
+      systemCall("close", [number]),
+    ],
+    take() {
+      write[Symbol.dispose]();
+      return new Fd(read.release());
+    },
+    [Symbol.dispose]() {
+      write[Symbol.dispose]();
+      read[Symbol.dispose]();
+    },
+  };
 }
