@@ -3,16 +3,19 @@
  * unpacked), QEMU and dist/guest.
  */
 import assert from "node:assert/strict";
-import { Containerd, processesOf, type Release, releases, remains, RUNTIME, until } from "./containerd.ts";
+import { Containerd, type ContainerdOptions, processesOf, releases, remains, RUNTIME, until } from "./containerd.ts";
 import { IMAGE } from "./image.ts";
 
 const MISSING = releases().length === 0 ? "containerd is not installed" : undefined;
 
 /** One containerd for all steps of a test; whatever they leave behind fails it. */
-async function withContainerd(release: Release, body: (containerd: Containerd) => Promise<void>): Promise<void> {
+async function withContainerd(
+  options: ContainerdOptions,
+  body: (containerd: Containerd) => Promise<void>,
+): Promise<void> {
   const before = remains();
   {
-    await using containerd = await Containerd.start({ release });
+    await using containerd = await Containerd.start(options);
     await body(containerd);
   }
   await until(() => remains() === before, { ms: 5000 }).catch(() => assert.equal(remains(), before));
@@ -25,7 +28,7 @@ function interop(name: string, body: (containerd: Containerd) => Promise<void>):
       ignore: MISSING !== undefined,
       // ctr keeps pipes of its own; what matters is in remains().
       sanitizeResources: false,
-      fn: () => withContainerd(release, body),
+      fn: () => withContainerd({ release }, body),
     });
   }
 }
@@ -116,7 +119,7 @@ Deno.test({
   ignore: MISSING !== undefined,
   sanitizeResources: false,
   fn: () =>
-    withContainerd(releases()[0]!, async (containerd) => {
+    withContainerd({ release: releases()[0]! }, async (containerd) => {
       const before = openDescriptors(containerd.pid);
       // Two at a time: emulated machines are bound by the processor.
       for (let at = 0; at < 20; at += 2) {
@@ -127,6 +130,61 @@ Deno.test({
       await until(() => openDescriptors(containerd.pid) <= before + 2);
     }),
 });
+
+const BAD_INPUT: readonly { title: string; configure: (toml: string) => string; flags?: string[]; message: RegExp }[] =
+  [
+    {
+      title: "a missing kernel",
+      configure: replace(/kernel = .*/, 'kernel = "/no/vmlinux"'),
+      message: /\/no\/vmlinux/,
+    },
+    { title: "a missing image", configure: replace(/image = .*/, 'image = "/no/image"'), message: /\/no\/image/ },
+    {
+      title: "a configuration that is no TOML",
+      configure: () => "[hypervisor.qemu]\nkernel = = 1\n",
+      message: /Cannot parse ".*\/configuration.toml:2:10"/,
+    },
+    {
+      title: "a setting of the wrong type",
+      configure: replace(/default_memory = 512/, 'default_memory = "much"'),
+      message: /default_memory must be number/,
+    },
+    {
+      title: "a mount whose source is missing",
+      configure: (toml) => toml,
+      flags: ["--mount", "type=bind,src=/no/source,dst=/x,options=rbind"],
+      message: /Cannot mount "\/no\/source" on "\/x": ENOENT/,
+    },
+    {
+      title: "a VMM that dies at once",
+      configure: (toml) => `${toml}path = "/bin/false"\n`,
+      message: /(\/bin\/false|qemu).*(exit|ended)/i,
+    },
+    {
+      title: "an agent that does not answer in time",
+      configure: (toml) => `${toml}[agent.kata]\nreconnect_timeout_ms = 1500\n`,
+      message: /Cannot reach the agent: waited 1\.\d s, qemu is alive \(pid \d+\), .*console/,
+    },
+  ];
+
+for (const { title, configure, flags = [], message } of BAD_INPUT) {
+  Deno.test({
+    name: `${title} fails in one line that names the cause, and leaves nothing (B46)`,
+    ignore: MISSING !== undefined,
+    sanitizeResources: false,
+    fn: () =>
+      withContainerd({ release: releases()[0]!, configure }, async (containerd) => {
+        const { status, stderr } = await containerd.runContainer("bad", ["true"], flags);
+        assert.equal(status, 1);
+        assert.match(stderr, message);
+        assert.equal(stderr.trim().split("\n").length, 1, stderr);
+      }),
+  });
+}
+
+function replace(pattern: RegExp, line: string): (toml: string) => string {
+  return (toml) => toml.replace(pattern, line);
+}
 
 function openDescriptors(pid: number): number {
   return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
