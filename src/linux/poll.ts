@@ -193,12 +193,21 @@ export async function readSome(fd: Fd, buffer: Uint8Array<ArrayBuffer>, options:
   options.signal?.throwIfAborted();
   if (++streak > LONGEST_STREAK) await readable(fd, options);
   for (;;) {
+    const length = readNow(fd, buffer);
+    if (length !== undefined) return length;
+    await readable(fd, options);
+  }
+}
+
+/** As {@linkcode readSome} without the wait. @returns Undefined if nothing is there yet. */
+export function readNow(fd: Fd, buffer: Uint8Array<ArrayBuffer>): number | undefined {
+  for (;;) {
     const length = rawRead(fd.number, buffer);
     if (length >= 0) return length;
     const errno = lastErrno();
-    if (errno === ERRNO.EAGAIN) await readable(fd, options);
-    else if (errno === ERRNO.EIO && libc.isatty(fd.number) === 1) return 0;
-    else if (errno !== ERRNO.EINTR) throw new ErrnoError("read", errno);
+    if (errno === ERRNO.EAGAIN) return undefined;
+    if (errno === ERRNO.EIO && libc.isatty(fd.number) === 1) return 0;
+    if (errno !== ERRNO.EINTR) throw new ErrnoError("read", errno);
   }
 }
 
@@ -212,13 +221,18 @@ export async function writeAll(fd: Fd, data: Uint8Array<ArrayBuffer>, options: W
   options.signal?.throwIfAborted();
   if (++streak > LONGEST_STREAK) await writable(fd, options);
   for (let rest = data; rest.length > 0;) {
-    const length = rawWrite(fd.number, rest);
-    if (length >= 0) {
-      rest = rest.subarray(length);
-      continue;
-    }
-    const errno = lastErrno();
-    if (errno === ERRNO.EAGAIN) await writable(fd, options);
-    else if (errno !== ERRNO.EINTR) throw new ErrnoError("write", errno);
+    rest = rest.subarray(writeNow(fd, rest));
+    if (rest.length > 0) await writable(fd, options);
+  }
+}
+
+/** As {@linkcode writeAll} without the wait. @returns Bytes written; less than all if there is no more room. */
+export function writeNow(fd: Fd, data: Uint8Array<ArrayBuffer>): number {
+  for (let written = 0;;) {
+    const length = written === data.length ? 0 : rawWrite(fd.number, data.subarray(written));
+    if (length > 0) written += length;
+    else if (length === 0) return written;
+    else if (lastErrno() === ERRNO.EAGAIN) return written;
+    else if (lastErrno() !== ERRNO.EINTR) throw new ErrnoError("write", lastErrno());
   }
 }
