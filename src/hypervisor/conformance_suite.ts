@@ -65,6 +65,10 @@ async function ready({ vm }: Box, withinMs: number): Promise<void> {
   }
 }
 
+function openDescriptors(): number {
+  return [...Deno.readDirSync("/proc/self/fd")].length;
+}
+
 function disk(id: string): BlockDevice {
   return { kind: "block", id, path: "/proc/self/exe", readOnly: true, format: "raw", driver: "virtio-blk-pci" };
 }
@@ -101,6 +105,16 @@ function lifecycle(subject: Subject): void {
     await made.vm.stop();
     await made.vm[Symbol.asyncDispose]();
     await made.vm[Symbol.asyncDispose]();
+  });
+
+  test(subject, "leaves no descriptor behind", async () => {
+    const rounds = Array.from({ length: 5 }, () => async () => {
+      await using _made = await started(subject);
+    });
+    await rounds[0]!(); // what is opened once for good is open now
+    const before = openDescriptors();
+    for (const round of rounds) await round();
+    assert.equal(openDescriptors(), before);
   });
 
   test(subject, "keeps what its guest wrote to the console, after its end too", async () => {

@@ -4,7 +4,10 @@ import { type CpioEntry, packCpio } from "../../scripts/guest/cpio.ts";
 import { assembleInit, type Step } from "../../scripts/guest/init_program.ts";
 import { type Config, defaultConfig } from "../../src/config/schema.ts";
 import { box, type GuestHabit, hypervisorConforms } from "../../src/hypervisor/conformance_suite.ts";
+import type { NetDevice } from "../../src/hypervisor/device.ts";
 import { startTime } from "../../src/hypervisor/pid_file.ts";
+import { createNetns, enterNetns } from "../../src/linux/namespace.ts";
+import { openTap } from "../../src/linux/tap.ts";
 
 const KERNEL = new URL("../../dist/guest/vmlinux", import.meta.url).pathname;
 const STDOUT = 1;
@@ -31,7 +34,7 @@ function initrd(guest: GuestHabit): string {
       kind: "file",
       path: "init",
       mode: 0o755,
-      data: assembleInit([SAY_READY, LAST[guest]], { architecture: Deno.build.arch }),
+      data: assembleInit([SAY_READY, LAST[guest]], Deno.build.arch),
     },
   ];
   const path = `${directory}/${guest}.cpio`;
@@ -74,3 +77,37 @@ Deno.test({
     assert.equal(startTime(pid), undefined);
   },
 });
+
+Deno.test({
+  name: "Qemu takes over taps of a network namespace, at the start and while it runs",
+  ignore,
+  async fn() {
+    const path = `${directory}/netns`;
+    using _netns = createNetns(path);
+    const cold = netCard("eth0", { path, queues: 2 });
+    await using made = box(config("idles"), { devices: [cold] });
+    await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+    assert.deepEqual(made.vm.guestAddress("eth0"), { bus: "pci", path: "04" });
+    assert.ok(cold.tapFds.every((fd) => !fd.isOpen));
+    const hot = netCard("eth1", { path, queues: 1 });
+    assert.deepEqual(await made.vm.plug(hot), { bus: "pci", path: "05/00" });
+    assert.ok(hot.tapFds.every((fd) => !fd.isOpen));
+    assert.deepEqual(links(path), ["eth0", "eth1"]);
+    await made.vm.stop();
+    assert.deepEqual(links(path), []); // a tap goes with its last descriptor
+  },
+});
+
+/** A card whose tap has the card's name. */
+function netCard(id: string, { path, queues }: { path: string; queues: number }): NetDevice {
+  using _entered = enterNetns(path);
+  const { fds } = openTap(id, { queues });
+  return { kind: "net", id, mac: `02:00:00:00:00:0${id.at(-1)}`, tapFds: fds, vhostFds: [] };
+}
+
+/** Taps in a network namespace. */
+function links(path: string): string[] {
+  using _entered = enterNetns(path);
+  const table = Deno.readTextFileSync("/proc/thread-self/net/dev").split("\n").slice(2);
+  return table.map((line) => line.split(":")[0]!.trim()).filter((name) => name.startsWith("eth")).sort();
+}

@@ -1,4 +1,5 @@
 /** QEMU as a {@linkcode Hypervisor}. @module */
+import { abortable } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
 import type { Config } from "../../config/schema.ts";
 import { hostAddress } from "../agent_channel.ts";
@@ -54,9 +55,10 @@ export class Qemu implements Hypervisor {
     if (this.#vm === undefined) return;
     const { qmp, qemu, helpers, watch } = this.#vm;
     watch.expect("the VM was stopped");
+    const signal = AbortSignal.timeout(QUIT_MS);
     try {
-      await qmp.execute("quit", {}, { signal: AbortSignal.timeout(QUIT_MS) });
-      await Promise.race([qemu.ended, qmp.ended]);
+      await qmp.execute("quit", {}, { signal });
+      await abortable(qemu.ended, signal);
     } catch {
       // It has gone already, or it hangs: killing it is right in both cases.
     }

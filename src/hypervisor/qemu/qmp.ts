@@ -130,11 +130,6 @@ export class Qmp implements AsyncDisposable {
     }
   }
 
-  /** Settles when the connection has ended and all that came before is dispatched; never rejects. */
-  get ended(): Promise<void> {
-    return this.#reading;
-  }
-
   /** Closes the connection; commands in flight fail. QEMU goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#wire.close();
