@@ -43,6 +43,19 @@ export function getOomScoreAdj(pid: number | "self" = "self"): number {
   return Number(Deno.readTextFileSync(`/proc/${pid}/oom_score_adj`));
 }
 
+/**
+ * Limits a resource of another process. Raising a hard limit takes CAP_SYS_RESOURCE of the first user namespace.
+ *
+ * @param limit `RLIMIT_*` by number, and struct rlimit64: soft, then hard.
+ * @see https://man7.org/linux/man-pages/man2/prlimit.2.html
+ */
+export function setRlimit(
+  pid: number,
+  limit: { name: string; resource: number; limits: Uint8Array<ArrayBuffer> },
+): void {
+  check("prlimit64", () => libc.prlimit64(pid, limit.resource, limit.limits, null), limit.name);
+}
+
 /** A row of `/proc/PID/stat`. */
 export interface ProcessStat {
   pid: number;

@@ -9,7 +9,7 @@ import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/fd
 import { makeFifo } from "../linux/fifo.ts";
 import { findMount, readMountInfo } from "../linux/mountinfo.ts";
 import { takeDescriptor } from "../linux/pidfd.ts";
-import { forbidInspection, readProcessStat } from "../linux/process.ts";
+import { forbidInspection, readProcessStat, setRlimit } from "../linux/process.ts";
 import type { Slot } from "../linux/step.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import { type Cgroup, cgroupPath, openCgroup } from "./cgroup/cgroup.ts";
@@ -22,6 +22,7 @@ import { addInit, type InitPlan } from "./init.ts";
 import { planMounts } from "./mount_plan.ts";
 import { differingNamespaces, type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
+import { rlimitCall } from "./rlimits.ts";
 import { type IdMapping, type NamespaceType, OCI_VERSION, type Resources, type Spec } from "./spec.ts";
 import { type OciState, StateDirectory, type Status, type StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
@@ -83,7 +84,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   stored.startTime = readProcessStat(stored.pid)?.startTime ?? 0n;
   directory.write(stored);
   await guide(parked, { options, stored, cgroup });
-  const console = parked.master && takeDescriptor(parked.child.pidfd, parked.master.value);
+  const console = parked.master && takeMaster(parked.child, parked.master);
   undo.move();
   return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console) };
 }
@@ -197,6 +198,16 @@ function hasCreateHooks({ hooks = {} }: Spec): boolean {
   return [hooks.prestart, hooks.createRuntime, hooks.createContainer].some((list) => (list ?? []).length > 0);
 }
 
+/**
+ * A copy of the child's side of a terminal.
+ *
+ * @param master Where its number is, in memory that goes when the child does.
+ */
+export function takeMaster(child: Child, master: Slot): Fd {
+  if (child.status !== undefined) throw new Error(`Cannot take the terminal of process ${child.pid}: it was killed`);
+  return takeDescriptor(child.pidfd, master.value);
+}
+
 /** Answers the child until it waits for its start. See `channel.ts` for the order. */
 async function guide({ child, channel }: Parked, making: Making): Promise<void> {
   const { options: { spec }, stored, cgroup } = making;
@@ -213,7 +224,11 @@ async function guide({ child, channel }: Parked, making: Making): Promise<void> 
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
     if (message === "created") return limit();
-    if (message === "maps") writeIdMaps(child.pid, spec);
+    if (message === "maps") {
+      writeIdMaps(child.pid, spec);
+      // The child is no longer root of the machine, which raising a limit takes.
+      for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
+    }
     if (message === "hooks") {
       // Limits come first, as hooks are there to change what the engine has made.
       limit();

@@ -2,13 +2,13 @@
 import type { Child } from "../linux/child.ts";
 import { Fd, O_WRONLY } from "../linux/fd.ts";
 import { openNamespace } from "../linux/namespace.ts";
-import { openPidfd, takeDescriptor } from "../linux/pidfd.ts";
+import { openPidfd } from "../linux/pidfd.ts";
 import { forbidInspection } from "../linux/process.ts";
 import type { Slot } from "../linux/step.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import { Channel } from "./channel.ts";
 import { type Stdio, stdioPlacements } from "./child_setup.ts";
-import type { ContainerParts } from "./container_create.ts";
+import { type ContainerParts, takeMaster } from "./container_create.ts";
 import { applyOomScore, ContainerProcess } from "./container_process.ts";
 import { addJoin } from "./join.ts";
 import { differingNamespaces } from "./namespaces.ts";
@@ -81,7 +81,7 @@ async function takeTerminal({ child, channel, master }: Pick<Joining, "child" | 
     await child.executed();
     throw new Error("Cannot open a terminal in the container: the process was killed");
   }
-  using taken = takeDescriptor(child.pidfd, master.value);
+  using taken = takeMaster(child, master);
   channel.release();
   return new Fd(taken.release());
 }

@@ -87,7 +87,7 @@ export function addInit(steps: Steps, plan: InitPlan): Slot | undefined {
   addWorkingDirectory(steps, { cwd, root: root.fd });
   if (linux.personality) steps.call("personality", [personalityValue(linux.personality)]);
   addDescriptors(steps, { ...plan, console });
-  addRlimits(steps, process);
+  if (!plan.fresh.has("user")) addRlimits(steps, process);
   const owned = plan.stdio.map(({ child }) => child);
   addIdentity(steps, process, { ownedFds: console ? [0] : owned, hasTerminal: console !== undefined });
   addExecutableCheck(steps, process);

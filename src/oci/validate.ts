@@ -33,6 +33,8 @@ const RULES: readonly Rule[] = [
   sysctlsAreNamespaced,
   devicesAreComplete,
   hooksAreComplete,
+  mountNamespaceIsOwn,
+  rdtIsThere,
 ];
 
 /** @throws {KataError} INVALID_ARGUMENT, listing every problem. */
@@ -148,6 +150,15 @@ function hooksAreComplete({ hooks = {} }: Spec): string[] {
     if (!path?.startsWith("/")) return [`hook "${path}" has no absolute path`];
     return timeout > 0 ? [] : [`hook "${path}" has the timeout ${timeout}`];
   });
+}
+
+function mountNamespaceIsOwn({ linux }: Spec): string[] {
+  const joined = (linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path);
+  return joined ? ["joining a mount namespace is not supported: a container prepares its own"] : [];
+}
+
+function rdtIsThere({ linux }: Spec): string[] {
+  return linux?.intelRdt === undefined ? [] : ["linux.intelRdt is not supported: there is no resctrl here"];
 }
 
 function problemOf(check: () => unknown): string[] {

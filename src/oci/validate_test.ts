@@ -42,6 +42,11 @@ Deno.test.each<{ problem: string; change: (spec: Spec) => void }>([
   { problem: "needs a network namespace", change: (s) => s.linux!.sysctl = { "net.core.somaxconn": "1" } },
   { problem: "not a name below /proc/sys", change: (s) => s.linux!.sysctl = { "../kernel": "1" } },
   { problem: 'hook "prog" has no absolute path', change: (s) => s.hooks = { prestart: [{ path: "prog" }] } },
+  {
+    problem: "joining a mount namespace is not supported",
+    change: (s) => s.linux!.namespaces![0]!.path = "/proc/1/ns/mnt",
+  },
+  { problem: "linux.intelRdt is not supported", change: (s) => s.linux!.intelRdt = {} },
   { problem: 'ociVersion "2.0.0"', change: (s) => s.ociVersion = "2.0.0" },
 ])("validate() names the problem $problem", ({ problem, change }) => {
   assert.throws(() => validate(spec(change)), (error: KataError) => {

@@ -197,7 +197,8 @@ Deno.test({ name: "A container in a user namespace is root of its own ids only",
 Deno.test({ name: "Container.exec() joins a user namespace, as its root", ignore }, async () => {
   using bundle = new Bundle();
   const mappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
-  const spec = bundle.spec(["sleep", "100"], ({ linux }) => {
+  const spec = bundle.spec(["sleep", "100"], ({ linux, process }) => {
+    process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 500, hard: 600 }];
     linux.namespaces!.push({ type: "user" });
     linux.uidMappings = mappings;
     linux.gidMappings = mappings;
@@ -208,6 +209,7 @@ Deno.test({ name: "Container.exec() joins a user namespace, as its root", ignore
   const joined = await made.container.exec(process(["id", "-u"]), { stdio: { stdout: output.write } });
   assert.equal(await readAll(output), "0\n");
   assert.equal(await codeOf(joined), 0);
+  assert.match(Deno.readTextFileSync(`/proc/${made.container.pid}/limits`), /Max open files +500 +600/);
 });
 
 Deno.test({ name: "A container joins the namespaces of another by path", ignore }, async () => {
