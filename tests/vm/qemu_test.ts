@@ -98,6 +98,22 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "Qemu adds vCPUs and memory while it runs, and knows its size",
+  ignore,
+  async fn() {
+    const growing = config("idles");
+    growing.runtime.static_sandbox_resource_mgmt = false;
+    Object.assign(growing.hypervisor, { default_maxvcpus: 2, default_maxmemory: 1024 });
+    await using made = box(growing);
+    await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+    assert.equal(await made.vm.resizeVcpus(2), 2);
+    assert.equal(await made.vm.resizeMemory(300), 384);
+    const { vcpus, vcpuThreads, memoryMiB } = await made.vm.info();
+    assert.deepEqual([vcpus, vcpuThreads.length, memoryMiB], [2, 2, 384]);
+  },
+});
+
 /** A card whose tap has the card's name. */
 function netCard(id: string, { path, queues }: { path: string; queues: number }): NetDevice {
   using _entered = enterNetns(path);

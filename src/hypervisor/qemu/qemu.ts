@@ -9,14 +9,15 @@ import { tailOf } from "../last_lines.ts";
 import { Hotplug } from "./hotplug.ts";
 import { launch, type RunningVm } from "./launch.ts";
 import { vmFiles } from "./plan.ts";
+import { Resize } from "./resize.ts";
 
 const CAPABILITIES: Capabilities = {
   blockHotplug: true,
   netHotplug: true,
   shareFs: true,
   vmdk: true,
-  vcpuHotplug: false,
-  memoryHotplug: false,
+  vcpuHotplug: true,
+  memoryHotplug: true,
 };
 
 /** QEMU writes out what its disks hold before it quits. */
@@ -31,8 +32,7 @@ export class Qemu implements Hypervisor {
   readonly capabilities = CAPABILITIES;
   readonly #config: Config;
   readonly #options: HypervisorOptions;
-  #vm: RunningVm | undefined;
-  #hotplug: Hotplug | undefined;
+  #vm: (RunningVm & { hotplug: Hotplug; resize: Resize }) | undefined;
   #lastConsole: readonly string[] | undefined;
 
   constructor(config: Config, options: HypervisorOptions) {
@@ -43,12 +43,14 @@ export class Qemu implements Hypervisor {
   async start({ signal }: SignalOptions): Promise<void> {
     if (this.#vm !== undefined) throw new KataError("FAILED_PRECONDITION", "Cannot start a VM twice");
     try {
-      this.#vm = await launch({ ...this.#options, config: this.#config, signal });
+      const vm = await launch({ ...this.#options, config: this.#config, signal });
+      const { qmp, bus, plan: { machine } } = vm;
+      const { log } = this.#options;
+      const hotplug = new Hotplug({ qmp, bus, config: this.#config.hypervisor, log });
+      this.#vm = { ...vm, hotplug, resize: new Resize({ qmp, machine, log }) };
     } catch (cause) {
       throw new Error(`Cannot start the VM of sandbox "${this.#options.id}"`, { cause });
     }
-    const { qmp, bus } = this.#vm;
-    this.#hotplug = new Hotplug({ qmp, bus, config: this.#config.hypervisor, log: this.#options.log });
   }
 
   async stop(): Promise<void> {
@@ -79,27 +81,23 @@ export class Qemu implements Hypervisor {
   }
 
   async plug(device: Device, { signal }: Partial<SignalOptions> = {}): Promise<GuestAddress> {
-    return await this.#plugging().plug(device, within(PLUG_MS, signal));
+    return await this.#running().hotplug.plug(device, within(PLUG_MS, signal));
   }
 
   async unplug(id: string, { signal }: Partial<SignalOptions> = {}): Promise<void> {
-    await this.#plugging().unplug(id, within(PLUG_MS, signal));
+    await this.#running().hotplug.unplug(id, within(PLUG_MS, signal));
   }
 
   guestAddress(id: string): GuestAddress | undefined {
-    return this.#hotplug?.address(id);
+    return this.#vm?.hotplug.address(id);
   }
 
   async resizeVcpus(count: number): Promise<number> {
-    const { count: current } = this.#running().plan.machine.vcpus;
-    if (count <= current) return current;
-    throw new KataError("UNIMPLEMENTED", "Cannot add vCPUs to a running VM: use static_sandbox_resource_mgmt");
+    return await this.#running().resize.vcpus(count);
   }
 
   async resizeMemory(targetMiB: number): Promise<number> {
-    const { sizeMiB } = this.#running().plan.machine.memory;
-    if (targetMiB <= sizeMiB) return sizeMiB;
-    throw new KataError("UNIMPLEMENTED", "Cannot add memory to a running VM: use static_sandbox_resource_mgmt");
+    return await this.#running().resize.memory(targetMiB);
   }
 
   async save(_directory: string): Promise<void> {
@@ -107,15 +105,14 @@ export class Qemu implements Hypervisor {
   }
 
   async info(): Promise<VmInfo> {
-    const { qemu, helpers, plan, qmp } = this.#running();
+    const { qemu, helpers, resize, qmp } = this.#running();
     const cpus = await qmp.execute("query-cpus-fast");
     return {
       name: "qemu",
       pid: qemu.pid,
       pids: [qemu, ...helpers].map(({ pid }) => pid),
       vcpuThreads: Array.isArray(cpus) ? cpus.map((cpu) => Number(cpu["thread-id"])) : [],
-      vcpus: plan.machine.vcpus.count,
-      memoryMiB: plan.machine.memory.sizeMiB,
+      ...resize.size,
     };
   }
 
@@ -134,14 +131,12 @@ export class Qemu implements Hypervisor {
     await this.#vm?.[Symbol.asyncDispose]();
   }
 
-  #running(): RunningVm {
+  #running() {
     if (this.#vm !== undefined) return this.#vm;
-    throw new KataError("FAILED_PRECONDITION", `The VM of sandbox "${this.#options.id}" was not started`);
-  }
-
-  #plugging(): Hotplug {
-    this.#running();
-    return this.#hotplug!;
+    throw new KataError(
+      "FAILED_PRECONDITION",
+      `Cannot use the VM of sandbox "${this.#options.id}": it was not started`,
+    );
   }
 }
 
