@@ -75,18 +75,28 @@ export interface NamedNamespace extends Disposable {
 export function createNetns(path: string): NamedNamespace {
   Deno.writeFileSync(path, new Uint8Array(), { createNew: true });
   try {
-    using home = openNamespace("net");
-    check("unshare", () => libc.unshare(NAMESPACES.net), "net");
-    try {
-      bindMount("/proc/thread-self/ns/net", path);
-    } finally {
-      check("setns", () => libc.setns(home.number, NAMESPACES.net), "back to our net namespace");
-    }
+    inNewNetns(() => bindMount("/proc/thread-self/ns/net", path));
   } catch (cause) {
     Deno.removeSync(path);
     throw new Error(`Cannot create network namespace "${path}"`, { cause });
   }
   return { path, [Symbol.dispose]: () => removeNetns(path) };
+}
+
+/** A network namespace without a name: it ends with the last descriptor and the last process in it. */
+export function newNetns(): Fd {
+  return inNewNetns(() => openNamespace("net"));
+}
+
+/** @param act Synchronous, as this thread comes back after it. */
+function inNewNetns<T>(act: () => T): T {
+  using home = openNamespace("net");
+  check("unshare", () => libc.unshare(NAMESPACES.net), "net");
+  try {
+    return act();
+  } finally {
+    check("setns", () => libc.setns(home.number, NAMESPACES.net), "back to our net namespace");
+  }
 }
 
 /** Lets go of a namespace that {@linkcode createNetns} made, in this process or another. */

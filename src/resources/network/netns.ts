@@ -1,0 +1,40 @@
+/** Which network namespace is a pod's. @module */
+import { KataError } from "../../base/error.ts";
+import { Fd, O_RDONLY } from "../../linux/fd.ts";
+import { isSameNamespace, newNetns } from "../../linux/namespace.ts";
+import type { Spec } from "../../oci/spec.ts";
+
+/** Engines write it where they do not know the process yet. */
+const UNKNOWN = "/proc/0/ns/net";
+const OURS = "/proc/thread-self/ns/net";
+
+export interface NetnsOptions {
+  /** For messages. */
+  sandboxId: string;
+  /** A pod's configuration always has a network namespace, unless it wants the host's. */
+  isPod: boolean;
+  /** Makes none where the specification names none (`disable_new_netns`). */
+  disableNew: boolean;
+}
+
+/**
+ * Opens the namespace that the specification names, or makes one, in which hooks may then put interfaces.
+ *
+ * @returns undefined if there is none and none may be made.
+ * @throws {KataError} INVALID_ARGUMENT for the host's network: no VM can be in it.
+ */
+export function openPodNetns(spec: Spec, { sandboxId, isPod, disableNew }: NetnsOptions): Fd | undefined {
+  const namespace = spec.linux?.namespaces?.find(({ type }) => type === "network");
+  const path = namespace?.path ?? "";
+  if (path !== "" && path !== UNKNOWN) {
+    if (isSameNamespace(path, OURS)) throw hostNetwork(sandboxId);
+    return Fd.open(path, O_RDONLY);
+  }
+  if (namespace === undefined && isPod) throw hostNetwork(sandboxId);
+  return disableNew ? undefined : newNetns();
+}
+
+function hostNetwork(sandboxId: string): KataError {
+  const message = `Cannot run sandbox "${sandboxId}" in the host's network: a virtual machine has a network of its own`;
+  return new KataError("INVALID_ARGUMENT", message);
+}

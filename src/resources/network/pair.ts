@@ -1,0 +1,71 @@
+/** A link of the pod and the tap through which the VM has it. @module */
+import type { Fd } from "../../linux/fd.ts";
+import { KataError } from "../../base/error.ts";
+import type { NetDevice } from "../../hypervisor/device.ts";
+import { enterNetns } from "../../linux/namespace.ts";
+import type { Link, Rtnetlink } from "../../linux/rtnetlink.ts";
+import { openTap, openVhostNet } from "../../linux/tap.ts";
+import { crossConnect, removeIngress } from "../../linux/tc.ts";
+
+/** How the link and the tap are joined: by name as the configuration has it (`internetworking_model`). */
+export type NetworkModel = keyof typeof MODELS;
+
+interface Ends {
+  link: number;
+  tap: number;
+}
+
+const MODELS = {
+  /** Whatever arrives at one leaves by the other. */
+  tcfilter(netlink: Rtnetlink, { link, tap }: Ends): Disposable {
+    // A shim that was killed left its filters, which lead nowhere.
+    removeIngress(netlink, link);
+    return crossConnect(netlink, { first: link, second: tap });
+  },
+  /** Somebody else joins them. */
+  none: (): Disposable => new DisposableStack(),
+  macvtap(): Disposable {
+    throw new KataError("UNIMPLEMENTED", 'Cannot join links by macvtap: use internetworking_model = "tcfilter"');
+  },
+} as const;
+
+export interface PairOptions {
+  netns: Fd;
+  netlink: Rtnetlink;
+  model: NetworkModel;
+  /** Unique in the namespace, from 0. */
+  number: number;
+  /** Queue pairs of the card: one per vCPU that may use it. */
+  queues: number;
+  vhost: boolean;
+}
+
+/** Disposing it takes the tap and the filters away, whether or not the link is still there. */
+export interface Pair extends Disposable {
+  /** For the VM. It has the link's hardware address, so that the neighbours see no difference. */
+  readonly card: NetDevice;
+}
+
+/** Makes a tap beside the link and joins the two. */
+export function pairWithTap(link: Link, { netns, netlink, model, number, queues, vhost }: PairOptions): Pair {
+  using undo = new DisposableStack();
+  const tap = undo.use(tapWithin(netns, { name: `tap${number}_kata`, queues }));
+  const { index } = netlink.link(tap.name);
+  netlink.changeLink(index, { mtu: link.mtu, up: true });
+  undo.use(MODELS[model](netlink, { link: link.index, tap: index }));
+  const vhostFds = vhost ? openVhostQueues(queues, undo) : [];
+  const card = { kind: "net", id: `net${number}`, mac: link.mac ?? "", tapFds: tap.fds, vhostFds } as const;
+  const resources = undo.move();
+  return { card, [Symbol.dispose]: () => resources.dispose() };
+}
+
+function tapWithin(netns: Fd, { name, queues }: { name: string; queues: number }) {
+  using _ = enterNetns(netns);
+  return openTap(name, { queues });
+}
+
+function openVhostQueues(count: number, owner: DisposableStack): Fd[] {
+  const fds = Array.from({ length: count }, () => openVhostNet()).filter((fd) => fd !== undefined);
+  for (const fd of fds) owner.use(fd);
+  return fds;
+}

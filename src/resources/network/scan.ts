@@ -1,0 +1,126 @@
+/** What of a pod's network namespace the guest gets to see. Pure. @module */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { KataError } from "../../base/error.ts";
+import type { Address, Link, Neighbor, Route } from "../../linux/rtnetlink.ts";
+import { SCOPE } from "../../linux/rtnetlink_address.ts";
+import { NEIGHBOR_STATE } from "../../linux/rtnetlink_neighbor.ts";
+import { ROUTE_PROTOCOL, ROUTE_TABLE, ROUTE_TYPE, RTNH_F_ONLINK } from "../../linux/rtnetlink_route.ts";
+import { type ARPNeighborSchema, type InterfaceSchema, IPFamily, type RouteSchema } from "../../proto/types_pb.ts";
+
+/** A network namespace at one moment. */
+export interface NetnsContent {
+  links: readonly Link[];
+  addresses: readonly Address[];
+  routes: readonly Route[];
+  neighbors: readonly Neighbor[];
+}
+
+/** Messages for the agent. */
+export interface GuestNetwork {
+  interfaces: readonly MessageInitShape<typeof InterfaceSchema>[];
+  routes: readonly MessageInitShape<typeof RouteSchema>[];
+  neighbors: readonly MessageInitShape<typeof ARPNeighborSchema>[];
+}
+
+const FAMILY = { inet: IPFamily.v4, inet6: IPFamily.v6 } as const;
+const ARPHRD_ETHER = 1;
+/** Kinds that are joined to a tap of ours. */
+const JOINED_KINDS: ReadonlySet<string | undefined> = new Set(["veth", "tun"]);
+/** The taps that we put into the namespace ourselves. */
+const OUR_TAP = /^tap\d+_kata$/;
+/** What the kernel knew of a neighbour when it last heard of it: the hardware address is good. */
+const KNOWN = NEIGHBOR_STATE.reachable | NEIGHBOR_STATE.stale | NEIGHBOR_STATE.delay | NEIGHBOR_STATE.probe |
+  NEIGHBOR_STATE.permanent;
+
+/**
+ * The links that the guest shall have. The loopback and the tunnel devices that every namespace has are left out.
+ *
+ * @throws {KataError} UNIMPLEMENTED for one of a kind that cannot be joined to a VM, by its name.
+ */
+export function guestLinks({ links, addresses }: Pick<NetnsContent, "links" | "addresses">): Link[] {
+  const inUse = new Set(addresses.map(({ link }) => link));
+  const wanted = links.filter(({ index, name, flags, hardwareType }) =>
+    hardwareType === ARPHRD_ETHER && !OUR_TAP.test(name) && (flags.has("up") || inUse.has(index))
+  );
+  const strange = wanted.find(({ kind }) => !JOINED_KINDS.has(kind));
+  if (strange === undefined) return wanted;
+  const kind = strange.kind ?? "physical";
+  throw new KataError("UNIMPLEMENTED", `Cannot join interface "${strange.name}" to the VM: its kind is ${kind}`);
+}
+
+/** The gateways of a link, which its first packets will go to. */
+export function gatewaysOf({ routes }: Pick<NetnsContent, "routes">, link: number): string[] {
+  const gateways = routes.filter((route) => route.link === link).flatMap(({ gateway }) => gateway ?? []);
+  return [...new Set(gateways)];
+}
+
+/** @param links Of the guest; what belongs to others is left out. */
+export function describeNetwork(content: NetnsContent, links: readonly Link[]): GuestNetwork {
+  const names = new Map(links.map(({ index, name }) => [index, name]));
+  const byName = <T extends { link: number | undefined }>(objects: readonly T[]) =>
+    objects.flatMap((object) => {
+      const device = names.get(object.link ?? 0);
+      return device === undefined ? [] : [{ object, device }];
+    });
+  return {
+    interfaces: links.map((link) => toInterface(link, content.addresses)),
+    routes: byName(content.routes.filter(isForGuest)).map(({ object, device }) => toRoute(object, device)),
+    neighbors: byName(content.neighbors.filter((neighbor) => isUseful(neighbor, content))).map(
+      ({ object, device }) => toNeighbor(object, device),
+    ),
+  };
+}
+
+/** Link-local addresses of IPv6 follow from the hardware address, and the guest has the same. */
+function toInterface(link: Link, addresses: readonly Address[]): MessageInitShape<typeof InterfaceSchema> {
+  const own = addresses.filter(({ link: index, family, scope }) =>
+    index === link.index && !(family === "inet6" && scope === SCOPE.link)
+  );
+  return {
+    device: link.name,
+    name: link.name,
+    IPAddresses: own.map(({ address, family }) => {
+      const [ip = "", mask = ""] = address.split("/");
+      return { family: FAMILY[family], address: ip, mask };
+    }),
+    mtu: BigInt(link.mtu),
+    hwAddr: link.mac ?? "",
+    type: link.kind ?? "",
+    rawFlags: link.rawFlags,
+  };
+}
+
+/** What the kernel made for an address, it makes in the guest as well. */
+function isForGuest({ table, type, protocol }: Route): boolean {
+  return table === ROUTE_TABLE.main && type === ROUTE_TYPE.unicast && protocol !== ROUTE_PROTOCOL.kernel;
+}
+
+function toRoute(route: Route, device: string): MessageInitShape<typeof RouteSchema> {
+  return {
+    dest: route.destination ?? "",
+    gateway: route.gateway ?? "",
+    device,
+    source: route.source ?? "",
+    scope: route.scope,
+    family: FAMILY[route.family],
+    // The others tell the state of the link in the host.
+    flags: route.flags & RTNH_F_ONLINK,
+    mtu: route.mtu ?? 0,
+  };
+}
+
+/** Entries that somebody set, and those of gateways: who else is near, the guest finds out itself (B47). */
+function isUseful({ link, address, mac, state }: Neighbor, content: NetnsContent): boolean {
+  if (mac === undefined || (state & KNOWN) === 0) return false;
+  return (state & NEIGHBOR_STATE.permanent) !== 0 || gatewaysOf(content, link).includes(address);
+}
+
+function toNeighbor(neighbor: Neighbor, device: string): MessageInitShape<typeof ARPNeighborSchema> {
+  return {
+    toIPAddress: { family: FAMILY[neighbor.family], address: neighbor.address },
+    device,
+    lladdr: neighbor.mac ?? "",
+    state: NEIGHBOR_STATE.permanent,
+    flags: neighbor.flags,
+  };
+}

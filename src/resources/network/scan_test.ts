@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import type { Address, Link, Neighbor, Route } from "../../linux/rtnetlink.ts";
+import { describeNetwork, gatewaysOf, guestLinks } from "./scan.ts";
+
+const ETHER = 1;
+
+function link(index: number, name: string, change: Partial<Link> = {}): Link {
+  return {
+    index,
+    name,
+    altNames: [],
+    kind: "veth",
+    mac: `02:00:00:00:00:0${index}`,
+    mtu: 1450,
+    flags: new Set(["up"]),
+    rawFlags: 1,
+    hardwareType: ETHER,
+    state: "up",
+    master: undefined,
+    parent: undefined,
+    parentNetns: undefined,
+    txQueueLength: 1000,
+    txQueues: 1,
+    rxQueues: 1,
+    kindData: new Map(),
+    statistics: {} as Link["statistics"],
+    ...change,
+  };
+}
+
+function address(text: string, change: Partial<Address> = {}): Address {
+  const family = text.includes(":") ? "inet6" : "inet";
+  return {
+    link: 2,
+    family,
+    address: text,
+    peer: undefined,
+    broadcast: undefined,
+    scope: 0,
+    label: "",
+    flags: new Set(),
+    ...change,
+  };
+}
+
+function route(change: Partial<Route>): Route {
+  return {
+    family: "inet",
+    destination: undefined,
+    gateway: undefined,
+    link: 2,
+    source: undefined,
+    priority: undefined,
+    mtu: undefined,
+    table: 254,
+    scope: 0,
+    protocol: 3,
+    type: 1,
+    flags: 0,
+    ...change,
+  };
+}
+
+function neighbor(text: string, state: number, mac = "02:00:00:00:00:99"): Neighbor {
+  return { link: 2, family: "inet", address: text, mac, state, flags: 0 };
+}
+
+const LOOPBACK = link(1, "lo", { kind: undefined, hardwareType: 772 });
+
+Deno.test("guestLinks() takes veths and taps, and leaves the loopback, tunnels, unused links and our own taps", () => {
+  const links = [
+    LOOPBACK,
+    link(2, "eth0"),
+    link(3, "tap0", { kind: "tun" }),
+    link(4, "tunl0", { kind: "ipip", hardwareType: 768 }),
+    link(5, "erspan0", { kind: "erspan", flags: new Set() }),
+    link(6, "tap0_kata", { kind: "tun" }),
+    link(7, "late", { flags: new Set() }),
+  ];
+  const addresses = [address("10.0.0.2/24", { link: 7 })];
+  assert.deepEqual(guestLinks({ links, addresses }).map(({ name }) => name), ["eth0", "tap0", "late"]);
+});
+
+Deno.test("guestLinks() refuses a link that cannot be joined, by its name and kind", () => {
+  const links = [link(2, "net1", { kind: "ipvlan" })];
+  assert.throws(() => guestLinks({ links, addresses: [] }), {
+    code: "UNIMPLEMENTED",
+    message: 'Cannot join interface "net1" to the VM: its kind is ipvlan',
+  });
+});
+
+Deno.test("gatewaysOf() names each gateway of a link once", () => {
+  const routes = [
+    route({ gateway: "10.0.0.1" }),
+    route({ gateway: "10.0.0.1", destination: "10.1.0.0/16" }),
+    route({ gateway: "10.9.0.1", link: 3 }),
+  ];
+  assert.deepEqual(gatewaysOf({ routes }, 2), ["10.0.0.1"]);
+});
+
+Deno.test("describeNetwork() keeps name, MTU, hardware address and addresses, but for link-local IPv6", () => {
+  const eth0 = link(2, "eth0");
+  const addresses = [
+    address("10.0.0.2/24"),
+    address("fd00::2/64"),
+    address("fe80::1/64", { scope: 253 }),
+    address("127.0.0.1/8", { link: 1 }),
+  ];
+  const { interfaces } = describeNetwork({ links: [LOOPBACK, eth0], addresses, routes: [], neighbors: [] }, [eth0]);
+  assert.deepEqual(interfaces, [{
+    device: "eth0",
+    name: "eth0",
+    IPAddresses: [{ family: 0, address: "10.0.0.2", mask: "24" }, { family: 1, address: "fd00::2", mask: "64" }],
+    mtu: 1450n,
+    hwAddr: "02:00:00:00:00:02",
+    type: "veth",
+    rawFlags: 1,
+  }]);
+});
+
+Deno.test("describeNetwork() passes routes of the main table on, without those that follow from addresses", () => {
+  const eth0 = link(2, "eth0");
+  const routes = [
+    route({ gateway: "10.0.0.1", mtu: 1400, flags: 4 | 16 }),
+    route({ destination: "10.0.0.0/24", protocol: 2, scope: 253 }),
+    route({ destination: "10.0.0.2/32", table: 255, type: 2 }),
+    route({ destination: "10.5.0.0/16", scope: 253, source: "10.0.0.2" }),
+    route({ family: "inet6", gateway: "fe80::1" }),
+    route({ gateway: "10.9.0.1", link: 9 }),
+    route({ destination: "10.7.0.0/16", type: 6 }),
+  ];
+  const found = describeNetwork({ links: [eth0], addresses: [], routes, neighbors: [] }, [eth0]).routes;
+  const plain = { dest: "", gateway: "", device: "eth0", source: "", scope: 0, family: 0, flags: 0, mtu: 0 };
+  assert.deepEqual(found, [
+    { ...plain, gateway: "10.0.0.1", mtu: 1400, flags: 4 },
+    { ...plain, dest: "10.5.0.0/16", scope: 253, source: "10.0.0.2" },
+    { ...plain, family: 1, gateway: "fe80::1" },
+  ]);
+});
+
+Deno.test("describeNetwork() passes set neighbours on, and what is known of a gateway, as permanent (B47)", () => {
+  const eth0 = link(2, "eth0");
+  const [REACHABLE, STALE, FAILED, PERMANENT] = [2, 4, 0x20, 0x80];
+  const neighbors = [
+    neighbor("10.0.0.1", REACHABLE),
+    neighbor("10.0.0.7", REACHABLE),
+    neighbor("10.0.0.8", PERMANENT),
+    neighbor("10.0.0.3", FAILED),
+    neighbor("10.0.0.4", STALE),
+  ];
+  const routes = [route({ gateway: "10.0.0.1" }), route({ gateway: "10.0.0.3", destination: "10.3.0.0/16" })];
+  const found = describeNetwork({ links: [eth0], addresses: [], routes, neighbors }, [eth0]).neighbors;
+  assert.deepEqual(found.map(({ toIPAddress, state }) => [toIPAddress?.address, state]), [
+    ["10.0.0.1", PERMANENT],
+    ["10.0.0.8", PERMANENT],
+  ]);
+});
