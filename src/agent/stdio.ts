@@ -3,7 +3,7 @@ import { Mutex } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
 import { isErrno } from "../linux/errno.ts";
 import { type Fd, pipe } from "../linux/fd.ts";
-import { readSome, writeAll } from "../linux/poll.ts";
+import { readable, readNow, writable, writeNow } from "../linux/poll.ts";
 import type { Stdio } from "../oci/container.ts";
 
 /** How long a stream may stay silent after its process has ended, while a child that it left behind keeps it open. */
@@ -11,10 +11,9 @@ const DRAIN_MS = 500;
 
 export type OutputName = "stdout" | "stderr";
 
-interface Reading {
-  fd: Fd;
-  buffer: Uint8Array<ArrayBuffer>;
-  signal: AbortSignal;
+/** Who asks. The signal is looked at only by a call that has to wait: most need not, and signals are dear. */
+export interface Caller {
+  readonly signal: AbortSignal;
 }
 
 /** One direction of one stream: whoever comes second waits, so that bytes keep their order. */
@@ -48,8 +47,10 @@ export class ProcessStreams implements Disposable {
   #stdin: Stream | undefined;
   readonly #outputs: Partial<Record<OutputName, Stream>>;
   readonly #terminal: Fd | undefined;
-  readonly #closing = new AbortController();
-  readonly #exited = new AbortController();
+  /** Calls that wait: each is woken when the process ends or the streams close, and then looks again. */
+  readonly #waiting = new Set<AbortController>();
+  #hasExited = false;
+  #isClosed = false;
 
   constructor({ stdin, stdout, stderr, terminal }: Ends) {
     this.#stdin = new Stream(stdin);
@@ -79,7 +80,8 @@ export class ProcessStreams implements Disposable {
 
   /** From now on an output that is silent for a while has ended, even if some left-behind process holds it open. */
   processExited(): void {
-    this.#exited.abort();
+    this.#hasExited = true;
+    this.#wakeAll();
   }
 
   /**
@@ -88,13 +90,12 @@ export class ProcessStreams implements Disposable {
    * @param maxBytes Most to return.
    * @returns What was there, at least one byte; empty at the end of the stream.
    */
-  async read(name: OutputName, maxBytes: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  async read(name: OutputName, maxBytes: number, caller: Caller): Promise<Uint8Array<ArrayBuffer>> {
     const stream = this.#outputs[name];
     if (stream === undefined) return new Uint8Array();
     using _ = await stream.turn();
-    if (!stream.fd.isOpen) return new Uint8Array();
     const buffer = new Uint8Array(maxBytes);
-    const count = await this.#readUntilEnd(stream.fd, buffer, signal);
+    const count = await this.#readUntilEnd(stream.fd, buffer, caller);
     if (count > 0) return buffer.subarray(0, count);
     delete this.#outputs[name];
     stream[Symbol.dispose]();
@@ -102,27 +103,13 @@ export class ProcessStreams implements Disposable {
   }
 
   /** @returns 0 at the end of the stream. */
-  async #readUntilEnd(fd: Fd, buffer: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<number> {
-    try {
-      if (!this.#exited.signal.aborted) {
-        const count = await this.#readUnless(this.#exited.signal, { fd, buffer, signal });
-        if (count !== undefined) return count;
-      }
-      return await this.#readUnless(AbortSignal.timeout(DRAIN_MS), { fd, buffer, signal }) ?? 0;
-    } catch (error) {
-      if (this.#closing.signal.aborted) return 0;
-      if (isErrno(error, "EIO")) return 0; // a terminal whose last user has gone
-      throw error;
-    }
-  }
-
-  /** @returns Undefined if `expected` fires first. @throws The reason of `signal`. */
-  async #readUnless(expected: AbortSignal, { fd, buffer, signal }: Reading): Promise<number | undefined> {
-    try {
-      return await readSome(fd, buffer, { signal: AbortSignal.any([expected, signal, this.#closing.signal]) });
-    } catch (error) {
-      if (signal.aborted || this.#closing.signal.aborted || error !== expected.reason) throw error;
-      return undefined;
+  async #readUntilEnd(fd: Fd, buffer: Uint8Array<ArrayBuffer>, caller: Caller): Promise<number> {
+    for (let wasSilent = false;;) {
+      const count = this.#isClosed ? 0 : readNow(fd, buffer);
+      if (count !== undefined) return count;
+      if (wasSilent) return 0;
+      if (this.#hasExited) wasSilent = !await this.#wait(readable, fd, { caller, timeoutMs: DRAIN_MS });
+      else await this.#wait(readable, fd, { caller });
     }
   }
 
@@ -131,17 +118,50 @@ export class ProcessStreams implements Disposable {
    *
    * @throws {KataError} FAILED_PRECONDITION if standard input is closed, by either side.
    */
-  async write(data: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void> {
+  async write(data: Uint8Array<ArrayBuffer>, caller: Caller): Promise<void> {
     const stdin = this.#stdin;
     if (stdin === undefined) throw closedInput();
     using _ = await stdin.turn();
-    if (!stdin.fd.isOpen) throw closedInput();
     try {
-      await writeAll(stdin.fd, data, { signal: AbortSignal.any([signal, this.#closing.signal]) });
+      for (let rest = data; rest.length > 0;) {
+        if (!stdin.fd.isOpen) throw closedInput();
+        rest = rest.subarray(writeNow(stdin.fd, rest));
+        if (rest.length > 0) await this.#wait(writable, stdin.fd, { caller });
+      }
     } catch (cause) {
-      if (isErrno(cause, "EPIPE", "EIO") || this.#closing.signal.aborted) throw closedInput(cause);
+      if (isErrno(cause, "EPIPE", "EIO")) throw closedInput(cause);
       throw cause;
     }
+  }
+
+  /** @returns Whether the descriptor may be ready; false after the timeout. @throws The reason of the caller's signal. */
+  async #wait(until: typeof readable, fd: Fd, { caller: { signal }, timeoutMs }: Wait): Promise<boolean> {
+    signal.throwIfAborted();
+    const stop = new AbortController();
+    const onAbort = () => stop.abort();
+    let isLate = false;
+    const onTimeout = () => {
+      isLate = true;
+      stop.abort();
+    };
+    const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
+    signal.addEventListener("abort", onAbort);
+    this.#waiting.add(stop);
+    try {
+      await until(fd, { signal: stop.signal });
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
+    } finally {
+      this.#waiting.delete(stop);
+      signal.removeEventListener("abort", onAbort);
+      clearTimeout(timer);
+    }
+    signal.throwIfAborted();
+    return !isLate;
+  }
+
+  #wakeAll(): void {
+    for (const stop of this.#waiting) stop.abort();
   }
 
   /** Ends standard input once what is being written is written. A terminal has no end: its user types one. */
@@ -160,12 +180,18 @@ export class ProcessStreams implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#closing.abort();
+    this.#isClosed = true;
+    this.#wakeAll(); // before the descriptors close: nobody may wait for one that is gone
     this.#stdin?.[Symbol.dispose]();
     this.#outputs.stdout?.[Symbol.dispose]();
     this.#outputs.stderr?.[Symbol.dispose]();
     this.#terminal?.[Symbol.dispose]();
   }
+}
+
+interface Wait {
+  caller: Caller;
+  timeoutMs?: number;
 }
 
 function closedInput(cause?: unknown): KataError {

@@ -4,7 +4,7 @@ import type { Fd } from "../linux/fd.ts";
 import { readSome } from "../linux/poll.ts";
 import { ProcessStreams } from "./stdio.ts";
 
-const never = new AbortController().signal;
+const never = new AbortController();
 
 function encode(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
@@ -52,7 +52,7 @@ Deno.test("ProcessStreams.read() gives what is there, and nothing at the end", a
 Deno.test("ProcessStreams.read() loses nothing to a call that was given up", async () => {
   using piped = openPiped();
   const abort = new AbortController();
-  const reading = piped.streams.read("stdout", 100, abort.signal);
+  const reading = piped.streams.read("stdout", 100, abort);
   abort.abort(new Error("caller has gone"));
   await assert.rejects(reading, { message: "caller has gone" });
   piped.child.stdout.write(encode("kept"));

@@ -5,16 +5,16 @@ import { setWindowSize } from "../../linux/tty.ts";
 import { processFromProto } from "../../oci/proto.ts";
 import type { ReadStreamRequest } from "../../proto/agent_pb.ts";
 import type { AgentPart, Guest } from "../guest.ts";
-import type { OutputName } from "../stdio.ts";
+import type { Caller, OutputName } from "../stdio.ts";
 
-/** A reply must fit into one ttRPC message, whatever the caller asks for. */
-const MAX_READ_BYTES = 1 << 20;
+/** What a pipe holds: a larger buffer would cost its memory and never be filled. */
+const MAX_READ_BYTES = 64 << 10;
 
 export function processPart({ sandbox }: Guest): AgentPart {
-  async function read(name: OutputName, request: ReadStreamRequest, signal: AbortSignal) {
+  async function read(name: OutputName, request: ReadStreamRequest, caller: Caller) {
     const container = sandbox.container(request.containerId);
     const process = container.process(request.execId);
-    const data = await process.streams.read(name, Math.min(request.len || MAX_READ_BYTES, MAX_READ_BYTES), signal);
+    const data = await process.streams.read(name, Math.min(request.len || MAX_READ_BYTES, MAX_READ_BYTES), caller);
     if (data.length === 0) container.forgetIfFinished(process);
     return { data };
   }
@@ -37,12 +37,12 @@ export function processPart({ sandbox }: Guest): AgentPart {
       container.forgetIfFinished(process);
       return { status };
     },
-    readStdout: (request, { signal }) => read("stdout", request, signal),
-    readStderr: (request, { signal }) => read("stderr", request, signal),
-    async writeStdin({ containerId, execId, data }, { signal }) {
+    readStdout: (request, caller) => read("stdout", request, caller),
+    readStderr: (request, caller) => read("stderr", request, caller),
+    async writeStdin({ containerId, execId, data }, caller) {
       const { streams } = sandbox.process({ containerId, execId });
       if (data.length === 0) await streams.closeInput();
-      else await streams.write(data as Uint8Array<ArrayBuffer>, signal);
+      else await streams.write(data as Uint8Array<ArrayBuffer>, caller);
       return { len: data.length };
     },
     async closeStdin(request) {
