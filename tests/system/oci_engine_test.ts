@@ -262,3 +262,44 @@ Deno.test({ name: "Container passes stdin through, and its end", ignore }, async
   assert.equal(await codeOf(container.init), 0);
   await container.delete();
 });
+
+Deno.test({ name: "A container that waits for its start holds nothing of another one", ignore }, async () => {
+  using bundle = new Bundle();
+  await using first = await TestContainer.create(bundle.options(bundle.spec(["echo", "first"])));
+  await using second = await TestContainer.create(bundle.options(bundle.spec(["echo", "second"])));
+  await first.container.start();
+  // The end of its output, while the second one is parked.
+  assert.equal(await first.output, "first\n");
+  await second.container.start();
+  assert.equal(await second.output, "second\n");
+});
+
+Deno.test({ name: "Containers are created, started, joined and deleted side by side", ignore }, async () => {
+  using bundle = new Bundle();
+  await bundle.run(["true"]);
+  const before = held();
+  const lives = Array.from({ length: 12 }, async (_, index) => {
+    await using made = await TestContainer.create(
+      bundle.options(bundle.spec(["sh", "-c", `echo ${index}; sleep 100`])),
+    );
+    await made.container.start();
+    const joined = await Promise.all(
+      [1, 2, 3].map((code) => made.container.exec(process(["sh", "-c", `exit ${code}`]))),
+    );
+    assert.deepEqual(await Promise.all(joined.map(codeOf)), [1, 2, 3]);
+    await made.container.kill(SIGNALS.SIGKILL);
+    assert.equal(await made.output, `${index}\n`);
+  });
+  await Promise.all(lives);
+  assertNotMore(held(), before);
+  assert.deepEqual(bundle.leftovers(), []);
+});
+
+Deno.test({ name: "Container.delete() of one that was never started leaves nothing", ignore }, async () => {
+  using bundle = new Bundle();
+  const made = await TestContainer.create(bundle.options(bundle.spec(["sleep", "100"])));
+  await made.container.delete();
+  assert.equal(await made.output, "");
+  assert.equal(await codeOf(made.container.init), 137);
+  assert.deepEqual(bundle.leftovers(), []);
+});
