@@ -18,6 +18,8 @@ export interface Piece {
 
 export class ProgramMemory implements Disposable {
   #chunks: Mapping[] = [];
+  /** Steps name the same few paths again and again. */
+  readonly #strings = new Map<string, bigint>();
   #used = 0;
   #isGone = false;
 
@@ -45,9 +47,13 @@ export class ProgramMemory implements Disposable {
     return address;
   }
 
-  /** @returns The address of a NUL-terminated copy. @throws {TypeError} The string holds a NUL itself. */
+  /** @returns The address of a NUL-terminated copy, not to be written. @throws {TypeError} The string holds a NUL itself. */
   string(text: string): bigint {
-    return this.bytes(cstring(text));
+    const known = this.#strings.get(text);
+    if (known !== undefined) return known;
+    const address = this.bytes(cstring(text));
+    this.#strings.set(text, address);
+    return address;
   }
 
   /** @returns The address of an array of addresses that ends with NULL, as execve wants it. */

@@ -81,7 +81,7 @@ function layOutStep(view: DataView<ArrayBuffer>, { number, args, options }: Step
   args.forEach((argument, index) => {
     if (argument instanceof Slot) flags |= STEP_FLAG.indirect << index;
     const value = argument instanceof Slot ? argument.address : argument;
-    view.setBigUint64(STEP.arguments + 8 * index, BigInt.asUintN(64, value), LITTLE_ENDIAN);
+    view.setBigUint64(STEP.arguments + 8 * index, value, LITTLE_ENDIAN); // which takes it modulo 2 ** 64
   });
   view.setBigInt64(STEP.number, BigInt(number), LITTLE_ENDIAN);
   view.setBigUint64(STEP.flags, BigInt(flags), LITTLE_ENDIAN);
