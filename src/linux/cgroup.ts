@@ -93,6 +93,8 @@ export function createCgroup(path: string): void {
 
 /** A v1 cpuset is born empty and then accepts no process. */
 function inheritCpuset(path: string): void {
+  // Of other controllers: a look at one file is enough, and each that is missing costs an exception.
+  if (readCgroupFile(path, "cpuset.cpus") === undefined) return;
   for (const file of ["cpuset.cpus", "cpuset.mems"]) {
     // v2 has the `.effective` files and needs no values of its own.
     if (readCgroupFile(path, file) !== "" || readCgroupFile(path, `${file}.effective`) !== undefined) continue;

@@ -118,6 +118,7 @@ export class Container {
    * @throws {Error} The program could not be run, in the words of a shell; the container is stopped then.
    */
   async start(): Promise<void> {
+    using _lock = await this.#parts.directory.lock();
     this.#check("start");
     const { init, directory, stored, home } = this.#parts;
     const score = stored.spec.process?.oomScoreAdj;
@@ -160,11 +161,13 @@ export class Container {
   }
 
   async pause(): Promise<void> {
+    using _lock = await this.#parts.directory.lock();
     this.#check("pause");
     await this.#parts.cgroup.freeze();
   }
 
   async resume(): Promise<void> {
+    using _lock = await this.#parts.directory.lock();
     this.#check("resume");
     await this.#parts.cgroup.thaw();
   }

@@ -71,12 +71,15 @@ export async function createContainer(options: CreateOptions): Promise<Container
   const directory = new StateDirectory(options.stateRoot, id);
   directory.create();
   undo.defer(() => directory.remove());
+  using _lock = await directory.lock();
   const cgroup = openCgroup(cgroups, cgroupPath(spec.linux?.cgroupsPath, id));
   const stored = newState(options);
   directory.write(stored);
   makeFifo(directory.execFifo, 0o600);
-  if (!cgroup.exists()) undo.defer(() => cgroup.remove());
-  undo.defer(() => cgroup.kill());
+  if (!cgroup.exists()) {
+    undo.defer(() => cgroup.remove());
+    undo.defer(() => cgroup.kill());
+  }
   cgroup.create();
   using parked = startInit({ options, stored, directory, cgroup });
   undo.use(parked.child);
@@ -178,7 +181,7 @@ function planInit(
     spec,
     process: planProcess(spec.process!, { linux: spec.linux, rootfs }),
     rootfs,
-    rootfsMountPoint: findMount(readMountInfo(), rootfs)?.mountPoint ?? "/",
+    rootfsMountPoint: () => findMount(readMountInfo(), rootfs)?.mountPoint ?? "/",
     mounts: planMounts(spec.mounts ?? [], { rootfs, bundle, cgroup: cgroupMount }),
     devices: planDevices(spec.linux?.devices),
     fresh,

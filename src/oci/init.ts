@@ -39,8 +39,8 @@ export interface InitPlan {
   process: ProcessPlan;
   /** Absolute. */
   rootfs: string;
-  /** Where `rootfs` is mounted: what must not be shared for pivot_root(2). */
-  rootfsMountPoint: string;
+  /** Finds where `rootfs` is mounted: what must not be shared for pivot_root(2). */
+  rootfsMountPoint: () => string;
   mounts: readonly PlannedMount[];
   devices: readonly DeviceNode[];
   fresh: ReadonlySet<NamespaceType>;
@@ -164,8 +164,8 @@ function setPropagation(steps: Steps, { spec, rootfsMountPoint }: InitPlan): voi
   const flags = isShared ? MS.SHARED | MS.REC : MS.SLAVE | MS.REC;
   steps.call("mount", [null, "/", null, flags, null], { label: "set propagation of all mounts" });
   if (!isShared) return;
-  const label = `make ${rootfsMountPoint} private`;
-  steps.call("mount", [null, rootfsMountPoint, null, MS.PRIVATE, null], { label });
+  const mountPoint = rootfsMountPoint();
+  steps.call("mount", [null, mountPoint, null, MS.PRIVATE, null], { label: `make ${mountPoint} private` });
 }
 
 function makePrivate(root: RootDirectory): void {

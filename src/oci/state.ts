@@ -4,8 +4,11 @@
  * @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/runtime.md#state
  * @module
  */
+import { systemClock } from "../base/clock.ts";
 import { KataError } from "../base/error.ts";
 import { isErrno } from "../linux/errno.ts";
+import { Fd, O_DIRECTORY, O_RDONLY } from "../linux/fd.ts";
+import { tryLock } from "../linux/flock.ts";
 import { formatSpec, parseSpec, type Spec } from "./spec.ts";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
@@ -62,6 +65,9 @@ export interface StoredState {
 
 const STATE_FILE = "state.json";
 const EXEC_FIFO = "exec.fifo";
+/** Longer than any step but a hook's. */
+const LOCK_TIMEOUT_MS = 10_000;
+const LOCK_POLL_MS = 5;
 
 /** The directory of one container: `ROOT/ID`. */
 export class StateDirectory {
@@ -88,13 +94,55 @@ export class StateDirectory {
     }
   }
 
+  exists(): boolean {
+    try {
+      return Deno.lstatSync(this.path).isDirectory;
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Keeps other commands from changing the container at the same time. The kernel lets go of the lock when we end, however
+   * that happens.
+   *
+   * @throws {KataError} NOT_FOUND: there is no such container, or no more. UNAVAILABLE: another command is still at it.
+   */
+  async lock(): Promise<Disposable> {
+    for (const end = performance.now() + LOCK_TIMEOUT_MS; performance.now() < end;) {
+      const locked = this.#tryLock();
+      if (locked !== undefined) return locked;
+      await systemClock.sleep(LOCK_POLL_MS);
+    }
+    throw new KataError("UNAVAILABLE", `Cannot lock container "${this.#id}": another command is working on it`);
+  }
+
+  #tryLock(): Fd | undefined {
+    try {
+      const fd = Fd.open(this.path, O_RDONLY | O_DIRECTORY);
+      if (tryLock(fd)) {
+        // Whoever had the lock before may have deleted the directory, and another may have made it anew.
+        if (isSameFile(`/proc/self/fd/${fd.number}`, this.path)) return fd;
+      }
+      fd[Symbol.dispose]();
+      return undefined;
+    } catch (error) {
+      throw isErrno(error, "ENOENT", "ENOTDIR") ? this.#notFound() : error;
+    }
+  }
+
+  #notFound(): KataError {
+    return new KataError("NOT_FOUND", `Cannot find container "${this.#id}": container does not exist`);
+  }
+
   /** @throws {KataError} NOT_FOUND: there is no such container, or it has never become one. */
   read(): StoredState {
     try {
       return parseSpec(Deno.readTextFileSync(`${this.path}/${STATE_FILE}`)) as unknown as StoredState;
     } catch (cause) {
       if (!isErrno(cause, "ENOENT", "ENOTDIR")) throw new Error(`Cannot read state of "${this.#id}"`, { cause });
-      throw new KataError("NOT_FOUND", `Cannot find container "${this.#id}": container does not exist`);
+      throw this.#notFound();
     }
   }
 
@@ -122,6 +170,11 @@ export class StateDirectory {
   remove(): void {
     removeIfThere(this.path);
   }
+}
+
+function isSameFile(left: string, right: string): boolean {
+  const [a, b] = [Deno.statSync(left), Deno.statSync(right)];
+  return a.dev === b.dev && a.ino === b.ino;
 }
 
 function removeIfThere(path: string): void {

@@ -63,7 +63,7 @@ export class CgroupV1 implements Cgroup {
   }
 
   exists(): boolean {
-    return this.#directories().some((path) => readCgroupFile(path, "cgroup.procs") !== undefined);
+    return readCgroupFile(this.#anyPath(), "cgroup.procs") !== undefined;
   }
 
   create(): void {
