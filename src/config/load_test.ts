@@ -67,10 +67,12 @@ Deno.test("loadConfig() warns of keys that nobody reads and names their file", (
 
 Deno.test("loadConfig() reads names of Kata's other runtime", () => {
   using files = filesOf({
-    "c.toml": '[hypervisor.qemu]\nseccompsandbox = "on"\n[runtime]\ncreate_container_timeout = 7',
+    "c.toml": '[hypervisor.qemu]\nseccompsandbox = "on"\nblock_device_driver = "virtio-blk"\n' +
+      "[runtime]\ncreate_container_timeout = 7",
   });
   const { config, warnings } = loadConfig({ annotation: files.path("c.toml") });
   assert.equal(config.hypervisor.seccomp_sandbox, "on");
+  assert.equal(config.hypervisor.block_device_driver, "virtio-blk-pci");
   assert.equal(config.agent.create_container_timeout, 7);
   assert.deepEqual(warnings, []);
 });

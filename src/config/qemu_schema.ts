@@ -66,7 +66,14 @@ export const qemuSchema = v.object({
   virtio_fs_cache: v.optional(v.picklist(["never", "metadata", "auto", "always"]), "auto"),
   virtio_fs_queue_size: v.optional(v.pipe(count, v.minValue(2), v.maxValue(1024)), 1024),
 
-  block_device_driver: v.optional(v.picklist(["virtio-scsi", "virtio-blk-pci"]), "virtio-scsi"),
+  /** For disks of containers. `virtio-blk` is the older name of `virtio-blk-pci`. */
+  block_device_driver: v.optional(
+    v.pipe(
+      v.picklist(["virtio-scsi", "virtio-blk-pci", "virtio-blk"]),
+      v.transform((name) => name === "virtio-blk" ? "virtio-blk-pci" : name),
+    ),
+    "virtio-scsi",
+  ),
   block_device_aio: v.optional(v.picklist(["threads", "native", "io_uring"]), "threads"),
   /** Whether the two cache settings below are passed at all. */
   block_device_cache_set: off,

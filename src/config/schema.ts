@@ -51,7 +51,9 @@ export const fileSchema = v.object({
   runtime: v.optional(runtimeSchema, {}),
 });
 
+/** `[agent.kata]` as checked and with its defaults. */
 export type AgentConfig = v.InferOutput<typeof agentSchema>;
+/** `[runtime]` as checked and with its defaults. */
 export type RuntimeConfig = v.InferOutput<typeof runtimeSchema>;
 export type { QemuConfig };
 

@@ -7,7 +7,6 @@ import { type AgentChannel, chooseTransport } from "../agent_channel.ts";
 import type { ShareFsDevice } from "../device.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import { MonitorProcess, outputOf } from "../process.ts";
-import type { PcieTopology } from "../topology.ts";
 import { startVhostVsock } from "../vhost_vsock.ts";
 import { startVirtiofsd, virtiofsdKind } from "../virtiofsd.ts";
 import { qemuArgs } from "./args.ts";
@@ -22,7 +21,6 @@ export interface RunningVm extends AsyncDisposable {
   readonly helpers: readonly MonitorProcess[];
   readonly qmp: Qmp;
   readonly watch: VmWatch;
-  readonly bus: PcieTopology;
   readonly channel: AgentChannel;
   readonly plan: Plan;
 }
@@ -39,7 +37,7 @@ export interface LaunchOptions extends HypervisorOptions {
  * @throws One line naming what failed, with QEMU's last words if it died (B46); nothing is left behind.
  */
 export async function launch(options: LaunchOptions): Promise<RunningVm> {
-  const { config, runDir, log, signal, netns, devices = [] } = options;
+  const { runDir, log, signal, devices = [] } = options;
   await using undo = new AsyncDisposableStack();
   for (const fd of devices.flatMap(inheritedBy)) undo.use(fd);
   undo.defer(() => removeFiles(runDir));
@@ -47,26 +45,8 @@ export async function launch(options: LaunchOptions): Promise<RunningVm> {
   const channel = await openChannel(options, undo);
   const shares = devices.filter((device) => device.kind === "shareFs");
   const helpers = [...channel.helpers, ...await startShares(options, { shares, undo })];
-  const plan = planMachine({
-    ...options,
-    devices,
-    accelerator: chooseAccelerator(options),
-    firmware: findFirmware(config),
-    channel: channel.description,
-    vhostVsock: channel.vhostVsock,
-    kernelParams: options.kernelParams ?? [],
-    isHostDevice: (path) => Deno.statSync(path).isBlockDevice === true,
-  });
-  const qemu = undo.use(MonitorProcess.start({
-    ...processOptions(options),
-    name: "qemu",
-    path: config.hypervisor.path,
-    args: qemuArgs(plan.machine),
-    fds: plan.fds,
-    netns,
-  }));
-  for (const { fd } of plan.fds) fd[Symbol.dispose]();
-
+  const plan = makePlan(options, channel);
+  const qemu = undo.use(startQemu(options, plan));
   const watch = new VmWatch({ qemu, helpers, consoleLog: plan.machine.consoleLog, log });
   const qmp = undo.use(
     await connectQmp(plan.machine.qmpSocket, { signal: AbortSignal.any([signal, watch.ended]) }),
@@ -74,15 +54,38 @@ export async function launch(options: LaunchOptions): Promise<RunningVm> {
   watch.follow(qmp);
   const owned = undo.move();
   return {
-    qemu,
-    helpers,
-    qmp,
-    watch,
-    bus: plan.bus,
+    ...{ qemu, helpers, qmp, watch, plan },
     channel: channel.description,
-    plan,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function makePlan(options: LaunchOptions, channel: OpenChannel): Plan {
+  return planMachine({
+    ...options,
+    devices: options.devices ?? [],
+    accelerator: chooseAccelerator(options),
+    firmware: findFirmware(options.config),
+    channel: channel.description,
+    vhostVsock: channel.vhostVsock,
+    kernelParams: options.kernelParams ?? [],
+    isHostDevice: (path) => Deno.statSync(path).isBlockDevice === true,
+  });
+}
+
+function startQemu(options: LaunchOptions, { machine, fds }: Plan): MonitorProcess {
+  const { config: { hypervisor }, netns } = options;
+  const args = qemuArgs(machine);
+  const qemu = MonitorProcess.start({
+    ...processOptions(options),
+    name: "qemu",
+    path: hypervisor.path,
+    args,
+    fds,
+    netns,
+  });
+  for (const { fd } of fds) fd[Symbol.dispose]();
+  return qemu;
 }
 
 function processOptions({ runDir, log, cgroupProcs }: LaunchOptions) {

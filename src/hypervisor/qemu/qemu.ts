@@ -44,7 +44,7 @@ export class Qemu implements Hypervisor {
     if (this.#vm !== undefined) throw new KataError("FAILED_PRECONDITION", "Cannot start a VM twice");
     try {
       const vm = await launch({ ...this.#options, config: this.#config, signal });
-      const { qmp, bus, plan: { machine } } = vm;
+      const { qmp, plan: { bus, machine } } = vm;
       const { log } = this.#options;
       const hotplug = new Hotplug({ qmp, bus, config: this.#config.hypervisor, log });
       this.#vm = { ...vm, hotplug, resize: new Resize({ qmp, machine, log }) };
@@ -74,10 +74,12 @@ export class Qemu implements Hypervisor {
 
   async pause(): Promise<void> {
     await this.#running().qmp.execute("stop");
+    this.#options.log.info("Paused the VM");
   }
 
   async resume(): Promise<void> {
     await this.#running().qmp.execute("cont");
+    this.#options.log.info("Resumed the VM");
   }
 
   async plug(device: Device, { signal }: Partial<SignalOptions> = {}): Promise<GuestAddress> {
