@@ -12,7 +12,7 @@ import type { Config } from "../config/schema.ts";
 import { createHypervisor } from "../hypervisor/create.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/pid_file.ts";
-import type { Fd } from "../linux/fd.ts";
+import { Fd, O_RDONLY } from "../linux/fd.ts";
 import { SharedDirectory } from "../resources/share_fs.ts";
 import { SHARED_TAG } from "../rpc/agent_api.ts";
 import { type AgentConnection, connectAgent, explainSilence } from "./agent_client.ts";
@@ -35,8 +35,8 @@ export interface SandboxOptions {
   log: Logger;
   roots?: SandboxRoots;
   hostname?: string;
-  /** Network namespace for the VMM. */
-  netns?: Fd;
+  /** File of the network namespace for the VMM, such as `/var/run/netns/cni-1`. Default: ours. */
+  netns?: string;
   /** Noted in the state, for the clean-up after a crash. */
   owner: Pick<SandboxState, "address" | "namespace">;
   /** The guest's kernel killed something in this container. */
@@ -82,7 +82,7 @@ export class Sandbox implements AsyncDisposable {
       runDir: this.#runDir,
       log,
       devices: [{ kind: "shareFs", id: "shared", tag: SHARED_TAG, source: this.#share.source }],
-      ...(netns && { netns }),
+      ...(netns !== undefined && { netns: undo.use(Fd.open(netns, O_RDONLY)) }),
     });
     // Released last first: the agent's calls fail, the VM ends, then nothing uses the files any more.
     this.#resources = new AsyncDisposableStack();

@@ -199,11 +199,13 @@ export class TaskService {
     });
     log.info("Using configuration", { path });
     for (const warning of warnings) log.warning(warning, { path });
+    const netns = networkNamespace(spec);
     this.#sandbox = new Sandbox({
       id: sandboxId,
       config,
       log,
       owner: { namespace: args.namespace, address },
+      ...(netns !== undefined && { netns }),
       ...(spec.hostname !== undefined && { hostname: spec.hostname }),
       onOutOfMemory: (containerId) => events.emit("oom", { containerId }),
       ...this.#options.sandbox,
@@ -227,4 +229,10 @@ export class TaskService {
     const container = sandbox.container(id);
     return { container, process: container.process(execId), pid: sandbox.pid };
   }
+}
+
+/** Where the engine has set up the network; Docker writes `/proc/0/ns/net` while it does not know yet. */
+function networkNamespace({ linux }: Spec): string | undefined {
+  const path = linux?.namespaces?.find(({ type }) => type === "network")?.path;
+  return path === "" || path === "/proc/0/ns/net" ? undefined : path;
 }
