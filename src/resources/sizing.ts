@@ -1,0 +1,147 @@
+/**
+ * How large a VM must be for what its containers may use. Pure.
+ *
+ * With static sizing (`static_sandbox_resource_mgmt`) the engine's word about the whole pod decides once, before the
+ * boot. Otherwise the VM starts with the configured size and grows by each container.
+ *
+ * @module
+ */
+import { KataError } from "../base/error.ts";
+import type { Config } from "../config/schema.ts";
+import type { Resources, Spec } from "../oci/spec.ts";
+import { type Fraction, fractionOf, roundUp, sum, ZERO } from "./fraction.ts";
+
+/** What containerd's CRI plugin says about a pod on its sandbox. */
+const CPU_PERIOD = "io.kubernetes.cri.sandbox-cpu-period";
+const CPU_QUOTA = "io.kubernetes.cri.sandbox-cpu-quota";
+const MEMORY = "io.kubernetes.cri.sandbox-memory";
+
+const MIB = 2n ** 20n;
+/** What the kernel takes if a quota comes without its period, in microseconds. */
+const DEFAULT_PERIOD = 100_000n;
+
+/** The limits of a pod or of one container. What has no limit is zero. */
+export interface Demand {
+  cpus: Fraction;
+  memoryBytes: bigint;
+  /** CPUs that it may run on; they count only where nobody has a quota. */
+  cpuset: ReadonlySet<number>;
+}
+
+/** A VM's size. */
+export interface MachineSize {
+  vcpus: number;
+  memoryMiB: number;
+}
+
+/** The limits in a container's specification, or in an update of them. */
+export function demandOf({ cpu, memory }: Resources = {}): Demand {
+  return {
+    cpus: share(BigInt(cpu?.quota ?? 0), BigInt(cpu?.period ?? 0)),
+    memoryBytes: atLeastZero(BigInt(memory?.limit ?? 0)),
+    cpuset: parseCpuset(cpu?.cpus ?? ""),
+  };
+}
+
+/** The limits of a whole sandbox: a pod's by annotation, those of a single container by its own resources. */
+export function sandboxDemand({ annotations = {}, linux }: Spec): Demand {
+  if (![CPU_QUOTA, CPU_PERIOD, MEMORY].some((key) => annotations[key] !== undefined)) return demandOf(linux?.resources);
+  const number = (key: string) => parseAnnotation(key, annotations[key] ?? "0");
+  return {
+    cpus: share(number(CPU_QUOTA), number(CPU_PERIOD)),
+    memoryBytes: atLeastZero(number(MEMORY)),
+    cpuset: new Set(),
+  };
+}
+
+/**
+ * The size of a VM that never grows (B36): what is asked for and what the guest itself needs, or the configured size for
+ * what has no limit.
+ *
+ * @throws {KataError} INVALID_ARGUMENT: there would be no memory. RESOURCE_EXHAUSTED: more memory than allowed.
+ */
+export function staticSize(demand: Demand, { hypervisor }: Config): MachineSize {
+  const { default_vcpus, overhead_vcpus, default_memory, overhead_memory } = hypervisor;
+  const cpus = asked([demand]);
+  const vcpus = isZero(cpus) ? fractionOf(default_vcpus) : sum([cpus, fractionOf(overhead_vcpus)]);
+  const wantedMiB = toMiB(demand.memoryBytes);
+  const memoryMiB = wantedMiB === 0 ? default_memory : wantedMiB + overhead_memory;
+  return checkSize({ vcpus: roundUp(vcpus), memoryMiB }, hypervisor);
+}
+
+/**
+ * The size of a VM that grows: the configured size, and what its containers ask for (B35).
+ *
+ * @throws {KataError} As {@linkcode staticSize}.
+ */
+export function dynamicSize(demands: readonly Demand[], { hypervisor }: Config): MachineSize {
+  const vcpus = sum([fractionOf(hypervisor.default_vcpus), asked(demands)]);
+  const wantedMiB = toMiB(demands.reduce((bytes, { memoryBytes }) => bytes + memoryBytes, 0n));
+  return checkSize({ vcpus: roundUp(vcpus), memoryMiB: hypervisor.default_memory + wantedMiB }, hypervisor);
+}
+
+/** The configuration of a VM that starts with this size. */
+export function withSize(config: Config, { vcpus, memoryMiB }: MachineSize): Config {
+  const { hypervisor } = config;
+  return { ...config, hypervisor: { ...hypervisor, default_vcpus: vcpus, default_memory: memoryMiB } };
+}
+
+/** vCPUs beyond the limit only mean less speed, so they are left out; memory that is missing would end processes. */
+function checkSize({ vcpus, memoryMiB }: MachineSize, limits: Config["hypervisor"]): MachineSize {
+  const { default_maxvcpus, default_maxmemory } = limits;
+  if (memoryMiB <= 0) {
+    throw new KataError(
+      "INVALID_ARGUMENT",
+      "Cannot size the VM: it would have 0 MiB; raise default_memory, overhead_memory or the pod's memory limit",
+    );
+  }
+  if (default_maxmemory > 0 && memoryMiB > default_maxmemory) {
+    const message =
+      `Cannot size the VM: ${memoryMiB} MiB asked, the limit is ${default_maxmemory} MiB (default_maxmemory)`;
+    throw new KataError("RESOURCE_EXHAUSTED", message);
+  }
+  const most = default_maxvcpus > 0 ? default_maxvcpus : Infinity;
+  return { vcpus: Math.min(Math.max(1, vcpus), most), memoryMiB };
+}
+
+/** Quotas of all containers together; where there is none, the CPUs that they are bound to. */
+function asked(demands: readonly Demand[]): Fraction {
+  const quotas = sum(demands.map(({ cpus }) => cpus));
+  if (!isZero(quotas)) return quotas;
+  const cpus = new Set(demands.flatMap(({ cpuset }) => [...cpuset]));
+  return { numerator: BigInt(cpus.size), denominator: 1n };
+}
+
+function share(quota: bigint, period: bigint): Fraction {
+  if (quota <= 0n) return ZERO;
+  return { numerator: quota, denominator: period > 0n ? period : DEFAULT_PERIOD };
+}
+
+function isZero({ numerator }: Fraction): boolean {
+  return numerator === 0n;
+}
+
+function toMiB(bytes: bigint): number {
+  return Number((bytes + MIB - 1n) / MIB);
+}
+
+function atLeastZero(value: bigint): bigint {
+  return value > 0n ? value : 0n;
+}
+
+function parseAnnotation(key: string, text: string): bigint {
+  if (!/^-?\d+$/.test(text)) {
+    throw new KataError("INVALID_ARGUMENT", `Cannot parse annotation ${key} "${text}": expected a whole number`);
+  }
+  return BigInt(text);
+}
+
+/** `0-3,7`, as the kernel writes it. */
+function parseCpuset(text: string): Set<number> {
+  const cpus = new Set<number>();
+  for (const range of text.split(",").filter((part) => part.trim() !== "")) {
+    const [first = NaN, last = first] = range.split("-").map(Number);
+    for (let cpu = first; cpu <= last; cpu++) cpus.add(cpu);
+  }
+  return cpus;
+}
