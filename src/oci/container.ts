@@ -7,6 +7,7 @@
  * @module
  */
 import { KataError } from "../base/error.ts";
+import { verifyId } from "../base/id.ts";
 import { Fd, O_NONBLOCK, O_WRONLY } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
 import { openPidfd, sendSignal } from "../linux/pidfd.ts";
@@ -59,10 +60,20 @@ export class Container {
 
   /** Finds a container that another program created. @throws {KataError} NOT_FOUND. */
   static load(id: string, home: Home): Container {
+    verifyId(id);
     const directory = new StateDirectory(home.stateRoot, id);
     const stored = directory.read();
     const cgroup = openCgroup(home.cgroups, stored.cgroupPath);
     return new Container({ home, directory, stored, cgroup, init: undefined });
+  }
+
+  /** Removes what a `create` left that was killed before it wrote a state, so that {@linkcode Container.load} finds none. */
+  static async removeRemains(id: string, home: Home): Promise<void> {
+    verifyId(id);
+    const directory = new StateDirectory(home.stateRoot, id);
+    if (!directory.exists()) return;
+    using _lock = await directory.lock();
+    if (!directory.isWritten()) directory.remove();
   }
 
   get id(): string {
@@ -151,9 +162,20 @@ export class Container {
     // Without a pid namespace of its own, the kernel would leave the children of a killed first process alone (B7).
     const takesAll = all || !this.#hasPidNamespace();
     if (signal === SIGNALS.SIGKILL && takesAll) return await cgroup.kill();
-    for (const pid of all ? cgroup.members() : [this.pid]) signalProcess(pid, signal);
+    if (all) { for (const pid of cgroup.members()) signalProcess(pid, signal); }
+    else this.#signalInit(signal);
     // On v1, a frozen process would not even die.
     if (wasPaused && signal === SIGNALS.SIGKILL) await cgroup.thaw();
+  }
+
+  /** By descriptor, and only then a look whether it is ours: its pid may have passed to another process meanwhile. */
+  #signalInit(signal: number): void {
+    try {
+      using pidfd = openPidfd(this.pid);
+      if (this.#isAlive()) sendSignal(pidfd, signal);
+    } catch (error) {
+      if (!isErrno(error, "ESRCH")) throw error;
+    }
   }
 
   #hasPidNamespace(): boolean {
@@ -173,7 +195,8 @@ export class Container {
   }
 
   /** Changes limits. What `resources` does not mention stays as it is. */
-  update(resources: Resources): void {
+  async update(resources: Resources): Promise<void> {
+    using _lock = await this.#parts.directory.lock();
     this.#check("update");
     const { cgroup, stored, directory } = this.#parts;
     cgroup.apply(resources);
@@ -202,8 +225,11 @@ export class Container {
    * system is the caller's. Then the poststop hooks run; a failure of theirs is logged only.
    */
   async delete({ force = false }: DeleteOptions = {}): Promise<void> {
-    if (!force) this.#check("delete");
     const { cgroup, directory, init } = this.#parts;
+    // Before the lock: who makes or starts this container right now gives up when its process is killed.
+    if (force) await cgroup.kill();
+    using _lock = force && !directory.exists() ? undefined : await directory.lock();
+    if (!force) this.#check("delete");
     await cgroup.kill();
     await init?.wait();
     await cgroup.remove();

@@ -36,7 +36,9 @@ export interface Home {
   log?: Logger;
 }
 
+/** A container to be made. */
 export interface CreateOptions extends Home {
+  /** Names the state directory as well: see `base/id.ts`. */
   id: string;
   /** Absolute. */
   bundle: string;
@@ -46,6 +48,7 @@ export interface CreateOptions extends Home {
   ownsMachine?: boolean;
   /** The root of the machine is an initramfs, which pivot_root(2) refuses. */
   noPivotRoot?: boolean;
+  /** Share our session keyring, where the kernel's limit on keyrings is tight. */
   noNewKeyring?: boolean;
   /** Descriptors from 3 on that the container inherits. */
   preserveFds?: number;

@@ -120,13 +120,12 @@ export class StateDirectory {
 
   #tryLock(): Fd | undefined {
     try {
-      const fd = Fd.open(this.path, O_RDONLY | O_DIRECTORY);
-      if (tryLock(fd)) {
-        // Whoever had the lock before may have deleted the directory, and another may have made it anew.
-        if (isSameFile(`/proc/self/fd/${fd.number}`, this.path)) return fd;
-      }
-      fd[Symbol.dispose]();
-      return undefined;
+      using undo = new DisposableStack();
+      const fd = undo.use(Fd.open(this.path, O_RDONLY | O_DIRECTORY));
+      // Whoever had the lock before may have deleted the directory, and another may have made it anew.
+      if (!tryLock(fd) || !isSameFile(`/proc/self/fd/${fd.number}`, this.path)) return undefined;
+      undo.move();
+      return fd;
     } catch (error) {
       throw isErrno(error, "ENOENT", "ENOTDIR") ? this.#notFound() : error;
     }
@@ -144,6 +143,11 @@ export class StateDirectory {
       if (!isErrno(cause, "ENOENT", "ENOTDIR")) throw new Error(`Cannot read state of "${this.#id}"`, { cause });
       throw this.#notFound();
     }
+  }
+
+  /** Whether there is a state to read. */
+  isWritten(): boolean {
+    return [...Deno.readDirSync(this.path)].some(({ name }) => name === STATE_FILE);
   }
 
   /** Whole or not at all: a reader never sees half a file. */

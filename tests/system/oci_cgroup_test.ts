@@ -46,7 +46,7 @@ Deno.test(
     assert.equal(file("cpu", "cpu.cfs_quota_us"), "50000");
     assert.equal(file("cpuset", "cpuset.cpus"), "0");
     await container.start();
-    container.update({ memory: { limit: 128 << 20, swap: 128 << 20 }, cpu: { quota: 20_000 }, pids: { limit: 30 } });
+    await container.update({ memory: { limit: 128 << 20, swap: 128 << 20 }, cpu: { quota: 20_000 }, pids: { limit: 30 } });
     assert.equal(file("memory", "memory.limit_in_bytes"), String(128 << 20));
     assert.equal(file("cpu", "cpu.cfs_quota_us"), "20000");
     assert.equal(file("cpu", "cpu.shares"), "512");
@@ -55,7 +55,7 @@ Deno.test(
     assert.ok(memory.usage.usage > 0n);
     assert.deepEqual(pids, { current: 1n, limit: 30n });
     assert.ok(cpu.total > 0n);
-    container.update({ memory: { limit: -1 } });
+    await container.update({ memory: { limit: -1 } });
     assert.equal(container.stats().memory.usage.limit, 2n ** 64n - 1n);
   },
 );

@@ -24,8 +24,8 @@ export function containerPart(guest: Guest): AgentPart {
       await withinSeconds(timeout, containerId, sandbox.removeContainer(containerId));
       return {};
     },
-    updateContainer({ containerId, resources }) {
-      if (resources !== undefined) sandbox.container(containerId).container.update(resourcesFromProto(resources));
+    async updateContainer({ containerId, resources }) {
+      if (resources !== undefined) await sandbox.container(containerId).container.update(resourcesFromProto(resources));
       return {};
     },
     statsContainer({ containerId }) {

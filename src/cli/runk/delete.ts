@@ -9,10 +9,12 @@ export const command: Command = defineCommand({
   flags: { force: { kind: "flag", aliases: ["f"], help: "kill it first if it runs; succeed if there is none" } },
   words: [1, 1],
   async run({ global, flags, args }) {
+    const [id, home] = [args[0]!, homeOf(global)];
     try {
-      await Container.load(args[0]!, homeOf(global)).delete({ force: flags.force });
+      await Container.load(id, home).delete({ force: flags.force });
     } catch (error) {
       if (!flags.force || errorCode(error) !== "NOT_FOUND") throw error;
+      await Container.removeRemains(id, home);
     }
     return 0;
   },

@@ -42,7 +42,7 @@ export const command: Command = defineCommand({
       throw new Error("Cannot update Intel RDT: runk does not support it");
     }
     const container = Container.load(args[0]!, homeOf(global));
-    container.update(flags.resources === undefined ? resourcesOf(flags) : await readResources(flags.resources));
+    await container.update(flags.resources === undefined ? resourcesOf(flags) : await readResources(flags.resources));
     return 0;
   },
 });
