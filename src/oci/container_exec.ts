@@ -17,8 +17,10 @@ import type { Process } from "./spec.ts";
 import { Steps } from "./steps.ts";
 import { validateProcess } from "./validate.ts";
 
+/** Of a further process, besides what its specification says. */
 export interface ExecOptions {
   stdio?: Stdio;
+  /** Descriptors from 3 on that it inherits. */
   preserveFds?: number;
   /** Exec in a paused container waits until that is resumed. It is refused without this. */
   ignorePaused?: boolean;

@@ -5,11 +5,13 @@ import { isErrno } from "../linux/errno.ts";
 import { getOomScoreAdj, setOomScoreAdj } from "../linux/process.ts";
 import type { Logger } from "../base/log.ts";
 
+/** What {@linkcode Container.exec} and {@linkcode Container.init} give. */
 export class ContainerProcess {
   readonly #child: Child;
   /** The master of its terminal, if it has one. The caller disposes it. */
   readonly console: Fd | undefined;
 
+  /** Takes over both. */
   constructor(child: Child, console: Fd | undefined) {
     this.#child = child;
     this.console = console;
@@ -17,6 +19,7 @@ export class ContainerProcess {
     child.wait().catch(() => {});
   }
 
+  /** As our pid namespace numbers it. */
   get pid(): number {
     return this.#child.pid;
   }

@@ -136,7 +136,7 @@ function byteLength(text: string): number {
 function addTimeNamespace(steps: Steps, offsets: NonNullable<Linux["timeOffsets"]>): void {
   steps.call("unshare", [NAMESPACES.time], { label: "make time namespace" });
   for (const [clock, { secs = 0, nanosecs = 0 }] of Object.entries(offsets)) {
-    writeFile(steps.program, "/proc/thread-self/timens_offsets", {
+    writeFile(steps.program, "/proc/self/timens_offsets", {
       content: `${clock} ${secs} ${nanosecs}`,
       label: `set offset of clock ${clock}`,
     });

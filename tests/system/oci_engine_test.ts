@@ -303,3 +303,14 @@ Deno.test({ name: "Container.delete() of one that was never started leaves nothi
   assert.equal(await codeOf(made.container.init), 137);
   assert.deepEqual(bundle.leftovers(), []);
 });
+
+Deno.test({ name: "A hook that takes longer than its timeout is killed, and stops it", ignore }, async () => {
+  using bundle = new Bundle();
+  const spec = bundle.spec(["true"], (spec) => {
+    spec.hooks = { prestart: [{ path: "/bin/sleep", args: ["sleep", "100"], timeout: 1 }] };
+  });
+  await assert.rejects(Container.create(bundle.options(spec)), (error) => {
+    return errorChain(error).startsWith('Cannot run prestart hook 0, "/bin/sleep": ');
+  });
+  assert.deepEqual(bundle.leftovers(), []);
+});

@@ -235,3 +235,12 @@ Deno.test({ name: "A process inherits nothing of ours but its descriptors", igno
   const { output } = await bundle.run(["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"]);
   assert.doesNotMatch(output.replaceAll(/^\w+/gm, ""), /[1-9a-f]/);
 });
+
+Deno.test({ name: "A time namespace shifts the container's clock", ignore }, async () => {
+  using bundle = new Bundle();
+  const { output } = await bundle.run(["cat", "/proc/uptime"], ({ linux }) => {
+    linux.namespaces!.push({ type: "time" });
+    linux.timeOffsets = { boottime: { secs: 10_000_000 } };
+  });
+  assert.ok(Number(output.split(" ")[0]) > 10_000_000, output);
+});
