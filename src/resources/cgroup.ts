@@ -1,0 +1,84 @@
+/**
+ * The host's cgroups of a sandbox: what the pod's VM uses is counted and limited where the engine wants it.
+ *
+ * With `sandbox_cgroup_only` everything that belongs to the VM is in the pod's group. Without it only its vCPUs are, and
+ * the rest is in a group of its own below `kata_overhead`, so that it does not count against the pod. The shim stays
+ * where the engine put it: it has to tell of the pod's end when memory runs out.
+ *
+ * @module
+ */
+import type { VmInfo } from "../hypervisor/hypervisor.ts";
+import { type CgroupLayout, joinCgroup, joinCgroupThread } from "../linux/cgroup.ts";
+import { isErrno } from "../linux/errno.ts";
+import { type Cgroup, cgroupPath, openCgroup } from "../oci/cgroup/cgroup.ts";
+import type { CgroupStats } from "../oci/cgroup/stats.ts";
+
+const OVERHEAD = "kata_overhead";
+
+export interface HostCgroupsOptions {
+  layout: CgroupLayout;
+  /** From the sandbox's specification. */
+  cgroupsPath: string | undefined;
+  sandboxId: string;
+  /** `sandbox_cgroup_only` of the configuration. */
+  sandboxOnly: boolean;
+}
+
+/** Disposing them moves what is left in them to the root and removes them (B4); the VM should be gone by then. */
+export class HostCgroups implements AsyncDisposable {
+  readonly #sandbox: Cgroup;
+  readonly #overhead: Cgroup | undefined;
+
+  /** Makes the groups. @throws {RangeError} The path leaves the hierarchy. */
+  constructor({ layout, cgroupsPath, sandboxId, sandboxOnly }: HostCgroupsOptions) {
+    this.#sandbox = openCgroup(layout, cgroupPath(cgroupsPath, sandboxId));
+    this.#overhead = sandboxOnly ? undefined : openCgroup(layout, `${OVERHEAD}/${sandboxId}`);
+    this.#sandbox.create();
+    this.#overhead?.create();
+  }
+
+  /** Files that the VMM and its helpers write themselves into before they run, so that all they use is counted. */
+  get procsFiles(): readonly string[] {
+    return (this.#overhead ?? this.#sandbox).procsFiles();
+  }
+
+  /** Their directories, for the clean-up after a crash. */
+  get directories(): readonly string[] {
+    return [this.#sandbox, this.#overhead].flatMap((group) => group === undefined ? [] : Object.values(group.paths));
+  }
+
+  /**
+   * Puts what runs the guest into the pod's group, if it is not there from its start (B45): the vCPUs' threads on v1, the
+   * VMM's whole process on v2, which has no groups of threads to offer. Call it again when vCPUs were added.
+   */
+  placeVm({ pid, vcpuThreads }: Pick<VmInfo, "pid" | "vcpuThreads">): void {
+    if (this.#overhead === undefined) return;
+    for (const [controller, directory] of Object.entries(this.#sandbox.paths)) {
+      if (controller === "") joinIfAlive(() => joinCgroup(directory, pid));
+      else for (const tid of vcpuThreads) joinIfAlive(() => joinCgroupThread(directory, tid));
+    }
+  }
+
+  /** Binds the VM to CPUs of the host. @param cpus A list such as `0-3,7`. */
+  bindTo(cpus: string): void {
+    this.#sandbox.apply({ cpu: { cpus } });
+  }
+
+  /** What the pod's group has used. */
+  stats(): CgroupStats {
+    return this.#sandbox.stats();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#overhead?.remove();
+    await this.#sandbox.remove();
+  }
+}
+
+function joinIfAlive(join: () => void): void {
+  try {
+    join();
+  } catch (error) {
+    if (!isErrno((error as Error).cause, "ESRCH")) throw error;
+  }
+}
