@@ -6,8 +6,9 @@ hypervisorConforms({
   name: "Qemu over a fake monitor",
   config(guest) {
     const config = defaultConfig();
-    const kernel = { kernel: "/proc/self/exe", kernel_params: `fake.guest="${guest}"` };
-    Object.assign(config.hypervisor, { path: fakeQemu(), ...kernel, agent_transport: "virtio-serial" });
+    const files = { path: fakeQemu(), kernel: "/proc/self/exe", initrd: "/proc/self/exe", shared_fs: "none" };
+    const guestHabit = { kernel_params: `fake.guest="${guest}"` };
+    Object.assign(config.hypervisor, { ...files, ...guestHabit, agent_transport: "virtio-serial" });
     return config;
   },
   bootMs: 2_000,

@@ -1,6 +1,7 @@
 /** QEMU as a {@linkcode Hypervisor}. @module */
 import { abortable } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
+import { checkConfig } from "../../config/check.ts";
 import type { Config } from "../../config/schema.ts";
 import { hostAddress } from "../agent_channel.ts";
 import type { Device, GuestAddress } from "../device.ts";
@@ -43,10 +44,11 @@ export class Qemu implements Hypervisor {
   async start({ signal }: SignalOptions): Promise<void> {
     if (this.#vm !== undefined) throw new KataError("FAILED_PRECONDITION", "Cannot start a VM twice");
     try {
-      const vm = await launch({ ...this.#options, config: this.#config, signal });
+      const config = checkConfig(this.#config);
+      const vm = await launch({ ...this.#options, config, signal });
       const { qmp, plan: { bus, machine } } = vm;
       const { log } = this.#options;
-      const hotplug = new Hotplug({ qmp, bus, config: this.#config.hypervisor, log });
+      const hotplug = new Hotplug({ qmp, bus, config: config.hypervisor, log });
       this.#vm = { ...vm, hotplug, resize: new Resize({ qmp, machine, log }) };
     } catch (cause) {
       throw new Error(`Cannot start the VM of sandbox "${this.#options.id}"`, { cause });

@@ -10,14 +10,6 @@ function option(name: string, ...marks: string[]): string | undefined {
   return value?.split(",").find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-const kernel = args[args.indexOf("-kernel") + 1]!;
-try {
-  Deno.statSync(kernel);
-} catch {
-  Deno.stderr.writeSync(new TextEncoder().encode(`qemu: could not load kernel '${kernel}'\n`));
-  Deno.exit(1);
-}
-
 Deno.writeTextFileSync(option("path", "file", "id=console")!, "guest ready\n");
 const listener = Deno.listen({ transport: "unix", path: option("path", "id=qmp")! });
 const nodes = new Set<string>();
