@@ -1,0 +1,174 @@
+/**
+ * What the project costs, each figure beside the one it is held against, measured in turns in one run.
+ *
+ * Usage: bench.ts [PART...]     see PARTS; called by scripts/bench, which builds first
+ *
+ * @module
+ */
+import { createLogger } from "../src/base/log.ts";
+import { loadConfig } from "../src/config/load.ts";
+import { createHypervisor } from "../src/hypervisor/create.ts";
+import { Containerd, releases } from "../tests/interop/containerd.ts";
+import { IMAGE } from "../tests/interop/image.ts";
+
+const REPO = new URL("../", import.meta.url).pathname;
+const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
+const ROUNDS = Number(Deno.env.get("BENCH_ROUNDS") ?? 5);
+const RUNC = "io.containerd.runc.v2";
+
+const PARTS: Record<string, () => Promise<void>> = {
+  start: benchStart,
+  exec: benchExec,
+  memory: benchMemory,
+  ttrpc: () => script("bench_ttrpc.ts"),
+  runk: () => script("bench_runk.ts"),
+};
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+function row(what: string, value: string): void {
+  print(`  ${what.padEnd(58)} ${value}`);
+}
+
+function ratio(what: string, { ours, theirs, goal }: { ours: number; theirs: number; goal: string }): void {
+  row(what, `${(ours / theirs).toFixed(2)}   (goal: ${goal})`);
+}
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const begin = performance.now();
+  await run();
+  return performance.now() - begin;
+}
+
+/** The least that a boot costs: our monitor's options and kernel, and a static init that prints and powers off. */
+async function bootFloor(): Promise<void> {
+  const runDir = await Deno.makeTempDir({ prefix: "kata-floor-" });
+  try {
+    const path = `${runDir}/configuration.toml`;
+    const files = `kernel = "${GUEST}/vmlinux"\ninitrd = "${GUEST}/floor.cpio"\nimage = "${GUEST}/root.erofs"`;
+    await Deno.writeTextFile(path, `[hypervisor.qemu]\n${files}\ndefault_memory = 512\n`);
+    const { config } = loadConfig({ annotation: path });
+    await using vm = createHypervisor(config, { id: "floor", runDir, log: createLogger({ sink: () => {} }) });
+    await vm.start({ signal: AbortSignal.timeout(60_000) });
+    const { expected, reason } = await vm.wait();
+    if (!expected) throw new Error(`Cannot boot the floor: ${reason}`);
+  } finally {
+    await Deno.remove(runDir, { recursive: true });
+  }
+}
+
+/** From the call of ctr to the container's first byte. */
+async function firstOutput(containerd: Containerd, { id, runtime }: { id: string; runtime: string }): Promise<number> {
+  const begin = performance.now();
+  const child = containerd.spawnCtr(["run", "--rm", "--runtime", runtime, IMAGE, id, "echo", "up"]);
+  const reader = child.stdout.getReader();
+  const { done } = await reader.read();
+  const took = performance.now() - begin;
+  while (!(await reader.read()).done);
+  await child.stdin.close();
+  const { success } = await child.status;
+  const said = await new Response(child.stderr).text();
+  if (done || !success) throw new Error(`Cannot run ${id}: ${said}`);
+  return took;
+}
+
+async function benchStart(): Promise<void> {
+  await using containerd = await Containerd.start({ release: releases()[0]! });
+  const times = { floor: [] as number[], kata: [] as number[], runc: [] as number[] };
+  for (let round = 0; round < ROUNDS; round++) {
+    times.floor.push(await timed(bootFloor));
+    times.kata.push(await firstOutput(containerd, { id: `kata-${round}`, runtime: "io.containerd.kata.v2" }));
+    times.runc.push(await firstOutput(containerd, { id: `runc-${round}`, runtime: RUNC }));
+  }
+  heading(`Start of a container to its first output, ms (median of ${ROUNDS})`);
+  for (const [name, values] of Object.entries(times)) row(name, median(values).toFixed(0));
+  ratio("kata / floor", { ours: median(times.kata), theirs: median(times.floor), goal: "at most 2.5" });
+  row("phases of the last start, ms", phases(containerd.log()));
+}
+
+/** The shim logs how long each part of a sandbox's start took. */
+function phases(log: string): string {
+  return [...log.matchAll(/"phases":\{([^}]*)\}/g)].at(-1)?.[1]?.replaceAll('"', "") ?? "not logged";
+}
+
+async function benchExec(): Promise<void> {
+  await using containerd = await Containerd.start({ release: releases()[0]! });
+  await using _kata = await containerd.background("kata", ["sleep", "1000"]);
+  await containerd.must("run", "-d", "--runtime", RUNC, IMAGE, "runc", "sleep", "1000");
+  await using _runc = { [Symbol.asyncDispose]: () => containerd.remove("runc") };
+  const times = { kata: [] as number[], runc: [] as number[] };
+  for (let round = 0; round < 2 * ROUNDS; round++) {
+    for (const id of ["kata", "runc"] as const) {
+      times[id].push(await timed(() => containerd.must("task", "exec", "--exec-id", `e${round}`, id, "true")));
+    }
+  }
+  heading(`exec of true in a running container through containerd, ms (median of ${2 * ROUNDS})`);
+  row("in the VM (software emulation where there is no KVM)", median(times.kata).toFixed(0));
+  row("runc on the host", median(times.runc).toFixed(0));
+  row("ratio", (median(times.kata) / median(times.runc)).toFixed(2));
+}
+
+async function benchMemory(): Promise<void> {
+  await using containerd = await Containerd.start({ release: releases()[0]! });
+  await using stack = new AsyncDisposableStack();
+  for (const id of ["m1", "m2", "m3"]) stack.use(await containerd.background(id, ["sleep", "1000"]));
+  heading("Memory of three sandboxes, MB each: proportional, private");
+  const kinds = {
+    shim: /containerd-shim-kata-v2/,
+    VMM: /qemu-system/,
+    virtiofsd: /virtiofsd/,
+  };
+  for (const [name, pattern] of Object.entries(kinds)) {
+    const all = processes().filter(({ command }) => pattern.test(command)).map(({ pid }) => memoryOf(pid));
+    row(name, all.map(({ pss, own }) => `${pss.toFixed(0)}, ${own.toFixed(0)}`).join("    "));
+    if (name === "shim") {
+      row(
+        "shim, private, goal: below 45",
+        `${Math.max(...all.map(({ own }) => own)).toFixed(1)} at most`,
+      );
+    }
+  }
+}
+
+function processes(): { pid: number; command: string }[] {
+  return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      return [{ pid: Number(name), command: Deno.readTextFileSync(`/proc/${name}/cmdline`).replaceAll("\0", " ") }];
+    } catch {
+      return []; // gone meanwhile
+    }
+  });
+}
+
+function memoryOf(pid: number): { pss: number; own: number } {
+  const text = Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`);
+  const kilobytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0);
+  return { pss: kilobytes("Pss") / 1000, own: (kilobytes("Private_Clean") + kilobytes("Private_Dirty")) / 1000 };
+}
+
+async function script(name: string): Promise<void> {
+  heading(name.replace(".ts", ""));
+  const args = ["run", "-A", `${REPO}scripts/${name}`];
+  const { success } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
+  if (!success) throw new Error(`Cannot measure: ${name} failed`);
+}
+
+function heading(text: string): void {
+  print(`\n${text}`);
+}
+
+if (import.meta.main) {
+  const asked = Deno.args.length === 0 ? Object.keys(PARTS) : Deno.args;
+  const unknown = asked.filter((part) => !(part in PARTS));
+  if (unknown.length > 0) {
+    throw new RangeError(`Cannot bench ${unknown.join(", ")}: parts are ${Object.keys(PARTS).join(", ")}`);
+  }
+  for (const part of asked) await PARTS[part]!();
+}
