@@ -2,6 +2,7 @@
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import { detectCgroups } from "../linux/cgroup.ts";
+import { Fd, O_RDONLY } from "../linux/fd.ts";
 import { umountTree } from "../linux/mount.ts";
 import { readMountInfo } from "../linux/mountinfo.ts";
 import { Container, type CreateOptions } from "../oci/container.ts";
@@ -35,6 +36,7 @@ export async function createContainer(guest: Guest, request: CreateContainerRequ
   const spec = guestSpec(guest, request);
   Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(spec, bigintAsNumber));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit });
+  if (request.sandboxPidns) guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
   return new GuestContainer(container, init, { resources: undo.move(), log: guest.log });
 }
 
@@ -63,10 +65,10 @@ function makeBundle(id: string, undo: AsyncDisposableStack): string {
 
 function guestSpec({ sandbox }: Guest, request: CreateContainerRequest): Spec {
   const spec = specFromProto(request.OCI!);
-  const pid = request.sandboxPidns ? sandbox.containers()[0]?.init.process.pid : undefined;
+  const pid = request.sandboxPidns ? sandbox.pidNamespace?.number : undefined;
   const namespaces = guestNamespaces(spec, {
     shared: sandbox.namespaces,
-    pid: pid === undefined ? undefined : `/proc/${pid}/ns/pid`,
+    pid: pid === undefined ? undefined : `/proc/self/fd/${pid}`,
   });
   return addGuestHooks({ ...spec, linux: { ...spec.linux, namespaces } }, sandbox.guestHookPath);
 }

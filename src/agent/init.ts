@@ -9,6 +9,7 @@ import { setHostname } from "../linux/machine.ts";
 import { mount } from "../linux/mount.ts";
 import { MS } from "../linux/mount_options.ts";
 import { readMountInfo } from "../linux/mountinfo.ts";
+import { setRlimit } from "../linux/process.ts";
 import { Rtnetlink } from "../linux/rtnetlink.ts";
 
 interface SystemMount {
@@ -28,6 +29,10 @@ const BASE_MOUNTS: readonly SystemMount[] = [
   { type: "devpts", target: "/dev/pts", flags: MS.NOSUID | MS.NOEXEC, data: "mode=620,ptmxmode=666" },
   { type: "tmpfs", target: "/run", flags: MS.NOSUID | MS.NODEV, data: "mode=755" },
 ];
+
+const RLIMIT_NOFILE = 7;
+/** The kernel gives its first process 4096, which containers would inherit. */
+const MAX_FILES = 1_048_576n;
 
 const CGROUP_ROOT = "/sys/fs/cgroup";
 const CGROUP_FLAGS = MS.NOSUID | MS.NODEV | MS.NOEXEC | MS.RELATIME;
@@ -127,6 +132,8 @@ function initialHostname(): string {
 export function becomeInit({ unifiedCgroups }: { unifiedCgroups: boolean }): void {
   mountCgroups({ unified: unifiedCgroups });
   setHostname(initialHostname());
+  const limits = new Uint8Array(BigUint64Array.of(MAX_FILES, MAX_FILES).buffer);
+  setRlimit(Deno.pid, { resource: RLIMIT_NOFILE, name: "RLIMIT_NOFILE", limits });
   Deno.env.set("PATH", "/bin:/sbin:/usr/bin:/usr/sbin");
   using netlink = new Rtnetlink();
   netlink.changeLink(netlink.link("lo").index, { up: true });

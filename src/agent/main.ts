@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { errorChain } from "../base/error.ts";
 import { createLogger, LEVELS, type Logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { endMachine } from "../linux/power.ts";
@@ -30,15 +31,24 @@ export async function main(args: readonly string[]): Promise<number> {
     Deno.stdout.writeSync(new TextEncoder().encode(line));
     return 0;
   }
-  using machine = new DisposableStack();
-  if (isInit) {
-    machine.defer(() => endMachine("powerOff"));
-    mountBaseFilesystems();
-  }
-  const options = await loadOptions(parsed);
-  if (isInit) becomeInit({ unifiedCgroups: options.unifiedCgroups || options.cgroupNoV1 === "all" });
-  await run(options, { isInit });
+  if (isInit) await runMachine(parsed);
+  else await run(await loadOptions(parsed), { isInit });
   return 0;
+}
+
+/** The agent as PID 1, from the first mount to the power switch. */
+async function runMachine(args: AgentArgs): Promise<void> {
+  using machine = new DisposableStack();
+  machine.defer(() => endMachine("powerOff"));
+  try {
+    mountBaseFilesystems();
+    const options = await loadOptions(args);
+    becomeInit({ unifiedCgroups: options.unifiedCgroups || options.cgroupNoV1 === "all" });
+    await run(options, { isInit: true });
+  } catch (error) {
+    // There is no later: the console is what the host shows when the agent does not answer.
+    Deno.stderr.writeSync(new TextEncoder().encode(`kata-agent: ${errorChain(error)}\n`));
+  }
 }
 
 function loadOptions({ configFile, serverAddress }: AgentArgs): Promise<AgentOptions> {

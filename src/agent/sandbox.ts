@@ -1,5 +1,6 @@
 /** The state of the guest: one sandbox with its containers, storages and shared namespaces. @module */
 import { KataError } from "../base/error.ts";
+import type { Fd } from "../linux/fd.ts";
 import type { GuestContainer } from "./container.ts";
 import type { SharedNamespaces } from "./shared_namespaces.ts";
 import { OomQueue } from "./oom.ts";
@@ -12,6 +13,8 @@ export class Sandbox implements AsyncDisposable {
   id = "";
   /** What the containers share; undefined until CreateSandbox was called. */
   namespaces: SharedNamespaces | undefined;
+  /** Of the first container that shares it; held, so that its number can mean no other one later. */
+  pidNamespace: Fd | undefined;
   /** Directory of the guest's own hooks; empty if there is none. */
   guestHookPath = "";
   readonly storages: StorageRegistry = new StorageRegistry();
@@ -66,6 +69,8 @@ export class Sandbox implements AsyncDisposable {
     all.use(this.storages);
     if (this.namespaces !== undefined) all.use(this.namespaces);
     this.namespaces = undefined;
+    this.pidNamespace?.[Symbol.dispose]();
+    this.pidNamespace = undefined;
     all.defer(() => this.#containers.clear());
     // Newest first: the first container's process may be the one whose PID namespace all others are in.
     for (const container of this.#containers.values()) all.use(container);

@@ -95,7 +95,13 @@ export class AgentBox implements AsyncDisposable {
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
-    const transport = createTtrpcTransport(await dialUntil(address), { peer: "the agent under test" });
+    const duplex = await dialUntil(address, process).catch(async (error) => {
+      process.kill("SIGKILL");
+      await process.stdout.cancel();
+      await Deno.remove(directory, { recursive: true });
+      throw error;
+    });
+    const transport = createTtrpcTransport(duplex, { peer: "the agent under test" });
     return new AgentBox({ directory, process, transport });
   }
 
@@ -226,9 +232,12 @@ function makeRootfs(path: string): void {
   for (const applet of [...APPLETS, ...MORE_APPLETS]) Deno.symlinkSync("busybox", `${path}/bin/${applet}`);
 }
 
-async function dialUntil(address: string): Promise<Awaited<ReturnType<typeof dial>>> {
+async function dialUntil(address: string, process: Deno.ChildProcess): Promise<Awaited<ReturnType<typeof dial>>> {
   const until = Date.now() + START_MS;
+  let ended: Deno.CommandStatus | undefined;
+  process.status.then((status) => ended = status);
   for (;;) {
+    if (ended !== undefined) throw new Error(`The agent ended at once: ${JSON.stringify(ended)}`);
     try {
       return await dial(address);
     } catch (error) {

@@ -127,6 +127,26 @@ Deno.test("storages: a tmpfs with its size (B16), a directory for two containers
   assert.deepEqual(box.usage().mounts, before.mounts);
 });
 
+Deno.test("a root file system of layers in the guest, writable on request (B17)", async () => {
+  await using box = await AgentBox.start();
+  const before = box.usage();
+  const rootfs = `${GUEST_PATH.containers}/c1/rootfs`;
+  const storage = {
+    driver: "overlayfs",
+    source: "overlay",
+    fstype: "overlay",
+    options: [`lowerdir=${box.directory}/rootfs`, "io.katacontainers.fs-opt.overlay-rw"],
+    mountPoint: rootfs,
+  };
+  const script = "touch /new && ls /new && grep ' / ' /proc/self/mounts";
+  await box.create("c1", box.spec(["sh", "-c", script], { root: { path: rootfs } }), { storages: [storage] });
+  await box.agent.startContainer({ containerId: "c1" });
+  assert.match((await box.end(init("c1"))).stdout, /^\/new\noverlay \/ overlay rw/);
+  await box.agent.removeContainer({ containerId: "c1" });
+  assert.deepEqual(box.usage().mounts, before.mounts);
+  assert.throws(() => Deno.statSync(`${box.directory}/rootfs/new`), Deno.errors.NotFound);
+});
+
 Deno.test("CopyFile reaches a container, and a hostile one writes nothing (B8)", async () => {
   await using box = await AgentBox.start();
   const volume = `${GUEST_PATH.passthrough}/v`;
