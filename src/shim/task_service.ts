@@ -3,6 +3,7 @@ import type { Any } from "@bufbuild/protobuf/wkt";
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
+import { applyAnnotations } from "../config/annotations.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Spec } from "../oci/spec.ts";
 import { type ContainerIdentity, identify } from "../oci/annotations.ts";
@@ -192,13 +193,15 @@ export class TaskService {
       throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${sandboxId}": "${this.#sandbox.id}" is here`);
     }
     const { args, address, events, log } = this.#options;
-    const { config, path, warnings } = loadConfig({
-      annotation: spec.annotations?.[CONFIG_ANNOTATION],
+    const annotations = spec.annotations ?? {};
+    const { config: base, path, warnings } = loadConfig({
+      annotation: annotations[CONFIG_ANNOTATION],
       optionsPath: optionsPath(options),
       env: (name) => Deno.env.get(name),
     });
     log.info("Using configuration", { path });
-    for (const warning of warnings) log.warning(warning, { path });
+    const { config, warnings: unknown } = applyAnnotations(base, annotations);
+    for (const warning of [...warnings, ...unknown]) log.warning(warning, { path });
     const netns = networkNamespace(spec);
     this.#sandbox = new Sandbox({
       id: sandboxId,

@@ -1,0 +1,118 @@
+/** The shared directory on real mounts: what is shared, and that nothing of the host is lost when it goes. Needs root. */
+import assert from "node:assert/strict";
+import { createLogger } from "../../src/base/log.ts";
+import { bindMount, mount } from "../../src/linux/mount.ts";
+import { readMountInfo } from "../../src/linux/mountinfo.ts";
+import { recordPid } from "../../src/hypervisor/pid_file.ts";
+import { shareRootfs } from "../../src/resources/rootfs/share.ts";
+import { SharedDirectory } from "../../src/resources/share_fs.ts";
+import { prepareVolumes } from "../../src/resources/volumes/volumes.ts";
+import { cleanUpSandbox } from "../../src/sandbox/cleanup.ts";
+import { writeState } from "../../src/sandbox/persist.ts";
+
+const log = createLogger({ sink: () => {} });
+
+/** A directory of its own, in which nothing may stay mounted. */
+class Box implements Disposable {
+  readonly path = Deno.makeTempDirSync({ prefix: "kata-share-" });
+  readonly roots = { run: `${this.path}/run`, shared: `${this.path}/shared` };
+
+  dir(name: string): string {
+    Deno.mkdirSync(`${this.path}/${name}`, { recursive: true });
+    return `${this.path}/${name}`;
+  }
+
+  mounts(): readonly string[] {
+    return readMountInfo().map(({ mountPoint }) => mountPoint).filter((path) => path.startsWith(this.path));
+  }
+
+  [Symbol.dispose](): void {
+    assert.deepEqual(this.mounts(), []);
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+Deno.test("a shared tree is taken away without touching the host's mounts inside of it", () => {
+  using box = new Box();
+  const source = box.dir("source");
+  using _outer = mount("tmpfs", source, { type: "tmpfs" });
+  using _inner = mount("tmpfs", box.dir("source/inner"), { type: "tmpfs" });
+  Deno.writeTextFileSync(`${source}/inner/file`, "kept");
+  {
+    using share = new SharedDirectory(box.roots.shared, "s1");
+    const mounts = [{ destination: "/data", type: "bind", source, options: ["rbind"] }];
+    using volumes = prepareVolumes(mounts, { containerId: "c1", share, log });
+    const name = volumes.mounts[0]?.source?.split("/").at(-1);
+    assert.equal(Deno.readTextFileSync(`${share.source}/passthrough/${name}/inner/file`), "kept");
+  }
+  assert.equal(Deno.readTextFileSync(`${source}/inner/file`), "kept");
+});
+
+Deno.test("a single file is shared as a file, and files that another kernel cannot use are left out", () => {
+  using box = new Box();
+  using share = new SharedDirectory(box.roots.shared, "s1");
+  Deno.writeTextFileSync(`${box.path}/hosts`, "127.0.0.1 localhost\n");
+  using socket = Deno.listen({ transport: "unix", path: `${box.path}/socket` });
+  const mounts = ["hosts", "socket"].map((name) => {
+    return { destination: `/etc/${name}`, type: "bind", source: `${box.path}/${name}`, options: ["bind", "ro"] };
+  });
+  using volumes = prepareVolumes(mounts, { containerId: "c1", share, log });
+  assert.deepEqual(volumes.mounts.map(({ destination }) => destination), ["/etc/hosts"]);
+  const name = volumes.mounts[0]?.source?.split("/").at(-1);
+  assert.equal(Deno.readTextFileSync(`${share.source}/passthrough/${name}`), "127.0.0.1 localhost\n");
+  assert.ok(socket.addr);
+});
+
+Deno.test("the mounts of a snapshot are put on each other, a long overlay included", () => {
+  using box = new Box();
+  using share = new SharedDirectory(box.roots.shared, "s1");
+  const layers = Array.from(
+    { length: 80 },
+    (_, at) => box.dir(`snapshots-with-a-long-name/${"x".repeat(30)}-${at}/fs`),
+  );
+  layers.forEach((layer, at) => Deno.writeTextFileSync(`${layer}/layer-${at}`, ""));
+  const [upper, work] = [box.dir("snapshots-with-a-long-name/upper"), box.dir("snapshots-with-a-long-name/work")];
+  const options = [`lowerdir=${layers.join(":")}`, `upperdir=${upper}`, `workdir=${work}`];
+  assert.ok(options.join(",").length > 4096);
+  using rootfs = shareRootfs(share, {
+    containerId: "c1",
+    mounts: [{ type: "overlay", source: "overlay", options }],
+    path: "/unused",
+  });
+  assert.equal(rootfs.guestPath, "/run/kata-containers/shared/containers/passthrough/c1/rootfs");
+  const host = `${share.source}/passthrough/c1/rootfs`;
+  assert.deepEqual([`${host}/layer-0`, `${host}/layer-79`].map((path) => Deno.statSync(path).isFile), [true, true]);
+  Deno.writeTextFileSync(`${host}/new`, "");
+  assert.ok(Deno.statSync(`${upper}/new`).isFile);
+});
+
+Deno.test("a mount that fails names itself and leaves nothing", () => {
+  using box = new Box();
+  using share = new SharedDirectory(box.roots.shared, "s1");
+  const mounts = [{ type: "bind", source: box.dir("a"), options: ["rbind", "ro"] }, {
+    type: "nosuchfs",
+    source: "x",
+    options: [],
+  }];
+  assert.throws(() => shareRootfs(share, { containerId: "c1", mounts, path: "/unused" }), {
+    message: 'Cannot mount the root file system (nosuchfs "x")',
+  });
+  assert.deepEqual([...Deno.readDirSync(`${share.source}/passthrough`)], []);
+});
+
+Deno.test("cleanUpSandbox() ends processes and mounts of a shim that is gone, twice (B38)", async () => {
+  using box = new Box();
+  const runDir = box.dir("run/s1");
+  const vmm = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+  recordPid(runDir, { name: "qemu", pid: vmm.pid });
+  // A number that is another process's by now: its start time differs.
+  Deno.writeTextFileSync(`${runDir}/virtiofsd.pid`, `${Deno.pid} 1\n`);
+  const shim = { pid: Deno.pid, startTime: "1" };
+  writeState(runDir, { id: "s1", namespace: "n", address: "unix:///s", shim, containers: [] });
+  const share = new SharedDirectory(box.roots.shared, "s1");
+  bindMount(box.dir("rootfs"), box.dir("shared/s1/rw/passthrough/rootfs"));
+  for (let time = 0; time < 2; time++) await cleanUpSandbox("s1", { roots: box.roots, log });
+  assert.equal((await vmm.status).signal, "SIGKILL");
+  assert.throws(() => Deno.statSync(share.source), Deno.errors.NotFound);
+  assert.throws(() => Deno.statSync(runDir), Deno.errors.NotFound);
+});
