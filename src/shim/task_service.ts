@@ -16,6 +16,7 @@ import type { Status } from "../sandbox/status.ts";
 import type { ShimArgs } from "./args.ts";
 import { type TaskEvents, wireExit } from "./events.ts";
 import { openStdio } from "./io/stdio.ts";
+import type { ShimLog } from "./logs.ts";
 import { toMetrics } from "./metrics.ts";
 import { optionsPath, parseProcess, parseResources, readSpec } from "./requests.ts";
 
@@ -35,11 +36,11 @@ type Empty = Record<never, never>;
 type ExitFields = ReturnType<typeof wireExit>;
 
 export interface TaskServiceOptions {
-  args: Pick<ShimArgs, "id" | "namespace">;
+  args: Pick<ShimArgs, "debug" | "id" | "namespace">;
   /** Address of the shim's own socket. */
   address: string;
   events: TaskEvents;
-  log: Logger;
+  logs: Pick<ShimLog, "at" | "log">;
   /** The host's cgroup version: the form in which metrics are wanted. */
   cgroupVersion: "v1" | "v2";
   /** Called once the shim has nothing more to do. */
@@ -192,13 +193,14 @@ export class TaskService {
     if (this.#sandbox !== undefined) {
       throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${sandboxId}": "${this.#sandbox.id}" is here`);
     }
-    const { args, address, events, log } = this.#options;
+    const { args, address, events, logs } = this.#options;
     const annotations = spec.annotations ?? {};
     const { config: base, path, warnings } = loadConfig({
       annotation: annotations[CONFIG_ANNOTATION],
       optionsPath: optionsPath(options),
       env: (name) => Deno.env.get(name),
     });
+    const log = sandboxLog(config, { logs, args });
     log.info("Using configuration", { path });
     const { config, warnings: unknown } = applyAnnotations(base, annotations);
     for (const warning of [...warnings, ...unknown]) log.warning(warning, { path });
@@ -232,6 +234,12 @@ export class TaskService {
     const container = sandbox.container(id);
     return { container, process: container.process(execId), pid: sandbox.pid };
   }
+}
+
+/** The configuration asks for more or less than containerd did. */
+function sandboxLog({ runtime }: Config, { logs, args }: Pick<TaskServiceOptions, "logs" | "args">): Logger {
+  if (runtime.log_level !== "") return logs.at(parseLevel(runtime.log_level));
+  return runtime.enable_debug || args.debug ? logs.at("debug") : logs.log;
 }
 
 /** Where the engine has set up the network; Docker writes `/proc/0/ns/net` while it does not know yet. */
