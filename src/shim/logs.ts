@@ -40,18 +40,22 @@ export const SYSTEM_LOGS: readonly SystemLog[] = [
   },
 ];
 
+/** A logger, and others with its sinks that let more or less through. */
+export interface ShimLog extends Disposable {
+  log: Logger;
+  at(level: Level): Logger;
+}
+
 /** The shim's logger. Sinks that are not there are left out; records that a full one does not take are lost. */
-export function openShimLog(options: ShimLogOptions): { log: Logger } & Disposable {
+export function openShimLog(options: ShimLogOptions): ShimLog {
   using undo = new DisposableStack();
   const sinks = [openFifo(`${options.bundle}/log`, undo), openSystemLog(options.systemLogs ?? SYSTEM_LOGS, undo)]
     .filter((sink) => sink !== undefined);
-  const log = createLogger({
-    sink: (line, level) => sinks.forEach((sink) => sink(line, level)),
-    level: options.debug ? "debug" : "info",
-    fields: { name: "containerd-shim-kata-v2", sandbox: options.id },
-  });
+  const sink: LogSink = (line, level) => sinks.forEach((each) => each(line, level));
+  const fields = { name: "containerd-shim-kata-v2", sandbox: options.id };
+  const at = (level: Level) => createLogger({ sink, level, fields });
   const resources = undo.move();
-  return { log, [Symbol.dispose]: () => resources.dispose() };
+  return { log: at(options.debug ? "debug" : "info"), at, [Symbol.dispose]: () => resources.dispose() };
 }
 
 /** As the C library's syslog() writes it to its socket. */

@@ -20,6 +20,7 @@ Deno.test("openShimLog() writes records of level info to containerd's fifo (B50)
   using reader = Fd.open(`${bundle.path}/log`, O_RDONLY | O_NONBLOCK);
   using logs = openShimLog({ bundle: bundle.path, id: "s1", debug: false, ...NO_SYSTEM_LOG });
   logs.log.debug("hidden");
+  logs.at("error").info("hidden");
   logs.log.info("shown", { a: 1 });
   const record = JSON.parse(readText(reader));
   assert.equal(record.msg, "shown");

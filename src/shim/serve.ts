@@ -9,7 +9,7 @@ import { serveTtrpc } from "../rpc/server.ts";
 import type { ShimArgs } from "./args.ts";
 import { socketAddress } from "./bootstrap.ts";
 import { TaskEvents } from "./events.ts";
-import { openShimLog } from "./logs.ts";
+import { openShimLog, type ShimLog } from "./logs.ts";
 import { ReadyAnswer } from "./ready.ts";
 import { shimServices } from "./services.ts";
 import { TaskService } from "./task_service.ts";
@@ -21,7 +21,7 @@ export async function serve(args: ShimArgs): Promise<number> {
   const { log } = logs;
   surviveAccidents(log);
   try {
-    await run(args, { log, answer });
+    await run(args, { logs, answer });
     return 0;
   } catch (error) {
     answer.fail(error);
@@ -30,7 +30,8 @@ export async function serve(args: ShimArgs): Promise<number> {
   }
 }
 
-async function run(args: ShimArgs, { log, answer }: { log: Logger; answer: ReadyAnswer }): Promise<void> {
+async function run(args: ShimArgs, { logs, answer }: { logs: ShimLog; answer: ReadyAnswer }): Promise<void> {
+  const { log } = logs;
   const address = args.socket || await socketAddress(args);
   const path = address.slice("unix://".length);
   await using undo = new AsyncDisposableStack();
@@ -44,7 +45,7 @@ async function run(args: ShimArgs, { log, answer }: { log: Logger; answer: Ready
   const tasks = new TaskService({
     args,
     address,
-    log,
+    logs,
     events: new TaskEvents((topic, event) => publisher.publish(topic, event)),
     cgroupVersion: detectCgroups().mode === "v2" ? "v2" : "v1",
     onShutdown: () => shutdown.abort(),

@@ -2,9 +2,6 @@
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
-import type { Logger } from "../base/log.ts";
-import { applyAnnotations } from "../config/annotations.ts";
-import { loadConfig } from "../config/load.ts";
 import type { Spec } from "../oci/spec.ts";
 import { type ContainerIdentity, identify } from "../oci/annotations.ts";
 import { Status as WireStatus } from "../proto/task_types_pb.ts";
@@ -18,10 +15,8 @@ import { type TaskEvents, wireExit } from "./events.ts";
 import { openStdio } from "./io/stdio.ts";
 import type { ShimLog } from "./logs.ts";
 import { toMetrics } from "./metrics.ts";
-import { optionsPath, parseProcess, parseResources, readSpec } from "./requests.ts";
-
-/** Set on a sandbox, it beats every other place of the configuration (B51). */
-const CONFIG_ANNOTATION = "io.katacontainers.config_path";
+import { parseProcess, parseResources, readSpec } from "./requests.ts";
+import { readSettings } from "./settings.ts";
 
 const WIRE_STATUS = {
   created: WireStatus.CREATED,
@@ -36,7 +31,7 @@ type Empty = Record<never, never>;
 type ExitFields = ReturnType<typeof wireExit>;
 
 export interface TaskServiceOptions {
-  args: Pick<ShimArgs, "debug" | "id" | "namespace">;
+  args: Pick<ShimArgs, "id" | "namespace">;
   /** Address of the shim's own socket. */
   address: string;
   events: TaskEvents;
@@ -194,17 +189,7 @@ export class TaskService {
       throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${sandboxId}": "${this.#sandbox.id}" is here`);
     }
     const { args, address, events, logs } = this.#options;
-    const annotations = spec.annotations ?? {};
-    const { config: base, path, warnings } = loadConfig({
-      annotation: annotations[CONFIG_ANNOTATION],
-      optionsPath: optionsPath(options),
-      env: (name) => Deno.env.get(name),
-    });
-    const log = sandboxLog(config, { logs, args });
-    log.info("Using configuration", { path });
-    const { config, warnings: unknown } = applyAnnotations(base, annotations);
-    for (const warning of [...warnings, ...unknown]) log.warning(warning, { path });
-    const netns = networkNamespace(spec);
+    const { config, log, netns } = readSettings(spec, { options, logs });
     this.#sandbox = new Sandbox({
       id: sandboxId,
       config,
@@ -234,16 +219,4 @@ export class TaskService {
     const container = sandbox.container(id);
     return { container, process: container.process(execId), pid: sandbox.pid };
   }
-}
-
-/** The configuration asks for more or less than containerd did. */
-function sandboxLog({ runtime }: Config, { logs, args }: Pick<TaskServiceOptions, "logs" | "args">): Logger {
-  if (runtime.log_level !== "") return logs.at(parseLevel(runtime.log_level));
-  return runtime.enable_debug || args.debug ? logs.at("debug") : logs.log;
-}
-
-/** Where the engine has set up the network; Docker writes `/proc/0/ns/net` while it does not know yet. */
-function networkNamespace({ linux }: Spec): string | undefined {
-  const path = linux?.namespaces?.find(({ type }) => type === "network")?.path;
-  return path === "" || path === "/proc/0/ns/net" ? undefined : path;
 }

@@ -12,6 +12,7 @@ import { readMountInfo } from "../../src/linux/mountinfo.ts";
 import { FakeAgent, FakeVm } from "./fake_agent.ts";
 
 const NO_OPTIONS = { checkpoint: "", parentCheckpoint: "", terminal: false, stdin: "", stdout: "", stderr: "" };
+const log = createLogger({ sink: () => {} });
 const SIGKILL = 9;
 const SIGTERM = 15;
 const SIGHUP = 1;
@@ -33,7 +34,7 @@ class Shim implements AsyncDisposable {
       args: { id: "c1", namespace: "default" },
       address: "unix:///no/such",
       events: new TaskEvents((topic) => this.topics.push(topic)),
-      log: createLogger({ sink: () => {} }),
+      logs: { log, at: () => log },
       cgroupVersion: "v1",
       onShutdown: () => this.isDown = true,
       sandbox: { roots: this.roots, makeHypervisor: () => this.vm },
