@@ -11,7 +11,7 @@ import { verifyId } from "../base/id.ts";
 import { Fd, O_NONBLOCK, O_WRONLY } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
 import { openPidfd, sendSignal } from "../linux/pidfd.ts";
-import { readProcessStat } from "../linux/process.ts";
+import { getOomScoreAdj, readProcessStat } from "../linux/process.ts";
 import { SIGNALS } from "../linux/signal.ts";
 import { openCgroup } from "./cgroup/cgroup.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
@@ -134,12 +134,16 @@ export class Container {
     const { init, directory, stored, home } = this.#parts;
     const score = stored.spec.process?.oomScoreAdj;
     await this.#runHooksInside("startContainer");
-    // Of another program, which is gone: the process shares its memory with nobody.
-    if (init === undefined) applyOomScore(stored.pid, score, home.log);
-    openExecFifo(directory.execFifo, stored.id);
-    directory.removeExecFifo();
-    await init?.executed();
-    if (init !== undefined) applyOomScore(stored.pid, score, home.log);
+    {
+      // A child that still shares our memory cannot have a score of its own: ours is put back when it has left.
+      using sharing = new DisposableStack();
+      const own = init === undefined ? undefined : getOomScoreAdj();
+      sharing.defer(() => applyOomScore(Deno.pid, own, home.log));
+      applyOomScore(stored.pid, score, home.log);
+      openExecFifo(directory.execFifo, stored.id);
+      directory.removeExecFifo();
+      await init?.executed();
+    }
     await this.#runLateHooks("poststart");
   }
 

@@ -52,8 +52,7 @@ export class ContainerProcess {
 }
 
 /**
- * Sets how soon the kernel kills a process for want of memory. While a child shares our memory this value is ours as well,
- * so it is set after its execve.
+ * Sets how soon the kernel kills a process for want of memory. A child that shares our memory shares this value.
  *
  * A value below our own takes CAP_SYS_RESOURCE; without it the container still runs, as rootless runtimes have it.
  */

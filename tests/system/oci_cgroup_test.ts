@@ -12,6 +12,8 @@ import type { Process } from "../../src/oci/spec.ts";
 import { Bundle, codeOf, isReady, readAll, TestContainer } from "./oci_bundle.ts";
 
 const layout = isReady() ? detectCgroups() : undefined;
+const ignore = layout === undefined;
+const ignoreWholeV2 = layout?.mode !== "v2";
 const ignoreV1 = layout?.mode !== "v1" && layout?.mode !== "hybrid";
 
 /** The v2 hierarchy as if there were no other. */
@@ -46,7 +48,11 @@ Deno.test(
     assert.equal(file("cpu", "cpu.cfs_quota_us"), "50000");
     assert.equal(file("cpuset", "cpuset.cpus"), "0");
     await container.start();
-    await container.update({ memory: { limit: 128 << 20, swap: 128 << 20 }, cpu: { quota: 20_000 }, pids: { limit: 30 } });
+    await container.update({
+      memory: { limit: 128 << 20, swap: 128 << 20 },
+      cpu: { quota: 20_000 },
+      pids: { limit: 30 },
+    });
     assert.equal(file("memory", "memory.limit_in_bytes"), String(128 << 20));
     assert.equal(file("cpu", "cpu.cfs_quota_us"), "20000");
     assert.equal(file("cpu", "cpu.shares"), "512");
@@ -60,6 +66,34 @@ Deno.test(
   },
 );
 
+Deno.test(
+  { name: "Limits are set on v2 (B6), changed by update(), and shown by stats()", ignore: ignoreWholeV2 },
+  async () => {
+    using bundle = new Bundle();
+    const spec = bundle.spec(["sleep", "100"], ({ linux }) => {
+      linux.resources = {
+        memory: { limit: 64 << 20, swap: 96 << 20, reservation: 16 << 20 },
+        cpu: { shares: 512, quota: 50_000, period: 100_000, cpus: "0" },
+        pids: { limit: 20 },
+        unified: { "memory.high": "50000000", "pids.max": "25" },
+      };
+    });
+    await using made = await TestContainer.create(bundle.options(spec));
+    const { container } = made;
+    const file = (name: string) => readCgroupFile(`${layout!.root}${spec.linux!.cgroupsPath}`, name);
+    const names = ["memory.max", "memory.swap.max", "memory.low", "cpu.max", "cpu.weight", "cpuset.cpus", "pids.max"];
+    const limits = [64 << 20, 32 << 20, 16 << 20, "50000 100000", 20, 0, 25].map(String);
+    assert.deepEqual(names.map(file), limits);
+    await container.start();
+    container.update({ memory: { limit: 128 << 20, swap: 128 << 20 }, cpu: { quota: -1 }, pids: { limit: 30 } });
+    assert.deepEqual(["memory.max", "memory.swap.max", "cpu.max"].map(file), [String(128 << 20), "0", "max 100000"]);
+    const { memory, pids, cpu } = container.stats();
+    assert.equal(memory.usage.limit, BigInt(128 << 20));
+    assert.ok(memory.usage.usage > 0n && cpu.total > 0n);
+    assert.deepEqual(pids, { current: 1n, limit: 30n });
+  },
+);
+
 Deno.test({ name: "B6: without resources nothing is set", ignore: ignoreV1 }, async () => {
   using bundle = new Bundle();
   const spec = bundle.spec(["true"]);
@@ -68,7 +102,7 @@ Deno.test({ name: "B6: without resources nothing is set", ignore: ignoreV1 }, as
   assert.ok(BigInt(readCgroupFile(path, "memory.limit_in_bytes")!) > 2n ** 62n);
 });
 
-Deno.test({ name: "A limit of processes holds", ignore: ignoreV1 }, async () => {
+Deno.test({ name: "A limit of processes holds", ignore }, async () => {
   using bundle = new Bundle();
   const { output } = await bundle.run(["sh", "-c", "sleep 1 & sleep 1 & sleep 1 & wait"], ({ linux }) => {
     linux.resources = { pids: { limit: 2 } };
@@ -76,7 +110,7 @@ Deno.test({ name: "A limit of processes holds", ignore: ignoreV1 }, async () => 
   assert.match(output, /can't fork/);
 });
 
-Deno.test({ name: "oomEvents() tells of a kill on v1, and ends with the container", ignore: ignoreV1 }, async () => {
+Deno.test({ name: "oomEvents() tells of a kill, and ends with the container", ignore }, async () => {
   using bundle = new Bundle();
   const hog = "a=x; while true; do a=$a$a; done";
   const spec = bundle.spec(["sh", "-c", hog], ({ linux }) => linux.resources = { memory: { limit: 8 << 20 } });
@@ -94,7 +128,7 @@ Deno.test({ name: "oomEvents() tells of a kill on v1, and ends with the containe
 });
 
 Deno.test(
-  { name: "A limit that cannot be set fails create() by its file, and leaves nothing", ignore: ignoreV1 },
+  { name: "A limit that cannot be set fails create() by its file, and leaves nothing", ignore },
   async () => {
     using bundle = new Bundle();
     const spec = bundle.spec(["true"], ({ linux }) => linux.resources = { cpu: { cpus: "9999" } });
