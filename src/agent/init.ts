@@ -115,6 +115,15 @@ function useMemoryHierarchy(): void {
   }
 }
 
+function raiseFileLimit(): void {
+  const limits = new Uint8Array(BigUint64Array.of(MAX_FILES, MAX_FILES).buffer);
+  try {
+    setRlimit(Deno.pid, { resource: RLIMIT_NOFILE, name: "RLIMIT_NOFILE", limits });
+  } catch (error) {
+    if (!isErrno(error, "EPERM")) throw error; // PID 1 of a namespace only, or a kernel that allows less
+  }
+}
+
 /** The machine's name before the sandbox gives it one. */
 function initialHostname(): string {
   try {
@@ -132,8 +141,7 @@ function initialHostname(): string {
 export function becomeInit({ unifiedCgroups }: { unifiedCgroups: boolean }): void {
   mountCgroups({ unified: unifiedCgroups });
   setHostname(initialHostname());
-  const limits = new Uint8Array(BigUint64Array.of(MAX_FILES, MAX_FILES).buffer);
-  setRlimit(Deno.pid, { resource: RLIMIT_NOFILE, name: "RLIMIT_NOFILE", limits });
+  raiseFileLimit();
   Deno.env.set("PATH", "/bin:/sbin:/usr/bin:/usr/sbin");
   using netlink = new Rtnetlink();
   netlink.changeLink(netlink.link("lo").index, { up: true });

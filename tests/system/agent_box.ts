@@ -96,8 +96,8 @@ export class AgentBox implements AsyncDisposable {
       stderr: "inherit",
     }).spawn();
     const duplex = await dialUntil(address, process).catch(async (error) => {
-      process.kill("SIGKILL");
       await process.stdout.cancel();
+      await endProcess(process, "SIGKILL");
       await Deno.remove(directory, { recursive: true });
       throw error;
     });
@@ -205,15 +205,19 @@ export class AgentBox implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.transport[Symbol.dispose]();
     await this.transport.closed;
-    try {
-      this.process.kill("SIGTERM");
-    } catch {
-      // It has ended.
-    }
-    await this.process.status;
+    await endProcess(this.process, "SIGTERM");
     await this.#logging;
     await Deno.remove(this.directory, { recursive: true });
   }
+}
+
+async function endProcess(process: Deno.ChildProcess, signal: Deno.Signal): Promise<void> {
+  try {
+    process.kill(signal);
+  } catch {
+    // It has ended.
+  }
+  await process.status;
 }
 
 export function processOf(args: readonly string[], more: Partial<Process> = {}): Process {
