@@ -1,6 +1,6 @@
 /** Flags, formats and refusals of the command line that go-runc, Docker and Podman rely on. */
 import assert from "node:assert/strict";
-import { Box, RUNTIME } from "./runtime.ts";
+import { Box, eventually, finish, finished, RUNTIME } from "./runtime.ts";
 
 Deno.test("--version names the version of the specification", async () => {
   await using box = new Box();
@@ -112,7 +112,7 @@ Deno.test("run with a terminal: the container has a controlling tty of the calle
   }).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode("hello\n"));
-  const { stdout } = await child.output().finally(() => writer.close().catch(() => {}));
+  const { stdout } = await finished(child, ["script", command]).finally(() => writer.close().catch(() => {}));
   const text = new TextDecoder().decode(stdout).replaceAll("\r", "");
   assert.match(text, /\/dev\/pts\/0\n33 77\nc\n/);
   assert.match(text, /typed: hello/);
@@ -124,11 +124,8 @@ Deno.test("exec --tty: the process has a terminal, and its exit status is passed
   box.sh("sleep 100").save();
   await box.ok("run", "--detach", "--bundle", box.bundle, id);
   const command = `${RUNTIME} --root ${box.root} exec --tty ${id} /bin/sh -c 'tty; exit 6'`;
-  const { code, stdout } = await new Deno.Command("script", {
-    args: ["-qec", command, "/dev/null"],
-    stdin: "null",
-    stderr: "null",
-  }).output();
+  const args = ["-qec", command, "/dev/null"];
+  const { code, stdout } = await finish("script", { args });
   assert.match(new TextDecoder().decode(stdout), /\/dev\/pts\/\d/);
   assert.equal(code, 6);
 });
@@ -140,11 +137,9 @@ Deno.test("run: signals to the runtime reach the container", async () => {
     args: ["--root", box.root, "run", "--bundle", box.bundle, box.id()],
     stdout: "piped",
   }).spawn();
-  while (await Deno.stat(`${box.rootfs}/tmp/ready`).catch(() => undefined) === undefined) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await eventually(async () => await Deno.stat(`${box.rootfs}/tmp/ready`).catch(() => undefined) !== undefined);
   child.kill("SIGTERM");
-  const { code, stdout } = await child.output();
+  const { code, stdout } = await finished(child, ["run"]);
   assert.deepEqual([code, new TextDecoder().decode(stdout)], [5, "got it\n"]);
 });
 
@@ -167,6 +162,6 @@ Deno.test("--preserve-fds: hands over extra descriptors", async () => {
     box.bundle,
     box.id(),
   ];
-  const { stdout } = await new Deno.Command("/bin/sh", { args }).output();
+  const { stdout } = await finish("/bin/sh", { args });
   assert.equal(new TextDecoder().decode(stdout), "through fd 3");
 });

@@ -1,6 +1,6 @@
 /** The life of a container as the runtime specification and runc's command line have it. */
 import assert from "node:assert/strict";
-import { Box } from "./runtime.ts";
+import { Box, eventually } from "./runtime.ts";
 
 Deno.test("create, start, kill, delete walk through the states of the specification", async () => {
   await using box = new Box();
@@ -160,7 +160,7 @@ Deno.test("B1: run of a container whose init is killed from outside exits with 1
   await using box = new Box();
   const id = box.id();
   const run = box.sh("echo up > /tmp/up; sleep 100").run(id);
-  while (!exists(`${box.rootfs}/tmp/up`)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually(() => exists(`${box.rootfs}/tmp/up`));
   await box.ok("kill", id, "KILL");
   assert.equal((await run).code, 137);
 });
@@ -171,7 +171,7 @@ Deno.test("B7: kill --all and delete take down what init has left in the backgro
   box.spec.linux.namespaces = box.spec.linux.namespaces.filter(({ type }: { type: string }) => type !== "pid");
   box.sh("setsid sleep 4242 & setsid sleep 4242 & wait").save();
   await box.ok("run", "--detach", "--bundle", box.bundle, id);
-  while (pidsOf("sleep\x004242").length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually(() => pidsOf("sleep\x004242").length >= 2);
   await box.ok("kill", "--all", id, "KILL");
   await box.until(id, "stopped");
   assert.deepEqual(pidsOf("sleep\x004242"), []);

@@ -66,10 +66,11 @@ export class Box implements AsyncDisposable {
     const name = `${this.dir}/${crypto.randomUUID()}`;
     Deno.writeTextFileSync(`${name}.in`, stdin);
     // A shell redirects, because Deno.Command can only hand over pipes, which a container would keep open.
-    const { code } = await new Deno.Command("/bin/sh", {
-      args: ["-c", `exec "$@" <"$0.in" >"$0.out" 2>"$0.err"`, name, RUNTIME, "--root", this.root, ...global, ...args],
+    const script = `exec "$@" <"$0.in" >"$0.out" 2>"$0.err"`;
+    const { code } = await finish("/bin/sh", {
+      args: ["-c", script, name, RUNTIME, "--root", this.root, ...global, ...args],
       cwd: this.dir,
-    }).output();
+    });
     return { code, stdout: Deno.readTextFileSync(`${name}.out`), stderr: Deno.readTextFileSync(`${name}.err`) };
   }
 
@@ -90,20 +91,49 @@ export class Box implements AsyncDisposable {
     return JSON.parse((await this.ok("state", id)).stdout);
   }
 
-  /** Polls `state` until the container has that status; five seconds at most. */
+  /** Polls `state` until the container has that status. */
   async until(id: string, status: string): Promise<void> {
-    const end = Date.now() + 5000;
-    for (;;) {
-      const now = (await this.state(id)).status;
-      if (now === status) return;
-      assert.ok(Date.now() < end, `container ${id} is ${now}, waited 5 s for ${status}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await eventually(async () => (await this.state(id)).status === status);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const id of this.#ids) await this.call(["delete", "--force", id]);
     await Deno.remove(this.dir, { recursive: true });
+  }
+}
+
+/** Far more than any call takes, on a busy machine too. */
+const CALL_LIMIT_MS = 60_000;
+
+/** Runs a command to its end. @throws {Error} It takes longer than a minute: a test fails then instead of hanging. */
+export async function finish(command: string, options: Deno.CommandOptions): Promise<Deno.CommandOutput> {
+  return await finished(
+    new Deno.Command(command, { stdin: "null", stdout: "piped", stderr: "null", ...options }).spawn(),
+    [command, ...options.args ?? []],
+  );
+}
+
+/** Waits for the end of a process, a minute at most. */
+export async function finished(child: Deno.ChildProcess, words: readonly string[]): Promise<Deno.CommandOutput> {
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    child.kill("SIGKILL");
+  }, CALL_LIMIT_MS);
+  try {
+    const output = await child.output();
+    if (isLate) throw new Error(`Cannot wait any longer for ${words.join(" ")}: ${CALL_LIMIT_MS} ms have passed`);
+    return output;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits until something is so. @throws {Error} It is not within ten seconds. */
+export async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 10_000; !(await isSo());) {
+    if (Date.now() > end) throw new Error(`Cannot see within 10 s: ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
@@ -231,6 +261,6 @@ function baseSpec(): Spec {
 
 /** Output of a host command, trimmed. */
 export async function host(command: string, ...args: string[]): Promise<string> {
-  const { stdout } = await new Deno.Command(command, { args, stderr: "null" }).output();
+  const { stdout } = await finish(command, { args });
   return decoder.decode(stdout).trim();
 }
