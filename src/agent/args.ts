@@ -1,5 +1,6 @@
 /** The agent's command line. @module */
 
+/** What the command line says. */
 export interface AgentArgs {
   showVersion: boolean;
   /** TOML file with the settings. */

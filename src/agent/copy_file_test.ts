@@ -72,7 +72,7 @@ Deno.test("copyInto() takes an empty file and a name of 255 bytes", () => {
   });
 });
 
-Deno.test("copyInto() makes directories and links, replacing what is in the way", () => {
+Deno.test("copyInto() makes directories and links, whose data is their target, over what is in the way (B9)", () => {
   withArea(({ shared, copy }) => {
     Deno.mkdirSync(`${shared}/v/link/full`, { recursive: true });
     copy({ path: `${shared}/v/dir`, fileMode: S_IFDIR | 0o1777 });

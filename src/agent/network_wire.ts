@@ -45,6 +45,7 @@ export function routeToWire(route: Route, device: string): MessageInitShape<type
   };
 }
 
+/** What ListInterfaces tells of a link. */
 export function interfaceToWire(link: Link, addresses: readonly Address[]): MessageInitShape<typeof InterfaceSchema> {
   return {
     device: link.name,

@@ -3,6 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CgroupStats, MemoryCounter } from "../oci/cgroup/stats.ts";
 import type { CgroupStatsSchema } from "../proto/agent_pb.ts";
 
+/** Limits that are absent are 2^64 - 1 on both sides. */
 export function statsToWire(stats: CgroupStats): MessageInitShape<typeof CgroupStatsSchema> {
   const { cpu, memory, pids, io, hugetlb } = stats;
   return {

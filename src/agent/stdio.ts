@@ -9,6 +9,7 @@ import type { Stdio } from "../oci/container.ts";
 /** How long a stream may stay silent after its process has ended, while a child that it left behind keeps it open. */
 const DRAIN_MS = 500;
 
+/** An output that can be read. */
 export type OutputName = "stdout" | "stderr";
 
 /** Who asks. The signal is looked at only by a call that has to wait: most need not, and signals are dear. */

@@ -1,10 +1,10 @@
 /** The life of a container, and what is asked of it as a whole. @module */
 import { KataError } from "../../base/error.ts";
 import { resourcesFromProto } from "../../oci/proto.ts";
-import type { GuestContainer } from "../container.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 import { statsToWire } from "../stats.ts";
 
+/** Everything about a container but its processes. */
 export function containerPart(guest: Guest): AgentPart {
   const { sandbox } = guest;
   return {
@@ -39,12 +39,6 @@ export function containerPart(guest: Guest): AgentPart {
       await sandbox.container(containerId).container.resume();
       return {};
     },
-    getDiagnosticData({ logType, containerId }) {
-      if (logType !== "termination_log") {
-        throw new KataError("INVALID_ARGUMENT", `Cannot get diagnostic data of type "${logType}": no such type`);
-      }
-      return { data: terminationLog(sandbox.container(containerId)) };
-    },
   };
 }
 
@@ -62,16 +56,4 @@ async function withinSeconds(seconds: number, containerId: string, removal: Prom
   } finally {
     clearTimeout(timer);
   }
-}
-
-const TERMINATION_PATH = "io.kubernetes.container.terminationMessagePath";
-const MAX_LOG_BYTES = 4096;
-
-function terminationLog({ container: { spec } }: GuestContainer): string {
-  const destination = spec.annotations?.[TERMINATION_PATH];
-  const source = spec.mounts?.find((mount) => mount.destination === destination)?.source;
-  if (source === undefined) return "";
-  using file = Deno.openSync(source);
-  const buffer = new Uint8Array(MAX_LOG_BYTES);
-  return new TextDecoder().decode(buffer.subarray(0, file.readSync(buffer) ?? 0));
 }

@@ -4,6 +4,7 @@ import { copyInto } from "../copy_file.ts";
 import { parseCopy } from "../copy_request.ts";
 import type { AgentPart } from "../guest.ts";
 
+/** One call per piece of a file; see `copy_file.ts` beside this folder. */
 export function copyFilePart(): AgentPart {
   return {
     copyFile(request) {

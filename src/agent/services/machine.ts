@@ -3,6 +3,7 @@ import { addEntropy, setClock, swapOn } from "../../linux/machine.ts";
 import type { AgentPart } from "../guest.ts";
 import { onlineCpus, onlineMemory, SYSTEM_DEVICES } from "../hotplug.ts";
 
+/** Each needs the machine to be a guest: on a host they change the host. */
 export function machinePart(): AgentPart {
   return {
     async onlineCPUMem({ nbCpus, cpuOnly }, { signal }) {

@@ -5,21 +5,27 @@ import { defineService, type TtrpcService } from "../../rpc/server.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 import { containerPart } from "./container.ts";
 import { copyFilePart } from "./copy_file.ts";
+import { diagnosticPart } from "./diagnostic.ts";
 import { healthService } from "./health.ts";
 import { machinePart } from "./machine.ts";
 import { metricsPart } from "./metrics.ts";
 import { networkPart } from "./network.ts";
 import { processPart } from "./process.ts";
 import { sandboxPart } from "./sandbox.ts";
+import { storagePart } from "./storage.ts";
+import { streamPart } from "./stream.ts";
 
 const PARTS: readonly ((guest: Guest) => AgentPart)[] = [
   sandboxPart,
   containerPart,
   processPart,
+  streamPart,
   networkPart,
   machinePart,
+  storagePart,
   copyFilePart,
   metricsPart,
+  diagnosticPart,
 ];
 
 /** Both services of the agent, for one listener. */

@@ -5,6 +5,7 @@ import type { AgentPart, Guest } from "../guest.ts";
 import { addNeighbors, updateInterface, updateRoutes } from "../network.ts";
 import { interfaceToWire, routeToWire } from "../network_wire.ts";
 
+/** All of it is applied at once: the guest has no network daemon. */
 export function networkPart({ options }: Guest): AgentPart {
   return {
     async updateInterface(request, { signal }) {

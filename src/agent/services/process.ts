@@ -1,27 +1,17 @@
-/** Processes in containers: start, signal, wait, and their streams. @module */
+/** Processes in containers: start, signal, wait. @module */
 import { KataError } from "../../base/error.ts";
 import { verifyId } from "../../base/id.ts";
-import { setWindowSize } from "../../linux/tty.ts";
 import { processFromProto } from "../../oci/proto.ts";
-import type { ReadStreamRequest } from "../../proto/agent_pb.ts";
 import type { AgentPart, Guest } from "../guest.ts";
-import type { Caller, OutputName } from "../stdio.ts";
 
-/** What a pipe holds: a larger buffer would cost its memory and never be filled. */
-const MAX_READ_BYTES = 64 << 10;
-
+/** An empty exec id is the container's first process. */
 export function processPart({ sandbox }: Guest): AgentPart {
-  async function read(name: OutputName, request: ReadStreamRequest, caller: Caller) {
-    const container = sandbox.container(request.containerId);
-    const process = container.process(request.execId);
-    const data = await process.streams.read(name, Math.min(request.len || MAX_READ_BYTES, MAX_READ_BYTES), caller);
-    if (data.length === 0) container.forgetIfFinished(process);
-    return { data };
-  }
   return {
-    async execProcess({ containerId, execId, process }) {
-      if (process === undefined) {
-        throw new KataError("INVALID_ARGUMENT", `Cannot exec "${execId}": the request has no process`);
+    async execProcess({ containerId, execId, process, stdinPort, stdoutPort, stderrPort }) {
+      const refuse = (why: string) => `Cannot exec "${execId}" in container "${containerId}": ${why}`;
+      if (process === undefined) throw new KataError("INVALID_ARGUMENT", refuse("the request has no process"));
+      if (stdinPort + stdoutPort + stderrPort > 0) {
+        throw new KataError("UNIMPLEMENTED", refuse("this agent cannot pass streams over vsock ports yet"));
       }
       await sandbox.container(containerId).exec(verifyId(execId, "exec"), processFromProto(process));
       return {};
@@ -36,22 +26,6 @@ export function processPart({ sandbox }: Guest): AgentPart {
       const status = await process.wait(signal);
       container.forgetIfFinished(process);
       return { status };
-    },
-    readStdout: (request, caller) => read("stdout", request, caller),
-    readStderr: (request, caller) => read("stderr", request, caller),
-    async writeStdin({ containerId, execId, data }, caller) {
-      const { streams } = sandbox.process({ containerId, execId });
-      if (data.length === 0) await streams.closeInput();
-      else await streams.write(data as Uint8Array<ArrayBuffer>, caller);
-      return { len: data.length };
-    },
-    async closeStdin(request) {
-      await sandbox.process(request).streams.closeInput();
-      return {};
-    },
-    ttyWinResize({ containerId, execId, row, column }) {
-      setWindowSize(sandbox.process({ containerId, execId }).streams.terminal, { rows: row, columns: column });
-      return {};
     },
   };
 }

@@ -1,14 +1,13 @@
 /** The sandbox as a whole: its beginning and end, what it can do, and what happens in it. @module */
 import { verifyId } from "../../base/id.ts";
 import { VERSION } from "../../base/version.ts";
-import { GUEST_PATH } from "../../rpc/agent_api.ts";
 import { createSandbox } from "../create_sandbox.ts";
 import type { AgentPart, Guest } from "../guest.ts";
-import { remountEphemeral } from "../storage/ephemeral.ts";
 import { storageDrivers } from "../storage/registry.ts";
 
 const MEMORY_DEVICES = "/sys/devices/system/memory";
 
+/** DestroySandbox ends the agent, and with it the machine if that is its own. */
 export function sandboxPart(guest: Guest): AgentPart {
   const { sandbox } = guest;
   return {
@@ -38,15 +37,6 @@ export function sandboxPart(guest: Guest): AgentPart {
     },
     async getOOMEvent(_request, { signal }) {
       return { containerId: await sandbox.oomEvents.next(AbortSignal.any([signal, guest.signal])) };
-    },
-    updateEphemeralMounts({ storages }) {
-      for (const storage of storages) remountEphemeral(storage);
-      return {};
-    },
-    removeStaleVirtiofsShareMounts() {
-      // Looking at a name makes the kernel notice that the host has taken it away.
-      for (const { name } of Deno.readDirSync(GUEST_PATH.shared)) exists(`${GUEST_PATH.shared}/${name}`);
-      return {};
     },
   };
 }
