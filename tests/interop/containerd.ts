@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { socketAddress } from "../../src/shim/bootstrap.ts";
 import { IMAGE, writeImage } from "./image.ts";
 
 const REPO = new URL("../../", import.meta.url).pathname;
@@ -49,6 +50,7 @@ export interface ContainerdOptions {
 export class Containerd implements AsyncDisposable {
   readonly directory: string;
   readonly #release: Release;
+  readonly #ids: string[] = [];
   #process: Deno.ChildProcess | undefined;
 
   constructor(directory: string, release: Release) {
@@ -74,6 +76,32 @@ export class Containerd implements AsyncDisposable {
     return this.#process.pid;
   }
 
+  /** An id that nobody else on this machine uses, so that what it leaves can be told from other runs' things. */
+  id(name: string): string {
+    const id = `${name}-${crypto.randomUUID().slice(0, 6)}`;
+    this.#ids.push(id);
+    return id;
+  }
+
+  /** What this containerd's sandboxes have on the host, but for ctr's own fifos; nothing once all are gone. */
+  async remains(): Promise<readonly string[]> {
+    const names = new RegExp([this.directory, ...this.#ids].map(RegExp.escape).join("|"));
+    const own = [`${this.#release.bin}/containerd `, "ctr ", "strace ", "script "];
+    const processes = list("/proc").flatMap(commandOf).filter((line) => names.test(line))
+      .filter((line) => !own.some((word) => line.includes(word)));
+    const mounts = Deno.readTextFileSync("/proc/self/mountinfo").split("\n").map((line) => line.split(" ")[4] ?? "");
+    const groups = list("/sys/fs/cgroup").map((group) => `/sys/fs/cgroup/${group}/default`);
+    const places = ["/run/kata", "/run/kata-containers/shared/sandboxes", ...groups];
+    const files = places.flatMap((path) => list(path).map((name) => `${path}/${name}`));
+    return [...processes, ...[...mounts, ...files].filter((path) => names.test(path)), ...await this.#sockets()];
+  }
+
+  async #sockets(): Promise<readonly string[]> {
+    const shims = this.#ids.map((id) => ({ address: `${this.directory}/c.sock`, namespace: "default", id }));
+    const paths = await Promise.all(shims.map(async (shim) => (await socketAddress(shim)).slice("unix://".length)));
+    return paths.filter(exists);
+  }
+
   /** What containerd and all shims wrote. */
   log(): string {
     return Deno.readTextFileSync(`${this.directory}/containerd.log`);
@@ -91,14 +119,15 @@ export class Containerd implements AsyncDisposable {
   }
 
   /** Runs `ctr run --rm` with our runtime. */
-  async runContainer(id: string, command: readonly string[], flags: readonly string[] = []): Promise<Result> {
-    return await this.ctr("run", "--rm", "--runtime", RUNTIME, ...flags, IMAGE, id, ...command);
+  async runContainer(name: string, command: readonly string[], flags: readonly string[] = []): Promise<Result> {
+    return await this.ctr("run", "--rm", "--runtime", RUNTIME, ...flags, IMAGE, this.id(name), ...command);
   }
 
-  /** A container that goes on: `ctr run -d`, and what ends it. */
-  async background(id: string, command: readonly string[], flags: readonly string[] = []): Promise<AsyncDisposable> {
-    await this.must("run", "-d", "--runtime", RUNTIME, ...flags, IMAGE, id, ...command);
-    return { [Symbol.asyncDispose]: () => this.remove(id) };
+  /** A container that goes on: `ctr run -d`. Disposing it ends and removes it. */
+  async background(command: readonly string[]): Promise<{ id: string } & AsyncDisposable> {
+    const id = this.id("bg");
+    await this.must("run", "-d", "--runtime", RUNTIME, IMAGE, id, ...command);
+    return { id, [Symbol.asyncDispose]: () => this.remove(id) };
   }
 
   async remove(id: string): Promise<void> {
@@ -169,24 +198,10 @@ export class Containerd implements AsyncDisposable {
   }
 }
 
-/** Everything on the host, but for ctr's own fifos, that sandboxes could leave behind, as one comparable text. */
-export function remains(): string {
-  const processes = [...Deno.readDirSync("/proc")].flatMap(({ name }) => commandOf(name))
-    .filter((command) => /\/run\/kata|containerd-shim-kata|shared\/sandboxes/.test(command));
-  const mounts = Deno.readTextFileSync("/proc/self/mountinfo").split("\n")
-    .filter((line) => /kata|io\.containerd\.runtime/.test(line)).map((line) => line.split(" ")[4]!);
-  const files = ["/run/kata", "/run/kata-containers/shared/sandboxes", "/run/containerd/s"]
-    .flatMap((path) => list(path).map((name) => `${path}/${name}`));
-  const groups = list("/sys/fs/cgroup").map((group) => `/sys/fs/cgroup/${group}/default`);
-  const cgroups = groups.flatMap((group) => list(group).map((name) => `${group}/${name}`)).filter(isDirectory);
-  return [...processes, ...mounts, ...files, ...cgroups].sort().join("\n");
-}
-
 /** Processes whose command line names a program and a sandbox. */
 export function processesOf(program: string, sandboxId: string): readonly number[] {
-  const pids = [...Deno.readDirSync("/proc")].map(({ name }) => name).filter((name) => /^\d+$/.test(name));
-  const word = new RegExp(`[ /-]${sandboxId}([ /.,]|$)`);
-  return pids.filter((pid) => commandOf(pid).some((line) => line.includes(program) && word.test(line))).map(Number);
+  const isOf = (line: string) => line.includes(program) && line.includes(sandboxId) && !line.includes("ctr ");
+  return list("/proc").filter((pid) => commandOf(pid).some(isOf)).map(Number);
 }
 
 /** Waits until something is so. @throws {Error} It is not within `ms`. */
@@ -247,10 +262,6 @@ function list(path: string): readonly string[] {
   } catch {
     return [];
   }
-}
-
-function isDirectory(path: string): boolean {
-  return exists(path) && Deno.statSync(path).isDirectory;
 }
 
 function exists(path: string): boolean {

@@ -3,7 +3,7 @@
  * unpacked), QEMU and dist/guest.
  */
 import assert from "node:assert/strict";
-import { Containerd, type ContainerdOptions, processesOf, releases, remains, RUNTIME, until } from "./containerd.ts";
+import { Containerd, type ContainerdOptions, processesOf, releases, RUNTIME, until } from "./containerd.ts";
 import { IMAGE } from "./image.ts";
 
 const MISSING = releases().length === 0 ? "containerd is not installed" : undefined;
@@ -13,12 +13,10 @@ async function withContainerd(
   options: ContainerdOptions,
   body: (containerd: Containerd) => Promise<void>,
 ): Promise<void> {
-  const before = remains();
-  {
-    await using containerd = await Containerd.start(options);
-    await body(containerd);
-  }
-  await until(() => remains() === before, { ms: 5000 }).catch(() => assert.equal(remains(), before));
+  await using containerd = await Containerd.start(options);
+  await body(containerd);
+  const clean = async () => (await containerd.remains()).length === 0;
+  await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await containerd.remains(), []));
 }
 
 function interop(name: string, body: (containerd: Containerd) => Promise<void>): void {
@@ -44,16 +42,18 @@ interop("ctr run shows output and passes exit statuses on (B1)", async (containe
 });
 
 interop("SIGTERM ends a container with status 143 (B1)", async (containerd) => {
-  await using _container = await containerd.background("c1", ["sleep", "1000"]);
-  const waiting = containerd.ctr("task", "attach", "c1");
-  await containerd.must("task", "kill", "-s", "TERM", "c1");
+  await using container = await containerd.background(["sleep", "1000"]);
+  const waiting = containerd.ctr("task", "attach", container.id);
+  await containerd.must("task", "kill", "-s", "TERM", container.id);
   assert.equal((await waiting).status, 143);
 });
 
 interop("ctr run -t gives the container a terminal of the caller's size", async (containerd) => {
   // ctr sets the size after the start, and a fresh terminal has none.
   const size = "until stty size 2>&1 | grep 97; do sleep 0.1; done";
-  const line = `${containerd.commandLine(`run --rm -t --runtime ${RUNTIME} ${IMAGE} c1 sh -c`)} "${size}"`;
+  const line = `${
+    containerd.commandLine(`run --rm -t --runtime ${RUNTIME} ${IMAGE} ${containerd.id("c")} sh -c`)
+  } "${size}"`;
   const { stdout } = await containerd.run(["script", "-qec", `stty rows 31 cols 97; ${line}`, "/dev/null"]);
   assert.match(stdout, /31 97/);
 });
@@ -62,29 +62,29 @@ interop("100 MB of stdin arrive unchanged, and their end ends the reader", async
   const input = `${containerd.directory}/input`;
   await containerd.run(["sh", "-c", `head -c 104857600 /dev/urandom >${input}`]);
   const { stdout: expected } = await containerd.run(["sh", "-c", `md5sum <${input}`]);
-  const line = containerd.commandLine(`run --rm --runtime ${RUNTIME} ${IMAGE} c1 md5sum`);
+  const line = containerd.commandLine(`run --rm --runtime ${RUNTIME} ${IMAGE} ${containerd.id("c")} md5sum`);
   const { status, stdout, stderr } = await containerd.run(["sh", "-c", `cat ${input} | ${line}`]);
   assert.equal(status, 0, stderr);
   assert.equal(stdout, expected);
 });
 
 interop("exec, kill, pause, resume, metrics and ps work on a running container", async (containerd) => {
-  await using _container = await containerd.background("c1", ["sh", "-c", "trap 'exit 143' TERM; sleep 1000 & wait"]);
+  await using container = await containerd.background(["sh", "-c", "trap 'exit 143' TERM; sleep 1000 & wait"]);
   const exec = ["task", "exec", "--exec-id"];
-  const plain = await containerd.ctr(...exec, "e1", "c1", "sh", "-c", "echo in $(hostname); exit 3");
+  const plain = await containerd.ctr(...exec, "e1", container.id, "sh", "-c", "echo in $(hostname); exit 3");
   assert.equal(plain.status, 3, plain.stderr);
   assert.match(plain.stdout, /^in /);
-  const line = containerd.commandLine("task exec -t --exec-id e2 c1 tty");
+  const line = containerd.commandLine(`task exec -t --exec-id e2 ${container.id} tty`);
   const terminal = await containerd.run(["script", "-qec", line, "/dev/null"]);
   assert.match(terminal.stdout, /\/dev\/pts\//, terminal.stderr);
-  await containerd.must("task", "pause", "c1");
-  assert.equal(await containerd.taskStatus("c1"), "PAUSED");
-  await containerd.must("task", "resume", "c1");
-  assert.equal(await containerd.taskStatus("c1"), "RUNNING");
-  assert.match(await containerd.must("task", "metrics", "c1"), /memory/);
-  assert.match(await containerd.must("task", "ps", "c1"), /PID/);
-  await containerd.must("task", "kill", "-s", "TERM", "c1");
-  await until(async () => (await containerd.taskStatus("c1")) === "STOPPED");
+  await containerd.must("task", "pause", container.id);
+  assert.equal(await containerd.taskStatus(container.id), "PAUSED");
+  await containerd.must("task", "resume", container.id);
+  assert.equal(await containerd.taskStatus(container.id), "RUNNING");
+  assert.match(await containerd.must("task", "metrics", container.id), /memory/);
+  assert.match(await containerd.must("task", "ps", container.id), /PID/);
+  await containerd.must("task", "kill", "-s", "TERM", container.id);
+  await until(async () => (await containerd.taskStatus(container.id)) === "STOPPED");
 });
 
 interop("two containers at once run in two machines", async (containerd) => {
@@ -95,22 +95,24 @@ interop("two containers at once run in two machines", async (containerd) => {
 });
 
 interop("a container survives containerd's death and is handled by the next one", async (containerd) => {
-  await using _container = await containerd.background("c1", ["sleep", "1000"]);
+  await using container = await containerd.background(["sleep", "1000"]);
   await containerd.restart();
-  assert.equal(await containerd.taskStatus("c1"), "RUNNING");
-  const exec = await containerd.ctr("task", "exec", "--exec-id", "e1", "c1", "echo", "still here");
+  assert.equal(await containerd.taskStatus(container.id), "RUNNING");
+  const exec = await containerd.ctr("task", "exec", "--exec-id", "e1", container.id, "echo", "still here");
   assert.equal(exec.stdout, "still here\n", exec.stderr);
 });
 
 for (const victim of ["qemu-system", "virtiofsd", "containerd-shim-kata"]) {
   interop(`kill -9 of ${victim}: containerd sees the exit within 5 s, and nothing is left`, async (containerd) => {
-    await using _container = await containerd.background("c1", ["sleep", "1000"]);
-    const [pid] = processesOf(victim, "c1");
+    await using container = await containerd.background(["sleep", "1000"]);
+    const [pid] = processesOf(victim, container.id);
     assert.ok(pid !== undefined);
     Deno.kill(pid, "SIGKILL");
-    const gone = async () => (await containerd.taskStatus("c1") ?? "STOPPED") === "STOPPED";
+    const gone = async () => (await containerd.taskStatus(container.id) ?? "STOPPED") === "STOPPED";
     await until(gone, { ms: 5000 });
-    await until(() => ["qemu-system", "virtiofsd"].every((name) => processesOf(name, "c1").length === 0), { ms: 5000 });
+    await until(() => ["qemu-system", "virtiofsd"].every((name) => processesOf(name, container.id).length === 0), {
+      ms: 5000,
+    });
   });
 }
 

@@ -49,6 +49,11 @@ class Task implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    try {
+      Deno.kill(Number(Deno.readTextFileSync(`${this.bundle}/shim.pid`)), "SIGKILL");
+    } catch {
+      // It has ended, or never began.
+    }
     Deno.removeSync(this.bundle, { recursive: true });
   }
 }
