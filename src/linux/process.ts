@@ -81,6 +81,11 @@ export function readProcessStat(pid: number | "self", proc = "/proc"): ProcessSt
   }
 }
 
+/** Whether a process runs: one that has ended keeps its row until it is reaped. */
+export function isAlive(stat: ProcessStat | undefined): stat is ProcessStat {
+  return stat !== undefined && !"ZX".includes(stat.state);
+}
+
 /** @throws {SyntaxError} It is no row of a stat file. */
 export function parseProcessStat(text: string): ProcessStat {
   const open = text.indexOf("(");

@@ -11,7 +11,7 @@ import { verifyId } from "../base/id.ts";
 import { Fd, O_NONBLOCK, O_WRONLY } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
 import { openPidfd, sendSignal } from "../linux/pidfd.ts";
-import { getOomScoreAdj, readProcessStat } from "../linux/process.ts";
+import { getOomScoreAdj, isAlive, readProcessStat } from "../linux/process.ts";
 import { SIGNALS } from "../linux/signal.ts";
 import { openCgroup } from "./cgroup/cgroup.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
@@ -115,7 +115,7 @@ export class Container {
     const { init, stored: { pid, startTime } } = this.#parts;
     if (pid === 0 || init?.hasEnded) return false;
     const stat = readProcessStat(pid);
-    return stat !== undefined && stat.startTime === BigInt(startTime) && !"ZX".includes(stat.state);
+    return isAlive(stat) && stat.startTime === BigInt(startTime);
   }
 
   /** As the specification words it. */

@@ -52,6 +52,8 @@ export interface CreateOptions extends Home {
   noNewKeyring?: boolean;
   /** Descriptors from 3 on that the container inherits. */
   preserveFds?: number;
+  /** The first process outlives us: see {@linkcode ContainerProcess}. */
+  detached?: boolean;
 }
 
 /** A container in this program's hands. */
@@ -69,6 +71,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   const { id, spec, cgroups } = options;
   verifyId(id);
   validate(spec, options);
+  checkKernel(spec);
   forbidInspection();
   await using undo = new AsyncDisposableStack();
   const directory = new StateDirectory(options.stateRoot, id);
@@ -92,7 +95,18 @@ export async function createContainer(options: CreateOptions): Promise<Container
   await guide(parked, { options, stored, cgroup });
   const console = parked.master && takeMaster(parked.child, parked.master);
   undo.move();
-  return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console) };
+  return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console, options) };
+}
+
+/** Before 6.2, a program did not enter the time namespace that its process had made, and nothing said so. */
+function checkKernel({ linux }: Spec): void {
+  const [major = 0, minor = 0] = Deno.osRelease().split(".").map(Number);
+  const isOld = major < 6 || (major === 6 && minor < 2);
+  if (!isOld || !linux?.namespaces?.some(({ type }) => type === "time")) return;
+  throw new KataError(
+    "FAILED_PRECONDITION",
+    `Cannot make a time namespace: Linux ${Deno.osRelease()} is older than 6.2`,
+  );
 }
 
 function newState({ id, bundle, spec, noNewKeyring = false }: CreateOptions): StoredState {

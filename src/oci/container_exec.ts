@@ -24,6 +24,8 @@ export interface ExecOptions {
   preserveFds?: number;
   /** Exec in a paused container waits until that is resumed. It is refused without this. */
   ignorePaused?: boolean;
+  /** It outlives us: see {@linkcode ContainerProcess}. */
+  detached?: boolean;
 }
 
 /** @returns The process, which runs its program already. @throws {Error} Naming the step that failed. */
@@ -43,7 +45,7 @@ export async function execProcess(
   await child.executed();
   applyOomScore(child.pid, process.oomScoreAdj ?? parts.stored.spec.process?.oomScoreAdj, parts.home.log);
   undo.move();
-  return new ContainerProcess(child, console);
+  return new ContainerProcess(child, console, options);
 }
 
 interface Joining extends Disposable {

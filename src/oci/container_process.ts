@@ -2,7 +2,7 @@
 import type { Child, ExitStatus } from "../linux/child.ts";
 import type { Fd } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
-import { getOomScoreAdj, setOomScoreAdj } from "../linux/process.ts";
+import { getOomScoreAdj, isAlive, readProcessStat, setOomScoreAdj } from "../linux/process.ts";
 import type { Logger } from "../base/log.ts";
 
 /** What {@linkcode Container.exec} and {@linkcode Container.init} give. */
@@ -11,12 +11,20 @@ export class ContainerProcess {
   /** The master of its terminal, if it has one. The caller disposes it. */
   readonly console: Fd | undefined;
 
-  /** Takes over both. */
-  constructor(child: Child, console: Fd | undefined) {
+  readonly #detached: boolean;
+
+  /**
+   * Takes over both.
+   *
+   * @param options `detached`: the process outlives us. Then we never reap it, as its next parent (a shim, conmon) is to
+   *   learn its exit status, also if it ends before we do.
+   */
+  constructor(child: Child, console: Fd | undefined, { detached = false }: { detached?: boolean | undefined } = {}) {
     this.#child = child;
     this.console = console;
+    this.#detached = detached;
     // Reaped at once, whether or not somebody asks: on v1 a cgroup keeps what is not, and cannot be removed.
-    child.wait().catch(() => {});
+    if (!detached) child.wait().catch(() => {});
   }
 
   /** As our pid namespace numbers it. */
@@ -29,9 +37,9 @@ export class ContainerProcess {
     return this.#child.pidfd;
   }
 
-  /** Whether it has ended; it is reaped by this. */
+  /** Whether it has ended; it is reaped by this, unless it is detached. */
   get hasEnded(): boolean {
-    return this.#child.reapIfEnded();
+    return this.#detached ? !isAlive(readProcessStat(this.pid)) : this.#child.reapIfEnded();
   }
 
   /** Resolves when the process has ended, as often as it is called. */

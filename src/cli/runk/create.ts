@@ -18,7 +18,7 @@ export const command: Command = defineCommand({
           : "Cannot use --console-socket: the process wants no terminal",
       );
     }
-    await withCreated({ ...options, stdio: ownStdio() }, async ({ init }) => {
+    await withCreated({ ...options, stdio: ownStdio(), detached: true }, async ({ init }) => {
       if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], init!.console!);
       writePidFile(flags["pid-file"], init!.pid);
     });

@@ -39,6 +39,7 @@ export const command: Command = defineCommand({
       stdio: ownStdio(),
       preserveFds: parseCount(flags["preserve-fds"]),
       ignorePaused: flags["ignore-paused"],
+      detached: flags.detach,
     });
     if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], running.console!);
     writePidFile(flags["pid-file"], running.pid);

@@ -20,7 +20,7 @@ export const command: Command = defineCommand({
     const options = createOptions({ id: args[0]!, global, flags });
     const terminal = options.spec.process?.terminal === true;
     requireConsole({ terminal, detach: flags.detach, socket: flags["console-socket"] });
-    return await withCreated({ ...options, stdio: ownStdio() }, async (container) => {
+    return await withCreated({ ...options, stdio: ownStdio(), detached: flags.detach }, async (container) => {
       if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], container.init!.console!);
       writePidFile(flags["pid-file"], container.init!.pid);
       if (!flags.detach) return await foreground(container, flags.keep);
