@@ -1,0 +1,64 @@
+/** What the tests of runk under other people's programs share: where it is, and running commands with a time limit. @module */
+import assert from "node:assert/strict";
+
+/** The built program by its name, or what `RUNK` names. An absolute path: it is called from anywhere. */
+export const RUNK = Deno.env.get("RUNK") ?? new URL("../../dist/runk", import.meta.url).pathname;
+
+const LIMIT_MS = 60_000;
+
+/** How a command ended. */
+export interface Result {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a command without input. @throws {Error} It takes longer than a minute. */
+export async function run(words: readonly string[], env: Record<string, string> = {}): Promise<Result> {
+  const [command = "", ...args] = words;
+  const options: Deno.CommandOptions = { args, env, stdin: "null", stdout: "piped", stderr: "piped" };
+  const child = new Deno.Command(command, options).spawn();
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    child.kill("SIGKILL");
+  }, LIMIT_MS);
+  try {
+    const { code, stdout, stderr } = await child.output();
+    if (isLate) throw new Error(`Cannot wait any longer for ${words.join(" ")}`);
+    const decoder = new TextDecoder();
+    return { status: code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** As {@linkcode run}, and it must succeed. @returns Its output. */
+export async function must(words: readonly string[], env: Record<string, string> = {}): Promise<string> {
+  const { status, stdout, stderr } = await run(words, env);
+  assert.equal(status, 0, `${words.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+/** Runs a command whose input and output are a terminal, and returns what it showed. */
+export async function onTerminal(words: readonly string[], setup = "stty rows 31 cols 97"): Promise<Result> {
+  const quoted = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  return await run(["script", "-qec", `${setup}; ${quoted}`, "/dev/null"]);
+}
+
+/** Whether a program of that name is installed, as the reason why a test must be left out. */
+export function isInstalled(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until something is so. @throws {Error} It is not within 20 seconds. */
+export async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 20_000; !(await isSo());) {
+    if (Date.now() > end) throw new Error(`Cannot see within 20 s: ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
