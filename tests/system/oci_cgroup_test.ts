@@ -85,7 +85,7 @@ Deno.test(
     const limits = [64 << 20, 32 << 20, 16 << 20, "50000 100000", 20, 0, 25].map(String);
     assert.deepEqual(names.map(file), limits);
     await container.start();
-    container.update({ memory: { limit: 128 << 20, swap: 128 << 20 }, cpu: { quota: -1 }, pids: { limit: 30 } });
+    await container.update({ memory: { limit: 128 << 20, swap: 128 << 20 }, cpu: { quota: -1 }, pids: { limit: 30 } });
     assert.deepEqual(["memory.max", "memory.swap.max", "cpu.max"].map(file), [String(128 << 20), "0", "max 100000"]);
     const { memory, pids, cpu } = container.stats();
     assert.equal(memory.usage.limit, BigInt(128 << 20));

@@ -1,5 +1,6 @@
 /** The container engine on the real kernel: root file system, mounts, devices. Needs root and busybox-static. */
 import assert from "node:assert/strict";
+import { detectCgroups } from "../../src/linux/cgroup.ts";
 import { readMountInfo } from "../../src/linux/mountinfo.ts";
 import { Container } from "../../src/oci/container.ts";
 import { Bundle, isReady } from "./oci_bundle.ts";
@@ -170,15 +171,15 @@ Deno.test({ name: "A cgroup mount shows the container's own group as the root", 
     source: "cgroup",
     options: ["ro", "nosuid", "noexec", "nodev"],
   };
-  const script = "cat /sys/fs/cgroup/pids/cgroup.procs; touch /sys/fs/cgroup/x; mkdir /sys/fs/cgroup/pids/x";
+  const group = detectCgroups().mode === "v2" ? "" : "pids/";
+  const script = `cd /sys/fs/cgroup; cat ${group}cgroup.procs; mkdir x ${group}x`;
   for (const own of [true, false]) {
     const { output } = await bundle.run(["sh", "-c", script], ({ mounts, linux }) => {
       mounts.push(mount);
       if (own) linux.namespaces!.push({ type: "cgroup" });
     });
     assert.match(output, /^1\n/);
-    assert.match(output, /cgroup\/x: Read-only file system/);
-    assert.match(output, /pids\/x': Read-only file system/);
+    assert.equal(output.match(/Read-only file system/g)?.length, 2);
   }
 });
 
