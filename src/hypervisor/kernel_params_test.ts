@@ -9,8 +9,8 @@ function qemu(change: Partial<QemuConfig>): QemuConfig {
 Deno.test("B43: kernelParams() prints root device, defaults, agent's and user's words in this order", async (t) => {
   const config = qemu({ image: "/root.erofs", kernel_params: "systemd.unit=x b=2" });
   const extra = ["agent.server_addr=serial://agent.0"];
-  await t.assertSnapshot(kernelParams(config, { isEmulated: true, extra }).split(" "));
-  assert.equal(kernelParams(config, { isEmulated: true, extra }), kernelParams(config, { isEmulated: true, extra }));
+  await t.assertSnapshot(kernelParams(config, extra).split(" "));
+  assert.equal(kernelParams(config, extra), kernelParams(config, extra));
 });
 
 Deno.test("B43: kernelParams() lets a user's word beat the default of the same name", () => {
@@ -19,7 +19,7 @@ Deno.test("B43: kernelParams() lets a user's word beat the default of the same n
     rootfs_type: "ext4",
     kernel_params: "root=/dev/vdb loglevel=7 console=hvc0",
   });
-  const words = kernelParams(config, { isEmulated: false }).split(" ");
+  const words = kernelParams(config).split(" ");
   assert.deepEqual(words.filter((word) => /^(root|loglevel|console|rootfstype)=/.test(word)), [
     "rootfstype=ext4",
     "root=/dev/vdb",
@@ -28,16 +28,12 @@ Deno.test("B43: kernelParams() lets a user's word beat the default of the same n
   ]);
 });
 
-Deno.test("kernelParams() keeps a guest's mitigations where its code runs on the real CPU", () => {
-  assert.doesNotMatch(kernelParams(qemu({}), { isEmulated: false }), /mitigations|nokaslr/);
-});
-
 Deno.test("kernelParams() has no root device without an image", () => {
-  assert.doesNotMatch(kernelParams(qemu({ initrd: "/initrd" }), { isEmulated: true }), /root/);
+  assert.doesNotMatch(kernelParams(qemu({ initrd: "/initrd" })), /root/);
 });
 
 Deno.test("kernelParams() refuses what the kernel would cut off", () => {
-  assert.throws(() => kernelParams(qemu({ kernel_params: "x".repeat(2000) }), { isEmulated: true }), {
+  assert.throws(() => kernelParams(qemu({ kernel_params: "x".repeat(2000) })), {
     message: /Cannot use a kernel command line of \d+ bytes: the most is 2047/,
   });
 });

@@ -71,10 +71,7 @@ export function planMachine(input: PlanInput): Plan {
     ...input.devices.map((device) => coldParts(planner, device)),
     ...ports(planner),
   ];
-  const append = kernelParams(qemu, {
-    isEmulated: accelerator === "tcg",
-    extra: [...listenParams(input.channel), ...input.kernelParams],
-  });
+  const append = kernelParams(qemu, [...listenParams(input.channel), ...input.kernelParams]);
   const files = vmFiles(runDir);
   const paths = { qmpSocket: files.qmp, consoleLog: files.console };
   return {
