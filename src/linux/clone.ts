@@ -10,7 +10,7 @@ import { Fd, O_RDONLY, pipe } from "./fd.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER, runProgram } from "./machine_code.ts";
 import type { Piece, ProgramMemory } from "./program_memory.ts";
-import { type SignalName, SIGNALS } from "./signal.ts";
+import { SIGNALS } from "./signal.ts";
 import { type CallOptions, layOutSteps, Slot, type Step } from "./step.ts";
 import { type SyscallName, syscallNumber } from "./syscall_numbers.ts";
 
@@ -51,16 +51,19 @@ const SIGSET_SIZE = 8;
 
 /** Dispositions that survive clone and exec: ignored by us, or by whoever started us (nohup, a shell's `&`). */
 const PERHAPS_IGNORED = [
-  "SIGHUP",
-  "SIGINT",
-  "SIGQUIT",
-  "SIGPIPE",
-  "SIGCHLD",
-  "SIGTSTP",
-  "SIGTTIN",
-  "SIGTTOU",
-  "SIGXFSZ",
-] as const satisfies SignalName[];
+  SIGNALS.SIGHUP,
+  SIGNALS.SIGINT,
+  SIGNALS.SIGQUIT,
+  SIGNALS.SIGPIPE,
+  SIGNALS.SIGCHLD,
+  SIGNALS.SIGTSTP,
+  SIGNALS.SIGTTIN,
+  SIGNALS.SIGTTOU,
+  SIGNALS.SIGXFSZ,
+  // glibc's own two: its posix_spawn leaves them ignored in whoever it started us as.
+  32,
+  33,
+];
 
 /** Runs clone3. Takes over `memory`. */
 export function startChild(memory: ProgramMemory, steps: readonly Step[], options: StartOptions): Child {
@@ -108,7 +111,7 @@ function resetSignals(memory: ProgramMemory): Step[] {
   const emptySet = memory.allocate(SIGSET_SIZE).address;
   return [
     ...PERHAPS_IGNORED.map((signal) =>
-      systemCall("rt_sigaction", [BigInt(SIGNALS[signal]), defaultAction, 0n, BigInt(SIGSET_SIZE)])
+      systemCall("rt_sigaction", [BigInt(signal), defaultAction, 0n, BigInt(SIGSET_SIZE)])
     ),
     systemCall("rt_sigprocmask", [BigInt(SIG_SETMASK), emptySet, 0n, BigInt(SIGSET_SIZE)]),
   ];
