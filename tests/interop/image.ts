@@ -38,6 +38,16 @@ export async function writeImage(path: string): Promise<void> {
   }
 }
 
+/** Writes only the file system of the image, as a tar. */
+export async function writeLayer(path: string): Promise<void> {
+  const work = await Deno.makeTempDir({ prefix: "kata-image-" });
+  try {
+    await Deno.writeFile(path, await makeLayer(work));
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
 async function makeLayer(work: string): Promise<Uint8Array<ArrayBuffer>> {
   const root = `${work}/root`;
   for (const name of ["bin", "etc", "tmp", "proc", "sys", "dev"]) {

@@ -1,0 +1,132 @@
+/** runk under Debian's Docker, as `docker run --runtime runk` has it. Needs root and docker.io. */
+import assert from "node:assert/strict";
+import { writeLayer } from "./image.ts";
+import { eventually, isInstalled, must, onTerminal, run, RUNK } from "./runk.ts";
+
+const IMAGE = "busybox:test";
+
+/** A dockerd of its own, which touches neither the network nor another Docker's data. Disposing it ends it. */
+class Docker implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #daemon: Deno.ChildProcess;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    const script = `exec dockerd "$@" >${directory}/log 2>&1`;
+    const places = ["--data-root", `${directory}/data`, "--exec-root", `${directory}/exec`];
+    const contact = ["--pidfile", `${directory}/pid`, "--host", `unix://${directory}/docker.sock`];
+    const network = ["--iptables=false", "--ip6tables=false", "--bridge=none"];
+    const runtime = [
+      "--add-runtime",
+      `runk=${RUNK}`,
+      "--storage-driver=vfs",
+      "--config-file",
+      `${directory}/none.json`,
+    ];
+    this.#daemon = new Deno.Command("/bin/sh", {
+      args: ["-c", script, "sh", ...places, ...contact, ...network, ...runtime],
+      // Debian's client and daemon; another Docker may come first in the caller's PATH.
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+      stdin: "null",
+    }).spawn();
+  }
+
+  static async start(): Promise<Docker> {
+    const directory = await Deno.makeTempDir({ prefix: "runk-docker-" });
+    await Deno.writeTextFile(`${directory}/none.json`, "{}");
+    const docker = new Docker(directory);
+    await eventually(async () => (await run(docker.words("version"))).status === 0);
+    await writeLayer(`${directory}/layer.tar`);
+    await must(docker.words("import", "--change", "ENV PATH=/bin", `${directory}/layer.tar`, IMAGE));
+    return docker;
+  }
+
+  words(...args: readonly string[]): string[] {
+    return ["/usr/bin/docker", "--host", `unix://${this.#directory}/docker.sock`, ...args];
+  }
+
+  run(...args: readonly string[]): string[] {
+    return this.words("run", "--runtime", "runk", "--network", "none", ...args);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const containers = (await run(this.words("ps", "--all", "--quiet"))).stdout.split("\n").filter((id) => id !== "");
+    if (containers.length > 0) await run(this.words("rm", "--force", ...containers));
+    this.#daemon.kill("SIGTERM");
+    await this.#daemon.status;
+    await must(["rm", "-rf", this.#directory]);
+  }
+}
+
+function dockerTest(name: string, body: (docker: Docker) => Promise<void>): void {
+  Deno.test({
+    name: `docker: ${name}`,
+    ignore: !isInstalled("/usr/sbin/dockerd"),
+    async fn() {
+      await using docker = await Docker.start();
+      await body(docker);
+    },
+  });
+}
+
+dockerTest("run shows output and passes the exit status on", async (docker) => {
+  const { status, stdout, stderr } = await run(docker.run("--rm", IMAGE, "sh", "-c", "id -u; exit 3"));
+  assert.deepEqual([status, stdout], [3, "0\n"], stderr);
+  const missing = await run(docker.run("--rm", IMAGE, "/no/such"));
+  assert.equal(missing.status, 127, missing.stderr);
+  assert.match(missing.stderr, /\/no\/such/);
+});
+
+dockerTest("exec, logs, pause, top, stats, stop and rm work on a running container", async (docker) => {
+  const script = "trap 'exit 4' TERM; echo started; while :; do sleep 0.1; done";
+  await must(docker.run("--detach", "--name", "c1", IMAGE, "sh", "-c", script));
+  for (const status of [0, 5, 255]) {
+    const exec = await run(docker.words("exec", "c1", "sh", "-c", `echo inside; exit ${status}`));
+    assert.deepEqual([exec.status, exec.stdout], [status, "inside\n"], exec.stderr);
+  }
+  assert.equal(await must(docker.words("logs", "c1")), "started\n");
+  await must(docker.words("pause", "c1"));
+  assert.equal(await must(docker.words("inspect", "--format", "{{.State.Status}}", "c1")), "paused\n");
+  await must(docker.words("unpause", "c1"));
+  assert.match(await must(docker.words("top", "c1")), /while :/);
+  assert.match(await must(docker.words("stats", "--no-stream", "c1")), /MiB|KiB/);
+  await must(docker.words("stop", "--time", "10", "c1"));
+  assert.equal(await must(docker.words("inspect", "--format", "{{.State.ExitCode}}", "c1")), "4\n");
+  await must(docker.words("rm", "c1"));
+});
+
+dockerTest("run -it and exec -it give a terminal", async (docker) => {
+  const attached = await onTerminal(docker.run("--rm", "-it", IMAGE, "sh", "-c", "tty; exit 6"));
+  assert.match(attached.stdout, /\/dev\/pts\/0/);
+  assert.equal(attached.status, 6);
+  await must(docker.run("--detach", "--name", "c1", IMAGE, "sleep", "100"));
+  assert.match((await onTerminal(docker.words("exec", "-it", "c1", "tty"))).stdout, /\/dev\/pts\/\d/);
+});
+
+dockerTest("--memory, --cpus and --pids-limit reach the container's cgroup, also by update", async (docker) => {
+  const limits = ["--memory", "64m", "--cpus", "0.5", "--pids-limit", "50"];
+  const id = (await must(docker.run("--detach", ...limits, IMAGE, "sleep", "100"))).trim();
+  assert.deepEqual(limitsOf(id), { memory: `${64 << 20}`, quota: "50000", pids: "50" });
+  await must(docker.words("update", "--memory", "96m", "--memory-swap", "192m", "--pids-limit", "60", id));
+  assert.deepEqual(limitsOf(id), { memory: `${96 << 20}`, quota: "50000", pids: "60" });
+});
+
+/** What the container's cgroup says, on v1 or v2. */
+function limitsOf(id: string): { memory: string; quota: string; pids: string } {
+  const isV2 = exists("/sys/fs/cgroup/cgroup.controllers");
+  const read = (controller: string, file: string) =>
+    Deno.readTextFileSync(`/sys/fs/cgroup/${isV2 ? "" : `${controller}/`}docker/${id}/${file}`).trim().split(" ")[0]!;
+  return {
+    memory: read("memory", isV2 ? "memory.max" : "memory.limit_in_bytes"),
+    quota: read("cpu", isV2 ? "cpu.max" : "cpu.cfs_quota_us"),
+    pids: read("pids", "pids.max"),
+  };
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== undefined;
+  } catch {
+    return false;
+  }
+}
