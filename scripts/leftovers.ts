@@ -1,0 +1,75 @@
+/** What sandboxes and tests can leave behind on a machine. @module */
+
+/** Command lines of what a sandbox runs, and of its tests' daemons. */
+const PROCESSES = /qemu-system|virtiofsd|vhost-device-vsock|containerd-shim-kata|kata-agent|containerd .*\/tmp\/kata/;
+const MOUNTS = /\/kata|\/tmp\/(oci|runk)-|io\.containerd\.runtime/;
+const DIRECTORIES: { path: string; entries: RegExp }[] = [
+  { path: "/run/kata", entries: /./ },
+  { path: "/run/kata-containers/shared/sandboxes", entries: /./ },
+  { path: "/run/containerd/s", entries: /./ },
+  { path: "/run/containerd/fifo", entries: /./ },
+  { path: "/tmp", entries: /^(kata|oci|runk)-/ },
+];
+
+/** One line for each, in no order: process, mount, file or cgroup. */
+export function leftovers(): string[] {
+  return [...processes(), ...mounts(), ...files(), ...cgroups()];
+}
+
+/** What is there now and was not there before. */
+export function added(before: readonly string[], after: readonly string[]): string[] {
+  return after.filter((line) => !before.includes(line)).sort();
+}
+
+function processes(): string[] {
+  return list("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    const command = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
+    return PROCESSES.test(command) ? [`process ${pid}: ${command.slice(0, 120)}`] : [];
+  });
+}
+
+function mounts(): string[] {
+  return read("/proc/self/mountinfo").split("\n").map((line) => line.split(" ")[4] ?? "")
+    .filter((path) => MOUNTS.test(path)).map((path) => `mount ${path}`);
+}
+
+function files(): string[] {
+  return DIRECTORIES.flatMap(({ path, entries }) =>
+    list(path).filter((name) => entries.test(name)).map((name) => `file ${path}/${name}`)
+  );
+}
+
+/** containerd's containers sit in a cgroup named after their namespace, in each hierarchy on v1. */
+function cgroups(): string[] {
+  return ["/sys/fs/cgroup", ...list("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`)].flatMap((root) =>
+    ["default", "kata"].flatMap((group) =>
+      Deno.lstatSync(root).isDirectory
+        ? directories(`${root}/${group}`).map((name) => `cgroup ${root}/${group}/${name}`)
+        : []
+    )
+  );
+}
+
+function directories(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+function list(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(path)].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+function read(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return ""; // a process that has ended
+  }
+}
