@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 export const IMAGE = "localhost/busybox:1";
 
 /** Writes the archive to `path`. */
-export async function writeImage(path: string): Promise<void> {
+export async function writeImage(path: string, { name = IMAGE, command = ["/bin/sh"] } = {}): Promise<void> {
   const work = await Deno.makeTempDir({ prefix: "kata-image-" });
   try {
     const layer = await makeLayer(work);
@@ -18,7 +18,7 @@ export async function writeImage(path: string): Promise<void> {
     const config = json({
       architecture: Deno.build.arch === "x86_64" ? "amd64" : "arm64",
       os: "linux",
-      config: { Env: ["PATH=/bin"], Cmd: ["/bin/sh"] },
+      config: { Env: ["PATH=/bin"], Cmd: command },
       rootfs: { type: "layers", diff_ids: [`sha256:${sha256(layer)}`] },
     });
     const manifest = json({
@@ -28,7 +28,7 @@ export async function writeImage(path: string): Promise<void> {
       layers: [await put(layer, "application/vnd.oci.image.layer.v1.tar")],
     });
     const entry = await put(manifest, "application/vnd.oci.image.manifest.v1+json");
-    const annotations = { "io.containerd.image.name": IMAGE, "org.opencontainers.image.ref.name": "1" };
+    const annotations = { "io.containerd.image.name": name, "org.opencontainers.image.ref.name": "1" };
     const index = json({ schemaVersion: 2, manifests: [{ ...entry, annotations }] });
     await Deno.writeFile(`${work}/layout/index.json`, index);
     await Deno.writeTextFile(`${work}/layout/oci-layout`, '{"imageLayoutVersion":"1.0.0"}');
