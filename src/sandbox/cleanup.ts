@@ -3,6 +3,7 @@ import { retry } from "../base/async.ts";
 import { removeIfThere } from "../base/files.ts";
 import type { Logger } from "../base/log.ts";
 import { killRecorded, startTime } from "../hypervisor/pid_file.ts";
+import { removeCgroup } from "../linux/cgroup.ts";
 import { removeShared } from "../resources/share_fs.ts";
 import { readState } from "./persist.ts";
 import type { SandboxRoots } from "./roots.ts";
@@ -21,6 +22,8 @@ export async function cleanUpSandbox(id: string, { roots, log }: { roots: Sandbo
   // Last first. A shim that hangs is ended before the rest, or it would clean up at the same time.
   steps.defer(() => removeIfThere(runDir, { recursive: true }));
   steps.defer(() => removeShared(`${roots.shared}/${id}`));
+  const { cgroups = [] } = readState(runDir) ?? {};
+  for (const directory of cgroups) steps.defer(() => removeCgroup(directory));
   steps.defer(async () => {
     const killed = await killRecorded(runDir);
     if (killed.length > 0) log.info("Killed what a shim left behind", { sandbox: id, processes: killed });

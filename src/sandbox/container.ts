@@ -113,12 +113,12 @@ export class Container implements AsyncDisposable {
 
   /** Makes it in the guest; it does not run yet. */
   async create(): Promise<void> {
-    const { id } = this.#options;
+    const { id, spec } = this.#options;
     const OCI = specToProto(this.#guestSpec);
+    // A path names another container's namespace; the sandbox's own has the first processes of all.
+    const sandboxPidns = Boolean(spec.linux?.namespaces?.find(({ type }) => type === "pid")?.path);
     try {
-      await this.#agent.api.createContainer(
-        { containerId: id, execId: id, OCI },
-      );
+      await this.#agent.api.createContainer({ containerId: id, execId: id, OCI, sandboxPidns });
     } catch (cause) {
       throw new Error(`Cannot create container "${id}" in the guest`, { cause });
     }

@@ -11,6 +11,8 @@ export interface SandboxState {
   address: string;
   /** The shim, with its start time: see `hypervisor/pid_file.ts`, which records the VM's processes beside this file. */
   shim: { pid: number; startTime: string };
+  /** Directories of the sandbox's cgroups on the host. */
+  cgroups: readonly string[];
   containers: readonly { id: string; bundle: string }[];
 }
 

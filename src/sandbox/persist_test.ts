@@ -10,6 +10,7 @@ Deno.test("readState() returns what writeState() wrote, and nothing where there 
       namespace: "default",
       address: "unix:///s",
       shim: { pid: 1, startTime: "2" },
+      cgroups: ["/sys/fs/cgroup/memory/default/s1"],
       containers: [{ id: "s1", bundle: "/b" }],
     };
     writeState(runDir, state);

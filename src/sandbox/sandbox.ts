@@ -12,12 +12,14 @@ import type { Config } from "../config/schema.ts";
 import { createHypervisor } from "../hypervisor/create.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/pid_file.ts";
-import { Fd, O_RDONLY } from "../linux/fd.ts";
-import { SharedDirectory } from "../resources/share_fs.ts";
-import { SHARED_TAG } from "../rpc/agent_api.ts";
+import type { Resources, Spec } from "../oci/spec.ts";
+import { SandboxResources } from "../resources/sandbox_resources.ts";
+import type { ContainerType } from "../rpc/agent_api.ts";
 import { type AgentConnection, connectAgent, explainSilence } from "./agent_client.ts";
 import { Container, type ContainerOptions, prepareContainer } from "./container.ts";
-import { guestStorages } from "./guest_storages.ts";
+import { Growth } from "./growth.ts";
+import { setUpGuest, setUpGuestNetwork } from "./guest_setup.ts";
+import { runHostHooks } from "./host_hooks.ts";
 import { type SandboxState, writeState } from "./persist.ts";
 import { Phases } from "./phases.ts";
 import { KILLED_STATUS, LOST_STATUS, type Process, type ProcessExit } from "./process.ts";
@@ -34,9 +36,9 @@ export interface SandboxOptions {
   config: Config;
   log: Logger;
   roots?: SandboxRoots;
-  hostname?: string;
-  /** File of the network namespace for the VMM, such as `/var/run/netns/cni-1`. Default: ours. */
-  netns?: string;
+  /** Of the container that the sandbox is made for: network, size and cgroups follow from it. */
+  spec: Spec;
+  type: ContainerType;
   /** Noted in the state, for the clean-up after a crash. */
   owner: Pick<SandboxState, "address" | "namespace">;
   /** The guest's kernel killed something in this container. */
@@ -55,38 +57,42 @@ export class Sandbox implements AsyncDisposable {
   readonly phases = new Phases();
   readonly #options: SandboxOptions;
   readonly #runDir: string;
-  readonly #share: SharedDirectory;
+  readonly #host: SandboxResources;
   readonly #vm: Hypervisor;
   readonly #resources: AsyncDisposableStack;
   readonly #containers = new Map<string, Container>();
   readonly #abort = new AbortController();
   readonly #booted: Promise<AgentConnection>;
   readonly #resolveEnded: (reason: string) => void;
+  #growth: Growth | undefined;
   #pid = 0;
   #stopping: Promise<void> | undefined;
   #lost: string | undefined;
 
   /** @throws {KataError} ALREADY_EXISTS. Nothing is left behind. */
   constructor(options: SandboxOptions) {
-    const { id, roots = DEFAULT_ROOTS, log, netns, config, makeHypervisor = createHypervisor } = options;
+    const { id, roots = DEFAULT_ROOTS, log, makeHypervisor = createHypervisor } = options;
     this.#options = options;
     this.#runDir = `${roots.run}/${id}`;
     ({ promise: this.ended, resolve: this.#resolveEnded } = Promise.withResolvers<string>());
     using undo = new DisposableStack();
     makeRunDir(roots.run, id);
     undo.defer(() => Deno.removeSync(this.#runDir, { recursive: true }));
+    this.#host = new SandboxResources({ ...options, sharedRoot: roots.shared });
+    const { config, devices, netns, cgroups } = this.#host;
     this.#save();
-    this.#share = undo.use(new SharedDirectory(roots.shared, id));
     this.#vm = makeHypervisor(config, {
       id,
       runDir: this.#runDir,
       log,
-      devices: [{ kind: "shareFs", id: "shared", tag: SHARED_TAG, source: this.#share.source }],
-      ...(netns !== undefined && { netns: undo.use(Fd.open(netns, O_RDONLY)) }),
+      devices,
+      ...(netns !== undefined && { netns }),
+      ...(cgroups !== undefined && { cgroupProcs: cgroups.procsFiles }),
     });
     // Released last first: the agent's calls fail, the VM ends, then nothing uses the files any more.
     this.#resources = new AsyncDisposableStack();
     this.#resources.use(undo.move());
+    this.#resources.use(this.#host);
     this.#resources.defer(() => this.#disposeContainers());
     this.#resources.use(this.#vm);
     this.#booted = this.#boot();
@@ -123,6 +129,9 @@ export class Sandbox implements AsyncDisposable {
     const container = await this.#assemble(options);
     await using undo = new AsyncDisposableStack();
     undo.use(container);
+    if (options.id === this.id && await runHostHooks(options, this.#pid)) await this.joinLateLinks();
+    await this.#growth?.admit(options.id, options.spec.linux?.resources);
+    undo.defer(() => this.#growth?.forget(options.id));
     await this.phases.measure("container", () => container.create());
     undo.move();
     this.#containers.set(options.id, container);
@@ -143,8 +152,24 @@ export class Sandbox implements AsyncDisposable {
     else if (this.#stopping !== undefined) await this.#stopping;
     else await container.remove();
     this.#containers.delete(id);
+    this.#growth?.forget(id);
     if (this.#stopping === undefined) this.#save();
     return container.init.exit;
+  }
+
+  /** Changes what a container may use. @throws {KataError} RESOURCE_EXHAUSTED: the VM cannot become so large. */
+  async updateContainer(id: string, resources: Resources): Promise<void> {
+    const container = this.container(id);
+    await this.#growth?.admit(id, resources);
+    await container.update(resources);
+  }
+
+  /** Plugs in interfaces that the engine has put into the pod's network namespace after the start (B49). */
+  async joinLateLinks(): Promise<void> {
+    const agent = await this.#booted;
+    const { cards, guest } = this.#host.joinLateLinks();
+    for (const card of cards) await this.#vm.plug(card);
+    await setUpGuestNetwork(agent, guest);
   }
 
   /** Ends all processes and the VM, and removes everything from the host. Idempotent (B38). */
@@ -163,8 +188,8 @@ export class Sandbox implements AsyncDisposable {
     if (this.#containers.has(options.id)) {
       throw new KataError("ALREADY_EXISTS", `Cannot create container "${options.id}": it exists`);
     }
-    const { config, log } = this.#options;
-    const context = { config, log, share: this.#share };
+    const { config, share } = this.#host;
+    const context = { config, share, log: this.#options.log };
     const resources = undo.use(await this.phases.measure("files", () => prepareContainer(options, context)));
     const agent = await this.#booted;
     undo.move();
@@ -172,14 +197,18 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #boot(): Promise<AgentConnection> {
-    const { id, config, onOutOfMemory, log } = this.#options;
+    const { id, onOutOfMemory, log } = this.#options;
+    const { config, cgroups } = this.#host;
     const { signal } = this.#abort;
     await this.phases.measure("vm", () => this.#vm.start({ signal }));
-    const { pid } = await this.#vm.info();
+    const info = await this.#vm.info();
+    const { pid } = info;
     this.#pid = pid;
+    cgroups?.placeVm(info);
     const connect = () => connectAgent(this.#vm, { sandboxId: id, config: config.agent, signal });
     const agent = this.#resources.use(await this.phases.measure("agent", connect));
     await this.phases.measure("sandbox", () => this.#setUpGuest(agent));
+    this.#growth = new Growth({ config, vm: this.#vm, agent, cgroups });
     log.info("Sandbox is up", { sandbox: id, vmm: pid, phases: this.phases.report() });
     void this.#watch(agent);
     if (onOutOfMemory) void watchOutOfMemory(agent, { signal, log, onEvent: onOutOfMemory });
@@ -187,15 +216,11 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #setUpGuest(agent: AgentConnection): Promise<void> {
-    const { id, config, hostname = "" } = this.#options;
+    const { id, spec } = this.#options;
+    const { config, joined } = this.#host;
     const begin = performance.now();
     try {
-      await agent.api.createSandbox({
-        sandboxId: id,
-        hostname,
-        storages: [...guestStorages()],
-        kernelModules: config.agent.kernel_modules.map(parseKernelModule),
-      });
+      await setUpGuest(agent, { id, spec, config, network: joined.guest });
     } catch (cause) {
       const what = `Cannot set up sandbox "${id}" in the guest`;
       if (ConnectError.from(cause).code !== Code.DeadlineExceeded) throw new Error(what, { cause });
@@ -264,6 +289,7 @@ export class Sandbox implements AsyncDisposable {
       id,
       ...owner,
       shim: { pid: Deno.pid, startTime: startTime(Deno.pid) ?? "" },
+      cgroups: this.#host.cgroups?.directories ?? [],
       containers: [...this.#containers.values()].map(({ id, bundle }) => ({ id, bundle })),
     });
   }
@@ -277,10 +303,4 @@ function makeRunDir(root: string, id: string): void {
     if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
     throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${id}": "${root}/${id}" exists`);
   }
-}
-
-/** `name parameter...`, as the configuration writes it. */
-function parseKernelModule(line: string): { name: string; parameters: string[] } {
-  const [name = "", ...parameters] = line.split(/\s+/);
-  return { name, parameters };
 }

@@ -2,6 +2,7 @@
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { type Logger, parseLevel } from "../base/log.ts";
 import { applyAnnotations } from "../config/annotations.ts";
+import { checkConfig } from "../config/check.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
@@ -14,8 +15,6 @@ const CONFIG_ANNOTATION = "io.katacontainers.config_path";
 export interface SandboxSettings {
   config: Config;
   log: Logger;
-  /** Network namespace that the engine has set up, if it says. */
-  netns: string | undefined;
 }
 
 /**
@@ -36,17 +35,11 @@ export function readSettings(spec: Spec, { options, logs }: {
   const log = logOf(config, logs);
   log.info("Using configuration", { path });
   for (const warning of [...warnings, ...unknown]) log.warning(warning, { path });
-  return { config, log, netns: networkNamespace(spec) };
+  return { config: checkConfig(config), log };
 }
 
 /** The configuration may ask for more or less than containerd's `-debug`. */
 function logOf({ runtime }: Config, logs: Pick<ShimLog, "at" | "log">): Logger {
   if (runtime.log_level !== "") return logs.at(parseLevel(runtime.log_level));
   return runtime.enable_debug ? logs.at("debug") : logs.log;
-}
-
-/** Docker writes `/proc/0/ns/net` while it does not know yet. */
-function networkNamespace({ linux }: Spec): string | undefined {
-  const path = linux?.namespaces?.find(({ type }) => type === "network")?.path;
-  return path === "" || path === "/proc/0/ns/net" ? undefined : path;
 }

@@ -85,6 +85,7 @@ export class TaskService {
 
   async start({ id, execId }: Request<wire.StartRequest>): Promise<{ pid: number }> {
     const { process, pid } = this.#process(id, execId);
+    if (execId === "") await this.#found().joinLateLinks();
     await process.start();
     const { events } = this.#options;
     if (execId === "") events.emit("start", { containerId: id, pid });
@@ -163,7 +164,7 @@ export class TaskService {
   }
 
   async update({ id, resources }: Request<wire.UpdateTaskRequest>): Promise<Empty> {
-    await this.#found().container(id).update(parseResources(resources));
+    await this.#found().updateContainer(id, parseResources(resources));
     return {};
   }
 
@@ -184,19 +185,19 @@ export class TaskService {
     return {};
   }
 
-  #launch({ sandboxId }: ContainerIdentity, spec: Spec, options: Any | undefined): Sandbox {
+  #launch({ sandboxId, type }: ContainerIdentity, spec: Spec, options: Any | undefined): Sandbox {
     if (this.#sandbox !== undefined) {
       throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${sandboxId}": "${this.#sandbox.id}" is here`);
     }
     const { args, address, events, logs } = this.#options;
-    const { config, log, netns } = readSettings(spec, { options, logs });
+    const { config, log } = readSettings(spec, { options, logs });
     this.#sandbox = new Sandbox({
       id: sandboxId,
       config,
       log,
       owner: { namespace: args.namespace, address },
-      ...(netns !== undefined && { netns }),
-      ...(spec.hostname !== undefined && { hostname: spec.hostname }),
+      spec,
+      type,
       onOutOfMemory: (containerId) => events.emit("oom", { containerId }),
       ...this.#options.sandbox,
     });

@@ -13,6 +13,13 @@ import { FakeAgent, FakeVm } from "./fake_agent.ts";
 
 const NO_OPTIONS = { checkpoint: "", parentCheckpoint: "", terminal: false, stdin: "", stdout: "", stderr: "" };
 const log = createLogger({ sink: () => {} });
+/** Any files that exist: there is no VM. */
+const CONFIGURATION = `[hypervisor.qemu]
+path = "/bin/true"
+kernel = "/etc/passwd"
+initrd = "/etc/passwd"
+virtio_fs_daemon = "/bin/true"
+`;
 const SIGKILL = 9;
 const SIGTERM = 15;
 const SIGHUP = 1;
@@ -28,7 +35,7 @@ class Shim implements AsyncDisposable {
   isDown = false;
 
   constructor() {
-    Deno.writeTextFileSync(`${this.directory}/configuration.toml`, "");
+    Deno.writeTextFileSync(`${this.directory}/configuration.toml`, CONFIGURATION);
     Deno.env.set("KATA_CONF_FILE", `${this.directory}/configuration.toml`);
     this.tasks = new TaskService({
       args: { id: "c1", namespace: "default" },

@@ -1,0 +1,95 @@
+/** Everything that a sandbox has on the host besides its VM, and the size that the VM has. @module */
+import type { Logger } from "../base/log.ts";
+import type { Config } from "../config/schema.ts";
+import type { Device } from "../hypervisor/device.ts";
+import { detectCgroups } from "../linux/cgroup.ts";
+import type { Fd } from "../linux/fd.ts";
+import type { Spec } from "../oci/spec.ts";
+import { type ContainerType, SHARED_TAG } from "../rpc/agent_api.ts";
+import { HostCgroups } from "./cgroup.ts";
+import { openPodNetns } from "./network/netns.ts";
+import { type JoinedLinks, PodNetwork } from "./network/network.ts";
+import { SharedDirectory } from "./share_fs.ts";
+import { sandboxDemand, staticSize, withSize } from "./sizing.ts";
+
+export interface SandboxResourcesOptions {
+  id: string;
+  /** Of the container that the sandbox is made for. */
+  spec: Spec;
+  type: ContainerType;
+  config: Config;
+  log: Logger;
+  /** Directory of all sandboxes' shared directories. */
+  sharedRoot: string;
+}
+
+const NOTHING_JOINED: JoinedLinks = { cards: [], guest: { interfaces: [], routes: [], neighbors: [] } };
+
+/** Disposing it takes all away; the VM must be gone by then. */
+export class SandboxResources implements AsyncDisposable {
+  /** With the VM's size at its start. */
+  readonly config: Config;
+  readonly share: SharedDirectory;
+  readonly cgroups: HostCgroups | undefined;
+  /** What was in the pod's network namespace before the start. */
+  readonly joined: JoinedLinks;
+  readonly #network: PodNetwork | undefined;
+  readonly #stack: AsyncDisposableStack;
+
+  /** @throws {KataError} Why the sandbox cannot be made like this; nothing is left behind. */
+  constructor(options: SandboxResourcesOptions) {
+    const { id, spec, config, sharedRoot } = options;
+    const isStatic = config.runtime.static_sandbox_resource_mgmt;
+    this.config = isStatic ? withSize(config, staticSize(sandboxDemand(spec), config)) : config;
+    using undo = new DisposableStack();
+    this.share = undo.use(new SharedDirectory(sharedRoot, id));
+    this.#network = openNetwork(options, this.config);
+    if (this.#network !== undefined) undo.use(this.#network);
+    this.joined = this.#network?.join() ?? NOTHING_JOINED;
+    // The last to be made, as it cannot be undone without waiting.
+    this.cgroups = makeCgroups(options);
+    this.#stack = new AsyncDisposableStack();
+    this.#stack.use(undo.move());
+    if (this.cgroups !== undefined) this.#stack.use(this.cgroups);
+  }
+
+  /** What the VM starts with. */
+  get devices(): readonly Device[] {
+    return [{ kind: "shareFs", id: "shared", tag: SHARED_TAG, source: this.share.source }, ...this.joined.cards];
+  }
+
+  /** The network namespace that the VMM runs in, if the sandbox has one. */
+  get netns(): Fd | undefined {
+    return this.#network?.netns;
+  }
+
+  /** Joins links that appeared meanwhile (B49). */
+  joinLateLinks(): JoinedLinks {
+    return this.#network?.join() ?? NOTHING_JOINED;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+function openNetwork(options: SandboxResourcesOptions, sized: Config): PodNetwork | undefined {
+  const { id, spec, type, config: { runtime, hypervisor } } = options;
+  const isPod = type !== "single_container";
+  const netns = openPodNetns(spec, { sandboxId: id, isPod, disableNew: runtime.disable_new_netns });
+  if (netns === undefined) return undefined;
+  return new PodNetwork({
+    netns,
+    model: runtime.internetworking_model,
+    queues: Math.max(1, Math.ceil(sized.hypervisor.default_vcpus)),
+    vhost: !hypervisor.disable_vhost_net,
+  });
+}
+
+/** An engine that names no group wants none. */
+function makeCgroups({ id, spec, config }: SandboxResourcesOptions): HostCgroups | undefined {
+  const cgroupsPath = spec.linux?.cgroupsPath ?? "";
+  if (cgroupsPath === "") return undefined;
+  const sandboxOnly = config.runtime.sandbox_cgroup_only;
+  return new HostCgroups({ layout: detectCgroups(), cgroupsPath, sandboxId: id, sandboxOnly });
+}

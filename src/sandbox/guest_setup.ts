@@ -1,0 +1,54 @@
+/** What the agent is told before the first container: network, name servers, storages, kernel modules. @module */
+import type { Config } from "../config/schema.ts";
+import type { Spec } from "../oci/spec.ts";
+import type { GuestNetwork } from "../resources/network/scan.ts";
+import type { AgentConnection } from "./agent_client.ts";
+import { guestStorages } from "./guest_storages.ts";
+
+export interface GuestSetup {
+  id: string;
+  /** Of the container that the sandbox is made for. */
+  spec: Spec;
+  config: Config;
+  network: GuestNetwork;
+}
+
+/** Makes the guest ready for containers. */
+export async function setUpGuest(agent: AgentConnection, { id, spec, config, network }: GuestSetup): Promise<void> {
+  await setUpGuestNetwork(agent, network);
+  await agent.api.createSandbox({
+    sandboxId: id,
+    hostname: spec.hostname ?? "",
+    dns: nameServers(spec),
+    storages: [...guestStorages()],
+    kernelModules: config.agent.kernel_modules.map(parseKernelModule),
+  });
+}
+
+/** Interfaces first: routes and neighbours name them. */
+export async function setUpGuestNetwork(agent: AgentConnection, network: GuestNetwork): Promise<void> {
+  for (const each of network.interfaces) {
+    try {
+      await agent.api.updateInterface({ interface: each });
+    } catch (cause) {
+      throw new Error(`Cannot set up interface "${each.name}" in the guest`, { cause });
+    }
+  }
+  if (network.routes.length > 0) await agent.api.updateRoutes({ routes: { Routes: [...network.routes] } });
+  if (network.neighbors.length > 0) {
+    await agent.api.addARPNeighbors({ neighbors: { ARPNeighbors: [...network.neighbors] } });
+  }
+}
+
+/** The lines of the file that the engine mounts for the containers: what runs beside them resolves names alike. */
+function nameServers({ mounts = [] }: Spec): string[] {
+  const source = mounts.find(({ destination }) => destination === "/etc/resolv.conf")?.source;
+  if (source === undefined) return [];
+  return Deno.readTextFileSync(source).split("\n").map((line) => line.trim()).filter((line) => line !== "");
+}
+
+/** `name parameter...`, as the configuration writes it. */
+function parseKernelModule(line: string): { name: string; parameters: string[] } {
+  const [name = "", ...parameters] = line.split(/\s+/);
+  return { name, parameters };
+}
