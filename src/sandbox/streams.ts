@@ -114,7 +114,8 @@ export class ProcessStreams implements AsyncDisposable {
   #note(message: string, error: unknown): void {
     if (this.#abort.signal.aborted) return;
     const { containerId: container, execId: exec, log } = this.#options;
-    const usual = ConnectError.from(error).code === Code.NotFound;
+    const { code } = ConnectError.from(error);
+    const usual = code === Code.NotFound || code === Code.FailedPrecondition; // gone, or its input is closed
     log[usual ? "debug" : "warning"](message, { container, exec, error });
   }
 }
