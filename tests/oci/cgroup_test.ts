@@ -1,6 +1,7 @@
 /** Resource limits, read back from the machine's own cgroup layout. */
 import assert from "node:assert/strict";
 import { Box } from "./runtime.ts";
+import { test } from "./suite.ts";
 
 const isV2 = exists("/sys/fs/cgroup/cgroup.controllers");
 
@@ -28,7 +29,7 @@ async function started(box: Box): Promise<string> {
   return id;
 }
 
-Deno.test("resources: memory, cpu and pids limits are written", async () => {
+test("resources: memory, cpu and pids limits are written", async () => {
   await using box = new Box();
   box.spec.linux.resources.memory = { limit: 64 << 20 };
   box.spec.linux.resources.cpu = { shares: 512, quota: 50000, period: 100000 };
@@ -45,28 +46,28 @@ Deno.test("resources: memory, cpu and pids limits are written", async () => {
   }
 });
 
-Deno.test("resources: cpuset of the spec binds the container", async () => {
+test("resources: cpuset of the spec binds the container", async () => {
   await using box = new Box();
   box.spec.linux.resources.cpu = { cpus: "0", mems: "0" };
   const { stdout, stderr } = await box.sh("grep Cpus_allowed_list /proc/self/status").run();
   assert.match(stdout, /:\t0\n/, stderr);
 });
 
-Deno.test("resources: more processes than pids.limit cannot be made", async () => {
+test("resources: more processes than pids.limit cannot be made", async () => {
   await using box = new Box();
   box.spec.linux.resources.pids = { limit: 4 };
   const { stdout, stderr } = await box.sh("for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait").run();
   assert.match(`${stdout}${stderr}`, /fork/);
 });
 
-Deno.test("resources: a process above its memory limit is killed with 137", async () => {
+test("resources: a process above its memory limit is killed with 137", async () => {
   await using box = new Box();
   box.spec.linux.resources.memory = { limit: 16 << 20, swap: 16 << 20 };
   box.spec.process.args = ["/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"];
   assert.equal((await box.run()).code, 137);
 });
 
-Deno.test("update: limits change while the container runs", async () => {
+test("update: limits change while the container runs", async () => {
   await using box = new Box();
   box.spec.linux.resources.memory = { limit: 64 << 20 };
   const id = await started(box);
@@ -87,7 +88,7 @@ Deno.test("update: limits change while the container runs", async () => {
   assert.match(limit(box, "cpu/cpu.cfs_quota_us", "cpu.max"), /^20000/);
 });
 
-Deno.test("update --resources: reads the JSON of the specification from stdin", async () => {
+test("update --resources: reads the JSON of the specification from stdin", async () => {
   await using box = new Box();
   const id = await started(box);
   const stdin = JSON.stringify({ pids: { limit: 21 }, memory: { limit: 80 << 20 } });
@@ -96,7 +97,7 @@ Deno.test("update --resources: reads the JSON of the specification from stdin", 
   assert.equal(limit(box, "pids/pids.max", "pids.max"), "21");
 });
 
-Deno.test("events --stats: one JSON object with cpu, memory and pids", async () => {
+test("events --stats: one JSON object with cpu, memory and pids", async () => {
   await using box = new Box();
   const id = await started(box);
   const { type, id: reported, data } = JSON.parse((await box.ok("events", "--stats", id)).stdout);
@@ -105,7 +106,7 @@ Deno.test("events --stats: one JSON object with cpu, memory and pids", async () 
   assert.ok(data.pids.current >= 1);
 });
 
-Deno.test("delete: no cgroup directory is left behind", async () => {
+test("delete: no cgroup directory is left behind", async () => {
   await using box = new Box();
   const id = await started(box);
   await box.ok("delete", "--force", id);
@@ -116,7 +117,7 @@ Deno.test("delete: no cgroup directory is left behind", async () => {
   assert.deepEqual(places.filter(exists), []);
 });
 
-Deno.test("cgroupsPath: without one the container gets a cgroup named by its id", async () => {
+test("cgroupsPath: without one the container gets a cgroup named by its id", async () => {
   await using box = new Box();
   delete box.spec.linux.cgroupsPath;
   const id = await started(box);

@@ -1,15 +1,16 @@
 /** Flags, formats and refusals of the command line that go-runc, Docker and Podman rely on. */
 import assert from "node:assert/strict";
 import { Box, eventually, finish, finished, RUNTIME } from "./runtime.ts";
+import { test, testEach } from "./suite.ts";
 
-Deno.test("--version names the version of the specification", async () => {
+test("--version names the version of the specification", async () => {
   await using box = new Box();
   const { stdout } = await box.ok("--version");
   assert.match(stdout, /version/);
   assert.match(stdout, /spec: 1\.\d+\.\d+/);
 });
 
-Deno.test("spec: writes a template that runs, and refuses to overwrite it", async () => {
+test("spec: writes a template that runs, and refuses to overwrite it", async () => {
   await using box = new Box();
   const dir = `${box.dir}/template`;
   Deno.mkdirSync(dir);
@@ -25,7 +26,7 @@ Deno.test("spec: writes a template that runs, and refuses to overwrite it", asyn
   assert.deepEqual([code, stdout], [0, "from the template\n"], stderr);
 });
 
-Deno.test("errors: one line on stderr, exit status 1, and the same in --log as JSON", async () => {
+test("errors: one line on stderr, exit status 1, and the same in --log as JSON", async () => {
   await using box = new Box();
   const log = `${box.dir}/log.json`;
   const { code, stdout, stderr } = await box.call(["state", "nobody"], {
@@ -39,14 +40,14 @@ Deno.test("errors: one line on stderr, exit status 1, and the same in --log as J
   assert.ok(!Number.isNaN(Date.parse(record.time)));
 });
 
-Deno.test("errors: a log in text format is appended to", async () => {
+test("errors: a log in text format is appended to", async () => {
   await using box = new Box();
   const log = `${box.dir}/log.txt`;
   for (const _ of [1, 2]) await box.call(["state", "nobody"], { global: ["--log", log] });
   assert.equal(Deno.readTextFileSync(log).match(/level=error/g)?.length, 2);
 });
 
-Deno.test.each([
+testEach([
   { name: "no process.args", change: (spec: { process: { args?: unknown } }) => spec.process.args = [] },
   { name: "no cwd", change: (spec: { process: { cwd?: unknown } }) => spec.process.cwd = "" },
   { name: "a relative cwd", change: (spec: { process: { cwd?: unknown } }) => spec.process.cwd = "tmp" },
@@ -63,14 +64,14 @@ Deno.test.each([
   assert.equal((await box.call(["state", id])).code, 1);
 });
 
-Deno.test("create: broken JSON and a missing config.json are refused", async () => {
+test("create: broken JSON and a missing config.json are refused", async () => {
   await using box = new Box();
   assert.match((await box.call(["create", "--bundle", box.bundle, box.id()])).stderr, /config\.json/);
   Deno.writeTextFileSync(`${box.bundle}/config.json`, "{ not json");
   assert.equal((await box.call(["create", "--bundle", box.bundle, box.id()])).code, 1);
 });
 
-Deno.test.each([{ id: "../escape" }, { id: "a/b" }, { id: "." }])("create: id $id is refused", async ({ id }) => {
+testEach([{ id: "../escape" }, { id: "a/b" }, { id: "." }])("create: id $id is refused", async ({ id }) => {
   await using box = new Box();
   box.save();
   const { code, stderr } = await box.call(["create", "--bundle", box.bundle, id]);
@@ -78,7 +79,7 @@ Deno.test.each([{ id: "../escape" }, { id: "a/b" }, { id: "." }])("create: id $i
   assert.match(stderr, /invalid|id/i);
 });
 
-Deno.test("state, start, kill, pause, exec: an unknown container is named", async () => {
+test("state, start, kill, pause, exec: an unknown container is named", async () => {
   await using box = new Box();
   for (const args of [["state", "x9"], ["start", "x9"], ["kill", "x9"], ["pause", "x9"], ["exec", "x9", "true"]]) {
     const { code, stderr } = await box.call(args);
@@ -87,7 +88,7 @@ Deno.test("state, start, kill, pause, exec: an unknown container is named", asyn
   }
 });
 
-Deno.test("checkpoint: is refused or needs criu, never half done", async () => {
+test("checkpoint: is refused or needs criu, never half done", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -98,9 +99,12 @@ Deno.test("checkpoint: is refused or needs criu, never half done", async () => {
   assert.equal((await box.state(id)).status, "running");
 });
 
-Deno.test("run with a terminal: the container has a controlling tty of the caller's size", async () => {
+test("run with a terminal: the container has a controlling tty of the caller's size", async () => {
   await using box = new Box();
-  box.sh("tty; stty size; ls -l /dev/console | cut -c1; echo typed: $(head -1)").spec.process.terminal = true;
+  box.sh(
+    "tty; until stty size 2>/dev/null | grep .; do sleep 0.05; done; ls -l /dev/console | cut -c1; echo typed: $(head -1)",
+  )
+    .spec.process.terminal = true;
   box.save();
   // script(1) gives the runtime a terminal of its own, and types one line.
   const command = `stty rows 33 cols 77; ${RUNTIME} --root ${box.root} run --bundle ${box.bundle} ${box.id()}`;
@@ -118,7 +122,7 @@ Deno.test("run with a terminal: the container has a controlling tty of the calle
   assert.match(text, /typed: hello/);
 });
 
-Deno.test("exec --tty: the process has a terminal, and its exit status is passed on", async () => {
+test("exec --tty: the process has a terminal, and its exit status is passed on", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -130,7 +134,7 @@ Deno.test("exec --tty: the process has a terminal, and its exit status is passed
   assert.equal(code, 6);
 });
 
-Deno.test("run: signals to the runtime reach the container", async () => {
+test("run: signals to the runtime reach the container", async () => {
   await using box = new Box();
   box.sh("trap 'echo got it; exit 5' TERM; echo ready > /tmp/ready; while :; do sleep 0.05; done").save();
   const child = new Deno.Command(RUNTIME, {
@@ -143,7 +147,7 @@ Deno.test("run: signals to the runtime reach the container", async () => {
   assert.deepEqual([code, new TextDecoder().decode(stdout)], [5, "got it\n"]);
 });
 
-Deno.test("--preserve-fds: hands over extra descriptors", async () => {
+test("--preserve-fds: hands over extra descriptors", async () => {
   await using box = new Box();
   box.sh("cat <&3").save();
   Deno.writeTextFileSync(`${box.dir}/extra`, "through fd 3");

@@ -1,6 +1,7 @@
 /** Namespaces, ids, seccomp, sysctls and hooks. */
 import assert from "node:assert/strict";
 import { Box } from "./runtime.ts";
+import { test } from "./suite.ts";
 
 async function output(box: Box, script: string): Promise<string> {
   const { code, stdout, stderr } = await box.sh(script).run();
@@ -10,7 +11,7 @@ async function output(box: Box, script: string): Promise<string> {
 
 const NAMESPACES = { pid: "pid", ipc: "ipc", uts: "uts", mount: "mnt", network: "net", cgroup: "cgroup" };
 
-Deno.test("namespaces: each of the spec is a new one, each absent one the host's", async () => {
+test("namespaces: each of the spec is a new one, each absent one the host's", async () => {
   await using box = new Box();
   for (const [type, file] of Object.entries(NAMESPACES)) {
     box.spec.linux.namespaces = Object.keys(NAMESPACES).map((name) => ({ type: name }));
@@ -21,7 +22,7 @@ Deno.test("namespaces: each of the spec is a new one, each absent one the host's
   assert.equal(await output(box, "readlink /proc/self/ns/net"), Deno.readLinkSync("/proc/self/ns/net"));
 });
 
-Deno.test("namespaces: joins the ones given by path", async () => {
+test("namespaces: joins the ones given by path", async () => {
   await using box = new Box();
   const first = box.id();
   box.sh("sleep 100").save();
@@ -45,7 +46,7 @@ Deno.test("namespaces: joins the ones given by path", async () => {
   assert.match(links, /sleep/);
 });
 
-Deno.test("namespaces: a path that is not a namespace is an error naming it", async () => {
+test("namespaces: a path that is not a namespace is an error naming it", async () => {
   await using box = new Box();
   box.spec.linux.namespaces = [{ type: "mount" }, { type: "uts" }, { type: "network", path: "/no/such/netns" }];
   const { code, stderr } = await box.run();
@@ -53,14 +54,14 @@ Deno.test("namespaces: a path that is not a namespace is an error naming it", as
   assert.match(stderr, /\/no\/such\/netns/);
 });
 
-Deno.test("namespaces: hostname is set in the container only", async () => {
+test("namespaces: hostname is set in the container only", async () => {
   await using box = new Box();
   box.spec.hostname = "inside";
   assert.equal(await output(box, "hostname"), "inside");
   assert.notEqual(Deno.hostname(), "inside");
 });
 
-Deno.test("user namespace: ids are mapped, root inside is nobody outside", async () => {
+test("user namespace: ids are mapped, root inside is nobody outside", async () => {
   await using box = new Box();
   box.spec.linux.namespaces.push({ type: "user" });
   box.spec.linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
@@ -77,7 +78,7 @@ Deno.test("user namespace: ids are mapped, root inside is nobody outside", async
   assert.deepEqual([uid, gid], [100000, 200000]);
 });
 
-Deno.test("sysctl: of the container's own namespaces is set, of the host's refused", async () => {
+test("sysctl: of the container's own namespaces is set, of the host's refused", async () => {
   await using box = new Box();
   box.spec.linux.sysctl = { "net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1" };
   assert.equal(await output(box, "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shm_rmid_forced"), "1\n1");
@@ -87,7 +88,7 @@ Deno.test("sysctl: of the container's own namespaces is set, of the host's refus
   assert.match(stderr, /vm\.swappiness/);
 });
 
-Deno.test("seccomp: actions and arguments of the profile hold", async () => {
+test("seccomp: actions and arguments of the profile hold", async () => {
   await using box = new Box();
   box.spec.linux.seccomp = {
     defaultAction: "SCMP_ACT_ALLOW",
@@ -101,7 +102,7 @@ Deno.test("seccomp: actions and arguments of the profile hold", async () => {
   assert.match(text, /Seccomp:\t2\n.*No space left on device\nalive/);
 });
 
-Deno.test("seccomp: SCMP_ACT_KILL ends the process", async () => {
+test("seccomp: SCMP_ACT_KILL ends the process", async () => {
   await using box = new Box();
   box.spec.linux.seccomp = {
     defaultAction: "SCMP_ACT_ALLOW",
@@ -110,7 +111,7 @@ Deno.test("seccomp: SCMP_ACT_KILL ends the process", async () => {
   assert.equal(await output(box, "hostname x 2>/dev/null; echo $?"), String(128 + 31));
 });
 
-Deno.test("seccomp: an unknown action is an error naming it", async () => {
+test("seccomp: an unknown action is an error naming it", async () => {
   await using box = new Box();
   box.spec.linux.seccomp = { defaultAction: "SCMP_ACT_NOSUCH" };
   const { code, stderr } = await box.run();
@@ -127,7 +128,7 @@ function hook(box: Box, name: string): { path: string; args: string[]; env: stri
   };
 }
 
-Deno.test("hooks: each runs at its moment, with the state on stdin and its own environment", async () => {
+test("hooks: each runs at its moment, with the state on stdin and its own environment", async () => {
   await using box = new Box();
   const id = box.id();
   box.spec.hooks = {
@@ -152,7 +153,7 @@ Deno.test("hooks: each runs at its moment, with the state on stdin and its own e
   assert.deepEqual(seen().at(-1), { name: "poststop", state: { ...seen().at(-1)!.state, id, status: "stopped" } });
 });
 
-Deno.test("hooks: createContainer and startContainer run in the container's namespaces", async () => {
+test("hooks: createContainer and startContainer run in the container's namespaces", async () => {
   await using box = new Box();
   const script = (name: string) => `cat >/dev/null; echo ${name} $(readlink /proc/self/ns/mnt) >> ${box.dir}/hooks`;
   Deno.mkdirSync(`${box.rootfs}${box.dir}`, { recursive: true });
@@ -166,7 +167,7 @@ Deno.test("hooks: createContainer and startContainer run in the container's name
   assert.equal(Deno.readTextFileSync(`${box.rootfs}${box.dir}/hooks`), `startContainer ${own}\n`);
 });
 
-Deno.test("hooks: one that fails stops the create and leaves nothing", async () => {
+test("hooks: one that fails stops the create and leaves nothing", async () => {
   await using box = new Box();
   const id = box.id();
   box.spec.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", "echo broken >&2; exit 3"] }] };
@@ -176,7 +177,7 @@ Deno.test("hooks: one that fails stops the create and leaves nothing", async () 
   assert.notEqual((await box.call(["state", id])).code, 0);
 });
 
-Deno.test("hooks: one that runs longer than its timeout is killed and fails the create", async () => {
+test("hooks: one that runs longer than its timeout is killed and fails the create", async () => {
   await using box = new Box();
   box.spec.hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "60"], timeout: 1 }] };
   const start = Date.now();

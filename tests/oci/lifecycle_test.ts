@@ -1,8 +1,9 @@
 /** The life of a container as the runtime specification and runc's command line have it. */
 import assert from "node:assert/strict";
 import { Box, eventually } from "./runtime.ts";
+import { test, testEach } from "./suite.ts";
 
-Deno.test("create, start, kill, delete walk through the states of the specification", async () => {
+test("create, start, kill, delete walk through the states of the specification", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("trap 'exit 3' TERM; while :; do sleep 0.05; done").spec.annotations = { "com.example.key": "value" };
@@ -26,7 +27,7 @@ Deno.test("create, start, kill, delete walk through the states of the specificat
   assert.equal((await box.call(["state", id])).code, 1);
 });
 
-Deno.test("create: a program that does not exist is named, and nothing is left", async () => {
+test("create: a program that does not exist is named, and nothing is left", async () => {
   await using box = new Box();
   const id = box.id();
   box.spec.process.args = ["/no/such/program"];
@@ -36,7 +37,7 @@ Deno.test("create: a program that does not exist is named, and nothing is left",
   assert.notEqual((await box.call(["state", id])).code, 0);
 });
 
-Deno.test("create: an id in use is refused and the first container lives on", async () => {
+test("create: an id in use is refused and the first container lives on", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -47,7 +48,7 @@ Deno.test("create: an id in use is refused and the first container lives on", as
   assert.equal((await box.state(id)).status, "created");
 });
 
-Deno.test("start: a running container is refused", async () => {
+test("start: a running container is refused", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -58,7 +59,7 @@ Deno.test("start: a running container is refused", async () => {
   assert.match(again.stderr, /cannot start|running/i);
 });
 
-Deno.test("delete: a running container is refused without --force and goes with it", async () => {
+test("delete: a running container is refused without --force and goes with it", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -70,13 +71,13 @@ Deno.test("delete: a running container is refused without --force and goes with 
   assert.equal((await box.call(["state", id])).code, 1);
 });
 
-Deno.test("delete --force: an unknown container is no error, delete without it is", async () => {
+test("delete --force: an unknown container is no error, delete without it is", async () => {
   await using box = new Box();
   assert.equal((await box.call(["delete", "--force", "nobody"])).code, 0);
   assert.equal((await box.call(["delete", "nobody"])).code, 1);
 });
 
-Deno.test("kill: a stopped container answers 'container not running'", async () => {
+test("kill: a stopped container answers 'container not running'", async () => {
   await using box = new Box();
   const id = box.id();
   box.save();
@@ -87,7 +88,7 @@ Deno.test("kill: a stopped container answers 'container not running'", async () 
   assert.match(stderr, /container not running/);
 });
 
-Deno.test("pause and resume: the state follows and processes stand still", async () => {
+test("pause and resume: the state follows and processes stand still", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 0.02; done").save();
@@ -103,7 +104,7 @@ Deno.test("pause and resume: the state follows and processes stand still", async
   assert.equal((await box.state(id)).status, "running");
 });
 
-Deno.test("list shows id, pid, status and bundle; --quiet only ids; --format json all", async () => {
+test("list shows id, pid, status and bundle; --quiet only ids; --format json all", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -117,7 +118,7 @@ Deno.test("list shows id, pid, status and bundle; --quiet only ids; --format jso
   assert.deepEqual([row.id, row.pid, row.status, row.owner], [id, pid, "running", "root"]);
 });
 
-Deno.test("ps lists the processes of the container, as table and as JSON", async () => {
+test("ps lists the processes of the container, as table and as JSON", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 101 & sleep 100").save();
@@ -130,7 +131,7 @@ Deno.test("ps lists the processes of the container, as table and as JSON", async
   assert.match(table, new RegExp(`\\b${pid}\\b`));
 });
 
-Deno.test("run: --pid-file holds the pid without a newline", async () => {
+test("run: --pid-file holds the pid without a newline", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -138,7 +139,7 @@ Deno.test("run: --pid-file holds the pid without a newline", async () => {
   assert.equal(Deno.readTextFileSync(`${box.dir}/pid`), String((await box.state(id)).pid));
 });
 
-Deno.test.each([{ status: 0 }, { status: 7 }, { status: 255 }])(
+testEach([{ status: 0 }, { status: 7 }, { status: 255 }])(
   "run: exit status $status of the container is the runtime's",
   async ({ status }) => {
     await using box = new Box();
@@ -146,7 +147,7 @@ Deno.test.each([{ status: 0 }, { status: 7 }, { status: 255 }])(
   },
 );
 
-Deno.test.each([{ signal: "KILL", status: 137 }, { signal: "TERM", status: 143 }, { signal: "INT", status: 130 }])(
+testEach([{ signal: "KILL", status: 137 }, { signal: "TERM", status: 143 }, { signal: "INT", status: 130 }])(
   "B1: run of a process killed by SIG$signal exits with $status",
   async ({ signal, status }) => {
     await using box = new Box();
@@ -156,7 +157,7 @@ Deno.test.each([{ signal: "KILL", status: 137 }, { signal: "TERM", status: 143 }
   },
 );
 
-Deno.test("B1: run of a container whose init is killed from outside exits with 137", async () => {
+test("B1: run of a container whose init is killed from outside exits with 137", async () => {
   await using box = new Box();
   const id = box.id();
   const run = box.sh("echo up > /tmp/up; sleep 100").run(id);
@@ -165,7 +166,7 @@ Deno.test("B1: run of a container whose init is killed from outside exits with 1
   assert.equal((await run).code, 137);
 });
 
-Deno.test("B7: kill --all and delete take down what init has left in the background", async () => {
+test("B7: kill --all and delete take down what init has left in the background", async () => {
   await using box = new Box();
   const id = box.id();
   box.spec.linux.namespaces = box.spec.linux.namespaces.filter(({ type }: { type: string }) => type !== "pid");
@@ -177,7 +178,7 @@ Deno.test("B7: kill --all and delete take down what init has left in the backgro
   assert.deepEqual(pidsOf("sleep\x004242"), []);
 });
 
-Deno.test.each([
+testEach([
   { signal: "9" },
   { signal: "KILL" },
   { signal: "SIGKILL" },
@@ -191,7 +192,7 @@ Deno.test.each([
   await box.until(id, "stopped");
 });
 
-Deno.test("kill: an unknown signal is refused by name", async () => {
+test("kill: an unknown signal is refused by name", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();

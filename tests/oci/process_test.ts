@@ -1,6 +1,7 @@
 /** What the specification's `process` promises the program that runs. */
 import assert from "node:assert/strict";
 import { Box } from "./runtime.ts";
+import { test } from "./suite.ts";
 
 async function output(box: Box, script: string): Promise<string> {
   const { code, stdout, stderr } = await box.sh(script).run();
@@ -8,39 +9,39 @@ async function output(box: Box, script: string): Promise<string> {
   return stdout.trim();
 }
 
-Deno.test("process: args, env and cwd arrive as written", async () => {
+test("process: args, env and cwd arrive as written", async () => {
   await using box = new Box();
   box.spec.process.env = ["PATH=/bin", "GREETING=hello  world"];
   box.spec.process.cwd = "/tmp";
   assert.equal(await output(box, 'pwd; echo "$GREETING"'), "/tmp\nhello  world");
 });
 
-Deno.test("process: a cwd that the image lacks is made", async () => {
+test("process: a cwd that the image lacks is made", async () => {
   await using box = new Box();
   box.spec.process.cwd = "/srv/new/dir";
   assert.equal(await output(box, "pwd"), "/srv/new/dir");
 });
 
-Deno.test("process: the program is found by the container's own PATH", async () => {
+test("process: the program is found by the container's own PATH", async () => {
   await using box = new Box();
   box.spec.process.args = ["echo", "found"];
   const { code, stdout } = await box.run();
   assert.deepEqual([code, stdout], [0, "found\n"]);
 });
 
-Deno.test("process: HOME comes from the image's passwd when it is not set", async () => {
+test("process: HOME comes from the image's passwd when it is not set", async () => {
   await using box = new Box();
   box.spec.process.user = { uid: 1000, gid: 1000 };
   assert.equal(await output(box, "echo $HOME"), "/home/user");
 });
 
-Deno.test("process: user, group, additional groups and umask", async () => {
+test("process: user, group, additional groups and umask", async () => {
   await using box = new Box();
   box.spec.process.user = { uid: 1000, gid: 1000, additionalGids: [2000, 3000], umask: 0o27 };
   assert.equal(await output(box, "id -u; id -g; id -G; umask"), "1000\n1000\n1000 2000 3000\n0027");
 });
 
-Deno.test("process: capabilities are exactly those of the spec", async () => {
+test("process: capabilities are exactly those of the spec", async () => {
   await using box = new Box();
   const caps = ["CAP_KILL", "CAP_NET_BIND_SERVICE"];
   box.spec.process.capabilities = { bounding: caps, effective: caps, permitted: caps };
@@ -52,7 +53,7 @@ Deno.test("process: capabilities are exactly those of the spec", async () => {
   assert.equal(status, lines.join("\n"));
 });
 
-Deno.test("process: ambient capabilities survive a change of user", async () => {
+test("process: ambient capabilities survive a change of user", async () => {
   await using box = new Box();
   const caps = ["CAP_NET_BIND_SERVICE"];
   box.spec.process.user = { uid: 1000, gid: 1000 };
@@ -66,20 +67,20 @@ Deno.test("process: ambient capabilities survive a change of user", async () => 
   assert.match(await output(box, "grep CapEff /proc/self/status"), /0000000000000400/);
 });
 
-Deno.test("process: without ambient ones an unprivileged user has no effective capability", async () => {
+test("process: without ambient ones an unprivileged user has no effective capability", async () => {
   await using box = new Box();
   box.spec.process.user = { uid: 1000, gid: 1000 };
   assert.match(await output(box, "grep CapEff /proc/self/status"), /0000000000000000/);
 });
 
-Deno.test("process: no_new_privs is set when asked for and only then", async () => {
+test("process: no_new_privs is set when asked for and only then", async () => {
   await using box = new Box();
   assert.match(await output(box, "grep NoNewPrivs /proc/self/status"), /1$/);
   box.spec.process.noNewPrivileges = false;
   assert.match(await output(box, "grep NoNewPrivs /proc/self/status"), /0$/);
 });
 
-Deno.test("process: rlimits, soft and hard", async () => {
+test("process: rlimits, soft and hard", async () => {
   await using box = new Box();
   box.spec.process.rlimits = [
     { type: "RLIMIT_NOFILE", soft: 123, hard: 456 },
@@ -90,26 +91,26 @@ Deno.test("process: rlimits, soft and hard", async () => {
   assert.match(limits, /Max core file size +0 +0/);
 });
 
-Deno.test("process: oom_score_adj is raised", async () => {
+test("process: oom_score_adj is raised", async () => {
   await using box = new Box();
   box.spec.process.oomScoreAdj = 500;
   assert.equal(await output(box, "cat /proc/self/oom_score_adj"), "500");
 });
 
-Deno.test("process: init is pid 1, in a session of its own, with no signal blocked", async () => {
+test("process: init is pid 1, in a session of its own, with no signal blocked", async () => {
   await using box = new Box();
   assert.equal(await output(box, "echo $$; cut -d' ' -f6 /proc/1/stat"), "1\n1");
   box.spec.process.args = ["/bin/grep", "SigBlk", "/proc/self/status"];
   assert.match((await box.run()).stdout, /0{16}/);
 });
 
-Deno.test("process: no file descriptor but stdio reaches the program", async () => {
+test("process: no file descriptor but stdio reaches the program", async () => {
   await using box = new Box();
   // The shell's glob opens /proc/self/fd itself: list with ls, whose own descriptor is 3.
   assert.equal(await output(box, "ls /proc/self/fd | tr '\\n' ' '"), "0 1 2 3");
 });
 
-Deno.test("process: stdin, stdout and stderr are the runtime's own", async () => {
+test("process: stdin, stdout and stderr are the runtime's own", async () => {
   await using box = new Box();
   const { code, stdout, stderr } = await box.sh("cat; echo complaint >&2; exit 4").run(undefined, {
     stdin: "some input",
@@ -117,7 +118,7 @@ Deno.test("process: stdin, stdout and stderr are the runtime's own", async () =>
   assert.deepEqual([code, stdout, stderr.trim()], [4, "some input", "complaint"]);
 });
 
-Deno.test("exec: runs in the container with its own args, env, cwd, user and exit status", async () => {
+test("exec: runs in the container with its own args, env, cwd, user and exit status", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -139,7 +140,7 @@ Deno.test("exec: runs in the container with its own args, env, cwd, user and exi
   assert.deepEqual([result.code, result.stdout], [9, "b\n/tmp\n1000\nbox\n"]);
 });
 
-Deno.test("exec: shares every namespace with init", async () => {
+test("exec: shares every namespace with init", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -149,7 +150,7 @@ Deno.test("exec: shares every namespace with init", async () => {
   assert.equal((await box.ok("exec", id, "/bin/sh", "-c", script)).stdout, "");
 });
 
-Deno.test("exec: a program that does not exist is named, and the container lives on", async () => {
+test("exec: a program that does not exist is named, and the container lives on", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -160,7 +161,7 @@ Deno.test("exec: a program that does not exist is named, and the container lives
   assert.equal((await box.state(id)).status, "running");
 });
 
-Deno.test("exec: --process takes the whole process from a file", async () => {
+test("exec: --process takes the whole process from a file", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -170,7 +171,7 @@ Deno.test("exec: --process takes the whole process from a file", async () => {
   assert.equal((await box.ok("exec", "--process", `${box.dir}/process.json`, id)).stdout, "y\n1000\n");
 });
 
-Deno.test("exec --detach: returns at once and writes the pid file", async () => {
+test("exec --detach: returns at once and writes the pid file", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
@@ -180,7 +181,7 @@ Deno.test("exec --detach: returns at once and writes the pid file", async () => 
   assert.ok(Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("sleep\x0077"));
 });
 
-Deno.test("exec: a stopped container is refused", async () => {
+test("exec: a stopped container is refused", async () => {
   await using box = new Box();
   const id = box.id();
   box.save();
@@ -191,7 +192,7 @@ Deno.test("exec: a stopped container is refused", async () => {
   assert.match(stderr, /stopped/);
 });
 
-Deno.test("exec: a background process joins the container's cgroup and dies with it", async () => {
+test("exec: a background process joins the container's cgroup and dies with it", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();

@@ -1,6 +1,7 @@
 /** Root file system, mounts, devices and what an image may not reach. */
 import assert from "node:assert/strict";
 import { Box, RUNTIME } from "./runtime.ts";
+import { test, testEach } from "./suite.ts";
 
 async function output(box: Box, script: string): Promise<string> {
   const { code, stdout, stderr } = await box.sh(script).run();
@@ -8,14 +9,14 @@ async function output(box: Box, script: string): Promise<string> {
   return stdout.trim();
 }
 
-Deno.test("root: a read-only root refuses writes, a writable one takes them", async () => {
+test("root: a read-only root refuses writes, a writable one takes them", async () => {
   await using box = new Box();
   assert.equal(await output(box, "echo x > /file && cat /file"), "x");
   box.spec.root.readonly = true;
   assert.equal(await output(box, "echo x > /other 2>/dev/null || echo refused"), "refused");
 });
 
-Deno.test("root: the host's root is out of reach", async () => {
+test("root: the host's root is out of reach", async () => {
   await using box = new Box();
   Deno.writeTextFileSync(`${box.rootfs}/marker`, "");
   assert.equal(
@@ -24,7 +25,7 @@ Deno.test("root: the host's root is out of reach", async () => {
   );
 });
 
-Deno.test("mounts: bind of a directory and of a file, read-only when asked", async () => {
+test("mounts: bind of a directory and of a file, read-only when asked", async () => {
   await using box = new Box();
   Deno.mkdirSync(`${box.dir}/data`);
   Deno.writeTextFileSync(`${box.dir}/data/f`, "from host");
@@ -37,7 +38,7 @@ Deno.test("mounts: bind of a directory and of a file, read-only when asked", asy
   assert.equal(Deno.readTextFileSync(`${box.dir}/data/g`), "new\n");
 });
 
-Deno.test("mounts: a bind over a symlink's target inside the image", async () => {
+test("mounts: a bind over a symlink's target inside the image", async () => {
   await using box = new Box();
   Deno.writeTextFileSync(`${box.dir}/f`, "bound");
   Deno.mkdirSync(`${box.rootfs}/run`);
@@ -46,7 +47,7 @@ Deno.test("mounts: a bind over a symlink's target inside the image", async () =>
   assert.equal(await output(box, "cat /run/deep/f"), "bound");
 });
 
-Deno.test("mounts: tmpfs with size and mode, nosuid, nodev, noexec visible", async () => {
+test("mounts: tmpfs with size and mode, nosuid, nodev, noexec visible", async () => {
   await using box = new Box();
   const options = ["nosuid", "nodev", "noexec", "mode=1770", "size=1024k"];
   box.spec.mounts.push({ destination: "/scratch", source: "tmpfs", type: "tmpfs", options });
@@ -55,7 +56,7 @@ Deno.test("mounts: tmpfs with size and mode, nosuid, nodev, noexec visible", asy
   assert.match(text, /\n1770$/);
 });
 
-Deno.test("mounts: the standard ones of a container", async () => {
+test("mounts: the standard ones of a container", async () => {
   await using box = new Box();
   const mounts = await output(box, "cut -d' ' -f2,3 /proc/mounts");
   for (
@@ -65,7 +66,7 @@ Deno.test("mounts: the standard ones of a container", async () => {
   }
 });
 
-Deno.test("mounts: /sys/fs/cgroup shows the container's own cgroup, read-only", async () => {
+test("mounts: /sys/fs/cgroup shows the container's own cgroup, read-only", async () => {
   await using box = new Box();
   const options = ["nosuid", "noexec", "nodev", "relatime", "ro"];
   box.spec.mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options });
@@ -74,7 +75,7 @@ Deno.test("mounts: /sys/fs/cgroup shows the container's own cgroup, read-only", 
   assert.match(await output(box, `${script} | head -2`), /^refused\n\d+/);
 });
 
-Deno.test.each([{ propagation: "rprivate" }, { propagation: "rslave" }, { propagation: "rshared" }])(
+testEach([{ propagation: "rprivate" }, { propagation: "rslave" }, { propagation: "rshared" }])(
   "mounts: option $propagation takes effect",
   async ({ propagation }) => {
     await using box = new Box();
@@ -87,7 +88,7 @@ Deno.test.each([{ propagation: "rprivate" }, { propagation: "rslave" }, { propag
   },
 );
 
-Deno.test("B5: a destination with '..' stays inside the root file system", async () => {
+test("B5: a destination with '..' stays inside the root file system", async () => {
   await using box = new Box();
   Deno.mkdirSync(`${box.dir}/data`);
   const name = `oci-escape-${crypto.randomUUID().slice(0, 8)}`;
@@ -97,7 +98,7 @@ Deno.test("B5: a destination with '..' stays inside the root file system", async
   assert.throws(() => Deno.statSync(`/tmp/${name}`), Deno.errors.NotFound);
 });
 
-Deno.test("B5: symlinks of a hostile image cannot lead a mount out", async () => {
+test("B5: symlinks of a hostile image cannot lead a mount out", async () => {
   await using box = new Box();
   const outside = `${box.dir}/outside`;
   Deno.mkdirSync(outside);
@@ -112,7 +113,7 @@ Deno.test("B5: symlinks of a hostile image cannot lead a mount out", async () =>
   assert.deepEqual([...Deno.readDirSync(outside)], []);
 });
 
-Deno.test("B5: a hostile /dev -> ../../ or /proc -> / leaves the host untouched", async () => {
+test("B5: a hostile /dev -> ../../ or /proc -> / leaves the host untouched", async () => {
   await using box = new Box();
   const before = Deno.readTextFileSync("/proc/self/mountinfo");
   Deno.removeSync(`${box.rootfs}/dev`);
@@ -128,7 +129,7 @@ Deno.test("B5: a hostile /dev -> ../../ or /proc -> / leaves the host untouched"
   assert.equal(Deno.readTextFileSync("/proc/self/mountinfo"), before);
 });
 
-Deno.test("masked paths read as empty, read-only paths refuse writes", async () => {
+test("masked paths read as empty, read-only paths refuse writes", async () => {
   await using box = new Box();
   Deno.writeTextFileSync(`${box.rootfs}/secret`, "secret");
   Deno.mkdirSync(`${box.rootfs}/hidden/dir`, { recursive: true });
@@ -140,7 +141,7 @@ Deno.test("masked paths read as empty, read-only paths refuse writes", async () 
   assert.equal(await output(box, script), "ro\nro");
 });
 
-Deno.test("devices: the default nodes and links are there and work", async () => {
+test("devices: the default nodes and links are there and work", async () => {
   await using box = new Box();
   const script =
     "cd /dev; for d in null zero full tty urandom random; do stat -c '%n %a %t:%T' $d; done; for l in fd stdin stdout stderr ptmx; do readlink $l; done; " +
@@ -161,7 +162,7 @@ Deno.test("devices: the default nodes and links are there and work", async () =>
   ]);
 });
 
-Deno.test("devices: one of the spec is made with its numbers, mode and owner", async () => {
+test("devices: one of the spec is made with its numbers, mode and owner", async () => {
   await using box = new Box();
   box.spec.linux.devices = [{
     path: "/dev/sub/mine",
@@ -175,7 +176,7 @@ Deno.test("devices: one of the spec is made with its numbers, mode and owner", a
   assert.equal(await output(box, "stat -c '%a %u %g %t:%T' /dev/sub/mine"), "640 1000 2000 1:3");
 });
 
-Deno.test("devices: the cgroup denies what the spec does not allow", async () => {
+test("devices: the cgroup denies what the spec does not allow", async () => {
   await using box = new Box();
   box.spec.process.noNewPrivileges = false;
   box.spec.linux.resources.devices = [
@@ -187,7 +188,7 @@ Deno.test("devices: the cgroup denies what the spec does not allow", async () =>
   assert.equal(await output(box, script), "denied\n1");
 });
 
-Deno.test("mounts: an unknown file system type is an error naming the destination", async () => {
+test("mounts: an unknown file system type is an error naming the destination", async () => {
   await using box = new Box();
   box.spec.mounts.push({ destination: "/x", type: "nosuchfs", source: "none" });
   const { code, stderr } = await box.run();
@@ -195,7 +196,7 @@ Deno.test("mounts: an unknown file system type is an error naming the destinatio
   assert.match(stderr, /nosuchfs|\/x/);
 });
 
-Deno.test("mounts: a bind of a missing source is an error naming it", async () => {
+test("mounts: a bind of a missing source is an error naming it", async () => {
   await using box = new Box();
   box.spec.mounts.push({ destination: "/x", type: "bind", source: "/no/such/source", options: ["bind"] });
   const { code, stderr } = await box.run();
@@ -203,7 +204,7 @@ Deno.test("mounts: a bind of a missing source is an error naming it", async () =
   assert.match(stderr, /\/no\/such\/source/);
 });
 
-Deno.test("mounts: a shared root leaves the mounts of a host whose own root is shared", async () => {
+test("mounts: a shared root leaves the mounts of a host whose own root is shared", async () => {
   await using box = new Box();
   box.spec.linux.rootfsPropagation = "rshared";
   box.sh("true").save();

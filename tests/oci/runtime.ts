@@ -61,6 +61,11 @@ export class Box implements AsyncDisposable {
     Deno.writeTextFileSync(`${this.bundle}/config.json`, JSON.stringify(this.spec));
   }
 
+  /** A command line of the runtime. */
+  words(args: readonly string[]): string[] {
+    return [RUNTIME, "--root", this.root, ...args];
+  }
+
   /** Runs the runtime with its global `--root`; stdout and stderr are files, as a detached container keeps them open. */
   async call(args: readonly string[], { stdin = "", global = [] as readonly string[] } = {}): Promise<Result> {
     const name = `${this.dir}/${crypto.randomUUID()}`;
