@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { socketAddress } from "../../src/shim/bootstrap.ts";
 import { IMAGE, writeImage } from "./image.ts";
+import { PAUSE, podSettings } from "./pod_settings.ts";
 
 const REPO = new URL("../../", import.meta.url).pathname;
 const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
@@ -44,31 +45,42 @@ export interface ContainerdOptions {
   release: Release;
   /** Changes the shim's configuration. */
   configure?: (toml: string) => string;
+  /** Serves Kubernetes' interface (1.6 only): see `pod_settings.ts`. */
+  pods?: boolean;
 }
 
 /** A running containerd with the test image. Disposing it ends it; its containers must be gone. */
 export class Containerd implements AsyncDisposable {
   readonly directory: string;
   readonly #release: Release;
+  readonly #namespace: string;
   readonly #ids: string[] = [];
   #process: Deno.ChildProcess | undefined;
 
-  constructor(directory: string, release: Release) {
+  constructor(directory: string, { release, pods }: ContainerdOptions) {
     this.directory = directory;
     this.#release = release;
+    this.#namespace = pods ? "k8s.io" : "default";
   }
 
-  static async start({ release, configure = (toml) => toml }: ContainerdOptions): Promise<Containerd> {
-    const containerd = new Containerd(await Deno.makeTempDir({ prefix: "kata-interop-" }), release);
+  static async start(options: ContainerdOptions): Promise<Containerd> {
+    const { release, configure = (toml) => toml, pods = false } = options;
+    const containerd = new Containerd(await Deno.makeTempDir({ prefix: "kata-interop-" }), options);
     const { directory } = containerd;
     await Deno.mkdir(`${directory}/bin`);
     await Deno.writeTextFile(`${directory}/bin/containerd-shim-kata-v2`, shimScript(directory), { mode: 0o755 });
     await Deno.writeTextFile(`${directory}/configuration.toml`, configure(configuration()));
-    await Deno.writeTextFile(`${directory}/config.toml`, settings(directory, release));
+    const more = pods ? await podSettings(directory, RUNTIME) : "";
+    await Deno.writeTextFile(`${directory}/config.toml`, settings(directory, { release, pods }) + more);
     await containerd.#spawn();
-    await writeImage(`${directory}/image.tar`);
-    await containerd.must("images", "import", `${directory}/image.tar`);
+    await containerd.#import({ name: IMAGE });
+    if (pods) await containerd.#import({ name: PAUSE, command: ["/bin/sleep", "1000000"] });
     return containerd;
+  }
+
+  async #import(image: { name: string; command?: string[] }): Promise<void> {
+    await writeImage(`${this.directory}/image.tar`, image);
+    await this.must("images", "import", `${this.directory}/image.tar`);
   }
 
   get pid(): number {
@@ -81,6 +93,11 @@ export class Containerd implements AsyncDisposable {
     const id = `${name}-${crypto.randomUUID().slice(0, 6)}`;
     this.#ids.push(id);
     return id;
+  }
+
+  /** Counts a sandbox that another client of containerd has made among ours. */
+  adopt(id: string): void {
+    this.#ids.push(id);
   }
 
   /** What this containerd's sandboxes have on the host, but for ctr's own fifos; nothing once all are gone. */
@@ -97,7 +114,7 @@ export class Containerd implements AsyncDisposable {
   }
 
   async #sockets(): Promise<readonly string[]> {
-    const shims = this.#ids.map((id) => ({ address: `${this.directory}/c.sock`, namespace: "default", id }));
+    const shims = this.#ids.map((id) => ({ address: `${this.directory}/c.sock`, namespace: this.#namespace, id }));
     const paths = await Promise.all(shims.map(async (shim) => (await socketAddress(shim)).slice("unix://".length)));
     return paths.filter(exists);
   }
@@ -174,7 +191,14 @@ export class Containerd implements AsyncDisposable {
   }
 
   #ctr(args: readonly string[]): readonly string[] {
-    return [`${this.#release.bin}/ctr`, "--address", `${this.directory}/c.sock`, ...args];
+    return [
+      `${this.#release.bin}/ctr`,
+      "--address",
+      `${this.directory}/c.sock`,
+      "--namespace",
+      this.#namespace,
+      ...args,
+    ];
   }
 
   async #spawn(): Promise<void> {
@@ -233,9 +257,11 @@ default_memory = 512
 `;
 }
 
-function settings(directory: string, { version }: Release): string {
+function settings(directory: string, { release: { version }, pods }: { release: Release; pods: boolean }): string {
   const disabled = version.startsWith("1.")
-    ? `["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.btrfs"]`
+    ? `[${
+      pods ? "" : '"io.containerd.grpc.v1.cri", '
+    }"io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.btrfs"]`
     : `["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri"]`;
   return `version = ${version.startsWith("1.") ? 2 : 3}
 root = "${directory}/root"

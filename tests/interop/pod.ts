@@ -1,0 +1,169 @@
+/** Pods through Kubernetes' interface, as a kubelet drives it. @module */
+import assert from "node:assert/strict";
+import { Containerd, type ContainerdOptions, releases } from "./containerd.ts";
+import { Cri, type Message } from "./cri.ts";
+import { IMAGE } from "./image.ts";
+import { BRIDGE, HANDLER } from "./pod_settings.ts";
+
+const CGROUP_PARENT = "/kata-test-pods";
+/** A machine that emulates another is slow. */
+const EXEC_SECONDS = 30;
+
+/** The release that speaks Kubernetes' interface in these tests; undefined if it, or a network plugin, is missing. */
+export function podRelease(): ContainerdOptions["release"] | undefined {
+  const hasPlugins = [...Deno.readDirSync("/usr/lib")].some(({ name }) => name === "cni");
+  return hasPlugins ? releases().find(({ version }) => version.startsWith("1.")) : undefined;
+}
+
+/** A containerd with pods. Disposing it ends it and removes the bridge; its pods must be gone. */
+export class PodNode implements AsyncDisposable {
+  readonly containerd: Containerd;
+  readonly cri: Cri;
+
+  constructor(containerd: Containerd) {
+    this.containerd = containerd;
+    this.cri = new Cri(`${containerd.directory}/c.sock`);
+  }
+
+  static async start(options: Omit<ContainerdOptions, "pods" | "release"> = {}): Promise<PodNode> {
+    return new PodNode(await Containerd.start({ release: podRelease()!, pods: true, ...options }));
+  }
+
+  /** Runs a pod. @param change Of its configuration. */
+  async pod(name: string, change: Message = {}): Promise<Pod> {
+    const { linux = {}, ...rest } = change;
+    const config = {
+      metadata: { name, uid: crypto.randomUUID(), namespace: "default", attempt: 0 },
+      hostname: name,
+      log_directory: `${this.containerd.directory}/logs-${name}`,
+      ...rest,
+      linux: { cgroup_parent: CGROUP_PARENT, ...linux },
+    };
+    await Deno.mkdir(config.log_directory, { recursive: true });
+    const { pod_sandbox_id } = await this.cri.call("RunPodSandbox", { config, runtime_handler: HANDLER });
+    this.containerd.adopt(pod_sandbox_id);
+    return new Pod(this.cri, { id: pod_sandbox_id, config });
+  }
+
+  /** As {@linkcode Containerd.remains}, with what pods have besides. */
+  async remains(): Promise<readonly string[]> {
+    const places = [`/sys/class/net/${BRIDGE}/brif`, ...cgroups().map((group) => `${group}${CGROUP_PARENT}`)];
+    const left = places.flatMap((place) => directoriesIn(place).map((name) => `${place}/${name}`));
+    return [...await this.containerd.remains(), ...left];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cri[Symbol.dispose]();
+    await this.containerd[Symbol.asyncDispose]();
+    await this.containerd.run(["ip", "link", "delete", BRIDGE]);
+    for (const group of cgroups()) await this.containerd.run(["rmdir", `${group}${CGROUP_PARENT}`]);
+  }
+}
+
+function cgroups(): string[] {
+  return directoriesIn("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`);
+}
+
+function directoriesIn(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(path)].filter(({ isFile }) => !isFile).map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+/** One pod. Disposing it stops and removes it. */
+export class Pod implements AsyncDisposable {
+  readonly id: string;
+  readonly #cri: Cri;
+  readonly #config: Message;
+
+  constructor(cri: Cri, { id, config }: { id: string; config: Message }) {
+    this.#cri = cri;
+    this.id = id;
+    this.#config = config;
+  }
+
+  /** Its addresses, IPv4 first. */
+  async addresses(): Promise<string[]> {
+    const { status } = await this.#cri.call("PodSandboxStatus", { pod_sandbox_id: this.id });
+    return [status.network.ip, ...status.network.additional_ips.map(({ ip }: { ip: string }) => ip)];
+  }
+
+  /** Starts a container that runs a shell script. @param change Of its configuration. */
+  async run(name: string, script: string, change: Message = {}): Promise<PodContainer> {
+    const config = {
+      metadata: { name, attempt: 0 },
+      image: { image: IMAGE },
+      command: ["/bin/sh", "-c", script],
+      log_path: `${name}.log`,
+      ...change,
+    };
+    const request = { pod_sandbox_id: this.id, config, sandbox_config: this.#config };
+    const { container_id } = await this.#cri.call("CreateContainer", request);
+    await this.#cri.call("StartContainer", { container_id });
+    return new PodContainer(this.#cri, { id: container_id, log: `${this.#config.log_directory}/${name}.log` });
+  }
+
+  async stop(): Promise<void> {
+    await this.#cri.call("StopPodSandbox", { pod_sandbox_id: this.id });
+  }
+
+  async remove(): Promise<void> {
+    await this.#cri.call("RemovePodSandbox", { pod_sandbox_id: this.id });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.remove();
+  }
+}
+
+/** One container of a pod. */
+export class PodContainer {
+  readonly id: string;
+  readonly #cri: Cri;
+  readonly #log: string;
+
+  constructor(cri: Cri, { id, log }: { id: string; log: string }) {
+    this.#cri = cri;
+    this.id = id;
+    this.#log = log;
+  }
+
+  /** Runs a shell script in it, which must succeed. @returns Its output. */
+  async exec(script: string): Promise<string> {
+    const { status, stdout, stderr } = await this.tryExec(script);
+    assert.equal(status, 0, `${script}: ${stdout}${stderr}`);
+    return stdout;
+  }
+
+  async tryExec(script: string): Promise<{ status: number; stdout: string; stderr: string }> {
+    const cmd = ["/bin/sh", "-c", script];
+    const answer = await this.call("ExecSync", { cmd, timeout: EXEC_SECONDS });
+    const [stdout = "", stderr = ""] = [answer.stdout, answer.stderr].map((bytes) => new TextDecoder().decode(bytes));
+    return { status: answer.exit_code, stdout, stderr };
+  }
+
+  /** What it wrote, without the time of each line. */
+  log(): string[] {
+    const lines = Deno.readTextFileSync(this.#log).split("\n").filter((line) => line !== "");
+    return lines.map((line) => line.split(" ").slice(1).join(" "));
+  }
+
+  async status(): Promise<{ state: number; exit_code: number; reason: string }> {
+    return (await this.call("ContainerStatus", {})).status;
+  }
+
+  async stop(timeout = 0): Promise<void> {
+    await this.call("StopContainer", { timeout });
+  }
+
+  async remove(): Promise<void> {
+    await this.call("RemoveContainer", {});
+  }
+
+  async call(method: string, request: Message): Promise<Message> {
+    return await this.#cri.call(method, { container_id: this.id, ...request });
+  }
+}

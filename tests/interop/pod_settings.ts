@@ -1,0 +1,35 @@
+/** What a node needs for pods: containerd's CRI plugin with our runtime, a bridge network and a pause image. @module */
+export const PAUSE = "localhost/pause:1";
+export const HANDLER = "kata";
+export const BRIDGE = "kata-test0";
+/** The node's own addresses on the bridge. */
+export const GATEWAY = { inet: "10.197.0.1", inet6: "fd00:197::1" } as const;
+
+/** Writes the network's configuration. @returns The CRI plugin's section of containerd's configuration. */
+export async function podSettings(directory: string, runtime: string): Promise<string> {
+  await Deno.mkdir(`${directory}/cni`);
+  await Deno.writeTextFile(`${directory}/cni/10-bridge.conflist`, JSON.stringify(network(directory)));
+  const cri = `plugins."io.containerd.grpc.v1.cri"`;
+  return `[${cri}]
+sandbox_image = "${PAUSE}"
+restrict_oom_score_adj = true
+disable_tcp_service = true
+stream_server_address = "127.0.0.1"
+[${cri}.cni]
+bin_dir = "/usr/lib/cni"
+conf_dir = "${directory}/cni"
+[${cri}.containerd]
+default_runtime_name = "${HANDLER}"
+[${cri}.containerd.runtimes.${HANDLER}]
+runtime_type = "${runtime}"
+pod_annotations = ["io.katacontainers.*"]
+`;
+}
+
+function network(directory: string): unknown {
+  const ranges = [[{ subnet: "10.197.0.0/24" }], [{ subnet: "fd00:197::/64" }]];
+  const routes = [{ dst: "0.0.0.0/0" }, { dst: "::/0" }];
+  const ipam = { type: "host-local", dataDir: `${directory}/ipam`, ranges, routes };
+  const plugin = { type: "bridge", bridge: BRIDGE, isGateway: true, ipMasq: false, mtu: 1400, ipam };
+  return { cniVersion: "0.4.0", name: "kata-test", plugins: [plugin] };
+}
