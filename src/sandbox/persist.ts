@@ -1,4 +1,5 @@
 /** What of a sandbox stands on disk, so that another process can clean up after this one. @module */
+import { KataError } from "../base/error.ts";
 
 const FILE = "state.json";
 
@@ -14,6 +15,17 @@ export interface SandboxState {
   /** Directories of the sandbox's cgroups on the host. */
   cgroups: readonly string[];
   containers: readonly { id: string; bundle: string }[];
+}
+
+/** Makes a sandbox's run directory below `root`. @throws {KataError} ALREADY_EXISTS. */
+export function makeRunDir(root: string, id: string): void {
+  Deno.mkdirSync(root, { recursive: true, mode: 0o750 });
+  try {
+    Deno.mkdirSync(`${root}/${id}`, { mode: 0o700 });
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
+    throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${id}": "${root}/${id}" exists`);
+  }
 }
 
 /** Writes the state as a whole or not at all. @param runDir Directory of the sandbox, such as `/run/kata/<id>`. */

@@ -20,7 +20,7 @@ import { Container, type ContainerOptions, prepareContainer } from "./container.
 import { Growth } from "./growth.ts";
 import { setUpGuest, setUpGuestNetwork } from "./guest_setup.ts";
 import { runHostHooks } from "./host_hooks.ts";
-import { type SandboxState, writeState } from "./persist.ts";
+import { makeRunDir, type SandboxState, writeState } from "./persist.ts";
 import { Phases } from "./phases.ts";
 import { KILLED_STATUS, LOST_STATUS, type Process, type ProcessExit } from "./process.ts";
 import { DEFAULT_ROOTS, type SandboxRoots } from "./roots.ts";
@@ -292,15 +292,5 @@ export class Sandbox implements AsyncDisposable {
       cgroups: this.#host.cgroups?.directories ?? [],
       containers: [...this.#containers.values()].map(({ id, bundle }) => ({ id, bundle })),
     });
-  }
-}
-
-function makeRunDir(root: string, id: string): void {
-  Deno.mkdirSync(root, { recursive: true, mode: 0o750 });
-  try {
-    Deno.mkdirSync(`${root}/${id}`, { mode: 0o700 });
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
-    throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${id}": "${root}/${id}" exists`);
   }
 }
