@@ -1,0 +1,165 @@
+/**
+ * What a container costs under runk, beside runc and crun in the same run: the runtimes take turns, so that whatever else
+ * the machine does meets all of them.
+ *
+ * Usage: bench_runk.ts [ROUNDS]     medians; 100 rounds unless told otherwise. Needs root, busybox, runc, and dist/runk.
+ *
+ * @module
+ */
+const REPO = new URL("..", import.meta.url).pathname;
+const ROUNDS = Number(Deno.args[0] ?? 100);
+
+/** Its cgroups are beside ours, so that sharing the processor works on all of it alike. */
+const CGROUP = "/runk-bench";
+
+interface Runtime {
+  name: string;
+  /** What stands before the arguments. */
+  words: readonly string[];
+}
+
+/** crun refuses v1 beside a v2 hierarchy with controllers: it gets a view of the machine without that. */
+const WITHOUT_V2 = ["unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh"];
+
+const RUNTIMES: readonly Runtime[] = [
+  { name: "runk", words: [Deno.env.get("RUNK") ?? `${REPO}dist/runk`] },
+  { name: "runc", words: ["runc"] },
+  { name: "crun", words: [...WITHOUT_V2, "crun"] },
+];
+
+/** A step of each round, in order. `{id}` is the container's; `run` is parted from the rest by a container of its own. */
+const STEPS = {
+  "start of the program": ["--version"],
+  "run --detach": ["run", "--detach", "--bundle", "{bundle}", "{id}"],
+  "delete": ["delete", "--force", "{id}"],
+  "create": ["create", "--bundle", "{sleeping}", "{id}"],
+  "start": ["start", "{id}"],
+  "exec": ["exec", "{id}", "/bin/true"],
+  "kill and delete": ["delete", "--force", "{id}"],
+} as const;
+
+type StepName = keyof typeof STEPS;
+
+interface Sample {
+  ms: number;
+  /** The runtime's own peak, without the container's. */
+  peakKiB: number;
+}
+
+/** The kernel counts in KiB, busybox takes them for pages of 4 KiB. */
+const BUSYBOX_FACTOR = 4;
+
+/** busybox' time(1) tells the peak of the resident memory, which Deno does not. */
+async function measure(words: readonly string[]): Promise<Sample> {
+  const report = await Deno.makeTempFile();
+  try {
+    const [command = "", ...args] = ["busybox", "time", "-o", report, "-v", ...words];
+    const script = ["-c", 'exec "$@" </dev/null >/dev/null 2>&1', "sh", command, ...args];
+    const begin = performance.now();
+    const { success } = await new Deno.Command("/bin/sh", { args: script, stdout: "null", stderr: "null" }).output();
+    const ms = performance.now() - begin;
+    if (!success) throw new Error(`Cannot measure ${words.join(" ")}`);
+    const peak = /Maximum resident set size \(kbytes\): (\d+)/.exec(await Deno.readTextFile(report))?.[1];
+    return { ms, peakKiB: Number(peak) / BUSYBOX_FACTOR };
+  } finally {
+    await Deno.remove(report);
+  }
+}
+
+/** Writes a bundle of busybox whose process is `args`. */
+async function writeBundle(directory: string, args: readonly string[]): Promise<string> {
+  await Deno.mkdir(`${directory}/rootfs/bin`, { recursive: true });
+  for (const name of ["proc", "sys", "dev"]) await Deno.mkdir(`${directory}/rootfs/${name}`);
+  await Deno.copyFile("/bin/busybox", `${directory}/rootfs/bin/busybox`);
+  for (const applet of ["true", "sleep"]) await Deno.symlink("busybox", `${directory}/rootfs/bin/${applet}`);
+  const { success } = await new Deno.Command("runc", { args: ["spec", "--bundle", directory] }).output();
+  if (!success) throw new Error(`Cannot write "${directory}/config.json"`);
+  const spec = JSON.parse(await Deno.readTextFile(`${directory}/config.json`));
+  spec.process = { ...spec.process, terminal: false, args };
+  spec.linux.cgroupsPath = CGROUP;
+  await Deno.writeTextFile(`${directory}/config.json`, JSON.stringify(spec));
+  return directory;
+}
+
+type Samples = Record<StepName, Sample[]>;
+
+async function measureRounds(runtimes: readonly Runtime[], directory: string): Promise<Map<string, Samples>> {
+  const bundle = await writeBundle(`${directory}/bundle`, ["/bin/true"]);
+  const sleeping = await writeBundle(`${directory}/sleeping`, ["/bin/sleep", "1000"]);
+  const all = new Map(runtimes.map(({ name }) => [name, emptySamples()]));
+  // The first round fills caches and is not counted.
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const { name, words } of runtimes) {
+      const values: Record<string, string> = { bundle, sleeping, id: `bench-${name}-${round + 1}` };
+      for (const step of Object.keys(STEPS) as StepName[]) {
+        const args = STEPS[step].map((word) => word.replace(/^\{(\w+)\}$/, (_, key: string) => values[key]!));
+        const sample = await measure([...words, "--root", `${directory}/${name}`, ...args]);
+        if (round >= 0) all.get(name)![step].push(sample);
+      }
+    }
+  }
+  return all;
+}
+
+function emptySamples(): Samples {
+  return Object.fromEntries(Object.keys(STEPS).map((step) => [step, []])) as unknown as Samples;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
+
+/** One row: what was measured, in a unit, from a runtime's samples. */
+type Row = [what: string, value: (samples: Samples) => number];
+
+/** The sum of the steps' medians. */
+function ms(samples: Samples, ...steps: StepName[]): number {
+  return steps.reduce((sum, step) => sum + median(samples[step].map((sample) => sample.ms)), 0);
+}
+
+const ROWS: readonly Row[] = [
+  ...(Object.keys(STEPS) as StepName[]).map((step): Row => [`${step}, ms`, (samples) => ms(samples, step)]),
+  ["run and delete, ms", (samples) => ms(samples, "run --detach", "delete")],
+  ["create and start, ms", (samples) => ms(samples, "create", "start")],
+  [
+    "run without the start of the program, ms",
+    (samples) => ms(samples, "run --detach") - ms(samples, "start of the program"),
+  ],
+  ["peak memory of run, MiB", (samples) => Math.max(...samples["run --detach"].map(({ peakKiB }) => peakKiB)) / 1024],
+];
+
+function table(all: Map<string, Samples>): string {
+  const names = [...all.keys()];
+  const others = names.slice(1);
+  const head = ["", ...names, ...others.map((name) => `runk/${name}`)];
+  const rows = ROWS.map(([what, value]) => {
+    const values = names.map((name) => value(all.get(name)!));
+    return [
+      what,
+      ...values.map((each) => each.toFixed(1)),
+      ...values.slice(1).map((each) => (values[0]! / each).toFixed(2)),
+    ];
+  });
+  return [head, ...rows].map(([what = "", ...cells]) =>
+    what.padEnd(44) + cells.map((cell) => cell.padStart(10)).join("")
+  )
+    .join("\n");
+}
+
+async function isUsable({ words }: Runtime): Promise<boolean> {
+  const [command = "", ...args] = [...words, "--version"];
+  return await new Deno.Command(command, { args }).output().then(({ success }) => success, () => false);
+}
+
+async function main(): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "runk-bench-" });
+  try {
+    const usable = await Promise.all(RUNTIMES.map(isUsable));
+    const all = await measureRounds(RUNTIMES.filter((_, index) => usable[index]), directory);
+    Deno.stdout.writeSync(new TextEncoder().encode(`${table(all)}\n`));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+await main();
