@@ -3,7 +3,8 @@ import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
 const PROTO = new URL("cri.proto", import.meta.url).pathname;
-const CALL_LIMIT_MS = 60_000;
+/** What a kubelet gives the creation of a pod. */
+const CALL_LIMIT_MS = 240_000;
 
 /** A message as JSON, with the names of cri.proto. */
 // deno-lint-ignore no-explicit-any

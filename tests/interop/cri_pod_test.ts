@@ -1,30 +1,11 @@
 /** Pods in VMs through Kubernetes' interface of Debian's containerd, with its bridge network. Needs root and dist/guest. */
 import assert from "node:assert/strict";
 import { until } from "./containerd.ts";
-import { type Pod, type PodContainer, PodNode, podRelease } from "./pod.ts";
+import { type Pod, type PodContainer, pods, SLEEP, STATE } from "./pod.ts";
 import { GATEWAY } from "./pod_settings.ts";
 
 const PORT = 8080;
 const SERVE = `mkdir -p /tmp/www; echo from $NAME >/tmp/www/index.html; exec httpd -f -p ${PORT} -h /tmp/www`;
-const SLEEP = "echo ready; exec sleep 1000000";
-const EXITED = 2;
-
-/** One node for all steps; whatever they leave behind fails the test. */
-function pods(name: string, body: (node: PodNode) => Promise<void>): void {
-  Deno.test({
-    name: `CRI: ${name}`,
-    ignore: podRelease() === undefined,
-    // The gRPC library and the commands keep timers and pipes of their own; what matters is in left().
-    sanitizeOps: false,
-    sanitizeResources: false,
-    async fn() {
-      await using node = await PodNode.start();
-      await body(node);
-      const clean = async () => (await node.remains()).length === 0;
-      await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await node.remains(), []));
-    },
-  });
-}
 
 function web(pod: Pod, name: string, attempt = 0): Promise<PodContainer> {
   return pod.run(name, `NAME=${name}${attempt}; ${SERVE}`, { metadata: { name, attempt } });
@@ -107,7 +88,7 @@ pods("a process beyond its memory limit ends as OOMKilled", async (node) => {
   await using pod = await node.pod("pod");
   const limits = { linux: { resources: { memory_limit_in_bytes: 64 << 20 } } };
   const eater = await pod.run("eater", "exec dd if=/dev/zero of=/dev/null bs=256M", limits);
-  await until(async () => (await eater.status()).state === EXITED);
+  await until(async () => (await eater.status()).state === STATE.exited);
   const { exit_code, reason } = await eater.status();
   assert.deepEqual({ exit_code, reason }, { exit_code: 137, reason: "OOMKilled" });
 });

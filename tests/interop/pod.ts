@@ -1,6 +1,6 @@
 /** Pods through Kubernetes' interface, as a kubelet drives it. @module */
 import assert from "node:assert/strict";
-import { Containerd, type ContainerdOptions, releases } from "./containerd.ts";
+import { Containerd, type ContainerdOptions, releases, until } from "./containerd.ts";
 import { Cri, type Message } from "./cri.ts";
 import { IMAGE } from "./image.ts";
 import { BRIDGE, HANDLER } from "./pod_settings.ts";
@@ -14,6 +14,10 @@ export function podRelease(): ContainerdOptions["release"] | undefined {
   const hasPlugins = [...Deno.readDirSync("/usr/lib")].some(({ name }) => name === "cni");
   return hasPlugins ? releases().find(({ version }) => version.startsWith("1.")) : undefined;
 }
+
+/** What a container does that is there for others, and what a container's state is by number. */
+export const SLEEP = "echo ready; exec sleep 1000000";
+export const STATE = { created: 0, running: 1, exited: 2 } as const;
 
 /** A containerd with pods. Disposing it ends it and removes the bridge; its pods must be gone. */
 export class PodNode implements AsyncDisposable {
@@ -166,4 +170,25 @@ export class PodContainer {
   async call(method: string, request: Message): Promise<Message> {
     return await this.#cri.call(method, { container_id: this.id, ...request });
   }
+}
+
+/** One node for all steps; whatever they leave behind fails the test. */
+export function pods(
+  name: string,
+  body: (node: PodNode) => Promise<void>,
+  options: Parameters<typeof PodNode.start>[0] = {},
+): void {
+  Deno.test({
+    name: `CRI: ${name}`,
+    ignore: podRelease() === undefined,
+    // The gRPC library and the commands keep timers and pipes of their own; what matters is in left().
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn() {
+      await using node = await PodNode.start(options);
+      await body(node);
+      const clean = async () => (await node.remains()).length === 0;
+      await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await node.remains(), []));
+    },
+  });
 }
