@@ -150,6 +150,11 @@ async function checkLeftovers(before: readonly string[]): Promise<Count> {
 }
 
 async function main(names: readonly string[]): Promise<number> {
+  const unknown = names.filter((name) => !SUITES.some((suite) => suite.name === name));
+  if (unknown.length > 0) {
+    print(`Unknown suite ${unknown.join(", ")}; there are ${SUITES.map(({ name }) => name).join(", ")}`);
+    return 1;
+  }
   const total: Count = { passed: 0, failed: 0, skipped: 0 };
   const summary: string[] = [];
   const before = leftovers();
