@@ -14,12 +14,14 @@ interface Lack {
 
 const LACKS: Record<string, readonly Lack[]> = {
   runc: [
+    { tests: /^1\.1\+/, why: "1.1 is older than that part of the specification" },
     {
       tests: /^kill -9 in the middle of create/,
       why: "leaves cgroups behind if it is killed before it wrote its state",
     },
   ],
   crun: [
+    { tests: /^1\.1\+/, why: "of Debian 12 is older than that part of the specification" },
     ...isHybrid() ? [{ tests: /^/, why: "refuses cgroups v1 beside a v2 hierarchy that has controllers" }] : [],
     { tests: /^events/, why: "has no such command" },
     { tests: /^errors: a log in text format/, why: "writes the text without a level" },

@@ -1,4 +1,5 @@
 /** What `create` and `run` share: their flags, reading the bundle, and creating the container. @module */
+import { KataError } from "../../base/error.ts";
 import { Fd } from "../../linux/fd.ts";
 import { Container, type CreateOptions } from "../../oci/container.ts";
 import { parseSpec, type Spec } from "../../oci/spec.ts";
@@ -25,11 +26,15 @@ export interface CreateCall {
 /** @throws {Error} Naming the bundle's file that cannot be read, or what is wrong in it. */
 export function createOptions({ id, global, flags }: CreateCall): CreateOptions {
   const bundle = Deno.realPathSync(flags.bundle ?? ".");
+  const spec = readSpec(`${bundle}/config.json`);
+  if (Object.keys(spec.linux?.intelRdt ?? {}).length > 0) {
+    throw new KataError("UNIMPLEMENTED", `Cannot create container "${id}": runk does not support Intel RDT`);
+  }
   return {
     ...homeOf(global),
     id,
     bundle,
-    spec: readSpec(`${bundle}/config.json`),
+    spec,
     noPivotRoot: flags["no-pivot"],
     noNewKeyring: flags["no-new-keyring"],
     preserveFds: parseCount(flags["preserve-fds"]),

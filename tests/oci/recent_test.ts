@@ -1,0 +1,71 @@
+/** What the specification has got since version 1.0.2, which runc 1.1 does not know yet. */
+import assert from "node:assert/strict";
+import { Box, host, type Spec } from "./runtime.ts";
+import { test, testEach } from "./suite.ts";
+
+test("1.1+: a time namespace shifts the clock since boot", async () => {
+  await using box = new Box();
+  box.spec.linux.namespaces.push({ type: "time" });
+  box.spec.linux.timeOffsets = { boottime: { secs: 100_000, nanosecs: 0 } };
+  const { stdout, stderr } = await box.sh("cut -d. -f1 /proc/uptime").run();
+  const ours = parseInt(Deno.readTextFileSync("/proc/uptime"));
+  assert.ok(Math.abs(Number(stdout) - ours - 100_000) < 100, `${stdout} here ${ours}: ${stderr}`);
+});
+
+test("1.1+: personality changes the machine's name", async () => {
+  await using box = new Box();
+  box.spec.linux.personality = { domain: "LINUX32" };
+  const { stdout } = await box.sh("uname -m").run();
+  assert.notEqual(stdout.trim(), await host("uname", "-m"));
+});
+
+test("1.1+: scheduler and ioPriority are those of the process", async () => {
+  await using box = new Box();
+  const id = box.id();
+  Object.assign(box.spec.process, {
+    scheduler: { policy: "SCHED_BATCH", nice: 5 },
+    ioPriority: { class: "IOPRIO_CLASS_BE", priority: 6 },
+  });
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const { pid } = await box.state(id);
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /, "").split(" ");
+  const [NICE, POLICY, SCHED_BATCH] = [16, 38, "3"];
+  assert.deepEqual([stat[NICE], stat[POLICY]], ["5", SCHED_BATCH]);
+  assert.equal(await host("ionice", "-p", `${pid}`), "best-effort: prio 6");
+});
+
+test("1.1+: domainname is set in the container only", async () => {
+  await using box = new Box();
+  box.spec.domainname = "box.example";
+  const { stdout } = await box.sh("cat /proc/sys/kernel/domainname").run();
+  assert.equal(stdout, "box.example\n");
+});
+
+testEach([
+  { what: "Intel RDT", change: (spec: Spec) => spec.linux.intelRdt = { closID: "a" }, why: /RDT/i },
+  {
+    what: "mapped ids of a mount",
+    change: (spec: Spec) =>
+      spec.mounts.push({ destination: "/x", type: "bind", source: "/tmp", options: ["bind", "idmap"] }),
+    why: /mapped/,
+  },
+  {
+    what: "seccomp's notifications",
+    change: (spec: Spec) =>
+      spec.linux.seccomp = {
+        defaultAction: "SCMP_ACT_ALLOW",
+        listenerPath: "/run/nobody.sock",
+        syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+      },
+    why: /NOTIFY/,
+  },
+])("1.1+: $what is either supported or refused by name", async ({ change, why }) => {
+  await using box = new Box();
+  const id = box.id();
+  change(box.spec);
+  const { code, stderr } = await box.run(id);
+  if (code === 0) return;
+  assert.match(stderr, why);
+  assert.notEqual((await box.call(["state", id])).code, 0);
+});
