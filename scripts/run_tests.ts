@@ -18,9 +18,10 @@ type Suite =
   | { name: string; kind: "commands"; commands: string[][] }
   | { name: string; kind: "deno test"; paths: string[]; flags: string[]; env?: Record<string, string>; needs?: string };
 
-const SHELL_SCRIPTS = ["build", "demo", "generate", "guest-image", "portable_head.sh", "prepare.sh", "test"].map((
-  name,
-) => `scripts/${name}`);
+const SHELL_SCRIPTS = ["bench", "build", "demo", "generate", "guest-image", "portable_head.sh", "prepare.sh", "test"]
+  .map((
+    name,
+  ) => `scripts/${name}`);
 
 const SUITES: Suite[] = [
   {

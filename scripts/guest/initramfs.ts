@@ -1,7 +1,8 @@
 /**
  * Makes the guest's initramfs: one static /init and the kernel modules that reach the root image.
  *
- * Usage: initramfs.ts --arch x86_64|aarch64 --output FILE [--floor] [MODULE.ko...]     modules in load order
+ * Usage: initramfs.ts --arch x86_64|aarch64 --output FILE MODULE.ko...     modules in load order
+ *        initramfs.ts --arch x86_64|aarch64 --output FILE --floor
  *
  * @module
  */
@@ -106,16 +107,14 @@ function bootSteps(modules: readonly string[]): Step[] {
   ];
 }
 
-/** The least that a boot can cost, to measure ours against: load the modules, print, power off. */
-function floorSteps(modules: readonly string[]): Step[] {
+/** The least that a boot can cost, to measure ours against: print, power off. */
+function floorSteps(): Step[] {
   const message = new TextEncoder().encode("floor\n");
   return [
     MOUNT_DEV,
-    ...OPEN_CONSOLE,
-    ...modules.flatMap(loadModule),
-    { call: "close", args: [1], onError: "ignore" },
-    { call: "openat", args: [AT_FDCWD, "/dev/console", O_RDWR, 0], onError: "stop", retries: 100 }, // gives fd 1
-    { call: "write", args: [1, message, message.length], onError: "ignore" },
+    { call: "close", args: [0], onError: "ignore" },
+    { call: "openat", args: [AT_FDCWD, "/dev/console", O_RDWR, 0], onError: "stop", retries: 100 }, // gives fd 0
+    { call: "write", args: [0, message, message.length], onError: "ignore" },
     POWER_OFF,
   ];
 }
@@ -146,7 +145,7 @@ async function main(args: string[]): Promise<void> {
   );
   const paths = modules.map(({ path }) => `/${path}`);
   // Not an exit: the kernel's panic about it would push the reason out of the console's last lines.
-  const init = assembleInit(floor ? floorSteps(paths) : bootSteps(paths), architecture, { giveUp: POWER_OFF });
+  const init = assembleInit(floor ? floorSteps() : bootSteps(paths), architecture, { giveUp: POWER_OFF });
   await Deno.writeFile(output, packCpio(entries(init, modules)));
 }
 
