@@ -1,0 +1,54 @@
+/** Pods whose parts die under them, and many pods at once: nothing hangs, nothing is left behind. See `pod.ts`. */
+import assert from "node:assert/strict";
+import { processesOf, until } from "./containerd.ts";
+import { type Pod, type PodNode, pods, SLEEP, STATE } from "./pod.ts";
+
+/** Until containerd has heard of the end of a sandbox. */
+const NOTICED_MS = 5_000;
+/** Until a pod is stopped and removed, with the engine's own waits. */
+const REMOVED_MS = 30_000;
+const MANY = 10;
+
+async function netnsOf(node: PodNode, pod: Pod): Promise<string> {
+  const { Spec } = JSON.parse(await node.containerd.must("containers", "info", pod.id));
+  return Spec.linux.namespaces.find(({ type }: { type: string }) => type === "network").path;
+}
+
+for (const victim of ["qemu-system", "virtiofsd", "containerd-shim-kata"]) {
+  pods(`kill -9 of a pod's ${victim} ends its containers within 5 s, and the pod can be removed`, async (node) => {
+    const pod = await node.pod("pod");
+    const container = await pod.run("one", SLEEP);
+    const [pid] = processesOf(victim, pod.id);
+    assert.ok(pid !== undefined);
+    Deno.kill(pid, "SIGKILL");
+    await until(async () => (await container.status()).state === STATE.exited, { ms: NOTICED_MS });
+    const begin = performance.now();
+    await pod[Symbol.asyncDispose]();
+    assert.ok(performance.now() - begin < REMOVED_MS);
+  });
+}
+
+pods("a pod whose network namespace was deleted under it goes on, and can be removed", async (node) => {
+  await using pod = await node.pod("pod");
+  const container = await pod.run("one", SLEEP);
+  const path = await netnsOf(node, pod);
+  await node.containerd.run(["umount", "-l", path]);
+  await Deno.remove(path);
+  assert.equal(await container.exec("echo still here"), "still here\n");
+});
+
+pods("a pod survives containerd's death and is handled by the next one", async (node) => {
+  await using pod = await node.pod("pod");
+  const container = await pod.run("one", SLEEP);
+  await node.containerd.restart();
+  await until(async () => (await container.tryExec("true").catch(() => undefined))?.status === 0);
+});
+
+pods(`${MANY} pods start at once and are removed at once`, async (node) => {
+  const names = Array.from({ length: MANY }, (_, at) => `pod${at}`);
+  const all = await Promise.all(names.map((name) => node.pod(name)));
+  const containers = await Promise.all(all.map((pod) => pod.run("one", SLEEP)));
+  const answers = await Promise.all(containers.map((container) => container.exec("hostname")));
+  assert.deepEqual(answers, names.map((name) => `${name}\n`));
+  await Promise.all(all.map((pod) => pod[Symbol.asyncDispose]()));
+});
