@@ -202,6 +202,19 @@ test("kill: an unknown signal is refused by name", async () => {
   assert.match(stderr, /NOSUCH/i);
 });
 
+test("concurrent commands: of many starts and deletes at once, one each does it", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("create", "--bundle", box.bundle, id);
+  const codes = async (...args: string[]) =>
+    (await Promise.all(Array.from({ length: 4 }, () => box.call(args)))).map(({ code }) => code).sort();
+  assert.deepEqual(await codes("start", id), [0, 1, 1, 1]);
+  assert.equal((await box.state(id)).status, "running");
+  assert.deepEqual(await codes("delete", "--force", id), [0, 0, 0, 0]);
+  assert.equal((await box.call(["state", id])).code, 1);
+});
+
 function exists(path: string): boolean {
   try {
     return Deno.statSync(path) !== undefined;

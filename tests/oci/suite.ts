@@ -14,6 +14,7 @@ interface Lack {
 
 const LACKS: Record<string, readonly Lack[]> = {
   runc: [
+    { tests: /^concurrent/, why: "has no lock between its commands: now and then a second start waits for ever" },
     { tests: /^1\.1\+/, why: "1.1 is older than that part of the specification" },
     {
       tests: /^kill -9 in the middle of create/,
@@ -21,6 +22,7 @@ const LACKS: Record<string, readonly Lack[]> = {
     },
   ],
   crun: [
+    { tests: /^concurrent/, why: "has no lock between its commands" },
     { tests: /^1\.1\+/, why: "of Debian 12 is older than that part of the specification" },
     ...isHybrid() ? [{ tests: /^/, why: "refuses cgroups v1 beside a v2 hierarchy that has controllers" }] : [],
     { tests: /^events/, why: "has no such command" },
