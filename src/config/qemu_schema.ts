@@ -50,8 +50,8 @@ export const qemuSchema = v.object({
   default_maxmemory: v.optional(count, 0),
   /** vCPUs that emulation needs besides what the containers ask for. */
   overhead_vcpus: v.optional(v.pipe(v.number(), v.minValue(0)), 0.2),
-  /** MiB that the guest itself needs besides what the containers ask for. */
-  overhead_memory: v.optional(count, 32),
+  /** MiB that the guest's kernel and agent need besides what the containers ask for: with 80 it just boots. */
+  overhead_memory: v.optional(count, 128),
   /** Allocates all memory at the start. */
   enable_mem_prealloc: off,
   /** Takes memory from the host's huge pages; implies allocation at the start. */
