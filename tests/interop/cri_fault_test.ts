@@ -1,18 +1,13 @@
 /** Pods whose parts die under them, and many pods at once: nothing hangs, nothing is left behind. See `pod.ts`. */
 import assert from "node:assert/strict";
 import { processesOf, until } from "./containerd.ts";
-import { type Pod, type PodNode, pods, SLEEP, STATE } from "./pod.ts";
+import { pods, SLEEP, STATE } from "./pod.ts";
 
 /** Until containerd has heard of the end of a sandbox. */
 const NOTICED_MS = 5_000;
 /** Until a pod is stopped and removed, with the engine's own waits. */
 const REMOVED_MS = 30_000;
 const MANY = 10;
-
-async function netnsOf(node: PodNode, pod: Pod): Promise<string> {
-  const { Spec } = JSON.parse(await node.containerd.must("containers", "info", pod.id));
-  return Spec.linux.namespaces.find(({ type }: { type: string }) => type === "network").path;
-}
 
 for (const victim of ["qemu-system", "virtiofsd", "containerd-shim-kata"]) {
   pods(`kill -9 of a pod's ${victim} ends its containers within 5 s, and the pod can be removed`, async (node) => {
@@ -31,7 +26,7 @@ for (const victim of ["qemu-system", "virtiofsd", "containerd-shim-kata"]) {
 pods("a pod whose network namespace was deleted under it goes on, and can be removed", async (node) => {
   await using pod = await node.pod("pod");
   const container = await pod.run("one", SLEEP);
-  const path = await netnsOf(node, pod);
+  const path = await node.netnsOf(pod);
   await node.containerd.run(["umount", "-l", path]);
   await Deno.remove(path);
   assert.equal(await container.exec("echo still here"), "still here\n");

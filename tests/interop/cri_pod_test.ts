@@ -92,3 +92,20 @@ pods("a process beyond its memory limit ends as OOMKilled", async (node) => {
   const { exit_code, reason } = await eater.status();
   assert.deepEqual({ exit_code, reason }, { exit_code: 137, reason: "OOMKilled" });
 });
+
+pods("B49: an interface that appears late is plugged into the running VM", async (node) => {
+  await using pod = await node.pod("pod");
+  const netns = (await node.netnsOf(pod)).split("/").at(-1)!;
+  const ip = async (...args: readonly string[]) => {
+    const { status, stderr } = await node.containerd.run(["ip", ...args]);
+    assert.equal(status, 0, stderr);
+  };
+  const host = `late${crypto.randomUUID().slice(0, 6)}`;
+  await ip("link", "add", host, "type", "veth", "peer", "name", "eth1", "netns", netns);
+  await ip("address", "add", "10.198.0.1/24", "dev", host);
+  await ip("link", "set", host, "up");
+  await ip("-n", netns, "address", "add", "10.198.0.2/24", "dev", "eth1");
+  await ip("-n", netns, "link", "set", "eth1", "up");
+  await web(pod, "web");
+  await served("10.198.0.2", "from web0\n");
+});

@@ -86,3 +86,22 @@ pods("containers share the pod's pid namespace if the pod wants it, and signals 
   const own = await shared.run("own", SLEEP, { linux: mode(OF_THE_CONTAINER) });
   assert.doesNotMatch(await own.exec("ps"), /\/pause|sleep 1000000 *\n.*sleep 1000000/);
 });
+
+pods("an emptyDir in memory holds no more than its sizeLimit, and is shared by the pod's containers", async (node) => {
+  // As the kubelet makes it.
+  const volume = `${node.containerd.directory}/volumes/kubernetes.io~empty-dir/cache`;
+  await Deno.mkdir(volume, { recursive: true });
+  await node.containerd.run(["mount", "-t", "tmpfs", "-o", `size=${4 * MIB}`, "tmpfs", volume]);
+  try {
+    await using pod = await node.pod("pod");
+    const mounts = [{ container_path: "/cache", host_path: volume }];
+    const [one, two] = [await pod.run("one", SLEEP, { mounts }), await pod.run("two", SLEEP, { mounts })];
+    await one.exec("echo shared >/cache/file");
+    assert.equal(await two.exec("cat /cache/file"), "shared\n");
+    const filled = await one.tryExec("dd if=/dev/zero of=/cache/big bs=1M count=8");
+    assert.notEqual(filled.status, 0);
+    assert.match(filled.stderr, /No space left on device/);
+  } finally {
+    await node.containerd.run(["umount", volume]);
+  }
+});

@@ -49,6 +49,12 @@ export class PodNode implements AsyncDisposable {
     return new Pod(this.cri, { id: pod_sandbox_id, config });
   }
 
+  /** File of the pod's network namespace on the host. */
+  async netnsOf(pod: Pod): Promise<string> {
+    const { Spec } = JSON.parse(await this.containerd.must("containers", "info", pod.id));
+    return Spec.linux.namespaces.find(({ type }: { type: string }) => type === "network").path;
+  }
+
   /** As {@linkcode Containerd.remains}, with what pods have besides. */
   async remains(): Promise<readonly string[]> {
     const places = [`/sys/class/net/${BRIDGE}/brif`, ...cgroups().map((group) => `${group}${CGROUP_PARENT}`)];
