@@ -62,3 +62,20 @@ export async function eventually(isSo: () => boolean | Promise<boolean>): Promis
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+/** Removes a cgroup that a client made for all its containers and leaves behind; one that is in use stays. */
+export async function removeCgroup(name: string): Promise<void> {
+  await run([
+    "find",
+    "/sys/fs/cgroup",
+    "-depth",
+    "-type",
+    "d",
+    "-path",
+    `/sys/fs/cgroup*/${name}*`,
+    "-exec",
+    "rmdir",
+    "{}",
+    "+",
+  ]);
+}

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Cri } from "./cri.ts";
 import { IMAGE, writeImage } from "./image.ts";
-import { eventually, isInstalled, must, run, RUNK } from "./runk.ts";
+import { eventually, isInstalled, must, removeCgroup, run, RUNK } from "./runk.ts";
 
 const PAUSE = "localhost/pause:1";
 
@@ -39,6 +39,7 @@ class Node implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#daemon.kill("SIGTERM");
     await this.#daemon.status;
+    await removeCgroup("runk-cri");
     await must(["rm", "-rf", this.directory]);
   }
 }

@@ -1,7 +1,7 @@
 /** runk under Debian's Docker, as `docker run --runtime runk` has it. Needs root and docker.io. */
 import assert from "node:assert/strict";
 import { writeLayer } from "./image.ts";
-import { eventually, isInstalled, must, onTerminal, run, RUNK } from "./runk.ts";
+import { eventually, isInstalled, must, onTerminal, removeCgroup, run, RUNK } from "./runk.ts";
 
 const IMAGE = "busybox:test";
 
@@ -54,6 +54,7 @@ class Docker implements AsyncDisposable {
     if (containers.length > 0) await run(this.words("rm", "--force", ...containers));
     this.#daemon.kill("SIGTERM");
     await this.#daemon.status;
+    await removeCgroup("docker");
     await must(["rm", "-rf", this.#directory]);
   }
 }

@@ -1,7 +1,7 @@
 /** runk under Debian's Podman, as `podman --runtime` has it. Needs root, podman and conmon. */
 import assert from "node:assert/strict";
 import { IMAGE, writeImage } from "./image.ts";
-import { isInstalled, must, onTerminal, run, RUNK } from "./runk.ts";
+import { isInstalled, must, onTerminal, removeCgroup, run, RUNK } from "./runk.ts";
 
 /** Without CAP_SYS_RESOURCE, which build machines lack, limits cannot be raised to Podman's defaults. */
 const CREATE_FLAGS = ["--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"];
@@ -36,6 +36,7 @@ class Podman implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await run(this.words("rm", "--all", "--force", "--time", "0"));
     await run(["umount", "--lazy", `${this.#directory}/root/vfs`]);
+    await removeCgroup("libpod_parent");
     await must(["rm", "-rf", this.#directory]);
   }
 }
