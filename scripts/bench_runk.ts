@@ -159,6 +159,8 @@ async function main(): Promise<void> {
     Deno.stdout.writeSync(new TextEncoder().encode(`${table(all)}\n`));
   } finally {
     await Deno.remove(directory, { recursive: true });
+    const args = ["/sys/fs/cgroup", "-depth", "-type", "d", "-path", `*${CGROUP}`, "-exec", "rmdir", "{}", "+"];
+    await new Deno.Command("find", { args, stderr: "null" }).output();
   }
 }
 
