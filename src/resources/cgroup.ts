@@ -26,11 +26,13 @@ export interface HostCgroupsOptions {
 
 /** Disposing them moves what is left in them to the root and removes them (B4); the VM should be gone by then. */
 export class HostCgroups implements AsyncDisposable {
+  readonly #id: string;
   readonly #sandbox: Cgroup;
   readonly #overhead: Cgroup | undefined;
 
   /** Makes the groups. @throws {RangeError} The path leaves the hierarchy. */
   constructor({ layout, cgroupsPath, sandboxId, sandboxOnly }: HostCgroupsOptions) {
+    this.#id = sandboxId;
     this.#sandbox = openCgroup(layout, cgroupPath(cgroupsPath, sandboxId));
     this.#overhead = sandboxOnly ? undefined : openCgroup(layout, `${OVERHEAD}/${sandboxId}`);
     this.#sandbox.create();
@@ -71,7 +73,19 @@ export class HostCgroups implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#overhead?.remove();
+    for (const directory of Object.values(this.#overhead?.paths ?? {})) {
+      removeIfEmpty(directory.slice(0, -1 - this.#id.length));
+    }
     await this.#sandbox.remove();
+  }
+}
+
+/** Other sandboxes may be below it. */
+function removeIfEmpty(directory: string): void {
+  try {
+    Deno.removeSync(directory);
+  } catch (error) {
+    if (!isErrno(error, "EBUSY", "ENOTEMPTY", "ENOENT")) throw error;
   }
 }
 

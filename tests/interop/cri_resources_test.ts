@@ -1,6 +1,6 @@
 /** What a pod's containers get of the host and of their VM: volumes, limits, statistics, namespaces. See `pod.ts`. */
 import assert from "node:assert/strict";
-import { until } from "./containerd.ts";
+import { processesOf, until } from "./containerd.ts";
 import { pods, SLEEP } from "./pod.ts";
 
 const MIB = 2 ** 20;
@@ -40,6 +40,27 @@ pods(
     assert.match(await container.exec("df -m /dev/shm"), /^shm +64 /m, "B16");
   },
 );
+
+for (const only of [true, false]) {
+  const configure = (toml: string) => `${toml}[runtime]\nsandbox_cgroup_only = ${only}\n`;
+  pods(`B45: with sandbox_cgroup_only = ${only} the VM is counted where it should be`, async (node) => {
+    await using pod = await node.pod("pod");
+    const group = (program: string) => {
+      const [pid] = processesOf(program, pod.id);
+      assert.ok(pid !== undefined);
+      const groups = Deno.readTextFileSync(`/proc/${pid}/cgroup`).split("\n");
+      return groups.map((line) => line.split(":")).find(([, name]) => name === "memory" || name === "")?.[2];
+    };
+    const ofPod = `/kata-test-pods/${pod.id}`;
+    assert.equal(group("virtiofsd"), only ? ofPod : `/kata_overhead/${pod.id}`);
+    if (only) assert.equal(group("qemu-system"), ofPod);
+    const [qemu] = processesOf("qemu-system", pod.id);
+    const threads = [...Deno.readDirSync(`/proc/${qemu}/task`)].map(({ name }) =>
+      Deno.readTextFileSync(`/proc/${qemu}/task/${name}/cgroup`)
+    );
+    assert.ok(threads.some((groups) => groups.includes(ofPod)), "the vCPUs are in the pod's group");
+  }, { configure });
+}
 
 pods("B36: a pod's limits size its VM before the boot, and its containers' limits hold inside", async (node) => {
   const resources = { cpu_period: 100_000, cpu_quota: 120_000, memory_limit_in_bytes: 512 * MIB };

@@ -9,7 +9,7 @@ const ignore = Deno.uid() !== 0;
 /** Engines leave the directories above a container's; here they go. */
 function removeParents(): void {
   for (const root of new Set(layouts().flatMap(({ layout }) => [layout.unified ?? [], ...layout.v1.values()].flat()))) {
-    for (const name of ["kata-test", "kata_overhead"]) Deno.removeSync(`${root}/${name}`);
+    Deno.removeSync(`${root}/kata-test`);
   }
 }
 
