@@ -36,7 +36,8 @@ export async function createContainer(guest: Guest, request: CreateContainerRequ
   const spec = guestSpec(guest, request);
   Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(spec, bigintAsNumber));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit });
-  if (request.sandboxPidns) guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
+  // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
+  guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
   return new GuestContainer(container, init, { resources: undo.move(), log: guest.log });
 }
 

@@ -8,6 +8,11 @@ const NOTICED_MS = 5_000;
 /** Until a pod is stopped and removed, with the engine's own waits. */
 const REMOVED_MS = 30_000;
 const MANY = 10;
+/** Rounds of a container's life; the first ones fill caches. */
+const ROUNDS = 200;
+const WARM_UP = 50;
+/** What a garbage collector may leave for later. */
+const SLACK_KIB = 8 * 1024;
 
 for (const victim of ["qemu-system", "virtiofsd", "containerd-shim-kata"]) {
   pods(`kill -9 of a pod's ${victim} ends its containers within 5 s, and the pod can be removed`, async (node) => {
@@ -47,3 +52,38 @@ pods(`${MANY} pods start at once and are removed at once`, async (node) => {
   assert.deepEqual(answers, names.map((name) => `${name}\n`));
   await Promise.all(all.map((pod) => pod[Symbol.asyncDispose]()));
 });
+
+pods(
+  `${ROUNDS} rounds of create, exec and delete of a pod's second container leave nothing in the shim`,
+  async (node) => {
+    await using pod = await node.pod("pod");
+    const [shim] = processesOf("containerd-shim-kata", pod.id);
+    const [virtiofsd] = processesOf("virtiofsd", pod.id);
+    assert.ok(shim !== undefined && virtiofsd !== undefined);
+    let before = usage([shim, virtiofsd]);
+    for (let round = 0; round < ROUNDS; round++) {
+      const container = await pod.run("second", SLEEP, { metadata: { name: "second", attempt: round } });
+      assert.equal(await container.exec(`echo ${round}`), `${round}\n`);
+      await container.stop();
+      await container.remove();
+      if (round === WARM_UP) before = usage([shim, virtiofsd]);
+    }
+    const after = usage([shim, virtiofsd]);
+    assert.ok(
+      after.descriptors <= before.descriptors + 2,
+      `${before.descriptors} became ${after.descriptors} descriptors`,
+    );
+    assert.ok(after.privateKib <= before.privateKib + SLACK_KIB, `${before.privateKib} became ${after.privateKib} KiB`);
+  },
+);
+
+function usage(pids: readonly number[]): { descriptors: number; privateKib: number } {
+  const descriptors = pids.map((pid) => [...Deno.readDirSync(`/proc/${pid}/fd`)].length);
+  const dirty = pids.map((pid) =>
+    /^Private_Dirty: +(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`))?.[1]
+  );
+  return {
+    descriptors: descriptors.reduce((sum, count) => sum + count),
+    privateKib: dirty.reduce((sum, kib) => sum + Number(kib), 0),
+  };
+}

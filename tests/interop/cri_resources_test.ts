@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { processesOf, until } from "./containerd.ts";
 import { pods, SLEEP } from "./pod.ts";
+import { CGROUP_PARENT } from "./pod_settings.ts";
 
 const MIB = 2 ** 20;
 
@@ -51,7 +52,7 @@ for (const only of [true, false]) {
       const groups = Deno.readTextFileSync(`/proc/${pid}/cgroup`).split("\n");
       return groups.map((line) => line.split(":")).find(([, name]) => name === "memory" || name === "")?.[2];
     };
-    const ofPod = `/kata-test-pods/${pod.id}`;
+    const ofPod = `${CGROUP_PARENT}/${pod.id}`;
     assert.equal(group("virtiofsd"), only ? ofPod : `/kata_overhead/${pod.id}`);
     if (only) assert.equal(group("qemu-system"), ofPod);
     const [qemu] = processesOf("qemu-system", pod.id);
@@ -104,6 +105,9 @@ pods("containers share the pod's pid namespace if the pod wants it, and signals 
   assert.match(await one.exec("ps"), /sleep 888/);
   await two.stop();
   await until(async () => !(await one.exec("ps")).includes("sleep 777"));
+  await one.stop();
+  const last = await shared.run("last", SLEEP, { linux: mode(OF_THE_POD) });
+  assert.match(await last.exec("ps"), /^ +1 /m, "the pod's own process is there, whoever has gone");
   const own = await shared.run("own", SLEEP, { linux: mode(OF_THE_CONTAINER) });
   assert.doesNotMatch(await own.exec("ps"), /\/pause|sleep 1000000 *\n.*sleep 1000000/);
 });

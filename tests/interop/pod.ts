@@ -3,9 +3,8 @@ import assert from "node:assert/strict";
 import { Containerd, type ContainerdOptions, releases, until } from "./containerd.ts";
 import { Cri, type Message } from "./cri.ts";
 import { IMAGE } from "./image.ts";
-import { BRIDGE, HANDLER } from "./pod_settings.ts";
+import { BRIDGE, CGROUP_PARENT, HANDLER } from "./pod_settings.ts";
 
-const CGROUP_PARENT = "/kata-test-pods";
 /** A machine that emulates another is slow. */
 const EXEC_SECONDS = 30;
 

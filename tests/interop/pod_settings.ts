@@ -1,9 +1,12 @@
 /** What a node needs for pods: containerd's CRI plugin with our runtime, a bridge network and a pause image. @module */
 export const PAUSE = "localhost/pause:1";
 export const HANDLER = "kata";
-export const BRIDGE = "kata-test0";
+/** Runs at the same time have networks and cgroups of their own. */
+const NUMBER = crypto.getRandomValues(new Uint8Array(1))[0]!;
+export const BRIDGE = `kata-test${NUMBER}`;
+export const CGROUP_PARENT = `/kata-test-pods-${NUMBER}`;
 /** The node's own addresses on the bridge. */
-export const GATEWAY = { inet: "10.197.0.1", inet6: "fd00:197::1" } as const;
+export const GATEWAY = { inet: `10.197.${NUMBER}.1`, inet6: `fd00:197:${NUMBER}::1` } as const;
 
 /** Writes the network's configuration. @returns The CRI plugin's section of containerd's configuration. */
 export async function podSettings(directory: string, runtime: string): Promise<string> {
@@ -27,7 +30,7 @@ pod_annotations = ["io.katacontainers.*"]
 }
 
 function network(directory: string): unknown {
-  const ranges = [[{ subnet: "10.197.0.0/24" }], [{ subnet: "fd00:197::/64" }]];
+  const ranges = [[{ subnet: `10.197.${NUMBER}.0/24` }], [{ subnet: `fd00:197:${NUMBER}::/64` }]];
   const routes = [{ dst: "0.0.0.0/0" }, { dst: "::/0" }];
   const ipam = { type: "host-local", dataDir: `${directory}/ipam`, ranges, routes };
   const plugin = { type: "bridge", bridge: BRIDGE, isGateway: true, ipMasq: false, mtu: 1400, ipam };
