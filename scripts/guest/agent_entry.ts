@@ -6,6 +6,9 @@
  */
 import { main } from "../../src/agent/main.ts";
 import { errorChain } from "../../src/base/error.ts";
+import { installTimers } from "./timers.ts";
+
+installTimers();
 
 main(Deno.args).then(Deno.exit, (error) => {
   Deno.stderr.writeSync(new TextEncoder().encode(`kata-agent: ${errorChain(error)}\n`));

@@ -231,5 +231,5 @@ function restoreJsonNames(message: MessageLike): void {
 }
 
 function toJsonName(name: string): string {
-  return name.replace(/_+(.?)/g, (_, next: string) => next.toUpperCase());
+  return name.includes("_") ? name.replace(/_+(.?)/g, (_, next: string) => next.toUpperCase()) : name;
 }
