@@ -34,11 +34,21 @@ export async function createContainer(guest: Guest, request: CreateContainerRequ
     undo.use(await guest.sandbox.storages.acquire(storage, context));
   }
   const spec = guestSpec(guest, request);
+  for (const path of sharedPaths(spec)) undo.defer(() => umountTree(path));
   Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(spec, bigintAsNumber));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit });
   // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
   guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
   return new GuestContainer(container, init, { resources: undo.move(), log: guest.log });
+}
+
+/**
+ * What the host has mounted for this container is a file system of its own here: while it stays mounted, this kernel
+ * remembers its files, and the host's daemon has a descriptor open for each of them.
+ */
+function sharedPaths({ root, mounts = [] }: Spec): string[] {
+  const paths = [root?.path ?? "", ...mounts.map(({ source = "" }) => source)];
+  return paths.filter((path) => path.startsWith(`${GUEST_PATH.passthrough}/`));
 }
 
 /** Nothing that was asked for is left out silently. */

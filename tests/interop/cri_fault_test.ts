@@ -11,6 +11,8 @@ const MANY = 10;
 /** Rounds of a container's life; the first ones fill caches. */
 const ROUNDS = 200;
 const WARM_UP = 50;
+/** The guest remembers the names of directories that the host has removed, and virtiofsd keeps each open for it. */
+const NAMES_PER_ROUND = 5;
 /** What a garbage collector may leave for later. */
 const SLACK_KIB = 8 * 1024;
 
