@@ -6,9 +6,10 @@
  *
  * @module
  */
-import { createFileRegistry, type DescFile } from "@bufbuild/protobuf";
+import { createFileRegistry, type DescFile, type DescMessage, type FileRegistry } from "@bufbuild/protobuf";
 import type { GenFile } from "protobuf-codegen";
 import type { FileDescriptorProto } from "protobuf-well-known";
+import { camelCase, defineLazyFields, type FieldProto, type MessageParts } from "./lazy_fields.ts";
 
 export { enumDesc, messageDesc, serviceDesc } from "protobuf-codegen";
 export type * from "protobuf-codegen";
@@ -16,7 +17,7 @@ export type * from "protobuf-codegen";
 /** How a field of a description is read: `many` collects repeated ones. */
 interface Field {
   name: string;
-  type: "string" | "number" | "boolean" | Shape;
+  type: "string" | "number" | "boolean" | "bytes" | Shape;
   many?: true;
 }
 
@@ -92,7 +93,7 @@ const FIELD: Shape = {
 
 const MESSAGE_FIELDS: Record<number, Field> = {
   1: NAME,
-  2: { name: "field", type: FIELD, many: true },
+  2: { name: "fieldBytes", type: "bytes", many: true },
   4: { name: "enumType", type: ENUM, many: true },
   7: {
     name: "options",
@@ -108,20 +109,23 @@ const MESSAGE_FIELDS: Record<number, Field> = {
       fields: { 7: { name: "mapEntry", type: "boolean" } },
     },
   },
-  8: {
-    name: "oneofDecl",
-    type: { typeName: "google.protobuf.OneofDescriptorProto", defaults: { name: "" }, fields: { 1: NAME } },
-    many: true,
-  },
+  8: { name: "oneofBytes", type: "bytes", many: true },
 };
 
 const MESSAGE: Shape = {
   typeName: "google.protobuf.DescriptorProto",
   defaults: { visibility: 0 },
-  empty: ["extension", "extensionRange", "reservedRange", "reservedName"],
+  // Fields and oneofs are left as bytes, and are read when somebody asks for them.
+  empty: ["field", "oneofDecl", "extension", "extensionRange", "reservedRange", "reservedName"],
   fields: MESSAGE_FIELDS,
 };
 MESSAGE_FIELDS[3] = { name: "nestedType", type: MESSAGE, many: true };
+
+const ONEOF: Shape = {
+  typeName: "google.protobuf.OneofDescriptorProto",
+  defaults: { name: "" },
+  fields: { 1: NAME },
+};
 
 const METHOD: Shape = {
   typeName: "google.protobuf.MethodDescriptorProto",
@@ -167,19 +171,44 @@ const FILE: Shape = {
 export function fileDesc(base64: string, imports: readonly DescFile[] = []): GenFile {
   const file = readMessage(FILE, Uint8Array.fromBase64(base64, { lastChunkHandling: "loose" }));
   file.dependency = imports.map(({ proto }) => proto.name);
-  for (const message of file.messageType as MessageLike[]) restoreJsonNames(message);
+  for (const message of file.messageType as LazyMessage[]) defineParts(message);
   const registry = createFileRegistry(
     file as unknown as FileDescriptorProto,
     (path) => imports.find(({ proto }) => proto.name === path),
   );
-  return registry.getFile(String(file.name)) as GenFile;
+  const described = registry.getFile(String(file.name))!;
+  for (const message of described.messages) deferFields(message, registry);
+  return described as GenFile;
 }
 
 type Values = Record<string, unknown>;
 
-interface MessageLike {
-  field: Values[];
-  nestedType: MessageLike[];
+/** A DescriptorProto whose fields are read on demand. */
+interface LazyMessage {
+  fieldBytes: Uint8Array[];
+  oneofBytes: Uint8Array[];
+  nestedType: LazyMessage[];
+  parts: () => MessageParts;
+}
+
+function defineParts(message: LazyMessage): void {
+  message.parts = () => ({
+    fields: message.fieldBytes.map(readField),
+    oneofs: message.oneofBytes.map((bytes) => String(readMessage(ONEOF, bytes).name)),
+  });
+  message.nestedType.forEach(defineParts);
+}
+
+function readField(bytes: Uint8Array): FieldProto {
+  const field = readMessage(FIELD, bytes) as unknown as FieldProto;
+  // The generator leaves out the names that follow from the rule of proto3's JSON form.
+  if (!Object.hasOwn(field, "jsonName")) field.jsonName = camelCase(field.name);
+  return field;
+}
+
+function deferFields(message: DescMessage, registry: FileRegistry): void {
+  defineLazyFields(message, (message.proto as unknown as LazyMessage).parts, registry);
+  for (const nested of message.nestedMessages) deferFields(nested, registry);
 }
 
 const decoder = new TextDecoder();
@@ -204,6 +233,7 @@ function readMessage(shape: Shape, bytes: Uint8Array): Values {
 }
 
 function readBytes({ type }: Field, bytes: Uint8Array): unknown {
+  if (type === "bytes") return bytes;
   return typeof type === "object" ? readMessage(type, bytes) : decoder.decode(bytes);
 }
 
@@ -220,16 +250,4 @@ function readVarint(bytes: Uint8Array, start: number): { value: number; end: num
     value |= (byte & 0x7f) << 7 * (end - start);
     if (byte < 0x80) return { value, end: end + 1 };
   }
-}
-
-/** The generator leaves out the names that follow from the rule of proto3's JSON form. */
-function restoreJsonNames(message: MessageLike): void {
-  for (const field of message.field) {
-    if (!Object.hasOwn(field, "jsonName")) field.jsonName = toJsonName(String(field.name));
-  }
-  message.nestedType.forEach(restoreJsonNames);
-}
-
-function toJsonName(name: string): string {
-  return name.includes("_") ? name.replace(/_+(.?)/g, (_, next: string) => next.toUpperCase()) : name;
 }

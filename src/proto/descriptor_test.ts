@@ -63,7 +63,16 @@ function summarizeMessage(message: DescMessage): unknown {
 function summarizeField(field: DescField): unknown {
   const { name, number, localName, jsonName, fieldKind, presence, deprecated } = field;
   const rest: Record<string, unknown> = { ...field };
-  const kinds = ["scalar", "listKind", "mapKind", "mapKey", "packed", "longAsString", "delimitedEncoding"];
+  const kinds = [
+    "scalar",
+    "listKind",
+    "mapKind",
+    "mapKey",
+    "packed",
+    "longAsString",
+    "delimitedEncoding",
+    "utf8Validation",
+  ];
   const types = [field.message?.typeName, field.enum?.typeName, field.oneof?.name];
   return {
     name,
