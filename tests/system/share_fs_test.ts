@@ -108,7 +108,7 @@ Deno.test("cleanUpSandbox() ends processes and mounts of a shim that is gone, tw
   // A number that is another process's by now: its start time differs.
   Deno.writeTextFileSync(`${runDir}/virtiofsd.pid`, `${Deno.pid} 1\n`);
   const shim = { pid: Deno.pid, startTime: "1" };
-  writeState(runDir, { id: "s1", namespace: "n", address: "unix:///s", shim, containers: [] });
+  writeState(runDir, { id: "s1", namespace: "n", address: "unix:///s", shim, cgroups: [], containers: [] });
   const share = new SharedDirectory(box.roots.shared, "s1");
   bindMount(box.dir("rootfs"), box.dir("shared/s1/rw/passthrough/rootfs"));
   for (let time = 0; time < 2; time++) await cleanUpSandbox("s1", { roots: box.roots, log });

@@ -95,7 +95,7 @@ function park({ exitCode }: { exitCode: number }) {
     child,
     async created() {
       created.read.setNonblocking();
-      assert.equal(await readSome(created.read, new Uint8Array(16)), 7, child.failure?.message);
+      assert.equal(await readSome(created.read, new Uint8Array(16)), 7, child.failure?.message ?? "no report");
     },
     go: () => start.write.write(new Uint8Array(1)),
     async [Symbol.asyncDispose]() {
