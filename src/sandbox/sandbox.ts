@@ -136,7 +136,10 @@ export class Sandbox implements AsyncDisposable {
     undo.move();
     this.#containers.set(options.id, container);
     this.#save();
-    if (options.id === this.id) this.#stopAfter(container);
+    if (options.id === this.id) {
+      this.#options.log.info("Container is created", { container: options.id, phases: this.phases.report() });
+      this.#stopAfter(container);
+    }
     return container;
   }
 
