@@ -9,7 +9,15 @@ import { addDescriptors, closeOtherFds, preservedFds } from "./child_setup.ts";
 import { addConsole, type Console, PTMX_FLAGS } from "./console.ts";
 import { NAMESPACE_KINDS } from "./namespaces.ts";
 import type { ProcessPlan } from "./process_plan.ts";
-import { addEarly, addExec, addIdentity, addRlimits, addSessionKeyring, addWorkingDirectory } from "./process_steps.ts";
+import {
+  addAffinity,
+  addEarly,
+  addExec,
+  addIdentity,
+  addRlimits,
+  addSessionKeyring,
+  addWorkingDirectory,
+} from "./process_steps.ts";
 import type { NamespaceType } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 
@@ -33,8 +41,10 @@ export function addJoin(steps: Steps, plan: JoinPlan): Slot | undefined {
   closeOtherFds(steps, keptDescriptors(plan));
   addEarly(steps, plan.process);
   addRlimits(steps, plan.process);
+  addAffinity(steps, plan.process, "initial");
   const self = new TextEncoder().encode("0");
   for (const fd of plan.cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
+  addAffinity(steps, plan.process, "final");
   if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
   // All at once, and the mount namespace with them: nothing of ours is opened by path after this.
   const flags = plan.namespaces.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);

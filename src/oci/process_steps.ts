@@ -20,7 +20,7 @@ import {
   type CapabilitySets,
 } from "./capabilities.ts";
 import { explainExec, type ProcessPlan } from "./process_plan.ts";
-import { ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
+import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
 import type { Process } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 
@@ -44,6 +44,14 @@ export function addEarly(steps: Steps, { process }: ProcessPlan): void {
     const IOPRIO_WHO_PROCESS = 1;
     steps.call("ioprio_set", [IOPRIO_WHO_PROCESS, 0, ioPriorityValue(ioPriority)], { label: "set I/O priority" });
   }
+}
+
+/** Where a process that joins may run: `initial` until it is in the cgroup, `final` from then on. */
+export function addAffinity(steps: Steps, { process }: ProcessPlan, moment: "initial" | "final"): void {
+  const list = process.execCPUAffinity?.[moment];
+  if (!list) return;
+  const mask = cpuMask(list);
+  steps.call("sched_setaffinity", [0, mask.length, mask], { label: `set ${moment} CPU affinity ${list}` });
 }
 
 /** Raising a hard limit takes CAP_SYS_RESOURCE of the machine's own user namespace. */

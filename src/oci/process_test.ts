@@ -13,7 +13,7 @@ import { closeOtherFds, freeNumber } from "./child_setup.ts";
 import { DEFAULT_DEVICE_RULES, deviceRules, makeDevice, planDevices } from "./devices.ts";
 import { explainExec } from "./process_plan.ts";
 import { rlimitCall } from "./rlimits.ts";
-import { ioPriorityValue, personalityValue, schedulerAttributes } from "./scheduling.ts";
+import { cpuMask, ioPriorityValue, personalityValue, schedulerAttributes } from "./scheduling.ts";
 import { formatSpec, parseSpec } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 import { sysctlPath, sysctlProblem } from "./sysctl.ts";
@@ -166,3 +166,17 @@ Deno.test("closeOtherFds() closes all but the descriptors that are kept", () => 
   }));
   assert.equal(freeNumber([100, 101, 5]), 102);
 });
+
+Deno.test.each([
+  { list: "0", bytes: [1, 0] },
+  { list: "1-3,8", bytes: [0b1110, 1] },
+])("cpuMask($list) has a bit for each processor", ({ list, bytes }) => {
+  assert.deepEqual([...cpuMask(list).slice(0, 2)], bytes);
+});
+
+Deno.test.each([{ list: "3-1" }, { list: "a" }, { list: "" }, { list: "9999" }])(
+  "cpuMask($list) throws",
+  ({ list }) => {
+    assert.throws(() => cpuMask(list), { code: "INVALID_ARGUMENT" });
+  },
+);

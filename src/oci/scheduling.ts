@@ -51,6 +51,26 @@ export function ioPriorityValue({ class: name, priority }: IoPriority): number {
   return (lookUp(IO_CLASSES, name, "I/O class") << 13) | priority;
 }
 
+/** Bits that a mask may have: what the kernel can be built for at most. */
+const MAX_CPUS = 8192;
+
+/**
+ * A list such as `0-3,7` as the mask of sched_setaffinity(2).
+ *
+ * @throws {KataError} INVALID_ARGUMENT: it is no list of processors.
+ */
+export function cpuMask(list: string): Uint8Array<ArrayBuffer> {
+  const mask = new Uint8Array(MAX_CPUS / 8);
+  for (const part of list.split(",")) {
+    const [, first, last = first] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
+    if (first === undefined || Number(last) < Number(first) || Number(last) >= MAX_CPUS) {
+      throw new KataError("INVALID_ARGUMENT", `Cannot use "${list}" as a list of processors`);
+    }
+    for (let cpu = Number(first); cpu <= Number(last); cpu++) mask[cpu >> 3]! |= 1 << (cpu & 7);
+  }
+  return mask;
+}
+
 const PERSONALITIES: Readonly<Record<string, number>> = { LINUX: 0, LINUX32: 8 };
 
 /** The value of personality(2). */

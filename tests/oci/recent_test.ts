@@ -35,6 +35,19 @@ test("1.1+: scheduler and ioPriority are those of the process", async () => {
   assert.equal(await host("ionice", "-p", `${pid}`), "best-effort: prio 6");
 });
 
+test("1.1+: execCPUAffinity is that of a process that joins, not of the first one", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.spec.process.execCPUAffinity = { initial: "0", final: "0" };
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const { stdout } = await box.ok("exec", id, "/bin/sh", "-c", "grep Cpus_allowed_list: /proc/self/status");
+  assert.match(stdout, /:\s*0\n$/);
+  const allowed = (pid: number | "self") =>
+    /^Cpus_allowed_list:.*/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[0];
+  assert.equal(allowed((await box.state(id)).pid), allowed("self"));
+});
+
 test("1.1+: domainname is set in the container only", async () => {
   await using box = new Box();
   box.spec.domainname = "box.example";
@@ -44,6 +57,11 @@ test("1.1+: domainname is set in the container only", async () => {
 
 testEach([
   { what: "Intel RDT", change: (spec: Spec) => spec.linux.intelRdt = { closID: "a" }, why: /RDT/i },
+  {
+    what: "a limit of remote memory access",
+    change: (spec: Spec) => spec.linux.resources = { rdma: { mlx5_0: { hcaHandles: 2 } } },
+    why: /rdma/,
+  },
   {
     what: "mapped ids of a mount",
     change: (spec: Spec) =>

@@ -21,6 +21,7 @@ import { applyNetClass, applyNetPriorities } from "./v1/network.ts";
 import { applyCpuset } from "./v2/cpuset.ts";
 import { hugePageSizes } from "./v2/hugetlb.ts";
 import { applyPids, pidsStats } from "./v2/pids.ts";
+import { applyRdma } from "./v2/rdma.ts";
 import { reaches } from "./wait.ts";
 
 /** One row per resource: whose hierarchy it is set in, and how. A row whose part of `resources` is absent does nothing. */
@@ -32,6 +33,7 @@ const CONTROLLERS: readonly { name: string; apply: (path: string, resources: Res
   { name: "pids", apply: (path, { pids }) => pids && applyPids(path, pids) },
   { name: "blkio", apply: (path, { blockIO }) => blockIO && applyBlkio(path, blockIO) },
   { name: "hugetlb", apply: (path, { hugepageLimits }) => hugepageLimits && applyHugetlb(path, hugepageLimits) },
+  { name: "rdma", apply: (path, { rdma }) => rdma && applyRdma(path, rdma) },
   { name: "net_cls", apply: (path, { network }) => network && applyNetClass(path, network) },
   { name: "net_prio", apply: (path, { network }) => network && applyNetPriorities(path, network) },
 ];
@@ -43,6 +45,7 @@ const ASKED_BY: Readonly<Record<string, (resources: Resources) => boolean>> = {
   cpuset: ({ cpu }) => Boolean(cpu?.cpus || cpu?.mems),
   pids: ({ pids }) => Boolean(pids?.limit),
   hugetlb: ({ hugepageLimits }) => (hugepageLimits ?? []).length > 0,
+  rdma: ({ rdma }) => Object.keys(rdma ?? {}).length > 0,
 };
 
 const FREEZE_TIMEOUT_MS = 10_000;

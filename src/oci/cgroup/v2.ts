@@ -14,6 +14,7 @@ import { applyHugetlb, hugePageSizes, hugetlbStats } from "./v2/hugetlb.ts";
 import { applyIo, ioStats } from "./v2/io.ts";
 import { applyMemory, memoryStats } from "./v2/memory.ts";
 import { applyPids, pidsStats } from "./v2/pids.ts";
+import { applyRdma } from "./v2/rdma.ts";
 import { reaches } from "./wait.ts";
 
 const FREEZE_TIMEOUT_MS = 10_000;
@@ -44,7 +45,7 @@ export class CgroupV2 implements Cgroup {
   }
 
   apply(resources: Resources): void {
-    const { devices, memory, cpu, pids, blockIO, hugepageLimits, unified } = resources;
+    const { devices, memory, cpu, pids, blockIO, hugepageLimits, rdma, unified } = resources;
     if (devices) applyDevices(this.#path, devices);
     if (memory) applyMemory(this.#path, memory);
     if (cpu) applyCpu(this.#path, cpu);
@@ -52,6 +53,7 @@ export class CgroupV2 implements Cgroup {
     if (pids) applyPids(this.#path, pids);
     if (blockIO) applyIo(this.#path, blockIO);
     if (hugepageLimits) applyHugetlb(this.#path, hugepageLimits);
+    if (rdma) applyRdma(this.#path, rdma);
     for (const [file, value] of Object.entries(unified ?? {})) applyUnified(this.#path, file, value);
   }
 

@@ -9,6 +9,7 @@ import { applyHugetlb, hugePageSizes, hugetlbStats } from "./v2/hugetlb.ts";
 import { applyIo, ioStats, ioWeight } from "./v2/io.ts";
 import { applyMemory, memoryStats, swapMax } from "./v2/memory.ts";
 import { applyPids, pidsStats } from "./v2/pids.ts";
+import { applyRdma } from "./v2/rdma.ts";
 
 const MIB = 1 << 20;
 
@@ -158,4 +159,14 @@ Deno.test("Stats of a cgroup that is gone are zero", () => {
   assert.deepEqual(pidsStats("/nowhere"), { current: 0n, limit: 0n });
   assert.equal(cpuStats("/nowhere").total, 0n);
   assert.equal(memoryStats("/nowhere").usage.usage, 0n);
+});
+
+Deno.test.each([
+  { limits: { hcaHandles: 2, hcaObjects: 2000 }, line: "mlx4_0 hca_handle=2 hca_object=2000" },
+  { limits: { hcaObjects: 0 }, line: "mlx4_0 hca_object=0" },
+  { limits: {}, line: "" },
+])("applyRdma() writes '$line' for $limits", ({ limits, line }) => {
+  using cgroup = new FakeCgroup({ "rdma.max": "" });
+  applyRdma(cgroup.path, { mlx4_0: limits });
+  assert.equal(cgroup.read("rdma.max"), line);
 });
