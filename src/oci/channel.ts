@@ -7,6 +7,9 @@
  *   |  <------------- "maps"              |  in a new user namespace, without ids
  *   |  writes uid_map, gid_map            |
  *   |  release ------------------------>  |  root of the namespace, mounts
+ *   |  <------------- "copyUp"            |  for each tmpfs that starts as a copy
+ *   |  copies                             |
+ *   |  release ------------------------>  |  more mounts
  *   |  <------------- "hooks"             |  only if there are hooks to run
  *   |  limits, hooks                      |
  *   |  release ------------------------>  |  masks, pivot_root, ids, filter
@@ -26,7 +29,7 @@ import { awaitByte, report } from "../linux/steps.ts";
 import type { Steps } from "./steps.ts";
 
 /** Each is one byte on the pipe. */
-const MESSAGES = { maps: "m", hooks: "h", created: "c", terminal: "t" } as const;
+const MESSAGES = { maps: "m", copyUp: "u", hooks: "h", created: "c", terminal: "t" } as const;
 
 export type Message = keyof typeof MESSAGES;
 

@@ -16,9 +16,10 @@ import { type Cgroup, cgroupPath, openCgroup } from "./cgroup/cgroup.ts";
 import { Channel } from "./channel.ts";
 import { type Stdio, stdioPlacements } from "./child_setup.ts";
 import { ContainerProcess } from "./container_process.ts";
+import { copyUp } from "./copy_up.ts";
 import { deviceRules, planDevices } from "./devices.ts";
 import { runHooks } from "./hooks.ts";
-import { addInit, type InitPlan } from "./init.ts";
+import { addInit, type InitPlan, type InitResult } from "./init.ts";
 import { planMounts } from "./mount_plan.ts";
 import { differingNamespaces, type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
@@ -135,11 +136,9 @@ function findRootfs(bundle: string, path: string): string {
 }
 
 /** The first process while it is guided to its place. Disposing it ends the talk, not the process. */
-interface Parked extends Disposable {
+interface Parked extends InitResult, Disposable {
   child: Child;
   channel: Channel;
-  /** Where the terminal's master is in the child. */
-  master: Slot | undefined;
 }
 
 interface Making {
@@ -165,7 +164,7 @@ function startInit(making: Making & { directory: StateDirectory }): Parked {
   const open: Open = (path, flags) => ours.use(Fd.open(path, flags));
   const namespaces = planNamespaces(spec.linux?.namespaces);
   const program = undo.use(new SyscallProgram());
-  const master = addInit(new Steps(program), planInit(making, { namespaces, channel, open }));
+  const result = addInit(new Steps(program), planInit(making, { namespaces, channel, open }));
   const pidPath = namespaces.joined.find(({ type }) => type === "pid")?.path;
   const child = program.start({
     flags: [...namespaces.fresh].flatMap((type) => CLONE_FLAGS[type] ?? []),
@@ -175,7 +174,7 @@ function startInit(making: Making & { directory: StateDirectory }): Parked {
   });
   channel.started();
   undo.move();
-  return { child, channel, master, [Symbol.dispose]: () => channel[Symbol.dispose]() };
+  return { child, channel, ...result, [Symbol.dispose]: () => channel[Symbol.dispose]() };
 }
 
 /** Opens something for the child; we close it once the child has it. */
@@ -229,9 +228,10 @@ export function takeMaster(child: Child, master: Slot): Fd {
 }
 
 /** Answers the child until it waits for its start. See `channel.ts` for the order. */
-async function guide({ child, channel }: Parked, making: Making): Promise<void> {
+async function guide({ child, channel, copies }: Parked, making: Making): Promise<void> {
   const { options: { spec }, stored, cgroup } = making;
   const resources = spec.linux?.resources;
+  const waiting = copies.values();
   let isLimited = false;
   const limit = () => {
     if (resources !== undefined && !isLimited) cgroup.apply(withDefaultDevices(resources));
@@ -249,6 +249,7 @@ async function guide({ child, channel }: Parked, making: Making): Promise<void> 
       // The child is no longer root of the machine, which raising a limit takes.
       for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
     }
+    if (message === "copyUp") copyUp(child, waiting.next().value!);
     if (message === "hooks") {
       // Limits come first, as hooks are there to change what the engine has made.
       limit();

@@ -12,6 +12,7 @@ import { awaitByte, changeIds, type Placement, writeFile } from "../linux/steps.
 import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
 import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
+import type { CopyUp } from "./copy_up.ts";
 import { addDevices, type DeviceNode } from "./devices.ts";
 import { addMaskedPaths, addReadonlyPaths } from "./masked.ts";
 import { deferReadOnlyDev, hasOwnDev, type PlannedMount } from "./mount_plan.ts";
@@ -58,8 +59,15 @@ export interface InitPlan {
   noNewKeyring: boolean;
 }
 
-/** @returns Where the master of the terminal will be, if there is one. */
-export function addInit(steps: Steps, plan: InitPlan): Slot | undefined {
+/** What the child has for its parent. */
+export interface InitResult {
+  /** Where the master of the terminal will be, if there is one. */
+  master: Slot | undefined;
+  /** One for each "copyUp" that the child reports, in this order. */
+  copies: readonly CopyUp[];
+}
+
+export function addInit(steps: Steps, plan: InitPlan): InitResult {
   const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
   const kept = keptDescriptors(plan);
   closeOtherFds(steps, kept);
@@ -72,7 +80,7 @@ export function addInit(steps: Steps, plan: InitPlan): Slot | undefined {
   setPropagation(steps, plan);
   const root = new RootDirectory(steps, { path: plan.rootfs, handle: freeNumber(kept) });
   if (linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
-  const sealDev = addTree(steps, root, plan);
+  const { sealDev, copies } = addTree(steps, root, plan);
   addSysctls(steps, linux);
   if (plan.waitsForHooks) channel.addStop(steps, "hooks");
   addReadonlyPaths(root, linux.readonlyPaths ?? []);
@@ -94,7 +102,7 @@ export function addInit(steps: Steps, plan: InitPlan): Slot | undefined {
   channel.addReport(steps, "created");
   awaitByte(steps.program, plan.execFifo.number, { label: "wait for start" });
   addExec(steps, process);
-  return console?.master;
+  return { master: console?.master, copies };
 }
 
 function keptDescriptors({ channel, execFifo, joined, cgroupProcs, stdio, preserveFds }: InitPlan): number[] {
@@ -172,13 +180,18 @@ function makePrivate(root: RootDirectory): void {
   root.setAttributes(root.fd, { propagation: MS.PRIVATE }, { label: "make root private" });
 }
 
-/** @returns Whether /dev must be made read-only once all is in it. */
-function addTree(steps: Steps, root: RootDirectory, plan: InitPlan): boolean {
+/** @returns `sealDev`: whether /dev must be made read-only once all is in it. */
+function addTree(steps: Steps, root: RootDirectory, plan: InitPlan): { sealDev: boolean; copies: CopyUp[] } {
   const { planned, sealDev } = deferReadOnlyDev(plan.mounts);
-  addMounts(steps, root, planned);
+  const copies: CopyUp[] = [];
+  const addCopyUp = (copy: CopyUp) => {
+    copies.push(copy);
+    plan.channel.addStop(steps, "copyUp");
+  };
+  addMounts(steps, root, { planned, addCopyUp });
   const mayNotMakeNodes = plan.fresh.has("user") || plan.joined.some(({ type }) => type === "user");
   if (!hasOwnDev(planned)) addDevices(steps, root, { nodes: plan.devices, bind: mayNotMakeNodes });
-  return sealDev;
+  return { sealDev, copies };
 }
 
 /** By our own /proc, which the container cannot have changed; the kernel goes by the namespaces of the writer. */

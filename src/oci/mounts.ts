@@ -1,9 +1,13 @@
 /** The steps that mount. @see https://man7.org/linux/man-pages/man2/move_mount.2.html @module */
 import { AT_FDCWD, O_CLOEXEC } from "../linux/fd.ts";
 import { MOUNT_ATTR, type MountOptions, MS } from "../linux/mount_options.ts";
+import type { CopyUp } from "./copy_up.ts";
 import type { PlannedMount } from "./mount_plan.ts";
 import { AT_RECURSIVE, OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
 import type { Steps } from "./steps.ts";
+
+/** Adds the stop at which the parent fills a new file system. */
+export type AddCopyUp = (copy: CopyUp) => void;
 
 type Planned<K extends PlannedMount["kind"]> = Extract<PlannedMount, { kind: K }>;
 
@@ -12,10 +16,17 @@ const ADD = {
   filesystem: addFilesystem,
   link: addLink,
   seal: (_steps, root, { destination }) => seal(root, destination),
-} satisfies { [K in PlannedMount["kind"]]: (steps: Steps, root: RootDirectory, planned: Planned<K>) => void };
+} satisfies { [K in PlannedMount["kind"]]: Add<Planned<K>> };
 
-export function addMounts(steps: Steps, root: RootDirectory, planned: readonly PlannedMount[]): void {
-  for (const one of planned) (ADD[one.kind] as (s: Steps, r: RootDirectory, p: PlannedMount) => void)(steps, root, one);
+type Add<P> = (steps: Steps, root: RootDirectory, planned: P, addCopyUp: AddCopyUp) => void;
+
+export interface MountsOptions {
+  planned: readonly PlannedMount[];
+  addCopyUp: AddCopyUp;
+}
+
+export function addMounts(steps: Steps, root: RootDirectory, { planned, addCopyUp }: MountsOptions): void {
+  for (const one of planned) (ADD[one.kind] as Add<PlannedMount>)(steps, root, one, addCopyUp);
 }
 
 /**
@@ -56,19 +67,31 @@ function addTreeChanges(root: RootDirectory, { tree, options, label }: TreeChang
   }
 }
 
-function addFilesystem(steps: Steps, root: RootDirectory, planned: Planned<"filesystem">): void {
+function addFilesystem(
+  steps: Steps,
+  root: RootDirectory,
+  planned: Planned<"filesystem">,
+  addCopyUp: AddCopyUp,
+): void {
   const { source, destination, type, options, noLinks = false } = planned;
   const label = `mount ${source} on ${destination}`;
+  const copiesUp = options.copyUp && type === "tmpfs";
   root.makeDirectories(destination);
   const target = root.open(destination, { noLinks });
-  const path = root.pathTo(target);
-  steps.call("mount", [source, path, type, options.flags & ~MS.REC, options.data || null], { label });
+  const flags = options.flags & ~MS.REC & ~(copiesUp ? MS.RDONLY : 0);
+  steps.call("mount", [source, root.pathTo(target), type, flags, options.data || null], { label });
+  if (copiesUp || options.recursive !== undefined || options.propagation.length > 0) {
+    // `target` is the directory below the mount; only a new look finds the mount.
+    const mounted = root.open(destination);
+    if (copiesUp) {
+      addCopyUp({ from: target, to: mounted, withRoot: !/(^|,)mode=/.test(options.data) });
+      const isReadOnly = (options.flags & MS.RDONLY) !== 0;
+      if (isReadOnly) root.setAttributes(mounted, { set: MOUNT_ATTR.RDONLY }, { label });
+    }
+    addTreeChanges(root, { tree: mounted, options, label });
+    steps.close(mounted);
+  }
   steps.close(target);
-  if (options.recursive === undefined && options.propagation.length === 0) return;
-  // `target` is the directory below the mount; only a new look finds the mount.
-  const mounted = root.open(destination);
-  addTreeChanges(root, { tree: mounted, options, label });
-  steps.close(mounted);
 }
 
 function addLink(steps: Steps, root: RootDirectory, { destination, target }: Planned<"link">): void {

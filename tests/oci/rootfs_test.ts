@@ -47,6 +47,23 @@ test("mounts: a bind over a symlink's target inside the image", async () => {
   assert.equal(await output(box, "cat /run/deep/f"), "bound");
 });
 
+test("mounts: a tmpfs with tmpcopyup starts with what the image holds there", async () => {
+  await using box = new Box();
+  const dir = `${box.rootfs}/data`;
+  Deno.mkdirSync(`${dir}/sub`, { recursive: true });
+  Deno.writeTextFileSync(`${dir}/sub/file`, "text\n", { mode: 0o604 });
+  Deno.chownSync(`${dir}/sub/file`, 1000, 2000);
+  Deno.symlinkSync("/etc/hostname", `${dir}/link`);
+  Deno.chmodSync(dir, 0o750);
+  const options = ["nosuid", "ro", "tmpcopyup"];
+  box.spec.mounts.push({ destination: "/data", source: "tmpfs", type: "tmpfs", options });
+  const script = "cd /data && cat sub/file && busybox stat -c '%a %u %g' . sub/file && busybox readlink link; : >new";
+  const { stdout, stderr } = await box.sh(script).run();
+  assert.equal(stdout, "text\n750 0 0\n604 1000 2000\n/etc/hostname\n");
+  assert.match(stderr, /Read-only file system/);
+  assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name).sort(), ["link", "sub"]);
+});
+
 test("mounts: tmpfs with size and mode, nosuid, nodev, noexec visible", async () => {
   await using box = new Box();
   const options = ["nosuid", "nodev", "noexec", "mode=1770", "size=1024k"];
