@@ -7,6 +7,7 @@ import type { Child } from "../linux/child.ts";
 import type { NamespaceFlag } from "../linux/clone.ts";
 import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/fd.ts";
 import { makeFifo } from "../linux/fifo.ts";
+import { MS } from "../linux/mount_options.ts";
 import { findMount, readMountInfo } from "../linux/mountinfo.ts";
 import { takeDescriptor } from "../linux/pidfd.ts";
 import { forbidInspection, readProcessStat, setRlimit } from "../linux/process.ts";
@@ -20,11 +21,12 @@ import { copyUp } from "./copy_up.ts";
 import { deviceRules, planDevices } from "./devices.ts";
 import { runHooks } from "./hooks.ts";
 import { addInit, type InitPlan, type InitResult } from "./init.ts";
-import { planMounts } from "./mount_plan.ts";
+import { openMappedTree, writeIdMaps } from "./idmap.ts";
+import { planMounts, type PlannedMount } from "./mount_plan.ts";
 import { differingNamespaces, type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import { rlimitCall } from "./rlimits.ts";
-import { type IdMapping, type NamespaceType, OCI_VERSION, type Resources, type Spec } from "./spec.ts";
+import { type NamespaceType, OCI_VERSION, type Resources, type Spec } from "./spec.ts";
 import { type OciState, StateDirectory, type Status, type StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
 import { validate } from "./validate.ts";
@@ -164,7 +166,7 @@ function startInit(making: Making & { directory: StateDirectory }): Parked {
   const open: Open = (path, flags) => ours.use(Fd.open(path, flags));
   const namespaces = planNamespaces(spec.linux?.namespaces);
   const program = undo.use(new SyscallProgram());
-  const result = addInit(new Steps(program), planInit(making, { namespaces, channel, open }));
+  const result = addInit(new Steps(program), planInit(making, { namespaces, channel, open, ours }));
   const pidPath = namespaces.joined.find(({ type }) => type === "pid")?.path;
   const child = program.start({
     flags: [...namespaces.fresh].flatMap((type) => CLONE_FLAGS[type] ?? []),
@@ -184,11 +186,12 @@ interface PlanInitOptions {
   namespaces: NamespacePlan;
   channel: Channel;
   open: Open;
+  ours: DisposableStack;
 }
 
 function planInit(
   { options, stored: { rootfs }, directory, cgroup }: Making & { directory: StateDirectory },
-  { namespaces: { fresh, joined }, channel, open }: PlanInitOptions,
+  { namespaces: { fresh, joined }, channel, open, ours }: PlanInitOptions,
 ): InitPlan {
   const { id, spec, bundle, cgroups: layout, stdio = {}, preserveFds } = options;
   const cgroupMount = { layout, paths: cgroup.paths, hasNamespace: fresh.has("cgroup") };
@@ -198,7 +201,8 @@ function planInit(
     process: planProcess(spec.process!, { linux: spec.linux, rootfs }),
     rootfs,
     rootfsMountPoint: () => findMount(readMountInfo(), rootfs)?.mountPoint ?? "/",
-    mounts: planMounts(spec.mounts ?? [], { rootfs, bundle, cgroup: cgroupMount }),
+    mounts: planMounts(spec.mounts ?? [], { rootfs, bundle, cgroup: cgroupMount, linux: spec.linux })
+      .map((one) => openMapped(one, ours)),
     devices: planDevices(spec.linux?.devices),
     fresh,
     joined: joined.filter(({ type }) => type !== "pid").map(({ type, path }) => ({ type, fd: open(path, O_RDONLY) })),
@@ -210,6 +214,16 @@ function planInit(
     waitsForHooks: hasCreateHooks(spec),
     noPivotRoot: options.noPivotRoot ?? false,
     noNewKeyring: options.noNewKeyring ?? false,
+  };
+}
+
+function openMapped(planned: PlannedMount, ours: DisposableStack): PlannedMount {
+  if (planned.kind !== "bind" || planned.maps === undefined) return planned;
+  const { source, maps, options } = planned;
+  const copiesBelow = (options.flags & MS.REC) !== 0;
+  return {
+    ...planned,
+    tree: ours.use(openMappedTree(source, { maps, copiesBelow, mapsBelow: options.idmap === "ridmap" })),
   };
 }
 
@@ -245,7 +259,8 @@ async function guide({ child, channel, copies }: Parked, making: Making): Promis
     }
     if (message === "created") return limit();
     if (message === "maps") {
-      writeIdMaps(child.pid, spec);
+      const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
+      writeIdMaps(child.pid, { uidMappings, gidMappings });
       // The child is no longer root of the machine, which raising a limit takes.
       for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
     }
@@ -261,13 +276,6 @@ async function guide({ child, channel, copies }: Parked, making: Making): Promis
 
 function withDefaultDevices(resources: Resources): Resources {
   return resources.devices === undefined ? resources : { ...resources, devices: deviceRules(resources.devices) };
-}
-
-function writeIdMaps(pid: number, { linux }: Spec): void {
-  const format = (mappings: readonly IdMapping[] = []) =>
-    mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
-  Deno.writeTextFileSync(`/proc/${pid}/uid_map`, format(linux?.uidMappings));
-  Deno.writeTextFileSync(`/proc/${pid}/gid_map`, format(linux?.gidMappings));
 }
 
 async function runCreateHooks({ pid, pidfd }: Child, { stored }: Making): Promise<void> {

@@ -105,8 +105,9 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   return { master: console?.master, copies };
 }
 
-function keptDescriptors({ channel, execFifo, joined, cgroupProcs, stdio, preserveFds }: InitPlan): number[] {
-  const fds = [...channel.childFds, execFifo, ...joined.map(({ fd }) => fd), ...cgroupProcs];
+function keptDescriptors({ channel, execFifo, joined, cgroupProcs, mounts, stdio, preserveFds }: InitPlan): number[] {
+  const trees = mounts.flatMap((one) => one.kind === "bind" && one.tree !== undefined ? [one.tree] : []);
+  const fds = [...trees, ...channel.childFds, execFifo, ...joined.map(({ fd }) => fd), ...cgroupProcs];
   const given = stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number");
   return [...fds.map(({ number }) => number), ...given, ...preservedFds(preserveFds)];
 }

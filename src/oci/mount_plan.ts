@@ -7,16 +7,30 @@
 import { KataError } from "../base/error.ts";
 import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
 import { type MountOptions, MS, parseMountOptions } from "../linux/mount_options.ts";
+import type { Fd } from "../linux/fd.ts";
 import { type CgroupMountContext, planCgroupMount } from "./cgroup_mount.ts";
+import type { IdMaps } from "./idmap.ts";
 import { resolveInside } from "./inside.ts";
-import type { Mount } from "./spec.ts";
+import type { Linux, Mount } from "./spec.ts";
 
 /** A mount point is a file or a directory, as what is mounted there. */
 export type NodeKind = "directory" | "file";
 
+export interface PlannedBind {
+  kind: "bind";
+  destination: string;
+  source: string;
+  node: NodeKind;
+  options: MountOptions;
+  /** Its owners are to be seen through these. */
+  maps?: IdMaps;
+  /** The source, detached and mapped already. */
+  tree?: Fd;
+}
+
 /** One thing to do. `destination` is absolute inside the root, its links are followed already. */
 export type PlannedMount =
-  | { kind: "bind"; destination: string; source: string; node: NodeKind; options: MountOptions }
+  | PlannedBind
   | { kind: "filesystem"; destination: string; source: string; type: string; options: MountOptions; noLinks?: boolean }
   | { kind: "link"; destination: string; target: string }
   /** Make it read-only, now that all in it is made. */
@@ -27,6 +41,8 @@ export interface PlanContext {
   rootfs: string;
   bundle: string;
   cgroup: CgroupMountContext;
+  /** Maps of the container itself, for mounts that ask for mapped ids and name none. */
+  linux?: Linux | undefined;
 }
 
 /**
@@ -46,18 +62,25 @@ export function planMounts(mounts: readonly Mount[], context: PlanContext): Plan
 function planMount(mount: Mount, context: PlanContext & { destination: string }): PlannedMount[] {
   const { destination } = context;
   const options = parseMountOptions(mount.options ?? []);
-  if (options.idmap !== undefined || mount.uidMappings !== undefined) {
-    throw refuse(mount, "mapped ids are not supported yet");
-  }
+  const isMapped = options.idmap !== undefined || mount.uidMappings !== undefined || mount.gidMappings !== undefined;
   if (isBind(mount)) {
     const source = absoluteSource(mount, context.bundle);
-    return [{ kind: "bind", destination, source, node: sourceKind(mount, source), options }];
+    const maps = isMapped ? { maps: idMaps(mount, context.linux) } : {};
+    return [{ kind: "bind", destination, source, node: sourceKind(mount, source), options, ...maps }];
   }
+  if (isMapped) throw refuse(mount, "mapped ids are for bind mounts only");
   if (!mount.type) throw refuse(mount, "it has neither a type nor the option bind");
   if (mount.type === "cgroup") return planCgroupMount({ destination, options }, context.cgroup);
   const isKernelView = mount.type === "proc" || mount.type === "sysfs";
   const source = mount.source || mount.type;
   return [{ kind: "filesystem", destination, source, type: mount.type, options, noLinks: isKernelView }];
+}
+
+function idMaps(mount: Mount, linux: Linux | undefined): IdMaps {
+  const hasOwn = mount.uidMappings !== undefined || mount.gidMappings !== undefined;
+  const { uidMappings = [], gidMappings = [] } = (hasOwn ? mount : linux) ?? {};
+  if (uidMappings.length > 0 && gidMappings.length > 0) return { uidMappings, gidMappings };
+  throw refuse(mount, "mapped ids need uidMappings and gidMappings");
 }
 
 export function isBind({ type, options = [] }: Mount): boolean {

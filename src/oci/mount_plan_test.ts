@@ -25,7 +25,8 @@ Deno.test.each<{ why: string; mount: Mount }>([
   { why: "only proc may be mounted there", mount: { destination: "/proc", type: "tmpfs" } },
   { why: "neither a type nor the option bind", mount: { destination: "/x", source: "/y" } },
   { why: "a bind mount needs a source", mount: { destination: "/x", type: "bind" } },
-  { why: "mapped ids", mount: { destination: "/x", source: "/tmp", options: ["bind", "idmap"] } },
+  { why: "mapped ids need", mount: { destination: "/x", source: "/tmp", options: ["bind", "idmap"] } },
+  { why: "for bind mounts only", mount: { destination: "/x", type: "tmpfs", options: ["idmap"] } },
 ])("planMounts() refuses a mount: $why", ({ why, mount }) => {
   assert.throws(() => plan(mount), { code: "INVALID_ARGUMENT", message: new RegExp(why) });
 });

@@ -33,13 +33,19 @@ export function addMounts(steps: Steps, root: RootDirectory, { planned, addCopyU
  * A detached copy of the source is prepared and then put in place with all its flags: there is no moment at which a
  * read-only mount can be written, and flags that a user namespace may not drop stay.
  */
-function addBind(steps: Steps, root: RootDirectory, { source, destination, node, options }: Planned<"bind">): void {
+function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): void {
+  const { source, destination, node, options } = planned;
   const label = `mount ${source} on ${destination}`;
   if (node === "directory") root.makeDirectories(destination);
   else root.makeFile(destination);
   const tree = steps.slot();
-  const flags = OPEN_TREE_CLONE | O_CLOEXEC | ((options.flags & MS.REC) !== 0 ? AT_RECURSIVE : 0);
-  steps.call("open_tree", [AT_FDCWD, source, flags], { label, result: tree });
+  if (planned.tree === undefined) {
+    const flags = OPEN_TREE_CLONE | O_CLOEXEC | ((options.flags & MS.REC) !== 0 ? AT_RECURSIVE : 0);
+    steps.call("open_tree", [AT_FDCWD, source, flags], { label, result: tree });
+  } else {
+    const F_DUPFD_CLOEXEC = 1030;
+    steps.call("fcntl", [planned.tree.number, F_DUPFD_CLOEXEC, 3], { label, result: tree });
+  }
   const change = attributesOf(options);
   // `rw` on a source that is locked read-only asks for what cannot be; the mount is still wanted.
   if (change.clear !== 0) root.setAttributes(tree, { clear: change.clear }, { label, ignore: ["EPERM"] });

@@ -56,6 +56,28 @@ test("1.1+: domainname is set in the container only", async () => {
 });
 
 testEach([
+  { maps: "of its own", userNamespace: false },
+  { maps: "of its own, in a user namespace", userNamespace: true },
+])("1.1+: a mount with ids mapped by maps $maps shows other owners", async ({ userNamespace }) => {
+  await using box = new Box();
+  const volume = `${box.dir}/volume`;
+  Deno.mkdirSync(volume);
+  Deno.writeTextFileSync(`${volume}/file`, "");
+  Deno.chownSync(`${volume}/file`, 5, 6);
+  const map = (hostID: number) => [{ containerID: 0, hostID, size: 1000 }];
+  const maps = { uidMappings: map(100_000), gidMappings: map(200_000) };
+  if (userNamespace) {
+    box.spec.linux.namespaces.push({ type: "user" });
+    Object.assign(box.spec.linux, maps);
+    Deno.chmodSync(box.dir, 0o755);
+    Deno.mkdirSync(`${box.rootfs}/volume`);
+  }
+  box.spec.mounts.push({ destination: "/volume", source: volume, type: "bind", options: ["bind", "nosuid"], ...maps });
+  const { stdout, stderr } = await box.sh("busybox stat -c '%u %g' /volume/file").run();
+  assert.equal(stdout, userNamespace ? "5 6\n" : "100005 200006\n", stderr);
+});
+
+testEach([
   { what: "Intel RDT", change: (spec: Spec) => spec.linux.intelRdt = { closID: "a" }, why: /RDT/i },
   {
     what: "a limit of remote memory access",

@@ -1,0 +1,58 @@
+/** User namespaces' maps of ids, and mounts that show other owners than their file system has. @module */
+import { Fd, O_RDONLY, pipe } from "../linux/fd.ts";
+import { mountSetattr, openTree } from "../linux/mount.ts";
+import { MOUNT_ATTR } from "../linux/mount_options.ts";
+import { awaitByte } from "../linux/steps.ts";
+import { SyscallProgram } from "../linux/syscall_program.ts";
+import type { IdMapping } from "./spec.ts";
+
+/** Of a user namespace; for a mount, `containerID` is what the file system has and `hostID` what the mount shows. */
+export interface IdMaps {
+  uidMappings: readonly IdMapping[];
+  gidMappings: readonly IdMapping[];
+}
+
+/** Gives ids to the new user namespace that a process is in. */
+export function writeIdMaps(pid: number, { uidMappings, gidMappings }: IdMaps): void {
+  const format = (mappings: readonly IdMapping[]) =>
+    mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
+  Deno.writeTextFileSync(`/proc/${pid}/uid_map`, format(uidMappings));
+  Deno.writeTextFileSync(`/proc/${pid}/gid_map`, format(gidMappings));
+}
+
+export interface MappedTreeOptions {
+  maps: IdMaps;
+  /** The mounts below `source` are copied as well. */
+  copiesBelow: boolean;
+  /** They are mapped as well. */
+  mapsBelow: boolean;
+}
+
+/**
+ * A detached copy of a mount with mapped ids. We make it, as a container with a user namespace may not.
+ *
+ * @throws {ErrnoError} EINVAL: the file system cannot be mapped.
+ */
+export function openMappedTree(source: string, { maps, copiesBelow, mapsBelow }: MappedTreeOptions): Fd {
+  using undo = new DisposableStack();
+  using userNamespace = openUserNamespace(maps);
+  const tree = undo.use(openTree(source, { clone: true, recursive: copiesBelow }));
+  mountSetattr(tree, { set: MOUNT_ATTR.IDMAP, userNamespace, recursive: mapsBelow });
+  undo.move();
+  return tree;
+}
+
+/** The kernel takes maps in the form of a user namespace, and makes one only together with a process. */
+function openUserNamespace(maps: IdMaps): Fd {
+  using undo = new DisposableStack();
+  const hold = undo.use(pipe());
+  const program = undo.use(new SyscallProgram());
+  awaitByte(program, hold.read.number, { label: "hold user namespace" });
+  const child = program.start({ flags: ["newuser"] });
+  undo.defer(() => {
+    child.kill("SIGKILL");
+    child.waitSync();
+  });
+  writeIdMaps(child.pid, maps);
+  return Fd.open(`/proc/${child.pid}/ns/user`, O_RDONLY);
+}
