@@ -91,3 +91,11 @@ podmanTest("limits, a read-only root, another user and capabilities are as asked
   assert.match(stdout, new RegExp(`(^${64 << 20}\n)?1000\nCapEff:\\s+0000000000000000\n$`));
   assert.match(stderr, /Read-only file system/);
 });
+
+podmanTest("--tmpfs starts with what the image holds there", async (podman) => {
+  const words = (...flags: readonly string[]) =>
+    podman.create("run", "--rm", ...flags, IMAGE, "/bin/sh", "-c", "echo /bin/*; echo >/bin/new");
+  const image = await must(words());
+  assert.match(image, /bin\/sh/);
+  assert.equal(await must(words("--tmpfs", "/bin")), image);
+});
