@@ -40,6 +40,8 @@ export interface TtrpcTransportOptions {
   interceptors?: Interceptor[];
   /** The deadline of a call that sets none itself, in milliseconds; undefined waits for ever. */
   timeoutMs?: (method: DescMethod) => number | undefined;
+  /** Whether the peer learns of deadlines. Without, only this end keeps them. Default: true. */
+  sendsDeadlines?: boolean;
 }
 
 /** Disposing it closes the connection and fails the pending calls. */
@@ -193,7 +195,7 @@ class TtrpcConnection implements TtrpcTransport {
     { method, payload, timeoutMs, header }: CallOptions & { method: DescMethod; payload: Uint8Array },
   ): void {
     try {
-      const tail = requestTail(timeoutMs, header);
+      const tail = requestTail(this.#options.sendsDeadlines === false ? undefined : timeoutMs, header);
       this.#channel.send(id, kind, requestHead(method), requestPayloadHead(payload), payload, tail);
     } catch (cause) {
       this.#calls.delete(id);

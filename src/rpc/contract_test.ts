@@ -161,6 +161,20 @@ for (const [name, connect] of Object.entries(CONNECT)) {
     client: { timeoutMs: (method) => method.name === "Say" ? 10_000 : undefined },
   }, async ({ client }) => assert.equal((await client.say({})).text, "false"));
 
+  contract("a deadline that is not sent still ends the call at the caller's end", {
+    impl: {
+      say: async (_request, { timeoutMs }) => {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return { text: String(timeoutMs()) };
+      },
+    },
+    client: { sendsDeadlines: false },
+  }, async ({ client }) => {
+    assert.equal((await client.say({}, { timeoutMs: 10_000 })).text, "undefined");
+    assert.equal((await failure(client.say({}, { timeoutMs: 10 }))).code, Code.DeadlineExceeded);
+    assert.equal((await client.say({})).text, "undefined"); // the late handler has ended too
+  });
+
   contract("interceptors run at both ends, and the handler's context stays whole", {
     impl: {
       say: (_request, { requestHeader, timeoutMs, method }) => ({
