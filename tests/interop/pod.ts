@@ -1,5 +1,6 @@
 /** Pods through Kubernetes' interface, as a kubelet drives it. @module */
 import assert from "node:assert/strict";
+import { errorChain } from "../../src/base/error.ts";
 import { Containerd, type ContainerdOptions, releases, until } from "./containerd.ts";
 import { Cri, type Message } from "./cri.ts";
 import { IMAGE } from "./image.ts";
@@ -190,10 +191,15 @@ export function pods(
     sanitizeOps: false,
     sanitizeResources: false,
     async fn() {
-      await using node = await PodNode.start(options);
-      await body(node);
-      const clean = async () => (await node.remains()).length === 0;
-      await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await node.remains(), []));
+      try {
+        await using node = await PodNode.start(options);
+        await body(node);
+        const clean = async () => (await node.remains()).length === 0;
+        await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await node.remains(), []));
+      } catch (error) {
+        // Deno shows only the last of the errors that disposals suppress.
+        throw new Error(errorChain(error), { cause: error });
+      }
     },
   });
 }
