@@ -136,8 +136,8 @@ async function benchMemory(): Promise<void> {
   heading("Memory of three sandboxes, MB each: proportional, private");
   const kinds = {
     shim: /containerd-shim-kata-v2/,
-    VMM: /qemu-system/,
-    virtiofsd: /virtiofsd/,
+    VMM: /^\S*qemu-system/,
+    virtiofsd: /^\S*virtiofsd /,
   };
   for (const [name, pattern] of Object.entries(kinds)) {
     const all = processes().filter(({ command }) => pattern.test(command)).map(({ pid }) => memoryOf(pid));
