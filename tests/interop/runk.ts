@@ -40,10 +40,33 @@ export async function must(words: readonly string[], env: Record<string, string>
   return stdout;
 }
 
+/** What is typed once the terminal shows something. */
+export interface Answer {
+  to: RegExp;
+  text: string;
+}
+
 /** Runs a command whose input and output are a terminal, and returns what it showed. */
-export async function onTerminal(words: readonly string[], setup = "stty rows 31 cols 97"): Promise<Result> {
+export async function onTerminal(words: readonly string[], answer?: Answer): Promise<Result> {
   const quoted = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-  return await run(["script", "-qec", `${setup}; ${quoted}`, "/dev/null"]);
+  const script = ["script", "-qec", `stty rows 31 cols 97; ${quoted}`, "/dev/null"];
+  return answer === undefined ? await run(script) : await converse(script, answer);
+}
+
+async function converse([command = "", ...args]: readonly string[], { to, text }: Answer): Promise<Result> {
+  const signal = AbortSignal.timeout(LIMIT_MS);
+  const child = new Deno.Command(command, { args, signal, stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
+  const writer = child.stdin.getWriter();
+  const decoder = new TextDecoder();
+  let [shown, isAnswered] = ["", false];
+  for await (const chunk of child.stdout) {
+    shown += decoder.decode(chunk, { stream: true });
+    if (isAnswered || !to.test(shown)) continue;
+    isAnswered = true;
+    await writer.write(new TextEncoder().encode(text));
+  }
+  await writer.close().catch(() => {}); // it has ended already
+  return { status: (await child.status).code, stdout: shown, stderr: "" };
 }
 
 /** Whether a program of that name is installed, as the reason why a test must be left out. */

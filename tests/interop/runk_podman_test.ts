@@ -74,12 +74,17 @@ podmanTest("exec, logs, pause, top, stop and rm work on a running container", as
   await must(podman.words("rm", "c1"));
 });
 
+// Each waits for a line before it ends: Podman loses the last output of a container that ends at once, with runc too.
 podmanTest("run -it and exec -it give a terminal", async (podman) => {
-  const attached = await onTerminal(podman.create("run", "--rm", "-it", IMAGE, "sh", "-c", "tty; exit 6"));
+  const answer = { to: /\/dev\/pts\/\d/, text: "\n" };
+  const attached = await onTerminal(
+    podman.create("run", "--rm", "-it", IMAGE, "sh", "-c", "tty; read line; exit 6"),
+    answer,
+  );
   assert.match(attached.stdout, /\/dev\/pts\/0/);
   assert.equal(attached.status, 6);
   await must(podman.create("run", "--detach", "--name", "c1", IMAGE, "sleep", "100"));
-  const exec = await onTerminal(podman.words("exec", "-it", "c1", "tty"));
+  const exec = await onTerminal(podman.words("exec", "-it", "c1", "sh", "-c", "tty; read line"), answer);
   assert.match(exec.stdout, /\/dev\/pts\/\d/);
 });
 
