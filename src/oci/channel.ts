@@ -13,6 +13,9 @@
  *   |  <------------- "hooks"             |  only if there are hooks to run
  *   |  limits, hooks                      |
  *   |  release ------------------------>  |  masks, pivot_root, ids, filter
+ *   |  <------------- "listener"          |  of a filter with notifications, of a process that joins too
+ *   |  hands it to its agent              |
+ *   |  release ------------------------>  |
  *   |  <------------- "created"           |  waits for a byte on exec.fifo
  *   |                                     |
  *   |  (or) <-------- "terminal"          |  of a process that joins: its master can be taken
@@ -29,7 +32,7 @@ import { awaitByte, report } from "../linux/steps.ts";
 import type { Steps } from "./steps.ts";
 
 /** Each is one byte on the pipe. */
-const MESSAGES = { maps: "m", copyUp: "u", hooks: "h", created: "c", terminal: "t" } as const;
+const MESSAGES = { maps: "m", copyUp: "u", hooks: "h", listener: "l", created: "c", terminal: "t" } as const;
 
 export type Message = keyof typeof MESSAGES;
 

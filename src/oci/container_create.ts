@@ -3,31 +3,26 @@ import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
 import type { CgroupLayout } from "../linux/cgroup.ts";
-import type { Child } from "../linux/child.ts";
 import type { NamespaceFlag } from "../linux/clone.ts";
 import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/fd.ts";
 import { makeFifo } from "../linux/fifo.ts";
 import { MS } from "../linux/mount_options.ts";
 import { findMount, readMountInfo } from "../linux/mountinfo.ts";
-import { takeDescriptor } from "../linux/pidfd.ts";
-import { forbidInspection, readProcessStat, setRlimit } from "../linux/process.ts";
-import type { Slot } from "../linux/step.ts";
+import { forbidInspection, readProcessStat } from "../linux/process.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import { type Cgroup, cgroupPath, openCgroup } from "./cgroup/cgroup.ts";
 import { Channel } from "./channel.ts";
 import { type Stdio, stdioPlacements } from "./child_setup.ts";
 import { ContainerProcess } from "./container_process.ts";
-import { copyUp } from "./copy_up.ts";
-import { deviceRules, planDevices } from "./devices.ts";
-import { runHooks } from "./hooks.ts";
-import { addInit, type InitPlan, type InitResult } from "./init.ts";
-import { openMappedTree, writeIdMaps } from "./idmap.ts";
+import { planDevices } from "./devices.ts";
+import { guide, hasCreateHooks, type Parked, takeMaster } from "./guide.ts";
+import { addInit, type InitPlan } from "./init.ts";
+import { openMappedTree } from "./idmap.ts";
 import { planMounts, type PlannedMount } from "./mount_plan.ts";
-import { differingNamespaces, type NamespacePlan, planNamespaces } from "./namespaces.ts";
+import { type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
-import { rlimitCall } from "./rlimits.ts";
-import { type NamespaceType, OCI_VERSION, type Resources, type Spec } from "./spec.ts";
-import { type OciState, StateDirectory, type Status, type StoredState } from "./state.ts";
+import type { NamespaceType, Spec } from "./spec.ts";
+import { StateDirectory, type StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
 import { validate } from "./validate.ts";
 
@@ -95,7 +90,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   stored.pid = parked.child.pid;
   stored.startTime = readProcessStat(stored.pid)?.startTime ?? 0n;
   directory.write(stored);
-  await guide(parked, { options, stored, cgroup });
+  await guide(parked, { stored, cgroup });
   const console = parked.master && takeMaster(parked.child, parked.master);
   undo.move();
   return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console, options) };
@@ -137,16 +132,11 @@ function findRootfs(bundle: string, path: string): string {
   }
 }
 
-/** The first process while it is guided to its place. Disposing it ends the talk, not the process. */
-interface Parked extends InitResult, Disposable {
-  child: Child;
-  channel: Channel;
-}
-
 interface Making {
   options: CreateOptions;
   stored: StoredState;
   cgroup: Cgroup;
+  directory: StateDirectory;
 }
 
 const CLONE_FLAGS: Partial<Record<NamespaceType, NamespaceFlag>> = {
@@ -158,7 +148,7 @@ const CLONE_FLAGS: Partial<Record<NamespaceType, NamespaceFlag>> = {
   pid: "newpid",
 };
 
-function startInit(making: Making & { directory: StateDirectory }): Parked {
+function startInit(making: Making): Parked {
   const { options: { spec }, cgroup } = making;
   using undo = new DisposableStack();
   using ours = new DisposableStack();
@@ -190,7 +180,7 @@ interface PlanInitOptions {
 }
 
 function planInit(
-  { options, stored: { rootfs }, directory, cgroup }: Making & { directory: StateDirectory },
+  { options, stored: { rootfs }, directory, cgroup }: Making,
   { namespaces: { fresh, joined }, channel, open, ours }: PlanInitOptions,
 ): InitPlan {
   const { id, spec, bundle, cgroups: layout, stdio = {}, preserveFds } = options;
@@ -225,76 +215,4 @@ function openMapped(planned: PlannedMount, ours: DisposableStack): PlannedMount 
     ...planned,
     tree: ours.use(openMappedTree(source, { maps, copiesBelow, mapsBelow: options.idmap === "ridmap" })),
   };
-}
-
-function hasCreateHooks({ hooks = {} }: Spec): boolean {
-  return [hooks.prestart, hooks.createRuntime, hooks.createContainer].some((list) => (list ?? []).length > 0);
-}
-
-/**
- * A copy of the child's side of a terminal.
- *
- * @param master Where its number is, in memory that goes when the child does.
- */
-export function takeMaster(child: Child, master: Slot): Fd {
-  if (child.status !== undefined) throw new Error(`Cannot take the terminal of process ${child.pid}: it was killed`);
-  return takeDescriptor(child.pidfd, master.value);
-}
-
-/** Answers the child until it waits for its start. See `channel.ts` for the order. */
-async function guide({ child, channel, copies }: Parked, making: Making): Promise<void> {
-  const { options: { spec }, stored, cgroup } = making;
-  const resources = spec.linux?.resources;
-  const waiting = copies.values();
-  let isLimited = false;
-  const limit = () => {
-    if (resources !== undefined && !isLimited) cgroup.apply(withDefaultDevices(resources));
-    isLimited = true;
-  };
-  for (;;) {
-    const message = await channel.receive();
-    if (message === undefined) {
-      await child.executed();
-      throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
-    }
-    if (message === "created") return limit();
-    if (message === "maps") {
-      const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
-      writeIdMaps(child.pid, { uidMappings, gidMappings });
-      // The child is no longer root of the machine, which raising a limit takes.
-      for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
-    }
-    if (message === "copyUp") copyUp(child, waiting.next().value!);
-    if (message === "hooks") {
-      // Limits come first, as hooks are there to change what the engine has made.
-      limit();
-      await runCreateHooks(child, making);
-    }
-    channel.release();
-  }
-}
-
-function withDefaultDevices(resources: Resources): Resources {
-  return resources.devices === undefined ? resources : { ...resources, devices: deviceRules(resources.devices) };
-}
-
-async function runCreateHooks({ pid, pidfd }: Child, { stored }: Making): Promise<void> {
-  const state = ociState(stored, "creating");
-  await runHooks("prestart", stored.spec.hooks, { state });
-  await runHooks("createRuntime", stored.spec.hooks, { state });
-  const inside = { pid, pidfd, namespaces: differingNamespaces(pid) };
-  await runHooks("createContainer", stored.spec.hooks, { state, inside });
-}
-
-/** The state as the specification words it. */
-export function ociState({ id, bundle, pid, spec }: StoredState, status: Status): OciState {
-  const { annotations } = spec;
-  const common = {
-    ociVersion: spec.ociVersion || OCI_VERSION,
-    id,
-    status,
-    pid: status === "stopped" ? 0 : pid,
-    bundle,
-  };
-  return annotations === undefined ? common : { ...common, annotations };
 }

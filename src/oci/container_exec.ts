@@ -4,13 +4,13 @@ import { Fd, O_WRONLY } from "../linux/fd.ts";
 import { openNamespace } from "../linux/namespace.ts";
 import { openPidfd } from "../linux/pidfd.ts";
 import { forbidInspection } from "../linux/process.ts";
-import type { Slot } from "../linux/step.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import { Channel } from "./channel.ts";
 import { type Stdio, stdioPlacements } from "./child_setup.ts";
-import { type ContainerParts, takeMaster } from "./container_create.ts";
+import type { ContainerParts } from "./container_create.ts";
 import { applyOomScore, ContainerProcess } from "./container_process.ts";
-import { addJoin } from "./join.ts";
+import { handOverListener, takeMaster } from "./guide.ts";
+import { addJoin, type JoinResult } from "./join.ts";
 import { differingNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import type { Process } from "./spec.ts";
@@ -38,9 +38,9 @@ export async function execProcess(
   forbidInspection();
   await using undo = new AsyncDisposableStack();
   using joining = startJoin(parts, process, options);
-  const { child, channel, master } = joining;
+  const { child } = joining;
   undo.use(child);
-  const console = master === undefined ? undefined : await takeTerminal({ child, channel, master });
+  const console = await guide(joining, parts);
   undo.use(console);
   await child.executed();
   applyOomScore(child.pid, process.oomScoreAdj ?? parts.stored.spec.process?.oomScoreAdj, parts.home.log);
@@ -48,10 +48,9 @@ export async function execProcess(
   return new ContainerProcess(child, console, options);
 }
 
-interface Joining extends Disposable {
+interface Joining extends JoinResult, Disposable {
   child: Child;
   channel: Channel;
-  master: Slot | undefined;
 }
 
 function startJoin({ stored, cgroup }: ContainerParts, process: Process, options: ExecOptions): Joining {
@@ -61,7 +60,7 @@ function startJoin({ stored, cgroup }: ContainerParts, process: Process, options
   const channel = undo.use(new Channel());
   const differing = differingNamespaces(stored.pid);
   const program = undo.use(new SyscallProgram());
-  const master = addJoin(new Steps(program), {
+  const result = addJoin(new Steps(program), {
     id: stored.id,
     process: planProcess(process, { linux: stored.spec.linux, rootfs: `/proc/${stored.pid}/root` }),
     initPidfd: ours.use(openPidfd(stored.pid)),
@@ -76,16 +75,28 @@ function startJoin({ stored, cgroup }: ContainerParts, process: Process, options
   const child = program.start(pidNamespace === undefined ? {} : { pidNamespace });
   channel.started();
   undo.move();
-  return { child, channel, master, [Symbol.dispose]: () => channel[Symbol.dispose]() };
+  return { child, channel, ...result, [Symbol.dispose]: () => channel[Symbol.dispose]() };
 }
 
-/** The master closes when the child executes: it stops before that. */
-async function takeTerminal({ child, channel, master }: Pick<Joining, "child" | "channel"> & { master: Slot }) {
-  if (await channel.receive() === undefined) {
-    await child.executed();
-    throw new Error("Cannot open a terminal in the container: the process was killed");
+/** Answers the child until nothing is left to be taken from it. @returns Its terminal, if it has one. */
+async function guide(
+  { child, channel, master, listener }: Joining,
+  { stored }: ContainerParts,
+): Promise<Fd | undefined> {
+  using undo = new DisposableStack();
+  let taken: Fd | undefined;
+  // The master closes when the child executes, the listener earlier: it stops for each.
+  const stops = [master, listener].filter((slot) => slot !== undefined);
+  for (const _ of stops) {
+    const message = await channel.receive();
+    if (message === undefined) {
+      await child.executed();
+      throw new Error("Cannot start a process in the container: it was killed");
+    }
+    if (message === "listener") await handOverListener(child, listener!, { stored, status: "running" });
+    else taken = undo.use(takeMaster(child, master!));
+    channel.release();
   }
-  using taken = takeMaster(child, master);
-  channel.release();
-  return new Fd(taken.release());
+  undo.move();
+  return taken;
 }

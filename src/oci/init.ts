@@ -24,6 +24,7 @@ import {
   addExec,
   addExecutableCheck,
   addIdentity,
+  addListenedFilter,
   addRlimits,
   addSessionKeyring,
   addWorkingDirectory,
@@ -63,6 +64,8 @@ export interface InitPlan {
 export interface InitResult {
   /** Where the master of the terminal will be, if there is one. */
   master: Slot | undefined;
+  /** Where the listener of its seccomp filter will be, if that notifies somebody. */
+  listener: Slot | undefined;
   /** One for each "copyUp" that the child reports, in this order. */
   copies: readonly CopyUp[];
 }
@@ -97,12 +100,14 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   addDescriptors(steps, { ...plan, console });
   if (!plan.fresh.has("user")) addRlimits(steps, process);
   const owned = plan.stdio.map(({ child }) => child);
-  addIdentity(steps, process, { ownedFds: console ? [0] : owned, hasTerminal: console !== undefined });
+  const ownedFds = console ? [0] : owned;
+  const early = addIdentity(steps, process, { ownedFds, hasTerminal: console !== undefined, channel });
   addExecutableCheck(steps, process);
+  const listener = early ?? addListenedFilter(steps, process, channel);
   channel.addReport(steps, "created");
   awaitByte(steps.program, plan.execFifo.number, { label: "wait for start" });
-  addExec(steps, process);
-  return { master: console?.master, copies };
+  addExec(steps, process, channel);
+  return { master: console?.master, listener, copies };
 }
 
 function keptDescriptors({ channel, execFifo, joined, cgroupProcs, mounts, stdio, preserveFds }: InitPlan): number[] {

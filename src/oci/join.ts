@@ -14,6 +14,7 @@ import {
   addEarly,
   addExec,
   addIdentity,
+  addListenedFilter,
   addRlimits,
   addSessionKeyring,
   addWorkingDirectory,
@@ -35,8 +36,13 @@ export interface JoinPlan {
   noNewKeyring: boolean;
 }
 
-/** @returns Where the master of the terminal will be, if there is one. */
-export function addJoin(steps: Steps, plan: JoinPlan): Slot | undefined {
+/** What the child has for its parent: where its terminal's master and its filter's listener will be, if it has them. */
+export interface JoinResult {
+  master: Slot | undefined;
+  listener: Slot | undefined;
+}
+
+export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const { process: { process }, channel } = plan;
   closeOtherFds(steps, keptDescriptors(plan));
   addEarly(steps, plan.process);
@@ -55,10 +61,12 @@ export function addJoin(steps: Steps, plan: JoinPlan): Slot | undefined {
   addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });
   addDescriptors(steps, { ...plan, console });
   const owned = plan.stdio.map(({ child }) => child);
-  addIdentity(steps, plan.process, { ownedFds: console ? [0] : owned, hasTerminal: console !== undefined });
+  const ownedFds = console ? [0] : owned;
+  const early = addIdentity(steps, plan.process, { ownedFds, hasTerminal: console !== undefined, channel });
   if (console !== undefined) channel.addStop(steps, "terminal");
-  addExec(steps, plan.process);
-  return console?.master;
+  const listener = early ?? addListenedFilter(steps, plan.process, channel);
+  addExec(steps, plan.process, channel);
+  return { master: console?.master, listener };
 }
 
 function keptDescriptors({ channel, initPidfd, cgroupProcs, stdio, preserveFds }: JoinPlan): number[] {

@@ -49,9 +49,7 @@ export function planProcess(process: Process, { linux, rootfs }: PlanOptions): P
 
 function compile(profile: Seccomp): CompiledSeccomp {
   try {
-    const compiled = compileSeccomp(profile);
-    if (compiled.notify) throw new Error("SCMP_ACT_NOTIFY is not supported yet");
-    return compiled;
+    return compileSeccomp(profile);
   } catch (cause) {
     throw new KataError("INVALID_ARGUMENT", "Cannot use the seccomp profile", { cause });
   }

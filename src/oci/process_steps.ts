@@ -19,6 +19,7 @@ import {
   capabilityNumbers,
   type CapabilitySets,
 } from "./capabilities.ts";
+import type { Channel } from "./channel.ts";
 import { explainExec, type ProcessPlan } from "./process_plan.ts";
 import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
 import type { Process } from "./spec.ts";
@@ -88,10 +89,16 @@ export interface LateOptions {
   /** Descriptors to hand over to the user of the process: its own pipes, or its terminal. */
   ownedFds: readonly number[];
   hasTerminal: boolean;
+  channel: Channel;
 }
 
-/** From root to the user of the process. The descriptors 0 to 2 are in place. */
-export function addIdentity(steps: Steps, plan: ProcessPlan, { ownedFds, hasTerminal }: LateOptions): void {
+/**
+ * From root to the user of the process. The descriptors 0 to 2 are in place.
+ *
+ * @returns Where the listener of its filter will be, if that is loaded already and has one.
+ */
+export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOptions): Slot | undefined {
+  const { ownedFds, hasTerminal, channel } = options;
   const { process: { user, noNewPrivileges }, capabilities, seccomp } = plan;
   steps.call("setsid", [], { ignore: ["EPERM"] });
   if (hasTerminal) addControllingTerminal(steps);
@@ -106,13 +113,15 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, { ownedFds, hasTerm
   changeIds(steps.program, { uid: user.uid, gid: user.gid, groups: user.additionalGids ?? [] });
   steps.call("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0], { label: "keep no capabilities" });
   // Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there.
-  if (seccomp !== undefined && !noNewPrivileges) {
+  let listener: Slot | undefined;
+  if (seccomp !== undefined && !isLoadedLate(plan)) {
     setCapabilities(steps, withSysAdmin(capabilities));
-    addSeccomp(steps, seccomp);
+    listener = addSeccomp(steps, seccomp, channel);
   }
   setCapabilities(steps, capabilities);
   addAmbient(steps, capabilities);
   if (noNewPrivileges) steps.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "set no_new_privs" });
+  return listener;
 }
 
 function addControllingTerminal(steps: Steps): void {
@@ -145,12 +154,34 @@ function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
   }
 }
 
-/** struct sock_fprog: a count of instructions and their address. */
-export function addSeccomp(steps: Steps, { program, flags }: CompiledSeccomp): void {
+/**
+ * Loads the filter. If it notifies somebody, waits until the parent has taken the listener.
+ *
+ * @returns Where the listener will be.
+ */
+function addSeccomp(steps: Steps, { program, flags, notify }: CompiledSeccomp, channel: Channel): Slot | undefined {
+  // struct sock_fprog: a count of instructions and their address.
   const { address, view } = steps.program.allocate(16);
   view.setUint16(0, program.length / 8, LITTLE_ENDIAN);
   view.setBigUint64(8, steps.program.bytes(program), LITTLE_ENDIAN);
-  steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], { label: "load seccomp filter" });
+  const listener = notify ? steps.slot() : undefined;
+  const label = "load seccomp filter";
+  steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], { label, ...(listener && { result: listener }) });
+  if (listener === undefined) return undefined;
+  channel.addStop(steps, "listener");
+  // Or the calls of a container whose agent has gone would wait for ever, as long as we are there.
+  steps.close(listener);
+  return listener;
+}
+
+/** Without no_new_privs the filter is loaded with the identity; with it, as late as can be. */
+function isLoadedLate({ process, seccomp }: ProcessPlan): boolean {
+  return seccomp !== undefined && process.noNewPrivileges === true;
+}
+
+/** Loads a late filter that notifies, while there is still somebody to hand its listener over. */
+export function addListenedFilter(steps: Steps, plan: ProcessPlan, channel: Channel): Slot | undefined {
+  return isLoadedLate(plan) && plan.seccomp!.notify ? addSeccomp(steps, plan.seccomp!, channel) : undefined;
 }
 
 /** Fails now, with the usual words, if none of the candidates can be run: at start it would be too late to say so. */
@@ -173,10 +204,10 @@ export function addExecutableCheck(steps: Steps, { args, candidates }: ProcessPl
 }
 
 /** The end: becomes the program. */
-export function addExec(steps: Steps, plan: ProcessPlan): void {
-  const { args, env, candidates, seccomp, process } = plan;
+export function addExec(steps: Steps, plan: ProcessPlan, channel: Channel): void {
+  const { args, env, candidates, seccomp } = plan;
   // As late as can be, so that the filter need not allow what only we do.
-  if (seccomp !== undefined && process.noNewPrivileges) addSeccomp(steps, seccomp);
+  if (isLoadedLate(plan) && !seccomp!.notify) addSeccomp(steps, seccomp!, channel);
   steps.program.execve(candidates, { args, env, explain: ({ code }) => explainExec(args[0] ?? "", code) });
 }
 

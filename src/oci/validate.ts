@@ -35,6 +35,7 @@ const RULES: readonly Rule[] = [
   hooksAreComplete,
   mountNamespaceIsOwn,
   rdtIsThere,
+  listenerIsNamed,
 ];
 
 /** @throws {KataError} INVALID_ARGUMENT, listing every problem. */
@@ -159,6 +160,14 @@ function mountNamespaceIsOwn({ linux }: Spec): string[] {
 
 function rdtIsThere({ linux }: Spec): string[] {
   return linux?.intelRdt === undefined ? [] : ["linux.intelRdt is not supported: there is no resctrl here"];
+}
+
+function listenerIsNamed({ linux }: Spec): string[] {
+  const { syscalls = [], listenerPath, listenerMetadata } = linux?.seccomp ?? {};
+  if (listenerPath) return [];
+  if (listenerMetadata) return ["linux.seccomp.listenerMetadata is given without listenerPath"];
+  const notifies = syscalls.some(({ action }) => action === "SCMP_ACT_NOTIFY");
+  return notifies ? ["linux.seccomp has SCMP_ACT_NOTIFY without listenerPath"] : [];
 }
 
 function problemOf(check: () => unknown): string[] {

@@ -90,16 +90,6 @@ testEach([
       spec.mounts.push({ destination: "/x", type: "bind", source: "/tmp", options: ["bind", "idmap"] }),
     why: /mapped/,
   },
-  {
-    what: "seccomp's notifications",
-    change: (spec: Spec) =>
-      spec.linux.seccomp = {
-        defaultAction: "SCMP_ACT_ALLOW",
-        listenerPath: "/run/nobody.sock",
-        syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
-      },
-    why: /NOTIFY/,
-  },
 ])("1.1+: $what is either supported or refused by name", async ({ change, why }) => {
   await using box = new Box();
   const id = box.id();

@@ -1,0 +1,120 @@
+/** What the parent does while a container's first process goes to its place: see `channel.ts` for the order. @module */
+import type { Child } from "../linux/child.ts";
+import type { Fd } from "../linux/fd.ts";
+import { takeDescriptor } from "../linux/pidfd.ts";
+import { setRlimit } from "../linux/process.ts";
+import type { Slot } from "../linux/step.ts";
+import type { Cgroup } from "./cgroup/cgroup.ts";
+import type { Channel } from "./channel.ts";
+import { copyUp } from "./copy_up.ts";
+import { deviceRules } from "./devices.ts";
+import { runHooks } from "./hooks.ts";
+import { writeIdMaps } from "./idmap.ts";
+import type { InitResult } from "./init.ts";
+import { differingNamespaces } from "./namespaces.ts";
+import { rlimitCall } from "./rlimits.ts";
+import { OCI_VERSION, type Resources, type Spec } from "./spec.ts";
+import type { OciState, Status, StoredState } from "./state.ts";
+
+/** The first process while it is guided to its place. Disposing it ends the talk, not the process. */
+export interface Parked extends InitResult, Disposable {
+  child: Child;
+  channel: Channel;
+}
+
+/** The container that the process is to be the first of. */
+export interface Guided {
+  stored: StoredState;
+  cgroup: Cgroup;
+}
+
+/**
+ * A copy of the child's side of a terminal.
+ *
+ * @param master Where its number is, in memory that goes when the child does.
+ */
+export function takeMaster(child: Child, master: Slot): Fd {
+  if (child.status !== undefined) throw new Error(`Cannot take the terminal of process ${child.pid}: it was killed`);
+  return takeDescriptor(child.pidfd, master.value);
+}
+
+/** Answers the child until it waits for its start. */
+export async function guide({ child, channel, copies, listener }: Parked, { stored, cgroup }: Guided): Promise<void> {
+  const { spec } = stored;
+  const resources = spec.linux?.resources;
+  const waiting = copies.values();
+  let isLimited = false;
+  const limit = () => {
+    if (resources !== undefined && !isLimited) cgroup.apply(withDefaultDevices(resources));
+    isLimited = true;
+  };
+  for (;;) {
+    const message = await channel.receive();
+    if (message === undefined) {
+      await child.executed();
+      throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
+    }
+    if (message === "created") return limit();
+    if (message === "maps") {
+      const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
+      writeIdMaps(child.pid, { uidMappings, gidMappings });
+      // The child is no longer root of the machine, which raising a limit takes.
+      for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
+    }
+    if (message === "copyUp") copyUp(child, waiting.next().value!);
+    if (message === "listener") await handOverListener(child, listener!, { stored, status: "creating" });
+    if (message === "hooks") {
+      // Limits come first, as hooks are there to change what the engine has made.
+      limit();
+      await runCreateHooks(child, stored);
+    }
+    channel.release();
+  }
+}
+
+function withDefaultDevices(resources: Resources): Resources {
+  return resources.devices === undefined ? resources : { ...resources, devices: deviceRules(resources.devices) };
+}
+
+/** Whether there is something to stop for before the root is changed. */
+export function hasCreateHooks({ hooks = {} }: Spec): boolean {
+  return [hooks.prestart, hooks.createRuntime, hooks.createContainer].some((list) => (list ?? []).length > 0);
+}
+
+async function runCreateHooks({ pid, pidfd }: Child, stored: StoredState): Promise<void> {
+  const state = ociState(stored, "creating");
+  await runHooks("prestart", stored.spec.hooks, { state });
+  await runHooks("createRuntime", stored.spec.hooks, { state });
+  const inside = { pid, pidfd, namespaces: differingNamespaces(pid) };
+  await runHooks("createContainer", stored.spec.hooks, { state, inside });
+}
+
+/** The state as the specification words it. */
+export function ociState({ id, bundle, pid, spec }: StoredState, status: Status): OciState {
+  const { annotations } = spec;
+  const common = {
+    ociVersion: spec.ociVersion || OCI_VERSION,
+    id,
+    status,
+    pid: status === "stopped" ? 0 : pid,
+    bundle,
+  };
+  return annotations === undefined ? common : { ...common, annotations };
+}
+
+/** Gives the listener of a filter to who answers it: the profile's socket. */
+export async function handOverListener(
+  child: Child,
+  listener: Slot,
+  { stored, status }: { stored: StoredState; status: Status },
+): Promise<void> {
+  const { sendListener } = await import("./seccomp_listener.ts");
+  using descriptor = takeDescriptor(child.pidfd, listener.value);
+  const { listenerPath = "", listenerMetadata } = stored.spec.linux?.seccomp ?? {};
+  sendListener(descriptor, {
+    path: listenerPath,
+    metadata: listenerMetadata,
+    pid: child.pid,
+    state: ociState(stored, status),
+  });
+}
