@@ -18,4 +18,4 @@ if ! [ -O "$d/main.js" ] && { [ -w /var/cache ] || ! [ -e "$d/main.js" ]; } && !
     exit 1
   fi
 fi
-KATA_ARGV0=$0 KATA_FORM=portable DENO_DIR=$d/cache DENO_NO_UPDATE_CHECK=1 exec "$d/deno" run @DENO_FLAGS@ "$d/main.js" "$@"
+KATA_ARGV0=$0 KATA_FORM=portable DENO_DIR=$d/cache DENO_NO_UPDATE_CHECK=1 exec "$d/deno" run --quiet @DENO_FLAGS@ "$d/main.js" "$@"

@@ -106,19 +106,21 @@ test("run with a terminal: the container has a controlling tty of the caller's s
   )
     .spec.process.terminal = true;
   box.save();
-  // script(1) gives the runtime a terminal of its own, and types one line.
+  // script(1) gives the runtime a terminal of its own, and types one line once it is asked for: its echo would be
+  // anywhere else.
   const command = `stty rows 33 cols 77; ${RUNTIME} --root ${box.root} run --bundle ${box.bundle} ${box.id()}`;
-  const child = new Deno.Command("script", {
-    args: ["-qec", command, "/dev/null"],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
+  const args = ["-qec", command, "/dev/null"];
+  const child = new Deno.Command("script", { args, stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
   const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode("hello\n"));
-  const { stdout } = await finished(child, ["script", command]).finally(() => writer.close().catch(() => {}));
-  const text = new TextDecoder().decode(stdout).replaceAll("\r", "");
-  assert.match(text, /\/dev\/pts\/0\n33 77\nc\n/);
+  let text = "";
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    const wasAsked = text.includes("\nc\n");
+    text += chunk.replaceAll("\r", "");
+    if (!wasAsked && text.includes("\nc\n")) await writer.write(new TextEncoder().encode("hello\n"));
+  }
+  await writer.close().catch(() => {}); // it has ended
+  await child.status;
+  assert.match(text, /^\/dev\/pts\/0\n33 77\nc\n/);
   assert.match(text, /typed: hello/);
 });
 
