@@ -18,11 +18,15 @@ export class Sandbox implements AsyncDisposable {
   /** Directory of the guest's own hooks; empty if there is none. */
   guestHookPath = "";
   readonly storages: StorageRegistry = new StorageRegistry();
-  /** Those of the sandbox itself, held until its end. */
-  readonly resources: AsyncDisposableStack = new AsyncDisposableStack();
   readonly oomEvents: OomQueue = new OomQueue();
+  #resources = new AsyncDisposableStack();
   readonly #containers = new Map<string, GuestContainer>();
   readonly #creating = new Set<string>();
+
+  /** Those of the sandbox itself, held until its end. */
+  get resources(): AsyncDisposableStack {
+    return this.#resources;
+  }
 
   containers(): GuestContainer[] {
     return [...this.#containers.values()];
@@ -61,6 +65,14 @@ export class Sandbox implements AsyncDisposable {
   async removeContainer(id: string): Promise<void> {
     await this.container(id)[Symbol.asyncDispose]();
     this.#containers.delete(id);
+  }
+
+  /** Ends the sandbox with all it holds, and is ready for another one. */
+  async reset(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    this.id = "";
+    this.guestHookPath = "";
+    this.#resources = new AsyncDisposableStack();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,3 +6,9 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("").trimEnd();
   return rows.map((row) => `${line(row)}\n`).join("");
 }
+
+/** Writes all of it, as the program may exit right after. */
+export function print(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
+}

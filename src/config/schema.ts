@@ -1,5 +1,5 @@
 /**
- * The configuration file: tables `[hypervisor.qemu]`, `[agent.kata]` and `[runtime]`, with Kata's names.
+ * The configuration file: tables `[hypervisor.qemu]`, `[agent.kata]`, `[runtime]` and `[factory]`, with Kata's names.
  *
  * This folder reads it in four steps: `load.ts` finds and merges the files, this schema gives types and defaults,
  * `annotations.ts` applies what a pod may change, `check.ts` holds the rules between fields and against the host.
@@ -44,17 +44,33 @@ export const runtimeSchema = v.object({
   experimental: strings,
 });
 
+/**
+ * `[factory]`: machines that start from the saved state of one that has booted.
+ *
+ * Kata keeps templates in a tmpfs. Ours are on disk: they outlive a reboot, and the host can take the memory of their
+ * pages back, whereas a tmpfs would hold it for good.
+ */
+export const factorySchema = v.object({
+  /** Starts from a template where `kata-runtime factory init` has made one that fits; else the machine boots. */
+  enable_template: on,
+  /** Directory of the templates; below it each has one of its own. */
+  template_path: v.optional(v.string(), "/var/cache/kata/template"),
+});
+
 /** The whole file. Tables that are missing take their defaults. */
 export const fileSchema = v.object({
   hypervisor: v.optional(v.object({ qemu: v.optional(qemuSchema, {}) }), {}),
   agent: v.optional(v.object({ kata: v.optional(agentSchema, {}) }), {}),
   runtime: v.optional(runtimeSchema, {}),
+  factory: v.optional(factorySchema, {}),
 });
 
 /** `[agent.kata]` as checked and with its defaults. */
 export type AgentConfig = v.InferOutput<typeof agentSchema>;
 /** `[runtime]` as checked and with its defaults. */
 export type RuntimeConfig = v.InferOutput<typeof runtimeSchema>;
+/** `[factory]` as checked and with its defaults. */
+export type FactoryConfig = v.InferOutput<typeof factorySchema>;
 export type { QemuConfig };
 
 /** The configuration as the rest of the program reads it, after `loadConfig`. */
@@ -62,6 +78,7 @@ export interface Config {
   hypervisor: QemuConfig;
   agent: AgentConfig;
   runtime: RuntimeConfig;
+  factory: FactoryConfig;
 }
 
 /** A configuration with nothing but defaults. */
@@ -71,11 +88,18 @@ export function defaultConfig(): Config {
 
 /** Drops the level of names that only the file needs. */
 export function toConfig(file: v.InferOutput<typeof fileSchema>): Config {
-  return { hypervisor: file.hypervisor.qemu, agent: file.agent.kata, runtime: file.runtime };
+  return {
+    hypervisor: file.hypervisor.qemu,
+    agent: file.agent.kata,
+    runtime: file.runtime,
+    factory: file.factory,
+  };
 }
 
 /** Keys that Kata's runtimes name differently, or have elsewhere: the other path, then ours. */
 export const ALIASES: Readonly<Record<string, string>> = {
   "hypervisor.qemu.seccompsandbox": "hypervisor.qemu.seccomp_sandbox",
   "runtime.create_container_timeout": "agent.kata.create_container_timeout",
+  "hypervisor.qemu.factory.enable_template": "factory.enable_template",
+  "hypervisor.qemu.factory.template_path": "factory.template_path",
 };

@@ -2,12 +2,38 @@
 import type { Config } from "../config/schema.ts";
 import type { Hypervisor, HypervisorOptions } from "./hypervisor.ts";
 import { Qemu } from "./qemu/qemu.ts";
+import { templateIdentity, whyNoTemplate } from "./qemu/template_machine.ts";
+import type { TemplateIdentity } from "./template.ts";
 
 /** Makes the monitor that the configuration names. Nothing runs before its `start`. */
 export function createHypervisor(config: Config, options: HypervisorOptions): Hypervisor {
-  return MONITORS[config.runtime.hypervisor_name](config, options);
+  return MONITORS[config.runtime.hypervisor_name].create(config, options);
+}
+
+/**
+ * What a template for sandboxes of this configuration is like.
+ *
+ * @param config With sizes resolved, as `checkConfig` returns it.
+ * @throws {Error} Why there can be none.
+ */
+export function describeTemplate(config: Config): TemplateIdentity {
+  const { identify, obstacle } = MONITORS[config.runtime.hypervisor_name];
+  const reason = obstacle(config);
+  if (reason !== undefined) throw new Error(`Cannot use a template with this configuration: ${reason}`);
+  return identify({ config });
+}
+
+interface Monitor {
+  create(config: Config, options: HypervisorOptions): Hypervisor;
+  identify(options: { config: Config }): TemplateIdentity;
+  /** Why a configuration can have no template. */
+  obstacle(config: Config): string | undefined;
 }
 
 const MONITORS = {
-  qemu: (config, options) => new Qemu(config, options),
-} satisfies Record<Config["runtime"]["hypervisor_name"], (config: Config, options: HypervisorOptions) => Hypervisor>;
+  qemu: {
+    create: (config, options) => new Qemu(config, options),
+    identify: templateIdentity,
+    obstacle: (config) => whyNoTemplate(config),
+  },
+} satisfies Record<Config["runtime"]["hypervisor_name"], Monitor>;

@@ -48,6 +48,11 @@ export interface SignalOptions {
 export interface Hypervisor extends AsyncDisposable {
   readonly capabilities: Capabilities;
   /**
+   * Whether it started from a template: then its clock stands where it was saved, and its random numbers are those of all
+   * its clones, until the agent is told otherwise.
+   */
+  readonly isRestored: boolean;
+  /**
    * Starts the VM with its devices and returns when its vCPUs run (the agent needs longer: see `agentAddress`).
    *
    * @throws One line naming the cause, with the monitor's last words; nothing is left behind.
@@ -70,8 +75,13 @@ export interface Hypervisor extends AsyncDisposable {
   resizeVcpus(count: number): Promise<number>;
   /** @returns MiB that the VM then has. */
   resizeMemory(targetMiB: number): Promise<number>;
-  /** Writes the paused VM's state into a directory, for a template. */
-  save(directory: string): Promise<void>;
+  /**
+   * Writes the state of a paused VM that was started to make a template, beside its memory. It cannot go on afterwards:
+   * stop it, and the memory is complete.
+   *
+   * @throws {KataError} FAILED_PRECONDITION if it was not started with `template.kind` "make".
+   */
+  save(): Promise<void>;
   info(): Promise<VmInfo>;
   /** Where to dial the agent; an address of `rpc/address.ts`. Refuses connections until the agent listens. */
   agentAddress(): string;
@@ -91,6 +101,11 @@ export interface HypervisorOptions {
   netns?: Fd;
   /** `cgroup.procs` files that the monitor and its helpers join; one per hierarchy on v1. */
   cgroupProcs?: readonly string[];
+  /**
+   * `use`: starts from the template below `root` that fits, and boots if there is none. `make`: boots a machine without a
+   * device that could not be saved, with its memory in a file of `directory`.
+   */
+  template?: { kind: "use"; root: string } | { kind: "make"; directory: string };
   /** Words for the guest's kernel command line, such as `agent.log=debug`; the configuration's `kernel_params` beat them. */
   kernelParams?: readonly string[];
 }

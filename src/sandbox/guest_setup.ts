@@ -11,11 +11,34 @@ export interface GuestSetup {
   spec: Spec;
   config: Config;
   network: GuestNetwork;
+  /** It is a template's clone: its clock stands, and its random numbers are not its own. */
+  isRestored: boolean;
 }
 
+/** As many as the kernel's generator holds. */
+const SEED_BYTES = 64;
+
 /** Makes the guest ready for containers. */
-export async function setUpGuest(agent: AgentConnection, { id, spec, config, network }: GuestSetup): Promise<void> {
-  await setUpGuestNetwork(agent, network);
+export async function setUpGuest(agent: AgentConnection, setup: GuestSetup): Promise<void> {
+  const { network, isRestored } = setup;
+  // None of these waits for another; the network and the shared directory wait for their devices.
+  await Promise.all([
+    ...(isRestored ? [setClock(agent), reseed(agent)] : []),
+    setUpGuestNetwork(agent, network),
+    createSandbox(agent, setup),
+  ]);
+}
+
+async function setClock(agent: AgentConnection): Promise<void> {
+  const now = Date.now();
+  await agent.api.setGuestDateTime({ Sec: BigInt(Math.floor(now / 1000)), Usec: BigInt(now % 1000 * 1000) });
+}
+
+async function reseed(agent: AgentConnection): Promise<void> {
+  await agent.api.reseedRandomDev({ data: crypto.getRandomValues(new Uint8Array(SEED_BYTES)) });
+}
+
+async function createSandbox(agent: AgentConnection, { id, spec, config }: GuestSetup): Promise<void> {
   await agent.api.createSandbox({
     sandboxId: id,
     hostname: spec.hostname ?? "",

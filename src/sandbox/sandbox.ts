@@ -86,6 +86,7 @@ export class Sandbox implements AsyncDisposable {
       runDir: this.#runDir,
       log,
       devices,
+      ...(config.factory.enable_template && { template: { kind: "use", root: config.factory.template_path } }),
       ...(netns !== undefined && { netns }),
       ...(cgroups !== undefined && { cgroupProcs: cgroups.procsFiles }),
     });
@@ -223,7 +224,8 @@ export class Sandbox implements AsyncDisposable {
     const { config, joined } = this.#host;
     const begin = performance.now();
     try {
-      await setUpGuest(agent, { id, spec, config, network: joined.guest });
+      const { isRestored } = this.#vm;
+      await setUpGuest(agent, { id, spec, config, network: joined.guest, isRestored });
     } catch (cause) {
       const what = `Cannot set up sandbox "${id}" in the guest`;
       if (ConnectError.from(cause).code !== Code.DeadlineExceeded) throw new Error(what, { cause });

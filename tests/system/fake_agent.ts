@@ -136,6 +136,7 @@ export class FakeAgent implements AsyncDisposable {
 
 /** A VM that is only an agent. `die` is its unexpected end. */
 export class FakeVm implements Hypervisor {
+  readonly isRestored = false;
   readonly capabilities = {
     blockHotplug: false,
     netHotplug: false,

@@ -7,7 +7,7 @@ import { storageDrivers } from "../storage/registry.ts";
 
 const MEMORY_DEVICES = "/sys/devices/system/memory";
 
-/** DestroySandbox ends the agent, and with it the machine if that is its own. */
+/** DestroySandbox ends the agent, and with it the machine if that is its own, unless the guest is to be kept. */
 export function sandboxPart(guest: Guest): AgentPart {
   const { sandbox } = guest;
   return {
@@ -16,7 +16,8 @@ export function sandboxPart(guest: Guest): AgentPart {
       await createSandbox(guest, request);
       return {};
     },
-    async destroySandbox() {
+    async destroySandbox({ keepGuest }) {
+      if (keepGuest) return await sandbox.reset().then(() => ({}));
       using _ = { [Symbol.dispose]: guest.shutDown }; // whatever could not be cleaned up ends with the machine
       await sandbox[Symbol.asyncDispose]();
       return {};

@@ -10,6 +10,8 @@ import { detectCgroups } from "../../linux/cgroup.ts";
 import type { Container, Home } from "../../oci/container.ts";
 import type { Flags, FlagTable } from "./flags.ts";
 
+export { print } from "../output.ts";
+
 /** The options before the command. */
 export interface GlobalOptions {
   /** Where container states are kept. */
@@ -60,10 +62,4 @@ export function homeOf({ root, log, systemdCgroup }: GlobalOptions): Home {
 export function rootfsOf({ bundle, spec }: Container): string {
   const path = spec.root?.path ?? "rootfs";
   return path.startsWith("/") ? path : `${bundle}/${path}`;
-}
-
-/** Writes all of it, as the program may exit right after. */
-export function print(text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
 }

@@ -16,6 +16,10 @@ export interface Machine {
   qmpSocket: string;
   consoleLog: string;
   memory: MemorySize;
+  /** The file that is the memory, of the memory's size; else an anonymous one. */
+  memoryFile?: string | undefined;
+  /** Waits for a saved state (`migrate-incoming`) instead of booting. */
+  incoming?: boolean | undefined;
   vcpus: VcpuCount;
   /** In the order in which the guest shall number them. */
   devices: readonly Parts[];
@@ -58,6 +62,7 @@ export function qemuArgs(machine: Machine): string[] {
     ...serial(machine),
     ...mon(machine),
     ...machine.devices.flatMap(device),
+    ...(machine.incoming ? ["-incoming", "defer"] : []),
   ];
 }
 
@@ -92,18 +97,19 @@ function smp({ vcpus }: Machine): string[] {
 }
 
 /** Memory is a shared file, because virtiofsd and the vsock daemon must see it. */
-function memory({ memory: { sizeMiB, maxMiB, slots }, config }: Machine): string[] {
+function memory({ memory: { sizeMiB, maxMiB, slots }, memoryFile = "", config }: Machine): string[] {
   const size = keyval({
     size: `${sizeMiB}M`,
     slots: slots > 0 ? slots : undefined,
     maxmem: slots > 0 ? `${maxMiB}M` : undefined,
   });
-  const onDisk = config.file_mem_backend !== "";
+  const path = memoryFile || config.file_mem_backend;
+  const onDisk = path !== "";
   const backend = keyval({
     "qom-type": onDisk ? "memory-backend-file" : "memory-backend-memfd",
     id: MEMORY_BACKEND,
     size: `${sizeMiB}M`,
-    "mem-path": onDisk ? config.file_mem_backend : undefined,
+    "mem-path": onDisk ? path : undefined,
     share: true,
     hugetlb: config.enable_hugepages && !onDisk ? true : undefined,
     prealloc: config.enable_mem_prealloc || config.enable_hugepages ? true : undefined,

@@ -4,9 +4,10 @@ import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { QemuConfig } from "../../config/schema.ts";
 import type { Fd } from "../../linux/fd.ts";
-import type { BlockDevice, Device, GuestAddress, NetDevice } from "../device.ts";
+import type { BlockDevice, Device, GuestAddress, NetDevice, ShareFsDevice } from "../device.ts";
 import type { PcieTopology } from "../topology.ts";
 import * as parts from "./parts.ts";
+import { vmFiles } from "./plan.ts";
 import { jsonProps, type Props } from "./props.ts";
 import type { Qmp } from "./qmp.ts";
 
@@ -17,6 +18,8 @@ export interface HotplugOptions {
   qmp: Qmp;
   bus: PcieTopology;
   config: QemuConfig;
+  /** Where daemons of shared directories listen. */
+  runDir: string;
   log: Logger;
   /** Whether a disk's path is a block device of the host. */
   isHostDevice?: (path: string) => boolean;
@@ -83,7 +86,7 @@ export class Hotplug {
       case "net":
         return this.#plugNet(device, signal);
       case "shareFs":
-        throw new KataError("UNIMPLEMENTED", "a shared directory must be there from the start");
+        return this.#plugShare(device, signal);
     }
   }
 
@@ -128,6 +131,25 @@ export class Hotplug {
     return address;
   }
 
+  /** Its daemon must listen. */
+  async #plugShare(share: ShareFsDevice, signal: AbortSignal): Promise<GuestAddress> {
+    const { qmp, config, runDir } = this.#options;
+    await using undo = new AsyncDisposableStack();
+    const { place, address } = this.#takePort(share.id, undo);
+    const path = vmFiles(runDir).share(share.id);
+    const { chardev, devices } = parts.shareFs(share, { socket: path, queueSize: config.virtio_fs_queue_size, place });
+    const backend = { type: "socket", data: { addr: { type: "unix", data: { path } }, server: false } };
+    await qmp.execute("chardev-add", { id: chardev!.id, backend }, { signal });
+    undo.defer(() => this.#removeChardev(share.id));
+    await this.#addFrontEnd({ devices }, signal);
+    undo.move();
+    return address;
+  }
+
+  async #removeChardev(id: string): Promise<void> {
+    await this.#options.qmp.execute("chardev-remove", { id: parts.chardevName(id) });
+  }
+
   #takePort(id: string, undo: AsyncDisposableStack): { place: parts.Place; address: GuestAddress } {
     const { bus } = this.#options;
     const port = bus.take(id);
@@ -158,8 +180,14 @@ export class Hotplug {
   }
 
   async #removeBackEnd(device: Device): Promise<void> {
-    if (device.kind === "block") await this.#removeNode(device.id);
-    else await this.#options.qmp.execute("netdev_del", { id: parts.netdevName(device.id) });
+    switch (device.kind) {
+      case "block":
+        return await this.#removeNode(device.id);
+      case "net":
+        return void await this.#options.qmp.execute("netdev_del", { id: parts.netdevName(device.id) });
+      case "shareFs":
+        return await this.#removeChardev(device.id);
+    }
   }
 
   async #removeNode(id: string): Promise<void> {

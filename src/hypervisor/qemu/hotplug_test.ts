@@ -38,7 +38,7 @@ async function box({ refuses = [], letsGo = true, qemu = {} }: BoxOptions = {}) 
   return {
     commands,
     names: () => commands.map(({ execute }) => execute),
-    hotplug: new Hotplug({ qmp, bus, config, log, isHostDevice: () => false }),
+    hotplug: new Hotplug({ qmp, bus, config, runDir: "/run/kata/s1", log, isHostDevice: () => false }),
     [Symbol.asyncDispose]: () => qmp[Symbol.asyncDispose](),
   };
 }
@@ -131,4 +131,26 @@ Deno.test("Hotplug.plug() of a card that QEMU refuses removes its back end and c
   await assert.rejects(made.hotplug.plug(card, soon()), { message: 'Cannot plug net "eth0"' });
   assert.deepEqual(made.names(), ["getfd", "netdev_add", "device_add", "netdev_del"]);
   assert.ok(!tap.isOpen);
+});
+
+Deno.test("Hotplug.plug() connects a shared directory to its daemon, and unplug() takes the connection away after it", async () => {
+  await using made = await box();
+  const share = { kind: "shareFs", id: "shared", tag: "kataShared", source: "/share" } as const;
+  assert.deepEqual(await made.hotplug.plug(share, soon()), { bus: "pci", path: "01/00" });
+  const path = "/run/kata/s1/virtiofsd-shared.sock";
+  const backend = { type: "socket", data: { addr: { type: "unix", data: { path } }, server: false } };
+  assert.deepEqual(made.commands.map(({ arguments: args }) => args), [
+    { id: "char-shared", backend },
+    {
+      driver: "vhost-user-fs-pci",
+      id: "shared",
+      bus: "rp0",
+      addr: "0x0",
+      chardev: "char-shared",
+      tag: "kataShared",
+      "queue-size": 1024,
+    },
+  ]);
+  await made.hotplug.unplug("shared", soon());
+  assert.deepEqual(made.names(), ["chardev-add", "device_add", "device_del", "chardev-remove"]);
 });

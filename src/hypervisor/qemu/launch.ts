@@ -1,26 +1,33 @@
 /** Bringing a VM up: its channel, its helpers, QEMU and the monitor connection, each undone if a later one fails. @module */
 import type { Config } from "../../config/schema.ts";
 import type { Fd } from "../../linux/fd.ts";
-import { probeKvm } from "../../linux/kvm.ts";
 import { allocateGuestCid } from "../../linux/vsock.ts";
 import { type AgentChannel, chooseTransport } from "../agent_channel.ts";
-import type { ShareFsDevice } from "../device.ts";
+import type { Device } from "../device.ts";
+import { Helpers } from "../helpers.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
-import { MonitorProcess, outputOf } from "../process.ts";
+import { MonitorProcess } from "../process.ts";
+import { templateFiles } from "../template.ts";
 import { startVhostVsock } from "../vhost_vsock.ts";
-import { startVirtiofsd, virtiofsdKind } from "../virtiofsd.ts";
 import { qemuArgs } from "./args.ts";
-import { type Plan, planMachine, vmFiles } from "./plan.ts";
+import { chooseAccelerator, exists, findFirmware, isBlockDevice } from "./host.ts";
+import { type Plan, planMachine } from "./plan.ts";
 import type { Qmp } from "./qmp.ts";
 import { connectQmp } from "./qmp_socket.ts";
+import { startShares } from "./shares.ts";
+import { planTemplate, serialChannel } from "./template_machine.ts";
 import { VmWatch } from "./watch.ts";
 
-/** A VM that runs. Disposing it ends everything it consists of and removes its files. */
-export interface RunningVm extends AsyncDisposable {
+/** QEMU and the connection to it. Disposing it ends both. */
+export interface Monitor extends AsyncDisposable {
   readonly qemu: MonitorProcess;
-  readonly helpers: readonly MonitorProcess[];
   readonly qmp: Qmp;
   readonly watch: VmWatch;
+}
+
+/** A VM that runs. Disposing it ends everything it consists of and removes its files. */
+export interface RunningVm extends Monitor {
+  readonly helpers: Helpers;
   readonly channel: AgentChannel;
   readonly plan: Plan;
 }
@@ -37,15 +44,26 @@ export interface LaunchOptions extends HypervisorOptions {
  * @throws One line naming what failed, with QEMU's last words if it died (B46); nothing is left behind.
  */
 export async function launch(options: LaunchOptions): Promise<RunningVm> {
-  const { runDir, log, signal, devices = [] } = options;
+  const { runDir, devices = [] } = options;
   await using undo = new AsyncDisposableStack();
   for (const fd of devices.flatMap(inheritedBy)) undo.use(fd);
   undo.defer(() => removeFiles(runDir));
+  const helpers = undo.use(new Helpers());
+  const { channel, vhostVsock } = await openChannel(options, { helpers, undo });
+  await startShares({ ...options, helpers }, devices);
+  const plan = makePlan(options, { channel, vhostVsock });
+  const monitor = undo.use(await startMonitor(options, { plan, helpers }));
+  const owned = undo.move();
+  return { ...monitor, helpers, channel, plan, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
 
-  const channel = await openChannel(options, undo);
-  const shares = devices.filter((device) => device.kind === "shareFs");
-  const helpers = [...channel.helpers, ...await startShares(options, { shares, undo })];
-  const plan = makePlan(options, channel);
+/** Starts QEMU and connects to its monitor. */
+export async function startMonitor(
+  options: LaunchOptions,
+  { plan, helpers }: { plan: Plan; helpers: Helpers },
+): Promise<Monitor> {
+  const { log, signal } = options;
+  await using undo = new AsyncDisposableStack();
   const qemu = undo.use(startQemu(options, plan));
   const watch = new VmWatch({ qemu, helpers, consoleLog: plan.machine.consoleLog, log });
   const qmp = undo.use(
@@ -53,31 +71,29 @@ export async function launch(options: LaunchOptions): Promise<RunningVm> {
   );
   watch.follow(qmp);
   const owned = undo.move();
-  return {
-    ...{ qemu, helpers, qmp, watch, plan },
-    channel: channel.description,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+  return { qemu, qmp, watch, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-function makePlan(options: LaunchOptions, channel: OpenChannel): Plan {
+function makePlan(options: LaunchOptions, { channel, vhostVsock }: OpenChannel): Plan {
+  const { template } = options;
+  if (template?.kind === "make") return planTemplate(options, { memoryFile: templateFiles(template.directory).memory });
   return planMachine({
     ...options,
     devices: options.devices ?? [],
-    accelerator: chooseAccelerator(options),
+    accelerator: chooseAccelerator(options.config, options),
     firmware: findFirmware(options.config),
-    channel: channel.description,
-    vhostVsock: channel.vhostVsock,
+    channel,
+    vhostVsock,
     kernelParams: options.kernelParams ?? [],
-    isHostDevice: (path) => Deno.statSync(path).isBlockDevice === true,
+    isHostDevice: isBlockDevice,
   });
 }
 
 function startQemu(options: LaunchOptions, { machine, fds }: Plan): MonitorProcess {
-  const { config: { hypervisor }, netns } = options;
+  const { config: { hypervisor }, netns, runDir, log, cgroupProcs } = options;
   const args = qemuArgs(machine);
   const qemu = MonitorProcess.start({
-    ...processOptions(options),
+    ...{ runDir, log, cgroupProcs },
     name: "qemu",
     path: hypervisor.path,
     args,
@@ -88,91 +104,43 @@ function startQemu(options: LaunchOptions, { machine, fds }: Plan): MonitorProce
   return qemu;
 }
 
-function processOptions({ runDir, log, cgroupProcs }: LaunchOptions) {
-  return { runDir, log, cgroupProcs };
-}
-
 /** Descriptors that the caller handed over with a device. */
-function inheritedBy(device: NonNullable<HypervisorOptions["devices"]>[number]): readonly Fd[] {
+export function inheritedBy(device: Device): readonly Fd[] {
   return device.kind === "net" ? [...device.tapFds, ...device.vhostFds] : [];
 }
 
 interface OpenChannel {
-  description: AgentChannel;
-  helpers: readonly MonitorProcess[];
-  vhostVsock?: Fd;
+  channel: AgentChannel;
+  vhostVsock?: Fd | undefined;
 }
 
-async function openChannel(options: LaunchOptions, undo: AsyncDisposableStack): Promise<OpenChannel> {
-  const { config: { hypervisor }, runDir, signal } = options;
-  const kind = chooseTransport(hypervisor, exists);
+async function openChannel(
+  options: LaunchOptions,
+  { helpers, undo }: { helpers: Helpers; undo: AsyncDisposableStack },
+): Promise<OpenChannel> {
+  const { config: { hypervisor }, runDir, log, cgroupProcs, signal, template } = options;
+  const kind = template?.kind === "make" ? "virtio-serial" : chooseTransport(hypervisor, exists);
   switch (kind) {
     case "vsock": {
       const { fd, cid } = undo.use(allocateGuestCid());
-      return { description: { kind, cid }, helpers: [], vhostVsock: fd };
+      return { channel: { kind, cid }, vhostVsock: fd };
     }
     case "hybrid-vsock": {
       const sockets = { socket: `${runDir}/vhost-vsock.sock`, hostSocket: `${runDir}/kata.hvsock` };
       const path = hypervisor.vhost_vsock_daemon;
-      const daemon = undo.use(await startVhostVsock({ ...processOptions(options), ...sockets, path, signal }));
-      return { description: { kind, ...sockets }, helpers: [daemon] };
+      helpers.add(await startVhostVsock({ ...{ runDir, log, cgroupProcs }, ...sockets, path, signal }));
+      return { channel: { kind, ...sockets } };
     }
     case "virtio-serial":
-      return { description: { kind, socket: `${runDir}/agent.sock` }, helpers: [] };
+      return { channel: serialChannel(runDir) };
   }
 }
 
-async function startShares(
-  options: LaunchOptions,
-  { shares, undo }: { shares: readonly ShareFsDevice[]; undo: AsyncDisposableStack },
-): Promise<MonitorProcess[]> {
-  if (shares.length === 0) return [];
-  const { config: { hypervisor }, runDir } = options;
-  const kind = virtiofsdKind(await outputOf(hypervisor.virtio_fs_daemon, ["--version"]));
-  return shares.map(({ id, source }) =>
-    undo.use(startVirtiofsd({
-      ...processOptions(options),
-      name: shares.length === 1 ? "virtiofsd" : `virtiofsd-${id}`,
-      config: hypervisor,
-      source,
-      socket: vmFiles(runDir).share(id),
-      kind,
-    }))
-  );
-}
-
-/** @throws {Error} KVM was asked for by name and cannot be used. */
-function chooseAccelerator({ config: { hypervisor }, log }: LaunchOptions): "kvm" | "tcg" {
-  if (hypervisor.accelerator === "tcg") return "tcg";
-  const kvm = probeKvm();
-  if (kvm.usable) return "kvm";
-  if (hypervisor.accelerator === "kvm") throw new Error(`Cannot use accelerator "kvm": ${kvm.reason}`);
-  log.info("Using software emulation (TCG)", { reason: kvm.reason });
-  return "tcg";
-}
-
-/** qboot starts a kernel without looking for disks and boot ROMs; QEMU brings it beside its other firmware. */
-function findFirmware({ hypervisor }: Config): string {
-  if (hypervisor.firmware !== "") return hypervisor.firmware;
-  const prefix = hypervisor.path.replace(/\/bin\/[^/]*$/, "");
-  const candidates = [`${prefix}/share/qemu/qboot.rom`, "/usr/share/qemu/qboot.rom"];
-  return candidates.find(exists) ?? "";
-}
-
 /** Sockets and logs of ours; the directory itself is the caller's. */
-function removeFiles(runDir: string): void {
+export function removeFiles(runDir: string): void {
   for (const { name } of Deno.readDirSync(runDir)) {
     if (OUR_FILES.test(name)) Deno.removeSync(`${runDir}/${name}`);
   }
 }
 
 const OUR_FILES = /^(qmp\.sock|agent\.sock|console\.log|virtiofsd-.*\.sock|vhost-vsock\.sock|kata\.hvsock)$/;
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -124,6 +124,11 @@ export function netdevName(id: string): string {
   return `netdev-${id}`;
 }
 
+/** The name under which the monitor knows the connection to a share's daemon. */
+export function chardevName(id: string): string {
+  return `char-${id}`;
+}
+
 export interface ShareFsOptions {
   socket: string;
   queueSize: number;
@@ -131,7 +136,7 @@ export interface ShareFsOptions {
 }
 
 export function shareFs(share: ShareFsDevice, { socket, queueSize, place }: ShareFsOptions): Parts {
-  const chardev = { backend: "socket", id: `char-${share.id}`, path: socket };
+  const chardev = { backend: "socket", id: chardevName(share.id), path: socket };
   const device = {
     driver: "vhost-user-fs-pci",
     id: share.id,

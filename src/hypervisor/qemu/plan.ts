@@ -24,6 +24,10 @@ export interface PlanInput {
   /** With a vsock channel: `/dev/vhost-vsock`, which holds the context id. */
   vhostVsock?: Fd | undefined;
   kernelParams: readonly string[];
+  /** Root ports for hotplug; default: `pcie_root_port` of the configuration. */
+  rootPorts?: number | undefined;
+  memoryFile?: string | undefined;
+  incoming?: boolean | undefined;
   /** Whether a disk's path is a block device of the host. */
   isHostDevice(path: string): boolean;
 }
@@ -74,8 +78,13 @@ export function planMachine(input: PlanInput): Plan {
   const append = kernelParams(qemu, [...listenParams(input.channel), ...input.kernelParams]);
   const files = vmFiles(runDir);
   const paths = { qmpSocket: files.qmp, consoleLog: files.console };
+  const { memoryFile, incoming } = input;
   return {
-    machine: { id, config: qemu, accelerator, firmware, append, ...paths, ...sizes(config), devices },
+    machine: {
+      ...{ id, config: qemu, accelerator, firmware, append, memoryFile, incoming, devices },
+      ...paths,
+      ...sizes(config),
+    },
     bus,
     fds,
   };
@@ -155,7 +164,7 @@ function netParts({ bus, inherit }: Planner, card: NetDevice): parts.Parts {
 }
 
 function ports({ input, bus }: Planner): parts.Parts[] {
-  return Array.from({ length: input.config.hypervisor.pcie_root_port }, () => {
+  return Array.from({ length: input.rootPorts ?? input.config.hypervisor.pcie_root_port }, () => {
     const { id, number, slot } = bus.addPort();
     return parts.rootPort({ id, number, place: parts.onRootBus(slot) });
   });

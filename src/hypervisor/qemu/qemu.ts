@@ -3,14 +3,19 @@ import { abortable } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
 import { checkConfig } from "../../config/check.ts";
 import type { Config } from "../../config/schema.ts";
+import { Fd, O_CREAT, O_EXCL, O_WRONLY } from "../../linux/fd.ts";
 import { hostAddress } from "../agent_channel.ts";
 import type { Device, GuestAddress } from "../device.ts";
 import type { Capabilities, Hypervisor, HypervisorOptions, SignalOptions, VmExit, VmInfo } from "../hypervisor.ts";
 import { tailOf } from "../last_lines.ts";
+import { templateFiles } from "../template.ts";
 import { Hotplug } from "./hotplug.ts";
-import { launch, type RunningVm } from "./launch.ts";
+import { launch, type LaunchOptions, type RunningVm } from "./launch.ts";
+import { saveState } from "./migrate.ts";
 import { vmFiles } from "./plan.ts";
 import { Resize } from "./resize.ts";
+import { tryRestore } from "./restore.ts";
+import { shareDaemonName, startShares } from "./shares.ts";
 
 const CAPABILITIES: Capabilities = {
   blockHotplug: true,
@@ -34,6 +39,7 @@ export class Qemu implements Hypervisor {
   readonly #config: Config;
   readonly #options: HypervisorOptions;
   #vm: (RunningVm & { hotplug: Hotplug; resize: Resize }) | undefined;
+  #isRestored = false;
   #lastConsole: readonly string[] | undefined;
 
   constructor(config: Config, options: HypervisorOptions) {
@@ -41,15 +47,19 @@ export class Qemu implements Hypervisor {
     this.#options = options;
   }
 
+  get isRestored(): boolean {
+    return this.#isRestored;
+  }
+
   async start({ signal }: SignalOptions): Promise<void> {
     if (this.#vm !== undefined) throw new KataError("FAILED_PRECONDITION", "Cannot start a VM twice");
     try {
-      const config = checkConfig(this.#config);
-      const vm = await launch({ ...this.#options, config, signal });
-      const { qmp, plan: { bus, machine } } = vm;
-      const { log } = this.#options;
-      const hotplug = new Hotplug({ qmp, bus, config: config.hypervisor, log });
-      this.#vm = { ...vm, hotplug, resize: new Resize({ qmp, machine, log }) };
+      const options = { ...this.#options, config: checkConfig(this.#config), signal };
+      const restored = await tryRestore(options);
+      this.#isRestored = restored !== undefined;
+      const vm = restored ?? await boot(options);
+      const { qmp, plan: { machine } } = vm;
+      this.#vm = { ...vm, resize: new Resize({ qmp, machine, log: options.log }) };
     } catch (cause) {
       throw new Error(`Cannot start the VM of sandbox "${this.#options.id}"`, { cause });
     }
@@ -66,7 +76,7 @@ export class Qemu implements Hypervisor {
     } catch {
       // It has gone already, or it hangs: killing it is right in both cases.
     }
-    for (const process of [qemu, ...helpers]) await process[Symbol.asyncDispose]();
+    for (const processes of [qemu, helpers]) await processes[Symbol.asyncDispose]();
     await watch.exit;
   }
 
@@ -85,11 +95,20 @@ export class Qemu implements Hypervisor {
   }
 
   async plug(device: Device, { signal }: Partial<SignalOptions> = {}): Promise<GuestAddress> {
-    return await this.#running().hotplug.plug(device, within(PLUG_MS, signal));
+    const { hotplug, helpers } = this.#running();
+    if (device.kind !== "shareFs") return await hotplug.plug(device, within(PLUG_MS, signal));
+    await using undo = new AsyncDisposableStack();
+    await startShares({ ...this.#options, config: this.#config, helpers }, [device]);
+    undo.defer(() => helpers.end(shareDaemonName(device)));
+    const address = await hotplug.plug(device, within(PLUG_MS, signal));
+    undo.move();
+    return address;
   }
 
   async unplug(id: string, { signal }: Partial<SignalOptions> = {}): Promise<void> {
-    await this.#running().hotplug.unplug(id, within(PLUG_MS, signal));
+    const { hotplug, helpers } = this.#running();
+    // The daemon ends by itself when QEMU lets go of its socket.
+    await helpers.endAfter(shareDaemonName({ id }), () => hotplug.unplug(id, within(PLUG_MS, signal)));
   }
 
   guestAddress(id: string): GuestAddress | undefined {
@@ -104,8 +123,14 @@ export class Qemu implements Hypervisor {
     return await this.#running().resize.memory(targetMiB);
   }
 
-  async save(_directory: string): Promise<void> {
-    throw new KataError("UNIMPLEMENTED", "Cannot save a VM: templates are not supported yet");
+  async save(): Promise<void> {
+    const { qmp } = this.#running();
+    const { template } = this.#options;
+    if (template?.kind !== "make") {
+      throw new KataError("FAILED_PRECONDITION", "Cannot save a VM that was not started to make a template");
+    }
+    using state = Fd.open(templateFiles(template.directory).state, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+    await saveState(qmp, state);
   }
 
   async info(): Promise<VmInfo> {
@@ -114,7 +139,7 @@ export class Qemu implements Hypervisor {
     return {
       name: "qemu",
       pid: qemu.pid,
-      pids: [qemu, ...helpers].map(({ pid }) => pid),
+      pids: [qemu.pid, ...helpers.pids],
       vcpuThreads: Array.isArray(cpus) ? cpus.map((cpu) => Number(cpu["thread-id"])) : [],
       ...resize.size,
     };
@@ -142,6 +167,12 @@ export class Qemu implements Hypervisor {
       `Cannot use the VM of sandbox "${this.#options.id}": it was not started`,
     );
   }
+}
+
+async function boot(options: LaunchOptions): Promise<RunningVm & { hotplug: Hotplug }> {
+  const { config: { hypervisor: config }, runDir, log } = options;
+  const vm = await launch(options);
+  return { ...vm, hotplug: new Hotplug({ qmp: vm.qmp, bus: vm.plan.bus, config, runDir, log }) };
 }
 
 function within(ms: number, signal?: AbortSignal): AbortSignal {

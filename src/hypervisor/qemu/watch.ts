@@ -2,7 +2,8 @@
 import type { Logger } from "../../base/log.ts";
 import type { VmExit } from "../hypervisor.ts";
 import { tailOf } from "../last_lines.ts";
-import type { MonitorProcess } from "../process.ts";
+import type { Helpers } from "../helpers.ts";
+import type { MonitorProcess, ProcessEnd } from "../process.ts";
 import type { Qmp } from "./qmp.ts";
 
 /** A helper ends when QEMU closes its socket: so long QEMU's own end may be in coming. */
@@ -11,8 +12,7 @@ const CONSOLE_LINES = 5;
 
 export interface WatchOptions {
   qemu: MonitorProcess;
-  /** Without any of these the guest hangs. */
-  helpers: readonly MonitorProcess[];
+  helpers: Helpers;
   consoleLog: string;
   log: Logger;
 }
@@ -69,16 +69,17 @@ export class VmWatch {
 
   async #firstEnd(): Promise<string> {
     const { qemu, helpers } = this.#options;
-    const first = await Promise.race(
-      [qemu, ...helpers].map(async (process) => ({ process, end: await process.ended })),
-    );
-    if (first.process === qemu) return first.end.reason;
+    let own: ProcessEnd | undefined;
+    void qemu.ended.then((end) => own = end);
+    const first = await Promise.race([qemu.ended, helpers.ended]);
+    if (first === own) return first.reason;
     const timer = Promise.withResolvers<undefined>();
     const waiting = setTimeout(() => timer.resolve(undefined), SAME_END_MS);
-    const own = await Promise.race([qemu.ended, timer.promise]);
+    await Promise.race([qemu.ended, timer.promise]);
     clearTimeout(waiting);
+    const { reason } = own ?? first;
     await qemu[Symbol.asyncDispose]();
-    return (own ?? first.end).reason;
+    return reason;
   }
 
   #explain(reason: string): string {

@@ -11,6 +11,8 @@ function option(name: string, ...marks: string[]): string | undefined {
 }
 
 Deno.writeTextFileSync(option("path", "file", "id=console")!, "guest ready\n");
+const memory = option("mem-path", "memory-backend-file");
+if (memory !== undefined && !memory.startsWith("/proc/")) Deno.writeTextFileSync(memory, "memory of the guest");
 const listener = Deno.listen({ transport: "unix", path: option("path", "id=qmp")! });
 const nodes = new Set<string>();
 const devices = new Map<string, { drive?: string }>();
@@ -45,6 +47,14 @@ const COMMANDS: Record<string, (args: Arguments) => unknown> = {
   qmp_capabilities: () => setTimeout(bootGuest, 20) && {},
   stop: () => say({ event: "STOP" }),
   cont: () => say({ event: "RESUME" }),
+  "migrate-set-capabilities": () => {},
+  getfd: () => {},
+  migrate: () => say({ event: "MIGRATION", data: { status: "completed" } }),
+  "migrate-incoming": () => {
+    if (!args.includes("-incoming")) throw new Refusal("'-incoming' was not specified on the command line");
+    say({ event: "MIGRATION", data: { status: "setup" } });
+    say({ event: "MIGRATION", data: { status: "completed" } });
+  },
   quit: () => void end("host-qmp-quit"),
   "query-cpus-fast": () => [{ "cpu-index": 0, "thread-id": Deno.pid }],
   "blockdev-add": (node) => void nodes.add(node["node-name"]!),

@@ -1,0 +1,107 @@
+/** Starting a VM from a template: its memory is copied, its state loaded, and what the sandbox has plugged in. @module */
+import { Fd, memfd, O_RDONLY } from "../../linux/fd.ts";
+import { copySparse, fileSize, setFileSize } from "../../linux/sparse_copy.ts";
+import { fittingTemplate, type Template, templateFiles } from "../template.ts";
+import type { Device } from "../device.ts";
+import { Hotplug } from "./hotplug.ts";
+import { Helpers } from "../helpers.ts";
+import { inheritedBy, type LaunchOptions, removeFiles, type RunningVm, startMonitor } from "./launch.ts";
+import { loadState } from "./migrate.ts";
+import { startShares } from "./shares.ts";
+import { planTemplate, serialChannel, templateIdentity, whyNoTemplate } from "./template_machine.ts";
+
+/** The number under which QEMU inherits the memory. */
+const MEMORY_FD = 3;
+
+/** A VM with what plugs devices into it. */
+export type PluggableVm = RunningVm & { hotplug: Hotplug };
+
+/**
+ * Starts from a template if one fits.
+ *
+ * @returns undefined if the machine must boot; the log says why. Then the devices' descriptors are still open.
+ */
+export async function tryRestore(options: LaunchOptions): Promise<PluggableVm | undefined> {
+  const { devices = [], log, signal } = options;
+  const template = await findTemplate(options);
+  if (template === undefined) return undefined;
+  try {
+    const vm = await restore({ ...options, devices: devices.map(withOwnDescriptors) }, template);
+    for (const fd of devices.flatMap(inheritedBy)) fd[Symbol.dispose]();
+    log.info("Started from a template", { template: template.id });
+    return vm;
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warning("Cannot start from a template, so the machine boots", { template: template.id, error });
+    return undefined;
+  }
+}
+
+async function findTemplate(options: LaunchOptions): Promise<Template | undefined> {
+  const { config, devices, log, template } = options;
+  if (template?.kind !== "use") return undefined;
+  const obstacle = whyNoTemplate(config, devices);
+  const found = obstacle === undefined ? await fittingTemplate(template.root, templateIdentity(options)) : obstacle;
+  if (typeof found !== "string") return found;
+  log.info("Booting instead of starting from a template", { reason: found });
+  return undefined;
+}
+
+/** A failed attempt must leave the caller's descriptors for the boot. */
+function withOwnDescriptors(device: Device): Device {
+  if (device.kind !== "net") return device;
+  const { tapFds, vhostFds } = device;
+  return { ...device, tapFds: tapFds.map((fd) => fd.dup()), vhostFds: vhostFds.map((fd) => fd.dup()) };
+}
+
+/** @returns The VM, running, with all its devices. @throws {Error} Nothing is left; the devices' descriptors are closed. */
+async function restore(options: LaunchOptions, template: Template): Promise<PluggableVm> {
+  const { devices = [], config, log, runDir, signal } = options;
+  await using undo = new AsyncDisposableStack();
+  for (const fd of devices.flatMap(inheritedBy)) undo.use(fd);
+  const vm = undo.use(await startStopped(options, template));
+  const hotplug = new Hotplug({ qmp: vm.qmp, bus: vm.plan.bus, config: config.hypervisor, runDir, log });
+  const alive = AbortSignal.any([signal, vm.watch.ended]);
+  // The guest finds all of them at once when it goes on.
+  for (const device of devices) await hotplug.plug(device, alive);
+  await vm.qmp.execute("cont", {}, { signal: alive });
+  const owned = undo.move();
+  return { ...vm, hotplug, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/**
+ * QEMU with the template's state, not running. The memory is copied while QEMU and virtiofsd start: a private mapping of
+ * the template's file would need no copy, but the daemons that share the memory would then write into the template. QEMU
+ * could also load it as a part of the state, which takes four times as long, and nothing else can be done meanwhile.
+ */
+async function startStopped(options: LaunchOptions, template: Template): Promise<RunningVm> {
+  const { cgroupProcs, devices = [], runDir, signal } = options;
+  const files = templateFiles(template.directory);
+  using source = Fd.open(files.memory, O_RDONLY);
+  using state = Fd.open(files.state, O_RDONLY);
+  using memory = memfd("kata-memory");
+  setFileSize(memory, fileSize(source));
+  const copying = copySparse({ source, target: memory }, { cgroupProcs });
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => removeFiles(runDir));
+  undo.defer(() => copying.catch(() => {})); // it still needs the descriptors
+  const inherited = undo.use(memory.dup());
+  const memoryFile = `/proc/self/fd/${MEMORY_FD}`;
+  const plan = planTemplate(options, { memoryFile, incoming: true, fds: [{ child: MEMORY_FD, fd: inherited }] });
+  const helpers = undo.use(new Helpers());
+  const starting = startMonitor(options, { plan, helpers });
+  const shares = startShares({ ...options, helpers }, devices);
+  // All have an end before the first failure is dealt with, so that nothing appears after the clean-up.
+  const [started] = await Promise.allSettled([starting, shares, copying]);
+  if (started.status === "fulfilled") undo.use(started.value);
+  const [monitor] = await Promise.all([starting, shares, copying]);
+  await loadState(monitor.qmp, state, AbortSignal.any([signal, monitor.watch.ended]));
+  const owned = undo.move();
+  return {
+    ...monitor,
+    helpers,
+    plan,
+    channel: serialChannel(runDir),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
