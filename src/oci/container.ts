@@ -11,13 +11,13 @@ import { verifyId } from "../base/id.ts";
 import { Fd, O_NONBLOCK, O_WRONLY } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
 import { openPidfd, sendSignal } from "../linux/pidfd.ts";
-import { getOomScoreAdj, isAlive, readProcessStat } from "../linux/process.ts";
+import { isAlive, readProcessStat } from "../linux/process.ts";
 import { SIGNALS } from "../linux/signal.ts";
 import { openCgroup } from "./cgroup/cgroup.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
 import { type ContainerParts, createContainer, type CreateOptions, type Home } from "./container_create.ts";
 import { type ExecOptions, execProcess } from "./container_exec.ts";
-import { applyOomScore, type ContainerProcess } from "./container_process.ts";
+import { applyOomScore, type ContainerProcess, ownOomScore } from "./container_process.ts";
 import { ociState } from "./guide.ts";
 import { type HookKind, runHooks } from "./hooks.ts";
 import { differingNamespaces } from "./namespaces.ts";
@@ -138,7 +138,7 @@ export class Container {
     {
       // A child that still shares our memory cannot have a score of its own: ours is put back when it has left.
       using sharing = new DisposableStack();
-      const own = init === undefined ? undefined : getOomScoreAdj();
+      const own = init === undefined || score === undefined ? undefined : ownOomScore();
       sharing.defer(() => applyOomScore(Deno.pid, own, home.log));
       applyOomScore(stored.pid, score, home.log);
       openExecFifo(directory.execFifo, stored.id);
