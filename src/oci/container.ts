@@ -24,6 +24,7 @@ import { differingNamespaces } from "./namespaces.ts";
 import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "./spec.ts";
 import { checkAllowed, type OciState, type Operation, StateDirectory, type Status } from "./state.ts";
+import { stopScope, updateScope } from "./systemd/scope.ts";
 
 export type { Stdio } from "./child_setup.ts";
 export type { CreateOptions, Home } from "./container_create.ts";
@@ -204,6 +205,7 @@ export class Container {
     using _lock = await this.#parts.directory.lock();
     this.#check("update");
     const { cgroup, stored, directory } = this.#parts;
+    if (stored.scope) await updateScope(stored.scope, resources);
     cgroup.apply(resources);
     stored.spec.linux = { ...stored.spec.linux, resources: { ...stored.spec.linux?.resources, ...resources } };
     directory.write(stored);
@@ -230,13 +232,14 @@ export class Container {
    * system is the caller's. Then the poststop hooks run; a failure of theirs is logged only.
    */
   async delete({ force = false }: DeleteOptions = {}): Promise<void> {
-    const { cgroup, directory, init } = this.#parts;
+    const { cgroup, directory, init, stored: { scope } } = this.#parts;
     // Before the lock: who makes or starts this container right now gives up when its process is killed.
     if (force) await cgroup.kill();
     using _lock = force && !directory.exists() ? undefined : await directory.lock();
     if (!force) this.#check("delete");
     await cgroup.kill();
     await init?.wait();
+    if (scope) await stopScope(scope);
     await cgroup.remove();
     directory.remove();
     await this.#runLateHooks("poststop");
