@@ -1,11 +1,19 @@
 /**
- * Makes the guest's initramfs: one static /init and the kernel modules that reach the root image.
+ * Makes the guest's initramfs: one static /init, the kernel modules that reach the root image, and the compiled agent.
  *
- * Usage: initramfs.ts --arch x86_64|aarch64 --output FILE MODULE.ko...     modules in load order
+ * Usage: initramfs.ts --arch x86_64|aarch64 --output FILE [--cache DIRECTORY] MODULE.ko...     modules in load order
  *        initramfs.ts --arch x86_64|aarch64 --output FILE --floor
  *
  * @module
  */
+import {
+  AGENT,
+  AGENT_DIRECTORY,
+  agentArguments,
+  CACHE_FILES,
+  DENO_DIRECTORY,
+  DENO_ENVIRONMENT,
+} from "./agent_command.ts";
 import { type CpioEntry, packCpio } from "./cpio.ts";
 import { withoutSignature } from "./kernel_module.ts";
 import { type Architecture, assembleInit, type Step } from "./init_program.ts";
@@ -16,6 +24,7 @@ const MS_RDONLY = 1;
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
 const MS_NOEXEC = 8;
+const MS_BIND = 4096;
 const MS_MOVE = 8192;
 const REBOOT_MAGIC = [0xfee1dead, 672274793] as const;
 const POWER_OFF = { call: "reboot", args: [...REBOOT_MAGIC, 0x4321fedc, 0], onError: "ignore" } satisfies Step;
@@ -66,41 +75,21 @@ const SWITCH_ROOT: Step[] = [
   { call: "chdir", args: ["/"], onError: "stop" },
 ];
 
-const AGENT = "/usr/lib/kata/deno";
-/**
- * Compiling what runs a few hundred times at the start costs an emulated guest a third of a second: only what stays hot.
- * And young objects get room (MiB) enough that the start needs no collection.
- */
-const V8_FLAGS = [
-  "--no-sparkplug",
-  "--invocation-count-for-maglev=4000",
-  "--invocation-count-for-maglev-osr=1000",
-  "--min-semi-space-size=8",
-];
-const AGENT_ARGUMENTS = [
-  AGENT,
-  "run",
-  "-A",
-  "--unstable-vsock",
-  "--no-check",
-  "--no-code-cache", // its database costs more than it saves
-  "--no-lock",
-  "--no-config",
-  "--cached-only",
-  `--v8-flags=${V8_FLAGS.join(",")}`,
-  "/usr/lib/kata/main.js",
-];
 const AGENT_ENVIRONMENT = [
   "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
   "HOME=/tmp",
-  "DENO_DIR=/tmp/deno",
-  "DENO_NO_UPDATE_CHECK=1",
-  "NO_COLOR=1",
-  "KATA_ARGV0=kata-agent",
-  "KATA_FORM=guest",
+  `DENO_DIR=${DENO_DIRECTORY}`,
+  ...Object.entries(DENO_ENVIRONMENT).map(([name, value]) => `${name}=${value}`),
 ];
 
-function bootSteps(modules: readonly string[]): Step[] {
+/** Deno writes to its caches, hence not from the root image; binding what is in memory already costs least. */
+const BIND_CACHE: Step[] = [
+  { call: "mkdirat", args: [AT_FDCWD, `/root${DENO_DIRECTORY}`, 0o755], onError: "stop" },
+  { call: "mount", args: ["/cache", `/root${DENO_DIRECTORY}`, "", MS_BIND, 0], onError: "stop" },
+];
+
+function bootSteps(modules: readonly string[], { cached }: { cached: boolean }): Step[] {
+  const command = [AGENT, ...agentArguments({ cached, main: `${AGENT_DIRECTORY}/main.js` })];
   return [
     MOUNT_DEV,
     ...OPEN_CONSOLE,
@@ -109,9 +98,10 @@ function bootSteps(modules: readonly string[]): Step[] {
     // The disk's driver answers at once on every hypervisor tried; the retries are for a slow one: 1 s.
     { call: "mount", args: ["/dev/vda", "/root", "erofs", MS_RDONLY, 0], onError: "stop", retries: 100 },
     ...MOUNTS,
+    ...(cached ? BIND_CACHE : []),
     ...SET_READ_AHEAD,
     ...SWITCH_ROOT,
-    { call: "execve", args: [AGENT, AGENT_ARGUMENTS, AGENT_ENVIRONMENT], onError: "stop" },
+    { call: "execve", args: [AGENT, command, AGENT_ENVIRONMENT], onError: "stop" },
   ];
 }
 
@@ -127,14 +117,21 @@ function floorSteps(): Step[] {
   ];
 }
 
-function entries(init: Uint8Array, modules: readonly CpioEntry[]): CpioEntry[] {
-  const directories = ["dev", "modules", "root"];
+function entries(init: Uint8Array, files: readonly CpioEntry[]): CpioEntry[] {
+  const directories = ["dev", "modules", "root", "cache"];
   return [
     ...directories.map((path): CpioEntry => ({ kind: "directory", path, mode: 0o755 })),
     { kind: "character device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
     { kind: "file", path: "init", mode: 0o755, data: init },
-    ...modules,
+    ...files,
   ];
+}
+
+function cacheEntries(directory: string | undefined): CpioEntry[] {
+  if (directory === undefined) return [];
+  return CACHE_FILES.map((name) => {
+    return { kind: "file", path: `cache/${name}`, mode: 0o644, data: Deno.readFileSync(`${directory}/${name}`) };
+  });
 }
 
 async function main(args: string[]): Promise<void> {
@@ -144,6 +141,7 @@ async function main(args: string[]): Promise<void> {
   };
   const architecture = option("--arch") as Architecture;
   const output = option("--output")!;
+  const cache = cacheEntries(option("--cache"));
   const floor = args[0] === "--floor";
   const modules = await Promise.all(
     args.slice(floor ? 1 : 0).map(async (path): Promise<CpioEntry> => {
@@ -153,8 +151,10 @@ async function main(args: string[]): Promise<void> {
   );
   const paths = modules.map(({ path }) => `/${path}`);
   // Not an exit: the kernel's panic about it would push the reason out of the console's last lines.
-  const init = assembleInit(floor ? floorSteps() : bootSteps(paths), architecture, { giveUp: POWER_OFF });
-  await Deno.writeFile(output, packCpio(entries(init, modules)));
+  const init = assembleInit(floor ? floorSteps() : bootSteps(paths, { cached: cache.length > 0 }), architecture, {
+    giveUp: POWER_OFF,
+  });
+  await Deno.writeFile(output, packCpio(entries(init, [...modules, ...cache])));
 }
 
 if (import.meta.main) await main([...Deno.args]);
