@@ -10,6 +10,7 @@ import { loadConfig } from "../src/config/load.ts";
 import { createHypervisor } from "../src/hypervisor/create.ts";
 import { Containerd, releases } from "../tests/interop/containerd.ts";
 import { IMAGE } from "../tests/interop/image.ts";
+import { Templates } from "../tests/interop/template.ts";
 
 const REPO = new URL("../", import.meta.url).pathname;
 const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
@@ -79,17 +80,35 @@ async function firstOutput(containerd: Containerd, { id, runtime }: { id: string
 }
 
 async function benchStart(): Promise<void> {
-  await using containerd = await Containerd.start({ release: releases()[0]! });
-  const times = { floor: [] as number[], kata: [] as number[], runc: [] as number[] };
+  const release = releases()[0]!;
+  await using cold = await Containerd.start({ release, configure: withoutTemplate });
+  await using templates = new Templates();
+  await using warm = await Containerd.start({ release, configure: templates.configure });
+  const madeIn = await timed(() => templates.make(warm.directory));
+  const times = { floor: [] as number[], cold: [] as number[], warm: [] as number[], runc: [] as number[] };
   for (let round = 0; round < ROUNDS; round++) {
     times.floor.push(await timed(bootFloor));
-    times.kata.push(await firstOutput(containerd, { id: `kata-${round}`, runtime: "io.containerd.kata.v2" }));
-    times.runc.push(await firstOutput(containerd, { id: `runc-${round}`, runtime: RUNC }));
+    times.cold.push(await firstOutput(cold, { id: `cold-${round}`, runtime: "io.containerd.kata.v2" }));
+    times.warm.push(await firstOutput(warm, { id: `warm-${round}`, runtime: "io.containerd.kata.v2" }));
+    times.runc.push(await firstOutput(cold, { id: `runc-${round}`, runtime: RUNC }));
   }
   heading(`Start of a container to its first output, ms (median of ${ROUNDS})`);
-  for (const [name, values] of Object.entries(times)) row(name, median(values).toFixed(0));
-  ratio("kata / floor", { ours: median(times.kata), theirs: median(times.floor), goal: "at most 2.5" });
-  row("phases of the last start, ms", phases(containerd.log()));
+  row("floor: the same machine with an init that prints", median(times.floor).toFixed(0));
+  row("cold: the machine boots", median(times.cold).toFixed(0));
+  row("warm: the machine starts from a template", median(times.warm).toFixed(0));
+  row("runc on the host", median(times.runc).toFixed(0));
+  const theirs = median(times.floor);
+  for (const way of ["cold", "warm"] as const) {
+    ratio(`${way} / floor`, { ours: median(times[way]), theirs, goal: "at most 2.5" });
+  }
+  row("phases of the last cold start, ms", phases(cold.log()));
+  row("phases of the last warm start, ms", phases(warm.log()));
+  row("making the template, ms", madeIn.toFixed(0));
+}
+
+/** Whatever templates this machine has. */
+function withoutTemplate(toml: string): string {
+  return `${toml}[factory]\nenable_template = false\n`;
 }
 
 /** The shim logs how long each part of a sandbox's start took. */

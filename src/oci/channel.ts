@@ -4,6 +4,9 @@
  * ```text
  * parent                                child
  *   |  clone3 ------------------------->  |
+ *   |  <------------- "scope"             |  only if systemd is to make the cgroup, around it
+ *   |  asks systemd                       |
+ *   |  release ------------------------>  |
  *   |  <------------- "maps"              |  in a new user namespace, without ids
  *   |  writes uid_map, gid_map            |
  *   |  release ------------------------>  |  root of the namespace, mounts
@@ -32,7 +35,15 @@ import { awaitByte, report } from "../linux/steps.ts";
 import type { Steps } from "./steps.ts";
 
 /** Each is one byte on the pipe. */
-const MESSAGES = { maps: "m", copyUp: "u", hooks: "h", listener: "l", created: "c", terminal: "t" } as const;
+const MESSAGES = {
+  scope: "s",
+  maps: "m",
+  copyUp: "u",
+  hooks: "h",
+  listener: "l",
+  created: "c",
+  terminal: "t",
+} as const;
 
 export type Message = keyof typeof MESSAGES;
 

@@ -11,19 +11,20 @@ import { verifyId } from "../base/id.ts";
 import { Fd, O_NONBLOCK, O_WRONLY } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
 import { openPidfd, sendSignal } from "../linux/pidfd.ts";
-import { getOomScoreAdj, isAlive, readProcessStat } from "../linux/process.ts";
+import { isAlive, readProcessStat } from "../linux/process.ts";
 import { SIGNALS } from "../linux/signal.ts";
 import { openCgroup } from "./cgroup/cgroup.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
 import { type ContainerParts, createContainer, type CreateOptions, type Home } from "./container_create.ts";
 import { type ExecOptions, execProcess } from "./container_exec.ts";
-import { applyOomScore, type ContainerProcess } from "./container_process.ts";
+import { applyOomScore, type ContainerProcess, ownOomScore } from "./container_process.ts";
 import { ociState } from "./guide.ts";
 import { type HookKind, runHooks } from "./hooks.ts";
 import { differingNamespaces } from "./namespaces.ts";
 import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "./spec.ts";
 import { checkAllowed, type OciState, type Operation, StateDirectory, type Status } from "./state.ts";
+import { stopScope, updateScope } from "./systemd/scope.ts";
 
 export type { Stdio } from "./child_setup.ts";
 export type { CreateOptions, Home } from "./container_create.ts";
@@ -138,7 +139,7 @@ export class Container {
     {
       // A child that still shares our memory cannot have a score of its own: ours is put back when it has left.
       using sharing = new DisposableStack();
-      const own = init === undefined ? undefined : getOomScoreAdj();
+      const own = init === undefined || score === undefined ? undefined : ownOomScore();
       sharing.defer(() => applyOomScore(Deno.pid, own, home.log));
       applyOomScore(stored.pid, score, home.log);
       openExecFifo(directory.execFifo, stored.id);
@@ -204,6 +205,7 @@ export class Container {
     using _lock = await this.#parts.directory.lock();
     this.#check("update");
     const { cgroup, stored, directory } = this.#parts;
+    if (stored.scope) await updateScope(stored.scope, resources);
     cgroup.apply(resources);
     stored.spec.linux = { ...stored.spec.linux, resources: { ...stored.spec.linux?.resources, ...resources } };
     directory.write(stored);
@@ -230,13 +232,14 @@ export class Container {
    * system is the caller's. Then the poststop hooks run; a failure of theirs is logged only.
    */
   async delete({ force = false }: DeleteOptions = {}): Promise<void> {
-    const { cgroup, directory, init } = this.#parts;
+    const { cgroup, directory, init, stored: { scope } } = this.#parts;
     // Before the lock: who makes or starts this container right now gives up when its process is killed.
     if (force) await cgroup.kill();
     using _lock = force && !directory.exists() ? undefined : await directory.lock();
     if (!force) this.#check("delete");
     await cgroup.kill();
     await init?.wait();
+    if (scope) await stopScope(scope);
     await cgroup.remove();
     directory.remove();
     await this.#runLateHooks("poststop");

@@ -24,6 +24,7 @@ import { planProcess } from "./process_plan.ts";
 import type { NamespaceType, Spec } from "./spec.ts";
 import { StateDirectory, type StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
+import { openScope, type Scope, stopScope } from "./systemd/scope.ts";
 import { validate } from "./validate.ts";
 
 /** Where containers live: values, so that tests have a place of their own. */
@@ -31,6 +32,8 @@ export interface Home {
   /** One directory per container is made in it, mode 0700. */
   stateRoot: string;
   cgroups: CgroupLayout;
+  /** systemd makes the cgroup of a new container. Those that exist know by themselves. */
+  systemd?: boolean;
   log?: Logger;
 }
 
@@ -76,15 +79,17 @@ export async function createContainer(options: CreateOptions): Promise<Container
   directory.create();
   undo.defer(() => directory.remove());
   using _lock = await directory.lock();
-  const cgroup = openCgroup(cgroups, cgroupPath(spec.linux?.cgroupsPath, id));
-  const stored = newState(options);
+  const scope = options.systemd ? await openScope(spec.linux?.cgroupsPath, id) : undefined;
+  const stored = newState(options, scope);
+  const cgroup = openCgroup(cgroups, stored.cgroupPath);
   directory.write(stored);
   makeFifo(directory.execFifo, 0o600);
   if (!cgroup.exists()) {
     undo.defer(() => cgroup.remove());
     undo.defer(() => cgroup.kill());
   }
-  cgroup.create();
+  if (scope === undefined) cgroup.create();
+  else undo.defer(() => stopScope(scope));
   using parked = startInit({ options, stored, directory, cgroup });
   undo.use(parked.child);
   stored.pid = parked.child.pid;
@@ -107,7 +112,7 @@ function checkKernel({ linux }: Spec): void {
   );
 }
 
-function newState({ id, bundle, spec, noNewKeyring = false }: CreateOptions): StoredState {
+function newState({ id, bundle, spec, noNewKeyring = false }: CreateOptions, scope: Scope | undefined): StoredState {
   return {
     id,
     pid: 0,
@@ -115,7 +120,8 @@ function newState({ id, bundle, spec, noNewKeyring = false }: CreateOptions): St
     bundle,
     rootfs: findRootfs(bundle, spec.root?.path ?? ""),
     created: new Date().toISOString(),
-    cgroupPath: cgroupPath(spec.linux?.cgroupsPath, id),
+    cgroupPath: scope?.cgroupPath ?? cgroupPath(spec.linux?.cgroupsPath, id),
+    ...(scope && { scope }),
     noNewKeyring,
     spec,
   };
@@ -149,7 +155,7 @@ const CLONE_FLAGS: Partial<Record<NamespaceType, NamespaceFlag>> = {
 };
 
 function startInit(making: Making): Parked {
-  const { options: { spec }, cgroup } = making;
+  const { options: { spec }, stored: { scope }, cgroup } = making;
   using undo = new DisposableStack();
   using ours = new DisposableStack();
   const channel = undo.use(new Channel());
@@ -162,7 +168,7 @@ function startInit(making: Making): Parked {
     flags: [...namespaces.fresh].flatMap((type) => CLONE_FLAGS[type] ?? []),
     ...(pidPath && { pidNamespace: open(pidPath, O_RDONLY) }),
     // Born in its cgroup: moving there later takes the kernel some ten milliseconds, on v1 inevitably.
-    ...(cgroup.version === 2 && { intoCgroup: open(cgroup.memoryPath!, O_PATH | O_DIRECTORY) }),
+    ...(cgroup.version === 2 && scope === undefined && { intoCgroup: open(cgroup.memoryPath!, O_PATH | O_DIRECTORY) }),
   });
   channel.started();
   undo.move();
@@ -180,7 +186,7 @@ interface PlanInitOptions {
 }
 
 function planInit(
-  { options, stored: { rootfs }, directory, cgroup }: Making,
+  { options, stored: { rootfs, scope }, directory, cgroup }: Making,
   { namespaces: { fresh, joined }, channel, open, ours }: PlanInitOptions,
 ): InitPlan {
   const { id, spec, bundle, cgroups: layout, stdio = {}, preserveFds } = options;
@@ -196,7 +202,8 @@ function planInit(
     devices: planDevices(spec.linux?.devices),
     fresh,
     joined: joined.filter(({ type }) => type !== "pid").map(({ type, path }) => ({ type, fd: open(path, O_RDONLY) })),
-    cgroupProcs: cgroup.version === 2 ? [] : cgroup.procsFiles().map((path) => open(path, O_WRONLY)),
+    cgroupProcs: cgroup.version === 2 || scope ? [] : cgroup.procsFiles().map((path) => open(path, O_WRONLY)),
+    waitsForScope: scope !== undefined,
     channel,
     execFifo: open(directory.execFifo, O_RDWR),
     stdio: stdioPlacements(stdio),

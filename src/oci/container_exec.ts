@@ -8,7 +8,7 @@ import { SyscallProgram } from "../linux/syscall_program.ts";
 import { Channel } from "./channel.ts";
 import { type Stdio, stdioPlacements } from "./child_setup.ts";
 import type { ContainerParts } from "./container_create.ts";
-import { applyOomScore, ContainerProcess } from "./container_process.ts";
+import { applyOomScore, ContainerProcess, ownOomScore } from "./container_process.ts";
 import { handOverListener, takeMaster } from "./guide.ts";
 import { addJoin, type JoinResult } from "./join.ts";
 import { differingNamespaces } from "./namespaces.ts";
@@ -37,13 +37,18 @@ export async function execProcess(
   validateProcess(process);
   forbidInspection();
   await using undo = new AsyncDisposableStack();
-  using joining = startJoin(parts, process, options);
+  const score = process.oomScoreAdj ?? parts.stored.spec.process?.oomScoreAdj;
+  const own = score === undefined ? undefined : ownOomScore();
+  using joining = startJoin(parts, { ...process, ...(score !== undefined && { oomScoreAdj: score }) }, options);
   const { child } = joining;
+  undo.defer(() => applyOomScore(Deno.pid, own, parts.home.log));
   undo.use(child);
   const console = await guide(joining, parts);
   undo.use(console);
   await child.executed();
-  applyOomScore(child.pid, process.oomScoreAdj ?? parts.stored.spec.process?.oomScoreAdj, parts.home.log);
+  applyOomScore(Deno.pid, own, parts.home.log);
+  // Again: another child may have set its own in the moment between this one's last steps.
+  applyOomScore(child.pid, score, parts.home.log);
   undo.move();
   return new ContainerProcess(child, console, options);
 }

@@ -1,5 +1,6 @@
 /** What the parent does while a container's first process goes to its place: see `channel.ts` for the order. @module */
 import type { Child } from "../linux/child.ts";
+import { joinCgroup } from "../linux/cgroup.ts";
 import type { Fd } from "../linux/fd.ts";
 import { takeDescriptor } from "../linux/pidfd.ts";
 import { setRlimit } from "../linux/process.ts";
@@ -15,6 +16,7 @@ import { differingNamespaces } from "./namespaces.ts";
 import { rlimitCall } from "./rlimits.ts";
 import { OCI_VERSION, type Resources, type Spec } from "./spec.ts";
 import type { OciState, Status, StoredState } from "./state.ts";
+import { startScope } from "./systemd/scope.ts";
 
 /** The first process while it is guided to its place. Disposing it ends the talk, not the process. */
 export interface Parked extends InitResult, Disposable {
@@ -55,6 +57,7 @@ export async function guide({ child, channel, copies, listener }: Parked, { stor
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
     if (message === "created") return limit();
+    if (message === "scope") await enterScope(child.pid, { stored, cgroup });
     if (message === "maps") {
       const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
       writeIdMaps(child.pid, { uidMappings, gidMappings });
@@ -70,6 +73,14 @@ export async function guide({ child, channel, copies, listener }: Parked, { stor
     }
     channel.release();
   }
+}
+
+/** Has systemd make the unit around the process, which then joins the hierarchies that systemd leaves alone. */
+async function enterScope(pid: number, { stored: { id, scope, spec }, cgroup }: Guided): Promise<void> {
+  const resources = spec.linux?.resources && withDefaultDevices(spec.linux.resources);
+  await startScope(scope!, pid, { id, resources, annotations: spec.annotations ?? {} });
+  cgroup.create();
+  for (const file of cgroup.procsFiles()) joinCgroup(file.slice(0, file.lastIndexOf("/")), pid);
 }
 
 function withDefaultDevices(resources: Resources): Resources {

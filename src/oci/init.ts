@@ -50,6 +50,8 @@ export interface InitPlan {
   joined: readonly { type: NamespaceType; fd: Fd }[];
   /** The `cgroup.procs` files of the container, open for writing. */
   cgroupProcs: readonly Fd[];
+  /** The parent puts it into a cgroup, of which there is none yet. */
+  waitsForScope: boolean;
   channel: Channel;
   /** A byte in it lets the container start. Open for reading and writing, so that the child never sees its end. */
   execFifo: Fd;
@@ -117,7 +119,8 @@ function keptDescriptors({ channel, execFifo, joined, cgroupProcs, mounts, stdio
   return [...fds.map(({ number }) => number), ...given, ...preservedFds(preserveFds)];
 }
 
-function joinCgroups(steps: Steps, { cgroupProcs }: Pick<InitPlan, "cgroupProcs">): void {
+function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: InitPlan): void {
+  if (waitsForScope) channel.addStop(steps, "scope");
   const self = new TextEncoder().encode("0");
   for (const fd of cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
 }

@@ -1,5 +1,5 @@
 /** A process that joins a running container, as a list of system calls. @module */
-import { AT_FDCWD, type Fd } from "../linux/fd.ts";
+import { AT_FDCWD, type Fd, O_CLOEXEC, O_WRONLY } from "../linux/fd.ts";
 import { openHow } from "../linux/in_root.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import type { Slot } from "../linux/step.ts";
@@ -19,7 +19,7 @@ import {
   addSessionKeyring,
   addWorkingDirectory,
 } from "./process_steps.ts";
-import type { NamespaceType } from "./spec.ts";
+import type { NamespaceType, Process } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 
 export interface JoinPlan {
@@ -46,6 +46,7 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const { process: { process }, channel } = plan;
   closeOtherFds(steps, keptDescriptors(plan));
   addEarly(steps, plan.process);
+  const score = openOomScore(steps, process);
   addRlimits(steps, plan.process);
   addAffinity(steps, plan.process, "initial");
   const self = new TextEncoder().encode("0");
@@ -64,9 +65,25 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const ownedFds = console ? [0] : owned;
   const early = addIdentity(steps, plan.process, { ownedFds, hasTerminal: console !== undefined, channel });
   if (console !== undefined) channel.addStop(steps, "terminal");
+  if (score !== undefined) writeOomScore(steps, score, process.oomScoreAdj ?? 0);
   const listener = early ?? addListenedFilter(steps, plan.process, channel);
   addExec(steps, plan.process, channel);
   return { master: console?.master, listener };
+}
+
+/** Opened while /proc is ours still. */
+function openOomScore(steps: Steps, { oomScoreAdj }: Process): Slot | undefined {
+  if (oomScoreAdj === undefined) return undefined;
+  const file = steps.slot();
+  const args = [AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0];
+  steps.call("openat", args, { label: "open oom_score_adj", result: file });
+  return file;
+}
+
+/** At the end, as until the execve we share this value with the engine. Lowering it takes rights that may be missing. */
+function writeOomScore(steps: Steps, file: Slot, score: number): void {
+  const text = new TextEncoder().encode(`${score}`);
+  steps.call("write", [file, text, text.length], { label: "set oom_score_adj", ignore: ["EACCES", "EPERM"] });
 }
 
 function keptDescriptors({ channel, initPidfd, cgroupProcs, stdio, preserveFds }: JoinPlan): number[] {

@@ -55,19 +55,24 @@ export function ioPriorityValue({ class: name, priority }: IoPriority): number {
 const MAX_CPUS = 8192;
 
 /**
- * A list such as `0-3,7` as the mask of sched_setaffinity(2).
+ * The numbers of a list such as `0-3,7`.
  *
  * @throws {KataError} INVALID_ARGUMENT: it is no list of processors.
  */
-export function cpuMask(list: string): Uint8Array<ArrayBuffer> {
-  const mask = new Uint8Array(MAX_CPUS / 8);
-  for (const part of list.split(",")) {
+export function cpuNumbers(list: string): number[] {
+  return list.split(",").flatMap((part) => {
     const [, first, last = first] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
     if (first === undefined || Number(last) < Number(first) || Number(last) >= MAX_CPUS) {
       throw new KataError("INVALID_ARGUMENT", `Cannot use "${list}" as a list of processors`);
     }
-    for (let cpu = Number(first); cpu <= Number(last); cpu++) mask[cpu >> 3]! |= 1 << (cpu & 7);
-  }
+    return Array.from({ length: Number(last) - Number(first) + 1 }, (_, index) => Number(first) + index);
+  });
+}
+
+/** Such a list as the mask of sched_setaffinity(2). @throws {KataError} INVALID_ARGUMENT. */
+export function cpuMask(list: string): Uint8Array<ArrayBuffer> {
+  const mask = new Uint8Array(MAX_CPUS / 8);
+  for (const cpu of cpuNumbers(list)) mask[cpu >> 3]! |= 1 << (cpu & 7);
   return mask;
 }
 

@@ -10,6 +10,7 @@ import { isErrno } from "../linux/errno.ts";
 import { Fd, O_DIRECTORY, O_RDONLY } from "../linux/fd.ts";
 import { tryLock } from "../linux/flock.ts";
 import { formatSpec, parseSpec, type Spec } from "./spec.ts";
+import type { Scope } from "./systemd/scope.ts";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
 
@@ -59,6 +60,8 @@ export interface StoredState {
   created: string;
   /** Below the root of each hierarchy. */
   cgroupPath: string;
+  /** The unit of systemd that manages its cgroup, if one does. */
+  scope?: Scope;
   noNewKeyring: boolean;
   spec: Spec;
 }

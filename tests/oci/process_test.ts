@@ -97,6 +97,18 @@ test("process: oom_score_adj is raised", async () => {
   assert.equal(await output(box, "cat /proc/self/oom_score_adj"), "500");
 });
 
+test("exec: oom_score_adj is set before the program runs", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.spec.process.oomScoreAdj = 400;
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  // The program itself looks, at once: set any later, it would now and then see the runtime's own.
+  for (let turn = 0; turn < 10; turn++) {
+    assert.equal((await box.ok("exec", id, "/bin/cat", "/proc/self/oom_score_adj")).stdout, "400\n");
+  }
+});
+
 test("process: init is pid 1, in a session of its own, with no signal blocked", async () => {
   await using box = new Box();
   assert.equal(await output(box, "echo $$; cut -d' ' -f6 /proc/1/stat"), "1\n1");

@@ -16,6 +16,14 @@ export interface Result {
   stderr: string;
 }
 
+export interface CallOptions {
+  stdin?: string;
+  /** Options before the command, besides `--root`. */
+  global?: readonly string[];
+  /** Variables besides ours. */
+  env?: Record<string, string>;
+}
+
 /** The parts of config.json that the tests change; the rest is left as `any` JSON on purpose. */
 // deno-lint-ignore no-explicit-any
 export type Spec = any;
@@ -67,7 +75,8 @@ export class Box implements AsyncDisposable {
   }
 
   /** Runs the runtime with its global `--root`; stdout and stderr are files, as a detached container keeps them open. */
-  async call(args: readonly string[], { stdin = "", global = [] as readonly string[] } = {}): Promise<Result> {
+  async call(args: readonly string[], options: CallOptions = {}): Promise<Result> {
+    const { stdin = "", global = [], env = {} } = options;
     const name = `${this.dir}/${crypto.randomUUID()}`;
     Deno.writeTextFileSync(`${name}.in`, stdin);
     // A shell redirects, because Deno.Command can only hand over pipes, which a container would keep open.
@@ -75,6 +84,7 @@ export class Box implements AsyncDisposable {
     const { code } = await finish("/bin/sh", {
       args: ["-c", script, name, RUNTIME, "--root", this.root, ...global, ...args],
       cwd: this.dir,
+      env,
     });
     return { code, stdout: Deno.readTextFileSync(`${name}.out`), stderr: Deno.readTextFileSync(`${name}.err`) };
   }

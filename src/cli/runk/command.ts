@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import { detectCgroups } from "../../linux/cgroup.ts";
 import type { Container, Home } from "../../oci/container.ts";
@@ -43,19 +42,9 @@ export function defineCommand<const T extends FlagTable>(command: Command<T>): C
   return command as unknown as Command;
 }
 
-/**
- * Where the engine keeps and finds containers.
- *
- * @throws {KataError} UNIMPLEMENTED: systemd shall manage the cgroups.
- */
+/** Where the engine keeps and finds containers. */
 export function homeOf({ root, log, systemdCgroup }: GlobalOptions): Home {
-  if (systemdCgroup) {
-    throw new KataError(
-      "UNIMPLEMENTED",
-      "Cannot let systemd manage cgroups: runk makes them itself, without --systemd-cgroup",
-    );
-  }
-  return { stateRoot: root, cgroups: detectCgroups(), log };
+  return { stateRoot: root, cgroups: detectCgroups(), systemd: systemdCgroup, log };
 }
 
 /** The container's root as an absolute path. */

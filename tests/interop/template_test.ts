@@ -1,0 +1,97 @@
+/** Warm starts through containerd: `kata-runtime factory`, and sandboxes that start from what it made (B41). */
+import assert from "node:assert/strict";
+import { Containerd, processesOf, releases, until } from "./containerd.ts";
+import { pods, SLEEP } from "./pod.ts";
+import { GATEWAY } from "./pod_settings.ts";
+import { Templates } from "./template.ts";
+
+const MISSING = releases().length === 0 ? "containerd is not installed" : undefined;
+const STARTED = /"Started from a template"/g;
+
+/** How many sandboxes have started from a template, as their shims say. */
+function warmStarts(containerd: Containerd): number {
+  return [...containerd.log().matchAll(STARTED)].length;
+}
+
+Deno.test({
+  name: "B41: containers start from a template and are as after a boot, until factory destroy",
+  ignore: MISSING !== undefined,
+  sanitizeResources: false,
+  async fn(t) {
+    await using templates = new Templates();
+    await using containerd = await Containerd.start({ release: releases()[0]!, configure: templates.configure });
+    const home = containerd.directory;
+
+    await t.step("factory init makes the template once, and status tells about it", async () => {
+      assert.match((await templates.factory(home, "status")).stdout, /There is none; "kata-runtime factory init"/);
+      assert.match(await templates.make(home), /^Made it in \d+\.\d s: template [0-9a-f]{32}, 1 vCPU, 512 MiB, made /);
+      assert.match(await templates.make(home), /^It was there already: template [0-9a-f]{32}/);
+      assert.match((await templates.factory(home, "status")).stdout, /MiB on disk\n {4}fits the configuration\n$/);
+    });
+
+    await t.step(
+      "two at once have their own randomness and boot id, the host's time, and no name of the template",
+      async () => {
+        const script = "cat /proc/sys/kernel/random/boot_id; head -c 16 /dev/urandom | md5sum; hostname; date +%s";
+        const runs = await Promise.all(["a", "b"].map(async (name) => {
+          const { status, stdout, stderr } = await containerd.runContainer(name, ["sh", "-c", script]);
+          assert.equal(status, 0, stderr);
+          return { lines: stdout.trim().split("\n"), at: Date.now() / 1000 };
+        }));
+        const [[id1, random1, name1], [id2, random2]] = runs.map(({ lines }) => lines) as [string[], string[]];
+        assert.notEqual(id1, id2);
+        assert.notEqual(random1, random2);
+        assert.doesNotMatch(name1!, /template/);
+        for (const { lines, at } of runs) assert.ok(Math.abs(Number(lines[3]) - at) < 3, `${lines[3]} at ${at}`);
+        assert.equal(warmStarts(containerd), 2);
+      },
+    );
+
+    await t.step("input arrives unchanged, and exec, pause and resume work", async () => {
+      const input = `${home}/input`;
+      await containerd.run(["sh", "-c", `head -c 10485760 /dev/urandom >${input}`]);
+      const { stdout: expected } = await containerd.run(["sh", "-c", `md5sum <${input}`]);
+      await using container = await containerd.background(["sleep", "1000"]);
+      const exec = ["task", "exec", "--exec-id"];
+      const line = containerd.commandLine(`task exec --exec-id e1 ${container.id} md5sum`);
+      const { status, stdout, stderr } = await containerd.run(["sh", "-c", `${line} <${input}`]);
+      assert.deepEqual({ status, stdout }, { status: 0, stdout: expected }, stderr);
+      await containerd.must("task", "pause", container.id);
+      await containerd.must("task", "resume", container.id);
+      assert.equal((await containerd.ctr(...exec, "e2", container.id, "sh", "-c", "exit 3")).status, 3);
+      assert.match(await containerd.must("task", "metrics", container.id), /memory/);
+    });
+
+    await t.step("kill -9 of QEMU is seen within 5 s", async () => {
+      await using container = await containerd.background(["sleep", "1000"]);
+      const [pid] = processesOf("qemu-system", container.id);
+      Deno.kill(pid!, "SIGKILL");
+      await until(async () => (await containerd.taskStatus(container.id) ?? "STOPPED") === "STOPPED", { ms: 5000 });
+    });
+    assert.equal(warmStarts(containerd), 4);
+
+    await t.step("after factory destroy a container boots, and the log says why", async () => {
+      assert.match((await templates.factory(home, "destroy")).stdout, /^Removed [0-9a-f]{32} from /);
+      assert.match((await templates.factory(home, "destroy")).stdout, /^There was none in /);
+      const { status, stdout, stderr } = await containerd.runContainer("cold", ["echo", "up"]);
+      assert.deepEqual({ status, stdout }, { status: 0, stdout: "up\n" }, stderr);
+      assert.equal(warmStarts(containerd), 4);
+      assert.match(containerd.log(), /"Booting instead of starting from a template".*there is none in /);
+    });
+    await until(async () => (await containerd.remains()).length === 0, { ms: 5000 });
+  },
+});
+
+const podTemplates = new Templates();
+globalThis.addEventListener("unload", () => Deno.removeSync(podTemplates.directory, { recursive: true }));
+
+pods("B41: a pod with a network starts from a template, its card plugged in", async (node) => {
+  await podTemplates.make(node.containerd.directory);
+  await using pod = await node.pod("warm");
+  const container = await pod.run("c", SLEEP);
+  assert.equal(await container.exec("hostname"), "warm\n");
+  await container.exec(`ping -c 1 -W 5 ${GATEWAY.inet}`);
+  const [address = ""] = await pod.addresses();
+  assert.match(await container.exec("ip -4 address show dev eth0"), new RegExp(RegExp.escape(address)));
+  assert.equal(warmStarts(node.containerd), 1);
+}, { configure: podTemplates.configure });
