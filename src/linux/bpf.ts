@@ -5,10 +5,10 @@
  * @see https://man7.org/linux/man-pages/man2/bpf.2.html
  * @module
  */
+import { bpf, CODE, encodeProgram, type Instruction, loadProgram } from "./bpf_program.ts";
 import { isErrno } from "./errno.ts";
 import { Fd, O_DIRECTORY, O_RDONLY } from "./fd.ts";
-import { addressOf, bind, check, cstring, LITTLE_ENDIAN } from "./libc.ts";
-import { syscallNumber } from "./syscall_numbers.ts";
+import { addressOf, LITTLE_ENDIAN } from "./libc.ts";
 
 /** A rule; of several that match, the last one counts, for each kind of access by itself. */
 export interface DeviceRule {
@@ -25,28 +25,6 @@ export interface DeviceRule {
 const ACCESS_BITS: Readonly<Record<string, number>> = { m: 1, r: 2, w: 4 };
 const DEVICE_TYPES = { block: 1, char: 2 } as const;
 
-/** `struct bpf_insn`: u8 code, u4 destination, u4 source, i16 jump, i32 immediate. */
-interface Instruction {
-  code: number;
-  destination?: number;
-  source?: number;
-  /** Instructions to skip, or the offset of a load. */
-  offset?: number;
-  immediate?: number;
-}
-
-const INSTRUCTION_SIZE = 8;
-const CODE = {
-  LOAD_U32: 0x61,
-  MOVE: 0xb7,
-  MOVE_REGISTER: 0xbf,
-  AND: 0x57,
-  SHIFT_RIGHT: 0x77,
-  JUMP: 0x05,
-  JUMP_IF_NOT_EQUAL: 0x55,
-  JUMP_IF_ANY_BIT: 0x45,
-  EXIT: 0x95,
-} as const;
 /** The context comes in r1; the kind of access not yet decided stays in r3. */
 const R = { result: 0, context: 1, type: 2, access: 3, major: 4, minor: 5 } as const;
 
@@ -70,7 +48,7 @@ export function deviceProgram(rules: readonly DeviceRule[]): Uint8Array<ArrayBuf
     ...rules.toReversed().flatMap(ruleInstructions),
     ...answer(0),
   ];
-  return encode(instructions);
+  return encodeProgram(instructions);
 }
 
 function ruleInstructions({ allow, type, major, minor, access }: DeviceRule): Instruction[] {
@@ -113,27 +91,6 @@ function answer(value: 0 | 1): Instruction[] {
   return [{ code: CODE.MOVE, destination: R.result, immediate: value }, { code: CODE.EXIT }];
 }
 
-function encode(instructions: readonly Instruction[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(instructions.length * INSTRUCTION_SIZE);
-  const view = new DataView(bytes.buffer);
-  for (const [i, { code, destination = 0, source = 0, offset = 0, immediate = 0 }] of instructions.entries()) {
-    view.setUint8(i * INSTRUCTION_SIZE, code);
-    view.setUint8(i * INSTRUCTION_SIZE + 1, destination | (source << 4));
-    view.setInt16(i * INSTRUCTION_SIZE + 2, offset, LITTLE_ENDIAN);
-    view.setInt32(i * INSTRUCTION_SIZE + 4, immediate, LITTLE_ENDIAN);
-  }
-  return bytes;
-}
-
-const libc = bind({
-  bpf: {
-    name: "syscall",
-    parameters: ["i64", "i32", /* command */ "buffer", /* union bpf_attr */ "u32"],
-    result: "i64",
-  },
-});
-
-const COMMAND = { PROG_LOAD: 5, PROG_ATTACH: 8, PROG_DETACH: 9, PROG_GET_FD_BY_ID: 13, PROG_QUERY: 16 } as const;
 const BPF_PROG_TYPE_CGROUP_DEVICE = 15;
 const BPF_CGROUP_DEVICE = 6;
 const BPF_F_ALLOW_MULTI = 2;
@@ -150,21 +107,9 @@ export function setDeviceRules(cgroup: string, rules: readonly DeviceRule[]): vo
   using before = new DisposableStack();
   const old = attachedPrograms(directory).map((id) => programById(id)).filter((fd) => fd !== undefined);
   for (const fd of old) before.use(fd);
-  using program = loadProgram(deviceProgram(rules));
+  using program = loadProgram(deviceProgram(rules), { type: BPF_PROG_TYPE_CGROUP_DEVICE });
   bpf("PROG_ATTACH", Uint32Array.of(directory.number, program.number, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI));
   for (const fd of old) bpf("PROG_DETACH", Uint32Array.of(directory.number, fd.number, BPF_CGROUP_DEVICE, 0));
-}
-
-/** Loads without attaching, as a trial as well. @throws {ErrnoError} EACCES or EINVAL: the kernel's verifier refuses. */
-export function loadProgram(program: Uint8Array<ArrayBuffer>): Fd {
-  const license = cstring("Apache-2.0");
-  const attributes = new Uint8Array(48);
-  const view = new DataView(attributes.buffer);
-  view.setUint32(0, BPF_PROG_TYPE_CGROUP_DEVICE, LITTLE_ENDIAN);
-  view.setUint32(4, program.length / INSTRUCTION_SIZE, LITTLE_ENDIAN);
-  view.setBigUint64(8, addressOf(program), LITTLE_ENDIAN);
-  view.setBigUint64(16, addressOf(license), LITTLE_ENDIAN);
-  return new Fd(bpf("PROG_LOAD", attributes));
 }
 
 /** Ids of the device programs attached to this cgroup itself. */
@@ -189,12 +134,4 @@ function programById(id: number): Fd | undefined {
     if (isErrno(error, "ENOENT")) return undefined;
     throw error;
   }
-}
-
-function bpf(command: keyof typeof COMMAND, attributes: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): number {
-  return check(
-    "bpf",
-    () => libc.bpf(syscallNumber("bpf"), COMMAND[command], attributes, attributes.byteLength),
-    `BPF_${command}`,
-  );
 }

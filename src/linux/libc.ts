@@ -56,16 +56,12 @@ export type Bound<S extends Signature> = (
 /** Bound functions by name. */
 export type BoundTable<T extends Record<string, Signature>> = { readonly [K in keyof T]: Bound<T[K]> };
 
-// A function whose parameters are all scalars is compiled to machine code by Deno when it is bound. That compiler takes a
-// millisecond to begin with, and an emulated guest a tenth of a second, while the calls gain a tenth of a microsecond.
-// So one parameter is a structure of one word, which both ABIs pass as they pass the word. By pointer, as all other
-// functions are called, a call costs five times as much.
+// Only what every program calls often: each symbol costs 0.2 ms at start, ten times that in an emulated guest.
 const { symbols: hot } = Deno.dlopen("libc.so.6", {
-  // i32, because the kernel never moves 2 GiB at once.
-  read: { parameters: ["i32", /* fd */ "buffer", { struct: ["usize"] } /* count */], result: "i32" },
-  write: { parameters: ["i32", /* fd */ "buffer", { struct: ["usize"] } /* count */], result: "i32" },
-  dlopen: { parameters: ["buffer", /* file */ { struct: ["i32"] } /* flags */], result: "usize" },
-  dlsym: { parameters: [{ struct: ["usize"] }, /* handle */ "buffer" /* symbol */], result: "pointer" },
+  dlopen: { parameters: ["buffer", /* file */ "i32" /* flags */], result: "pointer" },
+  dlsym: { parameters: ["pointer", /* handle */ "buffer" /* symbol */], result: "pointer" },
+  read: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "i32" /* kernel never moves 2 GiB */ },
+  write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "i32" },
 });
 
 /**
@@ -90,12 +86,12 @@ export function bindLibrary<const T extends Record<string, Signature>>(library: 
   return bound as BoundTable<T>;
 }
 
-const RTLD_LAZY = Int32Array.of(1);
-const handles = new Map<string, BigUint64Array<ArrayBuffer>>();
+const RTLD_LAZY = 1;
+const handles = new Map<string, Deno.PointerObject>();
 
 function lookUp(library: string, symbol: string, signature: Signature): unknown {
-  const handle = handles.get(library) ?? BigUint64Array.of(hot.dlopen(cstring(library), RTLD_LAZY));
-  if (handle[0] === 0n) throw new Error(`Cannot load library "${library}"`);
+  const handle = handles.get(library) ?? hot.dlopen(cstring(library), RTLD_LAZY);
+  if (handle === null) throw new Error(`Cannot load library "${library}"`);
   handles.set(library, handle);
   const pointer = hot.dlsym(handle, cstring(symbol));
   if (pointer === null) throw new Error(`Cannot find "${symbol}" in library "${library}"`);
@@ -134,19 +130,14 @@ export function check(syscall: string, call: () => number | bigint, detail?: str
   }
 }
 
-/** How many bytes the next read or write is about. */
-const count = new BigUint64Array(1);
-
 /** read(2) as it is, for loops where nothing may cost: -1 and {@linkcode lastErrno} on failure. */
 export function rawRead(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
-  count[0] = BigInt(buffer.byteLength);
-  return hot.read(fd, buffer, count);
+  return hot.read(fd, buffer, BigInt(buffer.byteLength));
 }
 
 /** write(2) as it is, for loops where nothing may cost: -1 and {@linkcode lastErrno} on failure. */
 export function rawWrite(fd: number, data: Uint8Array<ArrayBuffer>): number {
-  count[0] = BigInt(data.byteLength);
-  return hot.write(fd, data, count);
+  return hot.write(fd, data, BigInt(data.byteLength));
 }
 
 /** Byte order of every struct: that of both architectures. */

@@ -1,6 +1,6 @@
 /** What of a container's spec makes sense in the guest. Pure. @module */
 import type { Config } from "../config/schema.ts";
-import type { Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec.ts";
+import type { Device, Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec.ts";
 import { type ContainerType, SPEC_ANNOTATION } from "../rpc/agent_api.ts";
 
 export interface GuestSpecOptions {
@@ -47,12 +47,36 @@ function toGuestLinux(linux: Linux, config: Config): Linux {
   return {
     ...rest,
     namespaces: namespaces.filter(({ type }) => !HOST_NAMESPACES.includes(type)).map(({ type }) => ({ type })),
-    // A disk's number is another disk in the guest, perhaps the guest's own.
-    ...(devices !== undefined && { devices: devices.filter(({ type }) => type !== "b") }),
+    ...(devices !== undefined && { devices: devices.filter(isPrivileged(resources) ? isOfKernel : isNoDisk) }),
     ...(seccomp !== undefined && !config.runtime.disable_guest_seccomp && { seccomp }),
     ...(resources !== undefined && { resources: toGuestResources(resources) }),
     ...(cgroupsPath !== undefined && { cgroupsPath: toGuestCgroup(cgroupsPath) }),
   };
+}
+
+/** A disk's number is another disk in the guest, perhaps the guest's own. */
+function isNoDisk({ type }: Device): boolean {
+  return type !== "b";
+}
+
+/** Engines give a privileged container every device of the host, without being asked for any. */
+function isPrivileged(resources: Resources | undefined): boolean {
+  const rules = resources?.devices ?? [];
+  return rules.some(({ allow, type = "a", major, minor, access = "rwm" }) =>
+    allow && type === "a" && major === undefined && minor === undefined && access === "rwm"
+  );
+}
+
+/** Major numbers of what is no hardware: memory, random numbers, and the own terminal. */
+const KERNEL_MAJORS: readonly number[] = [1, 5];
+/** Of the miscellaneous devices: TUN and FUSE. */
+const MISC_MAJOR = 10;
+const MISC_MINORS: readonly number[] = [200, 229];
+
+/** Devices by which every kernel offers its own services, under the same numbers everywhere. */
+function isOfKernel({ type, major = -1, minor = -1 }: Device): boolean {
+  const isMisc = major === MISC_MAJOR && MISC_MINORS.includes(minor);
+  return type === "p" || (type !== "b" && (KERNEL_MAJORS.includes(major) || isMisc));
 }
 
 /** Device numbers, CPU and node numbers are the host's; block and network limits apply to the VM as a whole. */

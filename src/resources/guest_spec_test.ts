@@ -77,6 +77,17 @@ Deno.test("toGuestSpec() passes no disk of the host", () => {
   assert.deepEqual(devices, [console]);
 });
 
+Deno.test("toGuestSpec() drags no hardware of the host into a privileged container", () => {
+  const [zero, fuse, console] = [
+    { path: "/dev/zero", type: "c", major: 1, minor: 5 },
+    { path: "/dev/fuse", type: "c", major: 10, minor: 229 },
+    { path: "/dev/tty9", type: "c", major: 4, minor: 9 },
+  ] as const;
+  const kvm = { path: "/dev/kvm", type: "c", major: 10, minor: 232 } as const;
+  const resources = { devices: [{ allow: false, access: "rwm" }, { allow: true, access: "rwm" }] };
+  assert.deepEqual(guestLinux({ devices: [zero, fuse, console, kvm], resources }).devices, [zero, fuse]);
+});
+
 Deno.test.each([
   { path: "/default/c1", guest: "/default/c1" },
   { path: "kubepods.slice:cri-containerd:c1", guest: "/kubepods.slice/cri-containerd-c1.scope" },

@@ -7,6 +7,7 @@ import type { Fd } from "../linux/fd.ts";
 import type { Spec } from "../oci/spec.ts";
 import { type ContainerType, SHARED_TAG } from "../rpc/agent_api.ts";
 import { HostCgroups } from "./cgroup.ts";
+import { catchLoopback, type Loopback } from "./network/loopback.ts";
 import { openPodNetns } from "./network/netns.ts";
 import { type JoinedLinks, PodNetwork } from "./network/network.ts";
 import { SharedDirectory } from "./share_fs.ts";
@@ -33,6 +34,8 @@ export class SandboxResources implements AsyncDisposable {
   readonly cgroups: HostCgroups | undefined;
   /** What was in the pod's network namespace before the start. */
   readonly joined: JoinedLinks;
+  /** Its connections are for the guest's servers; a container that is alone has none to forward. */
+  readonly loopback: Loopback | undefined;
   readonly #network: PodNetwork | undefined;
   readonly #stack: AsyncDisposableStack;
 
@@ -45,6 +48,10 @@ export class SandboxResources implements AsyncDisposable {
     this.share = undo.use(new SharedDirectory(sharedRoot, id));
     this.#network = openNetwork(options, this.config);
     if (this.#network !== undefined) undo.use(this.#network);
+    if (this.#network !== undefined && options.type !== "single_container") {
+      this.loopback = catchLoopback(this.#network.netns, options);
+    }
+    if (this.loopback !== undefined) undo.use(this.loopback);
     this.joined = this.#network?.join() ?? NOTHING_JOINED;
     // The last to be made, as it cannot be undone without waiting.
     this.cgroups = makeCgroups(options);
@@ -61,6 +68,11 @@ export class SandboxResources implements AsyncDisposable {
   /** The network namespace that the VMM runs in, if the sandbox has one. */
   get netns(): Fd | undefined {
     return this.#network?.netns;
+  }
+
+  /** What has passed the pod's interfaces, by name. */
+  networkStatistics(): ReturnType<PodNetwork["statistics"]> {
+    return this.#network?.statistics() ?? new Map();
   }
 
   /** Joins links that appeared meanwhile (B49). */

@@ -7,6 +7,7 @@ import { errorChain, KataError } from "../base/error.ts";
 import type { AgentConfig } from "../config/schema.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { AgentService } from "../proto/agent_pb.ts";
+import { Connections } from "../proto/connections_pb.ts";
 import { Health } from "../proto/health_pb.ts";
 import { dial } from "../rpc/address.ts";
 import { createTtrpcTransport, type TtrpcTransport } from "../rpc/client.ts";
@@ -31,12 +32,16 @@ const UNBOUNDED: ReadonlySet<DescMethod> = new Set([
   AgentService.method.readStderr,
   AgentService.method.writeStdin,
   AgentService.method.getOOMEvent,
+  Connections.method.read,
+  Connections.method.write,
 ]);
 
 /** The typed clients of one agent. Disposing it fails the pending calls. */
 export class AgentConnection implements Disposable {
   readonly api: Client<typeof AgentService>;
   readonly health: Client<typeof Health>;
+  /** Ours: Kata's own agent answers UNIMPLEMENTED. */
+  readonly connections: Client<typeof Connections>;
   /** Resolves when the connection has ended. */
   readonly closed: Promise<void>;
   readonly #transport: TtrpcTransport;
@@ -46,6 +51,7 @@ export class AgentConnection implements Disposable {
     this.closed = transport.closed;
     this.api = createClient(AgentService, transport);
     this.health = createClient(Health, transport);
+    this.connections = createClient(Connections, transport);
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,5 @@
 /** A container in a sandbox, seen from the host. @module */
+import { abortable } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
@@ -8,11 +9,15 @@ import type { StatsContainerResponse } from "../proto/agent_pb.ts";
 import { toGuestProcess, toGuestResources, toGuestSpec } from "../resources/guest_spec.ts";
 import { type RootfsMount, shareRootfs } from "../resources/rootfs/share.ts";
 import type { SharedDirectory } from "../resources/share_fs.ts";
-import { prepareVolumes } from "../resources/volumes/volumes.ts";
+import { prepareVolumes, type Volumes } from "../resources/volumes/volumes.ts";
 import type { ContainerType } from "../rpc/agent_api.ts";
 import type { AgentConnection } from "./agent_client.ts";
+import { runLateHooks } from "./host_hooks.ts";
 import { KILLED_STATUS, Process, type ProcessExit } from "./process.ts";
 import type { Stdio } from "./stdio.ts";
+
+/** For exec'd processes to report their own end after the container's. */
+const EXECS_MS = 1_000;
 
 export interface ContainerOptions {
   id: string;
@@ -37,10 +42,13 @@ export interface ExecOptions {
 /** What a container has on the host, ready before its VM is. */
 export interface ContainerResources extends Disposable {
   readonly guestSpec: Spec;
+  /** Made in the guest before the container. */
+  readonly storages: Volumes["storages"];
 }
 
 /** What a container needs of its sandbox. */
 export interface ContainerContext {
+  sandboxId: string;
   config: Config;
   share: SharedDirectory;
   log: Logger;
@@ -66,6 +74,7 @@ export function prepareContainer(options: ContainerOptions, context: ContainerCo
       rootfs: rootfs.guestPath,
       mounts: volumes.mounts,
     }),
+    storages: volumes.storages,
     [Symbol.dispose]: () => resources.dispose(),
   };
 }
@@ -78,6 +87,7 @@ export class Container implements AsyncDisposable {
   readonly #agent: AgentConnection;
   readonly #resources: AsyncDisposableStack;
   readonly #guestSpec: Spec;
+  readonly #storages: ContainerResources["storages"];
   readonly #execs = new Map<string, Process>();
 
   /** Takes `resources` over. Nothing happens in the guest before {@linkcode Container.create}. */
@@ -89,6 +99,7 @@ export class Container implements AsyncDisposable {
     this.#context = context;
     this.#agent = agent;
     this.#guestSpec = resources.guestSpec;
+    this.#storages = resources.storages;
     this.init = new Process({
       containerId: options.id,
       execId: "",
@@ -115,10 +126,11 @@ export class Container implements AsyncDisposable {
   async create(): Promise<void> {
     const { id, spec } = this.#options;
     const OCI = specToProto(this.#guestSpec);
+    const storages = [...this.#storages];
     // A path names another container's namespace; the sandbox's own has the first processes of all.
     const sandboxPidns = Boolean(spec.linux?.namespaces?.find(({ type }) => type === "pid")?.path);
     try {
-      await this.#agent.api.createContainer({ containerId: id, execId: id, OCI, sandboxPidns });
+      await this.#agent.api.createContainer({ containerId: id, execId: id, OCI, storages, sandboxPidns });
     } catch (cause) {
       throw new Error(`Cannot create container "${id}" in the guest`, { cause });
     }
@@ -134,6 +146,17 @@ export class Container implements AsyncDisposable {
     const process = execId === "" ? this.init : this.#execs.get(execId);
     if (process !== undefined) return process;
     throw new KataError("NOT_FOUND", `Cannot find exec "${execId}" in container "${this.id}"`);
+  }
+
+  /** Runs its first process, and the hooks that come after. @param pid Of the VMM, for the hooks. */
+  async start(pid: number): Promise<void> {
+    await this.init.start();
+    await runLateHooks("poststart", this.#options, { pid, log: this.#context.log });
+  }
+
+  /** Runs the hooks that come when nothing is left of it. @param pid Of the VMM; 0 if that is gone as well. */
+  async afterRemoval(pid: number): Promise<void> {
+    await runLateHooks("poststop", this.#options, { pid, log: this.#context.log });
   }
 
   /** Registers a process; its `start` runs it. @throws {KataError} ALREADY_EXISTS, or FAILED_PRECONDITION. */
@@ -171,6 +194,15 @@ export class Container implements AsyncDisposable {
   async kill(signal: number, options: { execId: string; all: boolean }): Promise<void> {
     const others = options.all && options.execId === "" ? this.#running() : [];
     await Promise.all([this.process(options.execId), ...others].map((process) => process.signal(signal)));
+  }
+
+  /** Resolves when its first process and those that go with it have ended, and all that they wrote is passed on. */
+  async finished(): Promise<void> {
+    await this.init.exited;
+    const { processes } = this;
+    const ends = Promise.all(processes.filter(({ status }) => status !== "created").map(({ exited }) => exited));
+    await abortable(ends, AbortSignal.timeout(EXECS_MS)).catch(() => {});
+    await Promise.all(processes.map((process) => process.drained()));
   }
 
   async pause(): Promise<void> {

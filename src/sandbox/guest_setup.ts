@@ -1,8 +1,11 @@
-/** What the agent is told before the first container: network, name servers, storages, kernel modules. @module */
+/** What the agent is told before the first container: network, name servers, storages, kernel modules; and at the end. @module */
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
+import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { GuestNetwork } from "../resources/network/scan.ts";
-import type { AgentConnection } from "./agent_client.ts";
+import { type AgentConnection, type AgentHost, explainSilence } from "./agent_client.ts";
 import { guestStorages } from "./guest_storages.ts";
 
 export interface GuestSetup {
@@ -11,16 +14,30 @@ export interface GuestSetup {
   spec: Spec;
   config: Config;
   network: GuestNetwork;
-  /** It is a template's clone: its clock stands, and its random numbers are not its own. */
-  isRestored: boolean;
+  /** A template's clone (`isRestored`) has a clock that stands, and random numbers that are not its own. */
+  vm: AgentHost & Pick<Hypervisor, "isRestored">;
 }
+
+/** For the agent to end containers and write back what is cached; the VM ends in any case. */
+const DESTROY_MS = 3_000;
 
 /** As many as the kernel's generator holds. */
 const SEED_BYTES = 64;
 
-/** Makes the guest ready for containers. */
+/** Makes the guest ready for containers. @throws {Error} Why it is not; of one that is silent, what its VM shows. */
 export async function setUpGuest(agent: AgentConnection, setup: GuestSetup): Promise<void> {
-  const { network, isRestored } = setup;
+  const begin = performance.now();
+  try {
+    await setUp(agent, setup);
+  } catch (cause) {
+    const what = `Cannot set up sandbox "${setup.id}" in the guest`;
+    if (ConnectError.from(cause).code !== Code.DeadlineExceeded) throw new Error(what, { cause });
+    throw await explainSilence(setup.vm, { what, waitedMs: performance.now() - begin, cause });
+  }
+}
+
+async function setUp(agent: AgentConnection, setup: GuestSetup): Promise<void> {
+  const { network, vm: { isRestored } } = setup;
   // None of these waits for another; the network and the shared directory wait for their devices.
   await Promise.all([
     ...(isRestored ? [setClock(agent), reseed(agent)] : []),
@@ -60,6 +77,20 @@ export async function setUpGuestNetwork(agent: AgentConnection, network: GuestNe
   if (network.routes.length > 0) await agent.api.updateRoutes({ routes: { Routes: [...network.routes] } });
   if (network.neighbors.length > 0) {
     await agent.api.addARPNeighbors({ neighbors: { ARPNeighbors: [...network.neighbors] } });
+  }
+}
+
+/** Ends all that runs in the guest. What goes wrong is logged only: the VM ends in any case. */
+export async function destroyGuest(
+  agent: AgentConnection,
+  { id, log }: { id: string; log: Logger },
+): Promise<void> {
+  try {
+    await agent.api.destroySandbox({}, { timeoutMs: DESTROY_MS });
+  } catch (error) {
+    // A guest that powers off at once has done what was asked; its answer may be lost with it.
+    if (ConnectError.from(error).code === Code.Unavailable) return;
+    log.warning("Cannot end the sandbox in the guest", { sandbox: id, error });
   }
 }
 

@@ -4,8 +4,6 @@
  *
  * @module
  */
-import { Code, ConnectError } from "@connectrpc/connect";
-import { abortable } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
@@ -13,23 +11,21 @@ import { createHypervisor } from "../hypervisor/create.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/pid_file.ts";
 import type { Resources, Spec } from "../oci/spec.ts";
+import type { StatsContainerResponse } from "../proto/agent_pb.ts";
 import { SandboxResources } from "../resources/sandbox_resources.ts";
 import type { ContainerType } from "../rpc/agent_api.ts";
-import { type AgentConnection, connectAgent, explainSilence } from "./agent_client.ts";
+import { type AgentConnection, connectAgent } from "./agent_client.ts";
 import { Container, type ContainerOptions, prepareContainer } from "./container.ts";
 import { Growth } from "./growth.ts";
-import { setUpGuest, setUpGuestNetwork } from "./guest_setup.ts";
-import { runHostHooks } from "./host_hooks.ts";
+import { destroyGuest, setUpGuest, setUpGuestNetwork } from "./guest_setup.ts";
+import { runEarlyHooks } from "./host_hooks.ts";
 import { makeRunDir, type SandboxState, writeState } from "./persist.ts";
 import { Phases } from "./phases.ts";
+import { PortForward } from "./port_forward.ts";
 import { KILLED_STATUS, LOST_STATUS, type Process, type ProcessExit } from "./process.ts";
 import { DEFAULT_ROOTS, type SandboxRoots } from "./roots.ts";
+import { statsOf } from "./stats.ts";
 import { watchAgent, watchOutOfMemory } from "./watch.ts";
-
-/** For the agent to end containers and write back what is cached; the VM ends in any case. */
-const DESTROY_MS = 3_000;
-/** For exec'd processes to report their own end after the container's. */
-const EXECS_MS = 1_000;
 
 export interface SandboxOptions {
   id: string;
@@ -130,7 +126,7 @@ export class Sandbox implements AsyncDisposable {
     const container = await this.#assemble(options);
     await using undo = new AsyncDisposableStack();
     undo.use(container);
-    if (options.id === this.id && await runHostHooks(options, this.#pid)) await this.joinLateLinks();
+    if (await runEarlyHooks(options, this.#pid)) await this.joinLateLinks();
     await this.#growth?.admit(options.id, options.spec.linux?.resources);
     undo.defer(() => this.#growth?.forget(options.id));
     await this.phases.measure("container", () => container.create());
@@ -142,6 +138,13 @@ export class Sandbox implements AsyncDisposable {
       this.#stopAfter(container);
     }
     return container;
+  }
+
+  /** Runs a container's first process, with whatever interfaces there are by now (B49). */
+  async startContainer(id: string): Promise<void> {
+    const container = this.container(id);
+    await this.joinLateLinks();
+    await container.start(this.#pid);
   }
 
   /**
@@ -158,6 +161,7 @@ export class Sandbox implements AsyncDisposable {
     this.#containers.delete(id);
     this.#growth?.forget(id);
     if (this.#stopping === undefined) this.#save();
+    await container.afterRemoval(this.#stopping === undefined ? this.#pid : 0);
     return container.init.exit;
   }
 
@@ -166,6 +170,13 @@ export class Sandbox implements AsyncDisposable {
     const container = this.container(id);
     await this.#growth?.admit(id, resources);
     await container.update(resources);
+  }
+
+  /** What a container uses; for the pod's own, what the whole pod uses on the host. */
+  async stats(id: string): Promise<StatsContainerResponse> {
+    return await statsOf(this.container(id), this.#host, {
+      isPod: id === this.id && this.#options.type !== "single_container",
+    });
   }
 
   /** Plugs in interfaces that the engine has put into the pod's network namespace after the start (B49). */
@@ -193,7 +204,7 @@ export class Sandbox implements AsyncDisposable {
       throw new KataError("ALREADY_EXISTS", `Cannot create container "${options.id}": it exists`);
     }
     const { config, share } = this.#host;
-    const context = { config, share, log: this.#options.log };
+    const context = { sandboxId: this.id, config, share, log: this.#options.log };
     const resources = undo.use(await this.phases.measure("files", () => prepareContainer(options, context)));
     const agent = await this.#booted;
     undo.move();
@@ -201,8 +212,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #boot(): Promise<AgentConnection> {
-    const { id, onOutOfMemory, log } = this.#options;
-    const { config, cgroups } = this.#host;
+    const { id, spec, onOutOfMemory, log } = this.#options;
+    const { config, cgroups, joined: { guest: network } } = this.#host;
     const { signal } = this.#abort;
     await this.phases.measure("vm", () => this.#vm.start({ signal }));
     const info = await this.#vm.info();
@@ -211,26 +222,13 @@ export class Sandbox implements AsyncDisposable {
     cgroups?.placeVm(info);
     const connect = () => connectAgent(this.#vm, { sandboxId: id, config: config.agent, signal });
     const agent = this.#resources.use(await this.phases.measure("agent", connect));
-    await this.phases.measure("sandbox", () => this.#setUpGuest(agent));
+    await this.phases.measure("sandbox", () => setUpGuest(agent, { id, spec, config, network, vm: this.#vm }));
+    this.#resources.use(new PortForward(this.#host.loopback, { agent, log }));
     this.#growth = new Growth({ config, vm: this.#vm, agent, cgroups });
     log.info("Sandbox is up", { sandbox: id, vmm: pid, phases: this.phases.report() });
     void this.#watch(agent);
     if (onOutOfMemory) void watchOutOfMemory(agent, { signal, log, onEvent: onOutOfMemory });
     return agent;
-  }
-
-  async #setUpGuest(agent: AgentConnection): Promise<void> {
-    const { id, spec } = this.#options;
-    const { config, joined } = this.#host;
-    const begin = performance.now();
-    try {
-      const { isRestored } = this.#vm;
-      await setUpGuest(agent, { id, spec, config, network: joined.guest, isRestored });
-    } catch (cause) {
-      const what = `Cannot set up sandbox "${id}" in the guest`;
-      if (ConnectError.from(cause).code !== Code.DeadlineExceeded) throw new Error(what, { cause });
-      throw await explainSilence(this.#vm, { what, waitedMs: performance.now() - begin, cause });
-    }
   }
 
   /** The only watcher of the VM: its death ends every process at once. */
@@ -250,7 +248,7 @@ export class Sandbox implements AsyncDisposable {
     const lost = this.#lost;
     for (const process of lost === undefined ? [] : this.#processes()) process.end(LOST_STATUS);
     const agent = await this.#booted.catch(() => undefined);
-    if (agent !== undefined && lost === undefined) await this.#destroy(agent);
+    if (agent !== undefined && lost === undefined) await destroyGuest(agent, { id, log });
     for (const process of this.#processes()) process.end(KILLED_STATUS);
     try {
       await this.#resources.disposeAsync();
@@ -261,22 +259,9 @@ export class Sandbox implements AsyncDisposable {
     this.#resolveEnded(lost ?? "it was stopped");
   }
 
-  async #destroy(agent: AgentConnection): Promise<void> {
-    try {
-      await agent.api.destroySandbox({}, { timeoutMs: DESTROY_MS });
-    } catch (error) {
-      // A guest that powers off at once has done what was asked; its answer may be lost with it.
-      if (ConnectError.from(error).code === Code.Unavailable) return;
-      this.#options.log.warning("Cannot end the sandbox in the guest", { sandbox: this.id, error });
-    }
-  }
-
-  /** Output may still be on its way; a removal cuts this short, and then whoever reads it has gone. */
-  async #stopAfter({ init, processes }: Container): Promise<void> {
-    await init.exited;
-    const ends = Promise.all(processes.filter(({ status }) => status !== "created").map(({ exited }) => exited));
-    await abortable(ends, AbortSignal.timeout(EXECS_MS)).catch(() => {});
-    await Promise.race([Promise.all(processes.map((process) => process.drained())), this.ended]);
+  /** A removal cuts short what output is on its way, and then whoever reads it has gone. */
+  async #stopAfter(container: Container): Promise<void> {
+    await Promise.race([container.finished(), this.ended]);
     await this.stop();
   }
 

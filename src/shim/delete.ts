@@ -3,8 +3,10 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { DeleteResponseSchema } from "../proto/task_v2_pb.ts";
 import { identify } from "../oci/annotations.ts";
+import type { Spec } from "../oci/spec.ts";
 import { unmountBelow } from "../resources/share_fs.ts";
 import { cleanUpSandbox, hasShim } from "../sandbox/cleanup.ts";
+import { runLateHooks } from "../sandbox/host_hooks.ts";
 import { readState } from "../sandbox/persist.ts";
 import { DEFAULT_ROOTS, type SandboxRoots } from "../sandbox/roots.ts";
 import { removeIfThere } from "../base/files.ts";
@@ -33,7 +35,8 @@ export async function deleteTask(
   args: ShimArgs,
   { bundle, log, roots = DEFAULT_ROOTS }: DeleteOptions,
 ): Promise<Uint8Array> {
-  const sandboxId = await sandboxOf(args.id, bundle);
+  const spec = await readSpec(bundle).catch(() => undefined);
+  const sandboxId = sandboxOf(args.id, spec);
   unmountBelow(`${bundle}/rootfs`);
   // A container of a pod whose shim lives is that shim's business.
   if (sandboxId === args.id || !hasShim(`${roots.run}/${sandboxId}`)) {
@@ -43,6 +46,7 @@ export async function deleteTask(
     });
     await cleanUpSandbox(sandboxId, { roots, log });
   }
+  if (spec !== undefined) await runLateHooks("poststop", { id: args.id, bundle, spec }, { pid: 0, log });
   const response = create(DeleteResponseSchema, {
     exitStatus: KILLED_STATUS,
     exitedAt: timestampFromDate(new Date()),
@@ -51,9 +55,9 @@ export async function deleteTask(
 }
 
 /** Without a readable configuration the task is taken for a sandbox: then it can only be alone. */
-async function sandboxOf(id: string, bundle: string): Promise<string> {
+function sandboxOf(id: string, spec: Spec | undefined): string {
   try {
-    return identify((await readSpec(bundle)).annotations, id).sandboxId;
+    return identify(spec?.annotations, id).sandboxId;
   } catch {
     return id;
   }

@@ -85,8 +85,8 @@ export class TaskService {
 
   async start({ id, execId }: Request<wire.StartRequest>): Promise<{ pid: number }> {
     const { process, pid } = this.#process(id, execId);
-    if (execId === "") await this.#found().joinLateLinks();
-    await process.start();
+    if (execId === "") await this.#found().startContainer(id);
+    else await process.start();
     const { events } = this.#options;
     if (execId === "") events.emit("start", { containerId: id, pid });
     else events.emit("execStarted", { containerId: id, execId, pid });
@@ -169,7 +169,7 @@ export class TaskService {
   }
 
   async stats({ id }: Request<wire.StatsRequest>): Promise<{ stats: Any }> {
-    const stats = await this.#found().container(id).stats();
+    const stats = await this.#found().stats(id);
     return { stats: toMetrics(stats, this.#options.cgroupVersion) };
   }
 

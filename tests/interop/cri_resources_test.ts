@@ -6,42 +6,6 @@ import { CGROUP_PARENT } from "./pod_settings.ts";
 
 const MIB = 2 ** 20;
 
-pods(
-  "volumes: a ConfigMap's update is seen inside, read-only mounts are, and files of the host are shared",
-  async (node) => {
-    // As the kubelet writes it: a new directory, then a link that is moved onto the old one.
-    const volume = `${node.containerd.directory}/configmap`;
-    const write = async (version: string) => {
-      await Deno.mkdir(`${volume}/..${version}`, { recursive: true });
-      await Deno.writeTextFile(`${volume}/..${version}/key`, version);
-      await Deno.symlink(`..${version}`, `${volume}/..data_tmp`);
-      await Deno.rename(`${volume}/..data_tmp`, `${volume}/..data`);
-    };
-    await write("one");
-    await Deno.symlink("..data/key", `${volume}/key`);
-    const hosts = `${node.containerd.directory}/hosts`;
-    await Deno.writeTextFile(hosts, "10.9.8.7 somewhere\n");
-    const log = `${node.containerd.directory}/termination-log`;
-    await Deno.writeTextFile(log, "");
-    await using pod = await node.pod("pod");
-    const container = await pod.run("one", SLEEP, {
-      mounts: [
-        { container_path: "/etc/config", host_path: volume, readonly: true },
-        { container_path: "/etc/hosts", host_path: hosts },
-        { container_path: "/dev/termination-log", host_path: log },
-      ],
-    });
-    assert.equal(await container.exec("cat /etc/config/key"), "one");
-    await write("two");
-    await until(async () => (await container.exec("cat /etc/config/key")) === "two");
-    assert.notEqual((await container.tryExec("touch /etc/config/x")).status, 0);
-    assert.match(await container.exec("cat /etc/hosts"), /somewhere/);
-    await container.exec("echo the reason >/dev/termination-log");
-    assert.equal(await Deno.readTextFile(log), "the reason\n");
-    assert.match(await container.exec("df -m /dev/shm"), /^shm +64 /m, "B16");
-  },
-);
-
 for (const only of [true, false]) {
   const configure = (toml: string) => `${toml}[runtime]\nsandbox_cgroup_only = ${only}\n`;
   pods(`B45: with sandbox_cgroup_only = ${only} the VM is counted where it should be`, async (node) => {
@@ -110,23 +74,4 @@ pods("containers share the pod's pid namespace if the pod wants it, and signals 
   assert.match(await last.exec("ps"), /^ +1 /m, "the pod's own process is there, whoever has gone");
   const own = await shared.run("own", SLEEP, { linux: mode(OF_THE_CONTAINER) });
   assert.doesNotMatch(await own.exec("ps"), /\/pause|sleep 1000000 *\n.*sleep 1000000/);
-});
-
-pods("an emptyDir in memory holds no more than its sizeLimit, and is shared by the pod's containers", async (node) => {
-  // As the kubelet makes it.
-  const volume = `${node.containerd.directory}/volumes/kubernetes.io~empty-dir/cache`;
-  await Deno.mkdir(volume, { recursive: true });
-  await node.containerd.run(["mount", "-t", "tmpfs", "-o", `size=${4 * MIB}`, "tmpfs", volume]);
-  try {
-    await using pod = await node.pod("pod");
-    const mounts = [{ container_path: "/cache", host_path: volume }];
-    const [one, two] = [await pod.run("one", SLEEP, { mounts }), await pod.run("two", SLEEP, { mounts })];
-    await one.exec("echo shared >/cache/file");
-    assert.equal(await two.exec("cat /cache/file"), "shared\n");
-    const filled = await one.tryExec("dd if=/dev/zero of=/cache/big bs=1M count=8");
-    assert.notEqual(filled.status, 0);
-    assert.match(filled.stderr, /No space left on device/);
-  } finally {
-    await node.containerd.run(["umount", volume]);
-  }
 });

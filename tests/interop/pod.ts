@@ -4,6 +4,7 @@ import { errorChain } from "../../src/base/error.ts";
 import { Containerd, type ContainerdOptions, releases, until } from "./containerd.ts";
 import { Cri, type Message } from "./cri.ts";
 import { IMAGE } from "./image.ts";
+import { ForwardStream, ProcessStream } from "./cri_stream.ts";
 import { BRIDGE, CGROUP_PARENT, HANDLER } from "./pod_settings.ts";
 
 /** A machine that emulates another is slow. */
@@ -115,6 +116,12 @@ export class Pod implements AsyncDisposable {
     return new PodContainer(this.#cri, { id: container_id, log: `${this.#config.log_directory}/${name}.log` });
   }
 
+  /** A connection to a port of the pod, as `kubectl port-forward` makes one. */
+  async forward(port: number): Promise<ForwardStream> {
+    const { url } = await this.#cri.call("PortForward", { pod_sandbox_id: this.id, port: [port] });
+    return await ForwardStream.open(url, port);
+  }
+
   async stop(): Promise<void> {
     await this.#cri.call("StopPodSandbox", { pod_sandbox_id: this.id });
   }
@@ -155,6 +162,17 @@ export class PodContainer {
     return { status: answer.exit_code, stdout, stderr };
   }
 
+  /** Runs a shell script in it, its streams connected. */
+  async interact(script: string, { tty = false, stdin = true } = {}): Promise<ProcessStream> {
+    const request = { cmd: ["/bin/sh", "-c", script], tty, stdin, stdout: true, stderr: !tty };
+    return await ProcessStream.open((await this.call("Exec", request)).url);
+  }
+
+  /** Connects to its first process. */
+  async attach({ tty = false, stdin = true } = {}): Promise<ProcessStream> {
+    return await ProcessStream.open((await this.call("Attach", { tty, stdin, stdout: true, stderr: !tty })).url);
+  }
+
   /** What it wrote, without the time of each line. */
   log(): string[] {
     const lines = Deno.readTextFileSync(this.#log).split("\n").filter((line) => line !== "");
@@ -181,7 +199,7 @@ export class PodContainer {
 /** One node for all steps; whatever they leave behind fails the test. */
 export function pods(
   name: string,
-  body: (node: PodNode) => Promise<void>,
+  body: (node: PodNode, test: Deno.TestContext) => Promise<void>,
   options: Parameters<typeof PodNode.start>[0] = {},
 ): void {
   Deno.test({
@@ -190,10 +208,10 @@ export function pods(
     // The gRPC library and the commands keep timers and pipes of their own; what matters is in left().
     sanitizeOps: false,
     sanitizeResources: false,
-    async fn() {
+    async fn(test) {
       try {
         await using node = await PodNode.start(options);
-        await body(node);
+        await body(node, test);
         const clean = async () => (await node.remains()).length === 0;
         await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await node.remains(), []));
       } catch (error) {

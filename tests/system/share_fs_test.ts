@@ -1,6 +1,7 @@
 /** The shared directory on real mounts: what is shared, and that nothing of the host is lost when it goes. Needs root. */
 import assert from "node:assert/strict";
 import { createLogger } from "../../src/base/log.ts";
+import { defaultConfig } from "../../src/config/schema.ts";
 import { bindMount, mount } from "../../src/linux/mount.ts";
 import { readMountInfo } from "../../src/linux/mountinfo.ts";
 import { recordPid } from "../../src/hypervisor/pid_file.ts";
@@ -32,6 +33,8 @@ class Box implements Disposable {
   }
 }
 
+const CONTEXT = { config: defaultConfig(), sandboxId: "s1", containerId: "c1", log };
+
 Deno.test("a shared tree is taken away without touching the host's mounts inside of it", () => {
   using box = new Box();
   const source = box.dir("source");
@@ -41,7 +44,7 @@ Deno.test("a shared tree is taken away without touching the host's mounts inside
   {
     using share = new SharedDirectory(box.roots.shared, "s1");
     const mounts = [{ destination: "/data", type: "bind", source, options: ["rbind"] }];
-    using volumes = prepareVolumes(mounts, { containerId: "c1", share, log });
+    using volumes = prepareVolumes(mounts, { ...CONTEXT, share });
     const name = volumes.mounts[0]?.source?.split("/").at(-1);
     assert.equal(Deno.readTextFileSync(`${share.source}/passthrough/${name}/inner/file`), "kept");
   }
@@ -56,7 +59,7 @@ Deno.test("a single file is shared as a file, and files that another kernel cann
   const mounts = ["hosts", "socket"].map((name) => {
     return { destination: `/etc/${name}`, type: "bind", source: `${box.path}/${name}`, options: ["bind", "ro"] };
   });
-  using volumes = prepareVolumes(mounts, { containerId: "c1", share, log });
+  using volumes = prepareVolumes(mounts, { ...CONTEXT, share });
   assert.deepEqual(volumes.mounts.map(({ destination }) => destination), ["/etc/hosts"]);
   const name = volumes.mounts[0]?.source?.split("/").at(-1);
   assert.equal(Deno.readTextFileSync(`${share.source}/passthrough/${name}`), "127.0.0.1 localhost\n");

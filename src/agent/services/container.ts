@@ -1,8 +1,8 @@
 /** The life of a container, and what is asked of it as a whole. @module */
 import { KataError } from "../../base/error.ts";
 import { resourcesFromProto } from "../../oci/proto.ts";
+import { statsToWire } from "../../oci/proto_stats.ts";
 import type { AgentPart, Guest } from "../guest.ts";
-import { statsToWire } from "../stats.ts";
 
 /** Everything about a container but its processes. */
 export function containerPart(guest: Guest): AgentPart {

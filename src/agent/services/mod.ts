@@ -1,8 +1,10 @@
 /** The agent's API, put together from its parts. Methods that no part has answer UNIMPLEMENTED. @module */
 import { AgentService } from "../../proto/agent_pb.ts";
+import { Connections } from "../../proto/connections_pb.ts";
 import { Health } from "../../proto/health_pb.ts";
 import { defineService, type TtrpcService } from "../../rpc/server.ts";
 import type { AgentPart, Guest } from "../guest.ts";
+import { connectionsService } from "./connections.ts";
 import { containerPart } from "./container.ts";
 import { copyFilePart } from "./copy_file.ts";
 import { diagnosticPart } from "./diagnostic.ts";
@@ -28,8 +30,12 @@ const PARTS: readonly ((guest: Guest) => AgentPart)[] = [
   diagnosticPart,
 ];
 
-/** Both services of the agent, for one listener. */
+/** All services of the agent, for one listener. */
 export function agentServices(guest: Guest): TtrpcService[] {
   const agent: AgentPart = Object.assign({}, ...PARTS.map((part) => part(guest)));
-  return [defineService(AgentService, agent), defineService(Health, healthService())];
+  return [
+    defineService(AgentService, agent),
+    defineService(Health, healthService()),
+    defineService(Connections, connectionsService(guest.signal)),
+  ];
 }

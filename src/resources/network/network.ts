@@ -7,7 +7,7 @@
 import type { NetDevice } from "../../hypervisor/device.ts";
 import type { Fd } from "../../linux/fd.ts";
 import { enterNetns } from "../../linux/namespace.ts";
-import { type Link, Rtnetlink } from "../../linux/rtnetlink.ts";
+import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/rtnetlink.ts";
 import { type NetworkModel, pairWithTap } from "./pair.ts";
 import { describeNetwork, gatewaysOf, guestLinks, type GuestNetwork, type NetnsContent } from "./scan.ts";
 
@@ -71,6 +71,12 @@ export class PodNetwork implements Disposable {
     this.#resources.use(undo.move());
     for (const { index } of links) this.#joined.add(index);
     return { cards, guest: describeNetwork(content, links) };
+  }
+
+  /** What has passed the links that are joined, as the pod sees it; those that are gone count no more. */
+  statistics(): ReadonlyMap<string, LinkStatistics> {
+    const links = this.#netlink.links().filter(({ index }) => this.#joined.has(index));
+    return new Map(links.map(({ name, statistics }) => [name, statistics]));
   }
 
   /** Fresh namespaces know no neighbours; on the same host the answer is there before this returns (B47). */

@@ -7,12 +7,20 @@ import { unmountBelow } from "../share_fs.ts";
 import type { Volume, VolumeContext } from "./volumes.ts";
 
 /**
+ * New mounts below the source appear in the guest as well, unless the mount is private; nothing that happens here reaches
+ * the source.
+ *
  * Sockets, fifos and devices mean nothing in another kernel: such mounts are left out, with a warning.
  *
- * @throws {KataError} INVALID_ARGUMENT: the source does not exist.
+ * @throws {KataError} INVALID_ARGUMENT: the source does not exist. UNIMPLEMENTED: what is mounted within is to appear on
+ * the host.
  */
 export function shareVolume(mount: Mount, { containerId, share, log }: VolumeContext): Volume {
-  const source = mount.source ?? "";
+  const { source = "", options = [] } = mount;
+  if (options.some((option) => /^r?shared$/.test(option))) {
+    const why = "what is mounted in a virtual machine cannot appear on the host";
+    throw new KataError("UNIMPLEMENTED", `Cannot mount "${source}" with propagation in both directions: ${why}`);
+  }
   const { isDirectory, isFile } = statSource(source, mount.destination);
   if (!isDirectory && !isFile) {
     log.warning("Leaving out a mount that is neither file nor directory", { source, destination: mount.destination });
@@ -26,10 +34,8 @@ export function shareVolume(mount: Mount, { containerId, share, log }: VolumeCon
     unmountBelow(target.host);
     Deno.removeSync(target.host);
   });
-  const { options = [] } = mount;
   bindMount(source, target.host, { recursive: !options.includes("bind"), readOnly: options.includes("ro") });
-  // New mounts below the source appear here too, but nothing that happens here reaches the source.
-  setPropagation(target.host, MS.SLAVE | MS.REC);
+  setPropagation(target.host, MS.REC | (options.some((option) => /^r?private$/.test(option)) ? MS.PRIVATE : MS.SLAVE));
   const resources = undo.move();
   return { mount: { ...mount, source: target.guest }, [Symbol.dispose]: () => resources.dispose() };
 }

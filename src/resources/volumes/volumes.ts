@@ -5,12 +5,16 @@
  * @module
  */
 import type { Logger } from "../../base/log.ts";
+import type { Config } from "../../config/schema.ts";
 import type { Mount } from "../../oci/spec.ts";
 import { GUEST_PATH } from "../../rpc/agent_api.ts";
 import type { SharedDirectory } from "../share_fs.ts";
+import { emptyDirVolume, type Storage } from "./empty_dir.ts";
 import { shareVolume } from "./share.ts";
 
 export interface VolumeContext {
+  config: Config;
+  sandboxId: string;
   containerId: string;
   share: SharedDirectory;
   log: Logger;
@@ -19,28 +23,27 @@ export interface VolumeContext {
 /** A mount for the guest, or none; disposing it takes back what was done on the host. */
 export interface Volume extends Disposable {
   readonly mount: Mount | undefined;
+  /** What the agent makes first. */
+  readonly storages?: readonly Storage[];
 }
 
-/** A kind of mount and what is done about it. */
-interface VolumeHandler {
-  matches(mount: Mount): boolean;
-  prepare(mount: Mount, context: VolumeContext): Volume;
-}
+/** What is done about a kind of mount; nothing about others. */
+type VolumeHandler = (mount: Mount, context: VolumeContext) => Volume | undefined;
 
-/** The first that matches decides. */
+/** The first that answers decides. */
 const HANDLERS: readonly VolumeHandler[] = [
-  { matches: (mount) => !isBind(mount) || isKernelPath(mount.source ?? ""), prepare: (mount) => keep(mount) },
+  (mount) => !isBind(mount) || isKernelPath(mount.source ?? "") ? keep(mount) : undefined,
   // Engines bind a directory of the host here; shared memory works only inside of one kernel (B16).
-  {
-    matches: (mount) => mount.destination === "/dev/shm",
-    prepare: (mount) => keep({ ...mount, source: GUEST_PATH.shm }),
-  },
-  { matches: () => true, prepare: shareVolume },
+  (mount) => mount.destination === "/dev/shm" ? keep({ ...mount, source: GUEST_PATH.shm }) : undefined,
+  emptyDirVolume,
+  shareVolume,
 ];
 
 export interface Volumes extends Disposable {
   /** For the spec that the guest gets. */
   readonly mounts: readonly Mount[];
+  /** To be made in the guest before the container. */
+  readonly storages: readonly Storage[];
 }
 
 /**
@@ -49,14 +52,21 @@ export interface Volumes extends Disposable {
  */
 export function prepareVolumes(mounts: readonly Mount[], context: VolumeContext): Volumes {
   using undo = new DisposableStack();
-  const prepared = mounts.map((mount) =>
-    undo.use(HANDLERS.find(({ matches }) => matches(mount))!.prepare(mount, context))
-  );
+  const prepared = mounts.flatMap((mount) => undo.use(prepare(mount, context)) ?? []);
   const resources = undo.move();
   return {
     mounts: prepared.flatMap(({ mount }) => mount ?? []),
+    storages: prepared.flatMap(({ storages = [] }) => storages),
     [Symbol.dispose]: () => resources.dispose(),
   };
+}
+
+function prepare(mount: Mount, context: VolumeContext): Volume | undefined {
+  for (const handler of HANDLERS) {
+    const volume = handler(mount, context);
+    if (volume !== undefined) return volume;
+  }
+  return undefined;
 }
 
 function keep(mount: Mount): Volume {

@@ -1,6 +1,6 @@
-/** What a container used, as the API has it. Pure. @module */
+/** What a cgroup has used, as the agent's API has it. Pure. @module */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { CgroupStats, MemoryCounter } from "../oci/cgroup/stats.ts";
+import type { CgroupStats, MemoryCounter } from "./cgroup/stats.ts";
 import type { CgroupStatsSchema } from "../proto/agent_pb.ts";
 
 /** Limits that are absent are 2^64 - 1 on both sides. */

@@ -1,0 +1,106 @@
+/**
+ * Programs for the kernel's own machine: instructions to bytes (pure), and the system call.
+ *
+ * @see https://man7.org/linux/man-pages/man2/bpf.2.html
+ * @module
+ */
+import { Fd } from "./fd.ts";
+import { addressOf, bind, check, cstring, LITTLE_ENDIAN } from "./libc.ts";
+import { syscallNumber } from "./syscall_numbers.ts";
+
+/** `struct bpf_insn`: u8 code, u4 destination, u4 source, i16 jump, i32 immediate. */
+export interface Instruction {
+  code: number;
+  destination?: number;
+  source?: number;
+  /** Instructions to skip, or the offset of a load or store. */
+  offset?: number;
+  immediate?: number;
+}
+
+const INSTRUCTION_SIZE = 8;
+
+/** Those that our programs use. */
+export const CODE = {
+  /** Takes two places: the upper half of the number is the immediate of the next. */
+  LOAD_IMMEDIATE_64: 0x18,
+  LOAD_U32: 0x61,
+  STORE_IMMEDIATE_U32: 0x62,
+  ADD: 0x07,
+  MOVE: 0xb7,
+  MOVE_REGISTER: 0xbf,
+  AND: 0x57,
+  SHIFT_RIGHT: 0x77,
+  JUMP: 0x05,
+  JUMP_IF_EQUAL: 0x15,
+  JUMP_IF_NOT_EQUAL: 0x55,
+  JUMP_IF_ANY_BIT: 0x45,
+  CALL: 0x85,
+  EXIT: 0x95,
+} as const;
+
+/** @returns `struct bpf_insn[]` */
+export function encodeProgram(instructions: readonly Instruction[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(instructions.length * INSTRUCTION_SIZE);
+  const view = new DataView(bytes.buffer);
+  for (const [i, { code, destination = 0, source = 0, offset = 0, immediate = 0 }] of instructions.entries()) {
+    view.setUint8(i * INSTRUCTION_SIZE, code);
+    view.setUint8(i * INSTRUCTION_SIZE + 1, destination | (source << 4));
+    view.setInt16(i * INSTRUCTION_SIZE + 2, offset, LITTLE_ENDIAN);
+    view.setInt32(i * INSTRUCTION_SIZE + 4, immediate, LITTLE_ENDIAN);
+  }
+  return bytes;
+}
+
+const libc = bind({
+  bpf: {
+    name: "syscall",
+    parameters: ["i64", "i32", /* command */ "buffer", /* union bpf_attr */ "u32"],
+    result: "i64",
+  },
+});
+
+const COMMAND = {
+  MAP_CREATE: 0,
+  MAP_UPDATE_ELEM: 2,
+  PROG_LOAD: 5,
+  PROG_ATTACH: 8,
+  PROG_DETACH: 9,
+  PROG_GET_FD_BY_ID: 13,
+  PROG_QUERY: 16,
+  LINK_CREATE: 28,
+} as const;
+
+/** One bpf(2). @throws {ErrnoError} `bpf BPF_PROG_LOAD: EPERM` */
+export function bpf(
+  command: keyof typeof COMMAND,
+  attributes: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>,
+): number {
+  return check(
+    "bpf",
+    () => libc.bpf(syscallNumber("bpf"), COMMAND[command], attributes, attributes.byteLength),
+    `BPF_${command}`,
+  );
+}
+
+/** What the kernel checks a program against. */
+export interface ProgramKind {
+  /** `BPF_PROG_TYPE_*` */
+  type: number;
+  /** Where it will be attached, for the types that want to know. */
+  attachType?: number;
+}
+
+/** Loads without attaching, as a trial as well. @throws {ErrnoError} EACCES or EINVAL: the kernel's verifier refuses. */
+export function loadProgram(program: Uint8Array<ArrayBuffer>, { type, attachType = 0 }: ProgramKind): Fd {
+  const license = cstring("Apache-2.0");
+  // u32 type, count; u64 program, license; … u32 attach type at 68.
+  const attributes = new Uint8Array(72);
+  const view = new DataView(attributes.buffer);
+  view.setUint32(0, type, LITTLE_ENDIAN);
+  view.setUint32(4, program.length / INSTRUCTION_SIZE, LITTLE_ENDIAN);
+  view.setBigUint64(8, addressOf(program), LITTLE_ENDIAN);
+  view.setBigUint64(16, addressOf(license), LITTLE_ENDIAN);
+  view.setUint32(68, attachType, LITTLE_ENDIAN);
+  return new Fd(bpf("PROG_LOAD", attributes));
+}

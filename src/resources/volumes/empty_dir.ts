@@ -1,0 +1,120 @@
+/**
+ * Kubernetes' emptyDir: a directory that the containers of a pod share and that goes with the pod. The kubelet makes it on
+ * the host; unless it is to be used there (B15), the guest makes its own with the same limit, owner and mode: a tmpfs for
+ * one in memory, and for one on disk a directory in the pod's own root file system.
+ *
+ * @module
+ */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type MountInfo, readMountInfo } from "../../linux/mountinfo.ts";
+import type { Mount } from "../../oci/spec.ts";
+import type { StorageSchema } from "../../proto/agent_pb.ts";
+import { GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../rpc/agent_api.ts";
+import type { Volume, VolumeContext } from "./volumes.ts";
+
+/** As the message of the agent's API has it. */
+export type Storage = MessageInitShape<typeof StorageSchema>;
+
+/** Where the kubelet makes them: `<pod>/volumes/kubernetes.io~empty-dir/<name>`. */
+const EMPTY_DIR = /\/volumes\/kubernetes\.io~empty-dir\/([^/]+)(\/.*)?$/;
+
+/** What of an emptyDir a container mounts. */
+export interface EmptyDir {
+  /** Unique within its pod. */
+  name: string;
+  /** A part of it (`subPath`), such as `/a/b`; empty for all of it. */
+  path: string;
+  inMemory: boolean;
+  /** Its limit as tmpfs wants it; undefined if it has none. */
+  size: string | undefined;
+}
+
+/**
+ * A mount's source is an emptyDir's directory, or, for a `subPath`, a bind mount elsewhere of a directory below it; only
+ * the mount table tells that.
+ *
+ * @param source Absolute path, without links. @param mounts The host's mount table.
+ */
+export function findEmptyDir(source: string, mounts: readonly MountInfo[]): EmptyDir | undefined {
+  const at = mountOf(source, mounts);
+  if (at === undefined) return undefined;
+  const within = join(at.root, source.slice(at.mountPoint === "/" ? 0 : at.mountPoint.length));
+  if (at.type !== "tmpfs") return named(EMPTY_DIR.exec(within), { inMemory: false, size: undefined });
+  const whole = mounts.find((mount) =>
+    mount.major === at.major && mount.minor === at.minor && mount.root === "/" && EMPTY_DIR.exec(mount.mountPoint)
+  );
+  // A directory for one on disk may be on a tmpfs as well.
+  if (whole === undefined) return named(EMPTY_DIR.exec(within), { inMemory: false, size: undefined });
+  const size = whole.superOptions.find((option) => option.startsWith("size="))?.slice("size=".length);
+  return named(EMPTY_DIR.exec(join(whole.mountPoint, within)), { inMemory: true, size });
+}
+
+function named(match: RegExpExecArray | null, rest: Pick<EmptyDir, "inMemory" | "size">): EmptyDir | undefined {
+  return match === null ? undefined : { name: match[1]!, path: match[2] ?? "", ...rest };
+}
+
+/** Of mounts on the same point, the last one is seen. */
+function mountOf(path: string, mounts: readonly MountInfo[]): MountInfo | undefined {
+  const above = mounts.filter(({ mountPoint: point }) => `${path}/`.startsWith(point === "/" ? "/" : `${point}/`));
+  const longest = Math.max(...above.map(({ mountPoint }) => mountPoint.length));
+  return above.findLast(({ mountPoint }) => mountPoint.length === longest);
+}
+
+function join(directory: string, path: string): string {
+  return `${directory}/${path}`.replaceAll(/\/+/g, "/").replace(/(.)\/$/, "$1");
+}
+
+/** @returns undefined if the mount is none, or is to be shared like any other directory of the host. */
+export function emptyDirVolume(mount: Mount, { config, sandboxId, share }: VolumeContext): Volume | undefined {
+  if (config.runtime.disable_guest_empty_dir) return undefined;
+  const source = realPath(mount.source ?? "");
+  const found = source === undefined ? undefined : findEmptyDir(source, readMountInfo());
+  if (source === undefined || found === undefined) return undefined;
+  const root = found.inMemory
+    ? `${GUEST_PATH.ephemeral}/${found.name}`
+    : share.path(`${sandboxId}/rootfs/local/${found.name}`).guest;
+  // Of a part, the whole has the limit; what the kubelet made for the part is made again in it.
+  const storages = [wholeStorage(found, { root, directory: parentBy(source, found.path) })];
+  if (found.path !== "") storages.push(directoryStorage(`${root}${found.path}`, Deno.statSync(source)));
+  return { mount: { ...mount, source: `${root}${found.path}` }, storages, [Symbol.dispose]() {} };
+}
+
+/** Where the whole is on the host, if the part is seen below it; else the part stands for it. */
+function parentBy(source: string, path: string): string {
+  return path !== "" && source.endsWith(path) ? source.slice(0, -path.length) : source;
+}
+
+function wholeStorage(
+  { inMemory, size }: EmptyDir,
+  { root, directory }: { root: string; directory: string },
+): Storage {
+  const info = Deno.statSync(directory);
+  if (!inMemory) return directoryStorage(root, info);
+  return {
+    driver: STORAGE_DRIVER.ephemeral,
+    source: "tmpfs",
+    fstype: "tmpfs",
+    options: [...ownership(info), ...(size === undefined ? [] : [`size=${size}`])],
+    mountPoint: root,
+    shared: true,
+  };
+}
+
+function directoryStorage(mountPoint: string, info: Deno.FileInfo): Storage {
+  return { driver: STORAGE_DRIVER.local, source: "local", options: ownership(info), mountPoint, shared: true };
+}
+
+/** The kubelet gives the directory to the pod's group, if it has one. */
+function ownership({ mode, gid }: Deno.FileInfo): string[] {
+  const options = [`${STORAGE_OPTION.mode}${((mode ?? 0o777) & 0o7777).toString(8)}`];
+  return gid ? [...options, `${STORAGE_OPTION.fsGroup}${gid}`] : options;
+}
+
+/** undefined if it is no directory: links, files and what is missing are for others. */
+function realPath(path: string): string | undefined {
+  try {
+    return Deno.statSync(path).isDirectory ? Deno.realPathSync(path) : undefined;
+  } catch {
+    return undefined;
+  }
+}

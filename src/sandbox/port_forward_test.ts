@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { createLogger } from "../base/log.ts";
+import { listenOnLoopback, localPort } from "../linux/tcp.ts";
+import { PortForward, type PortForwardOptions } from "./port_forward.ts";
+
+const log = createLogger({ sink: () => {} });
+function text(data: Uint8Array): string {
+  return new TextDecoder().decode(data);
+}
+
+type Agent = PortForwardOptions["agent"];
+
+/** An agent whose guest has one connection, to a server that answers what was sent when that has ended. */
+function echoAgent(): { agent: Agent; closed: Promise<void> } {
+  const parts: Uint8Array[] = [];
+  const finished = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  const connections = {
+    open: () => Promise.resolve({ id: 1 }),
+    write({ data }: { data: Uint8Array }) {
+      parts.push(data.slice());
+      return Promise.resolve({});
+    },
+    finish() {
+      finished.resolve();
+      return Promise.resolve({});
+    },
+    async read(_request: unknown, { signal }: { signal: AbortSignal }) {
+      const { promise, reject } = Promise.withResolvers<never>();
+      const onAbort = () => reject(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+      await Promise.race([finished.promise, promise]).finally(() => signal.removeEventListener("abort", onAbort));
+      return { data: parts.shift() ?? new Uint8Array() };
+    },
+    close() {
+      closed.resolve();
+      return Promise.resolve({});
+    },
+  };
+  return { agent: { connections } as unknown as Agent, closed: closed.promise };
+}
+
+function open(agent: Agent): { port: number } & AsyncDisposable {
+  const listener = listenOnLoopback("inet", 4);
+  const forward = new PortForward({ listeners: [listener], [Symbol.dispose]() {} }, { agent, log });
+  return {
+    port: localPort(listener),
+    async [Symbol.asyncDispose]() {
+      await forward[Symbol.asyncDispose]();
+      listener[Symbol.dispose]();
+    },
+  };
+}
+
+Deno.test("PortForward carries both directions and each one's end by itself", async () => {
+  const { agent, closed } = echoAgent();
+  await using forward = open(agent);
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+  await client.write(new TextEncoder().encode("ping"));
+  await client.closeWrite();
+  assert.equal((await Array.fromAsync(client.readable)).map(text).join(""), "ping");
+  await closed;
+});
+
+Deno.test("PortForward resets a connection that nobody in the guest takes", async () => {
+  const connections = { open: () => Promise.reject(new Error("refused")) };
+  await using forward = open({ connections } as unknown as Agent);
+  await assert.rejects(async () => {
+    using client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+    await client.read(new Uint8Array(1));
+  }, Deno.errors.ConnectionReset);
+});
+
+Deno.test("PortForward ends the connections that are open when it is disposed", async () => {
+  const { agent, closed } = echoAgent();
+  const forward = open(agent);
+  using client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+  await client.write(new TextEncoder().encode("ping"));
+  await client.write(new TextEncoder().encode("pong"));
+  const read = client.read(new Uint8Array(1));
+  await forward[Symbol.asyncDispose]();
+  await assert.rejects(read, Deno.errors.ConnectionReset);
+  await closed;
+});

@@ -1,0 +1,163 @@
+/** The volumes that a pod has of Kubernetes, made on the host as the kubelet makes them. See `pod.ts`. */
+import assert from "node:assert/strict";
+import { until } from "./containerd.ts";
+import { type PodNode, pods, SLEEP } from "./pod.ts";
+
+const MIB = 2 ** 20;
+const NO_SPACE = /No space left on device/;
+const PROPAGATION = { private: 0, hostToContainer: 1, bidirectional: 2 } as const;
+
+/** A kubelet's directory of one pod. Disposing it unmounts what was mounted in it. */
+class Kubelet implements AsyncDisposable {
+  readonly root: string;
+  readonly #node: PodNode;
+  readonly #mounts: string[] = [];
+
+  constructor(node: PodNode) {
+    this.#node = node;
+    this.root = `${node.containerd.directory}/pods/${crypto.randomUUID()}`;
+  }
+
+  async directory(path: string, mode = 0o777): Promise<string> {
+    const whole = `${this.root}/${path}`;
+    await Deno.mkdir(whole, { recursive: true });
+    await Deno.chmod(whole, mode);
+    return whole;
+  }
+
+  async mount(path: string, ...args: readonly string[]): Promise<string> {
+    const whole = await this.directory(path);
+    await this.#must("mount", ...args, whole);
+    this.#mounts.unshift(whole);
+    return whole;
+  }
+
+  async #must(...command: readonly string[]): Promise<void> {
+    const { status, stderr } = await this.#node.containerd.run(command);
+    assert.equal(status, 0, stderr);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const path of this.#mounts) await this.#must("umount", "-l", path);
+  }
+}
+
+/** Writes files as the kubelet does, all at once: a new directory, then a link that is moved onto the old one. */
+async function publish(volume: string, version: string): Promise<void> {
+  await Deno.mkdir(`${volume}/..${version}`, { recursive: true });
+  await Deno.writeTextFile(`${volume}/..${version}/key`, version);
+  await Deno.symlink(`..${version}`, `${volume}/..data_tmp`);
+  await Deno.rename(`${volume}/..data_tmp`, `${volume}/..data`);
+  await Deno.symlink("..data/key", `${volume}/key`).catch(() => {});
+}
+
+pods(
+  "B15: an emptyDir is made in the guest, keeps its limit and outlives the containers that share it",
+  async (node, test) => {
+    await using kubelet = new Kubelet(node);
+    const [memory, disk] = ["memory", "disk"].map((name) => `volumes/kubernetes.io~empty-dir/${name}`);
+    const cache = await kubelet.mount(memory!, "-t", "tmpfs", "-o", `size=${4 * MIB}`, "tmpfs");
+    const data = await kubelet.directory(disk!);
+    await Deno.chown(data, 0, 2000);
+    await Deno.chmod(data, 0o2777);
+    await kubelet.directory(`${disk}/part`, 0o750);
+    const part = await kubelet.mount("volume-subpaths/disk/two/0", "--bind", `${data}/part`);
+    const mounts = [{ container_path: "/cache", host_path: cache }, { container_path: "/data", host_path: data }];
+    await using pod = await node.pod("pod");
+    const one = await pod.run("one", SLEEP, { mounts });
+    const two = await pod.run("two", SLEEP, { mounts: [...mounts, { container_path: "/part", host_path: part }] });
+
+    await test.step("in memory: beyond sizeLimit there is no space, for all containers together", async () => {
+      await one.exec("dd if=/dev/zero of=/cache/first bs=1M count=3");
+      const { status, stderr } = await two.tryExec("dd if=/dev/zero of=/cache/second bs=1M count=2");
+      assert.notEqual(status, 0);
+      assert.match(stderr, NO_SPACE);
+      await one.exec("rm /cache/*; dd if=/dev/zero of=/cache/third bs=1M count=3");
+      assert.deepEqual([...Deno.readDirSync(cache)], [], "the host's memory holds nothing of it");
+    });
+    await test.step("on disk: shared, with the group and mode that the kubelet gave", async () => {
+      await one.exec("echo shared >/data/file");
+      assert.equal(await two.exec("cat /data/file; stat -c '%g %a' /data"), "shared\n2000 2777\n");
+      assert.match(await one.exec("grep ' /data ' /proc/mounts"), /virtiofs/, "not in the guest's memory");
+      assert.deepEqual([...Deno.readDirSync(data)].map(({ name }) => name), ["part"]);
+    });
+    await test.step("subPath: the part that one container mounts is the same that another sees in the whole", async () => {
+      await two.exec("echo part >/part/file");
+      assert.equal(await one.exec("cat /data/part/file"), "part\n");
+    });
+    await test.step("what a container wrote is there when it is started anew", async () => {
+      await one.stop();
+      await one.remove();
+      const again = await pod.run("one", SLEEP, { mounts, metadata: { name: "one", attempt: 1 } });
+      assert.equal(await again.exec("cat /data/file; wc -c </cache/third"), `shared\n${3 * MIB}\n`);
+    });
+  },
+);
+
+pods("B15: with disable_guest_empty_dir an emptyDir is the kubelet's own directory", async (node) => {
+  await using kubelet = new Kubelet(node);
+  const cache = await kubelet.mount("volumes/kubernetes.io~empty-dir/cache", "-t", "tmpfs", "-o", "size=4M", "tmpfs");
+  const data = await kubelet.directory("volumes/kubernetes.io~empty-dir/data");
+  await using pod = await node.pod("pod");
+  const mounts = [{ container_path: "/cache", host_path: cache }, { container_path: "/data", host_path: data }];
+  const one = await pod.run("one", SLEEP, { mounts });
+  await one.exec("echo counted | tee /cache/file >/data/file");
+  for (const directory of [cache, data]) assert.equal(await Deno.readTextFile(`${directory}/file`), "counted\n");
+  assert.match((await one.tryExec("dd if=/dev/zero of=/cache/big bs=1M count=8")).stderr, NO_SPACE);
+}, { configure: (toml) => `${toml}[runtime]\ndisable_guest_empty_dir = true\n` });
+
+pods("ConfigMap, Secret, token, hosts, termination log and hostPath", async (node, test) => {
+  await using kubelet = new Kubelet(node);
+  const config = await kubelet.directory("volumes/kubernetes.io~configmap/config");
+  const secret = await kubelet.mount("volumes/kubernetes.io~secret/secret", "-t", "tmpfs", "tmpfs");
+  const token = await kubelet.mount("volumes/kubernetes.io~projected/token", "-t", "tmpfs", "tmpfs");
+  for (const volume of [config, secret, token]) await publish(volume, "one");
+  const host = await kubelet.mount("host", "--bind", await kubelet.directory("on-the-host"));
+  await node.containerd.run(["mount", "--make-shared", host]);
+  const files = await kubelet.directory("files");
+  for (const name of ["hosts", "log"]) {
+    await Deno.writeTextFile(`${files}/${name}`, name === "hosts" ? "10.9.8.7 far\n" : "");
+  }
+  await using pod = await node.pod("pod");
+  const of = (host_path: string, container_path: string, more = {}) => ({ host_path, container_path, ...more });
+  const container = await pod.run("one", SLEEP, {
+    mounts: [
+      of(config, "/etc/config", { readonly: true }),
+      of(secret, "/etc/secret", { readonly: true }),
+      of(token, "/var/run/secrets/token", { readonly: true }),
+      of(`${config}/..one/key`, "/etc/one-key", { readonly: true }),
+      of(`${files}/hosts`, "/etc/hosts"),
+      of(`${files}/log`, "/dev/termination-log"),
+      of(host, "/host"),
+      of(host, "/host-slave", { propagation: PROPAGATION.hostToContainer }),
+    ],
+  });
+
+  await test.step("an update is seen inside, whole, and nothing can be written", async () => {
+    const keys = "cat /etc/config/key /etc/secret/key /var/run/secrets/token/key";
+    assert.equal(await container.exec(keys), "oneoneone");
+    for (const volume of [config, secret, token]) await publish(volume, "two");
+    await until(async () => (await container.exec(keys)) === "twotwotwo");
+    assert.equal(await container.exec("cat /etc/one-key"), "one", "subPath keeps the version that it was mounted with");
+    for (const path of ["/etc/config/x", "/etc/secret/x", "/etc/one-key"]) {
+      assert.match((await container.tryExec(`echo >${path}`)).stderr, /Read-only file system/);
+    }
+  });
+  await test.step("files of the host: hosts, and the termination log", async () => {
+    assert.match(await container.exec("cat /etc/hosts"), /far/);
+    await container.exec("echo the reason >/dev/termination-log");
+    assert.equal(await Deno.readTextFile(`${files}/log`), "the reason\n");
+  });
+  await test.step("hostPath: both sides write, and later mounts appear with HostToContainer only", async () => {
+    await container.exec("echo inside >/host/file");
+    assert.equal(await Deno.readTextFile(`${host}/file`), "inside\n");
+    await kubelet.mount("host/later", "-t", "tmpfs", "tmpfs");
+    await Deno.writeTextFile(`${host}/later/file`, "later");
+    assert.equal(await container.exec("cat /host-slave/later/file"), "later");
+    assert.notEqual((await container.tryExec("cat /host/later/file")).status, 0);
+  });
+  await test.step("hostPath with Bidirectional is refused: a mount in a VM cannot appear on the host", async () => {
+    const mounts = [of(host, "/host", { propagation: PROPAGATION.bidirectional })];
+    await assert.rejects(pod.run("two", SLEEP, { mounts }), /cannot appear on the host/);
+  });
+});
