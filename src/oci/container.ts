@@ -11,11 +11,9 @@ import { verifyId } from "../base/id.ts";
 import { Fd, O_NONBLOCK, O_WRONLY } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
 import { openPidfd, sendSignal } from "../linux/pidfd.ts";
-import { isAlive, readProcessStat } from "../linux/process.ts";
 import { SIGNALS } from "../linux/signal.ts";
-import { openCgroup } from "./cgroup/cgroup.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
-import { type ContainerParts, createContainer, type CreateOptions, type Home } from "./container_create.ts";
+import { cgroupOf, type ContainerParts, createContainer, type CreateOptions, type Home } from "./container_create.ts";
 import { type ExecOptions, execProcess } from "./container_exec.ts";
 import { applyOomScore, type ContainerProcess, ownOomScore } from "./container_process.ts";
 import { ociState } from "./guide.ts";
@@ -23,7 +21,7 @@ import { type HookKind, runHooks } from "./hooks.ts";
 import { differingNamespaces } from "./namespaces.ts";
 import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "./spec.ts";
-import { checkAllowed, type OciState, type Operation, StateDirectory, type Status } from "./state.ts";
+import { checkAllowed, livePid, type OciState, type Operation, StateDirectory, type Status } from "./state.ts";
 import { stopScope, updateScope } from "./systemd/scope.ts";
 
 export type { Stdio } from "./child_setup.ts";
@@ -65,7 +63,7 @@ export class Container {
     verifyId(id);
     const directory = new StateDirectory(home.stateRoot, id);
     const stored = directory.read();
-    const cgroup = openCgroup(home.cgroups, stored.cgroupPath);
+    const cgroup = cgroupOf(home.cgroups, stored);
     return new Container({ home, directory, stored, cgroup, init: undefined });
   }
 
@@ -114,10 +112,8 @@ export class Container {
   }
 
   #isAlive(): boolean {
-    const { init, stored: { pid, startTime } } = this.#parts;
-    if (pid === 0 || init?.hasEnded) return false;
-    const stat = readProcessStat(pid);
-    return isAlive(stat) && stat.startTime === BigInt(startTime);
+    const { init, stored } = this.#parts;
+    return !init?.hasEnded && livePid(stored) !== 0;
   }
 
   /** As the specification words it. */

@@ -5,12 +5,14 @@ import type { Logger } from "../base/log.ts";
 import type { CgroupLayout } from "../linux/cgroup.ts";
 import type { NamespaceFlag } from "../linux/clone.ts";
 import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/fd.ts";
+import { isErrno } from "../linux/errno.ts";
 import { makeFifo } from "../linux/fifo.ts";
 import { MS } from "../linux/mount_options.ts";
 import { findMount, readMountInfo } from "../linux/mountinfo.ts";
 import { forbidInspection, readProcessStat } from "../linux/process.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import { type Cgroup, cgroupPath, openCgroup } from "./cgroup/cgroup.ts";
+import { NoCgroup } from "./cgroup/none.ts";
 import { Channel } from "./channel.ts";
 import { type Stdio, stdioPlacements } from "./child_setup.ts";
 import { ContainerProcess } from "./container_process.ts";
@@ -22,7 +24,7 @@ import { planMounts, type PlannedMount } from "./mount_plan.ts";
 import { type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import type { NamespaceType, Spec } from "./spec.ts";
-import { StateDirectory, type StoredState } from "./state.ts";
+import { livePid, StateDirectory, type StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
 import { openScope, type Scope, stopScope } from "./systemd/scope.ts";
 import { validate } from "./validate.ts";
@@ -34,6 +36,8 @@ export interface Home {
   cgroups: CgroupLayout;
   /** systemd makes the cgroup of a new container. Those that exist know by themselves. */
   systemd?: boolean;
+  /** A new container whose cgroup we may not make goes without one, unless its configuration names it. */
+  rootless?: boolean;
   log?: Logger;
 }
 
@@ -69,11 +73,13 @@ export interface ContainerParts {
 
 /** @throws {Error} Naming what failed; nothing is left behind. */
 export async function createContainer(options: CreateOptions): Promise<ContainerParts> {
-  const { id, spec, cgroups } = options;
+  const { id, spec } = options;
   verifyId(id);
   validate(spec, options);
   checkKernel(spec);
-  forbidInspection();
+  // Who has not root's rights writes the maps of a user namespace through /proc, where a process that may not be looked
+  // into belongs to root. Nobody but that user could look anyway: the container has no process yet.
+  if (Deno.uid() === 0) forbidInspection();
   await using undo = new AsyncDisposableStack();
   const directory = new StateDirectory(options.stateRoot, id);
   directory.create();
@@ -81,15 +87,9 @@ export async function createContainer(options: CreateOptions): Promise<Container
   using _lock = await directory.lock();
   const scope = options.systemd ? await openScope(spec.linux?.cgroupsPath, id) : undefined;
   const stored = newState(options, scope);
-  const cgroup = openCgroup(cgroups, stored.cgroupPath);
   directory.write(stored);
   makeFifo(directory.execFifo, 0o600);
-  if (!cgroup.exists()) {
-    undo.defer(() => cgroup.remove());
-    undo.defer(() => cgroup.kill());
-  }
-  if (scope === undefined) cgroup.create();
-  else undo.defer(() => stopScope(scope));
+  const cgroup = takeCgroup(options, stored, undo);
   using parked = startInit({ options, stored, directory, cgroup });
   undo.use(parked.child);
   stored.pid = parked.child.pid;
@@ -99,6 +99,37 @@ export async function createContainer(options: CreateOptions): Promise<Container
   const console = parked.master && takeMaster(parked.child, parked.master);
   undo.move();
   return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console, options) };
+}
+
+/** Makes the container's group, unless systemd is to. */
+function takeCgroup(options: CreateOptions, stored: StoredState, undo: AsyncDisposableStack): Cgroup {
+  const { cgroups, rootless = false, spec } = options;
+  const cgroup = openCgroup(cgroups, stored.cgroupPath);
+  if (!cgroup.exists()) {
+    undo.defer(() => cgroup.remove());
+    undo.defer(() => cgroup.kill());
+  }
+  const { scope } = stored;
+  if (scope !== undefined) {
+    undo.defer(() => stopScope(scope));
+    return cgroup;
+  }
+  try {
+    cgroup.create();
+    return cgroup;
+  } catch (error) {
+    const mayGoWithout = rootless && !spec.linux?.cgroupsPath &&
+      isErrno((error as Error).cause, "EACCES", "EPERM", "EROFS");
+    if (!mayGoWithout) throw error;
+    stored.cgroupPath = "";
+    return cgroupOf(cgroups, stored);
+  }
+}
+
+/** The group of a container that exists. */
+export function cgroupOf(cgroups: CgroupLayout, stored: StoredState): Cgroup {
+  if (stored.cgroupPath !== "") return openCgroup(cgroups, stored.cgroupPath);
+  return new NoCgroup(cgroups, () => livePid(stored));
 }
 
 /** Before 6.2, a program did not enter the time namespace that its process had made, and nothing said so. */
@@ -211,6 +242,7 @@ function planInit(
     waitsForHooks: hasCreateHooks(spec),
     noPivotRoot: options.noPivotRoot ?? false,
     noNewKeyring: options.noNewKeyring ?? false,
+    maySetGroups: Deno.uid() === 0 || !fresh.has("user"),
   };
 }
 

@@ -10,6 +10,7 @@ import { type Stdio, stdioPlacements } from "./child_setup.ts";
 import type { ContainerParts } from "./container_create.ts";
 import { applyOomScore, ContainerProcess, ownOomScore } from "./container_process.ts";
 import { handOverListener, takeMaster } from "./guide.ts";
+import { maySetGroups } from "./idmap.ts";
 import { addJoin, type JoinResult } from "./join.ts";
 import { differingNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
@@ -75,6 +76,7 @@ function startJoin({ stored, cgroup }: ContainerParts, process: Process, options
     stdio: stdioPlacements(stdio),
     preserveFds,
     noNewKeyring: stored.noNewKeyring,
+    maySetGroups: !differing.includes("user") || maySetGroups(stored.pid),
   });
   const pidNamespace = differing.includes("pid") ? ours.use(openNamespace("pid", stored.pid)) : undefined;
   const child = program.start(pidNamespace === undefined ? {} : { pidNamespace });

@@ -1,4 +1,5 @@
 /** User namespaces' maps of ids, and mounts that show other owners than their file system has. @module */
+import { KataError } from "../base/error.ts";
 import { Fd, O_RDONLY, pipe } from "../linux/fd.ts";
 import { mountSetattr, openTree } from "../linux/mount.ts";
 import { MOUNT_ATTR } from "../linux/mount_options.ts";
@@ -12,12 +13,30 @@ export interface IdMaps {
   gidMappings: readonly IdMapping[];
 }
 
-/** Gives ids to the new user namespace that a process is in. */
+/**
+ * Gives ids to the new user namespace that a process is in.
+ *
+ * @throws {KataError} PERMISSION_DENIED: a user without root's rights may map one id only, their own.
+ */
 export function writeIdMaps(pid: number, { uidMappings, gidMappings }: IdMaps): void {
   const format = (mappings: readonly IdMapping[]) =>
     mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
-  Deno.writeTextFileSync(`/proc/${pid}/uid_map`, format(uidMappings));
-  Deno.writeTextFileSync(`/proc/${pid}/gid_map`, format(gidMappings));
+  try {
+    Deno.writeTextFileSync(`/proc/${pid}/uid_map`, format(uidMappings));
+    // The kernel's condition for mapping a group without rights: else one could leave a group that is denied something.
+    if (Deno.uid() !== 0) Deno.writeTextFileSync(`/proc/${pid}/setgroups`, "deny");
+    Deno.writeTextFileSync(`/proc/${pid}/gid_map`, format(gidMappings));
+  } catch (cause) {
+    if (Deno.uid() === 0) throw new Error("Cannot map the ids of the user namespace", { cause });
+    const maps = `"${`${format(uidMappings)}${format(gidMappings)}`.trim().replaceAll("\n", ", ")}"`;
+    const why = "a user without root's rights can map one id, their own, and runk uses no newuidmap";
+    throw new KataError("PERMISSION_DENIED", `Cannot map ids ${maps}: ${why}`, { cause });
+  }
+}
+
+/** Whether supplementary groups can be set in the user namespace of a process. */
+export function maySetGroups(pid: number): boolean {
+  return Deno.readTextFileSync(`/proc/${pid}/setgroups`).trim() !== "deny";
 }
 
 export interface MappedTreeOptions {

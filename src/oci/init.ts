@@ -60,6 +60,8 @@ export interface InitPlan {
   waitsForHooks: boolean;
   noPivotRoot: boolean;
   noNewKeyring: boolean;
+  /** False in a user namespace of an unprivileged user, who must give up that right to map a group. */
+  maySetGroups: boolean;
 }
 
 /** What the child has for its parent. */
@@ -103,7 +105,12 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   if (!plan.fresh.has("user")) addRlimits(steps, process);
   const owned = plan.stdio.map(({ child }) => child);
   const ownedFds = console ? [0] : owned;
-  const early = addIdentity(steps, process, { ownedFds, hasTerminal: console !== undefined, channel });
+  const early = addIdentity(steps, process, {
+    ownedFds,
+    hasTerminal: console !== undefined,
+    channel,
+    maySetGroups: plan.maySetGroups,
+  });
   addExecutableCheck(steps, process);
   const listener = early ?? addListenedFilter(steps, process, channel);
   channel.addReport(steps, "created");
@@ -125,10 +132,10 @@ function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: Init
   for (const fd of cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
 }
 
-function enterNamespaces(steps: Steps, { fresh, joined, channel, spec }: InitPlan): void {
+function enterNamespaces(steps: Steps, { fresh, joined, channel, spec, maySetGroups }: InitPlan): void {
   if (fresh.has("user")) {
     channel.addStop(steps, "maps");
-    changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
+    changeIds(steps.program, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
   }
   // The user namespace first: it gives the right to enter the others.
   for (const { type, fd } of joined.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {

@@ -34,6 +34,8 @@ export interface JoinPlan {
   stdio: readonly Placement[];
   preserveFds: number | undefined;
   noNewKeyring: boolean;
+  /** False in a user namespace that has given up this right. */
+  maySetGroups: boolean;
 }
 
 /** What the child has for its parent: where its terminal's master and its filter's listener will be, if it has them. */
@@ -56,14 +58,21 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   // All at once, and the mount namespace with them: nothing of ours is opened by path after this.
   const flags = plan.namespaces.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
   if (flags !== 0) steps.call("setns", [plan.initPidfd.number, flags], { label: "join namespaces" });
-  if (plan.namespaces.includes("user")) changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
+  if (plan.namespaces.includes("user")) {
+    changeIds(steps.program, { uid: 0, gid: 0, ...(plan.maySetGroups && { groups: [] }) });
+  }
   // The working directory is still the root, from where openat2 starts.
   const console = process.terminal ? addTerminal(steps, plan) : undefined;
   addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });
   addDescriptors(steps, { ...plan, console });
   const owned = plan.stdio.map(({ child }) => child);
   const ownedFds = console ? [0] : owned;
-  const early = addIdentity(steps, plan.process, { ownedFds, hasTerminal: console !== undefined, channel });
+  const early = addIdentity(steps, plan.process, {
+    ownedFds,
+    hasTerminal: console !== undefined,
+    channel,
+    maySetGroups: plan.maySetGroups,
+  });
   if (console !== undefined) channel.addStop(steps, "terminal");
   if (score !== undefined) writeOomScore(steps, score, process.oomScoreAdj ?? 0);
   const listener = early ?? addListenedFilter(steps, plan.process, channel);

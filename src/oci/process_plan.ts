@@ -34,17 +34,23 @@ export function planProcess(process: Process, { linux, rootfs }: PlanOptions): P
   const args = process.args ?? [];
   const env = completeEnvironment(process.env ?? [], () => homeOf(readPasswd(rootfs), process.user.uid));
   const searchPath = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) || DEFAULT_PATH;
-  const status = Deno.readTextFileSync("/proc/self/status");
+  const lastCapability = Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
   return {
     process,
     args,
     env,
     candidates: execCandidates(args[0] ?? "", searchPath),
-    capabilities: capabilitySets(process.capabilities, readCapabilitySet(status, "CapPrm")),
-    lastCapability: Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap")),
+    capabilities: capabilitySets(process.capabilities, availableCapabilities(linux, lastCapability)),
+    lastCapability,
     rlimits: (process.rlimits ?? []).map(rlimitCall),
     seccomp: linux?.seccomp && compile(linux.seccomp),
   };
+}
+
+/** What can be given: what we have, or all, which the first process of a user namespace has. */
+function availableCapabilities(linux: Linux | undefined, lastCapability: number): bigint {
+  if (linux?.namespaces?.some(({ type }) => type === "user")) return (1n << BigInt(lastCapability + 1)) - 1n;
+  return readCapabilitySet(Deno.readTextFileSync("/proc/self/status"), "CapPrm");
 }
 
 function compile(profile: Seccomp): CompiledSeccomp {

@@ -90,6 +90,7 @@ export interface LateOptions {
   ownedFds: readonly number[];
   hasTerminal: boolean;
   channel: Channel;
+  maySetGroups: boolean;
 }
 
 /**
@@ -98,7 +99,7 @@ export interface LateOptions {
  * @returns Where the listener of its filter will be, if that is loaded already and has one.
  */
 export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOptions): Slot | undefined {
-  const { ownedFds, hasTerminal, channel } = options;
+  const { ownedFds, hasTerminal, channel, maySetGroups } = options;
   const { process: { user, noNewPrivileges }, capabilities, seccomp } = plan;
   steps.call("setsid", [], { ignore: ["EPERM"] });
   if (hasTerminal) addControllingTerminal(steps);
@@ -110,7 +111,8 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
   steps.call("umask", [user.umask ?? 0o022]);
   dropBounding(steps, plan);
   steps.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], { label: "keep capabilities" });
-  changeIds(steps.program, { uid: user.uid, gid: user.gid, groups: user.additionalGids ?? [] });
+  const { uid, gid, additionalGids: groups = [] } = user;
+  changeIds(steps.program, { uid, gid, ...(maySetGroups && { groups }) });
   steps.call("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0], { label: "keep no capabilities" });
   // Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there.
   let listener: Slot | undefined;

@@ -9,6 +9,7 @@ import { KataError } from "../base/error.ts";
 import { isErrno } from "../linux/errno.ts";
 import { Fd, O_DIRECTORY, O_RDONLY } from "../linux/fd.ts";
 import { tryLock } from "../linux/flock.ts";
+import { isAlive, readProcessStat } from "../linux/process.ts";
 import { formatSpec, parseSpec, type Spec } from "./spec.ts";
 import type { Scope } from "./systemd/scope.ts";
 
@@ -58,12 +59,19 @@ export interface StoredState {
   rootfs: string;
   /** ISO 8601, UTC. */
   created: string;
-  /** Below the root of each hierarchy. */
+  /** Below the root of each hierarchy; empty if the container has no cgroup, as its creator may not make one. */
   cgroupPath: string;
   /** The unit of systemd that manages its cgroup, if one does. */
   scope?: Scope;
   noNewKeyring: boolean;
   spec: Spec;
+}
+
+/** The first process if it runs still, else 0: its number may be another's by now. */
+export function livePid({ pid, startTime }: StoredState): number {
+  if (pid === 0) return 0;
+  const stat = readProcessStat(pid);
+  return isAlive(stat) && stat.startTime === BigInt(startTime) ? pid : 0;
 }
 
 const STATE_FILE = "state.json";

@@ -7,7 +7,7 @@
 import type { Logger } from "../../base/log.ts";
 import { detectCgroups } from "../../linux/cgroup.ts";
 import type { Container, Home } from "../../oci/container.ts";
-import type { Flags, FlagTable } from "./flags.ts";
+import { type Flags, type FlagTable, parseBoolean } from "./flags.ts";
 
 export { print } from "../output.ts";
 
@@ -16,6 +16,8 @@ export interface GlobalOptions {
   /** Where container states are kept. */
   root: string;
   systemdCgroup: boolean;
+  /** Whether errors of rights over cgroups are passed over: `true`, `false`, or `auto` (as undefined). */
+  rootless: string | undefined;
   log: Logger;
 }
 
@@ -43,8 +45,20 @@ export function defineCommand<const T extends FlagTable>(command: Command<T>): C
 }
 
 /** Where the engine keeps and finds containers. */
-export function homeOf({ root, log, systemdCgroup }: GlobalOptions): Home {
-  return { stateRoot: root, cgroups: detectCgroups(), systemd: systemdCgroup, log };
+export function homeOf({ root, log, systemdCgroup, rootless }: GlobalOptions): Home {
+  return {
+    stateRoot: root,
+    cgroups: detectCgroups(),
+    systemd: systemdCgroup,
+    rootless: rootless === undefined || rootless === "auto" ? isRootless() : parseBoolean("rootless", rootless),
+    log,
+  };
+}
+
+/** As runc: a plain user, or root of a user namespace only. */
+function isRootless(): boolean {
+  if (Deno.uid() !== 0) return true;
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(Deno.readTextFileSync("/proc/self/uid_map"));
 }
 
 /** The container's root as an absolute path. */

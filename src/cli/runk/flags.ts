@@ -61,7 +61,8 @@ function flagName(table: FlagTable, given: string): string | undefined {
   return Object.keys(table).find((name) => name === given || table[name]!.aliases?.includes(given));
 }
 
-function parseBoolean(name: string, text: string): boolean {
+/** @throws {RangeError} Neither true nor false. */
+export function parseBoolean(name: string, text: string): boolean {
   if (["true", "1", "t"].includes(text)) return true;
   if (["false", "0", "f"].includes(text)) return false;
   throw new RangeError(`invalid boolean value "${text}" for -${name}`);

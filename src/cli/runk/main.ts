@@ -40,7 +40,11 @@ const GLOBAL = {
   "log-format": { kind: "text", value: "FORMAT", help: "text (default) or json" },
   debug: { kind: "flag", help: "log more" },
   "systemd-cgroup": { kind: "flag", help: "let systemd manage cgroups" },
-  rootless: { kind: "text", value: "VALUE", help: "accepted for runc's sake; found out by itself" },
+  rootless: {
+    kind: "text",
+    value: "VALUE",
+    help: "go without a cgroup if none may be made: true, false or auto (default)",
+  },
   criu: { kind: "text", value: "PATH", help: "accepted for runc's sake; there is no checkpoint" },
   version: { kind: "flag", aliases: ["v"], help: "print the version" },
   help: { kind: "flag", aliases: ["h"], help: "print this text" },
@@ -80,7 +84,8 @@ async function dispatch(
   if (rest.length < least || rest.length > most) {
     throw new RangeError(`Cannot ${name}: ${rest.length} arguments given, expected ${name} [options] ${command.usage}`);
   }
-  const global = { root: given.root ?? defaultRoot(), systemdCgroup: given["systemd-cgroup"], log };
+  const { root = defaultRoot(), "systemd-cgroup": systemdCgroup, rootless } = given;
+  const global = { root, systemdCgroup, rootless, log };
   return await command.run({ global, flags, args: rest });
 }
 

@@ -1,0 +1,99 @@
+/** Containers of a user without root's rights, who maps their own id and has no cgroup to give. */
+import assert from "node:assert/strict";
+import { Box, eventually, finish, host, type Result, type Spec } from "./runtime.ts";
+import { test } from "./suite.ts";
+
+const USER = 1000;
+
+/** A bundle of that user, made by the runtime itself. */
+class UserBox extends Box {
+  static async open(): Promise<UserBox> {
+    const box = new UserBox();
+    // The built program unpacks itself where this user may not write.
+    await box.ok("--version");
+    await finish("chown", { args: ["-R", `${USER}:${USER}`, box.dir] });
+    const { code, stderr } = await box.as("spec", "--rootless", "--bundle", box.bundle);
+    assert.equal(code, 0, stderr);
+    Object.assign(box.spec, JSON.parse(Deno.readTextFileSync(`${box.bundle}/config.json`)) as Spec);
+    box.spec.process.terminal = false;
+    box.spec.process.env = ["PATH=/bin"];
+    box.spec.root.readonly = false;
+    return box;
+  }
+
+  /** Calls the runtime as the user. */
+  async as(...args: string[]): Promise<Result> {
+    const drop = [`--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"];
+    const name = `${this.dir}/${crypto.randomUUID()}`;
+    const script = `"$@" </dev/null >"$0.out" 2>"$0.err"`;
+    const words = ["setpriv", ...drop, ...this.words(args)];
+    const { code } = await finish("/bin/sh", { args: ["-c", script, name, ...words], cwd: this.dir });
+    return { code, stdout: Deno.readTextFileSync(`${name}.out`), stderr: Deno.readTextFileSync(`${name}.err`) };
+  }
+
+  async asOk(...args: string[]): Promise<Result> {
+    const result = await this.as(...args);
+    assert.equal(result.code, 0, `${args.join(" ")}: ${result.stderr}`);
+    return result;
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    const made = [...Deno.readDirSync(this.dir)].some(({ name }) => name === "state")
+      ? Deno.readDirSync(this.root)
+      : [];
+    for (const { name } of made) await this.as("delete", "--force", name);
+    await super[Symbol.asyncDispose]();
+  }
+}
+
+test("rootless: run maps the user to root, with all capabilities asked and an own /proc", async () => {
+  await using box = await UserBox.open();
+  const script =
+    "id -u; id -g; echo $$; cat /proc/self/uid_map; grep CapEff /proc/self/status; touch /tmp/mine; exit 3";
+  box.sh(script).save();
+  const { code, stdout, stderr } = await box.as("run", "--bundle", box.bundle, box.id());
+  assert.match(stdout, /^0\n0\n1\n +0 +1000 +1\nCapEff:\t0000000020000420\n$/, stderr);
+  assert.equal(code, 3);
+  assert.equal(Deno.statSync(`${box.rootfs}/tmp/mine`).uid, USER);
+});
+
+test("rootless: create, start, state, list, kill, delete work without a cgroup", async () => {
+  await using box = await UserBox.open();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.asOk("create", "--bundle", box.bundle, id);
+  await box.asOk("start", id);
+  const { status, pid } = JSON.parse((await box.asOk("state", id)).stdout);
+  assert.equal(status, "running");
+  assert.match((await box.asOk("list")).stdout, new RegExp(`${id} +${pid} +running`));
+  await box.asOk("kill", id, "KILL");
+  await eventually(async () => JSON.parse((await box.asOk("state", id)).stdout).status === "stopped");
+  await box.asOk("delete", id);
+  assert.notEqual((await box.as("state", id)).code, 0);
+});
+
+test("rootless: delete --force ends what the container has left", async () => {
+  await using box = await UserBox.open();
+  const id = box.id();
+  const mark = `${1e6 + Math.floor(Math.random() * 1e6)}`;
+  box.sh(`sleep ${mark} & sleep ${mark}`).save();
+  await box.asOk("run", "--detach", "--bundle", box.bundle, id);
+  await eventually(async () => (await host("pgrep", "-f", `^sleep ${mark}`)).split("\n").length === 2);
+  await box.asOk("delete", "--force", id);
+  assert.equal(await host("pgrep", "-f", `^sleep ${mark}`), "");
+});
+
+test("rootless: a limit that needs a cgroup is refused, and so are more ids than one's own", async () => {
+  await using box = await UserBox.open();
+  const id = box.id();
+  box.sh("true").spec.linux.resources = { memory: { limit: 64 << 20 } };
+  box.save();
+  assert.equal((await box.as("create", "--bundle", box.bundle, id)).code, 1);
+  delete box.spec.linux.resources;
+  box.spec.linux.uidMappings = [{ containerID: 0, hostID: USER, size: 1 }, { containerID: 1, hostID: 5000, size: 9 }];
+  box.save();
+  const { code, stderr } = await box.as("create", "--bundle", box.bundle, id);
+  assert.equal(code, 1);
+  assert.match(stderr, /map/);
+  assert.notEqual((await box.as("state", id)).code, 0);
+});
