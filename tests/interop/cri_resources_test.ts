@@ -1,10 +1,12 @@
 /** What a pod's containers get of the host and of their VM: volumes, limits, statistics, namespaces. See `pod.ts`. */
 import assert from "node:assert/strict";
 import { processesOf, until } from "./containerd.ts";
+import type { Message } from "./cri.ts";
 import { pods, SLEEP } from "./pod.ts";
 import { CGROUP_PARENT } from "./pod_settings.ts";
 
 const MIB = 2 ** 20;
+const PORT = 8080;
 
 for (const only of [true, false]) {
   const configure = (toml: string) => `${toml}[runtime]\nsandbox_cgroup_only = ${only}\n`;
@@ -27,19 +29,59 @@ for (const only of [true, false]) {
   }, { configure });
 }
 
-pods("B36: a pod's limits size its VM before the boot, and its containers' limits hold inside", async (node) => {
-  const resources = { cpu_period: 100_000, cpu_quota: 120_000, memory_limit_in_bytes: 512 * MIB };
-  await using pod = await node.pod("pod", { linux: { resources } });
-  const limits = { linux: { resources: { memory_limit_in_bytes: 100 * MIB, cpu_period: 100_000, cpu_quota: 50_000 } } };
-  const container = await pod.run("one", SLEEP, limits);
-  assert.equal(await container.exec("grep -c ^processor /proc/cpuinfo"), "2\n");
-  const limit = "cd /sys/fs/cgroup; cat memory.max 2>/dev/null || cat memory/memory.limit_in_bytes";
-  assert.equal(await container.exec(limit), `${100 * MIB}\n`);
-  await container.call("UpdateContainerResources", { linux: { memory_limit_in_bytes: 200 * MIB } });
-  assert.equal(await container.exec(limit), `${200 * MIB}\n`);
-  const { stats } = await container.call("ContainerStats", {});
-  assert.ok(Number(stats.memory.working_set_bytes.value) > 0);
-});
+pods(
+  "B36: a pod's limits size its VM, its containers' limits hold inside and change; all is counted",
+  async (node, test) => {
+    const resources = { cpu_period: 100_000, cpu_quota: 120_000, memory_limit_in_bytes: 512 * MIB };
+    await using pod = await node.pod("pod", { linux: { resources } });
+    const limits = { memory_limit_in_bytes: 100 * MIB, cpu_period: 100_000, cpu_quota: 50_000 };
+    const container = await pod.run("one", `httpd -p ${PORT} -h /; ${SLEEP}`, { linux: { resources: limits } });
+    const read = async (v2: string, v1: string) =>
+      (await container.exec(`cd /sys/fs/cgroup; cat ${v2} 2>/dev/null || cat ${v1}`)).trim().split(" ")[0];
+    const memory = () => read("memory.max", "memory/memory.limit_in_bytes");
+    const quota = () => read("cpu.max", "cpu/cpu.cfs_quota_us");
+
+    await test.step("the VM has the CPUs, the container its limits", async () => {
+      assert.equal(await container.exec("grep -c ^processor /proc/cpuinfo"), "2\n");
+      assert.deepEqual([await memory(), await quota()], [`${100 * MIB}`, "50000"]);
+    });
+    await test.step("an update changes memory and CPU in the guest, and binds the VM to CPUs of the host", async () => {
+      const linux = { memory_limit_in_bytes: 200 * MIB, cpu_period: 100_000, cpu_quota: 30_000, cpuset_cpus: "0" };
+      await container.call("UpdateContainerResources", { linux });
+      assert.deepEqual([await memory(), await quota()], [`${200 * MIB}`, "30000"]);
+      const group = `/sys/fs/cgroup/cpuset${CGROUP_PARENT}/${pod.id}/cpuset.cpus`;
+      assert.equal(await Deno.readTextFile(group), "0\n");
+    });
+    await test.step("statistics of the container, and of the pod with what passed its network", async () => {
+      const { stats: own } = await container.call("ContainerStats", {});
+      assert.ok(Number(own.memory.working_set_bytes.value) > 0);
+      const [address] = await pod.addresses();
+      const page = await (await fetch(`http://${address}:${PORT}/bin/busybox`)).bytes();
+      const { stats } = await node.cri.call("PodSandboxStats", { pod_sandbox_id: pod.id });
+      const { stats: all } = await node.cri.call("ListPodSandboxStats");
+      assert.deepEqual(all.map(({ attributes }: Message) => attributes.id), [pod.id]);
+      const { cpu, memory, network, containers } = stats.linux;
+      assert.ok(Number(cpu.usage_core_nano_seconds.value) > 1e9, "a boot costs more than a second of CPU time");
+      assert.ok(Number(memory.usage_bytes.value) > 50 * MIB, "the VM's memory counts");
+      assert.ok(
+        Number(network.default_interface.tx_bytes.value) > page.length,
+        "as the pod sees it, it has sent the page",
+      );
+      assert.deepEqual(containers.map(({ attributes }: Message) => attributes.id), [container.id]);
+    });
+    await test.step("containerd's own metrics of the pod's id are of the host's cgroup, those of a container the guest's", async () => {
+      const metricsOf = async (id: string) =>
+        JSON.parse(await node.containerd.must("task", "metrics", "--format", "json", id));
+      const [ofPod, ofContainer] = [await metricsOf(pod.id), await metricsOf(container.id)];
+      assert.ok(ofPod.memory.usage.usage > 50 * MIB);
+      assert.ok(ofContainer.memory.usage.usage < 50 * MIB);
+      assert.equal(ofContainer.memory.usage.limit, 200 * MIB);
+      for (const metrics of [ofPod, ofContainer]) {
+        assert.ok(metrics.network[0].tx_bytes > MIB, JSON.stringify(metrics.network));
+      }
+    });
+  },
+);
 
 pods("a VM that is not sized before grows with its containers, and refuses what it cannot have", async (node) => {
   await using pod = await node.pod("pod");

@@ -1,0 +1,77 @@
+/** The shim's task service over the host's whole domain, with an agent that has no guest. @module */
+import assert from "node:assert/strict";
+import { createLogger } from "../../src/base/log.ts";
+import { readMountInfo } from "../../src/linux/mountinfo.ts";
+import { TaskEvents } from "../../src/shim/events.ts";
+import { TaskService } from "../../src/shim/task_service.ts";
+import { FakeAgent, FakeVm } from "./fake_agent.ts";
+
+export const NO_OPTIONS = { checkpoint: "", parentCheckpoint: "", terminal: false, stdin: "", stdout: "", stderr: "" };
+const log = createLogger({ sink: () => {} });
+
+/** Any files that exist: there is no VM. */
+const CONFIGURATION = `[hypervisor.qemu]
+path = "/bin/true"
+kernel = "/etc/passwd"
+initrd = "/etc/passwd"
+virtio_fs_daemon = "/bin/true"
+`;
+
+/** A shim in directories of its own. */
+export class Shim implements AsyncDisposable {
+  readonly directory = Deno.makeTempDirSync({ prefix: "kata-task-" });
+  readonly agent = new FakeAgent(this.directory);
+  readonly vm = new FakeVm(this.agent.address);
+  readonly topics: string[] = [];
+  readonly roots = { run: `${this.directory}/run`, shared: `${this.directory}/shared` };
+  readonly tasks: TaskService;
+  isDown = false;
+
+  constructor() {
+    Deno.writeTextFileSync(`${this.directory}/configuration.toml`, CONFIGURATION);
+    Deno.env.set("KATA_CONF_FILE", `${this.directory}/configuration.toml`);
+    this.tasks = new TaskService({
+      args: { id: "c1", namespace: "default" },
+      address: "unix:///no/such",
+      events: new TaskEvents((topic) => this.topics.push(topic)),
+      logs: { log, at: () => log },
+      cgroupVersion: "v1",
+      onShutdown: () => this.isDown = true,
+      sandbox: { roots: this.roots, makeHypervisor: () => this.vm },
+    });
+  }
+
+  bundle(name: string, spec: Record<string, unknown>): string {
+    const path = `${this.directory}/${name}`;
+    Deno.mkdirSync(`${path}/rootfs`, { recursive: true });
+    Deno.writeTextFileSync(`${path}/config.json`, JSON.stringify({ ociVersion: "1.2.0", ...spec }));
+    return path;
+  }
+
+  /** Creates container `c1`, which runs `args`. */
+  async create(args: readonly string[], streams: Partial<typeof NO_OPTIONS> = {}): Promise<void> {
+    const bundle = this.bundle("bundle", { process: { args, cwd: "/", user: { uid: 0, gid: 0 } } });
+    await this.tasks.create({ id: "c1", bundle, rootfs: [], ...NO_OPTIONS, ...streams });
+  }
+
+  async start(execId = ""): Promise<void> {
+    await this.tasks.start({ id: "c1", execId });
+  }
+
+  async wait(execId = ""): Promise<number> {
+    return (await this.tasks.wait({ id: "c1", execId })).exitStatus;
+  }
+
+  mounts(): readonly string[] {
+    return readMountInfo().map(({ mountPoint }) => mountPoint).filter((path) => path.startsWith(this.directory));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.tasks.shutdown({ id: "c1", now: true });
+    await this.agent[Symbol.asyncDispose]();
+    assert.deepEqual(this.mounts(), []);
+    for (const root of [this.roots.run, this.roots.shared]) assert.deepEqual([...Deno.readDirSync(root)], []);
+    Deno.env.delete("KATA_CONF_FILE");
+    Deno.removeSync(this.directory, { recursive: true });
+  }
+}

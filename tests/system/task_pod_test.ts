@@ -1,0 +1,120 @@
+/** What the shim does on the host for the containers of a pod: hooks at their moments, and the pod's own account. */
+import assert from "node:assert/strict";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { createLogger } from "../../src/base/log.ts";
+import { MetricsSchema } from "../../src/proto/cgroups_v1_pb.ts";
+import { readState } from "../../src/sandbox/persist.ts";
+import { deleteTask } from "../../src/shim/delete.ts";
+import { NO_OPTIONS, Shim } from "./fake_shim.ts";
+
+const PROCESS = { args: ["sleep"], cwd: "/", user: { uid: 0, gid: 0 } };
+const POD = { "io.kubernetes.cri.container-type": "sandbox" };
+const IN_POD = { "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "c1" };
+const SIGKILL = 9;
+const log = createLogger({ sink: () => {} });
+
+/** A hook that notes its kind and what it read. */
+function noting(file: string, kind: string, status = 0): unknown {
+  return { path: "/bin/sh", args: ["sh", "-c", `echo "${kind} $(cat)" >>${file}; exit ${status}`] };
+}
+
+function hooksThatNote(file: string): Record<string, unknown> {
+  const kinds = ["prestart", "createRuntime", "poststart", "poststop"];
+  return Object.fromEntries(kinds.map((kind) => [kind, [noting(file, kind)]]));
+}
+
+/** Kind, container and status of each hook that ran, and the process that it was told of. */
+function noted(file: string): { moment: string; pid: number }[] {
+  return Deno.readTextFileSync(file).trim().split("\n").map((line) => {
+    const [kind = ""] = line.split(" ");
+    const { id, status, pid } = JSON.parse(line.slice(kind.length));
+    return { moment: `${kind} ${id} ${status}`, pid };
+  });
+}
+
+function moments(file: string): string[] {
+  return noted(file).map(({ moment }) => moment);
+}
+
+async function create(shim: Shim, id: string, spec: Record<string, unknown>): Promise<void> {
+  const bundle = shim.bundle(id, { process: PROCESS, ...spec });
+  await shim.tasks.create({ id, bundle, rootfs: [], ...NO_OPTIONS });
+}
+
+async function end(shim: Shim, id: string): Promise<void> {
+  await shim.tasks.kill({ id, execId: "", signal: SIGKILL, all: true });
+  await shim.tasks.wait({ id, execId: "" });
+  await shim.tasks.delete({ id, execId: "" });
+}
+
+Deno.test("hooks of a pod's containers run on the host at their moments, with the state on standard input", async () => {
+  await using shim = new Shim();
+  const file = `${shim.directory}/noted`;
+  const linux = { namespaces: [{ type: "network" }] };
+  await create(shim, "c1", { hooks: hooksThatNote(file), annotations: POD, linux });
+  assert.deepEqual(moments(file), ["prestart c1 creating", "createRuntime c1 creating"]);
+  await shim.start();
+  assert.deepEqual(moments(file).slice(2), ["poststart c1 running"]);
+  await create(shim, "c2", { hooks: hooksThatNote(file), annotations: IN_POD });
+  await shim.tasks.start({ id: "c2", execId: "" });
+  await end(shim, "c2");
+  const ofSecond = ["prestart creating", "createRuntime creating", "poststart running", "poststop stopped"];
+  assert.deepEqual(moments(file).slice(3), ofSecond.map((moment) => moment.replace(" ", " c2 ")));
+  await end(shim, "c1");
+  assert.deepEqual(noted(file).at(-1), { moment: "poststop c1 stopped", pid: 0 });
+  assert.ok(noted(file).slice(0, -1).every(({ pid }) => pid === Deno.pid), "the VMM's process");
+});
+
+const FAILING = { path: "/bin/sh", args: ["sh", "-c", "echo the reason >&2; exit 3"] };
+
+Deno.test("a hook that fails stops the creation, with its words", async () => {
+  await using shim = new Shim();
+  await assert.rejects(create(shim, "c1", { hooks: { createRuntime: [FAILING] } }), (error: Error) => {
+    return /createRuntime hook 0/.test(error.message) && /status 3, saying: the reason/.test(String(error.cause));
+  });
+});
+
+Deno.test("a hook that fails after the start changes nothing", async () => {
+  await using shim = new Shim();
+  await create(shim, "c1", { hooks: { poststart: [FAILING], poststop: [FAILING] } });
+  await shim.start();
+  await end(shim, "c1");
+  assert.deepEqual(shim.topics.slice(-4), ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]);
+});
+
+Deno.test("the poststop hooks of a container whose shim died run when its remains are taken away", async () => {
+  const directory = Deno.makeTempDirSync({ prefix: "kata-delete-" });
+  try {
+    const file = `${directory}/noted`;
+    const spec = { ociVersion: "1.2.0", process: PROCESS, hooks: hooksThatNote(file) };
+    Deno.writeTextFileSync(`${directory}/config.json`, JSON.stringify(spec));
+    const args = { id: "gone", namespace: "n", address: "", publishBinary: "", bundle: directory, socket: "" };
+    const roots = { run: `${directory}/run`, shared: `${directory}/shared` };
+    await deleteTask({ ...args, action: "delete", debug: false }, { bundle: directory, log, roots });
+    assert.deepEqual(moments(file), ["poststop gone stopped"]);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
+
+Deno.test("metrics of a pod's own id are those of its cgroup on the host, of a container those of the guest", async () => {
+  await using shim = new Shim();
+  const cgroupsPath = `/kata-test-${crypto.randomUUID().slice(0, 8)}`;
+  const namespaces = [{ type: "network" }];
+  await create(shim, "c1", { annotations: POD, linux: { namespaces, cgroupsPath } });
+  await create(shim, "c2", { annotations: IN_POD });
+  const processes = [1, 2].map(() => new Deno.Command("sleep", { args: ["1000"] }).spawn());
+  try {
+    for (const directory of readState(`${shim.roots.run}/c1`)?.cgroups ?? []) {
+      for (const { pid } of processes) Deno.writeTextFileSync(`${directory}/cgroup.procs`, String(pid));
+    }
+    const counts = await Promise.all(["c1", "c2"].map(async (id) => {
+      const { stats } = await shim.tasks.stats({ id });
+      return anyUnpack(stats, MetricsSchema)?.pids?.current;
+    }));
+    assert.deepEqual(counts, [BigInt(processes.length), 1n]);
+  } finally {
+    for (const process of processes) process.kill("SIGKILL");
+    await Promise.all(processes.map(({ status }) => status));
+  }
+});
