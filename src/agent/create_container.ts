@@ -2,6 +2,8 @@
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import { detectCgroups } from "../linux/cgroup.ts";
+import { forgetUnusedNames } from "../linux/dentries.ts";
+import { isErrno } from "../linux/errno.ts";
 import { Fd, O_RDONLY } from "../linux/fd.ts";
 import { umountTree } from "../linux/mount.ts";
 import { readMountInfo } from "../linux/mountinfo.ts";
@@ -34,7 +36,7 @@ export async function createContainer(guest: Guest, request: CreateContainerRequ
     undo.use(await guest.sandbox.storages.acquire(storage, context));
   }
   const spec = guestSpec(guest, request);
-  for (const path of sharedPaths(spec)) undo.defer(() => umountTree(path));
+  letGoOfShared(spec, undo);
   Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(spec, bigintAsNumber));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit });
   // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
@@ -44,11 +46,21 @@ export async function createContainer(guest: Guest, request: CreateContainerRequ
 
 /**
  * What the host has mounted for this container is a file system of its own here: while it stays mounted, this kernel
- * remembers its files, and the host's daemon has a descriptor open for each of them.
+ * remembers its files, and the host's daemon has a descriptor open for each of them. The same goes for the names under
+ * which they were mounted; a volume that the host wants to detach would stay busy with it.
  */
-function sharedPaths({ root, mounts = [] }: Spec): string[] {
-  const paths = [root?.path ?? "", ...mounts.map(({ source = "" }) => source)];
-  return paths.filter((path) => path.startsWith(`${GUEST_PATH.passthrough}/`));
+function letGoOfShared({ root, mounts = [] }: Spec, undo: AsyncDisposableStack): void {
+  const paths = [root?.path ?? "", ...mounts.map(({ source = "" }) => source)]
+    .filter((path) => path.startsWith(`${GUEST_PATH.passthrough}/`));
+  if (paths.length === 0) return;
+  undo.defer(() => {
+    try {
+      forgetUnusedNames(GUEST_PATH.shared);
+    } catch (error) {
+      if (!isErrno(error, "EINVAL", "ENOENT")) throw error; // where nothing is shared, nothing is remembered
+    }
+  });
+  for (const path of paths) undo.defer(() => umountTree(path));
 }
 
 /** Nothing that was asked for is left out silently. */

@@ -8,7 +8,7 @@
  * @module
  */
 import type { VmInfo } from "../hypervisor/hypervisor.ts";
-import { type CgroupLayout, joinCgroup, joinCgroupThread } from "../linux/cgroup.ts";
+import { type CgroupLayout, joinCgroup, joinCgroupThread, removeCgroup } from "../linux/cgroup.ts";
 import { isErrno } from "../linux/errno.ts";
 import { type Cgroup, cgroupPath, openCgroup } from "../oci/cgroup/cgroup.ts";
 import type { CgroupStats } from "../oci/cgroup/stats.ts";
@@ -26,13 +26,11 @@ export interface HostCgroupsOptions {
 
 /** Disposing them moves what is left in them to the root and removes them (B4); the VM should be gone by then. */
 export class HostCgroups implements AsyncDisposable {
-  readonly #id: string;
   readonly #sandbox: Cgroup;
   readonly #overhead: Cgroup | undefined;
 
   /** Makes the groups. @throws {RangeError} The path leaves the hierarchy. */
   constructor({ layout, cgroupsPath, sandboxId, sandboxOnly }: HostCgroupsOptions) {
-    this.#id = sandboxId;
     this.#sandbox = openCgroup(layout, cgroupPath(cgroupsPath, sandboxId));
     this.#overhead = sandboxOnly ? undefined : openCgroup(layout, `${OVERHEAD}/${sandboxId}`);
     this.#sandbox.create();
@@ -73,17 +71,30 @@ export class HostCgroups implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#overhead?.remove();
-    for (const directory of Object.values(this.#overhead?.paths ?? {})) {
-      removeIfEmpty(directory.slice(0, -1 - this.#id.length));
-    }
+    Object.values(this.#overhead?.paths ?? {}).forEach(removeOverheadParent);
     await this.#sandbox.remove();
   }
 }
 
-/** Other sandboxes may be below it. */
-function removeIfEmpty(directory: string): void {
+/**
+ * Removes the groups of a sandbox whose shim is gone, by their {@linkcode HostCgroups.directories}.
+ *
+ * @throws What could not be removed; the rest is.
+ */
+export async function removeHostCgroups(directories: readonly string[]): Promise<void> {
+  await using steps = new AsyncDisposableStack();
+  for (const directory of directories) {
+    steps.defer(() => removeOverheadParent(directory));
+    steps.defer(() => removeCgroup(directory));
+  }
+}
+
+/** The group above that of one sandbox' overhead goes with the last of them. */
+function removeOverheadParent(directory: string): void {
+  const parent = directory.slice(0, directory.lastIndexOf("/"));
+  if (!parent.endsWith(`/${OVERHEAD}`)) return;
   try {
-    Deno.removeSync(directory);
+    Deno.removeSync(parent);
   } catch (error) {
     if (!isErrno(error, "EBUSY", "ENOTEMPTY", "ENOENT")) throw error;
   }

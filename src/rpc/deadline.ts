@@ -4,6 +4,9 @@ import { rpcError } from "./errors.ts";
 
 /** A longer delay makes a timer fire at once; nobody waits that long. */
 const MAX_TIMER_MS = 0x7fff_ffff;
+/** Deadlines this far away may be late by as much as their grain. */
+const FAR_MS = 10_000;
+const GRAIN_MS = 1_000;
 
 /** @returns The timer that calls `onLate` after `timeoutMs`, for clearTimeout; undefined where that is as good as never. */
 export function startDeadline(
@@ -12,5 +15,13 @@ export function startDeadline(
 ): ReturnType<typeof setTimeout> | undefined {
   if (timeoutMs > MAX_TIMER_MS) return undefined;
   const late = () => onLate(rpcError(`No answer within ${timeoutMs} ms`, Code.DeadlineExceeded));
-  return setTimeout(late, Math.max(0, timeoutMs));
+  return setTimeout(late, timerMs(timeoutMs));
+}
+
+/**
+ * Deno keeps a list for each distinct delay until that has passed, even if its timers were cleared. What a caller has left
+ * of its deadline differs from call to call, so each call would leave a list behind, for minutes.
+ */
+export function timerMs(timeoutMs: number): number {
+  return timeoutMs > FAR_MS ? Math.ceil(timeoutMs / GRAIN_MS) * GRAIN_MS : Math.max(0, timeoutMs);
 }

@@ -3,7 +3,7 @@ import { retry } from "../base/async.ts";
 import { removeIfThere } from "../base/files.ts";
 import type { Logger } from "../base/log.ts";
 import { killRecorded, startTime } from "../hypervisor/pid_file.ts";
-import { removeCgroup } from "../linux/cgroup.ts";
+import { removeHostCgroups } from "../resources/cgroup.ts";
 import { removeShared } from "../resources/share_fs.ts";
 import { readState } from "./persist.ts";
 import type { SandboxRoots } from "./roots.ts";
@@ -23,7 +23,7 @@ export async function cleanUpSandbox(id: string, { roots, log }: { roots: Sandbo
   steps.defer(() => removeIfThere(runDir, { recursive: true }));
   steps.defer(() => removeShared(`${roots.shared}/${id}`));
   const { cgroups = [] } = readState(runDir) ?? {};
-  for (const directory of cgroups) steps.defer(() => removeCgroup(directory));
+  steps.defer(() => removeHostCgroups(cgroups));
   steps.defer(async () => {
     const killed = await killRecorded(runDir);
     if (killed.length > 0) log.info("Killed what a shim left behind", { sandbox: id, processes: killed });

@@ -1,5 +1,6 @@
 /** What of a sandbox stands on disk, so that another process can clean up after this one. @module */
 import { KataError } from "../base/error.ts";
+import type { Logger } from "../base/log.ts";
 
 const FILE = "state.json";
 
@@ -33,6 +34,18 @@ export function writeState(runDir: string, state: SandboxState): void {
   const path = `${runDir}/${FILE}`;
   Deno.writeTextFileSync(`${path}.tmp`, JSON.stringify(state), { mode: 0o600 });
   Deno.renameSync(`${path}.tmp`, path);
+}
+
+/**
+ * As {@linkcode writeState}, for containers that came or went. Cleaning up needs none of their names, so a full disk
+ * keeps none of them from coming or going: it is only logged.
+ */
+export function rewriteState(runDir: string, state: SandboxState, log: Logger): void {
+  try {
+    writeState(runDir, state);
+  } catch (error) {
+    log.warning("Cannot note which containers there are", { sandbox: state.id, error });
+  }
 }
 
 /** @returns Nothing if no state was written, or it cannot be read: clean-up then does without. */

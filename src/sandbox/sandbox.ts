@@ -19,7 +19,7 @@ import { Container, type ContainerOptions, prepareContainer } from "./container.
 import { Growth } from "./growth.ts";
 import { destroyGuest, setUpGuest, setUpGuestNetwork } from "./guest_setup.ts";
 import { runEarlyHooks } from "./host_hooks.ts";
-import { makeRunDir, type SandboxState, writeState } from "./persist.ts";
+import { makeRunDir, rewriteState, type SandboxState, writeState } from "./persist.ts";
 import { Phases } from "./phases.ts";
 import { PortForward } from "./port_forward.ts";
 import { KILLED_STATUS, LOST_STATUS, type Process, type ProcessExit } from "./process.ts";
@@ -76,7 +76,7 @@ export class Sandbox implements AsyncDisposable {
     undo.defer(() => Deno.removeSync(this.#runDir, { recursive: true }));
     this.#host = new SandboxResources({ ...options, sharedRoot: roots.shared });
     const { config, devices, netns, cgroups } = this.#host;
-    this.#save();
+    writeState(this.#runDir, this.#state());
     this.#vm = makeHypervisor(config, {
       id,
       runDir: this.#runDir,
@@ -90,7 +90,9 @@ export class Sandbox implements AsyncDisposable {
     this.#resources = new AsyncDisposableStack();
     this.#resources.use(undo.move());
     this.#resources.use(this.#host);
-    this.#resources.defer(() => this.#disposeContainers());
+    this.#resources.defer(async () => {
+      await Promise.all([...this.#containers.values()].map((container) => container[Symbol.asyncDispose]()));
+    });
     this.#resources.use(this.#vm);
     this.#booted = this.#boot();
     // Whoever creates a container learns of a failed boot; without one there is nobody to tell.
@@ -217,15 +219,14 @@ export class Sandbox implements AsyncDisposable {
     const { signal } = this.#abort;
     await this.phases.measure("vm", () => this.#vm.start({ signal }));
     const info = await this.#vm.info();
-    const { pid } = info;
-    this.#pid = pid;
+    this.#pid = info.pid;
     cgroups?.placeVm(info);
     const connect = () => connectAgent(this.#vm, { sandboxId: id, config: config.agent, signal });
     const agent = this.#resources.use(await this.phases.measure("agent", connect));
     await this.phases.measure("sandbox", () => setUpGuest(agent, { id, spec, config, network, vm: this.#vm }));
     this.#resources.use(new PortForward(this.#host.loopback, { agent, log }));
     this.#growth = new Growth({ config, vm: this.#vm, agent, cgroups });
-    log.info("Sandbox is up", { sandbox: id, vmm: pid, phases: this.phases.report() });
+    log.info("Sandbox is up", { sandbox: id, vmm: info.pid, phases: this.phases.report() });
     void this.#watch(agent);
     if (onOutOfMemory) void watchOutOfMemory(agent, { signal, log, onEvent: onOutOfMemory });
     return agent;
@@ -269,18 +270,18 @@ export class Sandbox implements AsyncDisposable {
     return [...this.#containers.values()].flatMap(({ processes }) => processes);
   }
 
-  async #disposeContainers(): Promise<void> {
-    await Promise.all([...this.#containers.values()].map((container) => container[Symbol.asyncDispose]()));
+  #save(): void {
+    rewriteState(this.#runDir, this.#state(), this.#options.log);
   }
 
-  #save(): void {
+  #state(): SandboxState {
     const { id, owner } = this.#options;
-    writeState(this.#runDir, {
+    return {
       id,
       ...owner,
       shim: { pid: Deno.pid, startTime: startTime(Deno.pid) ?? "" },
       cgroups: this.#host.cgroups?.directories ?? [],
       containers: [...this.#containers.values()].map(({ id, bundle }) => ({ id, bundle })),
-    });
+    };
   }
 }

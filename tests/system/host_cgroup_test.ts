@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type CgroupLayout, cgroupMembers, detectCgroups } from "../../src/linux/cgroup.ts";
 import { spawn } from "../../src/linux/spawn.ts";
-import { HostCgroups } from "../../src/resources/cgroup.ts";
+import { HostCgroups, removeHostCgroups } from "../../src/resources/cgroup.ts";
 
 const ignore = Deno.uid() !== 0;
 
@@ -65,6 +65,18 @@ for (const { version, layout } of ignore ? [] : layouts()) {
     await groups[Symbol.asyncDispose]();
     for (const directory of directories) assert.throws(() => Deno.statSync(directory), Deno.errors.NotFound);
     assert.ok(cgroupMembers(layout.unified === layout.root ? layout.root : layout.v1.get("memory")!).includes(vmm.pid));
+  });
+
+  Deno.test(`the groups of a shim that is gone are removed on ${version}, the overhead's parent with the last`, async () => {
+    const [first, second] = [make({ sandboxOnly: false }), make({ sandboxOnly: false })];
+    const parents = first.directories.filter((directory) => directory.includes("/kata_overhead/"))
+      .map((directory) => directory.slice(0, directory.lastIndexOf("/")));
+    const exist = () => parents.map((parent) => Deno.statSync(parent).isDirectory);
+    await removeHostCgroups(first.directories);
+    for (const directory of first.directories) assert.throws(() => Deno.statSync(directory), Deno.errors.NotFound);
+    assert.ok(exist().every(Boolean), "another sandbox is there");
+    for (let time = 0; time < 2; time++) await removeHostCgroups(second.directories);
+    assert.throws(exist, Deno.errors.NotFound);
   });
 
   Deno.test(`HostCgroups.placeVm() on ${version} does not mind threads that have ended`, async () => {

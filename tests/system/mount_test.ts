@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { attachLoop } from "../../src/linux/loop.ts";
 import { blockDeviceInfo, deviceNodeByNumber, deviceNumber } from "../../src/linux/block.ts";
+import { forgetUnusedNames } from "../../src/linux/dentries.ts";
 import {
   bindMount,
   mount,
@@ -163,6 +164,16 @@ Deno.test.each([{ word: "rro" }, { word: "rnoatime" }, { word: "rstrictatime" },
   using place = new Place();
   using _ = mount("t", place.path, { type: "tmpfs" });
   mountSetattr(place.path, { ...parseMountOptions([word]).recursive, recursive: true });
+});
+
+Deno.test({ name: "forgetUnusedNames() changes nothing about a mount, and names what is none", ignore }, () => {
+  using place = new Place();
+  const target = place.directory("mounted");
+  using _ = mount("t", target, { type: "tmpfs", ...parseMountOptions(["ro", "nosuid", "nodev", "size=64k"]) });
+  const before = place.mountOf(target);
+  forgetUnusedNames(target);
+  assert.deepEqual(place.mountOf(target), before);
+  assert.throws(() => forgetUnusedNames(place.directory("plain")), { message: `fspick ${place.path}/plain: EINVAL` });
 });
 
 Deno.test({ name: "attachLoop() shows a part of a file as a device until it is disposed", ignore }, () => {
