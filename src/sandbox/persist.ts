@@ -20,20 +20,29 @@ export interface SandboxState {
 
 /** Makes a sandbox's run directory below `root`. @throws {KataError} ALREADY_EXISTS. */
 export function makeRunDir(root: string, id: string): void {
-  Deno.mkdirSync(root, { recursive: true, mode: 0o750 });
   try {
+    Deno.mkdirSync(root, { recursive: true, mode: 0o750 });
     Deno.mkdirSync(`${root}/${id}`, { mode: 0o700 });
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
+    if (!(cause instanceof Deno.errors.AlreadyExists)) throw new Error(`Cannot create sandbox "${id}"`, { cause });
     throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${id}": "${root}/${id}" exists`);
   }
 }
 
-/** Writes the state as a whole or not at all. @param runDir Directory of the sandbox, such as `/run/kata/<id>`. */
+/**
+ * Writes the state as a whole or not at all.
+ *
+ * @param runDir Directory of the sandbox, such as `/run/kata/<id>`.
+ * @throws {Error} The disk is full, or may not be written to.
+ */
 export function writeState(runDir: string, state: SandboxState): void {
   const path = `${runDir}/${FILE}`;
-  Deno.writeTextFileSync(`${path}.tmp`, JSON.stringify(state), { mode: 0o600 });
-  Deno.renameSync(`${path}.tmp`, path);
+  try {
+    Deno.writeTextFileSync(`${path}.tmp`, JSON.stringify(state), { mode: 0o600 });
+    Deno.renameSync(`${path}.tmp`, path);
+  } catch (cause) {
+    throw new Error(`Cannot write the state of sandbox "${state.id}"`, { cause });
+  }
 }
 
 /**

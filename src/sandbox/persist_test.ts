@@ -28,5 +28,5 @@ Deno.test("rewriteState() only logs what it cannot write, where writeState() fai
   const lines: string[] = [];
   rewriteState("/no/such", STATE, createLogger({ sink: (line) => lines.push(line) }));
   assert.match(lines.join("\n"), /Cannot note which containers there are.*No such file/);
-  assert.throws(() => writeState("/no/such", STATE), Deno.errors.NotFound);
+  assert.throws(() => writeState("/no/such", STATE), { message: 'Cannot write the state of sandbox "s1"' });
 });

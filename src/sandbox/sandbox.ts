@@ -76,7 +76,6 @@ export class Sandbox implements AsyncDisposable {
     undo.defer(() => Deno.removeSync(this.#runDir, { recursive: true }));
     this.#host = new SandboxResources({ ...options, sharedRoot: roots.shared });
     const { config, devices, netns, cgroups } = this.#host;
-    writeState(this.#runDir, this.#state());
     this.#vm = makeHypervisor(config, {
       id,
       runDir: this.#runDir,
@@ -217,6 +216,7 @@ export class Sandbox implements AsyncDisposable {
     const { id, spec, onOutOfMemory, log } = this.#options;
     const { config, cgroups, joined: { guest: network } } = this.#host;
     const { signal } = this.#abort;
+    writeState(this.#runDir, this.#state());
     await this.phases.measure("vm", () => this.#vm.start({ signal }));
     const info = await this.#vm.info();
     this.#pid = info.pid;

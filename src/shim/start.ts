@@ -11,6 +11,12 @@ import { awaitReady, READY_FD, READY_VARIABLE } from "./ready.ts";
 import { readSpec } from "./requests.ts";
 import { selfCommand } from "./self.ts";
 
+/**
+ * A shim lives as long as its pod and does little at a time: without much room for young objects (MiB), and with garbage
+ * collected early, it stays about 8 MB smaller.
+ */
+const V8_FLAGS = "--max-semi-space-size=1,--optimize-for-size";
+
 export interface StartOptions {
   /** Directory with `config.json`; it gets the files `address` and `shim.pid`. */
   bundle: string;
@@ -56,6 +62,7 @@ async function startServing(args: ShimArgs, settings: StartInput & { address: st
   if (args.debug || settings.debug) flags.push("-debug");
   const command = selfCommand("containerd-shim-kata-v2", flags);
   const env: Record<string, string> = { ...command.env, [READY_VARIABLE]: String(READY_FD) };
+  env["DENO_V8_FLAGS"] ??= V8_FLAGS;
   if (settings.ttrpcAddress !== undefined) env["TTRPC_ADDRESS"] ??= settings.ttrpcAddress;
   using ready = pipe(O_NONBLOCK);
   const child = spawn({ ...command, env, newSession: true, fds: [{ child: READY_FD, fd: ready.write }] });

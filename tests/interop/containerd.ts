@@ -6,12 +6,16 @@
  */
 import assert from "node:assert/strict";
 import { socketAddress } from "../../src/shim/bootstrap.ts";
+import { commandOf, exists, list, until } from "./host.ts";
 import { IMAGE, writeImage } from "./image.ts";
 import { PAUSE, podSettings } from "./pod_settings.ts";
 
+export { processesOf, until } from "./host.ts";
+
+/** Where ctr makes the fifos of the tasks that it starts, wherever containerd keeps its state. */
+const FIFOS = "/run/containerd/fifo";
 const REPO = new URL("../../", import.meta.url).pathname;
 const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
-const START_MS = 20_000;
 export const RUNTIME = "io.containerd.kata.v2";
 
 export interface Result {
@@ -174,15 +178,24 @@ export class Containerd implements AsyncDisposable {
     return { status: code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
   }
 
-  /** Kills containerd without warning and starts it anew. */
-  async restart(): Promise<void> {
+  /** Kills containerd without warning and starts it anew. @param meanwhile What happens while there is none. */
+  async restart(meanwhile = () => {}): Promise<void> {
     await this.#end("SIGKILL");
+    meanwhile();
     await this.#spawn();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#end("SIGTERM");
+    await this.#removeFifos();
     await Deno.remove(this.directory, { recursive: true });
+  }
+
+  /** `ctr run -d` leaves its fifos to the `ctr` that deletes the task, and there is none when the task ended by itself. */
+  async #removeFifos(): Promise<void> {
+    const isOurs = (name: string) => this.#ids.some((id) => name.startsWith(`${id}-std`));
+    const ours = list(FIFOS).filter((name) => list(`${FIFOS}/${name}`).some(isOurs));
+    for (const name of ours) await Deno.remove(`${FIFOS}/${name}`, { recursive: true });
   }
 
   /** A line for a shell that runs `ctr`. */
@@ -222,20 +235,6 @@ export class Containerd implements AsyncDisposable {
   }
 }
 
-/** Processes whose command line names a program and a sandbox. */
-export function processesOf(program: string, sandboxId: string): readonly number[] {
-  const isOf = (line: string) => line.includes(program) && line.includes(sandboxId) && !line.includes("ctr ");
-  return list("/proc").filter((pid) => commandOf(pid).some(isOf)).map(Number);
-}
-
-/** Waits until something is so. @throws {Error} It is not within `ms`. */
-export async function until(isSo: () => boolean | Promise<boolean>, { ms = START_MS } = {}): Promise<void> {
-  for (const begin = performance.now(); !(await isSo());) {
-    if (performance.now() - begin > ms) throw new Error(`Cannot see within ${ms} ms: ${isSo}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 /** The shim from the source tree, as the portable file's head would run it. */
 function shimScript(directory: string): string {
   const installed = Deno.env.get("KATA_SHIM");
@@ -272,29 +271,4 @@ address = "${directory}/c.sock"
 [debug]
 level = "${Deno.env.get("KATA_TEST_LOG") ?? "info"}"
 `;
-}
-
-function commandOf(pid: string): readonly string[] {
-  try {
-    return /^\d+$/.test(pid) ? [Deno.readTextFileSync(`/proc/${pid}/cmdline`).replaceAll("\0", " ")] : [];
-  } catch {
-    return [];
-  }
-}
-
-function list(path: string): readonly string[] {
-  try {
-    return [...Deno.readDirSync(path)].map(({ name }) => name);
-  } catch {
-    return [];
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -24,6 +24,7 @@ export const STATE = { created: 0, running: 1, exited: 2 } as const;
 export class PodNode implements AsyncDisposable {
   readonly containerd: Containerd;
   readonly cri: Cri;
+  readonly #pods: Pod[] = [];
 
   constructor(containerd: Containerd) {
     this.containerd = containerd;
@@ -47,7 +48,17 @@ export class PodNode implements AsyncDisposable {
     await Deno.mkdir(config.log_directory, { recursive: true });
     const { pod_sandbox_id } = await this.cri.call("RunPodSandbox", { config, runtime_handler: HANDLER });
     this.containerd.adopt(pod_sandbox_id);
-    return new Pod(this.cri, { id: pod_sandbox_id, config });
+    const pod = new Pod(this.cri, { id: pod_sandbox_id, config });
+    this.#pods.push(pod);
+    return pod;
+  }
+
+  /** Kills containerd and starts it anew. @param meanwhile What happens while there is none. */
+  async restart(meanwhile?: () => void): Promise<void> {
+    await this.containerd.restart(meanwhile);
+    await until(() =>
+      this.cri.call("PodSandboxStatus", {}).then(() => true, (error) => !/not initialized/.test(error))
+    );
   }
 
   /** File of the pod's network namespace on the host. */
@@ -64,6 +75,8 @@ export class PodNode implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Those of a test that failed; of the others nothing is left.
+    for (const pod of this.#pods) await pod[Symbol.asyncDispose]().catch(() => {});
     this.cri[Symbol.dispose]();
     await this.containerd[Symbol.asyncDispose]();
     await this.containerd.run(["ip", "link", "delete", BRIDGE]);
@@ -103,6 +116,13 @@ export class Pod implements AsyncDisposable {
 
   /** Starts a container that runs a shell script. @param change Of its configuration. */
   async run(name: string, script: string, change: Message = {}): Promise<PodContainer> {
+    const container = await this.create(name, script, change);
+    await container.start();
+    return container;
+  }
+
+  /** As {@linkcode run}, but it does not run yet. */
+  async create(name: string, script: string, change: Message = {}): Promise<PodContainer> {
     const config = {
       metadata: { name, attempt: 0 },
       image: { image: IMAGE },
@@ -112,7 +132,6 @@ export class Pod implements AsyncDisposable {
     };
     const request = { pod_sandbox_id: this.id, config, sandbox_config: this.#config };
     const { container_id } = await this.#cri.call("CreateContainer", request);
-    await this.#cri.call("StartContainer", { container_id });
     return new PodContainer(this.#cri, { id: container_id, log: `${this.#config.log_directory}/${name}.log` });
   }
 
@@ -181,6 +200,10 @@ export class PodContainer {
 
   async status(): Promise<{ state: number; exit_code: number; reason: string }> {
     return (await this.call("ContainerStatus", {})).status;
+  }
+
+  async start(): Promise<void> {
+    await this.call("StartContainer", {});
   }
 
   async stop(timeout = 0): Promise<void> {

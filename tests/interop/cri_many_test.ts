@@ -1,0 +1,88 @@
+/** Many pods at once, and the same over and over: nothing hangs, nothing grows. See `pod.ts`. */
+import assert from "node:assert/strict";
+import { processesOf, until } from "./containerd.ts";
+import { type Pod, type PodContainer, type PodNode, pods, SLEEP } from "./pod.ts";
+
+const MANY = 10;
+const TIMES = 3;
+/** So many machines are emulated by so few processors. */
+const BOOT_MS = 180_000;
+/** Rounds of a container's life, after those that fill caches. KATA_SOAK=1 asks for the long way. */
+const { ROUNDS, WARM_UP } = Deno.env.has("KATA_SOAK") ? { ROUNDS: 150, WARM_UP: 50 } : { ROUNDS: 40, WARM_UP: 30 };
+/** What the allocators of a program still take after the first rounds, as measured over 200; from then on nothing. */
+const MEMORY_SLACK_KIB = 5 * 1024;
+
+pods(`${MANY} pods start at once and are removed at once, ${TIMES} times`, async (node) => {
+  const names = Array.from({ length: MANY }, (_, at) => `pod${at}`);
+  for (let time = 0; time < TIMES; time++) {
+    const all = await settled(names.map((name) => node.pod(name)));
+    const containers = await settled(all.map((pod) => pod.run("one", SLEEP)));
+    const answers = await settled(containers.map((container) => container.exec("hostname")));
+    assert.deepEqual(answers, names.map((name) => `${name}\n`));
+    await settled(all.map((pod) => pod[Symbol.asyncDispose]()));
+    await until(async () => (await node.remains()).length === 0);
+  }
+}, { configure: (toml) => `${toml}[agent.kata]\nreconnect_timeout_ms = ${BOOT_MS}\n` });
+
+/** As Promise.all, but when one fails the others are not left under way. */
+async function settled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return await Promise.all(promises);
+}
+
+pods(`${ROUNDS} rounds of create, exec and delete of a pod's second container leave nothing`, async (node) => {
+  await using pod = await node.pod("pod");
+  const steady = await pod.run("steady", SLEEP);
+  for (let round = 0; round < WARM_UP; round++) await live(pod, round);
+  const before = await usage(node, { pod, steady });
+  for (let round = 0; round < ROUNDS; round++) await live(pod, WARM_UP + round);
+  const after = await usage(node, { pod, steady });
+  for (const [what, { value, slack }] of Object.entries(after)) {
+    const was = before[what]!.value;
+    assert.ok(value <= was + slack, `${what}: ${was} before the last ${ROUNDS} rounds, ${value} after them`);
+  }
+});
+
+async function live(pod: Pod, round: number): Promise<void> {
+  const container = await pod.run("second", SLEEP, { metadata: { name: "second", attempt: round } });
+  assert.equal(await container.exec(`echo ${round}`), `${round}\n`);
+  await container.stop();
+  await container.remove();
+}
+
+/** Some number of something, and how much more may be there later. */
+interface Usage {
+  value: number;
+  slack: number;
+}
+
+async function usage(
+  node: PodNode,
+  { pod, steady }: { pod: Pod; steady: PodContainer },
+): Promise<Record<string, Usage>> {
+  const parts = { shim: "containerd-shim-kata", virtiofsd: "/virtiofsd ", VMM: "qemu-system" };
+  const pids = Object.entries(parts).map(([name, program]) => [name, processesOf(program, pod.id)[0]!] as const);
+  const numbers = async (command: string) => (await steady.exec(command)).match(/\d+/g)!.map(Number);
+  const [inGuest = 0] = await numbers("cut -d/ -f2 /proc/loadavg");
+  const [files = 0] = await numbers("cat /proc/sys/fs/file-nr");
+  const [total = 0, available = 0] = await numbers("grep -E 'MemTotal|MemAvailable' /proc/meminfo");
+  const lines = (await node.remains()).length;
+  const memory = { slack: MEMORY_SLACK_KIB };
+  return {
+    "processes, mounts and files of the pod": { value: lines, slack: 0 },
+    "KiB of the shim, private": { value: privateKib(pids[0]![1]), ...memory },
+    "KiB of virtiofsd, private": { value: privateKib(pids[1]![1]), ...memory },
+    ...Object.fromEntries(pids.map(([name, pid]) => [`descriptors of ${name}`, { value: descriptors(pid), slack: 2 }])),
+    "threads in the guest": { value: inGuest, slack: 3 },
+    "open files in the guest": { value: files, slack: 64 }, // the kernel counts in batches
+    "KiB in use in the guest": { value: total - available, ...memory },
+  };
+}
+
+function descriptors(pid: number): number {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+}
+
+function privateKib(pid: number): number {
+  return Number(/^Private_Dirty: +(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`))?.[1]);
+}
