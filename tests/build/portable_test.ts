@@ -84,6 +84,44 @@ portable("another user than root unpacks it into a cache of its own", async () =
   assert.match(stdout, /^kata .*\n65534\n$/, stderr);
 });
 
+portable("the trees of other builds go when it is unpacked, unless they are in use or were a moment ago", async () => {
+  const { stdout, stderr } = await run(`mkdir /var/cache/kata && cd /var/cache/kata
+    for tree in idle running recent legacy half.7 making.8; do
+      mkdir $tree && cp /bin/sleep $tree/deno && touch $tree/main.js $tree/used
+    done
+    rm legacy/used && touch -d @0 idle/used running/used legacy/main.js half.7
+    running/deno 100 & here=$(readlink /proc/self/ns/pid | tr -dc 0-9)
+    LC_ALL=C sed "1,80s/4026531836/$here/" "$KATA" >../first; chmod 755 ../first
+    ../first version; ls; kill $!; ls recent running`);
+  const [version, ...trees] = stdout.split("\n").filter((line) => !/^([0-9a-f]{32}|)$/.test(line));
+  assert.match(version!, /^kata /, stderr);
+  const tree = ["deno", "main.js", "used"];
+  assert.deepEqual(trees, ["making.8", "recent", "running", "recent:", ...tree, "running:", ...tree]);
+});
+
+portable("in a process namespace of its own, which shows not all who use them, it removes no trees", async () => {
+  const script =
+    'mkdir -p kata/idle && touch -d @0 kata/idle/used && mount -t proc proc /proc && "$KATA" version && ls kata';
+  const { stdout, stderr } = await run(`cd /var/cache && unshare --pid --fork sh -c '${script}'`);
+  assert.match(stdout, /^kata .*\n.*idle\n/s, stderr);
+});
+
+portable("a start waits for whoever removes its tree, and unpacks it again", async () => {
+  const { stdout, stderr } = await run(
+    `"$KATA" version >/dev/null; cd /var/cache/kata; tree=$(echo *); touch $tree/going
+    { sleep 0.5; mv $tree gone.1; rm -r gone.1; } & "$KATA" version; ls; ls $tree/going`,
+  );
+  assert.match(stdout, /^kata .*\n[0-9a-f]{32}\n$/);
+  assert.match(stderr, /^ls: [^\n]*going[^\n]*\n$/);
+});
+
+portable("what a killed remover left behind holds up one start only", async () => {
+  const { stdout } = await run(`"$KATA" version >/dev/null; cd /var/cache/kata; touch $(echo *)/going
+    "$KATA" version; ls $(echo *)`);
+  assert.match(stdout, /^kata /);
+  assert.doesNotMatch(stdout, /going/);
+});
+
 portable("without a place for it, one line says so", async () => {
   const { code, stderr } = await run(
     `install -m 755 "$KATA" /var/cache/portable && export HOME=/proc/none XDG_CACHE_HOME=
