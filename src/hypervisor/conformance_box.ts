@@ -63,6 +63,10 @@ export async function ready({ vm }: Box, withinMs: number): Promise<void> {
   }
 }
 
+export function openDescriptors(): number {
+  return [...Deno.readDirSync("/proc/self/fd")].length;
+}
+
 export function disk(id: string): BlockDevice {
   return { kind: "block", id, path: "/proc/self/exe", readOnly: true, format: "raw", driver: "virtio-blk-pci" };
 }

@@ -1,13 +1,9 @@
 /** What each {@linkcode Hypervisor} must do, as one suite for all of them: real ones, and fakes that speak the protocol. */
 import assert from "node:assert/strict";
 import { errorChain } from "../base/error.ts";
-import { box, disk, ready, started, type Subject, test } from "./conformance_box.ts";
+import { box, disk, openDescriptors, ready, started, type Subject, test } from "./conformance_box.ts";
 import { templates } from "./conformance_templates.ts";
 import { startTime } from "./pid_file.ts";
-
-function openDescriptors(): number {
-  return [...Deno.readDirSync("/proc/self/fd")].length;
-}
 
 /** Registers the suite's tests for one monitor. */
 export function hypervisorConforms(subject: Subject): void {

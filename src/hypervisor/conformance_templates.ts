@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { createLogger } from "../base/log.ts";
 import { checkConfig } from "../config/check.ts";
 import type { Config } from "../config/schema.ts";
-import { type Box, box, disk, ready, started, type Subject, test } from "./conformance_box.ts";
+import { type Box, box, disk, openDescriptors, ready, started, type Subject, test } from "./conformance_box.ts";
 import { describeTemplate } from "./create.ts";
+import { startTime } from "./pid_file.ts";
 import { type Template, UnfinishedTemplate } from "./template.ts";
 
 /** A directory with the template of a guest that idles. */
-async function withTemplate(
-  subject: Subject,
+export async function withTemplate(
+  subject: Pick<Subject, "config" | "bootMs">,
   body: (root: string, template: Template) => Promise<void>,
 ): Promise<void> {
   const root = Deno.makeTempDirSync({ prefix: "kata-template-" });
@@ -86,6 +87,35 @@ export function templates(subject: Subject): void {
       await using made = await startedFrom(root, subject.config("idles"), log);
       assert.ok(!made.vm.isRestored);
       assert.equal(log.filter((line) => /Cannot start from a template, so the machine boots/.test(line)).length, 1);
+    });
+  });
+
+  test(subject, "boots if whoever starts it refuses what came from the template", async () => {
+    await withTemplate(subject, async (root) => {
+      await using made = box(subject.config("idles"), { template: { kind: "use", root } });
+      const restored: number[] = [];
+      const confirm = async () => {
+        assert.ok(made.vm.isRestored);
+        restored.push((await made.vm.info()).pid);
+        throw new Error("Cannot use it: its agent is silent");
+      };
+      await made.vm.start({ signal: AbortSignal.timeout(20_000), confirm });
+      assert.ok(!made.vm.isRestored);
+      assert.deepEqual(restored.map(startTime), [undefined]);
+      assert.ok(startTime((await made.vm.info()).pid) !== undefined);
+    });
+  });
+
+  test(subject, "leaves no descriptor behind when it starts from a template", async () => {
+    await withTemplate(subject, async (root) => {
+      const round = async () => {
+        await using made = await startedFrom(root, subject.config("idles"));
+        assert.ok(made.vm.isRestored);
+      };
+      await round(); // what is opened once for good is open now
+      const before = openDescriptors();
+      for (let n = 0; n < 3; n++) await round();
+      assert.equal(openDescriptors(), before);
     });
   });
 

@@ -44,6 +44,14 @@ export interface SignalOptions {
   signal: AbortSignal;
 }
 
+export interface StartOptions extends SignalOptions {
+  /**
+   * Called when the VM has started from a template, and may use it as if `start` had returned. If it throws, the VM is
+   * ended and another one boots in its place.
+   */
+  confirm?: () => Promise<void>;
+}
+
 /** One VM. Made by `createHypervisor`; disposing it ends all its processes and removes all its files. */
 export interface Hypervisor extends AsyncDisposable {
   readonly capabilities: Capabilities;
@@ -57,7 +65,7 @@ export interface Hypervisor extends AsyncDisposable {
    *
    * @throws One line naming the cause, with the monitor's last words; nothing is left behind.
    */
-  start(options: SignalOptions): Promise<void>;
+  start(options: StartOptions): Promise<void>;
   /** Ends the VM at once. Idempotent (B38). Files stay until it is disposed. */
   stop(): Promise<void>;
   /** The end of the VM, however it comes about. Any number of callers; call after `start`. */

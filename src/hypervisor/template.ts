@@ -12,6 +12,7 @@
  * @module
  */
 import { removeIfThere } from "../base/files.ts";
+import { killRecorded } from "./pid_file.ts";
 
 /** What a template must have in common with the machine that starts from it. Values are compared as text. */
 export interface TemplateIdentity {
@@ -84,7 +85,10 @@ export function readTemplate(root: string, id: string): Template | undefined {
 /** The template of this identity, or why there is none. */
 export async function fittingTemplate(root: string, wanted: TemplateIdentity): Promise<Template | string> {
   const template = readTemplate(root, await templateId(wanted));
-  if (template !== undefined) return template;
+  if (template !== undefined) {
+    const open = [root, template.directory].find(isOpenToOthers);
+    return open === undefined ? template : `others than root can write to "${open}"`;
+  }
   const last = listTemplates(root).at(-1);
   if (last === undefined) return `there is none in ${root}; "kata-runtime factory init" makes one`;
   return `none in ${root} fits; of the last one, ${differences(last.identity, wanted).join("; ")}`;
@@ -121,11 +125,23 @@ export class UnfinishedTemplate implements Disposable {
   }
 }
 
-/** Removes all templates, and what a failed or running attempt has left. Sandboxes that run have copies of their own. */
-export function removeTemplates(root: string): readonly string[] {
+/**
+ * Removes all templates, and what an attempt that failed or still runs has. Sandboxes that run have copies of their own.
+ *
+ * @returns The ids of the templates.
+ */
+export async function removeTemplates(root: string): Promise<readonly string[]> {
   const removed = directories(root).filter((name) => name.startsWith(UNFINISHED) || readTemplate(root, name));
-  for (const name of removed) removeIfThere(`${root}/${name}`, { recursive: true });
+  for (const name of removed) {
+    await killRecorded(`${root}/${name}`);
+    removeIfThere(`${root}/${name}`, { recursive: true });
+  }
   return removed.filter((name) => !name.startsWith(UNFINISHED));
+}
+
+function isOpenToOthers(directory: string): boolean {
+  const { mode, uid } = Deno.statSync(directory);
+  return uid !== Deno.uid() || ((mode ?? 0) & 0o022) !== 0;
 }
 
 /** In what two identities differ: one line each, for people. */

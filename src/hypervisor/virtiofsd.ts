@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { removeIfThere } from "../base/files.ts";
 import type { QemuConfig } from "../config/schema.ts";
 import { listenUnix } from "../linux/socket.ts";
 import { MonitorProcess, type ProcessOptions } from "./process.ts";
@@ -30,6 +31,7 @@ export interface VirtiofsdOptions extends Pick<ProcessOptions, "name" | "runDir"
  */
 export function startVirtiofsd(options: VirtiofsdOptions): MonitorProcess {
   const { config, socket, ...rest } = options;
+  removeIfThere(socket); // of a daemon whose device was taken out
   using listener = listenUnix(socket);
   return MonitorProcess.start({
     ...rest,

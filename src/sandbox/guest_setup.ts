@@ -46,11 +46,13 @@ async function setUp(agent: AgentConnection, setup: GuestSetup): Promise<void> {
   ]);
 }
 
+/** A clone's clock stands where its template was saved. */
 async function setClock(agent: AgentConnection): Promise<void> {
   const now = Date.now();
   await agent.api.setGuestDateTime({ Sec: BigInt(Math.floor(now / 1000)), Usec: BigInt(now % 1000 * 1000) });
 }
 
+/** A clone's random numbers would be those of all clones. */
 async function reseed(agent: AgentConnection): Promise<void> {
   await agent.api.reseedRandomDev({ data: crypto.getRandomValues(new Uint8Array(SEED_BYTES)) });
 }

@@ -1,4 +1,5 @@
 /** Making a template for the sandboxes of a configuration. @module */
+import { abortable } from "../base/async.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
 import { createHypervisor, describeTemplate } from "../hypervisor/create.ts";
@@ -42,7 +43,7 @@ async function saveMachine(
   await vm.start({ signal });
   {
     using agent = await connectAgent(vm, { sandboxId: "template", config: config.agent, signal });
-    await warmUp(agent);
+    await abortable(warmUp(agent), signal);
   }
   await vm.pause();
   await vm.save();

@@ -1,67 +1,12 @@
 /** QEMU itself, with a guest of a few system calls. Needs scripts/guest-image to have run, for the kernel. */
 import assert from "node:assert/strict";
-import { type CpioEntry, packCpio } from "../../scripts/guest/cpio.ts";
-import { assembleInit, type Step } from "../../scripts/guest/init_program.ts";
-import { type Config, defaultConfig } from "../../src/config/schema.ts";
-import { box, type GuestHabit } from "../../src/hypervisor/conformance_box.ts";
+import { box } from "../../src/hypervisor/conformance_box.ts";
 import { hypervisorConforms } from "../../src/hypervisor/conformance_suite.ts";
-import type { NetDevice } from "../../src/hypervisor/device.ts";
 import { startTime } from "../../src/hypervisor/pid_file.ts";
-import { createNetns, enterNetns } from "../../src/linux/namespace.ts";
-import { openTap } from "../../src/linux/tap.ts";
-
-const KERNEL = new URL("../../dist/guest/vmlinux", import.meta.url).pathname;
-const STDOUT = 1;
-const POWER_OFF = [0xfee1dead, 672274793, 0x4321fedc, 0];
-
-const READY = new TextEncoder().encode("guest ready\n");
-const SAY_READY: Step = { call: "write", args: [STDOUT, READY, READY.length], onError: "ignore" };
-
-/** What each guest does last. An init that exits makes the kernel panic. */
-const LAST: Record<GuestHabit, Step> = {
-  idles: { call: "nanosleep", args: [new Uint8Array(new BigUint64Array([3600n, 0n]).buffer), 0], onError: "ignore" },
-  "powers off": { call: "reboot", args: POWER_OFF, onError: "ignore" },
-  panics: { call: "exit", args: [1], onError: "ignore" },
-};
-
-const directory = Deno.makeTempDirSync({ prefix: "kata-qemu-test-" });
-globalThis.addEventListener("unload", () => Deno.removeSync(directory, { recursive: true }));
-
-/** Written once: a template fits only the very file that it was made with. */
-function initrd(guest: GuestHabit): string {
-  const path = `${directory}/${guest}.cpio`;
-  if (isThere(path)) return path;
-  const entries: CpioEntry[] = [
-    { kind: "directory", path: "dev", mode: 0o755 },
-    { kind: "character device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
-    {
-      kind: "file",
-      path: "init",
-      mode: 0o755,
-      data: assembleInit([SAY_READY, LAST[guest]], Deno.build.arch),
-    },
-  ];
-  Deno.writeFileSync(path, packCpio(entries));
-  return path;
-}
-
-function config(guest: GuestHabit): Config {
-  const base = defaultConfig();
-  Object.assign(base.hypervisor, { kernel: KERNEL, initrd: initrd(guest), default_memory: 256 });
-  return base;
-}
-
-const ignore = !isThere(KERNEL);
+import { createNetns } from "../../src/linux/namespace.ts";
+import { config, directory, ignore, links, netCard } from "./tiny_guest.ts";
 
 hypervisorConforms({ name: "Qemu", config, bootMs: 60_000, ignore });
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
 
 Deno.test({
   name: "Qemu ends with its virtiofsd, whose end it names",
@@ -116,17 +61,3 @@ Deno.test({
     assert.deepEqual([vcpus, vcpuThreads.length, memoryMiB], [2, 2, 384]);
   },
 });
-
-/** A card whose tap has the card's name. */
-function netCard(id: string, { path, queues }: { path: string; queues: number }): NetDevice {
-  using _entered = enterNetns(path);
-  const { fds } = openTap(id, { queues });
-  return { kind: "net", id, mac: `02:00:00:00:00:0${id.at(-1)}`, tapFds: fds, vhostFds: [] };
-}
-
-/** Taps in a network namespace. */
-function links(path: string): string[] {
-  using _entered = enterNetns(path);
-  const table = Deno.readTextFileSync("/proc/thread-self/net/dev").split("\n").slice(2);
-  return table.map((line) => line.split(":")[0]!.trim()).filter((name) => name.startsWith("eth")).sort();
-}

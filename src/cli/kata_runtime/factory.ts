@@ -37,6 +37,21 @@ export function factoryCommand(): Command {
   return factory;
 }
 
+/** A person who gives up, or a service manager: the machine that is being made must not stay. */
+class Interruption implements Disposable {
+  readonly #controller = new AbortController();
+  readonly signal: AbortSignal = this.#controller.signal;
+  readonly #onSignal = () => this.#controller.abort(new Error("Cannot go on: it was interrupted"));
+
+  constructor() {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, this.#onSignal);
+  }
+
+  [Symbol.dispose](): void {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, this.#onSignal);
+  }
+}
+
 interface Size {
   memory?: string;
   vcpus?: string;
@@ -47,7 +62,9 @@ async function init(command: Command, size: Size): Promise<void> {
   const begin = performance.now();
   const log = createLogger({ sink: () => {} });
   const sized = withSize(config, size);
-  const { template, isNew } = await makeTemplate(sized, { log, signal: AbortSignal.timeout(INIT_MS) });
+  using interruption = new Interruption();
+  const signal = AbortSignal.any([interruption.signal, AbortSignal.timeout(INIT_MS)]);
+  const { template, isNew } = await makeTemplate(sized, { log, signal });
   const took = isNew ? `Made it in ${((performance.now() - begin) / 1000).toFixed(1)} s` : "It was there already";
   print(`${took}: ${describe(template)}\n`);
   if (!config.factory.enable_template) print(`No sandbox uses it: enable_template is off in "${path}"\n`);
@@ -107,8 +124,8 @@ function storedBytes(file: string): number {
   return (Deno.statSync(file).blocks ?? 0) * 512;
 }
 
-function destroy(command: Command): void {
+async function destroy(command: Command): Promise<void> {
   const { config: { factory: { template_path: root } } } = readConfig(command);
-  const removed = removeTemplates(root);
+  const removed = await removeTemplates(root);
   print(removed.length === 0 ? `There was none in ${root}\n` : `Removed ${removed.join(", ")} from ${root}\n`);
 }

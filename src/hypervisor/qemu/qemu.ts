@@ -6,15 +6,23 @@ import type { Config } from "../../config/schema.ts";
 import { Fd, O_CREAT, O_EXCL, O_WRONLY } from "../../linux/fd.ts";
 import { hostAddress } from "../agent_channel.ts";
 import type { Device, GuestAddress } from "../device.ts";
-import type { Capabilities, Hypervisor, HypervisorOptions, SignalOptions, VmExit, VmInfo } from "../hypervisor.ts";
+import type {
+  Capabilities,
+  Hypervisor,
+  HypervisorOptions,
+  SignalOptions,
+  StartOptions,
+  VmExit,
+  VmInfo,
+} from "../hypervisor.ts";
 import { tailOf } from "../last_lines.ts";
 import { templateFiles } from "../template.ts";
 import { Hotplug } from "./hotplug.ts";
-import { launch, type LaunchOptions, type RunningVm } from "./launch.ts";
+import { launch, type LaunchOptions } from "./launch.ts";
 import { saveState } from "./migrate.ts";
 import { vmFiles } from "./plan.ts";
 import { Resize } from "./resize.ts";
-import { tryRestore } from "./restore.ts";
+import { type PluggableVm, tryRestore } from "./restore.ts";
 import { shareDaemonName, startShares } from "./shares.ts";
 
 const CAPABILITIES: Capabilities = {
@@ -38,7 +46,7 @@ export class Qemu implements Hypervisor {
   readonly capabilities = CAPABILITIES;
   readonly #config: Config;
   readonly #options: HypervisorOptions;
-  #vm: (RunningVm & { hotplug: Hotplug; resize: Resize }) | undefined;
+  #vm: (PluggableVm & { resize: Resize }) | undefined;
   #isRestored = false;
   #lastConsole: readonly string[] | undefined;
 
@@ -51,15 +59,15 @@ export class Qemu implements Hypervisor {
     return this.#isRestored;
   }
 
-  async start({ signal }: SignalOptions): Promise<void> {
+  async start({ signal, confirm = async () => {} }: StartOptions): Promise<void> {
     if (this.#vm !== undefined) throw new KataError("FAILED_PRECONDITION", "Cannot start a VM twice");
     try {
       const options = { ...this.#options, config: checkConfig(this.#config), signal };
-      const restored = await tryRestore(options);
-      this.#isRestored = restored !== undefined;
-      const vm = restored ?? await boot(options);
-      const { qmp, plan: { machine } } = vm;
-      this.#vm = { ...vm, resize: new Resize({ qmp, machine, log: options.log }) };
+      const use = async (vm: PluggableVm) => {
+        this.#use(vm, { isRestored: true });
+        await confirm();
+      };
+      if (!await tryRestore(options, use)) this.#use(await boot(options), { isRestored: false });
     } catch (cause) {
       throw new Error(`Cannot start the VM of sandbox "${this.#options.id}"`, { cause });
     }
@@ -160,6 +168,12 @@ export class Qemu implements Hypervisor {
     await this.#vm?.[Symbol.asyncDispose]();
   }
 
+  #use(vm: PluggableVm, { isRestored }: { isRestored: boolean }): void {
+    const { qmp, plan: { machine } } = vm;
+    this.#vm = { ...vm, resize: new Resize({ qmp, machine, log: this.#options.log }) };
+    this.#isRestored = isRestored;
+  }
+
   #running() {
     if (this.#vm !== undefined) return this.#vm;
     throw new KataError(
@@ -169,7 +183,7 @@ export class Qemu implements Hypervisor {
   }
 }
 
-async function boot(options: LaunchOptions): Promise<RunningVm & { hotplug: Hotplug }> {
+async function boot(options: LaunchOptions): Promise<PluggableVm> {
   const { config: { hypervisor: config }, runDir, log } = options;
   const vm = await launch(options);
   return { ...vm, hotplug: new Hotplug({ qmp: vm.qmp, bus: vm.plan.bus, config, runDir, log }) };

@@ -1,6 +1,7 @@
 /** Starting a VM from a template: its memory is copied, its state loaded, and what the sandbox has plugged in. @module */
 import { Fd, memfd, O_RDONLY } from "../../linux/fd.ts";
 import { copySparse, fileSize, setFileSize } from "../../linux/sparse_copy.ts";
+import { openVhostNet } from "../../linux/tap.ts";
 import { fittingTemplate, type Template, templateFiles } from "../template.ts";
 import type { Device } from "../device.ts";
 import { Hotplug } from "./hotplug.ts";
@@ -19,22 +20,30 @@ export type PluggableVm = RunningVm & { hotplug: Hotplug };
 /**
  * Starts from a template if one fits.
  *
- * @returns undefined if the machine must boot; the log says why. Then the devices' descriptors are still open.
+ * @param use Gets the VM, and may refuse it by throwing.
+ * @returns Whether it was used; if not, the machine must boot, for which the devices' descriptors are still open, and the
+ * log says why.
  */
-export async function tryRestore(options: LaunchOptions): Promise<PluggableVm | undefined> {
+export async function tryRestore(
+  options: LaunchOptions,
+  use: (vm: PluggableVm) => Promise<void>,
+): Promise<boolean> {
   const { devices = [], log, signal } = options;
   const template = await findTemplate(options);
-  if (template === undefined) return undefined;
+  if (template === undefined) return false;
+  await using undo = new AsyncDisposableStack();
   try {
-    const vm = await restore({ ...options, devices: devices.map(withOwnDescriptors) }, template);
-    for (const fd of devices.flatMap(inheritedBy)) fd[Symbol.dispose]();
-    log.info("Started from a template", { template: template.id });
-    return vm;
+    await use(undo.use(await restore({ ...options, devices: devices.map(withOwnDescriptors) }, template)));
   } catch (error) {
+    await undo.disposeAsync();
     signal.throwIfAborted();
     log.warning("Cannot start from a template, so the machine boots", { template: template.id, error });
-    return undefined;
+    return false;
   }
+  undo.move();
+  for (const fd of devices.flatMap(inheritedBy)) fd[Symbol.dispose]();
+  log.info("Started from a template", { template: template.id });
+  return true;
 }
 
 async function findTemplate(options: LaunchOptions): Promise<Template | undefined> {
@@ -47,11 +56,12 @@ async function findTemplate(options: LaunchOptions): Promise<Template | undefine
   return undefined;
 }
 
-/** A failed attempt must leave the caller's descriptors for the boot. */
+/** A failed attempt must leave the caller's descriptors for the boot: vhost-net belongs to the first QEMU that uses it. */
 function withOwnDescriptors(device: Device): Device {
   if (device.kind !== "net") return device;
   const { tapFds, vhostFds } = device;
-  return { ...device, tapFds: tapFds.map((fd) => fd.dup()), vhostFds: vhostFds.map((fd) => fd.dup()) };
+  const fresh = vhostFds.map(() => openVhostNet()).filter((fd) => fd !== undefined);
+  return { ...device, tapFds: tapFds.map((fd) => fd.dup()), vhostFds: fresh };
 }
 
 /** @returns The VM, running, with all its devices. @throws {Error} Nothing is left; the devices' descriptors are closed. */

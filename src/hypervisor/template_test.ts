@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import {
+  differences,
+  fittingTemplate,
+  listTemplates,
+  removeTemplates,
+  stampFile,
+  templateId,
+  type TemplateIdentity,
+  UnfinishedTemplate,
+} from "./template.ts";
+
+const IDENTITY: TemplateIdentity = {
+  program: "1.0.0",
+  files: { kernel: "/k (1 bytes)", image: "" },
+  processor: "emulated",
+  memoryMiB: 512,
+  vcpus: 1,
+  arguments: ["-m", "512M", "-append", "quiet"],
+};
+
+async function withRoot(body: (root: string) => Promise<void>): Promise<void> {
+  const root = Deno.makeTempDirSync({ prefix: "kata-templates-" });
+  try {
+    await body(root);
+  } finally {
+    Deno.removeSync(root, { recursive: true });
+  }
+}
+
+async function publish(root: string, identity: TemplateIdentity) {
+  using unfinished = new UnfinishedTemplate(root);
+  return await unfinished.publish(identity);
+}
+
+Deno.test.each<{ title: string; change: Partial<TemplateIdentity>; line: string }>([
+  { title: "program", change: { program: "2.0.0" }, line: "program is 1.0.0, not 2.0.0" },
+  {
+    title: "kernel",
+    change: { files: { kernel: "/other (2 bytes)", image: "" } },
+    line: "kernel is /k (1 bytes), not /other (2 bytes)",
+  },
+  {
+    title: "image",
+    change: { files: { kernel: "/k (1 bytes)", image: "/i (3 bytes)" } },
+    line: "image is none, not /i (3 bytes)",
+  },
+  { title: "processor", change: { processor: "a: b" }, line: "processor is emulated, not a: b" },
+  { title: "memory", change: { memoryMiB: 1024 }, line: "memory is 512 MiB, not 1024 MiB" },
+  { title: "vCPUs", change: { vcpus: 2 }, line: "vcpus is 1, not 2" },
+  {
+    title: "arguments",
+    change: { arguments: ["-m", "512M", "-append", "debug"] },
+    line: "the monitor was started with quiet, not with debug",
+  },
+])("a template of another $title does not fit, and differences() says so", async ({ change, line }) => {
+  const wanted = { ...IDENTITY, ...change };
+  assert.notEqual(await templateId(IDENTITY), await templateId(wanted));
+  assert.deepEqual(differences(IDENTITY, wanted), [line]);
+  await withRoot(async (root) => {
+    await publish(root, IDENTITY);
+    assert.equal(await fittingTemplate(root, wanted), `none in ${root} fits; of the last one, ${line}`);
+  });
+});
+
+Deno.test("fittingTemplate() finds the template of the same identity", async () => {
+  await withRoot(async (root) => {
+    assert.match(await fittingTemplate(root, IDENTITY) as string, /^there is none in .*; "kata-runtime factory init"/);
+    const { id, directory } = await publish(root, IDENTITY);
+    assert.deepEqual(await fittingTemplate(root, structuredClone(IDENTITY)), listTemplates(root)[0]);
+    assert.equal(directory, `${root}/${id}`);
+    assert.deepEqual(differences(IDENTITY, structuredClone(IDENTITY)), []);
+  });
+});
+
+Deno.test("fittingTemplate() does not trust a template that others can write to", async () => {
+  await withRoot(async (root) => {
+    const { directory } = await publish(root, IDENTITY);
+    Deno.chmodSync(directory, 0o775);
+    assert.equal(await fittingTemplate(root, IDENTITY), `others than root can write to "${directory}"`);
+    Deno.chmodSync(directory, 0o700);
+    Deno.chmodSync(root, 0o777);
+    assert.equal(await fittingTemplate(root, IDENTITY), `others than root can write to "${root}"`);
+  });
+});
+
+Deno.test("UnfinishedTemplate appears at once or not at all, and the first of two stays", async () => {
+  await withRoot(async (root) => {
+    {
+      using unfinished = new UnfinishedTemplate(root);
+      Deno.writeTextFileSync(`${unfinished.directory}/memory`, "half");
+      assert.deepEqual(listTemplates(root), []);
+    }
+    assert.deepEqual([...Deno.readDirSync(root)], []);
+    const first = await publish(root, IDENTITY);
+    assert.deepEqual(await publish(root, IDENTITY), first);
+    assert.deepEqual([...Deno.readDirSync(root)].map(({ name }) => name), [first.id]);
+  });
+});
+
+Deno.test("removeTemplates() takes templates and half of them away, nothing else, twice (B38)", async () => {
+  await withRoot(async (root) => {
+    const { id } = await publish(root, IDENTITY);
+    new UnfinishedTemplate(root);
+    Deno.mkdirSync(`${root}/somebody-else's`);
+    assert.deepEqual(await removeTemplates(root), [id]);
+    assert.deepEqual(await removeTemplates(root), []);
+    assert.deepEqual([...Deno.readDirSync(root)].map(({ name }) => name), ["somebody-else's"]);
+    assert.deepEqual(await removeTemplates(`${root}/nowhere`), []);
+  });
+});
+
+Deno.test("stampFile() tells a file from another one in its place", async () => {
+  await withRoot(async (root) => {
+    const path = `${root}/kernel`;
+    Deno.writeTextFileSync(path, "one");
+    const before = stampFile(path);
+    assert.equal(stampFile(path), before);
+    Deno.writeTextFileSync(`${root}/new`, "two");
+    Deno.renameSync(`${root}/new`, path);
+    assert.notEqual(stampFile(path), before);
+    assert.equal(stampFile(""), "");
+  });
+});

@@ -1,0 +1,76 @@
+/** A guest of a few system calls, and cards for it: for tests of QEMU itself. @module */
+import { type CpioEntry, packCpio } from "../../scripts/guest/cpio.ts";
+import { assembleInit, type Step } from "../../scripts/guest/init_program.ts";
+import { type Config, defaultConfig } from "../../src/config/schema.ts";
+import type { GuestHabit } from "../../src/hypervisor/conformance_box.ts";
+import type { NetDevice } from "../../src/hypervisor/device.ts";
+import { enterNetns } from "../../src/linux/namespace.ts";
+import { openTap } from "../../src/linux/tap.ts";
+
+const KERNEL = new URL("../../dist/guest/vmlinux", import.meta.url).pathname;
+const STDOUT = 1;
+const POWER_OFF = [0xfee1dead, 672274793, 0x4321fedc, 0];
+
+const READY = new TextEncoder().encode("guest ready\n");
+const SAY_READY: Step = { call: "write", args: [STDOUT, READY, READY.length], onError: "ignore" };
+
+/** What each guest does last. An init that exits makes the kernel panic. */
+const LAST: Record<GuestHabit, Step> = {
+  idles: { call: "nanosleep", args: [new Uint8Array(new BigUint64Array([3600n, 0n]).buffer), 0], onError: "ignore" },
+  "powers off": { call: "reboot", args: POWER_OFF, onError: "ignore" },
+  panics: { call: "exit", args: [1], onError: "ignore" },
+};
+
+/** Goes with the process. */
+export const directory: string = Deno.makeTempDirSync({ prefix: "kata-qemu-test-" });
+globalThis.addEventListener("unload", () => Deno.removeSync(directory, { recursive: true }));
+
+/** Written once: a template fits only the very file that it was made with. */
+function initrd(guest: GuestHabit): string {
+  const path = `${directory}/${guest}.cpio`;
+  if (isThere(path)) return path;
+  const entries: CpioEntry[] = [
+    { kind: "directory", path: "dev", mode: 0o755 },
+    { kind: "character device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
+    {
+      kind: "file",
+      path: "init",
+      mode: 0o755,
+      data: assembleInit([SAY_READY, LAST[guest]], Deno.build.arch),
+    },
+  ];
+  Deno.writeFileSync(path, packCpio(entries));
+  return path;
+}
+
+/** A configuration whose guest has this habit. */
+export function config(guest: GuestHabit): Config {
+  const base = defaultConfig();
+  Object.assign(base.hypervisor, { kernel: KERNEL, initrd: initrd(guest), default_memory: 256 });
+  return base;
+}
+
+/** There is no kernel: scripts/guest-image has not run. */
+export const ignore: boolean = !isThere(KERNEL);
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** A card whose tap has the card's name. */
+export function netCard(id: string, { path, queues }: { path: string; queues: number }): NetDevice {
+  using _entered = enterNetns(path);
+  const { fds } = openTap(id, { queues });
+  return { kind: "net", id, mac: `02:00:00:00:00:0${id.at(-1)}`, tapFds: fds, vhostFds: [] };
+}
+
+/** Taps in a network namespace. */
+export function links(path: string): string[] {
+  using _entered = enterNetns(path);
+  const table = Deno.readTextFileSync("/proc/thread-self/net/dev").split("\n").slice(2);
+  return table.map((line) => line.split(":")[0]!.trim()).filter((name) => name.startsWith("eth")).sort();
+}
