@@ -215,6 +215,18 @@ prefetch() {
   touch "$stamp"
 }
 
+# bundle_short FORMAT INPUT OUTPUT: a program as one script, as short as is safe. `deno bundle --minify` is not: its esbuild
+# 0.25 merges a variable that is used once into its use, and with a `using` the disposal is lost. So we call that esbuild
+# again for the harmless part.
+bundle_short() {
+  local format=$1 input=$2 output=$3 deno_dir esbuild
+  (cd "$repo" && "$deno" bundle --quiet --no-check --platform deno --format "$format" --output "$output.full" "$input")
+  deno_dir=$("$deno" info --json | sed -n 's/.*"denoDir": "\(.*\)".*/\1/p')
+  esbuild=("$deno_dir"/dl/esbuild-*/esbuild-*)
+  "${esbuild[-1]}" --minify-whitespace --minify-identifiers --log-level=error <"$output.full" >"$output"
+  rm "$output.full"
+}
+
 export DENO_NO_UPDATE_CHECK=1
 deno=$(deno_binary "$(native_arch)")
 prefetch
