@@ -7,8 +7,11 @@
  * @module
  */
 import { type Clock, systemClock } from "../base/clock.ts";
-import { readCgroupFile, writeCgroupFile } from "./cgroup_file.ts";
+import { hasCgroupFile, readCgroupFile, writeCgroupFile } from "./cgroup_file.ts";
 import { isErrno } from "./errno.ts";
+import { bind, check, cstring } from "./libc.ts";
+
+const libc = bind({ rmdir: { parameters: ["buffer" /* path */], result: "i32" } });
 
 /** `hybrid`: the controllers are on v1, and a v2 hierarchy stands beside them. */
 export type CgroupMode = "v1" | "v2" | "hybrid";
@@ -50,7 +53,8 @@ function controllers(cgroup: string): Set<string> | undefined {
 function findV1Hierarchies(root: string): Map<string, string> {
   const found = new Map<string, string>();
   for (const { name } of childDirectories(root)) {
-    if (name === "unified" || readCgroupFile(`${root}/${name}`, "cgroup.procs") === undefined) continue;
+    // A look, as the file of a whole machine is long.
+    if (name === "unified" || !hasCgroupFile(`${root}/${name}`, "cgroup.procs")) continue;
     for (const controller of name.split(",")) found.set(controller, `${root}/${name}`);
   }
   return found;
@@ -115,6 +119,17 @@ export interface CgroupWait {
   clock?: Clock;
 }
 
+/** Removes a cgroup that nothing is in. @returns Whether it is gone, as it may have been before. */
+export function removeEmptyCgroup(path: string): boolean {
+  try {
+    removeDirectory(path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EBUSY")) return false;
+    throw new Error(`Cannot remove cgroup "${path}"`, { cause: error });
+  }
+}
+
 /** Pauses before the second try and on: an exit is seen in the cgroup a little later than by the parent. */
 const REMOVE_PAUSES_MS = [20, 40, 80, 160];
 
@@ -139,9 +154,14 @@ export async function removeCgroup(path: string, { signal, clock = systemClock }
 
 function removeTree(path: string): void {
   for (const { name } of childDirectories(path)) removeTree(`${path}/${name}`);
+  removeDirectory(path);
+}
+
+/** rmdir(2): the files of a cgroup go with it, they cannot be removed one by one. */
+function removeDirectory(path: string): void {
+  const name = cstring(path);
   try {
-    // rmdir(2): the files of a cgroup go with it, they cannot be removed one by one.
-    Deno.removeSync(path);
+    check("rmdir", () => libc.rmdir(name), path);
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
   }
@@ -184,6 +204,22 @@ export function joinCgroup(path: string, pid: number): void {
   writeCgroupFile(path, "cgroup.procs", pid);
 }
 
+/** How a child gets into a cgroup of each hierarchy. */
+export interface CgroupEntrance {
+  /** Directory of version 2 to be born in: moving there later takes the kernel some ten milliseconds. */
+  birthplace: string | undefined;
+  /** Files to write "0" into, once it is there. */
+  files: readonly string[];
+}
+
+/** @param files One a hierarchy: `cgroup.procs` of version 2, `tasks` of version 1. */
+export function entranceOf(files: readonly string[]): CgroupEntrance {
+  const unified = files.find((file) => file.endsWith(PROCS_FILE));
+  return { birthplace: unified?.slice(0, -PROCS_FILE.length), files: files.filter((file) => file !== unified) };
+}
+
+const PROCS_FILE = "/cgroup.procs";
+
 /** Moves one thread: by `tasks` on v1; on v2 the cgroup must be threaded and in the subtree of the process. */
 export function joinCgroupThread(path: string, tid: number): void {
   const isV1 = readCgroupFile(path, "tasks") !== undefined;
@@ -201,49 +237,11 @@ export function moveMembers(from: string, to: string): void {
   }
 }
 
-/** Sends a signal to each process of a cgroup and of those below it. */
-export function signalCgroup(path: string, signal: Deno.Signal): void {
-  for (const pid of cgroupMembers(path, { recursive: true })) {
-    try {
-      Deno.kill(pid, signal);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound) && !isErrno(error, "ESRCH")) throw error;
-    }
-  }
-}
-
-/**
- * Kills all processes of a cgroup and waits until they left it. A frozen v1 cgroup must be thawed by the caller.
- *
- * @throws {Error} Somebody is left after two seconds.
- */
-export async function killCgroup(path: string, { signal, clock = systemClock }: CgroupWait = {}): Promise<void> {
-  const hasKillFile = readCgroupFile(path, "cgroup.events") !== undefined && exists(`${path}/cgroup.kill`);
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const left = cgroupMembers(path, { recursive: true });
-    if (left.length === 0) return;
-    // The loop catches what was forked between reading the list and the signal; cgroup.kill has no such gap.
-    if (hasKillFile) writeCgroupFile(path, "cgroup.kill", 1);
-    else signalCgroup(path, "SIGKILL");
-    await clock.sleep(attempt < 10 ? 1 : 10, signal);
-  }
-  throw new Error(`Cannot empty cgroup "${path}": processes ${cgroupMembers(path, { recursive: true })} stay`);
-}
-
 function childDirectories(path: string): Deno.DirEntry[] {
   try {
     return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENODEV")) return [];
-    throw error;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isFile;
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENODEV")) return false;
     throw error;
   }
 }

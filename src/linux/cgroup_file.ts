@@ -27,6 +27,16 @@ export function readCgroupFile(cgroup: string, file: string): string | undefined
   }
 }
 
+/** Whether a cgroup has such a file. */
+export function hasCgroupFile(cgroup: string, file: string): boolean {
+  try {
+    return Deno.lstatSync(`${cgroup}/${file}`).isFile;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR", "ENODEV")) return false;
+    throw error;
+  }
+}
+
 function readWhole(file: Fd): string {
   let length = 0;
   for (;;) {

@@ -4,12 +4,14 @@ import {
   cgroupMembers,
   createCgroup,
   detectCgroups,
+  entranceOf,
   joinCgroup,
   joinCgroupThread,
-  killCgroup,
   parseCgroupMembership,
   removeCgroup,
+  removeEmptyCgroup,
 } from "./cgroup.ts";
+import { killCgroup } from "./cgroup_kill.ts";
 
 /** A directory tree as a cgroup file system. */
 function tree(files: Record<string, string>): Disposable & { root: string } {
@@ -101,6 +103,27 @@ Deno.test("removeCgroup() removes the groups below first and accepts what is gon
   await removeCgroup(`${fs.root}/a`);
   await removeCgroup(`${fs.root}/a`);
   assert.deepEqual([...Deno.readDirSync(fs.root)], []);
+});
+
+Deno.test("removeEmptyCgroup() removes what is empty, and accepts what is gone", () => {
+  using fs = tree({});
+  Deno.mkdirSync(`${fs.root}/a`);
+  assert.ok(removeEmptyCgroup(`${fs.root}/a`));
+  assert.ok(removeEmptyCgroup(`${fs.root}/a`));
+  assert.deepEqual([...Deno.readDirSync(fs.root)], []);
+  assert.throws(() => removeEmptyCgroup("/proc/self"), /Cannot remove cgroup "\/proc\/self"/);
+});
+
+Deno.test.each([
+  {
+    files: ["/cg/pids/a/tasks", "/cg/unified/a/cgroup.procs"],
+    birthplace: "/cg/unified/a",
+    left: ["/cg/pids/a/tasks"],
+  },
+  { files: ["/cg/a/cgroup.procs"], birthplace: "/cg/a", left: [] },
+  { files: ["/cg/pids/a/tasks"], birthplace: undefined, left: ["/cg/pids/a/tasks"] },
+])("entranceOf($files) lets a child be born in $birthplace", ({ files, birthplace, left }) => {
+  assert.deepEqual(entranceOf(files), { birthplace, files: left });
 });
 
 Deno.test("killCgroup() of an empty cgroup returns at once", async () => {

@@ -159,7 +159,7 @@ export class Child implements AsyncDisposable {
     if (header.getUint32(HEADER.alive, LITTLE_ENDIAN) !== 0) {
       throw new Error(`Cannot tell whether process ${this.pid} executed: one of its steps closed our pipe`);
     }
-    const step = steps.at(header.getBigUint64(HEADER.failed, LITTLE_ENDIAN));
+    const step = steps.at(Number(header.getBigUint64(HEADER.failed, LITTLE_ENDIAN)));
     if (step !== undefined) {
       const failure = new ErrnoError(step.label, Number(header.getBigInt64(HEADER.errno, LITTLE_ENDIAN)));
       this.#failure = step.options.explain?.(failure) ?? failure;

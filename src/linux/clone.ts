@@ -9,7 +9,7 @@ import { ErrnoError } from "./errno.ts";
 import { Fd, O_RDONLY, pipe } from "./fd.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER, runProgram } from "./machine_code.ts";
-import type { Piece, ProgramMemory } from "./program_memory.ts";
+import { type Piece, type ProgramMemory, setWord } from "./program_memory.ts";
 import { SIGNALS } from "./signal.ts";
 import { type CallOptions, layOutSteps, Slot, type Step } from "./step.ts";
 import { type SyscallName, syscallNumber } from "./syscall_numbers.ts";
@@ -77,18 +77,18 @@ export function startChild(memory: ProgramMemory, steps: readonly Step[], option
   const after = layOutSteps(memory, around.after);
 
   const { view } = header;
-  view.setBigUint64(HEADER.cloneArgs, cloneArgs(memory, header, options), LITTLE_ENDIAN);
-  view.setBigUint64(HEADER.cloneArgsSize, BigInt(CLONE_ARGS_SIZE), LITTLE_ENDIAN);
+  setWord(view, HEADER.cloneArgs, cloneArgs(memory, header, options));
+  setWord(view, HEADER.cloneArgsSize, CLONE_ARGS_SIZE);
   for (const [offset, list] of [[HEADER.before, before], [HEADER.child, childSteps], [HEADER.after, after]] as const) {
-    view.setBigUint64(offset, list.address, LITTLE_ENDIAN);
-    view.setBigUint64(offset + 8, list.end, LITTLE_ENDIAN);
+    setWord(view, offset, list.address);
+    setWord(view, offset + 8, list.end);
   }
   view.setUint32(HEADER.alive, 1, LITTLE_ENDIAN);
 
   const pid = runProgram(header.address);
   const lost = around.failure();
   if (pid < 0) {
-    const label = before.at(view.getBigUint64(HEADER.failed, LITTLE_ENDIAN))?.label;
+    const label = before.at(Number(view.getBigUint64(HEADER.failed, LITTLE_ENDIAN)))?.label;
     throw lost ?? new ErrnoError(label ?? "clone3", -pid, label === undefined ? options.flags?.join(" ") : undefined);
   }
   undo.move();
@@ -110,10 +110,8 @@ function resetSignals(memory: ProgramMemory): Step[] {
   const defaultAction = memory.allocate(32).address;
   const emptySet = memory.allocate(SIGSET_SIZE).address;
   return [
-    ...PERHAPS_IGNORED.map((signal) =>
-      systemCall("rt_sigaction", [BigInt(signal), defaultAction, 0n, BigInt(SIGSET_SIZE)])
-    ),
-    systemCall("rt_sigprocmask", [BigInt(SIG_SETMASK), emptySet, 0n, BigInt(SIGSET_SIZE)]),
+    ...PERHAPS_IGNORED.map((signal) => systemCall("rt_sigaction", [signal, defaultAction, 0, SIGSET_SIZE])),
+    systemCall("rt_sigprocmask", [SIG_SETMASK, emptySet, 0, SIGSET_SIZE]),
   ];
 }
 
@@ -129,18 +127,17 @@ function surroundings(memory: ProgramMemory, { pidNamespace }: StartOptions): Su
   const all = memory.allocate(SIGSET_SIZE);
   all.view.setBigUint64(0, SIG_BLOCK_ALL, LITTLE_ENDIAN);
   const old = memory.allocate(SIGSET_SIZE).address;
-  const size = BigInt(SIGSET_SIZE);
-  const block = systemCall("rt_sigprocmask", [BigInt(SIG_SETMASK), all.address, old, size]);
-  const unblock = systemCall("rt_sigprocmask", [BigInt(SIG_SETMASK), old, 0n, size], { ignore: "all" });
+  const block = systemCall("rt_sigprocmask", [SIG_SETMASK, all.address, old, SIGSET_SIZE]);
+  const unblock = systemCall("rt_sigprocmask", [SIG_SETMASK, old, 0, SIGSET_SIZE], { ignore: "all" });
   if (pidNamespace === undefined) {
     return { before: [block], after: [unblock], failure: () => undefined, [Symbol.dispose]() {} };
   }
   const own = Fd.open("/proc/thread-self/ns/pid_for_children", O_RDONLY);
-  const newpid = BigInt(NEW_NAMESPACE.newpid);
+  const { newpid } = NEW_NAMESPACE;
   const restored = new Slot(memory.allocate(8));
   return {
-    before: [block, systemCall("setns", [BigInt(pidNamespace.number), newpid], { label: "setns pid" })],
-    after: [systemCall("setns", [BigInt(own.number), newpid], { ignore: "all", result: restored }), unblock],
+    before: [block, systemCall("setns", [pidNamespace.number, newpid], { label: "setns pid" })],
+    after: [systemCall("setns", [own.number, newpid], { ignore: "all", result: restored }), unblock],
     failure() {
       const { value } = restored;
       return value < 0 ? new ErrnoError("setns", -value, "back to our own pid namespace") : undefined;
@@ -153,7 +150,7 @@ const CLONE_ARGS_SIZE = 88;
 const STACK_SIZE = 4096;
 
 /** struct clone_args */
-function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions): bigint {
+function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions): number {
   const { address, view } = memory.allocate(CLONE_ARGS_SIZE);
   const { flags: namespaces = [], vfork = false, intoCgroup } = options;
   let flags = CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND;
@@ -162,18 +159,18 @@ function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions):
   if (intoCgroup !== undefined) flags |= CLONE_INTO_CGROUP;
   const fields = {
     flags,
-    pidfd: header.address + BigInt(HEADER.pidfd),
-    child_tid: header.address + BigInt(HEADER.alive),
-    parent_tid: 0n,
-    exit_signal: BigInt(SIGNALS.SIGCHLD),
+    pidfd: header.address + HEADER.pidfd,
+    child_tid: header.address + HEADER.alive,
+    parent_tid: 0,
+    exit_signal: SIGNALS.SIGCHLD,
     stack: memory.allocate(STACK_SIZE).address,
-    stack_size: BigInt(STACK_SIZE),
-    tls: 0n,
-    set_tid: 0n,
-    set_tid_size: 0n,
-    cgroup: BigInt(intoCgroup?.number ?? 0),
+    stack_size: STACK_SIZE,
+    tls: 0,
+    set_tid: 0,
+    set_tid_size: 0,
+    cgroup: intoCgroup?.number ?? 0,
   };
-  Object.values(fields).forEach((value, index) => view.setBigUint64(8 * index, value, LITTLE_ENDIAN));
+  Object.values(fields).forEach((value, index) => setWord(view, 8 * index, value));
   return address;
 }
 
@@ -189,14 +186,14 @@ interface ExecutionPipe extends Disposable {
 
 /** A pipe that ends when the child executes or exits: only the child holds its close-on-exec writing end. */
 function executionPipe(): ExecutionPipe {
-  const F_DUPFD_CLOEXEC = 1030n;
+  const F_DUPFD_CLOEXEC = 1030;
   const { read, write } = pipe();
-  const number = BigInt(write.number);
+  const { number } = write;
   return {
     // In the child, as a process with threads waits 10 ms for the kernel to grow its table of descriptors. RLIMIT_NOFILE
     // may be below: then some number is better than no child.
     childSteps: [
-      systemCall("fcntl", [number, F_DUPFD_CLOEXEC, BigInt(HIGH_NUMBER)], { ignore: ["EINVAL"], skipIfIgnored: 1 }),
+      systemCall("fcntl", [number, F_DUPFD_CLOEXEC, HIGH_NUMBER], { ignore: ["EINVAL"], skipIfIgnored: 1 }),
       systemCall("close", [number]),
     ],
     take() {

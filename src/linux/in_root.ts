@@ -36,9 +36,13 @@ export interface OpenInRootOptions {
   resolve?: number;
 }
 
+/** Bytes of a struct open_how. */
+export const OPEN_HOW_SIZE = 24;
+
 /** struct open_how. */
 export function openHow({ flags, mode = 0, resolve = 0 }: OpenInRootOptions): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(new BigUint64Array([flags | O_CLOEXEC, mode, resolve | RESOLVE.IN_ROOT].map(BigInt)).buffer);
+  // Three u64, whose upper halves are not used.
+  return new Uint8Array(Uint32Array.of(flags | O_CLOEXEC, 0, mode, 0, resolve | RESOLVE.IN_ROOT, 0).buffer);
 }
 
 /**

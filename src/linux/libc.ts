@@ -56,13 +56,20 @@ export type Bound<S extends Signature> = (
 /** Bound functions by name. */
 export type BoundTable<T extends Record<string, Signature>> = { readonly [K in keyof T]: Bound<T[K]> };
 
-// Only what every program calls often: each symbol costs 0.2 ms at start, ten times that in an emulated guest.
-const { symbols: hot } = Deno.dlopen("libc.so.6", {
-  dlopen: { parameters: ["buffer", /* file */ "i32" /* flags */], result: "pointer" },
-  dlsym: { parameters: ["pointer", /* handle */ "buffer" /* symbol */], result: "pointer" },
-  read: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "i32" /* kernel never moves 2 GiB */ },
-  write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "i32" },
-});
+// As data, whose value is its address: for a function Deno.dlopen generates machine code at once, 0.4 ms each, ten times
+// that in an emulated guest. Called by pointer they cost nothing at start.
+const { symbols: loader } = Deno.dlopen("libc.so.6", { dlopen: { type: "pointer" }, dlsym: { type: "pointer" } });
+const hot = {
+  dlopen: callable(loader.dlopen, { parameters: ["buffer", /* file */ "i32" /* flags */], result: "pointer" }),
+  dlsym: callable(loader.dlsym, { parameters: ["pointer", /* handle */ "buffer" /* symbol */], result: "pointer" }),
+};
+
+function callable<const S extends Signature>(pointer: Deno.PointerValue, signature: S): Bound<S> {
+  const { parameters, result, nonblocking = false } = signature;
+  const definition: Deno.ForeignFunction = { parameters, result, nonblocking };
+  const pointed = new Deno.UnsafeFnPointer(pointer as Deno.PointerObject<typeof definition>, definition);
+  return pointed.call.bind(pointed) as unknown as Bound<S>;
+}
 
 /**
  * Binds functions of libc.so.6. Nothing is looked up before the first call of each, and what is bound shows in no leak
@@ -95,20 +102,21 @@ function lookUp(library: string, symbol: string, signature: Signature): unknown 
   handles.set(library, handle);
   const pointer = hot.dlsym(handle, cstring(symbol));
   if (pointer === null) throw new Error(`Cannot find "${symbol}" in library "${library}"`);
-  const { parameters, result, nonblocking = false } = signature;
-  const definition: Deno.ForeignFunction = { parameters, result, nonblocking };
-  const callable = new Deno.UnsafeFnPointer(pointer as Deno.PointerObject<typeof definition>, definition);
-  return callable.call.bind(callable);
+  return callable(pointer, signature);
 }
 
-const errnoLibc = bind({ __errno_location: { parameters: [], result: "pointer" } });
+const libc = bind({
+  __errno_location: { parameters: [], result: "pointer" },
+  read: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "i32" /* kernel never moves 2 GiB */ },
+  write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "i32" },
+});
 
 /** This thread's errno, read as memory so that reading cannot change it. */
 let errnoCell: Int32Array | undefined;
 
 /** errno after a synchronous call that failed; nonblocking calls lose theirs. Use {@linkcode check} where it will do. */
 export function lastErrno(): number {
-  errnoCell ??= new Int32Array(Deno.UnsafePointerView.getArrayBuffer(errnoLibc.__errno_location()!, 4));
+  errnoCell ??= new Int32Array(Deno.UnsafePointerView.getArrayBuffer(libc.__errno_location()!, 4));
   return errnoCell[0]!;
 }
 
@@ -132,12 +140,12 @@ export function check(syscall: string, call: () => number | bigint, detail?: str
 
 /** read(2) as it is, for loops where nothing may cost: -1 and {@linkcode lastErrno} on failure. */
 export function rawRead(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
-  return hot.read(fd, buffer, BigInt(buffer.byteLength));
+  return libc.read(fd, buffer, BigInt(buffer.byteLength));
 }
 
 /** write(2) as it is, for loops where nothing may cost: -1 and {@linkcode lastErrno} on failure. */
 export function rawWrite(fd: number, data: Uint8Array<ArrayBuffer>): number {
-  return hot.write(fd, data, BigInt(data.byteLength));
+  return libc.write(fd, data, BigInt(data.byteLength));
 }
 
 /** Byte order of every struct: that of both architectures. */
@@ -151,8 +159,13 @@ const encoder = new TextEncoder();
  * @throws {TypeError} The string holds a NUL itself: the kernel would see less than the caller wrote.
  */
 export function cstring(text: string): Uint8Array<ArrayBuffer> {
-  if (text.includes("\0")) throw new TypeError(`Cannot pass ${JSON.stringify(text)} to the kernel: it holds a NUL`);
+  refuseNul(text);
   return encoder.encode(`${text}\0`);
+}
+
+/** @throws {TypeError} The string holds a NUL. */
+export function refuseNul(text: string): void {
+  if (text.includes("\0")) throw new TypeError(`Cannot pass ${JSON.stringify(text)} to the kernel: it holds a NUL`);
 }
 
 /**

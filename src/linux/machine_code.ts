@@ -97,7 +97,8 @@ const PAGE = 4096;
 /** Memory outside of V8's heap: it neither moves nor goes before it is unmapped. */
 export interface Mapping {
   readonly pointer: Deno.PointerObject;
-  readonly address: bigint;
+  /** A number, as user space ends at 2 ** 47: a bigint for each would cost the most part of writing a program down. */
+  readonly address: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
@@ -106,7 +107,11 @@ export function mapMemory(size: number): Mapping {
   const pointer = libc.mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   const address = Deno.UnsafePointer.value(pointer);
   check("mmap", () => BigInt.asIntN(64, address));
-  return { pointer: pointer!, address, bytes: new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer!, size)) };
+  return {
+    pointer: pointer!,
+    address: Number(address),
+    bytes: new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer!, size)),
+  };
 }
 
 /** No process may be using the memory. Views of it that are still around throw from now on, instead of crashing. */
@@ -126,9 +131,9 @@ let routine: Routine | undefined;
  * @param header Address of a program header.
  * @returns The pid of the child, or a negative errno of clone3 or of a step before it.
  */
-export function runProgram(header: bigint): number {
+export function runProgram(header: number): number {
   routine ??= mapRoutine();
-  return Number(routine.call(header));
+  return Number(routine.call(BigInt(header)));
 }
 
 function mapRoutine(): Routine {

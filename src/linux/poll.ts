@@ -19,6 +19,7 @@ const libc = bind({
     nonblocking: true,
   },
   isatty: { parameters: ["i32"], result: "i32" },
+  poll: { parameters: ["buffer", /* struct pollfd[] */ "u64", /* count */ "i32" /* timeout */], result: "i32" },
 });
 
 export interface WaitOptions {
@@ -167,15 +168,40 @@ function wakeAll(waiters: Set<() => void>): void {
 
 let poller: Poller | undefined;
 
+let inPlace = false;
+
+/**
+ * From now on, waits without a signal let the whole program stand still, which saves it the thread that waits beside.
+ * For a program that does one thing after the other, as long as it does.
+ */
+export function waitInPlace(): void {
+  inPlace = true;
+}
+
+/** Ends {@linkcode waitInPlace}: from now on, other things go on while something is waited for. */
+export function waitBeside(): void {
+  inPlace = false;
+}
+
+/** poll(2) of one descriptor, for ever. */
+function stand(fd: number, event: number): void {
+  const entry = new DataView(new ArrayBuffer(8)); // struct pollfd: i32 fd, i16 events, i16 revents
+  entry.setInt32(0, fd, LITTLE_ENDIAN);
+  entry.setInt16(4, event, LITTLE_ENDIAN);
+  check("poll", () => libc.poll(entry, 1n, -1));
+}
+
 /** Waits until a read would not block: data, end of file, or an error is there. At times nothing is, after all. */
 export async function readable(fd: Fd, { signal }: WaitOptions = {}): Promise<void> {
   streak = 0;
+  if (inPlace && signal === undefined) return stand(fd.number, EPOLLIN);
   await (poller ??= new Poller()).wait(fd.number, "read", signal);
 }
 
 /** Waits until a write would not block, or would fail. */
 export async function writable(fd: Fd, { signal }: WaitOptions = {}): Promise<void> {
   streak = 0;
+  if (inPlace && signal === undefined) return stand(fd.number, EPOLLOUT);
   await (poller ??= new Poller()).wait(fd.number, "write", signal);
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { eventfd, Fd, O_RDWR, pipe } from "./fd.ts";
-import { readable, readSome, writable, writeAll } from "./poll.ts";
+import { readable, readNow, readSome, waitBeside, waitInPlace, writable, writeAll } from "./poll.ts";
+import { spawn } from "./spawn.ts";
 import { openPty } from "./tty.ts";
 
 const encoder = new TextEncoder();
@@ -137,4 +138,19 @@ Deno.test("a descriptor that is always ready lets others have their turn", async
   }
   clearInterval(timer);
   assert.ok(turns > 0);
+});
+
+Deno.test("waitInPlace() lets all stand still until the wait is over", () => {
+  using ends = pipe();
+  const child = spawn({ path: "sh", args: ["sh", "-c", "sleep 0.02; printf x"], fds: [{ child: 1, fd: ends.write }] });
+  ends.write[Symbol.dispose]();
+  waitInPlace();
+  try {
+    void readable(ends.read);
+  } finally {
+    waitBeside();
+  }
+  // No turn of the event loop is needed: what the child writes is there.
+  assert.equal(readNow(ends.read, new Uint8Array(1)), 1);
+  assert.deepEqual(child.waitSync(), { code: 0 });
 });

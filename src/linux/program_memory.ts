@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { cstring, LITTLE_ENDIAN } from "./libc.ts";
+import { LITTLE_ENDIAN, refuseNul } from "./libc.ts";
 import { mapMemory, type Mapping, unmapMemory } from "./machine_code.ts";
 
 /** Address space for what most programs need; pages are only taken when they are written. */
@@ -12,54 +12,76 @@ const PAGE = 4096;
 
 /** A piece of memory: its address for the kernel, its bytes for us. */
 export interface Piece {
-  readonly address: bigint;
+  readonly address: number;
   readonly view: DataView<ArrayBuffer>;
+}
+
+const encoder = new TextEncoder();
+
+/** Writes 64 bits. A number must be whole; as with a bigint, a negative one goes as its two's complement. */
+export function setWord(view: DataView, offset: number, value: number | bigint): void {
+  if (typeof value === "bigint") return view.setBigUint64(offset, value, LITTLE_ENDIAN);
+  view.setUint32(offset, value, LITTLE_ENDIAN); // which takes it modulo 2 ** 32
+  view.setUint32(offset + 4, Math.floor(value / 2 ** 32), LITTLE_ENDIAN);
 }
 
 export class ProgramMemory implements Disposable {
   #chunks: Mapping[] = [];
   /** Steps name the same few paths again and again. */
-  readonly #strings = new Map<string, bigint>();
+  readonly #strings = new Map<string, number>();
   #used = 0;
   #isGone = false;
 
   /** Zeroed memory, aligned to 16 bytes. It stays where it is until the whole is disposed. */
   allocate(size: number): Piece {
-    if (this.#isGone) throw new Error("Cannot use the memory of a program after its end");
-    let chunk = this.#chunks.at(-1);
-    if (chunk === undefined || this.#used + size > chunk.bytes.byteLength) {
-      chunk = mapMemory(Math.max(CHUNK, Math.ceil(size / PAGE) * PAGE));
-      this.#chunks.push(chunk);
-      this.#used = 0;
-    }
+    const { address, bytes } = this.#chunkFor(size);
     const offset = this.#used;
     this.#used += Math.ceil(size / 16) * 16;
-    return {
-      address: chunk.address + BigInt(offset),
-      view: new DataView(chunk.bytes.buffer, chunk.bytes.byteOffset + offset, size),
-    };
+    return { address: address + offset, view: new DataView(bytes.buffer, bytes.byteOffset + offset, size) };
+  }
+
+  /** The last chunk, which has room for that many bytes. */
+  #chunkFor(size: number): Mapping {
+    if (this.#isGone) throw new Error("Cannot use the memory of a program after its end");
+    const last = this.#chunks.at(-1);
+    if (last !== undefined && this.#used + size <= last.bytes.byteLength) return last;
+    const chunk = mapMemory(Math.max(CHUNK, Math.ceil(size / PAGE) * PAGE));
+    this.#chunks.push(chunk);
+    this.#used = 0;
+    return chunk;
   }
 
   /** @returns The address of a copy. */
-  bytes(content: Uint8Array<ArrayBuffer>): bigint {
-    const { address, view } = this.allocate(content.byteLength);
-    new Uint8Array(view.buffer, view.byteOffset, content.byteLength).set(content);
-    return address;
+  bytes(content: Uint8Array<ArrayBuffer>): number {
+    const { address, bytes } = this.#chunkFor(content.byteLength);
+    const offset = this.#used;
+    bytes.set(content, offset);
+    this.#used += Math.ceil(content.byteLength / 16) * 16;
+    return address + offset;
   }
 
   /** @returns The address of a NUL-terminated copy, not to be written. @throws {TypeError} The string holds a NUL itself. */
-  string(text: string): bigint {
+  string(text: string): number {
     const known = this.#strings.get(text);
     if (known !== undefined) return known;
-    const address = this.bytes(cstring(text));
-    this.#strings.set(text, address);
-    return address;
+    refuseNul(text);
+    // A character takes three bytes at most.
+    const size = 3 * text.length + 1;
+    const { address, bytes } = this.#chunkFor(size);
+    const offset = this.#used;
+    const place = bytes.subarray(offset, offset + size);
+    const { written } = encoder.encodeInto(text, place);
+    // The NUL, and zeros for whoever is given this memory next: the encoder may use it as scratch space.
+    place.fill(0, written);
+    this.#used += Math.ceil((written + 1) / 16) * 16;
+    this.#strings.set(text, address + offset);
+    return address + offset;
   }
 
   /** @returns The address of an array of addresses that ends with NULL, as execve wants it. */
-  pointers(addresses: readonly bigint[]): bigint {
+  pointers(addresses: readonly number[]): number {
     const { address, view } = this.allocate(8 * (addresses.length + 1));
-    addresses.forEach((pointer, index) => view.setBigUint64(8 * index, pointer, LITTLE_ENDIAN));
+    addresses.forEach((pointer, index) => setWord(view, 8 * index, pointer));
     return address;
   }
 

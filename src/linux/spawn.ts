@@ -5,7 +5,9 @@
  * @module
  */
 import { type Child, exitCode } from "./child.ts";
-import { type Fd, pipe } from "./fd.ts";
+import { entranceOf } from "./cgroup.ts";
+import type { NamespaceFlag } from "./clone.ts";
+import { Fd, O_DIRECTORY, O_PATH, pipe } from "./fd.ts";
 import { readText } from "./fd_stream.ts";
 import type { SignalName } from "./signal.ts";
 import {
@@ -36,7 +38,7 @@ export interface SpawnOptions {
   fds?: readonly { child: number; fd: Fd | number }[];
   /** Network namespace to run in: its file, open. */
   netns?: Fd;
-  /** `cgroup.procs` files to join; one per hierarchy on v1. */
+  /** Files of cgroups to join: `cgroup.procs` of version 2, `tasks` of version 1, one a hierarchy. */
   cgroupProcs?: readonly string[];
   uid?: number;
   gid?: number;
@@ -63,11 +65,14 @@ const PROPAGATION = { private: 1 << 18, slave: 1 << 19 } as const;
  * @throws {Error} `Cannot start "/usr/bin/qemu"`, its cause names the step and the errno: `execve: ENOENT`.
  */
 export function spawn(options: SpawnOptions): Child {
-  const { path, mountNamespace } = options;
+  const { path, mountNamespace, cgroupProcs = [] } = options;
   try {
     using program = new SyscallProgram();
-    addSteps(program, options);
-    const child = program.start({ vfork: true, flags: mountNamespace === undefined ? [] : ["newns"] });
+    const { birthplace, files } = entranceOf(cgroupProcs);
+    addSteps(program, { ...options, cgroupProcs: files });
+    using intoCgroup = birthplace === undefined ? undefined : Fd.open(birthplace, O_PATH | O_DIRECTORY);
+    const flags: NamespaceFlag[] = mountNamespace === undefined ? [] : ["newns"];
+    const child = program.start({ vfork: true, flags, ...(intoCgroup && { intoCgroup }) });
     if (child.failure === undefined) return child;
     child.waitSync();
     throw child.failure;

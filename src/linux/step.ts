@@ -6,7 +6,7 @@
 import { ERRNO, type ErrnoError, type ErrnoName } from "./errno.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { STEP, STEP_FLAG } from "./machine_code.ts";
-import type { Piece, ProgramMemory } from "./program_memory.ts";
+import { type Piece, type ProgramMemory, setWord } from "./program_memory.ts";
 
 /** 8 bytes that the child writes a result into, and reads arguments from. */
 export class Slot {
@@ -16,7 +16,7 @@ export class Slot {
     this.#piece = piece;
   }
 
-  get address(): bigint {
+  get address(): number {
     return this.#piece.address;
   }
 
@@ -49,44 +49,46 @@ export interface CallOptions {
 /** A step as data, before it is laid out. */
 export interface Step {
   readonly number: number;
-  readonly args: readonly (bigint | Slot)[];
+  readonly args: readonly (number | bigint | Slot)[];
   readonly label: string;
   readonly options: CallOptions;
 }
 
 /** Steps in memory, one after the other. */
 export interface StepList {
-  readonly address: bigint;
-  readonly end: bigint;
+  readonly address: number;
+  readonly end: number;
   /** The step that stands at an address. */
-  at(address: bigint): Step | undefined;
+  at(address: number): Step | undefined;
 }
 
 /** Lays steps out for the routine. */
 export function layOutSteps(memory: ProgramMemory, steps: readonly Step[]): StepList {
   const { address, view } = memory.allocate(STEP.size * steps.length);
-  steps.forEach((step, index) => {
-    layOutStep(new DataView(view.buffer, view.byteOffset + STEP.size * index, STEP.size), step);
-  });
+  for (let index = 0; index < steps.length; index++) layOutStep(view, STEP.size * index, steps[index]!);
   return {
     address,
-    end: address + BigInt(STEP.size * steps.length),
-    at: (failed) => steps[Number(failed - address) / STEP.size],
+    end: address + STEP.size * steps.length,
+    at: (failed) => steps[(failed - address) / STEP.size],
   };
 }
 
-function layOutStep(view: DataView<ArrayBuffer>, { number, args, options }: Step): void {
-  const { ignore = [], result, zeroFails = false, skipIfIgnored = 0, skipIfDone = 0 } = options;
+/** Plain loops, and nothing written that is 0, as the memory is: a container's hundreds of steps pass here once, cold. */
+function layOutStep(view: DataView<ArrayBuffer>, at: number, { number, args, options }: Step): void {
+  const { ignore, result, zeroFails, skipIfIgnored, skipIfDone } = options;
   let flags = (ignore === "all" ? STEP_FLAG.ignoreAll : 0) | (zeroFails ? STEP_FLAG.zeroFails : 0);
-  args.forEach((argument, index) => {
-    if (argument instanceof Slot) flags |= STEP_FLAG.indirect << index;
-    const value = argument instanceof Slot ? argument.address : argument;
-    view.setBigUint64(STEP.arguments + 8 * index, value, LITTLE_ENDIAN); // which takes it modulo 2 ** 64
-  });
-  view.setBigInt64(STEP.number, BigInt(number), LITTLE_ENDIAN);
-  view.setBigUint64(STEP.flags, BigInt(flags), LITTLE_ENDIAN);
-  if (ignore !== "all") ignore.forEach((name, index) => view.setUint8(STEP.ignore + index, ERRNO[name]));
-  view.setBigUint64(STEP.result, result?.address ?? 0n, LITTLE_ENDIAN);
-  view.setUint32(STEP.skipIfIgnored, skipIfIgnored, LITTLE_ENDIAN);
-  view.setUint32(STEP.skipIfDone, skipIfDone, LITTLE_ENDIAN);
+  for (let index = 0; index < args.length; index++) {
+    const argument = args[index]!;
+    const isSlot = argument instanceof Slot;
+    if (isSlot) flags |= STEP_FLAG.indirect << index;
+    if (argument !== 0) setWord(view, at + STEP.arguments + 8 * index, isSlot ? argument.address : argument);
+  }
+  setWord(view, at + STEP.number, number);
+  if (flags !== 0) view.setUint32(at + STEP.flags, flags, LITTLE_ENDIAN);
+  if (ignore !== undefined && ignore !== "all") {
+    for (let index = 0; index < ignore.length; index++) view.setUint8(at + STEP.ignore + index, ERRNO[ignore[index]!]);
+  }
+  if (result !== undefined) setWord(view, at + STEP.result, result.address);
+  if (skipIfIgnored) view.setUint32(at + STEP.skipIfIgnored, skipIfIgnored, LITTLE_ENDIAN);
+  if (skipIfDone) view.setUint32(at + STEP.skipIfDone, skipIfDone, LITTLE_ENDIAN);
 }

@@ -42,17 +42,17 @@ export class SyscallProgram implements Disposable {
   #isStarted = false;
 
   /** @returns The address of a NUL-terminated copy. */
-  string(text: string): bigint {
+  string(text: string): number {
     return this.#memory.string(text);
   }
 
   /** @returns The address of a copy. */
-  bytes(content: Uint8Array<ArrayBuffer>): bigint {
+  bytes(content: Uint8Array<ArrayBuffer>): number {
     return this.#memory.bytes(content);
   }
 
   /** @returns The address of a NULL-terminated array of addresses. */
-  pointers(addresses: readonly bigint[]): bigint {
+  pointers(addresses: readonly number[]): number {
     return this.#memory.pointers(addresses);
   }
 
@@ -66,7 +66,7 @@ export class SyscallProgram implements Disposable {
     if (within === undefined) return new Slot(this.#memory.allocate(8));
     const { piece: { address, view }, offset } = within;
     return new Slot({
-      address: address + BigInt(offset),
+      address: address + offset,
       view: new DataView(view.buffer, view.byteOffset + offset, 8),
     });
   }
@@ -77,9 +77,9 @@ export class SyscallProgram implements Disposable {
     if (args.length > 6 || (ignored !== "all" && ignored.length > 8)) {
       throw new RangeError(`Cannot add step "${options.label ?? name}": at most 6 arguments and 8 errnos`);
     }
-    const text = args.find((argument) => typeof argument === "string");
-    const label = options.label ?? (text === undefined ? name : `${name} ${text}`);
-    const encoded = args.map((argument) => this.#encode(argument));
+    const label = options.label ?? labelOf(name, args);
+    const encoded: (number | bigint | Slot)[] = [];
+    for (const argument of args) encoded.push(this.#encode(argument));
     this.#steps.push({ number: syscallNumber(name), args: encoded, label, options });
     return this;
   }
@@ -132,10 +132,16 @@ export class SyscallProgram implements Disposable {
     if (!this.#isStarted) this.#memory[Symbol.dispose]();
   }
 
-  #encode(argument: Argument): bigint | Slot {
-    if (argument instanceof Slot || typeof argument === "bigint") return argument;
+  #encode(argument: Argument): number | bigint | Slot {
+    if (typeof argument === "number") return argument;
     if (typeof argument === "string") return this.string(argument);
     if (argument instanceof Uint8Array) return this.bytes(argument);
-    return BigInt(argument ?? 0);
+    return argument ?? 0;
   }
+}
+
+/** The call and its first string. */
+function labelOf(name: SyscallName, args: readonly Argument[]): string {
+  const text = args.find((argument) => typeof argument === "string");
+  return text === undefined ? name : `${name} ${text}`;
 }

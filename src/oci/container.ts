@@ -229,16 +229,24 @@ export class Container {
    */
   async delete({ force = false }: DeleteOptions = {}): Promise<void> {
     const { cgroup, directory, init, stored: { scope } } = this.#parts;
-    // Before the lock: who makes or starts this container right now gives up when its process is killed.
-    if (force) await cgroup.kill();
-    using _lock = force && !directory.exists() ? undefined : await directory.lock();
+    using _lock = force ? await this.#lockByForce() : await directory.lock();
     if (!force) this.#check("delete");
-    await cgroup.kill();
+    if (scope || !cgroup.removeIfEmpty()) await cgroup.kill();
     await init?.wait();
     if (scope) await stopScope(scope);
     await cgroup.remove();
     directory.remove();
     await this.#runLateHooks("poststop");
+  }
+
+  /** @returns Undefined if there is no directory to lock any more. */
+  async #lockByForce(): Promise<Disposable | undefined> {
+    const { cgroup, directory } = this.#parts;
+    const lock = directory.exists() ? directory.tryLock() : undefined;
+    if (lock !== undefined) return lock;
+    // Who makes or starts this container right now gives up when its process is killed.
+    await cgroup.kill();
+    return directory.exists() ? await directory.lock() : undefined;
   }
 
   #check(operation: Operation): void {

@@ -2,7 +2,7 @@
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
-import type { CgroupLayout } from "../linux/cgroup.ts";
+import { type CgroupEntrance, type CgroupLayout, entranceOf } from "../linux/cgroup.ts";
 import type { NamespaceFlag } from "../linux/clone.ts";
 import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
@@ -192,14 +192,14 @@ function startInit(making: Making): Parked {
   const channel = undo.use(new Channel());
   const open: Open = (path, flags) => ours.use(Fd.open(path, flags));
   const namespaces = planNamespaces(spec.linux?.namespaces);
+  const entrance = entranceOf(scope === undefined ? cgroup.procsFiles() : []);
   const program = undo.use(new SyscallProgram());
-  const result = addInit(new Steps(program), planInit(making, { namespaces, channel, open, ours }));
+  const result = addInit(new Steps(program), planInit(making, { namespaces, entrance, channel, open, ours }));
   const pidPath = namespaces.joined.find(({ type }) => type === "pid")?.path;
   const child = program.start({
     flags: [...namespaces.fresh].flatMap((type) => CLONE_FLAGS[type] ?? []),
     ...(pidPath && { pidNamespace: open(pidPath, O_RDONLY) }),
-    // Born in its cgroup: moving there later takes the kernel some ten milliseconds, on v1 inevitably.
-    ...(cgroup.version === 2 && scope === undefined && { intoCgroup: open(cgroup.memoryPath!, O_PATH | O_DIRECTORY) }),
+    ...(entrance.birthplace && { intoCgroup: open(entrance.birthplace, O_PATH | O_DIRECTORY) }),
   });
   channel.started();
   undo.move();
@@ -211,6 +211,7 @@ type Open = (path: string, flags: number) => Fd;
 
 interface PlanInitOptions {
   namespaces: NamespacePlan;
+  entrance: CgroupEntrance;
   channel: Channel;
   open: Open;
   ours: DisposableStack;
@@ -218,7 +219,7 @@ interface PlanInitOptions {
 
 function planInit(
   { options, stored: { rootfs, scope }, directory, cgroup }: Making,
-  { namespaces: { fresh, joined }, channel, open, ours }: PlanInitOptions,
+  { namespaces: { fresh, joined }, entrance, channel, open, ours }: PlanInitOptions,
 ): InitPlan {
   const { id, spec, bundle, cgroups: layout, stdio = {}, preserveFds } = options;
   const cgroupMount = { layout, paths: cgroup.paths, hasNamespace: fresh.has("cgroup") };
@@ -233,7 +234,7 @@ function planInit(
     devices: planDevices(spec.linux?.devices),
     fresh,
     joined: joined.filter(({ type }) => type !== "pid").map(({ type, path }) => ({ type, fd: open(path, O_RDONLY) })),
-    cgroupProcs: cgroup.version === 2 || scope ? [] : cgroup.procsFiles().map((path) => open(path, O_WRONLY)),
+    cgroupProcs: entrance.files.map((path) => open(path, O_WRONLY)),
     waitsForScope: scope !== undefined,
     channel,
     execFifo: open(directory.execFifo, O_RDWR),

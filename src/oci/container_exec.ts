@@ -1,6 +1,7 @@
 /** Starting a further process in a running container. @module */
 import type { Child } from "../linux/child.ts";
-import { Fd, O_WRONLY } from "../linux/fd.ts";
+import { type CgroupEntrance, entranceOf } from "../linux/cgroup.ts";
+import { Fd, O_DIRECTORY, O_PATH, O_WRONLY } from "../linux/fd.ts";
 import { openNamespace } from "../linux/namespace.ts";
 import { openPidfd } from "../linux/pidfd.ts";
 import { forbidInspection } from "../linux/process.ts";
@@ -59,19 +60,25 @@ interface Joining extends JoinResult, Disposable {
   channel: Channel;
 }
 
+/** Its first affinity holds until it is in the cgroup: then that is not from its birth. */
+function planEntrance(files: readonly string[], { execCPUAffinity }: Process): CgroupEntrance {
+  return execCPUAffinity?.initial ? { birthplace: undefined, files } : entranceOf(files);
+}
+
 function startJoin({ stored, cgroup }: ContainerParts, process: Process, options: ExecOptions): Joining {
   const { stdio = {}, preserveFds } = options;
   using undo = new DisposableStack();
   using ours = new DisposableStack();
   const channel = undo.use(new Channel());
   const differing = differingNamespaces(stored.pid);
+  const { birthplace, files } = planEntrance(cgroup.procsFiles(stored.pid), process);
   const program = undo.use(new SyscallProgram());
   const result = addJoin(new Steps(program), {
     id: stored.id,
     process: planProcess(process, { linux: stored.spec.linux, rootfs: `/proc/${stored.pid}/root` }),
     initPidfd: ours.use(openPidfd(stored.pid)),
     namespaces: differing.filter((type) => type !== "pid"),
-    cgroupProcs: cgroup.procsFiles(stored.pid).map((path) => ours.use(Fd.open(path, O_WRONLY))),
+    cgroupProcs: files.map((path) => ours.use(Fd.open(path, O_WRONLY))),
     channel,
     stdio: stdioPlacements(stdio),
     preserveFds,
@@ -79,7 +86,10 @@ function startJoin({ stored, cgroup }: ContainerParts, process: Process, options
     maySetGroups: !differing.includes("user") || maySetGroups(stored.pid),
   });
   const pidNamespace = differing.includes("pid") ? ours.use(openNamespace("pid", stored.pid)) : undefined;
-  const child = program.start(pidNamespace === undefined ? {} : { pidNamespace });
+  const child = program.start({
+    ...(pidNamespace && { pidNamespace }),
+    ...(birthplace && { intoCgroup: ours.use(Fd.open(birthplace, O_PATH | O_DIRECTORY)) }),
+  });
   channel.started();
   undo.move();
   return { child, channel, ...result, [Symbol.dispose]: () => channel[Symbol.dispose]() };

@@ -1,6 +1,6 @@
 /** The container's /dev: device nodes, links, and which devices may be used. @module */
 import { AT_FDCWD, O_CLOEXEC } from "../linux/fd.ts";
-import { OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
+import { OPEN_TREE_CLONE, type RootDirectory, split } from "./rootfs.ts";
 import type { Device, DeviceRule, DeviceType } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 
@@ -72,8 +72,8 @@ export function addDevices(
   root: RootDirectory,
   options: AddDevicesOptions & { nodes: readonly DeviceNode[] },
 ): void {
-  const add = options.bind ? bindNode : makeNode;
-  for (const node of options.nodes) add(steps, root, node);
+  if (options.bind) { for (const node of options.nodes) bindNode(steps, root, node); }
+  else makeNodes(steps, root, options.nodes);
   root.inDirectoryOf("/dev/fd", (directory) => {
     for (const [name, target] of DEFAULT_LINKS) {
       const label = `make link /dev/${name}`;
@@ -92,15 +92,24 @@ function replaceByLink(steps: Steps, directory: DirectorySlot, link: { name: str
   steps.call("symlinkat", [link.target, directory, link.name], { label, ignore: ["EEXIST"] });
 }
 
-function makeNode(steps: Steps, root: RootDirectory, { path, mode, device, uid, gid }: DeviceNode): void {
+/** Those of one directory together: nearly all are in /dev itself. */
+function makeNodes(steps: Steps, root: RootDirectory, nodes: readonly DeviceNode[]): void {
+  const directoryOf = (path: string) => split(path).slice(0, -1).join("/");
+  for (const together of Map.groupBy(nodes, ({ path }) => directoryOf(path)).values()) {
+    root.inDirectoryOf(together[0]!.path, (directory) => {
+      for (const node of together) makeNode(steps, directory, node);
+    });
+  }
+}
+
+function makeNode(steps: Steps, directory: DirectorySlot, { path, mode, device, uid, gid }: DeviceNode): void {
   const AT_SYMLINK_NOFOLLOW = 0x100;
   const label = `make device ${path}`;
-  root.inDirectoryOf(path, (directory, name) => {
-    const call = { name: "mknodat" as const, args: [directory, name, mode, device] };
-    steps.callThen({ ...call, options: { label, ignore: ["EEXIST"] } }, () => {
-      if (uid === 0 && gid === 0) return;
-      steps.call("fchownat", [directory, name, uid, gid, AT_SYMLINK_NOFOLLOW], { label });
-    });
+  const name = split(path).at(-1) ?? "";
+  const call = { name: "mknodat" as const, args: [directory, name, mode, device] };
+  steps.callThen({ ...call, options: { label, ignore: ["EEXIST"] } }, () => {
+    if (uid === 0 && gid === 0) return;
+    steps.call("fchownat", [directory, name, uid, gid, AT_SYMLINK_NOFOLLOW], { label });
   });
 }
 

@@ -56,6 +56,7 @@ function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): v
   addTreeChanges(root, { tree, options, label });
   const target = root.open(destination);
   root.place(tree, target, { label });
+  root.cover(destination);
   steps.close(target);
 }
 
@@ -86,6 +87,7 @@ function addFilesystem(
   const target = root.open(destination, { noLinks });
   const flags = options.flags & ~MS.REC & ~(copiesUp ? MS.RDONLY : 0);
   steps.call("mount", [source, root.pathTo(target), type, flags, options.data || null], { label });
+  root.cover(destination);
   if (copiesUp || options.recursive !== undefined || options.propagation.length > 0) {
     // `target` is the directory below the mount; only a new look finds the mount.
     const mounted = root.open(destination);

@@ -165,7 +165,7 @@ function addSeccomp(steps: Steps, { program, flags, notify }: CompiledSeccomp, c
   // struct sock_fprog: a count of instructions and their address.
   const { address, view } = steps.program.allocate(16);
   view.setUint16(0, program.length / 8, LITTLE_ENDIAN);
-  view.setBigUint64(8, steps.program.bytes(program), LITTLE_ENDIAN);
+  view.setBigUint64(8, BigInt(steps.program.bytes(program)), LITTLE_ENDIAN);
   const listener = notify ? steps.slot() : undefined;
   const label = "load seccomp filter";
   steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], { label, ...(listener && { result: listener }) });

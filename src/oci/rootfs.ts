@@ -6,7 +6,7 @@
  * @module
  */
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } from "../linux/fd.ts";
-import { openHow, RESOLVE } from "../linux/in_root.ts";
+import { OPEN_HOW_SIZE, openHow, RESOLVE } from "../linux/in_root.ts";
 import type { CallOptions, Slot } from "../linux/step.ts";
 import type { Call, Steps } from "./steps.ts";
 
@@ -36,6 +36,10 @@ export interface AttributeChange {
 export class RootDirectory {
   readonly #steps: Steps;
   readonly #handle: number;
+  /** Directories that are there once the steps so far have run, so that none is made twice. */
+  readonly #made = new Set<string>();
+  /** Addresses of `struct open_how`, by what it says. */
+  readonly #hows = new Map<number, number>();
   /** The descriptor of the root: a mount of its own. */
   readonly fd: Slot;
 
@@ -72,32 +76,56 @@ export class RootDirectory {
 
   #openCall(path: string, options: OpenInsideOptions): { call: Call; result: Slot } {
     const { flags = O_PATH, noLinks = false, call = {} } = options;
-    const how = openHow({ flags, resolve: noLinks ? RESOLVE.NO_SYMLINKS : 0 });
     const result = this.#steps.slot();
-    const args = [this.fd, relative(path), how, how.length];
+    const args = [this.fd, relative(path), this.#how(flags, noLinks ? RESOLVE.NO_SYMLINKS : 0), OPEN_HOW_SIZE];
     return { call: { name: "openat2", args, options: { label: `open ${path}`, ...call, result } }, result };
+  }
+
+  #how(flags: number, resolve: number): number {
+    const key = flags * 0x100 + resolve;
+    const known = this.#hows.get(key) ?? this.#steps.program.bytes(openHow({ flags, resolve }));
+    this.#hows.set(key, known);
+    return known;
   }
 
   /** Makes a directory with all those above it, unless it is there. */
   makeDirectories(path: string, options: CallOptions = {}): void {
     const parts = split(path);
-    const { call, result } = this.#openCall(path, { call: { ignore: ["ENOENT"] } });
-    // Usually all of it is there: one look then saves the walk.
-    this.#steps.callOrElse(call, () => this.#walk(parts, options));
-    this.#steps.close(result);
+    const whole = parts.join("/");
+    if (this.#has(whole)) return;
+    if (this.#has(parts.slice(0, -1).join("/"))) this.#walk(parts, options);
+    else {
+      const { call, result } = this.#openCall(path, { call: { ignore: ["ENOENT"] } });
+      // Usually all of it is there: one look then saves the walk.
+      this.#steps.callOrElse(call, () => this.#walk(parts, options));
+      this.#steps.close(result);
+    }
+    this.#made.add(whole);
   }
 
+  #has(path: string): boolean {
+    return path === "" || this.#made.has(path);
+  }
+
+  /** From the deepest directory on that is known to be there. */
   #walk(parts: readonly string[], options: CallOptions): void {
-    let parent = this.fd;
-    parts.forEach((part, index) => {
-      const path = parts.slice(0, index + 1).join("/");
-      const label = `make directory ${path}`;
-      this.#steps.call("mkdirat", [parent, part, 0o755], { label, ...options, ignore: options.ignore ?? ["EEXIST"] });
-      const next = this.open(path, { flags: O_PATH | O_DIRECTORY, call: options });
-      if (parent !== this.fd) this.#steps.close(parent);
-      parent = next;
-    });
-    if (parent !== this.fd) this.#steps.close(parent);
+    const path = (length: number) => parts.slice(0, length).join("/");
+    const flags = O_PATH | O_DIRECTORY;
+    const ignore = options.ignore ?? ["EEXIST"];
+    let length = parts.length - 1;
+    while (!this.#has(path(length))) length--;
+    for (; length < parts.length; length++) {
+      const parent = length === 0 ? this.fd : this.open(path(length), { flags, call: options });
+      const label = `make directory ${path(length + 1)}`;
+      this.#steps.call("mkdirat", [parent, parts[length]!, 0o755], { label, ...options, ignore });
+      if (length > 0) this.#steps.close(parent);
+    }
+  }
+
+  /** To be told of a mount at `path`: what it hides may have to be made again. */
+  cover(path: string): void {
+    const prefix = `${split(path).join("/")}/`;
+    for (const made of this.#made) if (made.startsWith(prefix)) this.#made.delete(made);
   }
 
   /** Goes on in the directory of a path, which is made if it is not there. */
@@ -149,7 +177,8 @@ export class RootDirectory {
   /** Changes the mount that `fd` is the root of. */
   setAttributes(fd: Slot, change: AttributeChange, options: CallOptions): void {
     const { set = 0, clear = 0, propagation = 0, recursive = false } = change;
-    const attributes = new Uint8Array(BigUint64Array.from([set, clear, propagation, 0], BigInt).buffer);
+    // struct mount_attr: four u64, whose upper halves are not used.
+    const attributes = new Uint8Array(Uint32Array.of(set, 0, clear, 0, propagation, 0, 0, 0).buffer);
     const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
     this.#steps.call("mount_setattr", [fd, "", flags, attributes, attributes.length], options);
   }

@@ -122,14 +122,15 @@ export class StateDirectory {
    */
   async lock(): Promise<Disposable> {
     for (const end = performance.now() + LOCK_TIMEOUT_MS; performance.now() < end;) {
-      const locked = this.#tryLock();
+      const locked = this.tryLock();
       if (locked !== undefined) return locked;
       await systemClock.sleep(LOCK_POLL_MS);
     }
     throw new KataError("UNAVAILABLE", `Cannot lock container "${this.#id}": another command is working on it`);
   }
 
-  #tryLock(): Fd | undefined {
+  /** As {@linkcode lock}, at once. @returns Undefined if another command has the lock. */
+  tryLock(): Disposable | undefined {
     try {
       using undo = new DisposableStack();
       const fd = undo.use(Fd.open(this.path, O_RDONLY | O_DIRECTORY));

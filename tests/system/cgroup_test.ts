@@ -7,11 +7,11 @@ import {
   detectCgroups,
   joinCgroup,
   joinCgroupThread,
-  killCgroup,
   moveMembers,
   parseCgroupMembership,
   removeCgroup,
 } from "../../src/linux/cgroup.ts";
+import { killCgroup } from "../../src/linux/cgroup_kill.ts";
 import { readCgroupFile, writeCgroupFile } from "../../src/linux/cgroup_file.ts";
 import { spawn } from "../../src/linux/spawn.ts";
 
@@ -29,12 +29,17 @@ function hierarchies(): [name: string, path: string][] {
   ];
 }
 
+/** What a child joins by. */
+function joinFile(path: string): string {
+  return `${path}/${readCgroupFile(path, "tasks") === undefined ? "cgroup.procs" : "tasks"}`;
+}
+
 for (const [name, root] of hierarchies()) {
   Deno.test(`a cgroup of ${name} is made, joined, emptied and removed`, async () => {
     const path = `${root}/${NAME}/a/b`;
     createCgroup(path);
     try {
-      await using first = spawn({ path: "sleep", args: ["sleep", "100"], cgroupProcs: [`${path}/cgroup.procs`] });
+      await using first = spawn({ path: "sleep", args: ["sleep", "100"], cgroupProcs: [joinFile(path)] });
       await using second = spawn({ path: "sleep", args: ["sleep", "100"] });
       joinCgroup(`${root}/${NAME}/a`, second.pid);
       assert.deepEqual(cgroupMembers(path), [first.pid]);
@@ -63,7 +68,7 @@ Deno.test(
     if (unified === undefined) return;
     const path = `${unified}/${NAME}-threaded`;
     createCgroup(`${path}/threads`);
-    await using child = spawn({ path: "sleep", args: ["sleep", "100"], cgroupProcs: [`${path}/cgroup.procs`] });
+    await using child = spawn({ path: "sleep", args: ["sleep", "100"], cgroupProcs: [joinFile(path)] });
     writeCgroupFile(`${path}/threads`, "cgroup.type", "threaded");
     joinCgroupThread(`${path}/threads`, child.pid);
     assert.deepEqual(cgroupMembers(path, { recursive: true }), [child.pid]);
@@ -77,7 +82,7 @@ Deno.test({ name: "removeCgroup() of one in use gives up with EBUSY", ignore }, 
   const [[, root] = []] = hierarchies();
   const path = `${root}/${NAME}-busy`;
   createCgroup(path);
-  await using _child = spawn({ path: "sleep", args: ["sleep", "100"], cgroupProcs: [`${path}/cgroup.procs`] });
+  await using _child = spawn({ path: "sleep", args: ["sleep", "100"], cgroupProcs: [joinFile(path)] });
   const clock = { now: Date.now, sleep: () => Promise.resolve() };
   await assert.rejects(removeCgroup(path, { clock }), (error: Error) => {
     assert.equal(error.message, `Cannot remove cgroup "${path}"`);

@@ -16,7 +16,7 @@ async function outcome(profile: SeccompProfile): Promise<string> {
   // struct sock_fprog: u16 length, u64 address.
   const fprog = program.allocate(16);
   fprog.view.setUint16(0, filter.length / 8, LITTLE_ENDIAN);
-  fprog.view.setBigUint64(8, program.bytes(filter), LITTLE_ENDIAN);
+  fprog.view.setBigUint64(8, BigInt(program.bytes(filter)), LITTLE_ENDIAN);
   program.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
   program.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, fprog.address], { label: "load the filter" });
   program.call("umask", [0o22], { label: "umask 22" });

@@ -6,7 +6,7 @@
 import { exitCode } from "../../linux/child.ts";
 import { isErrno } from "../../linux/errno.ts";
 import { Fd } from "../../linux/fd.ts";
-import { readable, readSome, writeAll } from "../../linux/poll.ts";
+import { readable, readSome, waitBeside, writeAll } from "../../linux/poll.ts";
 import { connectUnix, sendFds } from "../../linux/socket.ts";
 import { SIGNALS } from "../../linux/signal.ts";
 import { isTerminal, rawMode, setWindowSize, windowSize } from "../../linux/tty.ts";
@@ -48,6 +48,7 @@ export function sendConsole(path: string, console: Fd): void {
  * @returns Its exit status as a shell counts it (B1).
  */
 export async function attend(process: ContainerProcess, begin?: () => Promise<void>): Promise<number> {
+  waitBeside();
   using stack = new DisposableStack();
   forwardSignals(process, stack);
   const shown = process.console === undefined ? undefined : relayTerminal(process.console, stack);

@@ -8,6 +8,7 @@
 import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import { VERSION } from "../../base/version.ts";
+import { waitInPlace } from "../../linux/poll.ts";
 import { type Command, print } from "./command.ts";
 import { describeFlags, type Flags, parseFlags } from "./flags.ts";
 import { openLog, textLine } from "./log.ts";
@@ -84,6 +85,8 @@ async function dispatch(
   if (rest.length < least || rest.length > most) {
     throw new RangeError(`Cannot ${name}: ${rest.length} arguments given, expected ${name} [options] ${command.usage}`);
   }
+  // Until it attends to a process in the foreground, it does one thing after the other.
+  waitInPlace();
   const { root = defaultRoot(), "systemd-cgroup": systemdCgroup, rootless } = given;
   const global = { root, systemdCgroup, rootless, log };
   return await command.run({ global, flags, args: rest });

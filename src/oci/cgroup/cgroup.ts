@@ -30,7 +30,7 @@ export interface Cgroup {
   /** Sets limits. What `resources` does not mention stays as it is (B6: nothing is set without resources). */
   apply(resources: Resources): void;
   /**
-   * The files to write a process id into, one per hierarchy, so that it joins.
+   * The files that a process of one thread writes "0" into, one per hierarchy, so that it joins: see `entranceOf`.
    *
    * @param initPid A process of the container: on v2 the container may have moved itself further down, and its group
    *   then takes no processes (B3).
@@ -44,6 +44,8 @@ export interface Cgroup {
   /** Kills every process in it and below, frozen ones too, and waits until they are gone (B2, B7). */
   kill(options?: WaitOptions): Promise<void>;
   stats(): CgroupStats;
+  /** Removes those directories that nothing is in, which is the quickest way to learn it. @returns Whether all are gone. */
+  removeIfEmpty(): boolean;
   /** Removes the directories. Processes that are left move to the root first, as whole processes (B4). */
   remove(options?: WaitOptions): Promise<void>;
 }

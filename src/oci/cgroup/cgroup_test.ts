@@ -40,8 +40,8 @@ Deno.test("openCgroup() takes a directory in every hierarchy of a hybrid machine
     "": "/cg/unified/a/b",
   });
   assert.deepEqual(cgroup.procsFiles(), [
-    "/cg/cpu,cpuacct/a/b/cgroup.procs",
-    "/cg/memory/a/b/cgroup.procs",
+    "/cg/cpu,cpuacct/a/b/tasks",
+    "/cg/memory/a/b/tasks",
     "/cg/unified/a/b/cgroup.procs",
   ]);
   assert.equal(cgroup.memoryPath, "/cg/memory/a/b");

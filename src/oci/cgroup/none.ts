@@ -69,6 +69,11 @@ export class NoCgroup implements Cgroup {
     return Promise.reject(this.#refusal("resume"));
   }
 
+  /** There is nothing that would tell: {@linkcode kill} looks at the processes. */
+  removeIfEmpty(): boolean {
+    return false;
+  }
+
   async kill(): Promise<void> {
     const isEmpty = () => {
       const members = this.members();

@@ -3,10 +3,11 @@ import {
   type CgroupLayout,
   cgroupMembers,
   createCgroup,
-  killCgroup,
   moveMembers,
   removeCgroup,
+  removeEmptyCgroup,
 } from "../../linux/cgroup.ts";
+import { killCgroup } from "../../linux/cgroup_kill.ts";
 import { readCgroupFile } from "../../linux/cgroup_file.ts";
 import type { Resources } from "../spec.ts";
 import type { Cgroup, WaitOptions } from "./cgroup.ts";
@@ -85,7 +86,8 @@ export class CgroupV1 implements Cgroup {
   }
 
   procsFiles(): string[] {
-    return this.#directories().map((path) => `${path}/cgroup.procs`);
+    // `tasks` takes one thread, and so the kernel need not stop all others from forking, for which it waits 10 ms.
+    return this.#directories().map((path) => `${path}/${path === this.paths[""] ? "cgroup.procs" : "tasks"}`);
   }
 
   members(): number[] {
@@ -133,8 +135,13 @@ export class CgroupV1 implements Cgroup {
     };
   }
 
+  removeIfEmpty(): boolean {
+    return this.#directories().filter((path) => !removeEmptyCgroup(path)).length === 0;
+  }
+
   async remove({ signal }: WaitOptions = {}): Promise<void> {
     for (const [controller, path] of Object.entries(this.paths)) {
+      if (removeEmptyCgroup(path)) continue;
       const root = controller === "" ? this.#layout.unified : this.#layout.v1.get(controller);
       if (root !== undefined) moveMembers(path, root);
       await removeCgroup(path, signal ? { signal } : {});

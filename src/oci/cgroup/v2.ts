@@ -1,6 +1,13 @@
 /** A container's group on v2: one directory for all controllers. @module */
-import { cgroupMembers, createCgroup, killCgroup, moveMembers, removeCgroup } from "../../linux/cgroup.ts";
-import { parseCgroupMembership } from "../../linux/cgroup.ts";
+import {
+  cgroupMembers,
+  createCgroup,
+  moveMembers,
+  parseCgroupMembership,
+  removeCgroup,
+  removeEmptyCgroup,
+} from "../../linux/cgroup.ts";
+import { killCgroup } from "../../linux/cgroup_kill.ts";
 import { readCgroupFile, writeCgroupFile } from "../../linux/cgroup_file.ts";
 import { isErrno } from "../../linux/errno.ts";
 import type { Resources } from "../spec.ts";
@@ -101,6 +108,10 @@ export class CgroupV2 implements Cgroup {
       io: ioStats(this.#path),
       hugetlb: hugetlbStats(this.#path, hugePageSizes()),
     };
+  }
+
+  removeIfEmpty(): boolean {
+    return removeEmptyCgroup(this.#path);
   }
 
   async remove({ signal }: WaitOptions = {}): Promise<void> {
