@@ -8,11 +8,11 @@ import { ERRNO, ErrnoError, isErrno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { bind, check, LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER } from "./machine_code.ts";
-import { sendSignal } from "./pidfd.ts";
+import { openPidfd, sendSignal } from "./pidfd.ts";
 import { readable } from "./poll.ts";
 import type { ProgramMemory } from "./program_memory.ts";
 import { type SignalName, signalName, SIGNALS } from "./signal.ts";
-import type { StepList } from "./step.ts";
+import type { Slot, StepList } from "./step.ts";
 
 const libc = bind({
   waitid: {
@@ -36,6 +36,8 @@ export interface RunningProgram {
   readonly steps: StepList;
   /** Ends when the child executes or exits; none after vfork, when that has happened already. */
   readonly executed: Fd | undefined;
+  /** Where the pid is of the process that takes the child's place: see `bearHeir`. */
+  readonly heir?: Slot | undefined;
 }
 
 /** Children that were not reaped yet, by pid. */
@@ -52,13 +54,14 @@ export class Child implements AsyncDisposable {
   #executed: Promise<void> | undefined;
   #watching: Promise<void> | undefined;
   #status: ExitStatus | undefined;
+  #heir = 0;
 
-  constructor({ pid, pidfd, program }: { pid: number; pidfd: Fd; program: RunningProgram }) {
+  constructor({ pid, pidfd, program }: { pid: number; pidfd: Fd; program?: RunningProgram }) {
     this.pid = pid;
     this.#pidfd = pidfd;
     this.#program = program;
     children.set(pid, this);
-    if (program.executed === undefined) this.#leaveProgram();
+    if (program !== undefined && program.executed === undefined) this.#leaveProgram();
   }
 
   /** Polls readable when the process has ended. It belongs to the child, which closes it once reaped. */
@@ -84,6 +87,15 @@ export class Child implements AsyncDisposable {
   async executed(): Promise<void> {
     await (this.#executed ??= this.#awaitExecution());
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /**
+   * Reaps the child and gives the process that took its place, which is our child too. To be asked after
+   * {@linkcode executed}.
+   */
+  inherit(): Child {
+    this.waitSync();
+    return new Child({ pid: this.#heir, pidfd: openPidfd(this.#heir) });
   }
 
   /** Waits for the end, and reaps the process. Any number of callers may wait. */
@@ -154,7 +166,7 @@ export class Child implements AsyncDisposable {
   #leaveProgram(): void {
     const program = this.#program;
     if (program === undefined) return;
-    const { memory, header, steps, executed } = program;
+    const { memory, header, steps, executed, heir } = program;
     // Set still if a step closed the pipe that tells: better a leak than a child in memory that is gone.
     if (header.getUint32(HEADER.alive, LITTLE_ENDIAN) !== 0) {
       throw new Error(`Cannot tell whether process ${this.pid} executed: one of its steps closed our pipe`);
@@ -164,6 +176,7 @@ export class Child implements AsyncDisposable {
       const failure = new ErrnoError(step.label, Number(header.getBigInt64(HEADER.errno, LITTLE_ENDIAN)));
       this.#failure = step.options.explain?.(failure) ?? failure;
     }
+    this.#heir = heir?.value ?? 0;
     this.#program = undefined;
     if (this.#executed === undefined) executed?.[Symbol.dispose](); // else who waits for it closes it
     memory[Symbol.dispose]();

@@ -43,6 +43,8 @@ export interface StartOptions {
   intoCgroup?: Fd;
   /** An existing pid namespace to be born in. */
   pidNamespace?: Fd;
+  /** What `bearHeir` gave, if the steps have it. */
+  heir?: Slot | undefined;
 }
 
 const SIG_BLOCK_ALL = 0xffff_ffff_ffff_ffffn;
@@ -93,7 +95,7 @@ export function startChild(memory: ProgramMemory, steps: readonly Step[], option
   }
   undo.move();
   const pidfd = new Fd(view.getUint32(HEADER.pidfd, LITTLE_ENDIAN));
-  const program = { memory, header: view, steps: childSteps, executed: executing?.take() };
+  const program = { memory, header: view, steps: childSteps, executed: executing?.take(), heir: options.heir };
   const child = new Child({ pid, pidfd, program });
   if (lost === undefined) return child;
   child.kill("SIGKILL"); // its owner would never learn of it

@@ -4,6 +4,8 @@
  * @module
  */
 import { AT_FDCWD, type Fd, O_CLOEXEC, O_RDWR, O_WRONLY } from "./fd.ts";
+import { LITTLE_ENDIAN } from "./libc.ts";
+import { setWord } from "./program_memory.ts";
 import { SIGNALS } from "./signal.ts";
 import type { CallOptions, Slot } from "./step.ts";
 import type { SyscallProgram } from "./syscall_program.ts";
@@ -120,4 +122,65 @@ export function execCandidates(path: string, searchPath = ""): string[] {
   if (path.includes("/")) return [path];
   if (searchPath === "") return [];
   return searchPath.split(":").map((directory) => `${directory === "" ? "." : directory}/${path}`);
+}
+
+/** A message that passes a descriptor on. */
+export interface DescriptorMessage {
+  /** Where an earlier step stores its number. */
+  readonly fd: Slot;
+  /** Adds the step that sends it over a unix socket. */
+  send(socket: number, label: string): void;
+}
+
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+
+/** @see https://man7.org/linux/man-pages/man7/unix.7.html */
+export function descriptorMessage(program: SyscallProgram): DescriptorMessage {
+  const [MSGHDR, IOVEC, CMSG_HEADER, CMSG_SPACE] = [56, 16, 16, 24];
+  const piece = program.allocate(MSGHDR + IOVEC + CMSG_SPACE + 1);
+  const { address, view } = piece;
+  const [iovec, control] = [MSGHDR, MSGHDR + IOVEC];
+  setWord(view, 16, address + iovec); // msg_iov
+  setWord(view, 24, 1); // msg_iovlen
+  setWord(view, 32, address + control); // msg_control
+  setWord(view, 40, CMSG_SPACE); // msg_controllen
+  setWord(view, iovec, address + control + CMSG_SPACE); // iov_base
+  setWord(view, iovec + 8, 1); // iov_len
+  setWord(view, control, CMSG_HEADER + 4); // cmsg_len
+  view.setInt32(control + 8, SOL_SOCKET, LITTLE_ENDIAN);
+  view.setInt32(control + 12, SCM_RIGHTS, LITTLE_ENDIAN);
+  return {
+    fd: program.slot({ piece, offset: control + CMSG_HEADER }),
+    send: (socket, label) => void program.call("sendmsg", [socket, address, 0], { label }),
+  };
+}
+
+const HEIR_FLAGS = {
+  CLONE_VM: 0x100,
+  CLONE_VFORK: 0x4000,
+  /** The heir's parent is ours, not the child. */
+  CLONE_PARENT: 0x8000,
+  CLONE_PARENT_SETTID: 0x100000,
+} as const;
+const CLONE_ARGS_SIZE = 88;
+
+/**
+ * Lets the child bear another, which goes on with the steps that follow and is in the pid namespace that the child has
+ * entered; the child itself waits for the heir's execve and ends. To be given to `start` as `heir`.
+ *
+ * For who may not do it the other way: a parent with few rights can enter a pid namespace but never leave it.
+ *
+ * @returns Where the heir's pid will be.
+ */
+export function bearHeir(program: SyscallProgram): Slot {
+  const args = program.allocate(CLONE_ARGS_SIZE);
+  const pid = program.slot();
+  setWord(args.view, 0, Object.values(HEIR_FLAGS).reduce<number>((sum, flag) => sum | flag, 0));
+  setWord(args.view, 24, pid.address); // parent_tid
+  // In the heir the result is 0, which counts as a failure here: it passes over the child's end.
+  const options = { label: "bear an heir", zeroFails: true, ignore: ["EPIPE"], skipIfIgnored: 1 } as const;
+  program.call("clone3", [args.address, CLONE_ARGS_SIZE], options);
+  program.call("exit_group", [0]);
+  return pid;
 }

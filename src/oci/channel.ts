@@ -20,9 +20,6 @@
  *   |  hands it to its agent              |
  *   |  release ------------------------>  |
  *   |  <------------- "created"           |  waits for a byte on exec.fifo
- *   |                                     |
- *   |  (or) <-------- "terminal"          |  of a process that joins: its master can be taken
- *   |  release ------------------------>  |  execve
  * ```
  *
  * The end of the pipe instead of a message means that a step failed, or that the child was killed.

@@ -4,13 +4,15 @@ import { type CgroupEntrance, entranceOf } from "../linux/cgroup.ts";
 import { Fd, O_DIRECTORY, O_PATH, O_WRONLY } from "../linux/fd.ts";
 import { openNamespace } from "../linux/namespace.ts";
 import { openPidfd } from "../linux/pidfd.ts";
+import { readable } from "../linux/poll.ts";
 import { forbidInspection } from "../linux/process.ts";
+import { receiveFds, socketPair } from "../linux/socket.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import { Channel } from "./channel.ts";
 import { type Stdio, stdioPlacements } from "./child_setup.ts";
 import type { ContainerParts } from "./container_create.ts";
 import { applyOomScore, ContainerProcess, ownOomScore } from "./container_process.ts";
-import { handOverListener, takeMaster } from "./guide.ts";
+import { handOverListener } from "./guide.ts";
 import { maySetGroups } from "./idmap.ts";
 import { addJoin, type JoinResult } from "./join.ts";
 import { differingNamespaces } from "./namespaces.ts";
@@ -48,16 +50,19 @@ export async function execProcess(
   const console = await guide(joining, parts);
   undo.use(console);
   await child.executed();
+  const running = joining.heir === undefined ? child : undo.use(child.inherit());
   applyOomScore(Deno.pid, own, parts.home.log);
   // Again: another child may have set its own in the moment between this one's last steps.
-  applyOomScore(child.pid, score, parts.home.log);
+  applyOomScore(running.pid, score, parts.home.log);
   undo.move();
-  return new ContainerProcess(child, console, options);
+  return new ContainerProcess(running, console, options);
 }
 
 interface Joining extends JoinResult, Disposable {
   child: Child;
   channel: Channel;
+  /** What the master of its terminal comes over. */
+  terminal: Fd | undefined;
 }
 
 /** Its first affinity holds until it is in the cgroup: then that is not from its birth. */
@@ -70,50 +75,65 @@ function startJoin({ stored, cgroup }: ContainerParts, process: Process, options
   using undo = new DisposableStack();
   using ours = new DisposableStack();
   const channel = undo.use(new Channel());
+  const [terminal, terminalSocket] = process.terminal ? socketPair() : [];
+  undo.use(terminal);
+  ours.use(terminalSocket);
   const differing = differingNamespaces(stored.pid);
   const { birthplace, files } = planEntrance(cgroup.procsFiles(stored.pid), process);
+  const bearsHeir = differing.includes("pid") && differing.includes("user") && Deno.uid() !== 0;
   const program = undo.use(new SyscallProgram());
   const result = addJoin(new Steps(program), {
     id: stored.id,
     process: planProcess(process, { linux: stored.spec.linux, rootfs: `/proc/${stored.pid}/root` }),
     initPidfd: ours.use(openPidfd(stored.pid)),
-    namespaces: differing.filter((type) => type !== "pid"),
+    namespaces: differing.filter((type) => type !== "pid" || bearsHeir),
     cgroupProcs: files.map((path) => ours.use(Fd.open(path, O_WRONLY))),
     channel,
+    terminalSocket,
+    bearsHeir,
     stdio: stdioPlacements(stdio),
     preserveFds,
     noNewKeyring: stored.noNewKeyring,
     maySetGroups: !differing.includes("user") || maySetGroups(stored.pid),
   });
-  const pidNamespace = differing.includes("pid") ? ours.use(openNamespace("pid", stored.pid)) : undefined;
+  const isBornInside = differing.includes("pid") && !bearsHeir;
+  const pidNamespace = isBornInside ? ours.use(openNamespace("pid", stored.pid)) : undefined;
   const child = program.start({
     ...(pidNamespace && { pidNamespace }),
     ...(birthplace && { intoCgroup: ours.use(Fd.open(birthplace, O_PATH | O_DIRECTORY)) }),
+    heir: result.heir,
   });
   channel.started();
   undo.move();
-  return { child, channel, ...result, [Symbol.dispose]: () => channel[Symbol.dispose]() };
+  return { child, channel, terminal, ...result, [Symbol.dispose]: () => end(channel, terminal) };
+}
+
+function end(channel: Channel, terminal: Fd | undefined): void {
+  channel[Symbol.dispose]();
+  terminal?.[Symbol.dispose]();
 }
 
 /** Answers the child until nothing is left to be taken from it. @returns Its terminal, if it has one. */
-async function guide(
-  { child, channel, master, listener }: Joining,
-  { stored }: ContainerParts,
-): Promise<Fd | undefined> {
+async function guide(joining: Joining, { stored }: ContainerParts): Promise<Fd | undefined> {
+  const { child, channel, terminal, listener } = joining;
   using undo = new DisposableStack();
-  let taken: Fd | undefined;
-  // The master closes when the child executes, the listener earlier: it stops for each.
-  const stops = [master, listener].filter((slot) => slot !== undefined);
-  for (const _ of stops) {
-    const message = await channel.receive();
-    if (message === undefined) {
-      await child.executed();
-      throw new Error("Cannot start a process in the container: it was killed");
-    }
-    if (message === "listener") await handOverListener(child, listener!, { stored, status: "running" });
-    else taken = undo.use(takeMaster(child, master!));
+  const master = terminal && undo.use(await receiveTerminal(child, terminal));
+  if (listener !== undefined) {
+    if (await channel.receive() === undefined) throw await whyEnded(child);
+    await handOverListener(child, listener, { stored, status: "running" });
     channel.release();
   }
   undo.move();
-  return taken;
+  return master;
+}
+
+async function receiveTerminal(child: Child, socket: Fd): Promise<Fd> {
+  await readable(socket);
+  const [master] = receiveFds(socket, new Uint8Array(1)).fds;
+  return master ?? Promise.reject(await whyEnded(child));
+}
+
+async function whyEnded(child: Child): Promise<Error> {
+  await child.executed();
+  return new Error("Cannot start a process in the container: it was killed");
 }

@@ -3,7 +3,7 @@ import { AT_FDCWD, type Fd, O_CLOEXEC, O_WRONLY } from "../linux/fd.ts";
 import { openHow } from "../linux/in_root.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import type { Slot } from "../linux/step.ts";
-import { changeIds, type Placement } from "../linux/steps.ts";
+import { bearHeir, changeIds, descriptorMessage, type Placement } from "../linux/steps.ts";
 import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, preservedFds } from "./child_setup.ts";
 import { addConsole, type Console, PTMX_FLAGS } from "./console.ts";
@@ -31,6 +31,10 @@ export interface JoinPlan {
   namespaces: readonly NamespaceType[];
   cgroupProcs: readonly Fd[];
   channel: Channel;
+  /** Over this socket the master of a terminal goes to the parent. */
+  terminalSocket: Fd | undefined;
+  /** The pid namespace can be entered only from within, with an heir. */
+  bearsHeir: boolean;
   stdio: readonly Placement[];
   preserveFds: number | undefined;
   noNewKeyring: boolean;
@@ -38,10 +42,12 @@ export interface JoinPlan {
   maySetGroups: boolean;
 }
 
-/** What the child has for its parent: where its terminal's master and its filter's listener will be, if it has them. */
+/** What the child has for its parent. */
 export interface JoinResult {
-  master: Slot | undefined;
+  /** Where the listener of its filter will be, if that notifies somebody. */
   listener: Slot | undefined;
+  /** Where the pid of its heir will be, if it bears one. */
+  heir: Slot | undefined;
 }
 
 export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
@@ -58,11 +64,12 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   // All at once, and the mount namespace with them: nothing of ours is opened by path after this.
   const flags = plan.namespaces.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
   if (flags !== 0) steps.call("setns", [plan.initPidfd.number, flags], { label: "join namespaces" });
+  const heir = plan.bearsHeir ? bearHeir(steps.program) : undefined;
   if (plan.namespaces.includes("user")) {
     changeIds(steps.program, { uid: 0, gid: 0, ...(plan.maySetGroups && { groups: [] }) });
   }
   // The working directory is still the root, from where openat2 starts.
-  const console = process.terminal ? addTerminal(steps, plan) : undefined;
+  const console = plan.terminalSocket && addTerminal(steps, plan.terminalSocket, process);
   addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });
   addDescriptors(steps, { ...plan, console });
   const owned = plan.stdio.map(({ child }) => child);
@@ -73,11 +80,10 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
     channel,
     maySetGroups: plan.maySetGroups,
   });
-  if (console !== undefined) channel.addStop(steps, "terminal");
   if (score !== undefined) writeOomScore(steps, score, process.oomScoreAdj ?? 0);
   const listener = early ?? addListenedFilter(steps, plan.process, channel);
   addExec(steps, plan.process, channel);
-  return { master: console?.master, listener };
+  return { listener, heir };
 }
 
 /** Opened while /proc is ours still. */
@@ -95,16 +101,21 @@ function writeOomScore(steps: Steps, file: Slot, score: number): void {
   steps.call("write", [file, text, text.length], { label: "set oom_score_adj", ignore: ["EACCES", "EPERM"] });
 }
 
-function keptDescriptors({ channel, initPidfd, cgroupProcs, stdio, preserveFds }: JoinPlan): number[] {
+function keptDescriptors(plan: JoinPlan): number[] {
+  const { channel, initPidfd, cgroupProcs, stdio, preserveFds, terminalSocket } = plan;
   const given = stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number");
-  const own = [...channel.childFds, initPidfd, ...cgroupProcs].map(({ number }) => number);
+  const own = [...channel.childFds, initPidfd, ...cgroupProcs, ...terminalSocket ? [terminalSocket] : []].map((
+    { number },
+  ) => number);
   return [...own, ...given, ...preservedFds(preserveFds)];
 }
 
-function addTerminal(steps: Steps, { process: { process } }: JoinPlan): Console {
+function addTerminal(steps: Steps, socket: Fd, { consoleSize }: Process): Console {
   const how = openHow({ flags: PTMX_FLAGS });
-  const master = steps.slot();
+  const message = descriptorMessage(steps.program);
   const label = "open terminal /dev/pts/ptmx";
-  steps.call("openat2", [AT_FDCWD, "/dev/pts/ptmx", how, how.length], { label, result: master });
-  return addConsole(steps, master, process.consoleSize);
+  steps.call("openat2", [AT_FDCWD, "/dev/pts/ptmx", how, how.length], { label, result: message.fd });
+  const console = addConsole(steps, message.fd, consoleSize);
+  message.send(socket.number, "hand over terminal");
+  return console;
 }

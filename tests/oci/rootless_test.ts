@@ -5,6 +5,15 @@ import { test } from "./suite.ts";
 
 const USER = 1000;
 
+const AS_USER = [
+  "setpriv",
+  `--reuid=${USER}`,
+  `--regid=${USER}`,
+  "--clear-groups",
+  "--inh-caps=-all",
+  "--bounding-set=-all",
+] as const;
+
 /** A bundle of that user, made by the runtime itself. */
 class UserBox extends Box {
   static async open(): Promise<UserBox> {
@@ -23,12 +32,19 @@ class UserBox extends Box {
 
   /** Calls the runtime as the user. */
   async as(...args: string[]): Promise<Result> {
-    const drop = [`--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"];
     const name = `${this.dir}/${crypto.randomUUID()}`;
     const script = `"$@" </dev/null >"$0.out" 2>"$0.err"`;
-    const words = ["setpriv", ...drop, ...this.words(args)];
+    const words = [...AS_USER, ...this.words(args)];
     const { code } = await finish("/bin/sh", { args: ["-c", script, name, ...words], cwd: this.dir });
     return { code, stdout: Deno.readTextFileSync(`${name}.out`), stderr: Deno.readTextFileSync(`${name}.err`) };
+  }
+
+  /** What it shows on a terminal that the user owns. */
+  async onTerminal(...args: string[]): Promise<string> {
+    const quoted = this.words(args).map((word) => `'${word}'`).join(" ");
+    const [command = "", ...rest] = [...AS_USER, "script", "-qec", quoted, "/dev/null"];
+    const { stdout } = await finish(command, { args: rest, cwd: this.dir });
+    return new TextDecoder().decode(stdout);
   }
 
   async asOk(...args: string[]): Promise<Result> {
@@ -71,6 +87,33 @@ test("rootless: create, start, state, list, kill, delete work without a cgroup",
   await box.asOk("delete", id);
   assert.notEqual((await box.as("state", id)).code, 0);
 });
+
+test("rootless: exec runs in every namespace of the container and passes its exit status on", async () => {
+  await using box = await UserBox.open();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.asOk("run", "--detach", "--bundle", box.bundle, id);
+  const script = "for n in user pid mnt uts ipc; do [ $(readlink /proc/1/ns/$n) = $(readlink /proc/self/ns/$n) ]" +
+    " || echo $n; done; exit 9";
+  const { code, stdout, stderr } = await box.as("exec", id, "/bin/sh", "-c", script);
+  assert.deepEqual([code, stdout], [9, ""], stderr);
+  const missing = await box.as("exec", id, "no-such-program");
+  assert.match(missing.stderr, /no-such-program/);
+});
+
+test("rootless: run and exec with a terminal", async () => {
+  await using box = await UserBox.open();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.asOk("run", "--detach", "--bundle", box.bundle, id);
+  assert.match(await box.onTerminal("exec", "--tty", id, "/bin/sh", "-c", "tty; echo $((6 * 7))"), ON_TERMINAL);
+  box.spec.process.terminal = true;
+  box.sh("tty; echo $((6 * 7))").save();
+  assert.match(await box.onTerminal("run", "--bundle", box.bundle, box.id()), ON_TERMINAL);
+});
+
+/** script(1) tells of the end of its input somewhere between. */
+const ON_TERMINAL = /\/dev\/pts\/\d\r\n.*42\r\n/;
 
 test("rootless: delete --force ends what the container has left", async () => {
   await using box = await UserBox.open();
