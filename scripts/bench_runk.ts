@@ -2,10 +2,13 @@
  * What a container costs under runk, beside runc and crun in the same run: the runtimes take turns, so that whatever else
  * the machine does meets all of them.
  *
- * Usage: bench_runk.ts [ROUNDS]     medians; 100 rounds unless told otherwise. Needs root, busybox, runc, and dist/runk.
+ * Usage: bench_runk.ts [ROUNDS]     medians; 100 rounds unless told otherwise. Needs root, busybox, runc, and dist/runk;
+ * strace, if it is there, shows where the time of a run goes.
  *
  * @module
  */
+import { PHASES, phasesOf, TRACED } from "./bench_phases.ts";
+
 const REPO = new URL("..", import.meta.url).pathname;
 const ROUNDS = Number(Deno.args[0] ?? 100);
 
@@ -27,6 +30,9 @@ const RUNTIMES: readonly Runtime[] = [
   { name: "crun", words: [...WITHOUT_V2, "crun"] },
 ];
 
+/** What Deno takes to start on an empty script, with the same flags: the least that a start of runk can take. */
+const BARE = ["-A", "--quiet", "--unstable-vsock", "--no-check", "--no-lock", "--no-config", "--cached-only"];
+
 /** A step of each round, in order. `{id}` is the container's; `run` is parted from the rest by a container of its own. */
 const STEPS = {
   "start of the program": ["--version"],
@@ -38,10 +44,12 @@ const STEPS = {
   "kill and delete": ["delete", "--force", "{id}"],
 } as const;
 
-type StepName = keyof typeof STEPS;
+type StepName = keyof typeof STEPS | "bare Deno start";
 
 interface Sample {
   ms: number;
+  /** Of the processor, all threads and awaited children together: what other programs do does not change it much. */
+  cpuMs: number;
   /** The runtime's own peak, without the container's. */
   peakKiB: number;
 }
@@ -49,20 +57,26 @@ interface Sample {
 /** The kernel counts in KiB, busybox takes them for pages of 4 KiB. */
 const BUSYBOX_FACTOR = 4;
 
-/** busybox' time(1) tells the peak of the resident memory, which Deno does not. */
+/** bash tells the times, busybox' time(1) the peak of the resident memory; Deno tells neither. */
+const MEASURE = `TIMEFORMAT="%3U %3S"; report=$1; shift; begin=$EPOCHREALTIME
+{ time busybox time -o "$report" -v "$@" </dev/null >/dev/null 2>&1; } 2>"$report.cpu"
+status=$? end=$EPOCHREALTIME
+echo "$begin $end" >>"$report.cpu"
+exit $status`;
+
 async function measure(words: readonly string[]): Promise<Sample> {
   const report = await Deno.makeTempFile();
   try {
-    const [command = "", ...args] = ["busybox", "time", "-o", report, "-v", ...words];
-    const script = ["-c", 'exec "$@" </dev/null >/dev/null 2>&1', "sh", command, ...args];
-    const begin = performance.now();
-    const { success } = await new Deno.Command("/bin/sh", { args: script, stdout: "null", stderr: "null" }).output();
-    const ms = performance.now() - begin;
+    const args = ["-c", MEASURE, "bash", report, ...words];
+    const { success } = await new Deno.Command("bash", { args, stdout: "null", stderr: "null" }).output();
     if (!success) throw new Error(`Cannot measure ${words.join(" ")}`);
     const peak = /Maximum resident set size \(kbytes\): (\d+)/.exec(await Deno.readTextFile(report))?.[1];
-    return { ms, peakKiB: Number(peak) / BUSYBOX_FACTOR };
+    const seconds = (await Deno.readTextFile(`${report}.cpu`)).trim().split(/\s/).map(Number);
+    const [user = NaN, system = NaN, begin = NaN, end = NaN] = seconds;
+    return { ms: (end - begin) * 1000, cpuMs: (user + system) * 1000, peakKiB: Number(peak) / BUSYBOX_FACTOR };
   } finally {
     await Deno.remove(report);
+    await Deno.remove(`${report}.cpu`);
   }
 }
 
@@ -91,18 +105,25 @@ async function measureRounds(runtimes: readonly Runtime[], directory: string): P
   for (let round = -1; round < ROUNDS; round++) {
     for (const { name, words } of runtimes) {
       const values: Record<string, string> = { bundle, sleeping, id: `bench-${name}-${round + 1}` };
-      for (const step of Object.keys(STEPS) as StepName[]) {
-        const args = STEPS[step].map((word) => word.replace(/^\{(\w+)\}$/, (_, key: string) => values[key]!));
-        const sample = await measure([...words, "--root", `${directory}/${name}`, ...args]);
-        if (round >= 0) all.get(name)![step].push(sample);
+      const add = (step: StepName, sample: Sample) => round >= 0 && all.get(name)![step].push(sample);
+      if (name === "runk") add("bare Deno start", await measure(bareStart(directory)));
+      for (const [step, template] of Object.entries(STEPS)) {
+        const args = template.map((word) => word.replace(/^\{(\w+)\}$/, (_, key: string) => values[key]!));
+        add(step as StepName, await measure([...words, "--root", `${directory}/${name}`, ...args]));
       }
     }
   }
   return all;
 }
 
+function bareStart(directory: string): string[] {
+  Deno.writeTextFileSync(`${directory}/empty.js`, "");
+  return ["env", `DENO_DIR=${directory}/deno`, `${REPO}dist/program/deno`, "run", ...BARE, `${directory}/empty.js`];
+}
+
 function emptySamples(): Samples {
-  return Object.fromEntries(Object.keys(STEPS).map((step) => [step, []])) as unknown as Samples;
+  const steps: StepName[] = ["bare Deno start", ...Object.keys(STEPS) as StepName[]];
+  return Object.fromEntries(steps.map((step) => [step, []])) as unknown as Samples;
 }
 
 function median(values: readonly number[]): number {
@@ -117,14 +138,33 @@ function ms(samples: Samples, ...steps: StepName[]): number {
   return steps.reduce((sum, step) => sum + median(samples[step].map((sample) => sample.ms)), 0);
 }
 
+/** The sum of the steps' least times: what a machine does that does nothing else. */
+function leastMs(samples: Samples, ...steps: StepName[]): number {
+  return steps.reduce((sum, step) => sum + Math.min(...samples[step].map((sample) => sample.ms)), 0);
+}
+
+function cpuMs(samples: Samples, ...steps: StepName[]): number {
+  return steps.reduce((sum, step) => sum + median(samples[step].map((sample) => sample.cpuMs)), 0);
+}
+
 const ROWS: readonly Row[] = [
-  ...(Object.keys(STEPS) as StepName[]).map((step): Row => [`${step}, ms`, (samples) => ms(samples, step)]),
+  ["bare Deno start, ms", (samples) => ms(samples, "bare Deno start")],
+  ...(Object.keys(STEPS) as (keyof typeof STEPS)[]).map((step): Row => [`${step}, ms`, (samples) => ms(samples, step)]),
   ["run and delete, ms", (samples) => ms(samples, "run --detach", "delete")],
   ["create and start, ms", (samples) => ms(samples, "create", "start")],
   [
     "run without the start of the program, ms",
     (samples) => ms(samples, "run --detach") - ms(samples, "start of the program"),
   ],
+  ["least: run and delete, ms", (samples) => leastMs(samples, "run --detach", "delete")],
+  [
+    "least: run without the start of the program",
+    (samples) => leastMs(samples, "run --detach") - leastMs(samples, "start of the program"),
+  ],
+  ["processor: bare Deno start, ms", (samples) => cpuMs(samples, "bare Deno start")],
+  ["processor: start of the program, ms", (samples) => cpuMs(samples, "start of the program")],
+  ["processor: run, ms", (samples) => cpuMs(samples, "run --detach")],
+  ["processor: run and delete, ms", (samples) => cpuMs(samples, "run --detach", "delete")],
   ["peak memory of run, MiB", (samples) => Math.max(...samples["run --detach"].map(({ peakKiB }) => peakKiB)) / 1024],
 ];
 
@@ -136,14 +176,39 @@ function table(all: Map<string, Samples>): string {
     const values = names.map((name) => value(all.get(name)!));
     return [
       what,
-      ...values.map((each) => each.toFixed(1)),
-      ...values.slice(1).map((each) => (values[0]! / each).toFixed(2)),
+      ...values.map((each) => Number.isFinite(each) ? each.toFixed(1) : ""),
+      ...values.slice(1).map((each) => Number.isFinite(each) ? (values[0]! / each).toFixed(2) : ""),
     ];
   });
   return [head, ...rows].map(([what = "", ...cells]) =>
     what.padEnd(44) + cells.map((cell) => cell.padStart(10)).join("")
   )
     .join("\n");
+}
+
+const PHASE_ROUNDS = 15;
+
+/** @returns One line a phase, with its median. */
+async function tracePhases(directory: string): Promise<string> {
+  const [runk] = RUNTIMES;
+  const runs: number[][] = [];
+  for (let round = 0; round < PHASE_ROUNDS; round++) {
+    const [trace, root, id] = [`${directory}/trace`, ["--root", `${directory}/runk`], `phases-${round}`];
+    const command = [...runk!.words, ...root, "run", "--detach", "--bundle", `${directory}/bundle`, id];
+    await measure(["strace", "-f", "--seccomp-bpf", "-ttt", "-e", `trace=${TRACED}`, "-o", trace, ...command]);
+    await measure([...runk!.words, ...root, "delete", "--force", id]);
+    runs.push(phasesOf(await Deno.readTextFile(trace)));
+  }
+  const medians = PHASES.map((_, index) => median(runs.map((run) => run[index]!)));
+  const rows = [
+    ...PHASES.map(({ name }, index) => [name, medians[index]!] as const),
+    [
+      "all of it, which strace slows down",
+      medians.reduce((sum, each) => sum + each, 0),
+    ] as const,
+  ];
+  const lines = rows.map(([name, each]) => name.padEnd(44) + each.toFixed(1).padStart(10));
+  return ["where a run of runk spends its time, ms", ...lines].join("\n");
 }
 
 async function isUsable({ words }: Runtime): Promise<boolean> {
@@ -156,12 +221,17 @@ async function main(): Promise<void> {
   try {
     const usable = await Promise.all(RUNTIMES.map(isUsable));
     const all = await measureRounds(RUNTIMES.filter((_, index) => usable[index]), directory);
-    Deno.stdout.writeSync(new TextEncoder().encode(`${table(all)}\n`));
+    print(table(all));
+    if (await isUsable({ name: "strace", words: ["strace"] })) print(`\n${await tracePhases(directory)}`);
   } finally {
     await Deno.remove(directory, { recursive: true });
     const args = ["/sys/fs/cgroup", "-depth", "-type", "d", "-path", `*${CGROUP}`, "-exec", "rmdir", "{}", "+"];
     await new Deno.Command("find", { args, stderr: "null" }).output();
   }
+}
+
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 }
 
 await main();
