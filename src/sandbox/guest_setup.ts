@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
+import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { GuestNetwork } from "../resources/network/scan.ts";
 import { type AgentConnection, type AgentHost, explainSilence } from "./agent_client.ts";
@@ -20,6 +21,10 @@ export interface GuestSetup {
 
 /** For the agent to end containers and write back what is cached; the VM ends in any case. */
 const DESTROY_MS = 3_000;
+
+/** Size of the shared memory where nobody says otherwise, as Docker and Kubernetes have it. */
+const SHM_BYTES = 64 * 1024 * 1024;
+const SHM = "/dev/shm";
 
 /** As many as the kernel's generator holds. */
 const SEED_BYTES = 64;
@@ -62,9 +67,17 @@ async function createSandbox(agent: AgentConnection, { id, spec, config }: Guest
     sandboxId: id,
     hostname: spec.hostname ?? "",
     dns: nameServers(spec),
-    storages: [...guestStorages()],
+    storages: [...guestStorages(shmBytes(spec))],
     kernelModules: config.agent.kernel_modules.map(parseKernelModule),
   });
+}
+
+/** As large as the tmpfs that the engine has mounted for it on the host (B16); the host's own is not meant. */
+function shmBytes({ mounts = [] }: Spec): number {
+  const source = mounts.find(({ destination, type }) => destination === SHM && type === "bind")?.source ?? SHM;
+  if (source === SHM) return SHM_BYTES;
+  const { magic, blocks, blockSize } = statfs(source);
+  return magic === FILE_SYSTEM_MAGIC.tmpfs ? blocks * blockSize : SHM_BYTES;
 }
 
 /** Interfaces first: routes and neighbours name them. */

@@ -5,11 +5,8 @@ import { GUEST_PATH, SHARED_TAG, STORAGE_DRIVER } from "../rpc/agent_api.ts";
 
 type Storage = MessageInitShape<typeof StorageSchema>;
 
-/** Size of the shared memory of a sandbox, in bytes, as Docker and Kubernetes have it. */
-const SHM_BYTES = 64 * 1024 * 1024;
-
-/** The shared directory, and the shared memory that all containers see at `/dev/shm`. */
-export function guestStorages(): readonly Storage[] {
+/** The shared directory, and the shared memory that all containers see at `/dev/shm`. @param shmBytes Of the latter. */
+export function guestStorages(shmBytes: number): readonly Storage[] {
   return [
     {
       driver: STORAGE_DRIVER.virtioFs,
@@ -22,7 +19,7 @@ export function guestStorages(): readonly Storage[] {
       driver: STORAGE_DRIVER.ephemeral,
       source: "shm",
       fstype: "tmpfs",
-      options: ["noexec", "nosuid", "nodev", "mode=1777", `size=${SHM_BYTES}`],
+      options: ["noexec", "nosuid", "nodev", "mode=1777", `size=${shmBytes}`],
       mountPoint: GUEST_PATH.shm,
     },
   ];

@@ -25,6 +25,12 @@ const WIRE_STATUS = {
   stopped: WireStatus.STOPPED,
 } as const satisfies Record<Status, WireStatus>;
 
+/**
+ * What stands for a container on the host is the VMM, for what runs in it besides the shim: Docker 20.10 takes the end of
+ * an exec with its container's number for the container's end.
+ */
+const EXEC_PID = Deno.pid;
+
 /** A message of either version: only the type names differ. */
 type Request<T> = Omit<T, "$typeName" | "$unknown">;
 type Empty = Record<never, never>;
@@ -96,11 +102,11 @@ export class TaskService {
 
   async delete({ id, execId }: Request<wire.DeleteRequest>): Promise<{ pid: number } & ExitFields> {
     const sandbox = this.#found();
-    const { pid } = sandbox;
     if (execId !== "") {
       const exit = await sandbox.container(id).removeExec(execId);
-      return { pid, ...wireExit(exit) };
+      return { pid: EXEC_PID, ...wireExit(exit) };
     }
+    const { pid } = sandbox;
     const exit = wireExit(await sandbox.removeContainer(id));
     this.#options.events.emit("delete", { containerId: id, pid, ...exit });
     return { pid, ...exit };
@@ -218,6 +224,6 @@ export class TaskService {
   #process(id: string, execId: string): { container: Container; process: Process; pid: number } {
     const sandbox = this.#found();
     const container = sandbox.container(id);
-    return { container, process: container.process(execId), pid: sandbox.pid };
+    return { container, process: container.process(execId), pid: execId === "" ? sandbox.pid : EXEC_PID };
   }
 }

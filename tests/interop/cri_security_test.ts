@@ -46,6 +46,10 @@ pods("user, groups, read-only root, sysctls, hostname and DNS of a pod reach its
       assert.deepEqual(lines, ["nameserver 10.9.8.7", "options ndots:3", "search pods.test"]);
     }
   });
+  await test.step("B16: shared memory has the pod's size and is the pod's", async () => {
+    await plain.exec("echo shared >/dev/shm/file");
+    assert.match(await user.exec("cat /dev/shm/file; df -m /dev/shm"), /^shared\n.*\nshm +64 /m);
+  });
   await test.step("without privileges there are no devices but the usual, and few capabilities", async () => {
     const usual =
       "console core fd full mqueue null ptmx pts random shm stderr stdin stdout termination-log tty urandom zero";

@@ -1,0 +1,173 @@
+/**
+ * Containers in VMs under Docker with its bridge network, which puts the interface into a network namespace that exists:
+ * the releases up to 25 by a prestart hook, the later ones between Create and Start (B49). Needs root, docker.io and
+ * dist/guest; a newer Docker where `scripts/test` has unpacked one.
+ */
+import assert from "node:assert/strict";
+import { errorChain } from "../../src/base/error.ts";
+import { Containerd, type ContainerdOptions, releases, RUNTIME, until } from "./containerd.ts";
+import { writeLayer } from "./image.ts";
+import { eventually, isInstalled, must, onTerminal, removeCgroup, run } from "./runk.ts";
+
+const IMAGE = "busybox:test";
+const PORT = 8080;
+/** Runs at the same time have networks of their own. */
+const NUMBER = crypto.getRandomValues(new Uint8Array(1))[0]!;
+const BRIDGE = `kata-dock${NUMBER}`;
+const GATEWAY = `10.199.${NUMBER}.1`;
+
+/** A Docker and how it is told of the runtime. */
+interface DockerRelease {
+  version: string;
+  dockerd: string;
+  docker: string;
+  /** Of its own time. */
+  containerd: ContainerdOptions["release"] | undefined;
+  /** Before 23 Docker knows one containerd runtime only: our shim stands in the place of that. */
+  runtime: string;
+}
+
+function dockerReleases(): readonly DockerRelease[] {
+  const cache = Deno.env.get("KATA_CACHE") ?? `${Deno.env.get("HOME")}/.cache/kata`;
+  const tree = `${cache}/unpacked/sid-${Deno.build.arch === "x86_64" ? "amd64" : "arm64"}/docker/usr`;
+  const [older, newer] = [releases().find(({ version }) => version.startsWith("1.")), releases().at(-1)];
+  const all = [
+    { version: "20.10", dockerd: "/usr/sbin/dockerd", docker: "/usr/bin/docker", containerd: older, runtime: "runc" },
+    {
+      version: "28",
+      dockerd: `${tree}/sbin/dockerd`,
+      docker: `${tree}/bin/docker`,
+      containerd: newer,
+      runtime: RUNTIME,
+    },
+  ];
+  return all.filter(({ dockerd, containerd }) => isInstalled(dockerd) && containerd !== undefined);
+}
+
+/** A dockerd on a containerd and a bridge of its own. Disposing it ends it. */
+class Docker implements AsyncDisposable {
+  readonly #release: DockerRelease;
+  readonly #directory: string;
+  readonly #daemon: Deno.ChildProcess;
+
+  constructor(release: DockerRelease, containerd: Containerd) {
+    this.#release = release;
+    this.#directory = `${containerd.directory}/docker`;
+    Deno.mkdirSync(this.#directory);
+    Deno.writeTextFileSync(`${this.#directory}/none.json`, "{}");
+    const places = ["--data-root", `${this.#directory}/data`, "--exec-root", `${this.#directory}/exec`];
+    const contact = ["--pidfile", `${this.#directory}/pid`, "--host", `unix://${this.#directory}/docker.sock`];
+    const network = ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--userland-proxy=false"];
+    const others = ["--containerd", `${containerd.directory}/c.sock`, "--storage-driver=vfs"];
+    this.#daemon = new Deno.Command("/bin/sh", {
+      args: [
+        "-c",
+        `exec "$0" "$@" >${this.#directory}/log 2>&1`,
+        release.dockerd,
+        ...places,
+        ...contact,
+        ...network,
+        ...others,
+        ...["--bridge", BRIDGE, "--config-file", `${this.#directory}/none.json`],
+      ],
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+      stdin: "null",
+    }).spawn();
+  }
+
+  static async start(release: DockerRelease, containerd: Containerd): Promise<Docker> {
+    await must(["ip", "link", "add", BRIDGE, "type", "bridge"]);
+    await must(["ip", "address", "add", `${GATEWAY}/24`, "dev", BRIDGE]);
+    await must(["ip", "link", "set", BRIDGE, "up"]);
+    const docker = new Docker(release, containerd);
+    await eventually(async () => (await run(docker.words("version"))).status === 0).catch((cause) => {
+      throw new Error(`Cannot start dockerd: ${docker.log()}`, { cause });
+    });
+    await writeLayer(`${docker.#directory}/layer.tar`);
+    await must(docker.words("import", "--change", "ENV PATH=/bin", `${docker.#directory}/layer.tar`, IMAGE));
+    return docker;
+  }
+
+  log(): string {
+    return Deno.readTextFileSync(`${this.#directory}/log`).slice(-3000);
+  }
+
+  words(...args: readonly string[]): string[] {
+    return [this.#release.docker, "--host", `unix://${this.#directory}/docker.sock`, ...args];
+  }
+
+  run(...args: readonly string[]): string[] {
+    return this.words("run", "--runtime", this.#release.runtime, ...args);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const containers = (await run(this.words("ps", "--all", "--quiet"))).stdout.split("\n").filter((id) => id !== "");
+    if (containers.length > 0) await run(this.words("rm", "--force", ...containers));
+    this.#daemon.kill("SIGTERM");
+    await this.#daemon.status;
+    await removeCgroup("docker");
+    // dockerd leaves a mount of it.
+    await run(["umount", "--lazy", `${this.#directory}/data`]);
+    await run(["ip", "link", "delete", BRIDGE]);
+  }
+}
+
+async function steps(docker: Docker, containerd: Containerd, test: Deno.TestContext): Promise<void> {
+  await test.step("B49: the network that Docker attaches late is the container's", async () => {
+    const serve = `mkdir /www; echo from $HOSTNAME >/www/index.html; exec httpd -f -p ${PORT} -h /www`;
+    const id = (await must(
+      docker.run("--detach", "--name", "web", "--hostname", "web", "--shm-size", "32m", IMAGE, "sh", "-c", serve),
+    ))
+      .trim();
+    containerd.adopt(id);
+    const format = "{{.NetworkSettings.Networks.bridge.IPAddress}}";
+    const address = (await must(docker.words("inspect", "--format", format, "web"))).trim();
+    const fetched = async () =>
+      await (await fetch(`http://${address}:${PORT}/`, { signal: AbortSignal.timeout(5_000) })).text();
+    await until(async () => (await fetched().catch(() => "")) === "from web\n");
+    const exec = await must(docker.words("exec", "web", "sh", "-c", "ip -4 -o address show dev eth0; ip route"));
+    assert.match(exec, new RegExp(`inet ${RegExp.escape(address)}/24`));
+    assert.match(exec, new RegExp(`default via ${RegExp.escape(GATEWAY)}`));
+  });
+  await test.step("the kernel is another one, and B16: --shm-size is honoured", async () => {
+    assert.notEqual((await must(docker.words("exec", "web", "uname", "-r"))).trim(), Deno.osRelease());
+    assert.match(await must(docker.words("exec", "web", "df", "-m", "/dev/shm")), /^shm +32 /m);
+  });
+  await test.step("exec, a terminal, logs, stats, and the end by SIGTERM (B1)", async () => {
+    assert.equal((await run(docker.words("exec", "web", "sh", "-c", "exit 5"))).status, 5);
+    // Docker sets the size after the start, and a fresh terminal has none.
+    const size = "until stty size 2>&1 | grep 97; do sleep 0.1; done";
+    assert.match((await onTerminal(docker.words("exec", "-it", "web", "sh", "-c", size))).stdout, /31 97/);
+    const usage = await must(docker.words("stats", "--no-stream", "--format", "{{.MemUsage}}, {{.NetIO}}", "web"));
+    assert.match(usage, /^\d+(\.\d+)?[KM]iB .*, [\d.]+kB \/ [\d.]+kB$/m);
+    await must(docker.words("kill", "--signal", "TERM", "web"));
+    assert.equal((await must(docker.words("wait", "web"))).trim(), "143");
+    await must(docker.words("start", "web"));
+    assert.match(await must(docker.words("exec", "web", "cat", "/www/index.html")), /from web/);
+    await must(docker.words("rm", "--force", "web"));
+  });
+}
+
+for (const release of dockerReleases()) {
+  Deno.test({
+    name: `docker ${release.version}: containers in VMs with Docker's network`,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn(test) {
+      try {
+        await using containerd = await Containerd.start({ release: release.containerd! });
+        if (release.runtime === "runc") {
+          await Deno.symlink("containerd-shim-kata-v2", `${containerd.directory}/bin/containerd-shim-runc-v2`);
+        }
+        {
+          await using docker = await Docker.start(release, containerd);
+          await steps(docker, containerd, test);
+        }
+        const clean = async () => (await containerd.remains()).length === 0;
+        await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await containerd.remains(), []));
+      } catch (error) {
+        throw new Error(errorChain(error), { cause: error });
+      }
+    },
+  });
+}
