@@ -136,10 +136,16 @@ export function runProgram(header: number): number {
   return Number(routine.call(BigInt(header)));
 }
 
-function mapRoutine(): Routine {
+/** Maps machine code, at most a page, to be called. It stays mapped. */
+export function mapCode(code: Uint8Array): Deno.PointerObject {
   const mapping = mapMemory(PAGE);
-  mapping.bytes.set(machineCode(Deno.build.arch));
+  mapping.bytes.set(code);
   check("mprotect", () => libc.mprotect(mapping.pointer, PAGE, PROT_READ | PROT_EXEC));
+  return mapping.pointer;
+}
+
+function mapRoutine(): Routine {
+  const pointer = mapCode(machineCode(Deno.build.arch));
   const definition = { parameters: ["u64"], result: "i64" } as const;
-  return new Deno.UnsafeFnPointer(mapping.pointer as Deno.PointerObject<typeof definition>, definition);
+  return new Deno.UnsafeFnPointer(pointer as Deno.PointerObject<typeof definition>, definition);
 }

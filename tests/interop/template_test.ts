@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Containerd, processesOf, releases, until } from "./containerd.ts";
 import { pods, SLEEP } from "./pod.ts";
-import { GATEWAY } from "./pod_settings.ts";
+import { CGROUP_PARENT, GATEWAY } from "./pod_settings.ts";
 import { Templates } from "./template.ts";
 
 const MISSING = releases().length === 0 ? "containerd is not installed" : undefined;
@@ -29,36 +29,34 @@ Deno.test({
       assert.match((await templates.factory(home, "status")).stdout, /MiB on disk\n {4}fits the configuration\n$/);
     });
 
-    await t.step(
-      "two at once have their own randomness and boot id, the host's time, and no name of the template",
-      async () => {
-        const script = "cat /proc/sys/kernel/random/boot_id; head -c 16 /dev/urandom | md5sum; hostname; date +%s";
-        const runs = await Promise.all(["a", "b"].map(async (name) => {
-          const { status, stdout, stderr } = await containerd.runContainer(name, ["sh", "-c", script]);
-          assert.equal(status, 0, stderr);
-          return { lines: stdout.trim().split("\n"), at: Date.now() / 1000 };
-        }));
-        const [[id1, random1, name1], [id2, random2]] = runs.map(({ lines }) => lines) as [string[], string[]];
-        assert.notEqual(id1, id2);
-        assert.notEqual(random1, random2);
-        assert.doesNotMatch(name1!, /template/);
-        for (const { lines, at } of runs) assert.ok(Math.abs(Number(lines[3]) - at) < 3, `${lines[3]} at ${at}`);
-        assert.equal(warmStarts(containerd), 2);
-      },
-    );
+    await t.step("two at once have their own randomness and boot id, and no name of the template", async () => {
+      const script = "cat /proc/sys/kernel/random/boot_id; head -c 16 /dev/urandom | md5sum; hostname";
+      const runs = await Promise.all(["a", "b"].map((name) => containerd.runContainer(name, ["sh", "-c", script])));
+      for (const { status, stderr } of runs) assert.equal(status, 0, stderr);
+      const [one, other] = runs.map(({ stdout }) => stdout.trim().split("\n")) as [string[], string[]];
+      assert.notEqual(one[0], other[0]);
+      assert.notEqual(one[1], other[1]);
+      assert.doesNotMatch(one[2]!, /template/);
+      assert.equal(warmStarts(containerd), 2);
+    });
 
-    await t.step("input arrives unchanged, and exec, pause and resume work", async () => {
+    await t.step("input arrives unchanged, the clock is right, and exec, pause and resume work", async () => {
       const input = `${home}/input`;
       await containerd.run(["sh", "-c", `head -c 10485760 /dev/urandom >${input}`]);
       const { stdout: expected } = await containerd.run(["sh", "-c", `md5sum <${input}`]);
       await using container = await containerd.background(["sleep", "1000"]);
-      const exec = ["task", "exec", "--exec-id"];
+      const exec = (id: string, script: string) =>
+        containerd.ctr("task", "exec", "--exec-id", id, container.id, "sh", "-c", script);
       const line = containerd.commandLine(`task exec --exec-id e1 ${container.id} md5sum`);
       const { status, stdout, stderr } = await containerd.run(["sh", "-c", `${line} <${input}`]);
       assert.deepEqual({ status, stdout }, { status: 0, stdout: expected }, stderr);
+      const before = Date.now() / 1000;
+      const guest = Number((await exec("e2", "date +%s")).stdout);
+      // The template has stood still for as long as the steps before took.
+      assert.ok(guest > before - 2 && guest < Date.now() / 1000 + 2, `${guest} where it was ${before}`);
       await containerd.must("task", "pause", container.id);
       await containerd.must("task", "resume", container.id);
-      assert.equal((await containerd.ctr(...exec, "e2", container.id, "sh", "-c", "exit 3")).status, 3);
+      assert.equal((await exec("e3", "exit 3")).status, 3);
       assert.match(await containerd.must("task", "metrics", container.id), /memory/);
     });
 
@@ -85,13 +83,30 @@ Deno.test({
 const podTemplates = new Templates();
 globalThis.addEventListener("unload", () => Deno.removeSync(podTemplates.directory, { recursive: true }));
 
-pods("B41: a pod with a network starts from a template, its card plugged in", async (node) => {
+/** A template fits each of these pods, as they all start with the same size. */
+function growing(toml: string): string {
+  const more = "default_maxvcpus = 2\n[runtime]\nstatic_sandbox_resource_mgmt = false\n";
+  return podTemplates.configure(toml + more);
+}
+
+pods("B41: a pod starts from a template, with its network and its cgroup, and grows", async (node) => {
   await podTemplates.make(node.containerd.directory);
   await using pod = await node.pod("warm");
-  const container = await pod.run("c", SLEEP);
-  assert.equal(await container.exec("hostname"), "warm\n");
-  await container.exec(`ping -c 1 -W 5 ${GATEWAY.inet}`);
+  const first = await pod.run("first", SLEEP);
+  assert.equal(await first.exec("hostname"), "warm\n");
+  await first.exec(`ping -c 1 -W 5 ${GATEWAY.inet}`);
   const [address = ""] = await pod.addresses();
-  assert.match(await container.exec("ip -4 address show dev eth0"), new RegExp(RegExp.escape(address)));
+  assert.match(await first.exec("ip -4 address show dev eth0"), new RegExp(RegExp.escape(address)));
+  for (const program of ["qemu-system", "virtiofsd"]) {
+    const [pid] = processesOf(program, pod.id);
+    const groups = Deno.readTextFileSync(`/proc/${pid}/cgroup`);
+    assert.match(groups, new RegExp(`(:memory:|^0::)${CGROUP_PARENT}/${pod.id}$`, "m"));
+  }
+  const memory = async () => Number((await first.exec("grep MemTotal /proc/meminfo")).replace(/\D/g, "")) / 1024;
+  const before = await memory();
+  const limits = { memory_limit_in_bytes: 256 << 20, cpu_period: 100_000, cpu_quota: 100_000 };
+  await pod.run("second", SLEEP, { linux: { resources: limits } });
+  assert.equal(await first.exec("grep -c ^processor /proc/cpuinfo"), "2\n");
+  assert.ok(await memory() > before + 200, `${before} MiB became ${await memory()} MiB`);
   assert.equal(warmStarts(node.containerd), 1);
-}, { configure: podTemplates.configure });
+}, { configure: growing });

@@ -10,6 +10,7 @@ import { MonitorProcess } from "../process.ts";
 import { templateFiles } from "../template.ts";
 import { startVhostVsock } from "../vhost_vsock.ts";
 import { qemuArgs } from "./args.ts";
+import { clockParams, startClockMeasurement } from "./guest_clock.ts";
 import { chooseAccelerator, exists, findFirmware, isBlockDevice } from "./host.ts";
 import { type Plan, planMachine } from "./plan.ts";
 import type { Qmp } from "./qmp.ts";
@@ -46,12 +47,14 @@ export interface LaunchOptions extends HypervisorOptions {
 export async function launch(options: LaunchOptions): Promise<RunningVm> {
   const { runDir, devices = [] } = options;
   await using undo = new AsyncDisposableStack();
+  const clock = startClockMeasurement(options.config);
   for (const fd of devices.flatMap(inheritedBy)) undo.use(fd);
   undo.defer(() => removeFiles(runDir));
   const helpers = undo.use(new Helpers());
   const { channel, vhostVsock } = await openChannel(options, { helpers, undo });
   await startShares({ ...options, helpers }, devices);
-  const plan = makePlan(options, { channel, vhostVsock });
+  const kernelParams = [...await clockParams(clock), ...options.kernelParams ?? []];
+  const plan = makePlan({ ...options, kernelParams }, { channel, vhostVsock });
   const monitor = undo.use(await startMonitor(options, { plan, helpers }));
   const owned = undo.move();
   return { ...monitor, helpers, channel, plan, [Symbol.asyncDispose]: () => owned.disposeAsync() };

@@ -59,18 +59,18 @@ export function templateIdentity(
   return {
     program: VERSION,
     files: Object.fromEntries(Object.entries(files).map(([role, file]) => [role, stampFile(file)])),
-    processor: machine.accelerator === "kvm" ? hostProcessor() : "emulated",
+    processor: hostProcessor(machine.accelerator),
     memoryMiB: machine.memory.sizeMiB,
     vcpus: machine.vcpus.count,
     arguments: qemuArgs(machine),
   };
 }
 
-/** A guest on KVM has seen what its host's processor can do. */
-function hostProcessor(): string {
+/** An emulated guest has the rate of its host's counter; one on KVM has also seen what the processor can do. */
+function hostProcessor(accelerator: "kvm" | "tcg"): string {
   const text = Deno.readTextFileSync("/proc/cpuinfo");
   const model = /^model name\s*:\s*(.*)$/m.exec(text)?.[1] ?? "unknown";
-  return `${model}: ${cpuFlags(text).join(" ")}`;
+  return accelerator === "tcg" ? `emulated on ${model}` : `${model}: ${cpuFlags(text).join(" ")}`;
 }
 
 /** Why a machine like this can have no template, or undefined. */
