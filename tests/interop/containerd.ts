@@ -49,7 +49,7 @@ export interface ContainerdOptions {
   release: Release;
   /** Changes the shim's configuration. */
   configure?: (toml: string) => string;
-  /** Serves Kubernetes' interface (1.6 only): see `pod_settings.ts`. */
+  /** Serves Kubernetes' interface: see `pod_settings.ts`. */
   pods?: boolean;
 }
 
@@ -74,7 +74,7 @@ export class Containerd implements AsyncDisposable {
     await Deno.mkdir(`${directory}/bin`);
     await Deno.writeTextFile(`${directory}/bin/containerd-shim-kata-v2`, shimScript(directory), { mode: 0o755 });
     await Deno.writeTextFile(`${directory}/configuration.toml`, configure(configuration()));
-    const more = pods ? await podSettings(directory, RUNTIME) : "";
+    const more = pods ? await podSettings(directory, { runtime: RUNTIME, version: release.version }) : "";
     await Deno.writeTextFile(`${directory}/config.toml`, settings(directory, { release, pods }) + more);
     await containerd.#spawn();
     await containerd.#import({ name: IMAGE });
@@ -261,6 +261,8 @@ function settings(directory: string, { release: { version }, pods }: { release: 
     ? `[${
       pods ? "" : '"io.containerd.grpc.v1.cri", '
     }"io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.btrfs"]`
+    : pods
+    ? "[]"
     : `["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri"]`;
   return `version = ${version.startsWith("1.") ? 2 : 3}
 root = "${directory}/root"

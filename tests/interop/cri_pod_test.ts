@@ -1,7 +1,7 @@
 /** Pods in VMs through Kubernetes' interface of Debian's containerd, with its bridge network. Needs root and dist/guest. */
 import assert from "node:assert/strict";
 import { until } from "./containerd.ts";
-import { type Pod, type PodContainer, pods, SLEEP, STATE } from "./pod.ts";
+import { type Pod, type PodContainer, pods, podsOnAll, SLEEP, STATE } from "./pod.ts";
 import { GATEWAY } from "./pod_settings.ts";
 
 const PORT = 8080;
@@ -42,7 +42,7 @@ pods("containers of a pod, host and pods reach each other by IPv4 and IPv6 (B47)
   }
 });
 
-pods("exec, logs, and the restart of one container in a pod that goes on", async (node) => {
+podsOnAll("exec, logs, and the restart of one container in a pod that goes on", async (node) => {
   await using pod = await node.pod("pod");
   const steady = await pod.run("steady", SLEEP);
   let server = await web(pod, "web");

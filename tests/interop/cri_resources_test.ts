@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { processesOf, until } from "./containerd.ts";
 import type { Message } from "./cri.ts";
-import { pods, SLEEP } from "./pod.ts";
+import { pods, podsOnAll, SLEEP } from "./pod.ts";
 import { CGROUP_PARENT } from "./pod_settings.ts";
 
 const MIB = 2 ** 20;
@@ -29,7 +29,7 @@ for (const only of [true, false]) {
   }, { configure });
 }
 
-pods(
+podsOnAll(
   "B36: a pod's limits size its VM, its containers' limits hold inside and change; all is counted",
   async (node, test) => {
     const resources = { cpu_period: 100_000, cpu_quota: 120_000, memory_limit_in_bytes: 512 * MIB };

@@ -39,6 +39,11 @@ pods(
       stream.write("\x03");
       assert.equal(await stream.exitCode(), 130);
     });
+    await test.step("exec: a timeout ends the process", async () => {
+      const cmd = ["/bin/sh", "-c", "exec sleep 4321"];
+      await assert.rejects(container.call("ExecSync", { cmd, timeout: 1 }), /timeout|deadline/i);
+      await until(async () => !(await container.exec("ps")).includes("sleep 4321"));
+    });
     await test.step("exec of what is not there fails with the reason", async () => {
       await using stream = await container.interact("exec /no/such", { stdin: false });
       assert.equal(await stream.exitCode(), 127);

@@ -12,8 +12,13 @@ const EXEC_SECONDS = 30;
 
 /** The release that speaks Kubernetes' interface in these tests; undefined if it, or a network plugin, is missing. */
 export function podRelease(): ContainerdOptions["release"] | undefined {
+  return podReleases().find(({ version }) => version.startsWith("1."));
+}
+
+/** All releases, none if a network plugin is missing. */
+export function podReleases(): readonly ContainerdOptions["release"][] {
   const hasPlugins = [...Deno.readDirSync("/usr/lib")].some(({ name }) => name === "cni");
-  return hasPlugins ? releases().find(({ version }) => version.startsWith("1.")) : undefined;
+  return hasPlugins ? releases() : [];
 }
 
 /** What a container does that is there for others, and what a container's state is by number. */
@@ -31,7 +36,8 @@ export class PodNode implements AsyncDisposable {
     this.cri = new Cri(`${containerd.directory}/c.sock`);
   }
 
-  static async start(options: Omit<ContainerdOptions, "pods" | "release"> = {}): Promise<PodNode> {
+  /** @param options.release Default: {@linkcode podRelease}. */
+  static async start(options: Partial<ContainerdOptions> = {}): Promise<PodNode> {
     return new PodNode(await Containerd.start({ release: podRelease()!, pods: true, ...options }));
   }
 
@@ -225,8 +231,9 @@ export function pods(
   body: (node: PodNode, test: Deno.TestContext) => Promise<void>,
   options: Parameters<typeof PodNode.start>[0] = {},
 ): void {
+  const version = options.release === undefined ? "" : ` of containerd ${options.release.version}`;
   Deno.test({
-    name: `CRI: ${name}`,
+    name: `CRI${version}: ${name}`,
     ignore: podRelease() === undefined,
     // The gRPC library and the commands keep timers and pipes of their own; what matters is in left().
     sanitizeOps: false,
@@ -243,4 +250,9 @@ export function pods(
       }
     },
   });
+}
+
+/** As {@linkcode pods}, on each release of containerd that this machine has. */
+export function podsOnAll(name: string, body: Parameters<typeof pods>[1]): void {
+  for (const release of podReleases()) pods(name, body, { release });
 }

@@ -8,16 +8,30 @@ export const CGROUP_PARENT = `/kata-test-pods-${NUMBER}`;
 /** The node's own addresses on the bridge. */
 export const GATEWAY = { inet: `10.197.${NUMBER}.1`, inet6: `fd00:197:${NUMBER}::1` } as const;
 
-/** Writes the network's configuration. @returns The CRI plugin's section of containerd's configuration. */
-export async function podSettings(directory: string, runtime: string): Promise<string> {
+/**
+ * Writes the network's configuration.
+ *
+ * @param version Of containerd, whose second generation has the plugin in three parts.
+ * @returns The CRI plugin's section of containerd's configuration.
+ */
+export async function podSettings(
+  directory: string,
+  { runtime, version }: { runtime: string; version: string },
+): Promise<string> {
   await Deno.mkdir(`${directory}/cni`);
   await Deno.writeTextFile(`${directory}/cni/10-bridge.conflist`, JSON.stringify(network(directory)));
-  const cri = `plugins."io.containerd.grpc.v1.cri"`;
-  return `[${cri}]
-sandbox_image = "${PAUSE}"
-restrict_oom_score_adj = true
+  const isFirst = version.startsWith("1.");
+  const server = `plugins."io.containerd.grpc.v1.cri"`;
+  const cri = isFirst ? server : `plugins."io.containerd.cri.v1.runtime"`;
+  const pause = isFirst
+    ? `sandbox_image = "${PAUSE}"`
+    : `[plugins."io.containerd.cri.v1.images".pinned_images]\nsandbox = "${PAUSE}"`;
+  return `[${server}]
 disable_tcp_service = true
 stream_server_address = "127.0.0.1"
+${isFirst ? "" : `[${cri}]`}
+restrict_oom_score_adj = true
+${pause}
 [${cri}.cni]
 bin_dir = "/usr/lib/cni"
 conf_dir = "${directory}/cni"
