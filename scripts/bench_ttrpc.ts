@@ -1,8 +1,9 @@
 /**
  * How much of a unix socket's speed is left to ttRPC calls: round trips per second between two processes, one and 32 in
- * flight, beside frames of the same size that nobody encodes or dispatches.
+ * flight, beside frames of the same size that nobody encodes or dispatches. Each of those is one write at either end, and
+ * is answered as soon as it is read: nothing waits for others to go with it.
  *
- * Usage: bench_ttrpc.ts [SECONDS]     prints one line per case
+ * Usage: bench_ttrpc.ts [ROUNDS]     the cases take turns of a second; prints one line per case, of medians
  *
  * @module
  */
@@ -13,6 +14,8 @@ import { createTtrpcTransport } from "../src/rpc/client.ts";
 import { defineService, serveTtrpc } from "../src/rpc/server.ts";
 
 const IN_FLIGHT = [1, 32];
+const WARM_UP_MS = 1000;
+const TURN_MS = 1000;
 /** A small call: header, service, method, a short id. */
 const FRAME_BYTES = 42;
 
@@ -80,54 +83,63 @@ async function eachFrame(socket: Deno.Conn, onFrame: () => void): Promise<void> 
   }
 }
 
-/** Round trips per second; the first second warms up and does not count. */
-async function measure(peer: Peer, { inFlight, seconds }: { inFlight: number; seconds: number }): Promise<number> {
+/** Round trips per second. */
+async function measure(peer: Peer, { inFlight, ms }: { inFlight: number; ms: number }): Promise<number> {
   let calls = 0;
-  const begin = performance.now() + 1000;
-  const end = begin + seconds * 1000;
+  const begin = performance.now();
   const workers = Array.from({ length: inFlight }, async () => {
-    for (let now = performance.now(); now < end; now = performance.now()) {
-      await peer.call();
-      if (now >= begin) calls++;
-    }
+    for (; performance.now() < begin + ms; calls++) await peer.call();
   });
   await Promise.all(workers);
-  return calls / seconds;
+  return calls / (performance.now() - begin) * 1000;
 }
 
-async function compare(kind: Kind, { directory, seconds }: { directory: string; seconds: number }): Promise<number[]> {
+/** A server of its own process, and a connection to it. */
+async function startPeer(kind: Kind, directory: string): Promise<Peer> {
   const path = `${directory}/${kind}.sock`;
   const args = ["run", "-A", new URL(import.meta.url).pathname, "serve", kind, path];
+  await using stack = new AsyncDisposableStack();
   const server = new Deno.Command(Deno.execPath(), { args, stdin: "null" }).spawn();
-  try {
-    while (!(await Deno.stat(path).then(() => true, () => false))) await new Promise((done) => setTimeout(done, 20));
-    const rates: number[] = [];
-    for (const inFlight of IN_FLIGHT) {
-      await using peer = await CLIENTS[kind](path);
-      rates.push(await measure(peer, { inFlight, seconds }));
-    }
-    return rates;
-  } finally {
+  stack.defer(async () => {
     server.kill("SIGKILL");
     await server.status;
+  });
+  while (!(await Deno.stat(path).then(() => true, () => false))) await new Promise((done) => setTimeout(done, 20));
+  const peer = stack.use(await CLIENTS[kind](path));
+  const ended = stack.move();
+  return { call: () => peer.call(), [Symbol.asyncDispose]: () => ended.disposeAsync() };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+async function compare(directory: string, rounds: number): Promise<void> {
+  await using raw = await startPeer("raw", directory);
+  await using ttrpc = await startPeer("ttrpc", directory);
+  for (const inFlight of IN_FLIGHT) {
+    const rates = { raw: [] as number[], ttrpc: [] as number[] };
+    for (const peer of [raw, ttrpc]) await measure(peer, { inFlight, ms: WARM_UP_MS });
+    for (let round = 0; round < rounds; round++) {
+      rates.raw.push(await measure(raw, { inFlight, ms: TURN_MS }));
+      rates.ttrpc.push(await measure(ttrpc, { inFlight, ms: TURN_MS }));
+    }
+    const [ours, theirs] = [median(rates.ttrpc), median(rates.raw)];
+    const share = (ours / theirs).toFixed(2);
+    // deno-lint-ignore no-console -- the result
+    console.log(`ttrpc_${inFlight}_in_flight ${ours.toFixed(0)}/s raw ${theirs.toFixed(0)}/s ratio ${share}`);
   }
 }
 
-async function main(seconds: number): Promise<void> {
+async function main(rounds: number): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "kata-bench-" });
   try {
-    const raw = await compare("raw", { directory, seconds });
-    const ttrpc = await compare("ttrpc", { directory, seconds });
-    IN_FLIGHT.forEach((inFlight, at) => {
-      const share = (ttrpc[at]! / raw[at]!).toFixed(2);
-      // deno-lint-ignore no-console -- the result
-      console.log(`ttrpc_${inFlight}_in_flight ${ttrpc[at]!.toFixed(0)}/s raw ${raw[at]!.toFixed(0)}/s ratio ${share}`);
-    });
+    await compare(directory, rounds);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
 }
 
-const [first = "3", kind, path] = Deno.args;
+const [first = "5", kind, path] = Deno.args;
 if (first === "serve") await SERVERS[kind as Kind](path!);
 else await main(Number(first));
