@@ -53,11 +53,12 @@ const V1_CONTROLLERS: ReadonlySet<string> = new Set([
 
 /** Mounts the file systems that everything else needs, in order; one that is there with the same type is left alone. */
 export function mountBaseFilesystems(): void {
-  for (const entry of BASE_MOUNTS) mountOnce(entry);
+  const mounts = readMounts(); // once: what follows changes nothing that it is asked for
+  for (const entry of BASE_MOUNTS) mountOnce(entry, mounts);
 }
 
-function mountOnce({ type, target, flags, data, optional = false }: SystemMount): void {
-  if (isMounted(target, type)) return;
+function mountOnce({ type, target, flags, data, optional = false }: SystemMount, mounts: string): void {
+  if (isMounted(target, type, mounts)) return;
   try {
     Deno.mkdirSync(target, { recursive: true });
     mount(type, target, { type, flags, ...(data !== undefined && { data }) });
@@ -66,12 +67,16 @@ function mountOnce({ type, target, flags, data, optional = false }: SystemMount)
   }
 }
 
-function isMounted(target: string, type: string): boolean {
+/** @param mounts Lines of "SOURCE TARGET TYPE ...": a search costs the start nothing, parsing them a tenth of a second. */
+function isMounted(target: string, type: string, mounts: string): boolean {
+  return mounts.includes(` ${target} ${type} `);
+}
+
+function readMounts(): string {
   try {
-    // Lines of "SOURCE TARGET TYPE ...": a search costs the start nothing, parsing all of mountinfo a tenth of a second.
-    return Deno.readTextFileSync("/proc/self/mounts").includes(` ${target} ${type} `);
+    return Deno.readTextFileSync("/proc/self/mounts");
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false; // no /proc yet
+    if (error instanceof Deno.errors.NotFound) return ""; // no /proc yet
     throw error;
   }
 }
@@ -82,7 +87,8 @@ function isMounted(target: string, type: string): boolean {
  * @param options `unified`: version 2, one mount; otherwise version 1, one mount per controller of this kernel.
  */
 export function mountCgroups({ unified }: { unified: boolean }): void {
-  if (isMounted(CGROUP_ROOT, "cgroup2") || isMounted(CGROUP_ROOT, "tmpfs")) return;
+  const mounts = readMounts();
+  if (isMounted(CGROUP_ROOT, "cgroup2", mounts) || isMounted(CGROUP_ROOT, "tmpfs", mounts)) return;
   if (unified) {
     mount("cgroup2", CGROUP_ROOT, { type: "cgroup2", flags: CGROUP_FLAGS, data: "nsdelegate" });
     return;
