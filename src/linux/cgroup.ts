@@ -45,7 +45,7 @@ export function detectCgroups(root = "/sys/fs/cgroup"): CgroupLayout {
 }
 
 function controllers(cgroup: string): Set<string> | undefined {
-  const text = readCgroupFile(cgroup, "cgroup.controllers");
+  const text = hasCgroupFile(cgroup, "cgroup.controllers") ? readCgroupFile(cgroup, "cgroup.controllers") : undefined;
   return text === undefined ? undefined : new Set(text.split(" ").filter((name) => name !== ""));
 }
 
@@ -97,8 +97,7 @@ export function createCgroup(path: string): void {
 
 /** A v1 cpuset is born empty and then accepts no process. */
 function inheritCpuset(path: string): void {
-  // Of other controllers: a look at one file is enough, and each that is missing costs an exception.
-  if (readCgroupFile(path, "cpuset.cpus") === undefined) return;
+  if (!hasCgroupFile(path, "cpuset.cpus")) return;
   for (const file of ["cpuset.cpus", "cpuset.mems"]) {
     // v2 has the `.effective` files and needs no values of its own.
     if (readCgroupFile(path, file) !== "" || readCgroupFile(path, `${file}.effective`) !== undefined) continue;

@@ -8,7 +8,7 @@ import {
   removeEmptyCgroup,
 } from "../../linux/cgroup.ts";
 import { killCgroup } from "../../linux/cgroup_kill.ts";
-import { readCgroupFile } from "../../linux/cgroup_file.ts";
+import { hasCgroupFile, readCgroupFile } from "../../linux/cgroup_file.ts";
 import type { Resources } from "../spec.ts";
 import type { Cgroup, WaitOptions } from "./cgroup.ts";
 import { type CgroupStats, noIo } from "./stats.ts";
@@ -67,7 +67,7 @@ export class CgroupV1 implements Cgroup {
   }
 
   exists(): boolean {
-    return readCgroupFile(this.#anyPath(), "cgroup.procs") !== undefined;
+    return hasCgroupFile(this.#anyPath(), "cgroup.procs");
   }
 
   create(): void {

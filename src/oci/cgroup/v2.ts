@@ -8,7 +8,7 @@ import {
   removeEmptyCgroup,
 } from "../../linux/cgroup.ts";
 import { killCgroup } from "../../linux/cgroup_kill.ts";
-import { readCgroupFile, writeCgroupFile } from "../../linux/cgroup_file.ts";
+import { hasCgroupFile, readCgroupFile, writeCgroupFile } from "../../linux/cgroup_file.ts";
 import { isErrno } from "../../linux/errno.ts";
 import type { Resources } from "../spec.ts";
 import type { Cgroup, WaitOptions } from "./cgroup.ts";
@@ -43,7 +43,7 @@ export class CgroupV2 implements Cgroup {
   }
 
   exists(): boolean {
-    return readCgroupFile(this.#path, "cgroup.procs") !== undefined;
+    return hasCgroupFile(this.#path, "cgroup.procs");
   }
 
   create(): void {
