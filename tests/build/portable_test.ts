@@ -60,8 +60,11 @@ portable("it is unpacked once, and a later start takes that", async () => {
   assert.equal(trees, "1");
 });
 
-portable("a command of runk that waits for nothing leaves its compiled code to the next", async () => {
-  const { stdout } = await run(`"$DIST/runk" --version && cat /var/cache/kata/*/cache/runk/v8_code_cache_v2* | wc -c`);
+portable("commands of runk that wait for nothing leave their compiled code to the next", async () => {
+  // Not always the first one, as Deno makes the database beside it.
+  const { stdout } = await run(
+    `for i in 1 2 3 4; do "$DIST/runk" --version; done; cat /var/cache/kata/*/cache/runk/v8_code_cache_v2* | wc -c`,
+  );
   const bytes = Number(stdout.trim().split("\n").at(-1));
   // An empty database has a tenth of that.
   assert.ok(bytes > 500_000, `${bytes} bytes`);
