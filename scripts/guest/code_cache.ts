@@ -28,12 +28,20 @@ async function run(runtime: string, cwd: string): Promise<void> {
   if (!success) throw new Error(`Cannot compile the agent: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** Gives the module the name that it has in the guest, and leaves the database as one file that tells of no past. */
-function settle(path: string, table: string): void {
-  using database = new DatabaseSync(path);
-  database.prepare(`UPDATE ${table} SET specifier = replace(specifier, ?, ?)`)
+/**
+ * Writes a database anew, with the name that the module has in the guest. It tells of no past: a Deno that ends at once
+ * may or may not have come to its statistics, so they are taken again.
+ */
+function settle(path: string, { table, output }: { table: string; output: string }): void {
+  using source = new DatabaseSync(path);
+  source.prepare(`UPDATE ${table} SET specifier = replace(specifier, ?, ?)`)
     .run(`file://${HERE}/`, `file://${AGENT_DIRECTORY}/`);
-  database.exec("PRAGMA wal_checkpoint(TRUNCATE); VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+  source.exec(
+    "DROP TABLE IF EXISTS sqlite_stat1; DROP TABLE IF EXISTS sqlite_stat4; ANALYZE; PRAGMA schema_version = 1",
+  );
+  source.prepare("VACUUM INTO ?").run(output);
+  using written = new DatabaseSync(output);
+  written.exec("PRAGMA journal_mode = WAL"); // as Deno has it
 }
 
 export interface CompileOptions {
@@ -58,8 +66,8 @@ export async function compileAgent({ runtime, loader, agent, output }: CompileOp
     await run(runtime, directory);
     await Deno.mkdir(output, { recursive: true });
     for (const name of CACHE_FILES) {
-      settle(`${directory}/cache/${name}`, TABLES[name]);
-      await Deno.copyFile(`${directory}/cache/${name}`, `${output}/${name}`);
+      settle(`${directory}/cache/${name}`, { table: TABLES[name], output: `${directory}/${name}` });
+      await Deno.copyFile(`${directory}/${name}`, `${output}/${name}`);
     }
   } finally {
     await Deno.remove(directory, { recursive: true });
