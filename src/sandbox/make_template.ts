@@ -1,5 +1,6 @@
 /** Making a template for the sandboxes of a configuration. @module */
 import { abortable } from "../base/async.ts";
+import { systemClock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
 import { createHypervisor, describeTemplate } from "../hypervisor/create.ts";
@@ -7,6 +8,12 @@ import { readTemplate, type Template, templateFiles, templateId, UnfinishedTempl
 import { captureOutput } from "../linux/spawn.ts";
 import { connectAgent } from "./agent_client.ts";
 import { warmUp } from "./warm_up.ts";
+
+/**
+ * For the agent to see that the connection has ended, which nothing tells the host: otherwise each clone would have to find
+ * that out before it takes its own host's call.
+ */
+const SETTLE_MS = 500;
 
 export interface MakeTemplateOptions {
   log: Logger;
@@ -45,6 +52,7 @@ async function saveMachine(
     using agent = await connectAgent(vm, { sandboxId: "template", config: config.agent, signal });
     await abortable(warmUp(agent), signal);
   }
+  await systemClock.sleep(SETTLE_MS, signal);
   await vm.pause();
   await vm.save();
 }
