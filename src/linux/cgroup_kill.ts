@@ -1,22 +1,12 @@
-/** Signals to all processes of a cgroup, and waiting for their end. @module */
+/** Killing all processes of a cgroup, and waiting for their end. @module */
 import { systemClock } from "../base/clock.ts";
 import { cgroupMembers, type CgroupWait } from "./cgroup.ts";
 import { hasCgroupFile, writeCgroupFile } from "./cgroup_file.ts";
 import { isErrno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
-import { openPidfd } from "./pidfd.ts";
+import { openPidfd, signalPid } from "./pidfd.ts";
 import { readable } from "./poll.ts";
-
-/** Sends a signal to each process of a cgroup and of those below it. */
-export function signalCgroup(path: string, signal: Deno.Signal): void {
-  for (const pid of cgroupMembers(path, { recursive: true })) {
-    try {
-      Deno.kill(pid, signal);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound) && !isErrno(error, "ESRCH")) throw error;
-    }
-  }
-}
+import { SIGNALS } from "./signal.ts";
 
 /**
  * Kills all processes of a cgroup and waits until they left it. A frozen v1 cgroup must be thawed by the caller.
@@ -32,7 +22,7 @@ export async function killCgroup(path: string, { signal, clock = systemClock }: 
     using first = attempt === 0 ? pidfdOf(left[0]!) : undefined;
     // The loop catches what was forked between reading the list and the signal; cgroup.kill has no such gap.
     if (hasKillFile) writeCgroupFile(path, "cgroup.kill", 1);
-    else signalCgroup(path, "SIGKILL");
+    else for (const pid of left) signalPid(pid, SIGNALS.SIGKILL);
     if (first !== undefined) await awaitEnd(first, signal);
     else await clock.sleep(attempt < 10 ? 1 : 10, signal);
   }

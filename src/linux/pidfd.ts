@@ -57,3 +57,17 @@ export function sendSignal(pidfd: Fd, signal: number): boolean {
     throw error;
   }
 }
+
+/**
+ * Sends a signal to whoever has this pid now; to nobody if it has ended.
+ *
+ * @param signal By number. Not by `Deno.kill`, which loads all that Deno has for processes and streams first.
+ */
+export function signalPid(pid: number, signal: number): void {
+  try {
+    using pidfd = openPidfd(pid);
+    sendSignal(pidfd, signal);
+  } catch (error) {
+    if (!isErrno(error, "ESRCH")) throw error;
+  }
+}

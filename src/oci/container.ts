@@ -10,7 +10,7 @@ import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import { Fd, O_NONBLOCK, O_WRONLY } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
-import { openPidfd, sendSignal } from "../linux/pidfd.ts";
+import { openPidfd, sendSignal, signalPid } from "../linux/pidfd.ts";
 import { SIGNALS } from "../linux/signal.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
 import { cgroupOf, type ContainerParts, createContainer, type CreateOptions, type Home } from "./container_create.ts";
@@ -164,7 +164,7 @@ export class Container {
     // Without a pid namespace of its own, the kernel would leave the children of a killed first process alone (B7).
     const takesAll = all || !this.#hasPidNamespace();
     if (signal === SIGNALS.SIGKILL && takesAll) return await cgroup.kill();
-    if (all) { for (const pid of cgroup.members()) signalProcess(pid, signal); }
+    if (all) { for (const pid of cgroup.members()) signalPid(pid, signal); }
     else this.#signalInit(signal);
     // On v1, a frozen process would not even die.
     if (wasPaused && signal === SIGNALS.SIGKILL) await cgroup.thaw();
@@ -278,14 +278,5 @@ function openExecFifo(path: string, id: string): void {
   } catch (cause) {
     if (!isErrno(cause, "ENXIO")) throw new Error(`Cannot start container "${id}"`, { cause });
     throw new KataError("FAILED_PRECONDITION", `Cannot start container "${id}": its first process has ended`);
-  }
-}
-
-function signalProcess(pid: number, signal: number): void {
-  try {
-    using pidfd = openPidfd(pid);
-    sendSignal(pidfd, signal);
-  } catch (error) {
-    if (!isErrno(error, "ESRCH")) throw error;
   }
 }

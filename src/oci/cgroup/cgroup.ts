@@ -44,7 +44,7 @@ export interface Cgroup {
   /** Kills every process in it and below, frozen ones too, and waits until they are gone (B2, B7). */
   kill(options?: WaitOptions): Promise<void>;
   stats(): CgroupStats;
-  /** Removes those directories that nothing is in, which is the quickest way to learn it. @returns Whether all are gone. */
+  /** Removes the directories if nothing is in them, which is the quickest way to learn it. @returns Whether all are gone. */
   removeIfEmpty(): boolean;
   /** Removes the directories. Processes that are left move to the root first, as whole processes (B4). */
   remove(options?: WaitOptions): Promise<void>;

@@ -5,8 +5,7 @@
  * @module
  */
 import { type CgroupLayout, parseCgroupMembership } from "../../linux/cgroup.ts";
-import { isErrno } from "../../linux/errno.ts";
-import { openPidfd, sendSignal } from "../../linux/pidfd.ts";
+import { signalPid } from "../../linux/pidfd.ts";
 import { SIGNALS } from "../../linux/signal.ts";
 import type { Resources } from "../spec.ts";
 import type { Cgroup } from "./cgroup.ts";
@@ -77,7 +76,7 @@ export class NoCgroup implements Cgroup {
   async kill(): Promise<void> {
     const isEmpty = () => {
       const members = this.members();
-      for (const pid of members) kill(pid);
+      for (const pid of members) signalPid(pid, SIGNALS.SIGKILL);
       return members.length === 0;
     };
     if (await reaches(isEmpty, { timeoutMs: KILL_TIMEOUT_MS })) return;
@@ -112,14 +111,5 @@ function namespaceOf(pid: number | "self"): string | undefined {
     return Deno.readLinkSync(`/proc/${pid}/ns/pid`);
   } catch {
     return undefined; // not ours to look at, or gone
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    using pidfd = openPidfd(pid);
-    sendSignal(pidfd, SIGNALS.SIGKILL);
-  } catch (error) {
-    if (!isErrno(error, "ESRCH")) throw error;
   }
 }

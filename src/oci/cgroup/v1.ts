@@ -136,7 +136,7 @@ export class CgroupV1 implements Cgroup {
   }
 
   removeIfEmpty(): boolean {
-    return this.#directories().filter((path) => !removeEmptyCgroup(path)).length === 0;
+    return this.#directories().every(removeEmptyCgroup);
   }
 
   async remove({ signal }: WaitOptions = {}): Promise<void> {
