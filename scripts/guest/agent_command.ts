@@ -16,14 +16,15 @@ export const CACHE_FILES = ["v8_code_cache_v2", "dep_analysis_cache_v2", "node_a
 
 /**
  * Compiling what runs a few hundred times at the start costs an emulated guest a third of a second: only what stays hot,
- * and no regular expression. And young objects get room (MiB) enough that the start needs no collection.
+ * and no regular expression. And young objects get room (MiB) enough that nothing is collected before the first
+ * container runs.
  */
 const V8_FLAGS = [
   "--no-sparkplug",
   "--invocation-count-for-maglev=4000",
   "--invocation-count-for-maglev-osr=1000",
   "--regexp-interpret-all",
-  "--min-semi-space-size=8",
+  "--min-semi-space-size=16",
 ];
 
 /**
