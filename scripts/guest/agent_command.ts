@@ -25,6 +25,7 @@ const V8_FLAGS = [
   "--invocation-count-for-maglev-osr=1000",
   "--regexp-interpret-all",
   "--min-semi-space-size=16",
+  "--max-semi-space-size=16", // a small machine would have less
 ];
 
 /**
