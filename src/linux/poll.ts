@@ -183,25 +183,30 @@ export function waitBeside(): void {
   inPlace = false;
 }
 
-/** poll(2) of one descriptor, for ever. */
-function stand(fd: number, event: number): void {
+/** poll(2) of one descriptor. @param ms -1 for ever. @returns Whether the event came in time. */
+function stand(fd: number, event: number, ms = -1): boolean {
   const entry = new DataView(new ArrayBuffer(8)); // struct pollfd: i32 fd, i16 events, i16 revents
   entry.setInt32(0, fd, LITTLE_ENDIAN);
   entry.setInt16(4, event, LITTLE_ENDIAN);
-  check("poll", () => libc.poll(entry, 1n, -1));
+  return check("poll", () => libc.poll(entry, 1n, ms)) > 0;
+}
+
+/** For what takes a moment and must be over before anything else happens: all stands still for at most `ms`. */
+export function readableWithin(fd: Fd, ms: number): boolean {
+  return stand(fd.number, EPOLLIN, Math.ceil(ms));
 }
 
 /** Waits until a read would not block: data, end of file, or an error is there. At times nothing is, after all. */
 export async function readable(fd: Fd, { signal }: WaitOptions = {}): Promise<void> {
   streak = 0;
-  if (inPlace && signal === undefined) return stand(fd.number, EPOLLIN);
+  if (inPlace && signal === undefined) return void stand(fd.number, EPOLLIN);
   await (poller ??= new Poller()).wait(fd.number, "read", signal);
 }
 
 /** Waits until a write would not block, or would fail. */
 export async function writable(fd: Fd, { signal }: WaitOptions = {}): Promise<void> {
   streak = 0;
-  if (inPlace && signal === undefined) return stand(fd.number, EPOLLOUT);
+  if (inPlace && signal === undefined) return void stand(fd.number, EPOLLOUT);
   await (poller ??= new Poller()).wait(fd.number, "write", signal);
 }
 

@@ -5,15 +5,33 @@
  * @module
  */
 import type { NetDevice } from "../../hypervisor/device.ts";
+import { isErrno } from "../../linux/errno.ts";
 import type { Fd } from "../../linux/fd.ts";
 import { enterNetns } from "../../linux/namespace.ts";
+import { NETLINK, openNetlink } from "../../linux/netlink_socket.ts";
+import { readableWithin } from "../../linux/poll.ts";
 import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/rtnetlink.ts";
 import { type NetworkModel, pairWithTap } from "./pair.ts";
-import { describeNetwork, gatewaysOf, guestLinks, type GuestNetwork, type NetnsContent } from "./scan.ts";
+import {
+  describeNetwork,
+  type Gateway,
+  gatewaysOf,
+  guestLinks,
+  type GuestNetwork,
+  isNeighbor,
+  type NetnsContent,
+} from "./scan.ts";
 
 /** The kernel resolves an address that is "used", as if a packet were sent there (`NTF_USE`). */
 const NTF_USE = 1;
 const NUD_NONE = 0;
+/** The group that hears of changes in the neighbour tables. */
+const RTMGRP_NEIGH = 4;
+/** What a notice says is read from the table, so its rest may be cut off. */
+const NOTICE_SIZE = 64;
+/** A gateway that answers does so in far less. The guest finds the others out itself. */
+const GATEWAY_MS = 200;
+const ASK_AGAIN_MS = 20;
 
 export interface PodNetworkOptions {
   /** Taken over. */
@@ -61,7 +79,7 @@ export class PodNetwork implements Disposable {
    */
   join(): JoinedLinks {
     const links = guestLinks(this.#content()).filter(({ index }) => !this.#joined.has(index));
-    for (const link of links) this.#resolveGateways(link);
+    this.#resolveGateways(links);
     // Read before the first redirect: afterwards all answers go to the guest.
     const content = this.#content();
     using undo = new DisposableStack();
@@ -79,13 +97,45 @@ export class PodNetwork implements Disposable {
     return new Map(links.map(({ name, statistics }) => [name, statistics]));
   }
 
-  /** Fresh namespaces know no neighbours; on the same host the answer is there before this returns (B47). */
-  #resolveGateways(link: Link): void {
-    const known = new Set(this.#netlink.neighbors({ link: link.index }).map(({ address }) => address));
-    for (const address of gatewaysOf({ routes: this.#netlink.routes({ link: link.index }) }, link.index)) {
-      if (known.has(address)) continue;
-      this.#netlink.replaceNeighbor({ link: link.index, address, state: NUD_NONE, flags: NTF_USE });
+  /**
+   * Fresh namespaces know no neighbours (B47). On the same host the answer is there at once, unless the kernel is so busy
+   * that it puts it off, or drops the question because it has yet to notice that the link is up.
+   */
+  #resolveGateways(links: readonly Link[]): void {
+    const content = this.#content();
+    const gateways = links.flatMap(({ index }) =>
+      gatewaysOf(content, index).map((address) => ({ link: index, address }))
+    );
+    if (this.#unknown(gateways).length === 0) return;
+    using changes = this.#watchNeighbors();
+    const end = performance.now() + GATEWAY_MS;
+    for (let unknown; (unknown = this.#unknown(gateways)).length > 0 && performance.now() < end;) {
+      for (const gateway of unknown) this.#askFor(gateway);
+      const again = performance.now() + ASK_AGAIN_MS;
+      for (let left: number; this.#unknown(unknown).length > 0 && (left = again - performance.now()) > 0;) {
+        if (readableWithin(changes, left)) changes.read(new Uint8Array(NOTICE_SIZE));
+      }
     }
+  }
+
+  #unknown(gateways: readonly Gateway[]): readonly Gateway[] {
+    const neighbors = this.#netlink.neighbors();
+    return gateways.filter((gateway) => !isNeighbor(neighbors, gateway));
+  }
+
+  /** An entry that waits for an answer is asked about again only after a second; a new one at once. */
+  #askFor(gateway: Gateway): void {
+    try {
+      this.#netlink.deleteNeighbor(gateway);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+    }
+    this.#netlink.replaceNeighbor({ ...gateway, state: NUD_NONE, flags: NTF_USE });
+  }
+
+  #watchNeighbors(): Fd {
+    using _ = enterNetns(this.netns);
+    return openNetlink(NETLINK.ROUTE, RTMGRP_NEIGH);
   }
 
   #content(): NetnsContent {

@@ -109,9 +109,22 @@ function toRoute(route: Route, device: string): MessageInitShape<typeof RouteSch
   };
 }
 
+/** Where packets of a link go first. */
+export type Gateway = Pick<Neighbor, "link" | "address">;
+
+/** Whether a gateway's hardware address is known. */
+export function isNeighbor(neighbors: readonly Neighbor[], { link, address }: Gateway): boolean {
+  return neighbors.some((neighbor) => neighbor.link === link && neighbor.address === address && hasGoodMac(neighbor));
+}
+
+function hasGoodMac({ mac, state }: Neighbor): boolean {
+  return mac !== undefined && (state & KNOWN) !== 0;
+}
+
 /** Entries that somebody set, and those of gateways: who else is near, the guest finds out itself (B47). */
-function isUseful({ link, address, mac, state }: Neighbor, content: NetnsContent): boolean {
-  if (mac === undefined || (state & KNOWN) === 0) return false;
+function isUseful(neighbor: Neighbor, content: NetnsContent): boolean {
+  if (!hasGoodMac(neighbor)) return false;
+  const { link, address, state } = neighbor;
   return (state & NEIGHBOR_STATE.permanent) !== 0 || gatewaysOf(content, link).includes(address);
 }
 
