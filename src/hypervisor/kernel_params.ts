@@ -1,5 +1,6 @@
 /** The guest kernel's command line (B43). Pure. @module */
-import type { QemuConfig } from "../config/schema.ts";
+import { type Level, parseLevel } from "../base/log.ts";
+import type { AgentConfig, QemuConfig } from "../config/schema.ts";
 
 /** Linux cuts longer command lines off (COMMAND_LINE_SIZE of x86-64). */
 const MOST_BYTES = 2047;
@@ -47,6 +48,12 @@ export function kernelParams(config: QemuConfig, extra: readonly string[] = []):
     throw new RangeError(`Cannot use a kernel command line of ${line.length} bytes: the most is ${MOST_BYTES}`);
   }
   return line;
+}
+
+/** What the configuration asks of the agent. @throws {RangeError} The level is none. */
+export function agentParams({ enable_debug, log_level }: Pick<AgentConfig, "enable_debug" | "log_level">): string[] {
+  const level: Level = log_level !== "" ? parseLevel(log_level) : enable_debug ? "debug" : "info";
+  return level === "info" ? [] : [`agent.log=${level}`]; // the agent's own default
 }
 
 /** Lists laid over each other: a name in a later list removes it from all earlier ones. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { defaultConfig, type QemuConfig } from "../config/schema.ts";
-import { kernelParams, mergeParams, splitParams } from "./kernel_params.ts";
+import { agentParams, kernelParams, mergeParams, splitParams } from "./kernel_params.ts";
 
 function qemu(change: Partial<QemuConfig>): QemuConfig {
   return { ...defaultConfig().hypervisor, ...change };
@@ -46,4 +46,16 @@ Deno.test.each([
 
 Deno.test("splitParams() keeps quoted spaces together", () => {
   assert.deepEqual(splitParams('  a  b="c d" "e f"=g\n'), ["a", 'b="c d"', '"e f"=g']);
+});
+
+Deno.test.each([
+  { enable_debug: false, log_level: "", words: [] },
+  { enable_debug: true, log_level: "", words: ["agent.log=debug"] },
+  { enable_debug: true, log_level: "warn", words: ["agent.log=warning"] },
+])("agentParams() of enable_debug $enable_debug and log_level '$log_level'", ({ words, ...config }) => {
+  assert.deepEqual(agentParams(config), words);
+});
+
+Deno.test("agentParams() refuses a level that is none", () => {
+  assert.throws(() => agentParams({ enable_debug: false, log_level: "loud" }), /loud/);
 });

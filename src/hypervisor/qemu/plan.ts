@@ -4,7 +4,7 @@ import type { Fd } from "../../linux/fd.ts";
 import { AGENT_SERIAL_PORT } from "../../rpc/agent_api.ts";
 import { type AgentChannel, listenParams } from "../agent_channel.ts";
 import type { BlockDevice, Device, NetDevice } from "../device.ts";
-import { kernelParams } from "../kernel_params.ts";
+import { agentParams, kernelParams } from "../kernel_params.ts";
 import { PcieTopology } from "../topology.ts";
 import type { Machine } from "./args.ts";
 import * as parts from "./parts.ts";
@@ -75,7 +75,8 @@ export function planMachine(input: PlanInput): Plan {
     ...input.devices.map((device) => coldParts(planner, device)),
     ...ports(planner),
   ];
-  const append = kernelParams(qemu, [...listenParams(input.channel), ...input.kernelParams]);
+  const words = [...listenParams(input.channel), ...agentParams(config.agent), ...input.kernelParams];
+  const append = kernelParams(qemu, words);
   const files = vmFiles(runDir);
   const paths = { qmpSocket: files.qmp, consoleLog: files.console };
   const { memoryFile, incoming } = input;

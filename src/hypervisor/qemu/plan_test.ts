@@ -42,6 +42,12 @@ Deno.test("planMachine() puts the image first, then what each VM has, then the p
   assert.ok(qemuArgs(machine).includes("socket,id=char-share,path=/run/kata/s1/virtiofsd-share.sock"));
 });
 
+Deno.test("planMachine() tells the agent how much to log", () => {
+  const { config } = input();
+  const { machine } = planMachine(input({ config: { ...config, agent: { ...config.agent, enable_debug: true } } }));
+  assert.match(machine.append, / agent\.log=debug/);
+});
+
 Deno.test("planMachine() numbers the descriptors that QEMU inherits", () => {
   const [tap0, tap1, vhost0, vhost1, vsock] = fakeFds(100, 101, 102, 103, 104);
   const card = {
