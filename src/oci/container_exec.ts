@@ -8,6 +8,7 @@ import { readable } from "../linux/poll.ts";
 import { forbidInspection } from "../linux/process.ts";
 import { receiveFds, socketPair } from "../linux/socket.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
+import { subCgroupFiles, type SubCgroups } from "./cgroup/sub_cgroup.ts";
 import { Channel } from "./channel.ts";
 import { type Stdio, stdioPlacements } from "./child_setup.ts";
 import type { ContainerParts } from "./container_create.ts";
@@ -28,6 +29,8 @@ export interface ExecOptions {
   preserveFds?: number;
   /** Exec in a paused container waits until that is resumed. It is refused without this. */
   ignorePaused?: boolean;
+  /** Where below the container's cgroup it runs. */
+  subCgroups?: SubCgroups;
   /** It outlives us: see {@linkcode ContainerProcess}. */
   detached?: boolean;
 }
@@ -79,7 +82,8 @@ function startJoin({ stored, cgroup }: ContainerParts, process: Process, options
   undo.use(terminal);
   ours.use(terminalSocket);
   const differing = differingNamespaces(stored.pid);
-  const { birthplace, files } = planEntrance(cgroup.procsFiles(stored.pid), process);
+  const entries = options.subCgroups ? subCgroupFiles(cgroup, options.subCgroups) : cgroup.procsFiles(stored.pid);
+  const { birthplace, files } = planEntrance(entries, process);
   const bearsHeir = differing.includes("pid") && differing.includes("user") && Deno.uid() !== 0;
   const program = undo.use(new SyscallProgram());
   const result = addJoin(new Steps(program), {

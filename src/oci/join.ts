@@ -60,7 +60,6 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const self = new TextEncoder().encode("0");
   for (const fd of plan.cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
   addAffinity(steps, plan.process, "final");
-  if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
   // All at once, and the mount namespace with them: nothing of ours is opened by path after this.
   const flags = plan.namespaces.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
   if (flags !== 0) steps.call("setns", [plan.initPidfd.number, flags], { label: "join namespaces" });
@@ -68,6 +67,8 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   if (plan.namespaces.includes("user")) {
     changeIds(steps.program, { uid: 0, gid: 0, ...(plan.maySetGroups && { groups: [] }) });
   }
+  // In the user namespace of the container, which has its own names of keyrings.
+  if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
   // The working directory is still the root, from where openat2 starts.
   const console = plan.terminalSocket && addTerminal(steps, plan.terminalSocket, process);
   addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });

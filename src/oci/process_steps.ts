@@ -62,11 +62,17 @@ export function addRlimits(steps: Steps, { rlimits }: ProcessPlan): void {
   }
 }
 
-/** Keys of the container stay apart from ours. */
+/** Keys of the container stay apart from ours. A process that joins finds the keyring by its name, with leave to search. */
 export function addSessionKeyring(steps: Steps, id: string): void {
-  const KEYCTL_JOIN_SESSION_KEYRING = 1;
+  const [KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_SETPERM] = [1, 5];
+  /** All to its possessor; to its user: view, read, search and link. */
+  const PERMISSIONS = 0x3f1b0000;
   const label = "join session keyring";
-  steps.call("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, `_ses.${id}`], { label, ignore: ["ENOSYS"] });
+  const keyring = steps.slot();
+  const join = { name: "keyctl" as const, args: [KEYCTL_JOIN_SESSION_KEYRING, `_ses.${id}`] };
+  steps.callThen({ ...join, options: { label, result: keyring, ignore: ["ENOSYS"] } }, () => {
+    steps.call("keyctl", [KEYCTL_SETPERM, keyring, PERMISSIONS], { label: "open session keyring", ignore: ["EACCES"] });
+  });
 }
 
 /**

@@ -36,6 +36,7 @@ const RULES: readonly Rule[] = [
   mountNamespaceIsOwn,
   rdtIsThere,
   listenerIsNamed,
+  laterPartsAreAbsent,
 ];
 
 /** @throws {KataError} INVALID_ARGUMENT, listing every problem. */
@@ -168,6 +169,12 @@ function listenerIsNamed({ linux }: Spec): string[] {
   if (listenerMetadata) return ["linux.seccomp.listenerMetadata is given without listenerPath"];
   const notifies = syscalls.some(({ action }) => action === "SCMP_ACT_NOTIFY");
   return notifies ? ["linux.seccomp has SCMP_ACT_NOTIFY without listenerPath"] : [];
+}
+
+/** Passing them over in silence would give a container that lacks what was asked. */
+function laterPartsAreAbsent({ linux }: Spec): string[] {
+  const asked = Object.keys(linux ?? {}).filter((key) => ["netDevices", "memoryPolicy"].includes(key));
+  return asked.map((key) => `linux.${key} is not supported: it is of version 1.3 of the specification`);
 }
 
 function problemOf(check: () => unknown): string[] {

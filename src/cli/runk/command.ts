@@ -35,6 +35,8 @@ export interface Command<T extends FlagTable = FlagTable> {
   readonly flags: T;
   /** Least and most number of words. */
   readonly words: readonly [number, number];
+  /** Exit status after an error of the command itself; 1 without it. */
+  readonly failureStatus?: number;
   /** @returns The exit status. */
   run(call: Call<T>): Promise<number>;
 }

@@ -40,6 +40,16 @@ export function sendConsole(path: string, console: Fd): void {
   }
 }
 
+/** Hands a descriptor of the process to whoever listens on the socket. */
+export function sendPidfd(path: string, pidfd: Fd): void {
+  try {
+    using socket = connectUnix(path);
+    sendFds(socket, new TextEncoder().encode("pidfd"), [pidfd]);
+  } catch (cause) {
+    throw new Error(`Cannot send the process to pidfd socket "${path}"`, { cause });
+  }
+}
+
 /**
  * Stands in for the process towards our caller: passes on signals and, with a terminal, what is typed and shown, until
  * the process has ended.

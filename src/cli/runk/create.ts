@@ -1,6 +1,6 @@
 /** `runk create`: makes a container whose program waits for `start`. @module */
 import { type Command, defineCommand } from "./command.ts";
-import { sendConsole } from "./console.ts";
+import { sendConsole, sendPidfd } from "./console.ts";
 import { CREATE_FLAGS, createOptions, ownStdio, withCreated, writePidFile } from "./create_options.ts";
 
 export const command: Command = defineCommand({
@@ -20,6 +20,7 @@ export const command: Command = defineCommand({
     }
     await withCreated({ ...options, stdio: ownStdio(), detached: true }, async ({ init }) => {
       if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], init!.console!);
+      if (flags["pidfd-socket"] !== undefined) sendPidfd(flags["pidfd-socket"], init!.pidfd);
       writePidFile(flags["pid-file"], init!.pid);
     });
     return 0;

@@ -6,10 +6,18 @@ import { parseSpec, type Spec } from "../../oci/spec.ts";
 import { type GlobalOptions, homeOf } from "./command.ts";
 import type { Flags } from "./flags.ts";
 
+/** Of `create`, `run` and `exec`. */
+export const PIDFD_SOCKET = {
+  kind: "text",
+  value: "PATH",
+  help: "unix socket that gets a descriptor of the process",
+} as const;
+
 export const CREATE_FLAGS = {
   bundle: { kind: "text", aliases: ["b"], value: "DIR", help: "directory that holds config.json (default: here)" },
   "console-socket": { kind: "text", value: "PATH", help: "unix socket that gets the terminal's master" },
   "pid-file": { kind: "text", value: "FILE", help: "write the pid of the first process there" },
+  "pidfd-socket": PIDFD_SOCKET,
   "no-pivot": { kind: "flag", help: "move the root instead of pivot_root, for a machine that runs in an initramfs" },
   "no-new-keyring": { kind: "flag", help: "keep the session keyring of the caller" },
   "preserve-fds": { kind: "text", value: "NUMBER", help: "hand over that many descriptors from 3 on" },
@@ -30,6 +38,7 @@ export function createOptions({ id, global, flags }: CreateCall): CreateOptions 
   if (Object.keys(spec.linux?.intelRdt ?? {}).length > 0) {
     throw new KataError("UNIMPLEMENTED", `Cannot create container "${id}": runk does not support Intel RDT`);
   }
+  const listenFds = passListeners(spec);
   return {
     ...homeOf(global),
     id,
@@ -37,8 +46,21 @@ export function createOptions({ id, global, flags }: CreateCall): CreateOptions 
     spec,
     noPivotRoot: flags["no-pivot"],
     noNewKeyring: flags["no-new-keyring"],
-    preserveFds: parseCount(flags["preserve-fds"]),
+    preserveFds: listenFds + parseCount(flags["preserve-fds"]),
   };
+}
+
+/**
+ * Sockets that systemd has opened for us are for the container.
+ *
+ * @returns How many there are, from descriptor 3 on.
+ * @see https://www.freedesktop.org/software/systemd/man/sd_listen_fds.html
+ */
+function passListeners({ process }: Spec): number {
+  const count = Number(Deno.env.get("LISTEN_FDS") ?? 0);
+  if (!(count > 0) || process === undefined || Deno.env.get("LISTEN_PID") !== String(Deno.pid)) return 0;
+  process.env = [...process.env ?? [], `LISTEN_FDS=${count}`, "LISTEN_PID=1"];
+  return count;
 }
 
 function readSpec(path: string): Spec {

@@ -1,9 +1,10 @@
 /** `runk exec`: one more process in a container. @module */
+import { parseSubCgroups } from "../../oci/cgroup/sub_cgroup.ts";
 import { Container } from "../../oci/container.ts";
 import type { Process } from "../../oci/spec.ts";
 import { type Command, defineCommand, homeOf } from "./command.ts";
-import { attend, requireConsole, sendConsole } from "./console.ts";
-import { ownStdio, parseCount, writePidFile } from "./create_options.ts";
+import { attend, requireConsole, sendConsole, sendPidfd } from "./console.ts";
+import { ownStdio, parseCount, PIDFD_SOCKET, writePidFile } from "./create_options.ts";
 import type { Flags } from "./flags.ts";
 import { changeProcess, readProcess } from "./process_spec.ts";
 
@@ -17,12 +18,17 @@ const FLAGS = {
   process: { kind: "text", aliases: ["p"], value: "FILE", help: "the whole process as JSON" },
   detach: { kind: "flag", aliases: ["d"], help: "return once it runs" },
   "pid-file": { kind: "text", value: "FILE", help: "write the pid there" },
+  "pidfd-socket": PIDFD_SOCKET,
   "process-label": { kind: "text", value: "LABEL", help: "SELinux label" },
   apparmor: { kind: "text", value: "PROFILE", help: "AppArmor profile" },
   "no-new-privs": { kind: "flag", help: "set no_new_privs" },
   cap: { kind: "list", aliases: ["c"], value: "CAPABILITY", help: "add a capability" },
   "preserve-fds": { kind: "text", value: "NUMBER", help: "hand over that many descriptors from 3 on" },
-  cgroup: { kind: "list", value: "PATH", help: "only the container's own cgroup is supported" },
+  cgroup: {
+    kind: "list",
+    value: "PATH",
+    help: "run in an existing cgroup below the container's, as [CONTROLLER:]PATH",
+  },
   "ignore-paused": { kind: "flag", help: "wait for a paused container instead of refusing" },
 } as const;
 
@@ -31,6 +37,8 @@ export const command: Command = defineCommand({
   summary: "Runs one more process in a container; returns its exit status unless --detach is given.",
   flags: FLAGS,
   words: [1, Infinity],
+  // runc's, which tells it from the status of most programs.
+  failureStatus: 255,
   async run({ global, flags, args: [id, ...words] }) {
     const container = Container.load(id!, homeOf(global));
     const process = describeProcess(container, { flags, words });
@@ -39,9 +47,11 @@ export const command: Command = defineCommand({
       stdio: ownStdio(),
       preserveFds: parseCount(flags["preserve-fds"]),
       ignorePaused: flags["ignore-paused"],
+      ...(flags.cgroup.length > 0 && { subCgroups: parseSubCgroups(flags.cgroup) }),
       detached: flags.detach,
     });
     if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], running.console!);
+    if (flags["pidfd-socket"] !== undefined) sendPidfd(flags["pidfd-socket"], running.pidfd);
     writePidFile(flags["pid-file"], running.pid);
     return flags.detach ? 0 : await attend(running);
   },
@@ -52,9 +62,6 @@ function describeProcess(
   given: { flags: Flags<typeof FLAGS>; words: readonly string[] },
 ): Process {
   const { flags, words } = given;
-  if (flags.cgroup.some((path) => path !== "/" && path !== "")) {
-    throw new Error(`Cannot exec into cgroup "${flags.cgroup.join(" ")}": only the container's own is supported`);
-  }
   if (flags.process !== undefined) return readProcess(flags.process);
   if (words.length === 0) throw new RangeError("Cannot exec: neither --process nor a command is given");
   return changeProcess(container.spec.process ?? { cwd: "/", user: { uid: 0, gid: 0 } }, {

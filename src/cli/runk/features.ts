@@ -37,8 +37,10 @@ function features() {
       apparmor: { enabled: true },
       selinux: { enabled: true },
       intelRdt: { enabled: false },
+      netDevices: { enabled: false },
       mountExtensions: { idmap: { enabled: true } },
     },
+    potentiallyUnsafeConfigAnnotations: ["org.systemd.property."],
     annotations: { "org.kata-containers.runk.version": VERSION },
   };
 }

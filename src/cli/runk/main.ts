@@ -57,14 +57,28 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     const { flags, rest } = parseFlags(GLOBAL, args);
     if (flags.version) return version();
-    if (flags.help || rest[0] === undefined || rest[0] === "help") return usage();
+    const [name, asked] = rest;
+    if (name === "help" && asked !== undefined) return await dispatch([asked, "--help"], flags, openLog(NO_LOG));
+    if (flags.help || name === undefined || name === "help") return usage();
     log = openLog({ file: flags.log, format: flags["log-format"] ?? "text", debug: flags.debug });
     return await dispatch(rest, flags, log);
   } catch (error) {
     const message = errorChain(error);
     log?.error(message);
     Deno.stderr.writeSync(new TextEncoder().encode(textLine(message, "error")));
-    return 1;
+    return error instanceof CommandFailure ? error.status : 1;
+  }
+}
+
+const NO_LOG = { file: undefined, format: "text", debug: false };
+
+/** A command failed whose status then is not 1. Its cause is the error to be shown. */
+class CommandFailure extends Error {
+  readonly status: number;
+
+  constructor(status: number, cause: unknown) {
+    super(errorChain(cause));
+    this.status = status;
   }
 }
 
@@ -89,7 +103,12 @@ async function dispatch(
   waitInPlace();
   const { root = defaultRoot(), "systemd-cgroup": systemdCgroup, rootless } = given;
   const global = { root, systemdCgroup, rootless, log };
-  return await command.run({ global, flags, args: rest });
+  const { failureStatus } = command;
+  try {
+    return await command.run({ global, flags, args: rest });
+  } catch (cause) {
+    throw failureStatus === undefined ? cause : new CommandFailure(failureStatus, cause);
+  }
 }
 
 /** As runc: a user without root's rights has a place of its own. */

@@ -1,7 +1,7 @@
 /** `runk run`: create and start; in the foreground also wait and delete. @module */
 import type { Container } from "../../oci/container.ts";
 import { type Command, defineCommand } from "./command.ts";
-import { attend, requireConsole, sendConsole } from "./console.ts";
+import { attend, requireConsole, sendConsole, sendPidfd } from "./console.ts";
 import { CREATE_FLAGS, createOptions, ownStdio, withCreated, writePidFile } from "./create_options.ts";
 
 const FLAGS = {
@@ -22,6 +22,7 @@ export const command: Command = defineCommand({
     requireConsole({ terminal, detach: flags.detach, socket: flags["console-socket"] });
     return await withCreated({ ...options, stdio: ownStdio(), detached: flags.detach }, async (container) => {
       if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], container.init!.console!);
+      if (flags["pidfd-socket"] !== undefined) sendPidfd(flags["pidfd-socket"], container.init!.pidfd);
       writePidFile(flags["pid-file"], container.init!.pid);
       if (!flags.detach) return await foreground(container, flags.keep);
       await container.start();
