@@ -5,7 +5,7 @@
  * @module
  */
 import { Child } from "./child.ts";
-import { ErrnoError } from "./errno.ts";
+import { ERRNO, ErrnoError } from "./errno.ts";
 import { Fd, O_RDONLY, pipe } from "./fd.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER, runProgram } from "./machine_code.ts";
@@ -91,7 +91,8 @@ export function startChild(memory: ProgramMemory, steps: readonly Step[], option
   const lost = around.failure();
   if (pid < 0) {
     const label = before.at(Number(view.getBigUint64(HEADER.failed, LITTLE_ENDIAN)))?.label;
-    throw lost ?? new ErrnoError(label ?? "clone3", -pid, label === undefined ? options.flags?.join(" ") : undefined);
+    throw lost ??
+      new ErrnoError(label ?? "clone3", -pid, label === undefined ? describeClone(-pid, options) : undefined);
   }
   undo.move();
   const pidfd = new Fd(view.getUint32(HEADER.pidfd, LITTLE_ENDIAN));
@@ -101,6 +102,13 @@ export function startChild(memory: ProgramMemory, steps: readonly Step[], option
   child.kill("SIGKILL"); // its owner would never learn of it
   child.waitSync();
   throw lost;
+}
+
+/** @see {@link https://man7.org/linux/man-pages/man7/pid_namespaces.7.html} for what ENOMEM means, other than memory. */
+function describeClone(errno: number, { flags = [], pidNamespace }: StartOptions): string | undefined {
+  const isDead = pidNamespace !== undefined && errno === ERRNO.ENOMEM;
+  const words = [...flags, ...(isDead ? ["in a pid namespace whose first process has ended"] : [])];
+  return words.length === 0 ? undefined : words.join(" ");
 }
 
 function systemCall(name: SyscallName, args: Step["args"], options: CallOptions = {}): Step {

@@ -198,6 +198,17 @@ Deno.test("a child that cannot join a pid namespace leaves our thread where it w
   assert.ok(isSameNamespace("/proc/thread-self/ns/pid_for_children", "/proc/self/ns/pid"));
 });
 
+Deno.test("start() says why nothing can be born in a pid namespace that has died", { ignore }, async () => {
+  const program = new SyscallProgram();
+  program.execve(["/bin/sleep"], { args: ["sleep", "100"], env: [] });
+  await using init = program.start({ flags: ["newpid"] });
+  using namespace = Fd.open(`/proc/${init.pid}/ns/pid`, O_RDONLY);
+  init.kill("SIGKILL");
+  await init.wait();
+  const message = "clone3 newns in a pid namespace whose first process has ended: ENOMEM";
+  assert.throws(() => new SyscallProgram().start({ flags: ["newns"], pidNamespace: namespace }), { message });
+});
+
 Deno.test("start() says which namespaces clone3 refused", { ignore }, () => {
   const program = new SyscallProgram();
   using file = Fd.open("/", O_RDONLY | O_DIRECTORY);
