@@ -21,6 +21,8 @@ const PARTS: Record<string, () => Promise<void>> = {
   start: benchStart,
   exec: benchExec,
   memory: benchMemory,
+  pod: () => script("bench_pod.ts"),
+  net: () => script("bench_net.ts"),
   ttrpc: () => script("bench_ttrpc.ts"),
   runk: () => script("bench_runk.ts"),
 };

@@ -159,10 +159,13 @@ export function vhostUserVsock({ socket, place }: { socket: string; place: Place
   return { chardev, devices: [{ driver: "vhost-user-vsock-pci", id: "vsock0", ...place, chardev: chardev.id }] };
 }
 
+/** Port 0 is for consoles, so ours is the second and last: QEMU would watch two queues for each of 31 ports. */
+const SERIAL_PORTS = 2;
+
 /** One named port; the host connects to `socket` when it likes. */
 export function serialPort({ socket, name, place }: { socket: string; name: string; place: Place }): Parts {
   const chardev = { backend: "socket", id: "char-agent", path: socket, server: true, wait: false };
-  const controller = { driver: "virtio-serial-pci", id: "serial0", ...place };
+  const controller = { driver: "virtio-serial-pci", id: "serial0", ...place, max_ports: SERIAL_PORTS };
   const port = { driver: "virtserialport", id: "agent", bus: "serial0.0", chardev: chardev.id, name };
   return { chardev, devices: [controller, port] };
 }
