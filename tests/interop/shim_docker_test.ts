@@ -139,7 +139,7 @@ async function steps(docker: Docker, containerd: Containerd, test: Deno.TestCont
     const size = "until stty size 2>&1 | grep 97; do sleep 0.1; done";
     assert.match((await onTerminal(docker.words("exec", "-it", "web", "sh", "-c", size))).stdout, /31 97/);
     const usage = await must(docker.words("stats", "--no-stream", "--format", "{{.MemUsage}}, {{.NetIO}}", "web"));
-    assert.match(usage, /^\d+(\.\d+)?[KM]iB .*, [\d.]+kB \/ [\d.]+kB$/m);
+    assert.match(usage, /^\d+(\.\d+)?[KM]iB .*, [\d.]+k?B \/ [\d.]+k?B$/m);
     await must(docker.words("kill", "--signal", "TERM", "web"));
     assert.equal((await must(docker.words("wait", "web"))).trim(), "143");
     await must(docker.words("start", "web"));
