@@ -11,6 +11,7 @@ import { createHypervisor } from "../src/hypervisor/create.ts";
 import { Containerd, releases } from "../tests/interop/containerd.ts";
 import { IMAGE } from "../tests/interop/image.ts";
 import { Templates } from "../tests/interop/template.ts";
+import { median, print, row } from "./bench_report.ts";
 
 const REPO = new URL("../", import.meta.url).pathname;
 const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
@@ -26,18 +27,6 @@ const PARTS: Record<string, () => Promise<void>> = {
   ttrpc: () => script("bench_ttrpc.ts"),
   runk: () => script("bench_runk.ts"),
 };
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
-}
-
-function print(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
-}
-
-function row(what: string, value: string): void {
-  print(`  ${what.padEnd(58)} ${value}`);
-}
 
 function ratio(what: string, { ours, theirs, goal }: { ours: number; theirs: number; goal: string }): void {
   row(what, `${(ours / theirs).toFixed(2)}   (goal: ${goal})`);

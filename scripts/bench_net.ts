@@ -10,6 +10,7 @@ import { processesOf, until } from "../tests/interop/host.ts";
 import { type Pod, type PodContainer, PodNode } from "../tests/interop/pod.ts";
 import { BRIDGE, GATEWAY } from "../tests/interop/pod_settings.ts";
 import { type CpioEntry, packCpio } from "./guest/cpio.ts";
+import { median, print } from "./bench_report.ts";
 
 const REPO = new URL("../", import.meta.url).pathname;
 const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
@@ -154,10 +155,6 @@ async function roundTrip(hostname: string): Promise<number> {
   return median(times);
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
-}
-
 const MEASURES = [
   { what: "into the guest, MB/s", measure: sendRate, best: Math.max, shown: inMegabytes },
   { what: "out of the guest, MB/s", measure: receiveRate, best: Math.max, shown: inMegabytes },
@@ -180,10 +177,6 @@ async function measureBoth(addresses: Record<"pod" | "hand", string>): Promise<v
     const line = `  ${what.padEnd(28)} pod ${shown(pod).padStart(6)}   by hand ${shown(hand).padStart(6)}`;
     print(`${line}   ratio ${ratio.toFixed(2)}   (goal: at least 0.9)`);
   }
-}
-
-function print(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
 if (import.meta.main) {

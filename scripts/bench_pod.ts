@@ -7,6 +7,7 @@
  */
 import { processesOf } from "../tests/interop/host.ts";
 import { type Pod, type PodContainer, PodNode, SLEEP } from "../tests/interop/pod.ts";
+import { median, print, row } from "./bench_report.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 5);
 /** Of the harness' configuration. */
@@ -82,18 +83,6 @@ async function inGuest(container: PodContainer): Promise<[part: string, kib: num
   ];
   const known = parts.reduce((sum, [, value]) => sum + value, 0);
   return [...parts, ["the rest: drivers' buffers, modules", GUEST_MIB * 1024 - known]];
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
-}
-
-function row(what: string, value: string): void {
-  print(`  ${what.padEnd(58)} ${value}`);
-}
-
-function print(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
 if (import.meta.main) {

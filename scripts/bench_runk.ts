@@ -8,6 +8,7 @@
  * @module
  */
 import { PHASES, phasesOf, TRACED } from "./bench_phases.ts";
+import { median, print } from "./bench_report.ts";
 
 const REPO = new URL("..", import.meta.url).pathname;
 const ROUNDS = Number(Deno.args[0] ?? 100);
@@ -126,10 +127,6 @@ function emptySamples(): Samples {
   return Object.fromEntries(steps.map((step) => [step, []])) as unknown as Samples;
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
-}
-
 /** One row: what was measured, in a unit, from a runtime's samples. */
 type Row = [what: string, value: (samples: Samples) => number];
 
@@ -228,10 +225,6 @@ async function main(): Promise<void> {
     const args = ["/sys/fs/cgroup", "-depth", "-type", "d", "-path", `*${CGROUP}`, "-exec", "rmdir", "{}", "+"];
     await new Deno.Command("find", { args, stderr: "null" }).output();
   }
-}
-
-function print(text: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 }
 
 await main();

@@ -12,6 +12,7 @@ import { createLogger } from "../src/base/log.ts";
 import { Health } from "../src/proto/health_pb.ts";
 import { createTtrpcTransport } from "../src/rpc/client.ts";
 import { defineService, serveTtrpc } from "../src/rpc/server.ts";
+import { median } from "./bench_report.ts";
 
 const IN_FLIGHT = [1, 32];
 const WARM_UP_MS = 1000;
@@ -108,10 +109,6 @@ async function startPeer(kind: Kind, directory: string): Promise<Peer> {
   const peer = stack.use(await CLIENTS[kind](path));
   const ended = stack.move();
   return { call: () => peer.call(), [Symbol.asyncDispose]: () => ended.disposeAsync() };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
 async function compare(directory: string, rounds: number): Promise<void> {

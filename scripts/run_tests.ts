@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { exists } from "../src/base/files.ts";
 import { added, leftovers } from "./leftovers.ts";
 
 interface Count {
@@ -124,15 +125,6 @@ function holdsTests(path: string): boolean {
   return [...Deno.readDirSync(path)].some((entry) =>
     entry.isDirectory ? holdsTests(`${path}/${entry.name}`) : entry.name.endsWith("_test.ts")
   );
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function print(line: string): void {

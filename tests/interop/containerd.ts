@@ -5,8 +5,9 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
 import { socketAddress } from "../../src/shim/bootstrap.ts";
-import { commandOf, exists, list, until } from "./host.ts";
+import { commandOf, list, until } from "./host.ts";
 import { IMAGE, writeImage } from "./image.ts";
 import { PAUSE, podSettings } from "./pod_settings.ts";
 

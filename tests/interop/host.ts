@@ -33,12 +33,3 @@ export function list(path: string): readonly string[] {
     return [];
   }
 }
-
-export function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,5 +1,6 @@
 /** runk under Debian's Docker, as `docker run --runtime runk` has it. Needs root and docker.io. */
 import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
 import { writeLayer } from "./image.ts";
 import { eventually, isInstalled, must, onTerminal, removeCgroup, run, RUNK } from "./runk.ts";
 
@@ -122,12 +123,4 @@ function limitsOf(id: string): { memory: string; quota: string; pids: string } {
     quota: read("cpu", isV2 ? "cpu.max" : "cpu.cfs_quota_us"),
     pids: read("pids", "pids.max"),
   };
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path) !== undefined;
-  } catch {
-    return false;
-  }
 }

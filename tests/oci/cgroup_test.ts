@@ -1,17 +1,10 @@
 /** Resource limits, read back from the machine's own cgroup layout. */
 import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
 import { Box } from "./runtime.ts";
 import { test } from "./suite.ts";
 
 const isV2 = exists("/sys/fs/cgroup/cgroup.controllers");
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path) !== undefined;
-  } catch {
-    return false;
-  }
-}
 
 /** A limit by its v1 controller and file, or its v2 file. */
 function limit(box: Box, v1: string, v2: string): string {

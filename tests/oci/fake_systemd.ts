@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { exists } from "../../src/base/files.ts";
 import { BUS, DbusClient } from "../../src/oci/systemd/dbus_client.ts";
 import { MESSAGE, type Message } from "../../src/oci/systemd/dbus_message.ts";
 import type { Value, Variant } from "../../src/oci/systemd/dbus_wire.ts";
@@ -162,14 +163,6 @@ function hierarchies(): string[] {
   const root = "/sys/fs/cgroup";
   if (exists(`${root}/cgroup.controllers`)) return [root];
   return V1_HIERARCHIES.map((name) => `${root}/${name}`).filter((path) => exists(`${path}/cgroup.procs`));
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path) !== undefined;
-  } catch {
-    return false;
-  }
 }
 
 function properties(list: Value | undefined): Properties {

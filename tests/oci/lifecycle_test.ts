@@ -1,5 +1,6 @@
 /** The life of a container as the runtime specification and runc's command line have it. */
 import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
 import { Box, eventually } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
@@ -214,14 +215,6 @@ test("concurrent commands: of many starts and deletes at once, one each does it"
   assert.deepEqual(await codes("delete", "--force", id), [0, 0, 0, 0]);
   assert.equal((await box.call(["state", id])).code, 1);
 });
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path) !== undefined;
-  } catch {
-    return false;
-  }
-}
 
 /** Whether the process has ended; a zombie that the host's init has not reaped yet has. */
 function isGone(pid: number): boolean {

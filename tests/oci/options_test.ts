@@ -1,5 +1,6 @@
 /** Options of the command line, one by one, as go-runc, Docker, Podman and CRI-O pass them. */
 import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
 import type { Fd } from "../../src/linux/fd.ts";
 import { acceptUnix, listenUnix, receiveFds } from "../../src/linux/socket.ts";
 import { readable } from "../../src/linux/poll.ts";
@@ -7,14 +8,6 @@ import { Box, eventually, finish, finished, type Result, RUNTIME } from "./runti
 import { test, testEach } from "./suite.ts";
 
 const isV2 = exists("/sys/fs/cgroup/cgroup.controllers");
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path) !== undefined;
-  } catch {
-    return false;
-  }
-}
 
 async function started(box: Box): Promise<string> {
   const id = box.id();

@@ -1,18 +1,11 @@
 /** Cgroups that systemd makes: `--systemd-cgroup`, over a real bus, with a small systemd at its other end. */
 import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
 import { FakeSystemd, type Unit } from "./fake_systemd.ts";
 import { Box, type Result, RUNTIME } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
 const isV2 = exists("/sys/fs/cgroup/cgroup.controllers");
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path) !== undefined;
-  } catch {
-    return false;
-  }
-}
 
 /** A container in a scope of `ocitest.slice`. */
 class Scoped implements AsyncDisposable {

@@ -1,5 +1,6 @@
 /** Booting the guest and talking to its agent. Needs root, QEMU and dist/guest. */
 import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { bootMachine, VSOCK_DAEMON } from "./machine.ts";
 
@@ -39,12 +40,3 @@ Deno.test("a guest without its root image says so, and the boot ends at once", a
     await Deno.remove(empty);
   }
 });
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,4 +1,5 @@
 /** The sandbox as a whole: its beginning and end, what it can do, and what happens in it. @module */
+import { exists } from "../../base/files.ts";
 import { verifyId } from "../../base/id.ts";
 import { VERSION } from "../../base/version.ts";
 import { createSandbox } from "../create_sandbox.ts";
@@ -45,13 +46,4 @@ export function sandboxPart(guest: Guest): AgentPart {
 function memoryBlockSize(): bigint {
   const path = `${MEMORY_DEVICES}/block_size_bytes`;
   return exists(path) ? BigInt(`0x${Deno.readTextFileSync(path).trim()}`) : 0n;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

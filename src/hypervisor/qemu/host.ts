@@ -1,4 +1,5 @@
 /** What of the host a VM uses, as far as the configuration leaves it open. @module */
+import { exists } from "../../base/files.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
 import { probeKvm } from "../../linux/kvm.ts";
@@ -26,13 +27,4 @@ export function findFirmware({ hypervisor }: Config): string {
 
 export function isBlockDevice(path: string): boolean {
   return Deno.statSync(path).isBlockDevice === true;
-}
-
-export function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

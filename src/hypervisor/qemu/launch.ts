@@ -1,4 +1,5 @@
 /** Bringing a VM up: its channel, its helpers, QEMU and the monitor connection, each undone if a later one fails. @module */
+import { exists } from "../../base/files.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Fd } from "../../linux/fd.ts";
 import { allocateGuestCid } from "../../linux/vsock.ts";
@@ -11,7 +12,7 @@ import { templateFiles } from "../template.ts";
 import { startVhostVsock } from "../vhost_vsock.ts";
 import { qemuArgs } from "./args.ts";
 import { clockParams, startClockMeasurement } from "./guest_clock.ts";
-import { chooseAccelerator, exists, findFirmware, isBlockDevice } from "./host.ts";
+import { chooseAccelerator, findFirmware, isBlockDevice } from "./host.ts";
 import { type Plan, planMachine } from "./plan.ts";
 import type { Qmp } from "./qmp.ts";
 import { connectQmp } from "./qmp_socket.ts";
