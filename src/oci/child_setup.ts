@@ -2,6 +2,7 @@
 import type { Fd } from "../linux/fd.ts";
 import { nullForUnplaced, placeDescriptors, type Placement } from "../linux/steps.ts";
 import type { Console } from "./console.ts";
+import { makeDevice } from "./devices.ts";
 import type { Steps } from "./steps.ts";
 
 /**
@@ -42,9 +43,19 @@ export function preservedFds(count = 0): number[] {
   return Array.from({ length: count }, (_, index) => 3 + index);
 }
 
-/** The stdio descriptors by the number that the child has them by. */
+/**
+ * The stdio descriptors by the number that the child has them by. The caller's /dev/null is none of them: the child opens
+ * the container's instead, as root in the container could change owner and mode of the machine's own.
+ */
 export function stdioPlacements({ stdin, stdout, stderr }: Stdio): Placement[] {
-  return [stdin, stdout, stderr].flatMap((fd, child) => fd === undefined ? [] : [{ child, fd: fd.number }]);
+  return [stdin, stdout, stderr].flatMap((fd, child) =>
+    fd === undefined || isNullDevice(fd) ? [] : [{ child, fd: fd.number }]
+  );
+}
+
+function isNullDevice({ number }: Fd): boolean {
+  const { isCharDevice, rdev } = Deno.statSync(`/proc/self/fd/${number}`);
+  return isCharDevice === true && rdev === Number(makeDevice(1, 3));
 }
 
 export interface PlaceOptions {

@@ -1,4 +1,4 @@
-/** Filling a new tmpfs with what its mount point held: the mount option `tmpcopyup`. @module */
+/** What a new tmpfs takes on of its mount point: the mode, and all that is in it with the option `tmpcopyup`. @module */
 import type { Child } from "../linux/child.ts";
 import { type Fd, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY } from "../linux/fd.ts";
 import { openInRoot, RESOLVE } from "../linux/in_root.ts";
@@ -10,16 +10,20 @@ export interface CopyUp {
   /** The directory below the mount. */
   from: Slot;
   to: Slot;
-  /** The root of the tmpfs takes on the mode and the owner as well, unless the mount's options name a mode. */
-  withRoot: boolean;
+  /** That directory as the image has it; a negative errno for one that was made to mount on. None: the options name a mode. */
+  image: Slot | undefined;
+  withContents: boolean;
 }
 
 /** @throws {Error} The tmpfs is too small, or the image cannot be read. */
-export function copyUp({ pidfd }: Child, { from, to, withRoot }: CopyUp): void {
+export function copyUp({ pidfd }: Child, { from, to, image, withContents }: CopyUp): void {
   using source = takeDescriptor(pidfd, from.value);
   using target = takeDescriptor(pidfd, to.value);
-  copyDirectory(source, pathOf(target));
-  if (withRoot) copyOwnerAndMode(source, pathOf(target));
+  const path = pathOf(target);
+  if (withContents) copyDirectory(source, path);
+  if (image === undefined || image.value < 0) return;
+  if (withContents) copyOwnerAndMode(source, path);
+  else copyMode(source, path);
 }
 
 function copyDirectory(source: Fd, target: string): void {
@@ -45,9 +49,14 @@ function copyNode(parent: Fd, { name, path, isDirectory }: { name: string; path:
 }
 
 function copyOwnerAndMode(source: Fd, path: string): void {
-  const { uid, gid, mode } = Deno.statSync(pathOf(source));
+  const { uid, gid } = Deno.statSync(pathOf(source));
   // The owner first: changing it takes the set-user-id bit away.
   Deno.chownSync(path, uid, gid);
+  copyMode(source, path);
+}
+
+function copyMode(source: Fd, path: string): void {
+  const { mode } = Deno.statSync(pathOf(source));
   if (mode !== null) Deno.chmodSync(path, mode & 0o7777);
 }
 

@@ -103,8 +103,7 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   if (linux.personality) steps.call("personality", [personalityValue(linux.personality)]);
   addDescriptors(steps, { ...plan, console });
   if (!plan.fresh.has("user")) addRlimits(steps, process);
-  const owned = plan.stdio.map(({ child }) => child);
-  const ownedFds = console ? [0] : owned;
+  const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
   const early = addIdentity(steps, process, {
     ownedFds,
     hasTerminal: console !== undefined,

@@ -73,8 +73,7 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const console = plan.terminalSocket && addTerminal(steps, plan.terminalSocket, process);
   addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });
   addDescriptors(steps, { ...plan, console });
-  const owned = plan.stdio.map(({ child }) => child);
-  const ownedFds = console ? [0] : owned;
+  const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
   const early = addIdentity(steps, plan.process, {
     ownedFds,
     hasTerminal: console !== undefined,

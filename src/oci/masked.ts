@@ -6,7 +6,8 @@ import type { Steps } from "./steps.ts";
 
 /**
  * Hides paths: a file behind our own /dev/null (the container's could be anything), a directory behind an empty one.
- * What is not there needs no hiding.
+ * What is not there needs no hiding. A read-only mount of the device can be written to, but root in the container cannot
+ * change the mode or the owner of what is the machine's own node.
  */
 export function addMaskedPaths(steps: Steps, root: RootDirectory, paths: readonly string[]): void {
   for (const path of paths) {
@@ -16,6 +17,7 @@ export function addMaskedPaths(steps: Steps, root: RootDirectory, paths: readonl
       steps.callOrElse({ name: "mount", args, options: { label, ignore: ["ENOTDIR"] } }, () => {
         const tree = steps.slot();
         steps.call("open_tree", [AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | O_CLOEXEC], { label, result: tree });
+        root.setAttributes(tree, { set: MOUNT_ATTR.RDONLY }, { label });
         root.place(tree, target, { label });
       });
     });

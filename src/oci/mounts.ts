@@ -83,22 +83,26 @@ function addFilesystem(
   const { source, destination, type, options, noLinks = false } = planned;
   const label = `mount ${source} on ${destination}`;
   const copiesUp = options.copyUp && type === "tmpfs";
+  const takesMode = type === "tmpfs" && !/(^|,)mode=/.test(options.data);
+  const image = takesMode ? root.open(destination, { noLinks, call: { ignore: ["ENOENT"] } }) : undefined;
+  const isFilled = copiesUp || takesMode;
   root.makeDirectories(destination);
   const target = root.open(destination, { noLinks });
-  const flags = options.flags & ~MS.REC & ~(copiesUp ? MS.RDONLY : 0);
+  const flags = options.flags & ~MS.REC & ~(isFilled ? MS.RDONLY : 0);
   steps.call("mount", [source, root.pathTo(target), type, flags, options.data || null], { label });
   root.cover(destination);
-  if (copiesUp || options.recursive !== undefined || options.propagation.length > 0) {
+  if (isFilled || options.recursive !== undefined || options.propagation.length > 0) {
     // `target` is the directory below the mount; only a new look finds the mount.
     const mounted = root.open(destination);
-    if (copiesUp) {
-      addCopyUp({ from: target, to: mounted, withRoot: !/(^|,)mode=/.test(options.data) });
+    if (isFilled) {
+      addCopyUp({ from: target, to: mounted, image, withContents: copiesUp });
       const isReadOnly = (options.flags & MS.RDONLY) !== 0;
       if (isReadOnly) root.setAttributes(mounted, { set: MOUNT_ATTR.RDONLY }, { label });
     }
     addTreeChanges(root, { tree: mounted, options, label });
     steps.close(mounted);
   }
+  if (image !== undefined) steps.close(image);
   steps.close(target);
 }
 

@@ -22,7 +22,6 @@ import {
 import type { Channel } from "./channel.ts";
 import { explainExec, type ProcessPlan } from "./process_plan.ts";
 import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
-import type { Process } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 
 const PR_SET_KEEPCAPS = 8;
@@ -217,9 +216,4 @@ export function addExec(steps: Steps, plan: ProcessPlan, channel: Channel): void
   // As late as can be, so that the filter need not allow what only we do.
   if (isLoadedLate(plan) && !seccomp!.notify) addSeccomp(steps, seccomp!, channel);
   steps.program.execve(candidates, { args, env, explain: ({ code }) => explainExec(args[0] ?? "", code) });
-}
-
-/** Which of the descriptors 0 to 2 the process' user gets: all that are not /dev/null. */
-export function ownedDescriptors(process: Process, given: readonly number[]): number[] {
-  return process.terminal ? [0] : [...given];
 }

@@ -1,6 +1,6 @@
 /** What the specification's `process` promises the program that runs. */
 import assert from "node:assert/strict";
-import { Box } from "./runtime.ts";
+import { Box, host } from "./runtime.ts";
 import { test } from "./suite.ts";
 
 async function output(box: Box, script: string): Promise<string> {
@@ -128,6 +128,24 @@ test("process: stdin, stdout and stderr are the runtime's own", async () => {
     stdin: "some input",
   });
   assert.deepEqual([code, stdout, stderr.trim()], [4, "some input", "complaint"]);
+});
+
+test("process: its user owns the files of its output, and gets the container's /dev/null for the caller's", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.spec.process.user = { uid: 1000, gid: 1000 };
+  box.sh("stat -L -c %u /proc/self/fd/1; test /proc/self/fd/0 -ef /dev/null && echo own").save();
+  const before = Deno.statSync("/dev/null");
+  const out = `${box.dir}/output`;
+  try {
+    const args = ["-c", 'exec "$@" </dev/null >"$0"', out, ...box.words(["run", "-d", "--bundle", box.bundle, id])];
+    await host("/bin/sh", ...args);
+    await box.until(id, "stopped");
+    assert.equal(Deno.readTextFileSync(out), "1000\nown\n");
+    assert.equal(Deno.statSync("/dev/null").uid, before.uid);
+  } finally {
+    Deno.chownSync("/dev/null", before.uid, before.gid);
+  }
 });
 
 test("exec: runs in the container with its own args, env, cwd, user and exit status", async () => {

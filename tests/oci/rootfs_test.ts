@@ -64,6 +64,18 @@ test("mounts: a tmpfs with tmpcopyup starts with what the image holds there", as
   assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name).sort(), ["link", "sub"]);
 });
 
+test("mounts: a tmpfs without a mode takes on that of the directory it covers", async () => {
+  await using box = new Box();
+  for (const [dir, mode] of [["/narrow", 0o750], ["/wide", 0o1777]] as const) {
+    Deno.mkdirSync(`${box.rootfs}${dir}`);
+    Deno.chmodSync(`${box.rootfs}${dir}`, mode);
+  }
+  for (const destination of ["/narrow", "/wide", "/new"]) {
+    box.spec.mounts.push({ destination, source: "tmpfs", type: "tmpfs", options: ["nosuid", "ro"] });
+  }
+  assert.equal(await output(box, "stat -c '%a %n' /narrow /wide /new"), "750 /narrow\n1777 /wide\n1777 /new");
+});
+
 test("mounts: tmpfs with size and mode, nosuid, nodev, noexec visible", async () => {
   await using box = new Box();
   const options = ["nosuid", "nodev", "noexec", "mode=1770", "size=1024k"];
@@ -156,6 +168,21 @@ test("masked paths read as empty, read-only paths refuse writes", async () => {
     "cat /secret; ls /hidden; cat /proc/kcore; ls /sys/firmware; (echo x > /etc/x) 2>/dev/null || echo ro; " +
     "(echo 1 > /proc/sys/kernel/panic) 2>/dev/null || echo ro";
   assert.equal(await output(box, script), "ro\nro");
+});
+
+test("masked files are no way to the host's /dev/null", async () => {
+  await using box = new Box();
+  Deno.writeTextFileSync(`${box.rootfs}/secret`, "secret");
+  box.spec.linux.maskedPaths.push("/secret");
+  const before = Deno.statSync("/dev/null");
+  try {
+    await box.sh("chmod 600 /secret; busybox chown 1:1 /secret").run();
+    const { mode, uid, gid } = Deno.statSync("/dev/null");
+    assert.deepEqual([mode, uid, gid], [before.mode, before.uid, before.gid]);
+  } finally {
+    Deno.chmodSync("/dev/null", (before.mode ?? 0o666) & 0o7777);
+    Deno.chownSync("/dev/null", before.uid, before.gid);
+  }
 });
 
 test("devices: the default nodes and links are there and work", async () => {
