@@ -21,9 +21,7 @@ export function copyUp({ pidfd }: Child, { from, to, image, withContents }: Copy
   using target = takeDescriptor(pidfd, to.value);
   const path = pathOf(target);
   if (withContents) copyDirectory(source, path);
-  if (image === undefined || image.value < 0) return;
-  if (withContents) copyOwnerAndMode(source, path);
-  else copyMode(source, path);
+  if (image !== undefined && image.value >= 0) copyMode(source, path);
 }
 
 function copyDirectory(source: Fd, target: string): void {

@@ -80,6 +80,7 @@ Deno.test.each([
   { words: ["bind", "ro", "nosuid"], set: MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID, clear: 0, hasTimeMode: false },
   { words: ["rw", "dev"], set: 0, clear: MOUNT_ATTR.RDONLY | MOUNT_ATTR.NODEV, hasTimeMode: false },
   { words: ["noatime"], set: MOUNT_ATTR.NOATIME, clear: 0, hasTimeMode: true },
+  { words: ["noatime", "strictatime"], set: MOUNT_ATTR.STRICTATIME, clear: 0, hasTimeMode: true },
 ])("attributesOf($words) are those of mount_setattr(2)", ({ words, ...expected }) => {
   assert.deepEqual(attributesOf(parseMountOptions(words)), expected);
 });

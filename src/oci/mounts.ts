@@ -129,9 +129,10 @@ const ATTRIBUTES: readonly (readonly [flag: number, attribute: number])[] = [
   [MS.NOSYMFOLLOW, MOUNT_ATTR.NOSYMFOLLOW],
 ];
 
+/** The first one counts, as in mount(2). */
 const TIME_MODES: readonly (readonly [flag: number, attribute: number])[] = [
-  [MS.NOATIME, MOUNT_ATTR.NOATIME],
   [MS.STRICTATIME, MOUNT_ATTR.STRICTATIME],
+  [MS.NOATIME, MOUNT_ATTR.NOATIME],
   [MS.RELATIME, TIME_DEFAULT],
 ];
 

@@ -157,6 +157,29 @@ test("exec: --cap, --no-new-privs, --additional-gids and --tty=false change the 
   assert.equal(stdout, "0 7 8\nCapEff:\t0000000000000020\nNoNewPrivs:\t1\n");
 });
 
+test("exec --cap: makes no capability inheritable that the container's process has not as that", async () => {
+  await using box = new Box();
+  box.spec.process.capabilities = { bounding: ["CAP_CHOWN"], permitted: ["CAP_CHOWN"], inheritable: ["CAP_CHOWN"] };
+  const id = await started(box);
+  const options = ["--user", "1000", "--cap", "CAP_KILL", "--cap", "CAP_CHOWN"];
+  const { stdout } = await exec(box, id, options, "grep -E 'Cap(Inh|Eff|Bnd|Amb)' /proc/self/status");
+  const sets = ["CapInh:\t1", "CapEff:\t1", "CapBnd:\t21", "CapAmb:\t1"];
+  assert.deepEqual(stdout.trim().split("\n").map((line) => line.replace(/\t0+/, "\t")), sets);
+});
+
+test("exec --process: without capabilities of its own the process has the container's", async () => {
+  await using box = new Box();
+  const id = await started(box);
+  const file = `${box.dir}/process.json`;
+  const args = [
+    "/bin/sh",
+    "-c",
+    "grep -E 'Cap(Eff|Bnd)' /proc/self/status /proc/1/status | cut -d: -f3 | sort -u | wc -l",
+  ];
+  Deno.writeTextFileSync(file, JSON.stringify({ args, cwd: "/", env: ["PATH=/bin"], user: { uid: 0, gid: 0 } }));
+  assert.equal((await box.ok("exec", "--process", file, id)).stdout, "1\n");
+});
+
 test("exec: an error of the runtime itself ends with 255, one of its words with 1", async () => {
   await using box = new Box();
   const id = await started(box);

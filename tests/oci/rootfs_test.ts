@@ -55,6 +55,7 @@ test("mounts: a tmpfs with tmpcopyup starts with what the image holds there", as
   Deno.chownSync(`${dir}/sub/file`, 1000, 2000);
   Deno.symlinkSync("/etc/hostname", `${dir}/link`);
   Deno.chmodSync(dir, 0o750);
+  Deno.chownSync(dir, 1000, 2000);
   const options = ["nosuid", "ro", "tmpcopyup"];
   box.spec.mounts.push({ destination: "/data", source: "tmpfs", type: "tmpfs", options });
   const script = "cd /data && cat sub/file && busybox stat -c '%a %u %g' . sub/file && busybox readlink link; : >new";

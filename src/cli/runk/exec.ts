@@ -62,9 +62,11 @@ function describeProcess(
   given: { flags: Flags<typeof FLAGS>; words: readonly string[] },
 ): Process {
   const { flags, words } = given;
-  if (flags.process !== undefined) return readProcess(flags.process);
+  const own = container.spec.process ?? { cwd: "/", user: { uid: 0, gid: 0 } };
+  // Like runc: without a word on capabilities the container's hold.
+  if (flags.process !== undefined) return { capabilities: own.capabilities ?? {}, ...readProcess(flags.process) };
   if (words.length === 0) throw new RangeError("Cannot exec: neither --process nor a command is given");
-  return changeProcess(container.spec.process ?? { cwd: "/", user: { uid: 0, gid: 0 } }, {
+  return changeProcess(own, {
     args: words,
     cwd: flags.cwd,
     env: flags.env,

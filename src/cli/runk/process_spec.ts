@@ -58,12 +58,19 @@ function parseId(text: string): number {
   return Number(text);
 }
 
-/** runc adds a capability to every set but the ambient one; ambient ones need to be inheritable, which they are then. */
+/**
+ * As runc since CVE-2022-29162: an inheritable capability that nobody asked for would pass through executables that name it,
+ * so an ambient one, which must be inheritable, comes only where the container's process has it as that already.
+ */
 function addCapabilities(own: Capabilities = {}, added: readonly string[]): Capabilities | undefined {
   if (added.length === 0) return Object.keys(own).length === 0 ? undefined : own;
-  const all = { ...own };
-  for (const set of ["bounding", "effective", "permitted", "inheritable", "ambient"] as const) {
-    all[set] = [...new Set([...own[set] ?? [], ...added])];
-  }
-  return all;
+  const withAdded = (set: readonly string[] = [], more = added) => [...new Set([...set, ...more])];
+  const inheritable = added.filter((capability) => own.inheritable?.includes(capability));
+  return {
+    ...own,
+    bounding: withAdded(own.bounding),
+    effective: withAdded(own.effective),
+    permitted: withAdded(own.permitted),
+    ambient: withAdded(own.ambient, inheritable),
+  };
 }
