@@ -44,7 +44,7 @@ export function changeProcess(process: Process, changes: ProcessChanges): Proces
 }
 
 function changeUser(user: User, changes: { user: string | undefined; gids: readonly number[] }): User {
-  const additionalGids = [...user.additionalGids ?? [], ...changes.gids];
+  const additionalGids = [...new Set([...user.additionalGids ?? [], ...changes.gids])];
   const kept = { ...user, ...(additionalGids.length > 0 && { additionalGids }) };
   if (changes.user === undefined) return kept;
   const [uid = "", gid] = changes.user.split(":");

@@ -20,7 +20,7 @@ Deno.test("changeProcess() adds environment, groups and capabilities", () => {
     ...none,
     env: ["B=2"],
     user: "5:6",
-    additionalGids: ["7"],
+    additionalGids: ["7", "7"],
     capabilities: ["CAP_KILL"],
     cwd: "/tmp",
   };
