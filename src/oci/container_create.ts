@@ -95,7 +95,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   stored.pid = parked.child.pid;
   stored.startTime = readProcessStat(stored.pid)?.startTime ?? 0n;
   directory.write(stored);
-  await guide(parked, { stored, cgroup });
+  await guide(parked, { stored, cgroup, rootless: options.rootless });
   const console = parked.master && takeMaster(parked.child, parked.master);
   undo.move();
   return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console, options) };

@@ -133,9 +133,15 @@ export const DEFAULT_DEVICE_RULES: readonly DeviceRule[] = [
   { allow: true, type: "c", major: 5, minor: 2, access: "rwm" },
 ];
 
-/** The rules to set: the default ones come after a rule for everything, and so stay, but yield to what is denied later. */
-export function deviceRules(rules: readonly DeviceRule[]): DeviceRule[] {
+const DENY_ALL: DeviceRule = { allow: false, type: "a", access: "rwm" };
+
+/**
+ * The rules to set: what no rule allows is denied. The default ones come after a rule for everything, and so stay, but
+ * yield to what is denied later.
+ */
+export function deviceRules(rules: readonly DeviceRule[] = []): DeviceRule[] {
   const isForAll = ({ type = "a", major = -1, minor = -1 }: DeviceRule) => type === "a" && major < 0 && minor < 0;
   const last = rules.findLastIndex(isForAll);
-  return [...rules.slice(0, last + 1), ...DEFAULT_DEVICE_RULES, ...rules.slice(last + 1)];
+  const first = last < 0 ? [DENY_ALL] : rules.slice(0, last + 1);
+  return [...first, ...DEFAULT_DEVICE_RULES, ...rules.slice(last + 1)];
 }

@@ -28,6 +28,8 @@ export interface Parked extends InitResult, Disposable {
 export interface Guided {
   stored: StoredState;
   cgroup: Cgroup;
+  /** Whoever may not make device nodes may not load rules for them either, and needs none. */
+  rootless?: boolean | undefined;
 }
 
 /**
@@ -41,13 +43,13 @@ export function takeMaster(child: Child, master: Slot): Fd {
 }
 
 /** Answers the child until it waits for its start. */
-export async function guide({ child, channel, copies, listener }: Parked, { stored, cgroup }: Guided): Promise<void> {
-  const { spec } = stored;
-  const resources = spec.linux?.resources;
+export async function guide({ child, channel, copies, listener }: Parked, guided: Guided): Promise<void> {
+  const { stored, stored: { spec }, cgroup } = guided;
+  const resources = resourcesOf(guided);
   const waiting = copies.values();
   let isLimited = false;
   const limit = () => {
-    if (resources !== undefined && !isLimited) cgroup.apply(withDefaultDevices(resources));
+    if (resources !== undefined && !isLimited) cgroup.apply(resources);
     isLimited = true;
   };
   for (;;) {
@@ -57,7 +59,7 @@ export async function guide({ child, channel, copies, listener }: Parked, { stor
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
     if (message === "created") return limit();
-    if (message === "scope") await enterScope(child.pid, { stored, cgroup });
+    if (message === "scope") await enterScope(child.pid, guided);
     if (message === "maps") {
       const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
       writeIdMaps(child.pid, { uidMappings, gidMappings });
@@ -76,15 +78,19 @@ export async function guide({ child, channel, copies, listener }: Parked, { stor
 }
 
 /** Has systemd make the unit around the process, which then joins the hierarchies that systemd leaves alone. */
-async function enterScope(pid: number, { stored: { id, scope, spec }, cgroup }: Guided): Promise<void> {
-  const resources = spec.linux?.resources && withDefaultDevices(spec.linux.resources);
+async function enterScope(pid: number, guided: Guided): Promise<void> {
+  const { stored: { id, scope, spec }, cgroup } = guided;
+  const resources = resourcesOf(guided);
   await startScope(scope!, pid, { id, resources, annotations: spec.annotations ?? {} });
   cgroup.create();
   for (const file of cgroup.procsFiles()) joinCgroup(file.slice(0, file.lastIndexOf("/")), pid);
 }
 
-function withDefaultDevices(resources: Resources): Resources {
-  return resources.devices === undefined ? resources : { ...resources, devices: deviceRules(resources.devices) };
+/** B6: without resources nothing is set. */
+function resourcesOf({ stored: { spec: { linux } }, rootless }: Guided): Resources | undefined {
+  if (linux?.resources === undefined) return undefined;
+  const { devices, ...rest } = linux.resources;
+  return rootless ? rest : { ...rest, devices: deviceRules(devices) };
 }
 
 /** Whether there is something to stop for before the root is changed. */

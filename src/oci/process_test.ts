@@ -100,6 +100,7 @@ Deno.test("deviceRules() puts the default devices after the rule for all, before
   const all = { allow: false, access: "rwm" };
   const one = { allow: true, type: "c" as const, major: 10, minor: 229 };
   assert.deepEqual(deviceRules([all, one]), [all, ...DEFAULT_DEVICE_RULES, one]);
+  assert.deepEqual(deviceRules([one]), [{ ...all, type: "a" }, ...DEFAULT_DEVICE_RULES, one]);
 });
 
 Deno.test("User databases are read line by line, and nonsense in them is passed over", () => {

@@ -1,6 +1,6 @@
 /** What of a container's spec makes sense in the guest. Pure. @module */
 import type { Config } from "../config/schema.ts";
-import type { Device, Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec.ts";
+import type { Device, DeviceRule, Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec.ts";
 import { type ContainerType, SPEC_ANNOTATION } from "../rpc/agent_api.ts";
 
 export interface GuestSpecOptions {
@@ -49,7 +49,7 @@ function toGuestLinux(linux: Linux, config: Config): Linux {
     namespaces: namespaces.filter(({ type }) => !HOST_NAMESPACES.includes(type)).map(({ type }) => ({ type })),
     ...(devices !== undefined && { devices: devices.filter(isPrivileged(resources) ? isOfKernel : isNoDisk) }),
     ...(seccomp !== undefined && !config.runtime.disable_guest_seccomp && { seccomp }),
-    ...(resources !== undefined && { resources: toGuestResources(resources) }),
+    resources: { ...toGuestResources(resources ?? {}), devices: toGuestRules(resources?.devices) },
     ...(cgroupsPath !== undefined && { cgroupsPath: toGuestCgroup(cgroupsPath) }),
   };
 }
@@ -77,6 +77,15 @@ const MISC_MINORS: readonly number[] = [200, 229];
 function isOfKernel({ type, major = -1, minor = -1 }: Device): boolean {
   const isMisc = major === MISC_MAJOR && MISC_MINORS.includes(minor);
   return type === "p" || (type !== "b" && (KERNEL_MAJORS.includes(major) || isMisc));
+}
+
+/**
+ * What a container may do with the guest's devices, some of which are the agent's: its channel, the guest's own disk. Rules
+ * name the host's numbers, so only those for devices with the same ones everywhere are kept.
+ */
+function toGuestRules(rules: readonly DeviceRule[] = []): DeviceRule[] {
+  if (isPrivileged({ devices: [...rules] })) return [{ allow: true, access: "rwm" }];
+  return [{ allow: false, access: "rwm" }, ...rules.filter((rule) => isOfKernel({ path: "", type: "a", ...rule }))];
 }
 
 /** Device numbers, CPU and node numbers are the host's; block and network limits apply to the VM as a whole. */

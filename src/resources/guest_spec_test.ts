@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { defaultConfig } from "../config/schema.ts";
-import type { Linux, Spec } from "../oci/spec.ts";
+import type { DeviceRule, Linux, Spec } from "../oci/spec.ts";
 import { toGuestSpec } from "./guest_spec.ts";
 
 function guestSpec(spec: Partial<Spec>, config = defaultConfig()): Spec {
@@ -40,7 +40,7 @@ Deno.test("toGuestSpec() replaces root and mounts, adds the agent's annotations 
 Deno.test("toGuestSpec() drops the labels of the host's security modules", () => {
   const process = { user: { uid: 1, gid: 2 }, cwd: "/", apparmorProfile: "docker", selinuxLabel: "s0" };
   assert.deepEqual(guestSpec({ process }).process, { user: { uid: 1, gid: 2 }, cwd: "/" });
-  assert.deepEqual(guestLinux({ mountLabel: "s0" }), { namespaces: [] });
+  assert.equal(guestLinux({ mountLabel: "s0" }).mountLabel, undefined);
 });
 
 Deno.test("toGuestSpec() keeps namespaces that the guest makes itself, without the host's paths", () => {
@@ -60,7 +60,8 @@ Deno.test("toGuestSpec() drops limits that only the host can keep", () => {
       cpu: { shares: 512, cpus: "0-3", mems: "0" },
     },
   });
-  assert.deepEqual(resources, { memory: { limit: 1 << 20 }, cpu: { shares: 512 } });
+  const devices = [{ allow: false, access: "rwm" }];
+  assert.deepEqual(resources, { memory: { limit: 1 << 20 }, cpu: { shares: 512 }, devices });
 });
 
 Deno.test("toGuestSpec() passes the seccomp profile only if the configuration says so", () => {
@@ -86,6 +87,19 @@ Deno.test("toGuestSpec() drags no hardware of the host into a privileged contain
   const kvm = { path: "/dev/kvm", type: "c", major: 10, minor: 232 } as const;
   const resources = { devices: [{ allow: false, access: "rwm" }, { allow: true, access: "rwm" }] };
   assert.deepEqual(guestLinux({ devices: [zero, fuse, console, kvm], resources }).devices, [zero, fuse]);
+});
+
+Deno.test("toGuestSpec() keeps rules for the kernel's own devices, and lets only a privileged container use all", () => {
+  const all = { access: "rwm" };
+  const fuse = { allow: true, type: "c", major: 10, minor: 229, access: "rw" } as const;
+  const others = [
+    { allow: true, type: "c", major: 242, minor: 1, access: "rwm" },
+    { allow: true, type: "b", major: 8, access: "rwm" },
+    { allow: true, type: "c", access: "m" },
+  ] as const;
+  const rules = (...devices: DeviceRule[]) => guestLinux({ resources: { devices } }).resources?.devices;
+  assert.deepEqual(rules({ allow: false, ...all }, fuse, ...others), [{ allow: false, ...all }, fuse]);
+  assert.deepEqual(rules({ allow: false, ...all }, { allow: true, ...all }), [{ allow: true, ...all }]);
 });
 
 Deno.test.each([

@@ -60,14 +60,20 @@ pods("user, groups, read-only root, sysctls, hostname and DNS of a pod reach its
       (await plain.tryExec("mount -t tmpfs none /tmp")).stderr,
       /permission denied|Operation not permitted/i,
     );
+    // A node can be made; that it cannot be used keeps a container off the guest's disk and the agent's channel.
+    assert.match((await plain.tryExec(OPENS_CONSOLE_OF_GUEST)).stderr, /Operation not permitted/);
   });
 });
+
+/** The system's own console, which every guest has, by its numbers; /dev, because no other file system of a container may hold nodes. */
+const OPENS_CONSOLE_OF_GUEST = "mknod /dev/node c 5 1 && : </dev/node";
 
 pods("a privileged container has all privileges in its VM, and no device of the host", async (node) => {
   const security_context = { privileged: true };
   await using pod = await node.pod("pod", { linux: { security_context } });
   const container = await pod.run("one", SLEEP, { linux: { security_context } });
   await container.exec("mount -t tmpfs none /tmp && echo 1 >/proc/sys/net/ipv4/ip_forward && ip link set lo mtu 1500");
+  await container.exec(OPENS_CONSOLE_OF_GUEST);
   const inside = (await container.exec("ls /dev")).trim().split("\n");
   const hardware = [...Deno.readDirSync("/dev")].map(({ name }) => name).filter((name) =>
     /^(tty\d|loop|kvm|sd|vd)/.test(name)

@@ -39,6 +39,21 @@ test("resources: memory, cpu and pids limits are written", async () => {
   }
 });
 
+test("resources: what this machine's cgroups cannot do is an error, and nothing is left", async () => {
+  await using box = new Box();
+  const asked = [
+    isV2 ? { unified: { "no.such.file": "1" } } : { unified: { "memory.high": "1000000" } },
+    exists("/sys/fs/cgroup/net_cls") || isV2 ? undefined : { network: { classID: 1 } },
+  ];
+  for (const resources of asked.filter((one) => one !== undefined)) {
+    box.spec.linux.resources = resources;
+    const { code, stderr } = await box.run();
+    assert.equal(code, 1);
+    assert.match(stderr, /unified|memory\.high|no\.such\.file|net_cls/);
+    assert.ok(!exists(`/sys/fs/cgroup/${isV2 ? "" : "memory"}${box.spec.linux.cgroupsPath}`));
+  }
+});
+
 test("resources: cpuset of the spec binds the container", async () => {
   await using box = new Box();
   box.spec.linux.resources.cpu = { cpus: "0", mems: "0" };

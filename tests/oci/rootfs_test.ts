@@ -221,6 +221,9 @@ test("devices: one of the spec is made with its numbers, mode and owner", async 
   assert.equal(await output(box, "stat -c '%a %u %g %t:%T' /dev/sub/mine"), "640 1000 2000 1:3");
 });
 
+/** A device that anybody may open who can reach a node of it: the controller of loop devices. */
+const OPENS_FORBIDDEN = "mknod /tmp/k c 10 237 && (: </tmp/k) 2>/dev/null && echo open || echo denied";
+
 test("devices: the cgroup denies what the spec does not allow", async () => {
   await using box = new Box();
   box.spec.process.noNewPrivileges = false;
@@ -228,10 +231,23 @@ test("devices: the cgroup denies what the spec does not allow", async () => {
     { allow: false, access: "rwm" },
     { allow: true, type: "c", major: 1, minor: 8, access: "rwm" },
   ];
-  const script = "mknod /tmp/k c 1 11 && head -c1 /tmp/k 2>/dev/null || echo denied; " +
-    "mknod /tmp/r c 1 8 && head -c1 /tmp/r | wc -c";
+  const script = `${OPENS_FORBIDDEN}; mknod /tmp/r c 1 8 && head -c1 /tmp/r | wc -c`;
   assert.equal(await output(box, script), "denied\n1");
 });
+
+for (
+  const [name, resources] of [
+    ["without rules", {}],
+    ["without resources", undefined],
+    ["with one allowed only", { devices: [{ allow: true, type: "c", major: 1, minor: 9, access: "rwm" }] }],
+  ] as const
+) {
+  test(`devices: ${name} all others but the usual are denied`, async () => {
+    await using box = new Box();
+    box.spec.linux.resources = resources;
+    assert.equal(await output(box, `${OPENS_FORBIDDEN}; head -c1 /dev/zero | wc -c`), "denied\n1");
+  });
+}
 
 test("mounts: an unknown file system type is an error naming the destination", async () => {
   await using box = new Box();

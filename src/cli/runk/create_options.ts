@@ -39,8 +39,11 @@ export function createOptions({ id, global, flags }: CreateCall): CreateOptions 
     throw new KataError("UNIMPLEMENTED", `Cannot create container "${id}": runk does not support Intel RDT`);
   }
   const listenFds = passListeners(spec);
+  const home = homeOf(global);
+  // On a host, silence about devices is no permission to use its disks.
+  if (!home.rootless) spec.linux = { ...spec.linux, resources: spec.linux?.resources ?? {} };
   return {
-    ...homeOf(global),
+    ...home,
     id,
     bundle,
     spec,

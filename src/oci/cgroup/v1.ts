@@ -47,6 +47,9 @@ const ASKED_BY: Readonly<Record<string, (resources: Resources) => boolean>> = {
   pids: ({ pids }) => Boolean(pids?.limit),
   hugetlb: ({ hugepageLimits }) => (hugepageLimits ?? []).length > 0,
   rdma: ({ rdma }) => Object.keys(rdma ?? {}).length > 0,
+  blkio: ({ blockIO }) => Object.values(blockIO ?? {}).some((value) => Array.isArray(value) ? value.length > 0 : value),
+  net_cls: ({ network }) => Boolean(network?.classID),
+  net_prio: ({ network }) => (network?.priorities ?? []).length > 0,
 };
 
 const FREEZE_TIMEOUT_MS = 10_000;
@@ -76,6 +79,8 @@ export class CgroupV1 implements Cgroup {
 
   /** @throws {Error} A limit is asked whose controller this machine does not have. */
   apply(resources: Resources): void {
+    const [file] = Object.keys(resources.unified ?? {});
+    if (file !== undefined) throw new Error(`Cannot set "${file}": this machine has cgroups of version 1`);
     for (const { name, apply } of CONTROLLERS) {
       const path = this.paths[name];
       if (path !== undefined) apply(path, resources);
