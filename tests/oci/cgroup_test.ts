@@ -112,6 +112,10 @@ test("events --stats: one JSON object with cpu, memory and pids", async () => {
   assert.deepEqual([type, reported], ["stats", id]);
   assert.ok(data.cpu.usage.total > 0 && data.memory.usage.usage > 0);
   assert.ok(data.pids.current >= 1);
+  if (!isV2) {
+    assert.equal(data.cpuset.cpus.length, navigator.hardwareConcurrency);
+    assert.equal(data.cpu.usage.percpu_user.length, data.cpu.usage.percpu.length);
+  }
 });
 
 test("delete: no cgroup directory is left behind", async () => {

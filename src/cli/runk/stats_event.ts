@@ -2,21 +2,30 @@
 import type { CgroupStats, IoEntry, MemoryCounter } from "../../oci/cgroup/stats.ts";
 
 /** Counters stay bigints; the printer turns them into JSON numbers. */
-export function statsEvent({ cpu, memory, pids, io, hugetlb }: CgroupStats): Record<string, unknown> {
+export function statsEvent({ cpu, cpuset, memory, pids, io, hugetlb }: CgroupStats): Record<string, unknown> {
   return {
     cpu: {
-      usage: { total: cpu.total, percpu: cpu.perCpu, kernel: cpu.system, user: cpu.user },
+      usage: {
+        total: cpu.total,
+        percpu: cpu.perCpu,
+        percpu_kernel: cpu.perCpuSystem,
+        percpu_user: cpu.perCpuUser,
+        kernel: cpu.system,
+        user: cpu.user,
+      },
       throttling: {
         periods: cpu.throttling.periods,
         throttledPeriods: cpu.throttling.throttledPeriods,
         throttledTime: cpu.throttling.throttledTime,
       },
     },
+    ...(cpuset && { cpuset }),
     memory: {
       cache: memory.cache,
       usage: counter(memory.usage),
       swap: counter(memory.swap),
       kernel: counter(memory.kernel),
+      ...(memory.kernelTcp && { kernelTCP: counter(memory.kernelTcp) }),
       raw: Object.fromEntries(memory.stat),
     },
     pids,

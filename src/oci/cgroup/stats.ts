@@ -1,6 +1,6 @@
 /** What a cgroup has used, in one form for v1 and v2. Absent: the kernel does not say. @module */
 
-/** Stands for "no limit": what such a counter holds in the kernel. */
+/** Stands for `max`. */
 export const NO_LIMIT = 2n ** 64n - 1n;
 
 export interface CgroupStats {
@@ -11,6 +11,8 @@ export interface CgroupStats {
   io: IoStats;
   /** By page size, such as `2MB`. */
   hugetlb: Map<string, HugetlbStats>;
+  /** Only v1 tells. */
+  cpuset?: CpusetStats;
 }
 
 export interface CpuStats {
@@ -20,6 +22,8 @@ export interface CpuStats {
   system: bigint;
   /** Nanoseconds by CPU; empty on v2. */
   perCpu: bigint[];
+  perCpuUser: bigint[];
+  perCpuSystem: bigint[];
   throttling: { periods: bigint; throttledPeriods: bigint; throttledTime: bigint };
 }
 
@@ -28,7 +32,7 @@ export interface MemoryCounter {
   usage: bigint;
   maxUsage: bigint;
   failures: bigint;
-  /** {@linkcode NO_LIMIT} where there is none. */
+  /** Where there is none: {@linkcode NO_LIMIT}, on v1 what the kernel shows, the last page below 2^63. */
   limit: bigint;
 }
 
@@ -39,10 +43,27 @@ export interface MemoryStats {
   /** On v1 with the memory, on v2 without it. */
   swap: MemoryCounter;
   kernel: MemoryCounter;
+  /** Buffers of TCP; only v1 counts them apart. */
+  kernelTcp?: MemoryCounter;
   useHierarchy: boolean;
   /** The file `memory.stat`. */
   stat: Map<string, bigint>;
 }
+
+/** What else v1 says of a cpuset, by the names of its files. */
+export const FLAGS_OF_CPUSET = [
+  "cpu_exclusive",
+  "mem_hardwall",
+  "mem_exclusive",
+  "memory_migrate",
+  "memory_spread_page",
+  "memory_spread_slab",
+  "memory_pressure",
+  "sched_load_balance",
+  "sched_relax_domain_level",
+] as const;
+
+export type CpusetStats = { cpus: number[]; mems: number[] } & Record<typeof FLAGS_OF_CPUSET[number], bigint>;
 
 /** One line of a block device's account. */
 export interface IoEntry {

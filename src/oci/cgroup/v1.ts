@@ -14,6 +14,7 @@ import type { Cgroup, WaitOptions } from "./cgroup.ts";
 import { type CgroupStats, noIo } from "./stats.ts";
 import { applyBlkio, blkioStats } from "./v1/blkio.ts";
 import { applyCpu, cpuStats } from "./v1/cpu.ts";
+import { cpusetStats } from "./v1/cpuset.ts";
 import { applyDevices } from "./v1/devices.ts";
 import { isFrozen, setFrozen } from "./v1/freezer.ts";
 import { applyHugetlb, hugetlbStats } from "./v1/hugetlb.ts";
@@ -137,6 +138,7 @@ export class CgroupV1 implements Cgroup {
       pids: pidsStats(path("pids")),
       io: this.paths["blkio"] === undefined ? noIo() : blkioStats(path("blkio")),
       hugetlb: hugetlbStats(path("hugetlb"), hugePageSizes()),
+      cpuset: cpusetStats(path("cpuset")),
     };
   }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { DeviceRule } from "../spec.ts";
 import { NO_LIMIT } from "./stats.ts";
+import { cpusetStats } from "./v1/cpuset.ts";
 import { FakeCgroup } from "./testdata/fake_cgroup.ts";
 import { applyBlkio, blkioStats, parseEntries } from "./v1/blkio.ts";
 import { applyCpu, cpuStats } from "./v1/cpu.ts";
@@ -87,11 +88,13 @@ Deno.test("Stats on v1 are read from the files of each controller", () => {
     "cpu.stat": "nr_periods 4\nnr_throttled 2\nthrottled_time 7\n",
     "cpuacct.usage": "500",
     "cpuacct.usage_percpu": "200 300 \n",
+    "cpuacct.usage_all": "cpu user system\n0 150 50\n1 260 40\n",
     "cpuacct.stat": "user 3\nsystem 1\n",
     "memory.usage_in_bytes": "100",
     "memory.max_usage_in_bytes": "120",
     "memory.failcnt": "2",
     "memory.limit_in_bytes": "9223372036854771712",
+    "memory.kmem.tcp.failcnt": "6",
     "memory.memsw.limit_in_bytes": "4096",
     "memory.use_hierarchy": "1",
     "memory.stat": "cache 40\nrss 60\n",
@@ -99,13 +102,21 @@ Deno.test("Stats on v1 are read from the files of each controller", () => {
     "hugetlb.2MB.usage_in_bytes": "2",
     "hugetlb.2MB.max_usage_in_bytes": "3",
     "hugetlb.2MB.failcnt": "4",
+    "cpuset.cpus": "0-2,5\n",
+    "cpuset.mems": "0\n",
+    "cpuset.cpu_exclusive": "1\n",
+    "cpuset.sched_relax_domain_level": "-1\n",
   });
   const { path } = cgroup;
   const cpu = cpuStats(path, path);
   assert.deepEqual([cpu.total, cpu.user, cpu.system, cpu.perCpu], [500n, 30_000_000n, 10_000_000n, [200n, 300n]]);
+  assert.deepEqual([cpu.perCpuUser, cpu.perCpuSystem], [[150n, 260n], [50n, 40n]]);
+  const { cpus, mems, cpu_exclusive, sched_relax_domain_level } = cpusetStats(path);
+  assert.deepEqual([cpus, mems, cpu_exclusive, sched_relax_domain_level], [[0, 1, 2, 5], [0], 1n, -1n]);
   assert.deepEqual(cpu.throttling, { periods: 4n, throttledPeriods: 2n, throttledTime: 7n });
   const memory = memoryStats(path);
-  assert.deepEqual(memory.usage, { usage: 100n, maxUsage: 120n, failures: 2n, limit: NO_LIMIT });
+  assert.deepEqual(memory.usage, { usage: 100n, maxUsage: 120n, failures: 2n, limit: 2n ** 63n - 4096n });
+  assert.deepEqual(memory.kernelTcp, { usage: 0n, maxUsage: 0n, failures: 6n, limit: NO_LIMIT });
   assert.deepEqual([memory.swap.limit, memory.cache, memory.useHierarchy], [4096n, 40n, true]);
   assert.deepEqual(blkioStats(path).serviceBytes.map(({ value }) => value), [1n]);
   assert.deepEqual(hugetlbStats(path, ["2MB"]), new Map([["2MB", { usage: 2n, maxUsage: 3n, failures: 4n }]]));

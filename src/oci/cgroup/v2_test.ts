@@ -143,7 +143,15 @@ Deno.test("Stats on v2 are read from the files, in nanoseconds and bytes", () =>
   });
   const { path } = cgroup;
   const throttling = { periods: 4n, throttledPeriods: 2n, throttledTime: 7000n };
-  assert.deepEqual(cpuStats(path), { total: 30_000n, user: 20_000n, system: 10_000n, perCpu: [], throttling });
+  assert.deepEqual(cpuStats(path), {
+    total: 30_000n,
+    user: 20_000n,
+    system: 10_000n,
+    perCpu: [],
+    perCpuUser: [],
+    perCpuSystem: [],
+    throttling,
+  });
   const memory = memoryStats(path);
   assert.deepEqual(memory.usage, { usage: 100n, maxUsage: 150n, failures: 3n, limit: NO_LIMIT });
   assert.deepEqual(memory.swap, { usage: 8n, maxUsage: 0n, failures: 0n, limit: 16n });

@@ -44,11 +44,15 @@ export function cpuStats(cpu: string, cpuacct: string): CpuStats {
   const ticks = readFlatKeyed(cpuacct, "cpuacct.stat");
   const total = readCgroupValue(cpuacct, "cpuacct.usage");
   const perCpu = readCgroupFile(cpuacct, "cpuacct.usage_percpu") ?? "";
+  // A line of titles, then one a CPU: its number, user and system time.
+  const all = (readCgroupFile(cpuacct, "cpuacct.usage_all") ?? "").split("\n").slice(1).map((line) => line.split(" "));
   return {
     total: typeof total === "bigint" ? total : 0n,
     user: (ticks.get("user") ?? 0n) * TICK,
     system: (ticks.get("system") ?? 0n) * TICK,
     perCpu: perCpu.split(" ").filter((value) => value !== "").map(BigInt),
+    perCpuUser: all.map(([, user = "0"]) => BigInt(user)),
+    perCpuSystem: all.map(([, , system = "0"]) => BigInt(system)),
     throttling: {
       periods: throttling.get("nr_periods") ?? 0n,
       throttledPeriods: throttling.get("nr_throttled") ?? 0n,

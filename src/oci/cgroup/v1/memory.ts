@@ -33,9 +33,6 @@ function applyLimits(cgroup: string, limit: bigint, swapOrNone: bigint): void {
   for (const write of grows ? [writeSwap, writeLimit] : [writeLimit, writeSwap]) write();
 }
 
-/** The page counter's largest value, rounded to pages, is how v1 spells "no limit". */
-const LARGEST = 2n ** 63n - 1n - 65535n;
-
 export function memoryStats(cgroup: string): MemoryStats {
   const stat = readFlatKeyed(cgroup, "memory.stat");
   return {
@@ -43,6 +40,7 @@ export function memoryStats(cgroup: string): MemoryStats {
     usage: counter(cgroup, "memory"),
     swap: counter(cgroup, "memory.memsw"),
     kernel: counter(cgroup, "memory.kmem"),
+    kernelTcp: counter(cgroup, "memory.kmem.tcp"),
     useHierarchy: readCgroupFile(cgroup, "memory.use_hierarchy") === "1",
     stat,
   };
@@ -53,11 +51,10 @@ function counter(cgroup: string, prefix: string): MemoryCounter {
     const value = readCgroupValue(cgroup, `${prefix}.${file}`);
     return typeof value === "bigint" ? value : 0n;
   };
-  const limit = read("limit_in_bytes");
   return {
     usage: read("usage_in_bytes"),
     maxUsage: read("max_usage_in_bytes"),
     failures: read("failcnt"),
-    limit: limit === 0n || limit >= LARGEST ? NO_LIMIT : limit,
+    limit: read("limit_in_bytes") || NO_LIMIT,
   };
 }

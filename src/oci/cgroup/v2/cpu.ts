@@ -38,6 +38,8 @@ export function cpuStats(cgroup: string): CpuStats {
     user: nanoseconds("user_usec"),
     system: nanoseconds("system_usec"),
     perCpu: [],
+    perCpuUser: [],
+    perCpuSystem: [],
     throttling: {
       periods: stat.get("nr_periods") ?? 0n,
       throttledPeriods: stat.get("nr_throttled") ?? 0n,
