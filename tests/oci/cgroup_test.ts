@@ -54,6 +54,14 @@ test("resources: what this machine's cgroups cannot do is an error, and nothing 
   }
 });
 
+test("resources: more CPU shares than v1 has are refused, and v2 takes as many as it can", async () => {
+  await using box = new Box();
+  box.spec.linux.resources.cpu = { shares: 262_145 };
+  const { code, stderr } = await box.run();
+  assert.equal(code, isV2 ? 0 : 1);
+  assert.match(stderr, isV2 ? /^$/ : /262144/);
+});
+
 test("resources: cpuset of the spec binds the container", async () => {
   await using box = new Box();
   box.spec.linux.resources.cpu = { cpus: "0", mems: "0" };

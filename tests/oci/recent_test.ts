@@ -35,6 +35,24 @@ test("1.1+: scheduler and ioPriority are those of the process", async () => {
   assert.equal(await host("ionice", "-p", `${pid}`), "best-effort: prio 6");
 });
 
+test("1.1+: an idle group may have CPU shares, from the start and later", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.spec.linux.resources.cpu = { shares: 512, idle: 1 };
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const { pid } = await box.state(id);
+  const groups = Deno.readTextFileSync(`/proc/${pid}/cgroup`);
+  const v1 = /:cpu(?:,cpuacct)?:(.*)/.exec(groups)?.[1];
+  const path = v1 === undefined ? `/sys/fs/cgroup${/^0::(.*)/m.exec(groups)?.[1]}` : `/sys/fs/cgroup/cpu${v1}`;
+  assert.equal(Deno.readTextFileSync(`${path}/cpu.idle`).trim(), "1");
+  const update = await box.call(["update", "--resources", "-", id], {
+    stdin: JSON.stringify({ cpu: { idle: 0, shares: 600 } }),
+  });
+  assert.equal(update.code, 0, update.stderr);
+  assert.equal(Deno.readTextFileSync(`${path}/cpu.idle`).trim(), "0");
+});
+
 test("1.1+: execCPUAffinity is that of a process that joins, not of the first one", async () => {
   await using box = new Box();
   const id = box.id();

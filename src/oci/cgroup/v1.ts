@@ -46,7 +46,8 @@ const ASKED_BY: Readonly<Record<string, (resources: Resources) => boolean>> = {
   cpu: ({ cpu }) => Boolean(cpu?.shares || cpu?.quota || cpu?.period),
   cpuset: ({ cpu }) => Boolean(cpu?.cpus || cpu?.mems),
   pids: ({ pids }) => Boolean(pids?.limit),
-  hugetlb: ({ hugepageLimits }) => (hugepageLimits ?? []).length > 0,
+  // Kubernetes names each size with a limit of 0.
+  hugetlb: ({ hugepageLimits }) => (hugepageLimits ?? []).some(({ limit }) => BigInt(limit) > 0n),
   rdma: ({ rdma }) => Object.keys(rdma ?? {}).length > 0,
   blkio: ({ blockIO }) => Object.values(blockIO ?? {}).some((value) => Array.isArray(value) ? value.length > 0 : value),
   net_cls: ({ network }) => Boolean(network?.classID),

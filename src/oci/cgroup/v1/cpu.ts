@@ -3,23 +3,34 @@ import { readCgroupFile, readCgroupValue, readFlatKeyed, writeCgroupFile } from 
 import type { CpuResources } from "../../spec.ts";
 import type { CpuStats } from "../stats.ts";
 
+/** What the kernel takes; it would silently use the nearest. */
+const SHARES = { least: 2n, most: 262_144n };
+
 const FILES = [
-  ["idle", "cpu.idle"],
-  ["shares", "cpu.shares"],
   ["realtimePeriod", "cpu.rt_period_us"],
   ["realtimeRuntime", "cpu.rt_runtime_us"],
 ] as const satisfies readonly (readonly [keyof CpuResources, string])[];
 
+/** @throws {RangeError} The shares are out of range. */
 export function applyCpu(cgroup: string, cpu: CpuResources): void {
-  for (const [field, file] of FILES) {
-    const value = cpu[field];
-    if (value !== undefined && (field === "idle" || BigInt(value) !== 0n)) writeCgroupFile(cgroup, file, value);
-  }
+  // An idle group has no shares to set: it is woken before and put to rest after.
+  if (cpu.idle === 0) writeCgroupFile(cgroup, "cpu.idle", 0);
+  if (cpu.shares) applyShares(cgroup, BigInt(cpu.shares));
+  if (cpu.idle) writeCgroupFile(cgroup, "cpu.idle", cpu.idle);
+  for (const [field, file] of FILES) if (cpu[field]) writeCgroupFile(cgroup, file, cpu[field]);
   const burst = cpu.burst === undefined ? undefined : BigInt(cpu.burst);
   // A burst may not exceed the quota: shrink it before, grow it after.
   if (burst === 0n) writeCgroupFile(cgroup, "cpu.cfs_burst_us", burst);
   applyQuota(cgroup, BigInt(cpu.quota ?? 0), BigInt(cpu.period ?? 0));
   if (burst !== undefined && burst !== 0n) writeCgroupFile(cgroup, "cpu.cfs_burst_us", burst);
+}
+
+function applyShares(cgroup: string, shares: bigint): void {
+  const { least, most } = SHARES;
+  if (shares < least || shares > most) {
+    throw new RangeError(`Cannot give ${shares} CPU shares: ${least} to ${most} are allowed`);
+  }
+  writeCgroupFile(cgroup, "cpu.shares", shares);
 }
 
 /** The kernel judges each write alone, by the ratio it leads to, against the group above: so the order matters. */

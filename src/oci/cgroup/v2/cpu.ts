@@ -4,10 +4,12 @@ import type { CpuResources } from "../../spec.ts";
 import type { CpuStats } from "../stats.ts";
 
 export function applyCpu(cgroup: string, cpu: CpuResources): void {
-  if (cpu.idle !== undefined) writeCgroupFile(cgroup, "cpu.idle", cpu.idle);
+  // An idle group has no weight to set: it is woken before and put to rest after.
+  if (cpu.idle === 0) writeCgroupFile(cgroup, "cpu.idle", 0);
   if (cpu.shares !== undefined && BigInt(cpu.shares) !== 0n) {
     writeCgroupFile(cgroup, "cpu.weight", cpuWeight(BigInt(cpu.shares)));
   }
+  if (cpu.idle) writeCgroupFile(cgroup, "cpu.idle", cpu.idle);
   const burst = cpu.burst === undefined ? undefined : BigInt(cpu.burst);
   // A burst may not exceed the quota: shrink it before, grow it after.
   if (burst === 0n) writeCgroupFile(cgroup, "cpu.max.burst", burst);
