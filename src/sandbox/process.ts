@@ -114,7 +114,8 @@ export class Process implements AsyncDisposable {
     try {
       await agent.api.signalProcess({ containerId, execId, signal });
     } catch (error) {
-      if (ConnectError.from(error).code !== Code.NotFound) throw error;
+      // It ended meanwhile: by itself, or with a VM that hung until the signal could not be answered any more.
+      if (ConnectError.from(error).code !== Code.NotFound && this.#exit === undefined) throw error;
       this.#signalEnded(signal);
     }
   }

@@ -5,39 +5,49 @@ import { errorChain } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import type { AgentConnection } from "./agent_client.ts";
 
-/** Pause between two questions, and how long an answer may take: a busy or emulated guest is slow, not dead. */
-const EVERY_MS = 10_000;
-const ANSWER_MS = 30_000;
-/** Failures in a row that mean death; one may come of a host that slept. */
-const FAILURES = 2;
+/** Pause between two questions. */
+const EVERY_MS = 5_000;
+/** How long an answer may take: a busy or emulated guest is slow, not dead. */
+const ANSWER_MS = 25_000;
+/** The second chance: it may have been this process that stood still, with the answer waiting for it. */
+const AGAIN_MS = 5_000;
+
+/** The longest that a VM or an agent can hang before it is taken for dead. */
+export const HANG_MS = EVERY_MS + ANSWER_MS + AGAIN_MS;
 
 export interface WatchOptions {
   signal: AbortSignal;
   clock?: Clock;
 }
 
+/** The part of a connection that watching needs. */
+export interface WatchedAgent {
+  closed: AgentConnection["closed"];
+  health: Pick<AgentConnection["health"], "check">;
+}
+
 /**
  * Asks the agent for its health now and then.
  *
- * @returns Why it is taken for dead: its connection ended, or it was silent for about a minute. Never, once the signal
- * has fired.
+ * @returns Why it is taken for dead: its connection ended, or it was silent for up to {@linkcode HANG_MS}. Never, once
+ * the signal has fired.
  */
-export async function watchAgent(agent: AgentConnection, options: WatchOptions): Promise<string> {
+export async function watchAgent(agent: WatchedAgent, options: WatchOptions): Promise<string> {
   const { promise: never } = Promise.withResolvers<string>();
   const closed = agent.closed.then(() => "the agent closed its connection");
   const reason = await Promise.race([closed, askHealth(agent, options)]);
   return options.signal.aborted ? await never : reason;
 }
 
-async function askHealth(agent: AgentConnection, { signal, clock = systemClock }: WatchOptions): Promise<string> {
-  for (let failures = 0;;) {
-    try {
+async function askHealth(agent: WatchedAgent, { signal, clock = systemClock }: WatchOptions): Promise<string> {
+  const ask = (timeoutMs: number) => agent.health.check({}, { signal, timeoutMs });
+  try {
+    for (;;) {
       await clock.sleep(EVERY_MS, signal);
-      await agent.health.check({}, { signal, timeoutMs: ANSWER_MS });
-      failures = 0;
-    } catch (error) {
-      if (signal.aborted || ++failures >= FAILURES) return `the agent does not answer: ${errorChain(error)}`;
+      await ask(ANSWER_MS).catch(() => ask(AGAIN_MS));
     }
+  } catch (error) {
+    return `the agent does not answer: ${errorChain(error)}`;
   }
 }
 

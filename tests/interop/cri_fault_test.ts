@@ -1,5 +1,6 @@
 /** Pods whose parts die under them, and disks that are full: nothing hangs, nothing is left behind. See `pod.ts`. */
 import assert from "node:assert/strict";
+import { HANG_MS } from "../../src/sandbox/watch.ts";
 import { processesOf, until } from "./containerd.ts";
 import { type Pod, type PodContainer, type PodNode, pods, SLEEP, STATE } from "./pod.ts";
 
@@ -15,14 +16,14 @@ function kill(victim: string, pod: Pod): void {
   Deno.kill(pid, "SIGKILL");
 }
 
-async function isNoticed(container: PodContainer): Promise<void> {
-  await until(async () => (await container.status()).state === STATE.exited, { ms: NOTICED_MS });
+async function isNoticed(container: PodContainer, { ms } = { ms: NOTICED_MS }): Promise<void> {
+  await until(async () => (await container.status()).state === STATE.exited, { ms });
 }
 
-async function canBeRemoved(pod: Pod): Promise<void> {
+async function canBeRemoved(pod: Pod, { ms } = { ms: REMOVED_MS }): Promise<void> {
   const begin = performance.now();
   await pod[Symbol.asyncDispose]();
-  assert.ok(performance.now() - begin < REMOVED_MS);
+  assert.ok(performance.now() - begin < ms);
 }
 
 for (const victim of VICTIMS) {
@@ -51,6 +52,57 @@ pods("the death of the agent, with its kernel, ends a pod's containers within 5 
   await isNoticed(container);
   await canBeRemoved(pod);
   await exec;
+});
+
+const PRIVILEGED = { linux: { security_context: { privileged: true } } };
+
+/**
+ * Stops the agent, which no signal does to a machine's first process, while its kernel and the containers go on. A
+ * privileged container may name the program that loads modules, which the kernel then runs outside all containers.
+ *
+ * @returns What the agent has no more answer to, once it is stopped.
+ */
+async function freezeAgent(
+  node: PodNode,
+  pod: Pod,
+  container: PodContainer,
+): Promise<{ unanswered: Promise<unknown> }> {
+  const root = `/run/kata-containers/shared/containers/passthrough/${container.id}/rootfs`;
+  const freeze = [
+    `#!${root}/bin/busybox sh`,
+    "cd /sys/fs/cgroup/freezer || cd /sys/fs/cgroup",
+    `${root}/bin/mkdir agent`,
+    "echo 1 >agent/cgroup.procs",
+    `{ echo FROZEN >agent/freezer.state || echo 1 >agent/cgroup.freeze; } && echo >${root}/frozen`,
+  ];
+  const script = [
+    `printf '%s\\n' ${freeze.map((line) => `'${line}'`).join(" ")} >/freeze`,
+    // The kernel looks for a module that knows files which begin like this.
+    "printf '\\377\\377\\377\\377' >/unknown",
+    "chmod +x /freeze /unknown",
+    `echo ${root}/freeze >/proc/sys/kernel/modprobe`,
+    "/unknown",
+  ];
+  const unanswered = container.tryExec(script.join("; "));
+  unanswered.catch(() => {});
+  const frozen = `/run/kata-containers/shared/sandboxes/${pod.id}/rw/passthrough/${container.id}/rootfs/frozen`;
+  await until(async () => (await node.containerd.run(["test", "-e", frozen])).status === 0);
+  return { unanswered };
+}
+
+pods(`a VMM or an agent that hangs ends its containers within ${HANG_MS / 1000} s`, async (node) => {
+  const [vmm, agent] = [await node.pod("vmm"), await node.pod("agent", PRIVILEGED)];
+  const inVmm = await vmm.run("one", SLEEP);
+  const inAgent = await agent.run("one", SLEEP, PRIVILEGED);
+  const [qemu] = processesOf("qemu-system", vmm.id);
+  Deno.kill(qemu!, "SIGSTOP");
+  const { unanswered } = await freezeAgent(node, agent, inAgent);
+  // Whoever waits for the end, and whoever stops the pod before it is noticed.
+  await Promise.all([
+    isNoticed(inVmm, { ms: HANG_MS + NOTICED_MS }).then(() => canBeRemoved(vmm)),
+    canBeRemoved(agent, { ms: HANG_MS + REMOVED_MS }),
+    assert.rejects(unanswered),
+  ]);
 });
 
 pods("a pod whose network namespace was deleted under it goes on, and can be removed", async (node) => {
