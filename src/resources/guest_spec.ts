@@ -1,7 +1,8 @@
 /** What of a container's spec makes sense in the guest. Pure. @module */
 import type { Config } from "../config/schema.ts";
-import type { Device, DeviceRule, Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec.ts";
+import type { Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec.ts";
 import { type ContainerType, SPEC_ANNOTATION } from "../rpc/agent_api.ts";
+import { toGuestDevices, toGuestRules } from "./devices.ts";
 
 export interface GuestSpecOptions {
   config: Config;
@@ -47,45 +48,11 @@ function toGuestLinux(linux: Linux, config: Config): Linux {
   return {
     ...rest,
     namespaces: namespaces.filter(({ type }) => !HOST_NAMESPACES.includes(type)).map(({ type }) => ({ type })),
-    ...(devices !== undefined && { devices: devices.filter(isPrivileged(resources) ? isOfKernel : isNoDisk) }),
+    ...(devices !== undefined && { devices: toGuestDevices(linux) }),
     ...(seccomp !== undefined && !config.runtime.disable_guest_seccomp && { seccomp }),
     resources: { ...toGuestResources(resources ?? {}), devices: toGuestRules(resources?.devices) },
     ...(cgroupsPath !== undefined && { cgroupsPath: toGuestCgroup(cgroupsPath) }),
   };
-}
-
-/** A disk's number is another disk in the guest, perhaps the guest's own. */
-function isNoDisk({ type }: Device): boolean {
-  return type !== "b";
-}
-
-/** Engines give a privileged container every device of the host, without being asked for any. */
-function isPrivileged(resources: Resources | undefined): boolean {
-  const rules = resources?.devices ?? [];
-  return rules.some(({ allow, type = "a", major, minor, access = "rwm" }) =>
-    allow && type === "a" && major === undefined && minor === undefined && access === "rwm"
-  );
-}
-
-/** Major numbers of what is no hardware: memory, random numbers, and the own terminal. */
-const KERNEL_MAJORS: readonly number[] = [1, 5];
-/** Of the miscellaneous devices: TUN and FUSE. */
-const MISC_MAJOR = 10;
-const MISC_MINORS: readonly number[] = [200, 229];
-
-/** Devices by which every kernel offers its own services, under the same numbers everywhere. */
-function isOfKernel({ type, major = -1, minor = -1 }: Device): boolean {
-  const isMisc = major === MISC_MAJOR && MISC_MINORS.includes(minor);
-  return type === "p" || (type !== "b" && (KERNEL_MAJORS.includes(major) || isMisc));
-}
-
-/**
- * What a container may do with the guest's devices, some of which are the agent's: its channel, the guest's own disk. Rules
- * name the host's numbers, so only those for devices with the same ones everywhere are kept.
- */
-function toGuestRules(rules: readonly DeviceRule[] = []): DeviceRule[] {
-  if (isPrivileged({ devices: [...rules] })) return [{ allow: true, access: "rwm" }];
-  return [{ allow: false, access: "rwm" }, ...rules.filter((rule) => isOfKernel({ path: "", type: "a", ...rule }))];
 }
 
 /** Device numbers, CPU and node numbers are the host's; block and network limits apply to the VM as a whole. */

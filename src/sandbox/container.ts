@@ -6,6 +6,7 @@ import type { Config } from "../config/schema.ts";
 import { processToProto, resourcesToProto, specToProto } from "../oci/proto.ts";
 import type { Process as ProcessSpec, Resources, Spec } from "../oci/spec.ts";
 import type { StatsContainerResponse } from "../proto/agent_pb.ts";
+import { checkDevices } from "../resources/devices.ts";
 import { toGuestProcess, toGuestResources, toGuestSpec } from "../resources/guest_spec.ts";
 import { type RootfsMount, shareRootfs } from "../resources/rootfs/share.ts";
 import type { SharedDirectory } from "../resources/share_fs.ts";
@@ -60,6 +61,7 @@ export function prepareContainer(options: ContainerOptions, context: ContainerCo
   if (spec.process === undefined) {
     throw new KataError("INVALID_ARGUMENT", `Cannot create container "${id}": its configuration has no process`);
   }
+  checkDevices(spec.linux, { containerId: id, log: context.log });
   const root = spec.root?.path ?? "rootfs";
   using undo = new DisposableStack();
   const path = root.startsWith("/") ? root : `${bundle}/${root}`;

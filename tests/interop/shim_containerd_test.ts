@@ -41,6 +41,19 @@ interop("ctr run shows output and passes exit statuses on (B1)", async (containe
   assert.equal((await containerd.runContainer("seven", ["sh", "-c", "exit 7"])).status, 7);
 });
 
+interop(
+  "a disk of the host is refused by name; a privileged container, which gets all unasked, runs",
+  async (containerd) => {
+    const [disk] = [...Deno.readDirSync("/dev")].filter(({ name }) => /^(loop\d+|[sv]d[a-z])$/.test(name));
+    assert.ok(disk !== undefined, "this host has a disk");
+    const { status, stderr } = await containerd.runContainer("disk", ["true"], ["--device", `/dev/${disk.name}`]);
+    assert.equal(status, 1);
+    assert.match(stderr, new RegExp(`Cannot give device "/dev/${disk.name}" \\(b \\d+:\\d+\\) to container`));
+    const all = await containerd.runContainer("all", ["ls", `/dev/${disk.name}`, "/dev/null"], ["--privileged"]);
+    assert.equal(all.stdout, "/dev/null\n", all.stderr);
+  },
+);
+
 interop("SIGTERM ends a container with status 143 (B1)", async (containerd) => {
   await using container = await containerd.background(["sleep", "1000"]);
   const waiting = containerd.ctr("task", "attach", container.id);
