@@ -2,6 +2,7 @@
 import type { Logger } from "../base/log.ts";
 import { Fd, pipe } from "../linux/fd.ts";
 import { readableStream } from "../linux/fd_stream.ts";
+import { readNow, readSome } from "../linux/poll.ts";
 import { signalName } from "../linux/signal.ts";
 import { type Child, type ExitStatus, spawn } from "../linux/spawn.ts";
 import { LastLines } from "./last_lines.ts";
@@ -9,8 +10,8 @@ import { recordPid } from "./pid_file.ts";
 
 /** Enough for an assertion and what led to it, short enough for one line. */
 const KEPT_LINES = 5;
-/** A process that forked may leave its standard error open after its own end. */
-const DRAIN_MS = 200;
+/** As much as a pipe holds. */
+const PIPE_BYTES = 64 << 10;
 
 export interface ProcessOptions {
   /** Short name for logs, messages and the pid file: `qemu`. */
@@ -47,7 +48,7 @@ export class MonitorProcess implements AsyncDisposable {
     this.#child = child;
     this.#record = recordPid(runDir, { name, pid: child.pid });
     const words = new LastLines(KEPT_LINES, (line) => log.info(line, { source: name }));
-    this.ended = this.#awaitEnd(words, readableStream(stderr).getReader());
+    this.ended = this.#awaitEnd(words, stderr);
   }
 
   /** @throws {Error} `Cannot start "/usr/bin/qemu"`, with the step and errno as its cause. */
@@ -82,12 +83,12 @@ export class MonitorProcess implements AsyncDisposable {
     this.#record[Symbol.dispose]();
   }
 
-  async #awaitEnd(words: LastLines, stderr: Reader): Promise<ProcessEnd> {
-    const reading = readAll(stderr, words);
+  async #awaitEnd(words: LastLines, stderr: Fd): Promise<ProcessEnd> {
+    const ended = new AbortController();
+    const reading = readAll(stderr, words, ended.signal);
     const status = await this.#child.wait();
-    const timer = setTimeout(() => stderr.cancel().catch(() => {}), DRAIN_MS);
+    ended.abort();
     await reading;
-    clearTimeout(timer);
     const end = "code" in status ? `exited with status ${status.code}` : `was killed by ${signalName(status.signal)}`;
     const said = words.lines.length === 0 ? "" : `; it said: ${words.lines.join(" | ")}`;
     const reason = `${this.name} (pid ${this.pid}) ${end}${said}`;
@@ -96,14 +97,21 @@ export class MonitorProcess implements AsyncDisposable {
   }
 }
 
-type Reader = ReadableStreamDefaultReader<Uint8Array>;
-
-/** Reads to the end; a read that fails is the end as well. */
-async function readAll(stderr: Reader, words: LastLines): Promise<void> {
+/**
+ * Reads until the process has ended, with what is in the pipe then: a process that it forked may keep that open.
+ *
+ * @param stderr Owned; a read that fails is its end.
+ */
+async function readAll(stderr: Fd, words: LastLines, ended: AbortSignal): Promise<void> {
+  using _owned = stderr;
+  stderr.setNonblocking();
+  const buffer = new Uint8Array(PIPE_BYTES);
   try {
-    for (let chunk; !(chunk = await stderr.read()).done;) words.push(chunk.value);
+    for (let count; (count = await readSome(stderr, buffer, { signal: ended })) > 0;) {
+      words.push(buffer.subarray(0, count));
+    }
   } catch {
-    // The words so far must do.
+    if (ended.aborted) words.push(buffer.subarray(0, readNow(stderr, buffer) ?? 0));
   }
   words.end();
 }
