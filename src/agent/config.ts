@@ -6,6 +6,7 @@
 import { parseLevel } from "../base/log.ts";
 import {
   agentConfigFile,
+  agentKernelParameters,
   agentOptionKeys,
   type AgentOptions,
   defaultAgentOptions,
@@ -43,6 +44,23 @@ export async function loadAgentConfig(sources: ConfigSources): Promise<AgentOpti
   const fromFile = await parseConfigFile(file, readFile(file));
   // A file that the kernel command line names is final: the environment of the guest's init is the kernel's too.
   return { ...fromFile, ...(sources.file === undefined ? {} : fromEnvironment(env)), ...overrides };
+}
+
+/** What the agent heeds. */
+const SUPPORTED: readonly string[] = [
+  "serverAddress",
+  "logLevel",
+  "logPort",
+  "hotplugTimeout",
+  "cgroupNoV1",
+  "unifiedCgroups",
+] satisfies (keyof AgentOptions)[];
+
+/** One line per option that is set but of which nothing comes yet, for the log. */
+export function warnOfUnbuilt(options: AgentOptions): string[] {
+  const others = Object.entries(options).filter(([name]) => !SUPPORTED.includes(name));
+  const parameters = agentKernelParameters(Object.fromEntries(others));
+  return parameters.map((parameter) => `Option ${parameter} has no effect: it is not supported yet`);
 }
 
 function fromEnvironment(env: ConfigSources["env"]): Partial<AgentOptions> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ConfigSources, loadAgentConfig } from "./config.ts";
+import { type ConfigSources, loadAgentConfig, warnOfUnbuilt } from "./config.ts";
 
 const NOTHING: ConfigSources = { cmdline: "", env: { get: () => undefined } };
 
@@ -37,4 +37,13 @@ Deno.test("loadAgentConfig() names a malformed variable", async () => {
   await assert.rejects(loadAgentConfig({ ...NOTHING, env }), {
     message: 'Cannot use setting "KATA_AGENT_LOG_LEVEL"',
   });
+});
+
+Deno.test("warnOfUnbuilt() names each option that does nothing yet, as it was given", async () => {
+  const cmdline = "quiet agent.log=debug agent.debug_console agent.debug_console_vport=1026";
+  assert.deepEqual(warnOfUnbuilt(await loadAgentConfig({ ...NOTHING, cmdline })), [
+    "Option agent.debug_console has no effect: it is not supported yet",
+    "Option agent.debug_console_vport=1026 has no effect: it is not supported yet",
+  ]);
+  assert.deepEqual(warnOfUnbuilt(await loadAgentConfig(NOTHING)), []);
 });

@@ -15,7 +15,7 @@ import type { AgentOptions } from "../rpc/agent_options.ts";
 import { logCalls } from "../rpc/interceptors.ts";
 import { serveTtrpc } from "../rpc/server.ts";
 import { type AgentArgs, parseAgentArgs } from "./args.ts";
-import { loadAgentConfig } from "./config.ts";
+import { loadAgentConfig, warnOfUnbuilt } from "./config.ts";
 import type { Guest } from "./guest.ts";
 import { becomeInit, mountBaseFilesystems } from "./init.ts";
 import { listenForLogReader, stdoutSink } from "./log_sink.ts";
@@ -63,6 +63,7 @@ function loadOptions({ configFile, serverAddress }: AgentArgs): Promise<AgentOpt
 async function run(options: AgentOptions, { isInit }: { isInit: boolean }): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const log = openLog(options, stack);
+  for (const warning of warnOfUnbuilt(options)) log.warning(warning);
   const end = new AbortController();
   const guest: Guest = {
     options,

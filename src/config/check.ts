@@ -43,6 +43,19 @@ export function checkConfig(config: Config, host: HostFacts = readHostFacts()): 
   throw new KataError("INVALID_ARGUMENT", `Cannot use the configuration: ${problems.join("; ")}`);
 }
 
+/** Settings that are taken, but of which nothing comes yet. */
+const UNBUILT: Readonly<Record<string, (config: Config) => boolean>> = {
+  "agent.kata.debug_console_enabled": ({ agent }) => agent.debug_console_enabled,
+  "runtime.keep_abnormal": ({ runtime }) => runtime.keep_abnormal,
+  "runtime.experimental": ({ runtime }) => runtime.experimental.length > 0,
+};
+
+/** One line per setting that asks for what is not there, for the log. */
+export function warnOfUnbuilt(config: Config): string[] {
+  const asked = Object.entries(UNBUILT).filter(([, isAsked]) => isAsked(config));
+  return asked.map(([key]) => `Setting ${key} has no effect: it is not supported yet`);
+}
+
 /** What this machine has. */
 export function readHostFacts(): HostFacts {
   return {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkConfig, type HostFacts, readHostFacts } from "./check.ts";
+import { checkConfig, type HostFacts, readHostFacts, warnOfUnbuilt } from "./check.ts";
 import { defaultConfig, type QemuConfig } from "./schema.ts";
 
 const HOST: HostFacts = {
@@ -64,4 +64,13 @@ Deno.test("readHostFacts() tells why a file cannot be read", () => {
   assert.ok(cpus >= 1 && memoryMiB >= 64);
   assert.equal(fileProblem("/no/such/file"), "ENOENT");
   assert.equal(fileProblem("/proc/self/exe"), undefined);
+});
+
+Deno.test("warnOfUnbuilt() names the settings that do nothing yet, if somebody asks for them", () => {
+  const config = defaultConfig();
+  assert.deepEqual(warnOfUnbuilt(config), []);
+  config.agent.debug_console_enabled = true;
+  assert.deepEqual(warnOfUnbuilt(config), [
+    "Setting agent.kata.debug_console_enabled has no effect: it is not supported yet",
+  ]);
 });
