@@ -60,9 +60,10 @@ if ! [ -O "$d/main.js" ] && { [ -w /var/cache ] || ! [ -e "$d/main.js" ]; } && !
 fi
 case ${0##*/} in
 runk)
-  # It ends before optimized code, helper threads or a collection of garbage would pay. All functions are compiled at once,
-  # so that all of them are in V8's code cache, which goes by the flags: hence one of its own.
-  p=runk v=--no-lazy,--single-threaded,--min-semi-space-size=8
+  # It ends before machine code, helper threads or a collection of garbage would pay; without helper threads, V8's
+  # compilers would even hold up the program. All functions are compiled to bytecode at once, so that all of them are in
+  # V8's code cache, which goes by the flags: hence one of its own.
+  p=runk v=--no-lazy,--no-sparkplug,--no-maglev,--no-opt,--single-threaded,--min-semi-space-size=8
   ;;
 *) p=main v= ;;
 esac
