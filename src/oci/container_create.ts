@@ -57,6 +57,8 @@ export interface CreateOptions extends Home {
   noNewKeyring?: boolean;
   /** Descriptors from 3 on that the container inherits. */
   preserveFds?: number;
+  /** Called once the state directory is there, with its path: what mounts take from it can be made now. */
+  prepare?: (stateDirectory: string) => void;
   /** The first process outlives us: see {@linkcode ContainerProcess}. */
   detached?: boolean;
 }
@@ -85,6 +87,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   directory.create();
   undo.defer(() => directory.remove());
   using _lock = await directory.lock();
+  options.prepare?.(directory.path);
   const scope = options.systemd ? await openScope(spec.linux?.cgroupsPath, id) : undefined;
   const stored = newState(options, scope);
   directory.write(stored);

@@ -1,7 +1,14 @@
 /** `runk create`: makes a container whose program waits for `start`. @module */
 import { type Command, defineCommand } from "./command.ts";
 import { sendConsole, sendPidfd } from "./console.ts";
-import { CREATE_FLAGS, createOptions, ownStdio, withCreated, writePidFile } from "./create_options.ts";
+import {
+  CREATE_FLAGS,
+  createOptions,
+  notifyPreparation,
+  ownStdio,
+  withCreated,
+  writePidFile,
+} from "./create_options.ts";
 
 export const command: Command = defineCommand({
   usage: "<container-id>",
@@ -18,7 +25,8 @@ export const command: Command = defineCommand({
           : "Cannot use --console-socket: the process wants no terminal",
       );
     }
-    await withCreated({ ...options, stdio: ownStdio(), detached: true }, async ({ init }) => {
+    const prepare = await notifyPreparation(options.spec);
+    await withCreated({ ...options, ...prepare, stdio: ownStdio(), detached: true }, async ({ init }) => {
       if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], init!.console!);
       if (flags["pidfd-socket"] !== undefined) sendPidfd(flags["pidfd-socket"], init!.pidfd);
       writePidFile(flags["pid-file"], init!.pid);

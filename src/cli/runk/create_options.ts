@@ -66,6 +66,13 @@ function passListeners({ process }: Spec): number {
   return count;
 }
 
+/** The socket of NOTIFY_SOCKET, for the container, if we have one. */
+export async function notifyPreparation(spec: Spec): Promise<Pick<CreateOptions, "prepare">> {
+  if (!Deno.env.get("NOTIFY_SOCKET")) return {};
+  const { addNotifySocket } = await import("./notify.ts");
+  return { prepare: (stateDirectory) => addNotifySocket(spec, stateDirectory) };
+}
+
 function readSpec(path: string): Spec {
   try {
     return parseSpec(Deno.readTextFileSync(path));
@@ -96,6 +103,27 @@ export async function withCreated<T>(options: CreateOptions, then: (container: C
     });
     throw error;
   }
+}
+
+/**
+ * Starts the container; if somebody waits for its readiness, that is passed on: when it comes while we stay, before this
+ * settles if we leave.
+ *
+ * @param stays We are the process that systemd is to look after.
+ */
+export async function startReporting(
+  container: Container,
+  { root, stays }: { root: string; stays: boolean },
+): Promise<void> {
+  const target = Deno.env.get("NOTIFY_SOCKET");
+  if (!target) return await container.start();
+  const { Readiness } = await import("./notify.ts");
+  const readiness = Readiness.listen(`${root}/${container.id}`, target);
+  await container.start();
+  const passed = readiness.pass({ pid: container.pid, mainPid: stays ? Deno.pid : container.pid })
+    .finally(() => readiness[Symbol.dispose]());
+  if (stays) void passed.catch(() => {}); // nobody to tell
+  else await passed;
 }
 
 /** Written under another name and renamed, so that a reader never sees half a number. No newline, as runc. */

@@ -2,7 +2,15 @@
 import type { Container } from "../../oci/container.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { attend, requireConsole, sendConsole, sendPidfd } from "./console.ts";
-import { CREATE_FLAGS, createOptions, ownStdio, withCreated, writePidFile } from "./create_options.ts";
+import {
+  CREATE_FLAGS,
+  createOptions,
+  notifyPreparation,
+  ownStdio,
+  startReporting,
+  withCreated,
+  writePidFile,
+} from "./create_options.ts";
 
 const FLAGS = {
   ...CREATE_FLAGS,
@@ -20,19 +28,26 @@ export const command: Command = defineCommand({
     const options = createOptions({ id: args[0]!, global, flags });
     const terminal = options.spec.process?.terminal === true;
     requireConsole({ terminal, detach: flags.detach, socket: flags["console-socket"] });
-    return await withCreated({ ...options, stdio: ownStdio(), detached: flags.detach }, async (container) => {
-      if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], container.init!.console!);
-      if (flags["pidfd-socket"] !== undefined) sendPidfd(flags["pidfd-socket"], container.init!.pidfd);
-      writePidFile(flags["pid-file"], container.init!.pid);
-      if (!flags.detach) return await foreground(container, flags.keep);
-      await container.start();
-      return 0;
-    });
+    const prepare = await notifyPreparation(options.spec);
+    return await withCreated(
+      { ...options, ...prepare, stdio: ownStdio(), detached: flags.detach },
+      async (container) => {
+        if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], container.init!.console!);
+        if (flags["pidfd-socket"] !== undefined) sendPidfd(flags["pidfd-socket"], container.init!.pidfd);
+        writePidFile(flags["pid-file"], container.init!.pid);
+        if (!flags.detach) return await foreground(container, { root: global.root, keep: flags.keep });
+        await startReporting(container, { root: global.root, stays: false });
+        return 0;
+      },
+    );
   },
 });
 
-async function foreground(container: Container, keep: boolean): Promise<number> {
-  const status = await attend(container.init!, () => container.start());
+async function foreground(
+  container: Container,
+  { root, keep }: { root: string; keep: boolean },
+): Promise<number> {
+  const status = await attend(container.init!, () => startReporting(container, { root, stays: true }));
   if (!keep) await container.delete({ force: true });
   return status;
 }

@@ -1,6 +1,7 @@
 /** `runk start`: lets a created container run. @module */
 import { Container } from "../../oci/container.ts";
 import { type Command, defineCommand, homeOf } from "./command.ts";
+import { startReporting } from "./create_options.ts";
 
 export const command: Command = defineCommand({
   usage: "<container-id>",
@@ -8,7 +9,7 @@ export const command: Command = defineCommand({
   flags: {},
   words: [1, 1],
   async run({ global, args }) {
-    await Container.load(args[0]!, homeOf(global)).start();
+    await startReporting(Container.load(args[0]!, homeOf(global)), { root: global.root, stays: false });
     return 0;
   },
 });
