@@ -73,7 +73,17 @@ function planMount(mount: Mount, context: PlanContext & { destination: string })
   if (mount.type === "cgroup") return planCgroupMount({ destination, options }, context.cgroup);
   const isKernelView = mount.type === "proc" || mount.type === "sysfs";
   const source = mount.source || mount.type;
-  return [{ kind: "filesystem", destination, source, type: mount.type, options, noLinks: isKernelView }];
+  const labelled = { ...options, data: withLabel(mount.type, options.data, context.linux?.mountLabel) };
+  return [{ kind: "filesystem", destination, source, type: mount.type, options: labelled, noLinks: isKernelView }];
+}
+
+/** Those whose files are the kernel's own, with labels that the policy gives them. */
+const LABELLED_BY_POLICY = new Set(["proc", "sysfs", "mqueue"]);
+
+/** SELinux labels all files of a new file system by the mount option `context`; a label may hold commas. */
+function withLabel(type: string, data: string, label: string | undefined): string {
+  if (!label || LABELLED_BY_POLICY.has(type)) return data;
+  return [data, `context="${label}"`].filter((part) => part !== "").join(",");
 }
 
 function idMaps(mount: Mount, linux: Linux | undefined): IdMaps {

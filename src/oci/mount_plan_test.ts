@@ -3,7 +3,7 @@ import type { CgroupLayout } from "../linux/cgroup.ts";
 import { MOUNT_ATTR, MS, parseMountOptions } from "../linux/mount_options.ts";
 import { deferReadOnlyDev, hasOwnDev, planMounts } from "./mount_plan.ts";
 import { attributesOf } from "./mounts.ts";
-import type { Mount } from "./spec.ts";
+import type { Linux, Mount } from "./spec.ts";
 
 const v1: CgroupLayout = {
   mode: "v1",
@@ -13,10 +13,10 @@ const v1: CgroupLayout = {
   unifiedControllers: new Set(),
 };
 
-function plan(mount: Mount, cgroup: { layout?: CgroupLayout; hasNamespace?: boolean } = {}) {
+function plan(mount: Mount, cgroup: { layout?: CgroupLayout; hasNamespace?: boolean } = {}, linux?: Linux) {
   const paths = { "": "/cg/c1", cpu: "/cg/cpu,cpuacct/c1", systemd: "/cg/systemd/c1" };
   const context = { layout: v1, hasNamespace: false, paths, ...cgroup };
-  return planMounts([mount], { rootfs: "/nonexistent", bundle: "/tmp", cgroup: context });
+  return planMounts([mount], { rootfs: "/nonexistent", bundle: "/tmp", cgroup: context, linux });
 }
 
 Deno.test.each<{ why: string; mount: Mount }>([
@@ -56,6 +56,16 @@ Deno.test("planMounts() makes a cgroup mount of v1 one tmpfs, a mount a hierarch
     one.kind === "filesystem" && one.type === "cgroup" ? one.options.data : []
   );
   assert.deepEqual(data, ["cpu,cpuacct", "none,name=systemd"]);
+});
+
+Deno.test.each([
+  { type: "tmpfs", data: 'size=1m,context="s0:c1,c2"' },
+  { type: "sysfs", data: "size=1m" },
+])("planMounts() gives a $type the label $data", ({ type, data }) => {
+  const mount = { destination: "/x", type, options: ["nosuid", "size=1m"] };
+  const [planned] = plan(mount, {}, { mountLabel: "s0:c1,c2" });
+  assert.ok(planned?.kind === "filesystem");
+  assert.equal(planned.options.data, data);
 });
 
 Deno.test("planMounts() makes a cgroup mount of v2 one mount", () => {

@@ -5,6 +5,7 @@
  * @module
  */
 import { KataError } from "../base/error.ts";
+import { isApparmorEnabled, isSelinuxEnabled } from "../linux/label.ts";
 import { parsePropagation } from "../linux/mount_options.ts";
 import { parseCapabilities } from "./capabilities.ts";
 import { NAMESPACE_KINDS, ownNamespaces, planNamespaces } from "./namespaces.ts";
@@ -25,6 +26,7 @@ const RULES: readonly Rule[] = [
   rootIsGiven,
   processIsComplete,
   mountsAreComplete,
+  mountLabelHolds,
   namespacesAreUnique,
   namesHaveNamespaces,
   mappingsAreComplete,
@@ -71,6 +73,7 @@ function processIsComplete({ process }: Spec): string[] {
 function processProblems(process: Process): string[] {
   const problems: string[] = [];
   const { args = [], cwd, env = [], capabilities = {}, rlimits = [], oomScoreAdj = 0 } = process;
+  const { selinuxLabel, apparmorProfile } = process;
   if (args.length === 0) problems.push("process.args is empty");
   if (!cwd) problems.push("process.cwd is missing");
   else if (!cwd.startsWith("/")) problems.push(`process.cwd "${cwd}" is not absolute`);
@@ -84,7 +87,19 @@ function processProblems(process: Process): string[] {
   const types = rlimits.map(({ type }) => type);
   const twice = types.find((type, index) => types.indexOf(type) !== index);
   if (twice !== undefined) problems.push(`process.rlimits names "${twice}" twice`);
+  if (selinuxLabel && !isSelinuxEnabled()) problems.push(`process.selinuxLabel "${selinuxLabel}" ${NEEDS_SELINUX}`);
+  if (apparmorProfile && !isApparmorEnabled()) {
+    problems.push(`process.apparmorProfile "${apparmorProfile}" needs AppArmor, which is not enabled here`);
+  }
   return problems;
+}
+
+const NEEDS_SELINUX = "needs SELinux, which is not enabled here";
+
+function mountLabelHolds({ linux }: Spec): string[] {
+  if (!linux?.mountLabel) return [];
+  if (linux.mountLabel.includes('"')) return ["linux.mountLabel holds a quotation mark"];
+  return isSelinuxEnabled() ? [] : [`linux.mountLabel "${linux.mountLabel}" ${NEEDS_SELINUX}`];
 }
 
 function mountsAreComplete({ mounts = [] }: Spec): string[] {

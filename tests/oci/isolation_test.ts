@@ -1,5 +1,6 @@
 /** Namespaces, ids, seccomp, sysctls and hooks. */
 import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
 import { Box } from "./runtime.ts";
 import { test } from "./suite.ts";
 
@@ -183,4 +184,27 @@ test("hooks: one that runs longer than its timeout is killed and fails the creat
   const start = Date.now();
   assert.equal((await box.run()).code, 1);
   assert.ok(Date.now() - start < 20_000);
+});
+
+test("labels: of a security module that this machine lacks are refused by name, for exec as well", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const modules = [
+    { name: /selinux/i, key: "selinuxLabel", flag: "--process-label", file: "/sys/fs/selinux/enforce" },
+    { name: /apparmor/i, key: "apparmorProfile", flag: "--apparmor", file: "/sys/module/apparmor/parameters/enabled" },
+  ].filter(({ file }) => !exists(file));
+  for (const { name, flag } of modules) {
+    const { code, stderr } = await box.call(["exec", flag, "some-label", id, "/bin/true"]);
+    assert.equal(code, 255);
+    assert.match(stderr, name);
+  }
+  for (const { name, key } of modules) {
+    box.spec.process[key] = "some-label";
+    const { code, stderr } = await box.run();
+    assert.equal(code, 1);
+    assert.match(stderr, name);
+    delete box.spec.process[key];
+  }
 });
