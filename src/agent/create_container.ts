@@ -6,6 +6,7 @@ import { forgetUnusedNames } from "../linux/dentries.ts";
 import { isErrno } from "../linux/errno.ts";
 import { Fd, O_RDONLY } from "../linux/fd.ts";
 import { umountTree } from "../linux/mount.ts";
+import { statfs } from "../linux/statfs.ts";
 import { readMountInfo } from "../linux/mountinfo.ts";
 import { Container, type CreateOptions } from "../oci/container.ts";
 import { specFromProto } from "../oci/proto.ts";
@@ -60,7 +61,25 @@ function letGoOfShared({ root, mounts = [] }: Spec, undo: AsyncDisposableStack):
       if (!isErrno(error, "EINVAL", "ENOENT")) throw error; // where nothing is shared, nothing is remembered
     }
   });
-  for (const path of paths) undo.defer(() => umountTree(path));
+  for (const path of paths) {
+    undo.defer(() => {
+      awaitReleases(path);
+      umountTree(path);
+    });
+  }
+}
+
+/**
+ * Waits until the host's daemon has heard of each file that was closed. The kernel does not wait for that itself, and
+ * where a shared file system goes with such news under way, Linux 6.1 stops the thread that unmounts it, which is the
+ * agent's, for ever ("VFS: Busy inodes after unmount"). The daemon answers in order, so an answer means that it has heard.
+ */
+function awaitReleases(path: string): void {
+  try {
+    statfs(path);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTCONN")) throw error; // there is no file, or no daemon, any more
+  }
 }
 
 /** Nothing that was asked for is left out silently. */

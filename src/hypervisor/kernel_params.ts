@@ -8,6 +8,7 @@ const MOST_BYTES = 2047;
 /** What holds for each guest: no noise, no legacy hardware to probe, and the end of the kernel is the end of the VM. */
 const BASE = [
   "panic=-1", // reboot at once, which ends QEMU (-no-reboot), so that the runtime sees it
+  "oops=panic", // a thread that the kernel stops may be the agent's, or hold what the agent waits for: no hanging VM
   "console=ttyS0",
   "8250.nr_uarts=1",
   "i8042.noaux",

@@ -121,6 +121,21 @@ pods("a pod survives containerd's death and is handled by the next one", async (
   assert.equal(await container.exec("echo still here"), "still here\n");
 });
 
+pods("a container whose files virtiofsd is slow to close can be removed, and its pod goes on", async (node) => {
+  await using pod = await node.pod("pod");
+  const steady = await pod.run("steady", SLEEP);
+  const container = await pod.run("one", SLEEP);
+  const [virtiofsd] = processesOf("/virtiofsd ", pod.id);
+  Deno.kill(virtiofsd!, "SIGSTOP");
+  const stopping = container.stop();
+  // Long enough for the agent to come to the unmounting: with a daemon that does not answer nothing tells of that.
+  await Promise.race([stopping, new Promise((resolve) => setTimeout(resolve, 2_000))]);
+  Deno.kill(virtiofsd!, "SIGCONT");
+  await stopping;
+  await container.remove();
+  assert.equal(await steady.exec("echo well"), "well\n");
+});
+
 /** Mounts a small disk. Disposing it lets go of it, whoever still uses it. */
 async function smallDisk(node: PodNode, path: string, options = "size=1m"): Promise<AsyncDisposable> {
   await Deno.mkdir(path, { recursive: true });

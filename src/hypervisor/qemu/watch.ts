@@ -9,6 +9,8 @@ import type { Qmp } from "./qmp.ts";
 /** A helper ends when QEMU closes its socket: so long QEMU's own end may be in coming. */
 const SAME_END_MS = 200;
 const CONSOLE_LINES = 5;
+/** How a kernel begins to tell of its own death. */
+const DEATH = /Kernel panic|Oops|BUG: |invalid opcode|general protection fault/;
 
 export interface WatchOptions {
   qemu: MonitorProcess;
@@ -88,7 +90,7 @@ export class VmWatch {
 
   #consoleWords(): string {
     const lines = tailOf(this.#options.consoleLog, 100);
-    const panic = lines.findIndex((line) => line.includes("Kernel panic"));
+    const panic = lines.findIndex((line) => DEATH.test(line));
     const last = panic < 0 ? lines.slice(-CONSOLE_LINES) : lines.slice(panic, panic + CONSOLE_LINES);
     return last.length === 0 ? "" : `; last on its console: ${last.join(" | ")}`;
   }
