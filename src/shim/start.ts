@@ -15,7 +15,7 @@ import { selfCommand } from "./self.ts";
  * A shim lives as long as its pod and does little at a time: without much room for young objects (MiB), and with garbage
  * collected early, it stays about 8 MB smaller.
  */
-const V8_FLAGS = "--max-semi-space-size=1,--optimize-for-size";
+export const V8_FLAGS = "--max-semi-space-size=1,--optimize-for-size";
 
 export interface StartOptions {
   /** Directory with `config.json`; it gets the files `address` and `shim.pid`. */

@@ -52,6 +52,8 @@ export interface ContainerdOptions {
   configure?: (toml: string) => string;
   /** Serves Kubernetes' interface: see `pod_settings.ts`. */
   pods?: boolean;
+  /** Besides its usual environment, which shims inherit. */
+  env?: Readonly<Record<string, string>>;
 }
 
 /** A running containerd with the test image. Disposing it ends it; its containers must be gone. */
@@ -59,11 +61,14 @@ export class Containerd implements AsyncDisposable {
   readonly directory: string;
   readonly #release: Release;
   readonly #namespace: string;
+  readonly #env: Readonly<Record<string, string>>;
   readonly #ids: string[] = [];
   #process: Deno.ChildProcess | undefined;
 
-  constructor(directory: string, { release, pods }: ContainerdOptions) {
+  constructor(directory: string, { release, pods, env = {} }: ContainerdOptions) {
     this.directory = directory;
+    const path = `${directory}/bin:${Deno.env.get("PATH")}`;
+    this.#env = { PATH: path, KATA_CONF_FILE: `${directory}/configuration.toml`, ...env };
     this.#release = release;
     this.#namespace = pods ? "k8s.io" : "default";
   }
@@ -221,7 +226,7 @@ export class Containerd implements AsyncDisposable {
     const script = `exec "$0" --config ${directory}/config.toml >>${directory}/containerd.log 2>&1`;
     this.#process = new Deno.Command("/bin/sh", {
       args: ["-c", script, `${this.#release.bin}/containerd`],
-      env: { PATH: `${directory}/bin:${Deno.env.get("PATH")}`, KATA_CONF_FILE: `${directory}/configuration.toml` },
+      env: this.#env,
       stdin: "null",
       stdout: "null",
       stderr: "null",
