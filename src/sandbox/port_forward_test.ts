@@ -11,14 +11,16 @@ function text(data: Uint8Array): string {
 type Agent = PortForwardOptions["agent"];
 
 /** An agent whose guest has one connection, to a server that answers what was sent when that has ended. */
-function echoAgent(): { agent: Agent; closed: Promise<void> } {
+function echoAgent(): { agent: Agent; written: Promise<void>; closed: Promise<void> } {
   const parts: Uint8Array[] = [];
+  const written = Promise.withResolvers<void>();
   const finished = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
   const connections = {
     open: () => Promise.resolve({ id: 1 }),
     write({ data }: { data: Uint8Array }) {
       parts.push(data.slice());
+      written.resolve();
       return Promise.resolve({});
     },
     finish() {
@@ -37,7 +39,7 @@ function echoAgent(): { agent: Agent; closed: Promise<void> } {
       return Promise.resolve({});
     },
   };
-  return { agent: { connections } as unknown as Agent, closed: closed.promise };
+  return { agent: { connections } as unknown as Agent, written: written.promise, closed: closed.promise };
 }
 
 function open(agent: Agent): { port: number } & AsyncDisposable {
@@ -72,11 +74,12 @@ Deno.test("PortForward resets a connection that nobody in the guest takes", asyn
 });
 
 Deno.test("PortForward ends the connections that are open when it is disposed", async () => {
-  const { agent, closed } = echoAgent();
+  const { agent, written, closed } = echoAgent();
   const forward = open(agent);
   using client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
   await client.write(new TextEncoder().encode("ping"));
   await client.write(new TextEncoder().encode("pong"));
+  await written; // before that, it may still wait to be accepted
   const read = client.read(new Uint8Array(1));
   await forward[Symbol.asyncDispose]();
   await assert.rejects(read, Deno.errors.ConnectionReset);
