@@ -70,6 +70,14 @@ portable("commands of runk that wait for nothing leave their compiled code to th
   assert.ok(bytes > 500_000, `${bytes} bytes`);
 });
 
+portable("runk leaves its compiled code in the database, not in SQLite's log", async () => {
+  const { stdout } = await run(`for i in 1 2 3 4 5 6 7 8; do "$DIST/runk" --version; done
+    cd /var/cache/kata/*/cache/runk && stat -c %s v8_code_cache_v2 v8_code_cache_v2-wal`);
+  const [database, log] = stdout.trim().split("\n").slice(-2).map(Number);
+  assert.ok(database! > 500_000, `${database} bytes`);
+  assert.equal(log, 0);
+});
+
 portable("concurrent first starts all work and leave one tree", async () => {
   const { stdout, stderr } = await run(`for i in 1 2 3 4; do "$KATA" version & done; wait; ls /var/cache/kata | wc -l`);
   const lines = stdout.trim().split("\n");
