@@ -95,3 +95,12 @@ Deno.test("decodeMessage() of any bytes ends, and leads nowhere but to an error"
     }
   }));
 });
+
+Deno.test("Writer puts a number of any type where its buffer ends", () => {
+  for (let length = 240; length < 272; length++) {
+    const text = "x".repeat(length);
+    const message: Message = { type: MESSAGE.signal, serial: 1, signature: "synqiuxtdb" };
+    message.body = [text, 1, -2, 3, -4, 5, -6n, 7n, 0.5, true];
+    assert.deepEqual(decodeMessage(encodeMessage(message))?.message.body, message.body, `${length}`);
+  }
+});

@@ -69,6 +69,9 @@ export function padded(length: number, alignment: number): number {
   return Math.ceil(length / alignment) * alignment;
 }
 
+/** Bytes of the longest number, and so of the length before a text or an array. */
+const LARGEST_NUMBER = 8;
+
 /** Puts values into bytes, in our byte order. */
 export class Writer {
   #bytes = new Uint8Array(256);
@@ -85,6 +88,7 @@ export class Writer {
 
   write(type: string, value: Value): void {
     this.align(alignmentOf(type));
+    this.#reserve(LARGEST_NUMBER);
     switch (type[0]) {
       case "y":
         return this.#view.setUint8(this.#grow(1), value as number);
@@ -143,17 +147,22 @@ export class Writer {
     this.#bytes.set(bytes, at);
   }
 
-  /** @returns Where the new room, zeroed, begins. */
+  /** @returns Where the new room, zeroed, begins. Its number is set in the view that was there before the call. */
   #grow(size: number): number {
+    this.#reserve(size);
     const start = this.length;
     this.length += size;
-    if (this.length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(this.length, 2 * this.#bytes.length));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
-    }
     return start;
+  }
+
+  /** After this, that many bytes need no other buffer, and no other view. */
+  #reserve(size: number): void {
+    const needed = this.length + size;
+    if (needed <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
   }
 }
 
