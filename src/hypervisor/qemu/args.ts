@@ -61,6 +61,7 @@ export function qemuArgs(machine: Machine): string[] {
     ...kernel(machine),
     ...serial(machine),
     ...mon(machine),
+    ...globals(machine),
     ...machine.devices.flatMap(device),
     ...(machine.incoming ? ["-incoming", "defer"] : []),
   ];
@@ -134,6 +135,17 @@ function serial({ consoleLog }: Machine): string[] {
 function mon({ qmpSocket }: Machine): string[] {
   const chardev = keyval({ backend: "socket", id: "qmp", path: qmpSocket, server: true, wait: false });
   return ["-chardev", chardev, "-mon", keyval({ chardev: "qmp", mode: "control" })];
+}
+
+/** Devices with queues of QEMU's own, except the network's. */
+const NOTIFIED_DRIVERS = ["virtio-blk-pci", "virtio-rng-pci", "virtio-scsi-pci", "virtio-serial-pci"];
+
+/**
+ * An emulated vCPU is a thread of QEMU already, and may as well do what the guest's driver asks for. By default it would
+ * wake the main loop with a descriptor per queue, and that loop, which carries each packet, would wait on all of them.
+ */
+function globals({ accelerator }: Machine): string[] {
+  return accelerator === "kvm" ? [] : NOTIFIED_DRIVERS.flatMap((driver) => ["-global", `${driver}.ioeventfd=off`]);
 }
 
 function device({ object, chardev, blockdev, netdev, devices }: Parts): string[] {

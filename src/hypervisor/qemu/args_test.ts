@@ -117,3 +117,12 @@ Deno.test("B20: blockNode() obeys block_device_aio and the cache settings", () =
     file: { driver: "host_device", filename: "/k/root.erofs", aio: "io_uring", cache },
   });
 });
+
+Deno.test.each(
+  [
+    ["tcg", ["blk", "rng", "scsi", "serial"].map((kind) => `virtio-${kind}-pci.ioeventfd=off`)],
+    ["kvm", []],
+  ] as const,
+)("qemuArgs() on %s: who is woken for the queues of devices", (accelerator, expected) => {
+  assert.deepEqual(valuesOf("-global", qemuArgs(machine({ accelerator }))), expected);
+});
