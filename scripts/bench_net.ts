@@ -1,112 +1,37 @@
 /**
- * What a pod's network path costs beside the same path made by hand: a guest with the same kernel and the same busybox,
- * under QEMU with a tap, joined by `ip` and `tc` to a link of the same bridge. Both are measured from the host, in turns.
+ * What a pod's network path costs beside the same path made by hand (see `bench_hand.ts` for what that is), measured from
+ * the host's end of the bridge.
+ *
+ * Starting a server in a container is no part of it: bytes are counted while they flow, after a run-up in which windows
+ * and buffers fill. Machines and processes that are the same differ by some percent for as long as they live (by where
+ * their pages lie), and neighbours disturb: so there are several machines of each kind, measured in turns, each time over
+ * a new connection to a new process, and the result is the median of the rounds' ratios, with the quartiles beside it.
  *
  * Usage: bench_net.ts [ROUNDS]     called by scripts/bench; needs root, containerd with CNI plugins, QEMU, busybox
  *
  * @module
  */
-import { processesOf, until } from "../tests/interop/host.ts";
+import { until } from "../tests/interop/host.ts";
 import { type Pod, type PodContainer, PodNode } from "../tests/interop/pod.ts";
-import { BRIDGE, GATEWAY } from "../tests/interop/pod_settings.ts";
-import { type CpioEntry, packCpio } from "./guest/cpio.ts";
-import { median, print } from "./bench_report.ts";
+import { handNetns, startByHand } from "./bench_hand.ts";
+import { median, print, quartiles } from "./bench_report.ts";
 
-const REPO = new URL("../", import.meta.url).pathname;
-const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
-const ROUNDS = Number(Deno.args[0] ?? 10);
+const ROUNDS = Number(Deno.args[0] ?? 15);
+const MACHINES = 3;
 const MIB = 2 ** 20;
-const SENT_MIB = 64;
-const PINGS = 200;
-const MTU = "1400";
-/** Takes what it gets; gives SENT_MIB; gives back what it gets. */
+const RUN_UP_MIB = 16;
+const COUNTED_MIB = 64;
+const RUN_UP_PINGS = 20;
+const PINGS = 100;
+/** Takes what it gets; gives without end; gives back what it gets. */
 const PORTS = { sink: 5001, source: 5002, echo: 5003 } as const;
 const SERVERS = [
   `nc -ll -p ${PORTS.sink} -e dd of=/dev/null bs=64k 2>/dev/null &`,
-  `nc -ll -p ${PORTS.source} -e dd if=/dev/zero bs=64k count=${SENT_MIB * 16} 2>/dev/null &`,
+  `nc -ll -p ${PORTS.source} -e dd if=/dev/zero bs=64k 2>/dev/null &`,
   `nc -ll -p ${PORTS.echo} -e cat &`,
 ];
 
-/** The last address of the pods' network, which is far from being given away. */
-const HAND = { address: GATEWAY.inet.replace(/\d+$/, "250"), netns: "kata-hand", mac: "02:00:00:00:0a:fe" };
-
-async function run(...[command, ...args]: readonly string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(command!, { args: [...args], stdin: "null" }).output();
-  if (!success) throw new Error(`Cannot run ${command} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
-  return new TextDecoder().decode(stdout);
-}
-
-/** An initramfs of busybox, our guest's modules and a script. */
-async function makeInitrd(directory: string): Promise<string> {
-  await run("sh", "-c", `cd ${directory} && busybox cpio -idmu --quiet <${GUEST}/initrd.cpio 'modules/*'`);
-  const listed = await run("sh", "-c", `busybox cpio -t --quiet <${GUEST}/initrd.cpio`);
-  // In the order in which our own init loads them.
-  const modules = listed.split("\n").filter((path) => path.startsWith("modules/"));
-  const init = ["#!/bin/busybox sh", "/bin/busybox --install /bin", "mount -t devtmpfs dev /dev"]
-    .concat(modules.map((path) => `insmod /${path}`))
-    .concat([`ip link set eth0 mtu ${MTU} up`, `ip address add ${HAND.address}/24 dev eth0`, ...SERVERS, "wait"]);
-  const file = (path: string, data: Uint8Array): CpioEntry => ({ kind: "file", path, mode: 0o755, data });
-  const packed = packCpio([
-    ...["dev", "bin", "modules"].map((path): CpioEntry => ({ kind: "directory", path, mode: 0o755 })),
-    { kind: "character device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
-    file("bin/busybox", await Deno.readFile("/bin/busybox")),
-    file("init", new TextEncoder().encode(`${init.join("\n")}\n`)),
-    ...modules.map((path) => file(path, Deno.readFileSync(`${directory}/${path}`))),
-  ]);
-  await Deno.writeFile(`${directory}/initrd.cpio`, packed);
-  return `${directory}/initrd.cpio`;
-}
-
-/** Before there is any other: `ip` lays a mount over their directory, under which the pods' could not be removed. */
-async function makeNetns(): Promise<AsyncDisposable> {
-  await run("ip", "netns", "add", HAND.netns);
-  return { [Symbol.asyncDispose]: async () => void await run("ip", "netns", "delete", HAND.netns) };
-}
-
-/** A link of the bridge, a tap, and what joins them; all goes with the namespace. */
-async function wireByHand(): Promise<void> {
-  const { netns, mac } = HAND;
-  await run(..."ip link add kata-hand0 type veth peer name eth0 netns".split(" "), netns);
-  await run("ip", "link", "set", "kata-hand0", "mtu", MTU, "master", BRIDGE, "up");
-  const inside = [
-    `ip link set eth0 mtu ${MTU} up`,
-    "ip tuntap add tap0 mode tap",
-    `ip link set tap0 mtu ${MTU} up`,
-    ...[["eth0", "tap0"], ["tap0", "eth0"]].flatMap(([from, to]) => [
-      `tc qdisc add dev ${from} ingress`,
-      `tc filter add dev ${from} parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev ${to}`,
-    ]),
-    `ip link set eth0 address ${mac}`,
-  ];
-  for (const line of inside) await run("ip", "netns", "exec", netns, ...line.split(" "));
-}
-
-/** What the pod's machine and its kernel were told, without disks and agent: the machine by hand is the same. */
-async function sameMachine(pod: Pod, container: PodContainer): Promise<{ machine: string[]; append: string }> {
-  const [pid] = processesOf("qemu-system", pod.id);
-  const given = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
-  const switches = ["-machine", "-accel", "-cpu", "-smp", "-m", "-bios"].filter((name) => given.includes(name));
-  const machine = switches.flatMap((name) => [name, given[given.indexOf(name) + 1]!]);
-  const memory = given.find((word) => word.includes("id=mem,"))!;
-  const words = (await container.exec("cat /proc/cmdline")).trim().split(" ");
-  const append = words.filter((word) => !/^(root|rootfstype|agent\.|ro$)/.test(word)).join(" ");
-  return { machine: [given[0]!, ...machine, "-object", memory], append };
-}
-
-function startByHand(initrd: string, { machine, append }: { machine: string[]; append: string }): AsyncDisposable {
-  const { netns, mac } = HAND;
-  const rest = `-nodefaults -no-user-config -display none -no-reboot -kernel ${GUEST}/vmlinux -initrd ${initrd}
-    -netdev tap,id=n0,ifname=tap0,script=no,downscript=no -device virtio-net-pci,netdev=n0,mac=${mac},romfile=`;
-  const args = ["netns", "exec", netns, ...machine, ...rest.split(/\s+/), "-append", append];
-  const child = new Deno.Command("ip", { args, stdin: "null", stdout: "null", stderr: "inherit" }).spawn();
-  return {
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await child.status;
-    },
-  };
-}
-
+/** Waits for a machine that boots. */
 async function connected(hostname: string, port: number): Promise<Deno.TcpConn> {
   let connection: Deno.TcpConn | undefined;
   const connect = async () => {
@@ -117,81 +42,117 @@ async function connected(hostname: string, port: number): Promise<Deno.TcpConn> 
   return connection!;
 }
 
-/** Bytes per second into the guest, until it has taken the last. */
-async function sendRate(hostname: string): Promise<number> {
-  using connection = await connected(hostname, PORTS.sink);
-  const block = new Uint8Array(MIB);
+/** @returns Milliseconds that the part after the run-up took, per MiB. */
+async function timed(move: (mib: number) => Promise<void>): Promise<number> {
+  await move(RUN_UP_MIB);
   const begin = performance.now();
-  for (let sent = 0; sent < SENT_MIB; sent++) {
-    for (let rest = block; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
-  }
-  await connection.closeWrite();
-  await connection.read(block);
-  return SENT_MIB * MIB * 1000 / (performance.now() - begin);
+  await move(COUNTED_MIB);
+  return (performance.now() - begin) / COUNTED_MIB;
 }
 
-async function receiveRate(hostname: string): Promise<number> {
-  using connection = await connected(hostname, PORTS.source);
+function send(connection: Deno.TcpConn): Promise<number> {
   const block = new Uint8Array(MIB);
-  const begin = performance.now();
-  let received = 0;
-  for (let count; (count = await connection.read(block)) !== null;) received += count;
-  if (received !== SENT_MIB * MIB) throw new Error(`Cannot measure: ${received} bytes came`);
-  return received * 1000 / (performance.now() - begin);
+  return timed(async (mib) => {
+    for (let sent = 0; sent < mib; sent++) {
+      for (let rest = block; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
+    }
+  });
 }
 
-/** Milliseconds until a byte is back, the median. */
-async function roundTrip(hostname: string): Promise<number> {
-  using connection = await connected(hostname, PORTS.echo);
-  connection.setNoDelay();
+function receive(connection: Deno.TcpConn): Promise<number> {
+  const block = new Uint8Array(MIB);
+  return timed(async (mib) => {
+    for (let rest = mib * MIB; rest > 0;) {
+      const count = await connection.read(block.subarray(0, Math.min(rest, MIB)));
+      if (count === null) throw new Error("Cannot measure: the guest sends no more");
+      rest -= count;
+    }
+  });
+}
+
+/** @returns Milliseconds until a byte is back, the median. */
+async function ping(connection: Deno.TcpConn): Promise<number> {
   const byte = new Uint8Array(1);
   const times: number[] = [];
-  for (let ping = 0; ping < PINGS; ping++) {
+  for (let count = 0; count < RUN_UP_PINGS + PINGS; count++) {
     const begin = performance.now();
     await connection.write(byte);
     await connection.read(byte);
     times.push(performance.now() - begin);
   }
-  return median(times);
+  return median(times.slice(RUN_UP_PINGS));
 }
 
-const MEASURES = [
-  { what: "into the guest, MB/s", measure: sendRate, best: Math.max, shown: inMegabytes },
-  { what: "out of the guest, MB/s", measure: receiveRate, best: Math.max, shown: inMegabytes },
-  { what: "a byte there and back, ms", measure: roundTrip, best: Math.min, shown: (ms: number) => ms.toFixed(2) },
+interface Measure {
+  what: string;
+  port: number;
+  /** @returns Milliseconds. */
+  measure(connection: Deno.TcpConn): Promise<number>;
+  shown(ms: number): string;
+}
+
+function inMegabytes(msPerMib: number): string {
+  return (MIB / 1e3 / msPerMib).toFixed(0);
+}
+
+const MEASURES: readonly Measure[] = [
+  { what: "into the guest, MB/s", port: PORTS.sink, measure: send, shown: inMegabytes },
+  { what: "out of the guest, MB/s", port: PORTS.source, measure: receive, shown: inMegabytes },
+  { what: "a byte there and back, ms", port: PORTS.echo, measure: ping, shown: (ms) => ms.toFixed(2) },
 ];
 
-function inMegabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(0);
+interface Machine {
+  kind: "pod" | "hand";
+  address: string;
 }
 
-/** The best of all rounds is the least disturbed one; in the first the emulator translates the guest's code. */
-async function measureBoth(addresses: Record<"pod" | "hand", string>): Promise<void> {
-  for (const { what, measure, best, shown } of MEASURES) {
-    const taken = { pod: [] as number[], hand: [] as number[] };
-    for (let round = 0; round <= ROUNDS; round++) {
-      for (const name of ["pod", "hand"] as const) taken[name].push(await measure(addresses[name]));
-    }
-    const [pod, hand] = [best(...taken.pod), best(...taken.hand)];
-    const ratio = best === Math.max ? pod / hand : hand / pod;
-    const line = `  ${what.padEnd(28)} pod ${shown(pod).padStart(6)}   by hand ${shown(hand).padStart(6)}`;
-    print(`${line}   ratio ${ratio.toFixed(2)}   (goal: at least 0.9)`);
+/** Measures all machines in turns, in an order that changes: none always comes after the same other. */
+async function compare({ what, port, measure, shown }: Measure, machines: readonly Machine[]): Promise<void> {
+  const once = async ({ address }: Machine) => {
+    using connection = await connected(address, port);
+    connection.setNoDelay();
+    return await measure(connection);
+  };
+  // The emulator translates the guest's code when it is run for the first time.
+  for (const machine of machines) await once(machine);
+  const rounds: Record<Machine["kind"], number>[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const sums = { pod: 0, hand: 0 };
+    const turned = machines.map((_, index) => machines[(index + round) % machines.length]!);
+    for (const machine of round % 2 === 0 ? turned : turned.toReversed()) sums[machine.kind] += await once(machine);
+    rounds.push(sums);
   }
+  const [low, middle, high] = quartiles(rounds.map(({ pod, hand }) => hand / pod)).map((one) => one.toFixed(2));
+  const [pod, hand] = (["pod", "hand"] as const).map((kind) =>
+    shown(median(rounds.map((sums) => sums[kind])) / MACHINES)
+  );
+  const figures = `pod ${pod!.padStart(5)}   by hand ${hand!.padStart(5)}   ratio ${middle} (${low} to ${high})`;
+  print(`  ${what.padEnd(26)} ${figures}   goal: at least 0.9`);
+}
+
+async function startPod(node: PodNode, name: string): Promise<{ pod: Pod; container: PodContainer; address: string }> {
+  // Engines give a pod that asks for nothing next to no share of a busy processor.
+  const pod = await node.pod(name, { linux: { resources: { cpu_shares: 1024 } } });
+  const container = await pod.run("servers", [...SERVERS, "wait"].join("\n"));
+  const [address = ""] = await pod.addresses();
+  return { pod, container, address };
 }
 
 if (import.meta.main) {
   const directory = await Deno.makeTempDir({ prefix: "kata-bench-" });
   try {
-    const initrd = await makeInitrd(directory);
-    await using _netns = await makeNetns();
+    await using _netns = await handNetns(MACHINES);
     await using node = await PodNode.start();
-    // Engines give a pod that asks for nothing next to no share of a busy processor.
-    await using pod = await node.pod("pod", { linux: { resources: { cpu_shares: 1024 } } });
-    const container = await pod.run("servers", [...SERVERS, "wait"].join("\n"));
-    await wireByHand();
-    await using _machine = startByHand(initrd, await sameMachine(pod, container));
-    const [address = ""] = await pod.addresses();
-    await measureBoth({ pod: address, hand: HAND.address });
+    await using machines = new AsyncDisposableStack();
+    const all: Machine[] = [];
+    for (let number = 0; number < MACHINES; number++) {
+      const twin = await startPod(node, `pod${number}`);
+      machines.use(twin.pod);
+      const hand = machines.use(await startByHand({ ...twin, number, servers: SERVERS, directory }));
+      all.push({ kind: "pod", address: twin.address }, { kind: "hand", address: hand.address });
+    }
+    print(`  ${MACHINES} machines of each kind, median of ${ROUNDS} rounds and its quartiles`);
+    for (const measure of MEASURES) await compare(measure, all);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
