@@ -171,6 +171,15 @@ unpack_packages() {
   echo "$target"
 }
 
+# modules_of TREE VERSION NAME...: the files of these kernel modules and of those they need, in load order.
+modules_of() {
+  local kernel=$1 version=$2 name
+  shift 2
+  for name; do
+    PATH=$PATH:/usr/sbin:/sbin modprobe -d "$kernel" -S "$version" --show-depends "$name"
+  done | awk '$1 == "insmod" && $2 !~ /crc32c-intel/ && !seen[$2]++ { print $2 }' # needs a CPU we do not emulate
+}
+
 # deno_binary ARCHITECTURE: where the Deno binary for that architecture (x64, arm64) lies in the cache; downloads it once.
 deno_binary() {
   local arch=$1 home=$cache/deno-$deno_version

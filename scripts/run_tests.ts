@@ -19,7 +19,17 @@ type Suite =
   | { name: string; kind: "commands"; commands: string[][] }
   | { name: string; kind: "deno test"; paths: string[]; flags: string[]; env?: Record<string, string>; needs?: string };
 
-const SHELL_SCRIPTS = ["bench", "build", "demo", "generate", "guest-image", "portable_head.sh", "prepare.sh", "test"]
+const SHELL_SCRIPTS = [
+  "bench",
+  "build",
+  "demo",
+  "generate",
+  "guest-image",
+  "portable_head.sh",
+  "prepare.sh",
+  "systemd-image",
+  "test",
+]
   .map((
     name,
   ) => `scripts/${name}`);

@@ -2,6 +2,7 @@
  * Makes the guest's initramfs: one static /init, the kernel modules that reach the root image, and the compiled agent.
  *
  * Usage: initramfs.ts --arch x86_64|aarch64 --output FILE [--cache DIRECTORY] MODULE.ko...     modules in load order
+ *        initramfs.ts --arch x86_64|aarch64 --output FILE --init PROGRAM MODULE.ko...     the root image's own init
  *        initramfs.ts --arch x86_64|aarch64 --output FILE --floor
  *
  * @module
@@ -105,6 +106,24 @@ function bootSteps(modules: readonly string[], { cached }: { cached: boolean }):
   ];
 }
 
+/** Mounts the root image under a layer in memory and starts its own init. */
+function systemSteps(modules: readonly string[], init: string): Step[] {
+  const layers = "lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work";
+  return [
+    MOUNT_DEV,
+    ...OPEN_CONSOLE,
+    ...modules.flatMap(loadModule),
+    { call: "mount", args: ["/dev/vda", "/lower", "erofs", MS_RDONLY, 0], onError: "stop", retries: 100 },
+    { call: "mount", args: ["tmpfs", "/upper", "tmpfs", 0, "mode=755"], onError: "stop" },
+    ...["/upper/files", "/upper/work"].map((path): Step => {
+      return { call: "mkdirat", args: [AT_FDCWD, path, 0o755], onError: "stop" };
+    }),
+    { call: "mount", args: ["overlay", "/root", "overlay", 0, layers], onError: "stop" },
+    ...SWITCH_ROOT,
+    { call: "execve", args: [init, [init], ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]], onError: "stop" },
+  ];
+}
+
 /** The least that a boot can cost, to measure ours against: print, power off. */
 function floorSteps(): Step[] {
   const message = new TextEncoder().encode("floor\n");
@@ -118,7 +137,7 @@ function floorSteps(): Step[] {
 }
 
 function entries(init: Uint8Array, files: readonly CpioEntry[]): CpioEntry[] {
-  const directories = ["dev", "modules", "root", "cache"];
+  const directories = ["dev", "modules", "root", "cache", "lower", "upper"];
   return [
     ...directories.map((path): CpioEntry => ({ kind: "directory", path, mode: 0o755 })),
     { kind: "character device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
@@ -142,6 +161,7 @@ async function main(args: string[]): Promise<void> {
   const architecture = option("--arch") as Architecture;
   const output = option("--output")!;
   const cache = cacheEntries(option("--cache"));
+  const ownInit = option("--init");
   const floor = args[0] === "--floor";
   const modules = await Promise.all(
     args.slice(floor ? 1 : 0).map(async (path): Promise<CpioEntry> => {
@@ -151,10 +171,23 @@ async function main(args: string[]): Promise<void> {
   );
   const paths = modules.map(({ path }) => `/${path}`);
   // Not an exit: the kernel's panic about it would push the reason out of the console's last lines.
-  const init = assembleInit(floor ? floorSteps() : bootSteps(paths, { cached: cache.length > 0 }), architecture, {
+  const init = assembleInit(stepsOf({ paths, floor, ownInit, cached: cache.length > 0 }), architecture, {
     giveUp: POWER_OFF,
   });
   await Deno.writeFile(output, packCpio(entries(init, [...modules, ...cache])));
+}
+
+interface Boot {
+  /** Of the modules. */
+  paths: readonly string[];
+  floor: boolean;
+  ownInit: string | undefined;
+  cached: boolean;
+}
+
+function stepsOf({ paths, floor, ownInit, cached }: Boot): Step[] {
+  if (floor) return floorSteps();
+  return ownInit === undefined ? bootSteps(paths, { cached }) : systemSteps(paths, ownInit);
 }
 
 if (import.meta.main) await main([...Deno.args]);
