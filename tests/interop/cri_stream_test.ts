@@ -59,6 +59,18 @@ pods(
       assert.equal((await cat.status()).exit_code, 5);
       assert.deepEqual(cat.log(), ["stdout F got one", "stdout F over"]);
     });
+    await test.step("attach: two clients at once see the same output, and what either writes", async () => {
+      const both = await pod.run("both", "while read line; do echo got $line; done", { stdin: true });
+      await using first = await both.attach();
+      await using second = await both.attach();
+      // containerd answers a client before it has added it: what is written at once may come too early for the second one.
+      await until(() => {
+        first.write("one\n");
+        return Promise.resolve(second.stdout.includes("got one"));
+      });
+      second.write("two\n");
+      await Promise.all([first.shows(/got two/), second.shows(/got two/)]);
+    });
     await test.step("attach: a terminal that one client leaves for the next one, with its size, until the shell exits", async () => {
       const shell = await pod.run("shell", "exec sh", { stdin: true, tty: true });
       {
