@@ -66,7 +66,7 @@ pods(
       // containerd answers a client before it has added it: what is written at once may come too early for the second one.
       await until(() => {
         first.write("one\n");
-        return Promise.resolve(second.stdout.includes("got one"));
+        return second.stdout.includes("got one");
       });
       second.write("two\n");
       await Promise.all([first.shows(/got two/), second.shows(/got two/)]);
