@@ -16,7 +16,7 @@ import { applyOomScore, ContainerProcess, ownOomScore } from "./container_proces
 import { handOverListener } from "./guide.ts";
 import { maySetGroups } from "./idmap.ts";
 import { addJoin, type JoinResult } from "./join.ts";
-import { differingNamespaces } from "./namespaces.ts";
+import { differingNamespaces, needsHeir } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import type { Process } from "./spec.ts";
 import { Steps } from "./steps.ts";
@@ -84,7 +84,7 @@ function startJoin({ stored, cgroup }: ContainerParts, process: Process, options
   const differing = differingNamespaces(stored.pid);
   const entries = options.subCgroups ? subCgroupFiles(cgroup, options.subCgroups) : cgroup.procsFiles(stored.pid);
   const { birthplace, files } = planEntrance(entries, process);
-  const bearsHeir = differing.includes("pid") && differing.includes("user") && Deno.uid() !== 0;
+  const bearsHeir = needsHeir(differing);
   const program = undo.use(new SyscallProgram());
   const result = addJoin(new Steps(program), {
     id: stored.id,

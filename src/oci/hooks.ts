@@ -7,9 +7,9 @@
 import { type Child, exitCode } from "../linux/child.ts";
 import { type Fd, memfd } from "../linux/fd.ts";
 import { NAMESPACES, openNamespace } from "../linux/namespace.ts";
-import { placeDescriptors } from "../linux/steps.ts";
+import { bearHeir, placeDescriptors } from "../linux/steps.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
-import { NAMESPACE_KINDS } from "./namespaces.ts";
+import { NAMESPACE_KINDS, needsHeir } from "./namespaces.ts";
 import type { Hook, Hooks, NamespaceType } from "./spec.ts";
 import type { OciState } from "./state.ts";
 
@@ -49,7 +49,8 @@ async function runHook(hook: Hook, options: RunHooksOptions): Promise<void> {
   using output = memfd("hook-output");
   await using child = startHook(hook, { ...options, output });
   await child.executed();
-  const status = await child.wait(hook.timeout ? { signal: AbortSignal.timeout(hook.timeout * 1000) } : {});
+  await using running = needsHeir(options.inside?.namespaces ?? []) ? child.inherit() : child;
+  const status = await running.wait(hook.timeout ? { signal: AbortSignal.timeout(hook.timeout * 1000) } : {});
   const code = exitCode(status);
   if (code === 0) return;
   const printed = Deno.readTextFileSync(`/proc/self/fd/${output.number}`).trim();
@@ -60,15 +61,19 @@ function startHook(hook: Hook, { state, inside, output }: RunHooksOptions & { ou
   using undo = new DisposableStack();
   using input = memfd("hook-state", new TextEncoder().encode(JSON.stringify(state)));
   const program = undo.use(new SyscallProgram());
-  const inner = inside?.namespaces.filter((type) => type !== "pid") ?? [];
+  const joined = inside?.namespaces ?? [];
+  const bearsHeir = needsHeir(joined);
+  const inner = joined.filter((type) => type !== "pid" || bearsHeir);
   const flags = inner.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
   if (inside !== undefined && flags !== 0) {
     program.call("setns", [inside.pidfd.number, flags], { label: "join namespaces" });
   } else program.call("chdir", [state.bundle]);
+  const heir = bearsHeir ? bearHeir(program) : undefined;
   placeDescriptors(program, [{ child: 0, fd: input }, { child: 1, fd: output }, { child: 2, fd: output }]);
   program.execve([hook.path], { args: hook.args ?? [hook.path], env: hook.env ?? [] });
-  const pidNamespace = inside?.namespaces.includes("pid") ? undo.use(openNamespace("pid", inside.pid)) : undefined;
+  const isBornInside = joined.includes("pid") && !bearsHeir;
+  const pidNamespace = isBornInside ? undo.use(openNamespace("pid", inside?.pid)) : undefined;
   undo.move();
   using _ = pidNamespace ?? new DisposableStack();
-  return program.start(pidNamespace === undefined ? {} : { pidNamespace });
+  return program.start({ ...(pidNamespace && { pidNamespace }), heir });
 }

@@ -140,3 +140,31 @@ test("rootless: a limit that needs a cgroup is refused, and so are more ids than
   assert.match(stderr, /map/);
   assert.notEqual((await box.as("state", id)).code, 0);
 });
+
+test("rootless: each hook runs, those inside in the container's namespaces", async () => {
+  await using box = await UserBox.open();
+  const log = `${box.rootfs}/hooks`;
+  // Beside the container the file has another name than inside.
+  const hook = (name: string, file: string) => {
+    const script = `echo ${name} $(readlink /proc/self/ns/user) $(readlink /proc/self/ns/pid) >>${file}`;
+    return [{ path: "/bin/busybox", args: ["busybox", "sh", "-c", script], env: ["PATH=/bin"] }];
+  };
+  box.spec.hooks = {
+    createRuntime: hook("createRuntime", log),
+    createContainer: hook("createContainer", log),
+    startContainer: hook("startContainer", "/hooks"),
+    poststart: hook("poststart", log),
+  };
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.asOk("run", "--detach", "--bundle", box.bundle, id);
+  const { pid } = await box.state(id);
+  const space = (of: string) => ["user", "pid"].map((kind) => Deno.readLinkSync(`/proc/${of}/ns/${kind}`)).join(" ");
+  const [outside, inside] = [space("self"), space(`${pid}`)];
+  assert.deepEqual(Deno.readTextFileSync(log).trim().split("\n").sort(), [
+    `createContainer ${inside}`,
+    `createRuntime ${outside}`,
+    `poststart ${outside}`,
+    `startContainer ${inside}`,
+  ]);
+});
