@@ -22,13 +22,13 @@ const KERNEL_PARAMETERS = "console=ttyS0 quiet loglevel=3 panic=-1 tsc=reliable 
 /** What the service in the root image runs. */
 function script(): string {
   const call = (runtime: string) => {
-    const path = runtime === "runk" ? "/work/bin/runk" : runtime;
+    const path = runtime === "runk" ? "/suite/bin/runk" : runtime;
     return `echo "# runtime ${runtime}"\nRUNTIME=${path} ./deno test -A --no-check --no-lock --reporter=tap ${FILES} 2>&1`;
   };
   return [
     "export HOME=/root DENO_DIR=/tmp/deno NO_COLOR=1 DENO_NO_UPDATE_CHECK=1",
     "mkdir -p /var/cache",
-    "cd /work",
+    "cd /suite",
     "grep -q ^cgroup2 /proc/mounts && ! grep -q ^cgroup\\  /proc/mounts && echo '# pure v2'",
     ...RUNTIMES.map(call),
     "echo '# finished'",
