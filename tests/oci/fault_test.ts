@@ -1,6 +1,7 @@
 /** What a runtime leaves when it is killed, has no room, or may not write. */
 import assert from "node:assert/strict";
-import { Box, finish, host } from "./runtime.ts";
+import { listenUnix } from "../../src/linux/socket.ts";
+import { Box, eventually, finish, host } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
 /** Moments to kill at: from before the first system call of interest to after the last one, on any machine. */
@@ -19,46 +20,101 @@ async function timed(action: () => Promise<unknown>): Promise<number> {
   return performance.now() - begin;
 }
 
-/** Everything on the host that belongs to the container: directories of cgroups, processes, its state. */
+/** Everything on the host that belongs to the container: directories of cgroups, processes, its state, half a pid file. */
 async function remains(box: Box, id: string): Promise<string[]> {
   const path = box.spec.linux.cgroupsPath;
   const cgroups = await host("find", "/sys/fs/cgroup", "-type", "d", "-path", `*${path}`);
   const states = await host("find", box.root, "-maxdepth", "1", "-name", id);
   const marked = await host("pgrep", "-f", MARK);
-  return [cgroups, states, marked].filter((text) => text !== "");
+  const staged = await host("find", box.dir, "-maxdepth", "1", "-name", ".*");
+  return [cgroups, states, marked, staged, await halfMade(id)].filter((text) => text !== "");
+}
+
+/** Processes that have not become a program of the container: they have the command line of the runtime still. */
+async function halfMade(id: string): Promise<string> {
+  return await host("pgrep", "-f", id);
 }
 
 const MARK = `${1e6 + Math.floor(Math.random() * 1e6)}`;
 
-const STAGES = [
-  { stage: "create", before: [] },
-  { stage: "start", before: ["create"] },
-  { stage: "delete", before: ["create", "start"] },
-] as const;
+/** A command that may be killed. */
+interface Stage {
+  stage: string;
+  /** What makes it possible. */
+  before: readonly (keyof typeof COMMANDS)[];
+  command: keyof typeof COMMANDS;
+  /** The first process ends at once, as the command waits for it. */
+  isShort?: boolean;
+  /** The system call before which its steps are those of `create`, and tried there. */
+  since?: string;
+  hasTerminal?: boolean;
+}
 
-testEach([...STAGES])("kill -9 in the middle of $stage: delete --force takes away all of it", async (row) => {
-  await using box = new Box();
-  box.spec.process.args = ["/bin/sleep", MARK];
+const STAGES: readonly Stage[] = [
+  { stage: "create", before: [], command: "create" },
+  { stage: "start", before: ["create"], command: "start" },
+  { stage: "delete", before: ["create", "start"], command: "delete" },
+  { stage: "run", before: [], command: "run", isShort: true, since: "clone3" },
+  { stage: "run --detach", before: [], command: "detach", hasTerminal: true, since: "clone3" },
+  { stage: "exec", before: ["create", "start"], command: "exec" },
+  { stage: "exec --detach", before: ["create", "start"], command: "execDetached" },
+];
+
+const COMMANDS = {
+  create: ({ bundle }, id) => ["create", "--bundle", bundle, id],
+  start: (_box, id) => ["start", id],
+  delete: (_box, id) => ["delete", "--force", id],
+  run: ({ bundle, dir }, id) => ["run", "--pid-file", `${dir}/pid`, "--bundle", bundle, id],
+  detach: ({ bundle, dir }, id) => ["run", "--detach", ...consoleFlags(dir), "--bundle", bundle, id],
+  exec: ({ dir }, id) => ["exec", "--pid-file", `${dir}/pid`, id, "/bin/true"],
+  execDetached: ({ dir }, id) => ["exec", "--detach", "--tty", ...consoleFlags(dir), id, "/bin/sleep", MARK],
+} satisfies Record<string, (box: Box, id: string) => string[]>;
+
+/** Takes terminals; nobody looks at them. */
+function consoleFlags(dir: string): string[] {
+  return ["--pid-file", `${dir}/pid`, "--console-socket", `${dir}/console`];
+}
+
+/** A container on which the stage can be tried, and its command line. */
+async function prepare(box: Box, { before, command }: Stage): Promise<{ id: string; args: string[] }> {
+  const id = box.id();
+  for (const name of before) await box.ok(...COMMANDS[name](box, id));
+  return { id, args: COMMANDS[command](box, id) };
+}
+
+function boxFor({ isShort, hasTerminal = false }: Stage): Box {
+  const box = new Box();
+  box.spec.process.args = isShort ? ["/bin/true"] : ["/bin/sleep", MARK];
+  box.spec.process.terminal = hasTerminal;
   box.save();
-  const words = (stage: string, id: string) => [...COMMANDS[stage]!, ...stage === "create" ? [box.bundle] : [], id];
-  const prepare = async (id: string) => {
-    for (const stage of row.before) await box.ok(...words(stage, id));
-  };
-  const whole = box.id();
-  await prepare(whole);
-  const duration = await timed(() => box.call(words(row.stage, whole)));
-  await box.ok("delete", "--force", whole);
+  return box;
+}
+
+/** Whether the container of a killed `exec` is as if there had been none. */
+async function assertGoesOn(box: Box, id: string): Promise<void> {
+  await eventually(async () => await halfMade(id) === "");
+  assert.equal((await box.state(id)).status, "running");
+  await box.ok("exec", id, "/bin/true");
+}
+
+testEach(STAGES)("kill -9 in the middle of $stage: delete --force takes away all of it", async (row) => {
+  await using box = boxFor(row);
+  using _listener = listenUnix(`${box.dir}/console`);
+  const whole = await prepare(box, row);
+  const duration = await timed(() => box.call(whole.args));
+  await box.ok("delete", "--force", whole.id);
   for (const moment of MOMENTS) {
-    const id = box.id();
-    await prepare(id);
-    await killAfter(box, duration * moment, words(row.stage, id));
+    const { id, args } = await prepare(box, row);
+    await killAfter(box, duration * moment, args);
+    if (row.command.startsWith("exec")) await assertGoesOn(box, id);
     await box.ok("delete", "--force", id);
     assert.deepEqual(await remains(box, id), [], `killed after ${(duration * moment).toFixed()} ms of ${row.stage}`);
   }
 });
 
 /** System calls by which a runtime changes the machine. */
-const CHANGES = "mkdir,mkdirat,mknod,mknodat,rename,renameat,renameat2,unlink,unlinkat,rmdir,write,clone3,flock";
+const CHANGES = "mkdir,mkdirat,mknod,mknodat,rename,renameat,renameat2,unlink,unlinkat,rmdir,write,clone3,flock," +
+  "linkat,sendmsg,setns,poll";
 
 /** A step of a command: the call, and the how-manieth of its name it is. */
 interface Step {
@@ -71,57 +127,51 @@ interface Step {
 /** Runs a command under strace. @returns What its main thread did, call by call. */
 async function trace(
   box: Box,
-  id: string,
-  options: { args: readonly string[]; strace?: readonly string[] },
+  { id, args, strace = [] }: { id: string; args: readonly string[]; strace?: readonly string[] },
 ): Promise<Step[]> {
   const log = `${box.dir}/trace`;
-  const strace = ["-y", "-s", "64", "-o", log, "-e", `trace=${CHANGES}`, ...options.strace ?? []];
-  await finish("strace", { args: [...strace, ...box.words(options.args)], stdout: "null", cwd: box.dir });
+  const options = ["-y", "-s", "64", "-o", log, "-e", `trace=${CHANGES}`, ...strace];
+  await finish("strace", { args: [...options, ...box.words(args)], stdout: "null", cwd: box.dir });
   const counts = new Map<string, number>();
   return Deno.readTextFileSync(log).split("\n").flatMap((line) => {
     const [, name, rest = ""] = /^(\w+)\((.*)/.exec(line) ?? [];
     if (name === undefined) return [];
     const count = (counts.get(name) ?? 0) + 1;
     counts.set(name, count);
-    const isOurs = [box.root, box.spec.linux.cgroupsPath, "CLONE_PIDFD"].some((text) => rest.includes(text));
+    const signs = [box.dir, box.spec.linux.cgroupsPath, "CLONE_PIDFD", "CLONE_NEWPID", "SCM_RIGHTS"];
+    const isOurs = signs.some((sign) => rest.includes(sign)) || /^poll.*pipe:/.test(line);
     if (!isOurs) return [];
     const what = `${name} ${rest.replaceAll(id, "ID").replace(/[,)].*/, "").replaceAll(/\d+/g, "N")}`;
     return [{ name, count, what }];
   });
 }
 
-testEach([...STAGES])("kill -9 at each step of $stage: delete --force takes away all of it", async (row) => {
-  await using box = new Box();
-  box.spec.process.args = ["/bin/sleep", MARK];
-  box.save();
-  const words = (stage: string, id: string) => [...COMMANDS[stage]!, ...stage === "create" ? [box.bundle] : [], id];
-  const prepared = async () => {
-    const id = box.id();
-    for (const stage of row.before) await box.ok(...words(stage, id));
-    return id;
-  };
-  const whole = await prepared();
-  const steps = await trace(box, whole, { args: words(row.stage, whole) });
-  await box.ok("delete", "--force", whole);
+/** Without those that do to the same thing what the one before did. */
+function distinct(steps: readonly Step[]): Step[] {
+  return steps.filter(({ what }, index) => what !== steps[index - 1]?.what);
+}
+
+testEach(STAGES)("kill -9 at each step of $stage: delete --force takes away all of it", async (row) => {
+  await using box = boxFor(row);
+  using _listener = listenUnix(`${box.dir}/console`);
+  const whole = await prepare(box, row);
+  const all = await trace(box, whole);
+  const steps = distinct(all.slice(all.findIndex(({ name }) => row.since === undefined || name === row.since)));
+  await box.ok("delete", "--force", whole.id);
   assert.ok(steps.length >= 3, `${steps.length} steps`);
   const missed = new Set<string>();
   for (const { name, count, what } of steps) {
-    const id = await prepared();
+    const { id, args } = await prepare(box, row);
     const strace = ["-e", `inject=${name}:signal=SIGKILL:when=${count}`];
-    const last = (await trace(box, id, { args: words(row.stage, id), strace })).at(-1);
+    const last = (await trace(box, { id, args, strace })).at(-1);
     if (last?.what !== what) missed.add(what);
+    if (row.command.startsWith("exec")) await assertGoesOn(box, id);
     await box.ok("delete", "--force", id);
     assert.deepEqual(await remains(box, id), [], `killed at "${what}" of ${row.stage}`);
   }
   // Writes of the event loop, which differ from run to run, may shift a count.
   assert.ok(missed.size <= steps.length / 5, `not hit: ${[...missed].join("; ")}`);
 });
-
-const COMMANDS: Record<string, readonly string[]> = {
-  create: ["create", "--bundle"],
-  start: ["start"],
-  delete: ["delete", "--force"],
-};
 
 test("create: a full disk below the state root is an error and leaves nothing", async () => {
   await using box = new Box();
@@ -157,3 +207,12 @@ async function expectNothing(box: Box, why: RegExp): Promise<void> {
   assert.match(stderr, why);
   assert.deepEqual(await remains(box, id), []);
 }
+
+test("create --pid-file: is written also where a file cannot be without a name until it is whole", async () => {
+  await using box = new Box();
+  box.save();
+  const create = box.words(["create", "--pid-file", `${box.dir}/pid`, "--bundle", box.bundle, box.id()]);
+  const strace = ["-o", `${box.dir}/trace`, "-P", `${box.dir}/.`, "-e", "inject=openat:error=EOPNOTSUPP"];
+  await finish("strace", { args: [...strace, ...create], stdout: "null", cwd: box.dir });
+  assert.match(Deno.readTextFileSync(`${box.dir}/pid`), /^\d+$/);
+});

@@ -1,6 +1,7 @@
 /** What `create` and `run` share: their flags, reading the bundle, and creating the container. @module */
 import { KataError } from "../../base/error.ts";
 import { Fd } from "../../linux/fd.ts";
+import { writeWholeFile } from "../../linux/whole_file.ts";
 import { Container, type CreateOptions } from "../../oci/container.ts";
 import { parseSpec, type Spec } from "../../oci/spec.ts";
 import { type GlobalOptions, homeOf } from "./command.ts";
@@ -126,14 +127,11 @@ export async function startReporting(
   else await passed;
 }
 
-/** Written under another name and renamed, so that a reader never sees half a number. No newline, as runc. */
+/** A reader never sees half a number. No newline, as runc. */
 export function writePidFile(path: string | undefined, pid: number): void {
   if (path === undefined) return;
-  const slash = path.lastIndexOf("/") + 1;
-  const staged = `${path.slice(0, slash)}.${path.slice(slash)}`;
   try {
-    Deno.writeTextFileSync(staged, String(pid), { mode: 0o644 });
-    Deno.renameSync(staged, path);
+    writeWholeFile(path, String(pid), { mode: 0o644 });
   } catch (cause) {
     throw new Error(`Cannot write pid file "${path}"`, { cause });
   }
