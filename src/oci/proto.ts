@@ -36,6 +36,7 @@ const user = message<spec.User, wire.User>({
   gid: ["GID", count],
   additionalGids: ["AdditionalGids", plainList<number>()],
   username: ["Username", text],
+  umask: ["Umask", count],
 });
 
 const rlimit = message<spec.Rlimit, wire.POSIXRlimit>({

@@ -46,7 +46,9 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   process: fc.record({
     terminal: yes,
     consoleSize: fc.record({ height: id, width: id }),
-    user: fc.record({ uid: id, gid: id, additionalGids: full(id), username: some }, { requiredKeys: ["uid", "gid"] }),
+    user: fc.record({ uid: id, gid: id, additionalGids: full(id), username: some, umask: fc.nat(0o777) }, {
+      requiredKeys: ["uid", "gid"],
+    }),
     args: words,
     env: words,
     cwd: some,
