@@ -26,6 +26,7 @@ export function routeFromWire(wire: WireRoute, link: number): NewRoute {
     gateway: wire.gateway || undefined,
     source: wire.source || undefined,
     mtu: wire.mtu || undefined,
+    priority: wire.priority || undefined,
     scope: wire.scope,
     flags: wire.flags,
   };
@@ -42,6 +43,7 @@ export function routeToWire(route: Route, device: string): MessageInitShape<type
     family: route.family === "inet6" ? IPFamily.v6 : IPFamily.v4,
     flags: route.flags,
     mtu: route.mtu ?? 0,
+    priority: route.priority ?? 0,
   };
 }
 

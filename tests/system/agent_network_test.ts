@@ -58,14 +58,24 @@ Deno.test("UpdateInterface waits for a link that is being plugged in, and says w
 Deno.test("UpdateRoutes sets networks before gateways and lists the main table; neighbours are permanent (B47)", async () => {
   await using box = await AgentBox.start();
   await ip(box, "link", "add", "eth0", "address", MAC, "type", "bridge");
-  const IPAddresses = [{ family: IPFamily.v4, address: "10.9.0.2", mask: "32" }];
+  const IPAddresses = [
+    { family: IPFamily.v4, address: "10.9.0.2", mask: "32" },
+    { family: IPFamily.v6, address: "fd00::2", mask: "64" },
+  ];
   await box.agent.updateInterface({ interface: { name: "eth0", hwAddr: MAC, IPAddresses } });
   const routes = [
-    { dest: "", gateway: "10.9.0.1", device: "eth0" },
+    { dest: "", gateway: "10.9.0.1", device: "eth0", priority: 100 },
+    { dest: "", gateway: "10.9.0.9", device: "eth0", priority: 200 },
+    { dest: "", gateway: "fd00::1", device: "eth0", family: IPFamily.v6, priority: 300 },
     { dest: "10.9.0.0/24", device: "eth0", source: "10.9.0.2", scope: 253, mtu: 1300 },
   ];
   const { Routes } = await box.agent.updateRoutes({ routes: { Routes: routes } });
-  assert.ok(Routes.some(({ dest, gateway, device }) => dest === "" && gateway === "10.9.0.1" && device === "eth0"));
+  const defaults = Routes.filter(({ dest, device }) => dest === "" && device === "eth0");
+  assert.deepEqual(defaults.map(({ gateway, priority }) => [gateway, priority]).sort(), [
+    ["10.9.0.1", 100],
+    ["10.9.0.9", 200],
+    ["fd00::1", 300],
+  ]);
   const network = Routes.find(({ dest }) => dest === "10.9.0.0/24");
   assert.deepEqual([network?.source, network?.scope, network?.mtu], ["10.9.0.2", 253, 1300]);
   await box.agent.addARPNeighbors({

@@ -106,6 +106,7 @@ function toRoute(route: Route, device: string): MessageInitShape<typeof RouteSch
     // The others tell the state of the link in the host.
     flags: route.flags & RTNH_F_ONLINK,
     mtu: route.mtu ?? 0,
+    priority: route.priority ?? 0,
   };
 }
 

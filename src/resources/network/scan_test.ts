@@ -125,16 +125,26 @@ Deno.test("describeNetwork() passes routes of the main table on, without those t
     route({ destination: "10.0.0.0/24", protocol: 2, scope: 253 }),
     route({ destination: "10.0.0.2/32", table: 255, type: 2 }),
     route({ destination: "10.5.0.0/16", scope: 253, source: "10.0.0.2" }),
-    route({ family: "inet6", gateway: "fe80::1" }),
+    route({ family: "inet6", gateway: "fe80::1", priority: 1024 }),
     route({ gateway: "10.9.0.1", link: 9 }),
     route({ destination: "10.7.0.0/16", type: 6 }),
   ];
   const found = describeNetwork({ links: [eth0], addresses: [], routes, neighbors: [] }, [eth0]).routes;
-  const plain = { dest: "", gateway: "", device: "eth0", source: "", scope: 0, family: 0, flags: 0, mtu: 0 };
+  const plain = {
+    dest: "",
+    gateway: "",
+    device: "eth0",
+    source: "",
+    scope: 0,
+    family: 0,
+    flags: 0,
+    mtu: 0,
+    priority: 0,
+  };
   assert.deepEqual(found, [
     { ...plain, gateway: "10.0.0.1", mtu: 1400, flags: 4 },
     { ...plain, dest: "10.5.0.0/16", scope: 253, source: "10.0.0.2" },
-    { ...plain, family: 1, gateway: "fe80::1" },
+    { ...plain, family: 1, gateway: "fe80::1", priority: 1024 },
   ]);
 });
 
