@@ -1,12 +1,16 @@
 /** The guest's network: what the host tells about the pod's interfaces, done here. @module */
 import { KataError } from "../base/error.ts";
 import { isErrno } from "../linux/errno.ts";
+import type { Fd } from "../linux/fd.ts";
+import { NETLINK, openNetlink, RTMGRP } from "../linux/netlink_socket.ts";
+import { readSome } from "../linux/poll.ts";
 import { type Link, type LinkChange, type NewRoute, Rtnetlink } from "../linux/rtnetlink.ts";
 import { IFF_NOARP } from "../linux/rtnetlink_link.ts";
 import type { ARPNeighbor, Interface, Route } from "../proto/types_pb.ts";
 import { addressesOf, routeFromWire } from "./network_wire.ts";
 
-const POLL_MS = 20;
+/** What a notice says is read from the list of links, so its rest may be cut off. */
+const NOTICE_SIZE = 64;
 
 /** What waits for hardware may take. */
 export interface HotplugWait {
@@ -34,15 +38,34 @@ export async function updateInterface(wanted: Interface, wait: HotplugWait): Pro
 }
 
 async function waitForLink(netlink: Rtnetlink, wanted: Interface, wait: HotplugWait): Promise<Link> {
-  const until = Date.now() + wait.timeoutMs;
+  // It listens before it looks, so that nothing is missed in between.
+  using changes = openNetlink(NETLINK.ROUTE, RTMGRP.LINK);
+  changes.setNonblocking();
+  const deadline = AbortSignal.timeout(wait.timeoutMs);
+  const signal = AbortSignal.any([wait.signal, deadline]);
   for (;;) {
-    const links = netlink.links();
-    const found = links.find(({ mac }) => mac !== undefined && mac === wanted.hwAddr.toLowerCase()) ??
-      links.find(({ name }) => name !== "" && (name === wanted.device || name === wanted.name));
+    const found = findLink(netlink.links(), wanted);
     if (found !== undefined) return found;
-    wait.signal.throwIfAborted();
-    if (Date.now() >= until) throw noSuchLink(wanted.name || wanted.device, wanted.hwAddr);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    try {
+      await nextChange(changes, signal);
+    } catch (error) {
+      if (wait.signal.aborted || !deadline.aborted) throw error;
+      throw noSuchLink(wanted.name || wanted.device, wanted.hwAddr);
+    }
+  }
+}
+
+function findLink(links: readonly Link[], { hwAddr, device, name: wanted }: Interface): Link | undefined {
+  return links.find(({ mac }) => mac !== undefined && mac === hwAddr.toLowerCase()) ??
+    links.find(({ name }) => name !== "" && (name === device || name === wanted));
+}
+
+async function nextChange(changes: Fd, signal: AbortSignal): Promise<void> {
+  try {
+    await readSome(changes, new Uint8Array(NOTICE_SIZE), { signal });
+  } catch (error) {
+    // Too many for the socket: that some are lost does not matter.
+    if (!isErrno(error, "ENOBUFS")) throw error;
   }
 }
 

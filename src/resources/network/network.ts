@@ -8,7 +8,7 @@ import type { NetDevice } from "../../hypervisor/device.ts";
 import { isErrno } from "../../linux/errno.ts";
 import type { Fd } from "../../linux/fd.ts";
 import { enterNetns } from "../../linux/namespace.ts";
-import { NETLINK, openNetlink } from "../../linux/netlink_socket.ts";
+import { NETLINK, openNetlink, RTMGRP } from "../../linux/netlink_socket.ts";
 import { readableWithin } from "../../linux/poll.ts";
 import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/rtnetlink.ts";
 import { type NetworkModel, pairWithTap } from "./pair.ts";
@@ -25,8 +25,6 @@ import {
 /** The kernel resolves an address that is "used", as if a packet were sent there (`NTF_USE`). */
 const NTF_USE = 1;
 const NUD_NONE = 0;
-/** The group that hears of changes in the neighbour tables. */
-const RTMGRP_NEIGH = 4;
 /** What a notice says is read from the table, so its rest may be cut off. */
 const NOTICE_SIZE = 64;
 /** A gateway that answers does so in far less. The guest finds the others out itself. */
@@ -135,7 +133,7 @@ export class PodNetwork implements Disposable {
 
   #watchNeighbors(): Fd {
     using _ = enterNetns(this.netns);
-    return openNetlink(NETLINK.ROUTE, RTMGRP_NEIGH);
+    return openNetlink(NETLINK.ROUTE, RTMGRP.NEIGH);
   }
 
   #content(): NetnsContent {
