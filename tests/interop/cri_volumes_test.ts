@@ -65,7 +65,8 @@ pods(
     const mounts = [{ container_path: "/cache", host_path: cache }, { container_path: "/data", host_path: data }];
     await using pod = await node.pod("pod");
     const one = await pod.run("one", SLEEP, { mounts });
-    const two = await pod.run("two", SLEEP, { mounts: [...mounts, { container_path: "/part", host_path: part }] });
+    const more = [{ container_path: "/part", host_path: part }, { container_path: "/dev/shm", host_path: cache }];
+    const two = await pod.run("two", SLEEP, { mounts: [...mounts, ...more] });
 
     await test.step("in memory: beyond sizeLimit there is no space, for all containers together", async () => {
       await one.exec("dd if=/dev/zero of=/cache/first bs=1M count=3");
@@ -74,6 +75,11 @@ pods(
       assert.match(stderr, NO_SPACE);
       await one.exec("rm /cache/*; dd if=/dev/zero of=/cache/third bs=1M count=3");
       assert.deepEqual([...Deno.readDirSync(cache)], [], "the host's memory holds nothing of it");
+    });
+    await test.step("in memory: at /dev/shm it is the container's shared memory, in place of the pod's", async () => {
+      await one.exec("echo shared >/cache/memory");
+      assert.match(await two.exec("cat /dev/shm/memory; df -m /dev/shm"), /^shared\n.*\ntmpfs +4 /m);
+      await one.exec("rm /cache/memory");
     });
     await test.step("on disk: shared, with the group and mode that the kubelet gave", async () => {
       await one.exec("echo shared >/data/file");
@@ -99,11 +105,11 @@ pods("B15: with disable_guest_empty_dir an emptyDir is the kubelet's own directo
   const cache = await kubelet.mount("volumes/kubernetes.io~empty-dir/cache", "-t", "tmpfs", "-o", "size=4M", "tmpfs");
   const data = await kubelet.directory("volumes/kubernetes.io~empty-dir/data");
   await using pod = await node.pod("pod");
-  const mounts = [{ container_path: "/cache", host_path: cache }, { container_path: "/data", host_path: data }];
+  const mounts = [{ container_path: "/dev/shm", host_path: cache }, { container_path: "/data", host_path: data }];
   const one = await pod.run("one", SLEEP, { mounts });
-  await one.exec("echo counted | tee /cache/file >/data/file");
+  await one.exec("echo counted | tee /dev/shm/file >/data/file");
   for (const directory of [cache, data]) assert.equal(await Deno.readTextFile(`${directory}/file`), "counted\n");
-  assert.match((await one.tryExec("dd if=/dev/zero of=/cache/big bs=1M count=8")).stderr, NO_SPACE);
+  assert.match((await one.tryExec("dd if=/dev/zero of=/dev/shm/big bs=1M count=8")).stderr, NO_SPACE);
 }, { configure: (toml) => `${toml}[runtime]\ndisable_guest_empty_dir = true\n` });
 
 pods("ConfigMap, Secret, token, hosts, termination log and hostPath", async (node, test) => {

@@ -10,6 +10,7 @@ import { type MountInfo, readMountInfo } from "../../linux/mountinfo.ts";
 import type { Mount } from "../../oci/spec.ts";
 import type { StorageSchema } from "../../proto/agent_pb.ts";
 import { GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../rpc/agent_api.ts";
+import { shareVolume } from "./share.ts";
 import type { Volume, VolumeContext } from "./volumes.ts";
 
 /** As the message of the agent's API has it. */
@@ -64,12 +65,13 @@ function join(directory: string, path: string): string {
   return `${directory}/${path}`.replaceAll(/\/+/g, "/").replace(/(.)\/$/, "$1");
 }
 
-/** @returns undefined if the mount is none, or is to be shared like any other directory of the host. */
-export function emptyDirVolume(mount: Mount, { config, sandboxId, share }: VolumeContext): Volume | undefined {
-  if (config.runtime.disable_guest_empty_dir) return undefined;
+/** @returns undefined if the mount is none. */
+export function emptyDirVolume(mount: Mount, context: VolumeContext): Volume | undefined {
   const source = realPath(mount.source ?? "");
   const found = source === undefined ? undefined : findEmptyDir(source, readMountInfo());
   if (source === undefined || found === undefined) return undefined;
+  const { config, sandboxId, share } = context;
+  if (config.runtime.disable_guest_empty_dir) return shareVolume(mount, context);
   const root = found.inMemory
     ? `${GUEST_PATH.ephemeral}/${found.name}`
     : share.path(`${sandboxId}/rootfs/local/${found.name}`).guest;

@@ -33,9 +33,10 @@ type VolumeHandler = (mount: Mount, context: VolumeContext) => Volume | undefine
 /** The first that answers decides. */
 const HANDLERS: readonly VolumeHandler[] = [
   (mount) => !isBind(mount) || isKernelPath(mount.source ?? "") ? keep(mount) : undefined,
+  // Pods that need more shared memory than usual have one of their own volumes at /dev/shm.
+  emptyDirVolume,
   // Engines bind a directory of the host here; shared memory works only inside of one kernel (B16).
   (mount) => mount.destination === "/dev/shm" ? keep({ ...mount, source: GUEST_PATH.shm }) : undefined,
-  emptyDirVolume,
   shareVolume,
 ];
 
