@@ -29,11 +29,21 @@ pods("containers of a pod, host and pods reach each other by IPv4 and IPv6 (B47)
   const other = await second.run("other", SLEEP);
   const [inet = "", inet6 = ""] = await first.addresses();
   for (const address of [inet, inet6]) await served(address, "from web0\n");
-  assert.equal(await client.exec(`wget -qO- http://127.0.0.1:${PORT}/`), "from web0\n");
-  assert.match(await client.exec("cat /sys/class/net/eth0/mtu"), /^1400$/m);
-  assert.match(await client.exec("ip neigh"), new RegExp(`^${GATEWAY.inet} .* PERMANENT`, "m"));
+  for (const host of ["127.0.0.1", "[::1]", inet, `[${inet6}]`]) {
+    assert.equal(await client.exec(`wget -qO- http://${host}:${PORT}/`), "from web0\n", host);
+  }
   for (const host of [inet, `[${inet6}]`]) {
-    assert.equal(await other.exec(`wget -qO- http://${host}:${PORT}/`), "from web0\n");
+    assert.equal(await other.exec(`wget -qO- http://${host}:${PORT}/`), "from web0\n", host);
+  }
+  const netns = (await node.netnsOf(first)).split("/").at(-1)!;
+  const link = (await node.containerd.run(["ip", "-n", netns, "-o", "link", "show", "eth0"])).stdout;
+  const [, mtu, mac] = /mtu (\d+).*link\/ether ([\da-f:]+)/.exec(link) ?? [];
+  assert.equal(await client.exec("cat /sys/class/net/eth0/mtu /sys/class/net/eth0/address"), `${mtu}\n${mac}\n`);
+  assert.equal(mtu, "1400");
+  // The bridge came with the first pod, when its address of IPv6 was not yet settled.
+  const neighbors = await other.exec("ip neigh");
+  for (const gateway of Object.values(GATEWAY)) {
+    assert.match(neighbors, new RegExp(`^${gateway} .* PERMANENT`, "m"));
   }
   for (const hostname of [GATEWAY.inet, GATEWAY.inet6]) {
     await using _server = Deno.serve({ hostname, port: PORT, onListen() {} }, () => new Response("from the node"));
@@ -66,6 +76,19 @@ podsOnAll("exec, logs, and the restart of one container in a pod that goes on", 
   assert.equal(await steady.exec("echo still here"), "still here\n");
 });
 
+pods("a container is asked to end before it is killed, and its own exit status is told", async (node) => {
+  await using pod = await node.pod("pod");
+  const polite = await pod.run("polite", "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.1; done");
+  await until(() => polite.log().length > 0);
+  await polite.stop(20);
+  assert.deepEqual(polite.log(), ["stdout F ready", "stdout F bye"]);
+  assert.equal((await polite.status()).exit_code, 3);
+  const deaf = await pod.run("deaf", `trap "" TERM; ${SLEEP}`);
+  await until(() => deaf.log().length > 0);
+  await deaf.stop(1);
+  assert.equal((await deaf.status()).exit_code, 137);
+});
+
 pods("stop and remove succeed when they are repeated (B38)", async (node) => {
   const pod = await node.pod("pod");
   const container = await pod.run("one", SLEEP);
@@ -93,7 +116,7 @@ pods("a process beyond its memory limit ends as OOMKilled", async (node) => {
   assert.deepEqual({ exit_code, reason }, { exit_code: 137, reason: "OOMKilled" });
 });
 
-pods("B49: an interface that appears late is plugged into the running VM", async (node) => {
+pods("B49: an interface that appears late is plugged into the running VM, with its routes", async (node) => {
   await using pod = await node.pod("pod");
   const netns = (await node.netnsOf(pod)).split("/").at(-1)!;
   const ip = async (...args: readonly string[]) => {
@@ -105,7 +128,19 @@ pods("B49: an interface that appears late is plugged into the running VM", async
   await ip("address", "add", "10.198.0.1/24", "dev", host);
   await ip("link", "set", host, "up");
   await ip("-n", netns, "address", "add", "10.198.0.2/24", "dev", "eth1");
+  await ip("-n", netns, "address", "add", "fd00:198::2/64", "dev", "eth1", "nodad");
   await ip("-n", netns, "link", "set", "eth1", "up");
-  await web(pod, "web");
+  const routes = [
+    "10.200.0.0/16 via 10.198.0.1 dev eth1 metric 70",
+    "10.200.0.0/16 via 10.198.0.9 dev eth1 metric 80",
+    "10.201.0.0/24 dev eth1 scope link src 10.198.0.2",
+    "fd00:200::/64 via fd00:198::1 dev eth1 metric 90",
+    "fd00:200::/64 via fd00:198::9 dev eth1 metric 95",
+  ];
+  for (const route of routes) await ip("-n", netns, "route", "add", ...route.split(" "));
+  const container = await web(pod, "web");
   await served("10.198.0.2", "from web0\n");
+  const inGuest = await container.exec("ip route; ip -6 route");
+  const lines = inGuest.split("\n").map((line) => line.trim().replaceAll(/ +/g, " "));
+  for (const route of routes) assert.ok(lines.some((line) => line.startsWith(route)), `${route} in ${inGuest}`);
 });

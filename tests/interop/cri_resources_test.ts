@@ -41,8 +41,9 @@ podsOnAll(
     const memory = () => read("memory.max", "memory/memory.limit_in_bytes");
     const quota = () => read("cpu.max", "cpu/cpu.cfs_quota_us");
 
-    await test.step("the VM has the CPUs, the container its limits", async () => {
+    await test.step("the VM has the CPUs, its card a pair of queues for each, the container its limits", async () => {
       assert.equal(await container.exec("grep -c ^processor /proc/cpuinfo"), "2\n");
+      assert.match(await container.exec("ls /sys/class/net/eth0/queues"), /^rx-0\nrx-1\ntx-0\ntx-1\n$/);
       assert.deepEqual([await memory(), await quota()], [`${100 * MIB}`, "50000"]);
     });
     await test.step("an update changes memory and CPU in the guest, and binds the VM to CPUs of the host", async () => {
