@@ -14,6 +14,9 @@ export const KILLED_STATUS = 137;
 /** How long output that nobody takes holds up the news of an exit. */
 const DRAIN_MS = 5_000;
 
+/** Within this time a sandbox notices that it is lost, unless it hangs. */
+const LOSS_MS = 3_000;
+
 const SIGKILL = 9;
 const SIGTERM = 15;
 
@@ -170,6 +173,7 @@ export class Process implements AsyncDisposable {
       await this.#drain();
       this.end(status);
     } catch (error) {
+      if (ConnectError.from(error).code === Code.Unavailable) await this.#awaitLoss();
       if (this.#exit === undefined) {
         log.warning("Cannot wait for a process any longer", { container: containerId, exec: execId, error });
       }
@@ -183,6 +187,11 @@ export class Process implements AsyncDisposable {
    */
   async #drain(): Promise<void> {
     await abortable(this.drained(), AbortSignal.timeout(DRAIN_MS)).catch(() => {});
+  }
+
+  /** When the agent is gone the sandbox is lost. It ends its processes itself, once it knows why. */
+  async #awaitLoss(): Promise<void> {
+    await abortable(this.exited, AbortSignal.timeout(LOSS_MS)).catch(() => {});
   }
 
   #knownToAgent(): boolean {

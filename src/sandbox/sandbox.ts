@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { abortable } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
@@ -27,6 +28,9 @@ import { DEFAULT_ROOTS, type SandboxRoots } from "./roots.ts";
 import { startMachine } from "./start_machine.ts";
 import { statsOf } from "./stats.ts";
 import { watchAgent, watchOutOfMemory } from "./watch.ts";
+
+/** How long after its agent's connection a VM may end. */
+const VM_END_MS = 2_000;
 
 export interface SandboxOptions {
   id: string;
@@ -237,7 +241,9 @@ export class Sandbox implements AsyncDisposable {
   async #watch(agent: AgentConnection): Promise<void> {
     const { signal } = this.#abort;
     const vmEnded = this.#vm.wait().then(({ reason }) => reason);
-    const reason = await Promise.race([vmEnded, watchAgent(agent, { signal })]);
+    // The end of a VM shows in its agent's connection first, but only the VM can say why.
+    const closed = agent.closed.then(() => abortable(vmEnded, AbortSignal.timeout(VM_END_MS))).then(() => {}, () => {});
+    const reason = await Promise.race([vmEnded, watchAgent({ closed, health: agent.health }, { signal })]);
     if (this.#stopping !== undefined) return;
     this.#lost = reason;
     this.#options.log.error("Lost the sandbox", { sandbox: this.id, reason, console: this.#vm.consoleTail(5) });

@@ -14,6 +14,9 @@ import type { InputStream, OutputStream, Stdio } from "./stdio.ts";
 /** Bytes per call: large, because a call costs an emulated guest more than the bytes do; far below ttRPC's 4 MiB. */
 const CHUNK_BYTES = 256 * 1024;
 
+/** The process is gone, its input is closed, or the agent is gone. */
+const USUAL_ENDS: readonly Code[] = [Code.NotFound, Code.FailedPrecondition, Code.Unavailable];
+
 export interface StreamsOptions {
   containerId: string;
   /** Empty for the container's first process. */
@@ -110,12 +113,14 @@ export class ProcessStreams implements AsyncDisposable {
     }
   }
 
-  /** A process that has ended takes no more input, and its streams are gone: that is how copying usually ends. */
+  /**
+   * A process that has ended takes no more input, and its streams are gone: that is how copying usually ends. If the agent
+   * is gone, the sandbox tells of that.
+   */
   #note(message: string, error: unknown): void {
     if (this.#abort.signal.aborted) return;
     const { containerId: container, execId: exec, log } = this.#options;
     const { code } = ConnectError.from(error);
-    const usual = code === Code.NotFound || code === Code.FailedPrecondition; // gone, or its input is closed
-    log[usual ? "debug" : "warning"](message, { container, exec, error });
+    log[USUAL_ENDS.includes(code) ? "debug" : "warning"](message, { container, exec, error });
   }
 }

@@ -34,9 +34,13 @@ export interface WatchedAgent {
  */
 export async function watchAgent(agent: WatchedAgent, options: WatchOptions): Promise<string> {
   const { promise: never } = Promise.withResolvers<string>();
-  const closed = agent.closed.then(() => "the agent closed its connection");
-  const reason = await Promise.race([closed, askHealth(agent, options)]);
+  const reason = await Promise.race([awaitClose(agent), askHealth(agent, options)]);
   return options.signal.aborted ? await never : reason;
+}
+
+async function awaitClose({ closed }: WatchedAgent): Promise<string> {
+  await closed;
+  return "the agent closed its connection";
 }
 
 async function askHealth(agent: WatchedAgent, { signal, clock = systemClock }: WatchOptions): Promise<string> {
@@ -47,6 +51,8 @@ async function askHealth(agent: WatchedAgent, { signal, clock = systemClock }: W
       await ask(ANSWER_MS).catch(() => ask(AGAIN_MS));
     }
   } catch (error) {
+    // A question on its way when the connection ends fails before that is told.
+    if (ConnectError.from(error).code === Code.Unavailable) return await awaitClose(agent);
     return `the agent does not answer: ${errorChain(error)}`;
   }
 }

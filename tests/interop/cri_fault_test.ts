@@ -1,5 +1,6 @@
 /** Pods whose parts die under them, and disks that are full: nothing hangs, nothing is left behind. See `pod.ts`. */
 import assert from "node:assert/strict";
+import { LOST_STATUS } from "../../src/sandbox/process.ts";
 import { HANG_MS } from "../../src/sandbox/watch.ts";
 import { processesOf, until } from "./containerd.ts";
 import { type Pod, type PodContainer, type PodNode, pods, SLEEP, STATE } from "./pod.ts";
@@ -9,6 +10,8 @@ const NOTICED_MS = 5_000;
 /** Until a pod is stopped and removed, with the engine's own waits. */
 const REMOVED_MS = 30_000;
 const VICTIMS = ["qemu-system", "virtiofsd", "containerd-shim-kata"];
+/** Until a pod that goes on has answered. */
+const ANSWERED_MS = 20_000;
 
 function kill(victim: string, pod: Pod): void {
   const [pid] = processesOf(victim, pod.id);
@@ -16,8 +19,25 @@ function kill(victim: string, pod: Pod): void {
   Deno.kill(pid, "SIGKILL");
 }
 
+/** What the shim writes down of a process that was killed. */
+function lossOf(victim: string): RegExp {
+  return new RegExp(`"Lost the sandbox".*"reason":"[^"]*${victim.split("-")[0]}[^"]*SIGKILL`);
+}
+
 async function isNoticed(container: PodContainer, { ms } = { ms: NOTICED_MS }): Promise<void> {
   await until(async () => (await container.status()).state === STATE.exited, { ms });
+  const { exit_code, reason } = await container.status();
+  assert.equal(exit_code, LOST_STATUS);
+  // The latter is containerd's word for a shim that it did not find again.
+  assert.match(reason, /^(Error|Unknown)$/);
+}
+
+/** Whether what is done after a fault, and the removal of the pod, take no longer than they may. */
+async function goesOn(pod: Pod, work: () => Promise<unknown>): Promise<void> {
+  const begin = performance.now();
+  await work();
+  assert.ok(performance.now() - begin < ANSWERED_MS);
+  await canBeRemoved(pod);
 }
 
 async function canBeRemoved(pod: Pod, { ms } = { ms: REMOVED_MS }): Promise<void> {
@@ -32,6 +52,8 @@ for (const victim of VICTIMS) {
     const container = await pod.run("one", SLEEP);
     kill(victim, pod);
     await isNoticed(container);
+    await until(async () => !(await pod.isReady()), { ms: NOTICED_MS });
+    if (!victim.startsWith("containerd")) assert.match(node.containerd.log(), lossOf(victim));
     await canBeRemoved(pod);
   });
 
@@ -50,6 +72,7 @@ pods("the death of the agent, with its kernel, ends a pod's containers within 5 
   // The agent is the guest's first process, which no signal ends: it goes when its kernel does.
   const exec = container.tryExec("echo c >/proc/sysrq-trigger").catch(() => {});
   await isNoticed(container);
+  assert.match(node.containerd.log(), /"Lost the sandbox".*"reason":"the guest reset itself, as its kernel does/);
   await canBeRemoved(pod);
   await exec;
 });
@@ -106,19 +129,19 @@ pods(`a VMM or an agent that hangs ends its containers within ${HANG_MS / 1000} 
 });
 
 pods("a pod whose network namespace was deleted under it goes on, and can be removed", async (node) => {
-  await using pod = await node.pod("pod");
+  const pod = await node.pod("pod");
   const container = await pod.run("one", SLEEP);
   const path = await node.netnsOf(pod);
   await node.containerd.run(["umount", "-l", path]);
   await Deno.remove(path);
-  assert.equal(await container.exec("echo still here"), "still here\n");
+  await goesOn(pod, async () => assert.equal(await container.exec("echo still here"), "still here\n"));
 });
 
 pods("a pod survives containerd's death and is handled by the next one", async (node) => {
-  await using pod = await node.pod("pod");
+  const pod = await node.pod("pod");
   const container = await pod.run("one", SLEEP);
   await node.restart();
-  assert.equal(await container.exec("echo still here"), "still here\n");
+  await goesOn(pod, async () => assert.equal(await container.exec("echo still here"), "still here\n"));
 });
 
 pods("a container whose files virtiofsd is slow to close can be removed, and its pod goes on", async (node) => {

@@ -120,6 +120,12 @@ export class Pod implements AsyncDisposable {
     return [status.network.ip, ...status.network.additional_ips.map(({ ip }: { ip: string }) => ip)];
   }
 
+  /** Whether the engine takes it for alive. */
+  async isReady(): Promise<boolean> {
+    const { status } = await this.#cri.call("PodSandboxStatus", { pod_sandbox_id: this.id });
+    return status.state === 0;
+  }
+
   /** Starts a container that runs a shell script. @param change Of its configuration. */
   async run(name: string, script: string, change: Message = {}): Promise<PodContainer> {
     const container = await this.create(name, script, change);
