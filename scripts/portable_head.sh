@@ -9,12 +9,21 @@ kata_unpack() {
   t=$d.$$
   (umask 022 && mkdir -p "${d%/*}" && mkdir "$t") 2>/dev/null || return 1
   # Whoever comes first wins the rename; its rivals unpacked the same bytes and throw them away.
-  if tail -c +@HEAD_BYTES@ "$0" | tar -xzf - -C "$t" --no-same-owner && : >"$t/used" && mv -T "$t" "$d" 2>/dev/null; then
+  if tail -c +@HEAD_BYTES@ "$0" | tar -xzf - -C "$t" --no-same-owner && : >"$t/used" && kata_prelink && mv -T "$t" "$d" 2>/dev/null; then
     kata_prune
     return 0
   fi
   rm -rf "$t"
   [ -O "$d/main.js" ]
+}
+kata_prelink() {
+  # Each start is 3 ms shorter for it (see prelink.ts), but all works without.
+  export DENO_DIR="$t/cache/setup"
+  if ! { "$t/deno" run --quiet @DENO_FLAGS@ "$t/prelink.js" "$t/deno" "$t/deno.new" && "$t/deno.new" eval 0 &&
+    mv "$t/deno.new" "$t/deno"; } >/dev/null 2>&1; then
+    rm -f "$t/deno.new"
+  fi
+  rm -rf "$DENO_DIR"
 }
 kata_prune() {
   # Only in the machine's first process namespace does one see all who may run in a tree.

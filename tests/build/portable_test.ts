@@ -52,6 +52,28 @@ Deno.test("an unknown mode ends with status 1 and one line", async () => {
   assert.match(stderr, /^kata: unknown mode "no such mode"; [^\n]+\n$/);
 });
 
+/** Type and entry point in the header of the Deno that was unpacked: `2` says that it has a fixed place. */
+const PLACE = "od -An -tu2 -j16 -N2 /var/cache/kata/*/deno && od -An -tx8 -j24 -N8 /var/cache/kata/*/deno";
+
+portable("the unpacked Deno is prelinked, each time to another place", async () => {
+  const { stdout, stderr } = await run(`"$KATA" version >/dev/null && ${PLACE} &&
+    rm -r /var/cache/kata && "$KATA" version >/dev/null && ${PLACE} && ls /var/cache/kata/*/deno*`);
+  const [type, place, ...again] = stdout.trim().split(/\s+/);
+  assert.equal(type, "2", stderr);
+  assert.equal(again[0], "2");
+  assert.notEqual(again[1], place);
+  assert.equal(again.length, 3, "something else is left");
+});
+
+portable("where there is no room for prelinking, it works without", async () => {
+  const { code, stdout, stderr } = await run(`mount -t tmpfs -o size=120m none /var/cache &&
+    "$KATA" version >/dev/null && ${PLACE} && ls /var/cache/kata/*/deno*`);
+  assert.equal(code, 0, stderr);
+  const [type, , ...files] = stdout.trim().split(/\s+/);
+  assert.equal(type, "3");
+  assert.equal(files.length, 1, "something else is left");
+});
+
 portable("it is unpacked once, and a later start takes that", async () => {
   const { stdout } = await run(`"$KATA" version >/dev/null && cd /var/cache/kata/* && stat -c %i main.js &&
     "$KATA" version >/dev/null && stat -c %i main.js && ls /var/cache/kata | wc -l`);
