@@ -13,7 +13,8 @@ export interface QmpWire {
   readonly input: AsyncIterable<Uint8Array>;
   /** @param fds Sent along with the first byte; they stay the caller's. */
   send(data: Uint8Array<ArrayBuffer>, fds: readonly Fd[]): Promise<void>;
-  close(): void;
+  /** Settles when nothing of it is under way any more. */
+  close(): void | Promise<void>;
 }
 
 export interface QmpEvent {
@@ -132,7 +133,7 @@ export class Qmp implements AsyncDisposable {
 
   /** Closes the connection; commands in flight fail. QEMU goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#wire.close();
+    await this.#wire.close();
     await this.#reading;
   }
 

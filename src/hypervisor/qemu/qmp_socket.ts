@@ -43,8 +43,8 @@ function openWire(path: string): QmpWire {
   return {
     input: chunks(reader),
     send: async (data, fds) => await writeAll(socket, data.subarray(sendFds(socket, data, fds))),
-    close: () => {
-      reader.cancel().catch(() => {}); // it has failed already, then
+    close: async () => {
+      await reader.cancel().catch(() => {}); // it has failed already, then
       owned.dispose();
     },
   };
