@@ -2,9 +2,9 @@
 # Kata Containers as one portable file: this head, then a compressed tar of the Deno binary and the bundled program. The
 # tar is unpacked once, into a directory named by its digest; from then on a start costs this small shell and no fork.
 #
-# Trees of other builds go when this one is unpacked, unless something runs in them or began to in the last minutes. Whoever
-# starts marks its tree as used and then looks whether it is going; whoever removes one says so and then looks at the mark:
-# so at least one of two sees the other.
+# Trees of other builds go when this one is unpacked, unless something runs in them or began to in the last minutes. (A
+# runk, whose path nobody sees, needs nothing of its tree any more.) Whoever starts marks its tree as used and then looks
+# whether it is going; whoever removes one says so and then looks at the mark: so at least one of two sees the other.
 kata_unpack() {
   t=$d.$$
   (umask 022 && mkdir -p "${d%/*}" && mkdir "$t") 2>/dev/null || return 1
@@ -67,14 +67,15 @@ if ! [ -O "$d/main.js" ] && { [ -w /var/cache ] || ! [ -e "$d/main.js" ]; } && !
     exit 1
   fi
 fi
+export KATA_ARGV0="$0" KATA_FORM=portable DENO_NO_UPDATE_CHECK=1
 case ${0##*/} in
 runk)
   # It ends before machine code, helper threads or a collection of garbage would pay; without helper threads, V8's
   # compilers would even hold up the program. All functions are compiled to bytecode at once, so that all of them are in
   # V8's code cache, which goes by the flags: hence one of its own.
-  p=runk v=--no-lazy,--no-sparkplug,--no-maglev,--no-opt,--single-threaded,--min-semi-space-size=8
+  v=--no-lazy,--no-sparkplug,--no-maglev,--no-opt,--single-threaded,--min-semi-space-size=8
+  # Containers get to see the program: see launcher.ts.
+  DENO_DIR=$d/cache/runk exec "$d/launcher" "$d" deno run --quiet @DENO_FLAGS@ "--v8-flags=$v" "$d/runk.js" "$@"
   ;;
-*) p=main v= ;;
+*) DENO_DIR=$d/cache/main exec "$d/deno" run --quiet @DENO_FLAGS@ "$d/main.js" "$@" ;;
 esac
-KATA_ARGV0=$0 KATA_FORM=portable DENO_DIR=$d/cache/$p DENO_NO_UPDATE_CHECK=1 \
-  exec "$d/deno" run --quiet @DENO_FLAGS@ ${v:+--v8-flags=$v} "$d/$p.js" "$@"

@@ -1,0 +1,162 @@
+/** What an image may hold, and a container do, to get at the machine: the ways that runtimes have been left by. */
+import assert from "node:assert/strict";
+import { listenUnix } from "../../src/linux/socket.ts";
+import { statfs } from "../../src/linux/statfs.ts";
+import { MS } from "../../src/linux/mount_options.ts";
+import { Box, finish } from "./runtime.ts";
+import { test, testEach } from "./suite.ts";
+
+async function output(box: Box, script: string): Promise<string> {
+  const { code, stdout, stderr } = await box.sh(script).run();
+  assert.equal(code, 0, stderr);
+  return stdout.trim();
+}
+
+/** Leaves /dev to the image. @returns Where that is. */
+function imageDev(box: Box): string {
+  box.spec.mounts = box.spec.mounts.filter(({ destination }: { destination: string }) => destination !== "/dev");
+  return `${box.rootfs}/dev`;
+}
+
+test("CVE-2019-5736: nobody can write to the runtime's program through a process that is to be the container's", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.save();
+  await box.ok("create", "--bundle", box.bundle, id);
+  const program = `/proc/${(await box.state(id)).pid}/exe`;
+  const isCopy = Deno.readLinkSync(program).startsWith("/memfd:");
+  assert.ok(isCopy || (statfs(program).mountFlags & MS.RDONLY) !== 0, Deno.readLinkSync(program));
+});
+
+testEach([
+  { command: "run" },
+  { command: "exec" },
+])("CVE-2024-21626: $command hands over none of its caller's descriptors", async ({ command }) => {
+  await using box = new Box();
+  const id = box.id();
+  const script = "ls -l /proc/self/fd; true";
+  box.spec.process.args = ["/bin/sh", "-c", command === "run" ? script : "sleep 100"];
+  box.save();
+  if (command === "exec") await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const args = command === "run" ? ["run", "--bundle", box.bundle, id] : ["exec", id, "/bin/sh", "-c", script];
+  const caller = ["-c", `exec "$@" 9<${box.dir}`, "sh", ...box.words(args)];
+  const { code, stdout } = await finish("/bin/sh", { args: caller });
+  assert.equal(code, 0);
+  const links = new TextDecoder().decode(stdout);
+  assert.match(links, / 2 -> /);
+  assert.doesNotMatch(links, new RegExp(`-> (${box.dir}|/sys|/$)`, "m"));
+});
+
+test("CVE-2024-21626: no working directory leads out through a descriptor of the runtime", async () => {
+  await using box = new Box();
+  const id = box.id();
+  Deno.writeTextFileSync(`${box.dir}/secret`, "");
+  Deno.symlinkSync("/proc/self/fd/9", `${box.rootfs}/work`);
+  const script = "ls -d secret ../secret ../../secret ../../../etc/machine-id";
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const directories = ["/work", ...[3, 5, 7, 8, 9].map((fd) => `/proc/self/fd/${fd}`)];
+  for (const cwd of directories) {
+    Object.assign(box.sh(script).spec.process, { cwd });
+    box.spec.linux.cgroupsPath += "x";
+    box.save();
+    const calls = [["run", "--bundle", box.bundle, box.id()], ["exec", "--cwd", cwd, id, "/bin/sh", "-c", script]];
+    for (const words of calls) {
+      const args = ["-c", `exec "$@" 9<${box.dir}`, "sh", ...box.words(words)];
+      const { stdout } = await finish("/bin/sh", { args });
+      assert.equal(new TextDecoder().decode(stdout), "", words.join(" "));
+    }
+  }
+});
+
+test("a working directory behind links of the image is made inside the root", async () => {
+  await using box = new Box();
+  const outside = `${box.dir}/outside`;
+  Deno.mkdirSync(outside);
+  Deno.symlinkSync("../../../../../../../../..", `${box.rootfs}/up`);
+  box.spec.process.cwd = `/up${outside}/made`;
+  await box.sh("true").run();
+  assert.deepEqual([...Deno.readDirSync(outside)], []);
+});
+
+testEach([
+  { what: "a link to a file", make: (null_: string) => Deno.symlinkSync("/etc/leak", null_) },
+  { what: "a file", make: (null_: string) => Deno.writeTextFileSync(null_, "leak") },
+])("CVE-2025-31133: a masked file reads as empty also if the image's /dev/null is $what", async ({ make }) => {
+  await using box = new Box();
+  make(`${imageDev(box)}/null`);
+  Deno.writeTextFileSync(`${box.rootfs}/etc/leak`, "leak");
+  Deno.writeTextFileSync(`${box.rootfs}/secret`, "secret");
+  box.spec.linux.maskedPaths = ["/secret"];
+  const { code, stdout, stderr } = await box.sh("cat /secret").run();
+  assert.deepEqual([code, stdout], [0, ""], stderr);
+});
+
+test("masked and read-only paths behind links of the image are those of the image", async () => {
+  await using box = new Box();
+  const outside = `${box.dir}/outside`;
+  Deno.mkdirSync(outside);
+  Deno.writeTextFileSync(`${outside}/file`, "outside");
+  Deno.mkdirSync(`${box.rootfs}${outside}`, { recursive: true });
+  Deno.writeTextFileSync(`${box.rootfs}${outside}/file`, "inside");
+  Deno.symlinkSync(`../../../../../..${outside}`, `${box.rootfs}/link`);
+  Deno.symlinkSync("/no/such", `${box.rootfs}/dangling`);
+  box.spec.linux.maskedPaths = ["/link/file", "/dangling"];
+  box.spec.linux.readonlyPaths = ["/link", "/dangling"];
+  assert.equal(
+    await output(box, `cat ${outside}/file; (: >${outside}/new) 2>/dev/null || echo read-only`),
+    "read-only",
+  );
+  Deno.writeTextFileSync(`${outside}/new`, ""); // the host's can be written still
+  assert.equal(Deno.readTextFileSync(`${outside}/file`), "outside");
+});
+
+testEach([
+  { target: "/etc/file", why: "to a file" },
+  { target: "/etc/none", why: "to nothing" },
+  { target: "../../../../../../../../../../OUTSIDE/file", why: "upwards" },
+  { target: "/proc/sysrq-trigger", why: "to a read-only path" },
+  { target: "/proc/1/root/OUTSIDE/file", why: "through /proc" },
+])("CVE-2025-52565: a /dev/console of the image that is a link $why leaves the host alone", async ({ target }) => {
+  await using box = new Box();
+  const id = box.id();
+  const outside = `${box.dir}/outside`;
+  Deno.mkdirSync(outside);
+  Deno.writeTextFileSync(`${box.rootfs}/etc/file`, "");
+  Deno.symlinkSync(target.replace("/OUTSIDE", outside), `${imageDev(box)}/console`);
+  using _listener = listenUnix(`${box.dir}/console`);
+  const mounts = Deno.readTextFileSync("/proc/self/mountinfo");
+  box.sh("sleep 100").spec.process.terminal = true;
+  box.save();
+  const run = ["run", "--detach", "--console-socket", `${box.dir}/console`, "--bundle", box.bundle, id];
+  const { code } = await box.call(run);
+  assert.deepEqual([...Deno.readDirSync(outside)], []);
+  assert.equal(Deno.readTextFileSync("/proc/self/mountinfo"), mounts);
+  if (code !== 0) return;
+  // Either it cannot be written, or it is the terminal.
+  const script = "echo h 2>/dev/null >/proc/sysrq-trigger && [ ! -c /proc/sysrq-trigger ] && echo reached; true";
+  assert.equal((await box.ok("exec", id, "/bin/sh", "-c", script)).stdout, "");
+});
+
+testEach([
+  { option: "idmap", below: "5 6" },
+  { option: "ridmap", below: "100005 200006" },
+])("1.1+: $option of a tree shows the owners of mounts below as $below", async ({ option, below }) => {
+  await using box = new Box();
+  const tree = `${box.dir}/tree`;
+  Deno.mkdirSync(`${tree}/below`, { recursive: true });
+  await finish("mount", { args: ["-t", "tmpfs", "tmpfs", `${tree}/below`] });
+  try {
+    for (const file of [`${tree}/file`, `${tree}/below/file`]) {
+      Deno.writeTextFileSync(file, "");
+      Deno.chownSync(file, 5, 6);
+    }
+    const map = (hostID: number) => [{ containerID: 0, hostID, size: 1000 }];
+    const maps = { uidMappings: map(100_000), gidMappings: map(200_000) };
+    box.spec.mounts.push({ destination: "/tree", source: tree, type: "bind", options: ["rbind", option], ...maps });
+    const { stdout, stderr } = await box.sh("busybox stat -c '%u %g' /tree/file /tree/below/file").run();
+    assert.equal(stdout, `100005 200006\n${below}\n`, stderr);
+  } finally {
+    await finish("umount", { args: [`${tree}/below`] });
+  }
+});
