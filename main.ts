@@ -63,7 +63,7 @@ function fail(message: string): number {
 }
 
 if (import.meta.main) {
-  // The portable file's head cannot set argv[0] of deno itself, so it passes the called name in the environment; and
+  // The portable file's head calls Deno by Deno's own path, and passes the name it was called by in the environment; and
   // the guest must not touch `process`, whose polyfill costs it a second.
   const argv0 = Deno.env.get("KATA_ARGV0") ?? process.argv0;
   const status = await run(argv0, Deno.args);

@@ -15,7 +15,7 @@ interface Phase {
 
 /** In order. */
 export const PHASES: readonly Phase[] = [
-  { name: "shell head", end: /^execve\("[^"]*\/deno"/ },
+  { name: "head of the portable file", end: /^execveat\(\d+, "deno"/ },
   { name: "Deno: loader and libraries", end: /^openat\(AT_FDCWD, "\/proc\/self\/maps"/ },
   { name: "Deno: its own start", end: /^openat\(AT_FDCWD, "[^"]*\/runk\.js"/ },
   { name: "loading and evaluating the program", end: /^openat\(AT_FDCWD, "[^"]*\/config\.json"/ },
@@ -31,7 +31,7 @@ export const PHASES: readonly Phase[] = [
 ];
 
 /** What strace has to note for these. */
-export const TRACED = "execve,openat,mkdir,clone3,exit_group";
+export const TRACED = "execve,execveat,openat,mkdir,clone3,exit_group";
 
 /**
  * @param trace What `strace -f -ttt` wrote.

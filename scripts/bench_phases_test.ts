@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PHASES, phasesOf } from "./bench_phases.ts";
 
 const TRACE = `7     10.000000 execve("/x/dist/runk", ["/x/dist/runk", "run"], 0x7 /* 9 vars */) = 0
-7     10.001000 execve("/c/deno", ["/c/deno", "run"], 0x7 /* 9 vars */) = 0
+7     10.001000 execveat(3, "deno", ["deno", "run"], 0x7 /* 9 vars */, 0) = 0
 7     10.004000 openat(AT_FDCWD, "/proc/self/maps", O_RDONLY|O_CLOEXEC) = 3
 7     10.005000 clone3({flags=CLONE_VM|CLONE_FS|CLONE_THREAD, stack_size=0x7} => {parent_tid=[8]}, 88) = 8
 8     10.015000 openat(AT_FDCWD, "/c/cache", O_RDWR <unfinished ...>

@@ -1,6 +1,12 @@
-#!/bin/sh
-# Kata Containers as one portable file: this head, then a compressed tar of the Deno binary and the bundled program. The
-# tar is unpacked once, into a directory named by its digest; from then on a start costs this small shell and no fork.
+# shellcheck shell=sh
+# Kata Containers as one portable file: a small executable, which holds this script, then a compressed tar of the Deno
+# binary and the bundled program. The tar is unpacked once, into a directory named by its digest; from then on the
+# executable runs what is there (see portable_head.ts), and calls this script, by `sh -c`, only if it cannot: nothing is
+# unpacked yet, the tree is going, or it belongs to another user.
+#
+#   $0: the file    $1: the program in the tree    $2: Deno's arguments before it    then the caller's arguments
+#
+# The environment is that of the program already, but for DENO_DIR, which goes by the tree.
 #
 # Trees of other builds go when this one is unpacked, unless something runs in them or began to in the last minutes. (A
 # runk, whose path nobody sees, needs nothing of its tree any more.) Whoever starts marks its tree as used and then looks
@@ -56,6 +62,8 @@ kata_use() {
     sleep 0.1
   done
 } 2>/dev/null
+p=$1 flags=$2
+shift 2
 d=/var/cache/kata/@DIGEST@
 kata_use
 # Only root can write there; a tree in any other place must be our own, or another user could plant it.
@@ -67,15 +75,9 @@ if ! [ -O "$d/main.js" ] && { [ -w /var/cache ] || ! [ -e "$d/main.js" ]; } && !
     exit 1
   fi
 fi
-export KATA_ARGV0="$0" KATA_FORM=portable DENO_NO_UPDATE_CHECK=1
-case ${0##*/} in
-runk)
-  # It ends before machine code, helper threads or a collection of garbage would pay; without helper threads, V8's
-  # compilers would even hold up the program. All functions are compiled to bytecode at once, so that all of them are in
-  # V8's code cache, which goes by the flags: hence one of its own.
-  v=--no-lazy,--no-sparkplug,--no-maglev,--no-opt,--single-threaded,--min-semi-space-size=8
-  # Containers get to see the program: see launcher.ts.
-  DENO_DIR=$d/cache/runk exec "$d/launcher" "$d" deno run --quiet @DENO_FLAGS@ "--v8-flags=$v" "$d/runk.js" "$@"
-  ;;
-*) DENO_DIR=$d/cache/main exec "$d/deno" run --quiet @DENO_FLAGS@ "$d/main.js" "$@" ;;
+export DENO_DIR="$d/cache/$p"
+# shellcheck disable=SC2086 # the flags are words
+case $p in
+runk) exec "$d/launcher" "$d" deno $flags "$d/$p.js" "$@" ;; # containers get to see the program: see launcher.ts
+*) exec "$d/deno" $flags "$d/$p.js" "$@" ;;
 esac

@@ -1,6 +1,6 @@
 /**
  * runk as a file of its own, beside `main.js`: it is started anew for each command, so it pays most for what it loads.
- * One short file with V8's flags for a program that ends soon (see `portable_head.sh`) halves what comes after Deno's own
+ * One short file with V8's flags for a program that ends soon (see `portable_head.ts`) halves what comes after Deno's own
  * start.
  *
  * @module

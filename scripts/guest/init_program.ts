@@ -4,20 +4,17 @@
  *
  * @module
  */
+import type { Architecture } from "../../src/linux/syscall_numbers.ts";
+import { type Constant, Constants, linkElf, uint32, uint64 } from "../elf.ts";
 import { concat } from "./cpio.ts";
-
-/** An argument of a system call: a number, a string or bytes by their address, or an array of strings by its address. */
-export type Argument = number | string | Uint8Array | readonly string[];
 
 /** One system call. What to do if it fails: go on, or (after `retries` times with 10 ms between) say so and end. */
 export interface Step {
   call: SyscallName;
-  args: readonly Argument[];
+  args: readonly Constant[];
   onError: "ignore" | "stop";
   retries?: number;
 }
-
-export type Architecture = "x86_64" | "aarch64";
 
 type SyscallName = keyof typeof SYSCALLS;
 
@@ -41,7 +38,6 @@ const SYSCALLS = {
 
 /** What differs between the instruction sets. Each function returns machine code. */
 interface Encoder {
-  elfMachine: number;
   /** Loads the arguments into their registers and enters the kernel. */
   call(number: number, args: readonly bigint[]): Uint8Array;
   /** Jumps over the next `distance` bytes unless the last call failed. */
@@ -53,7 +49,6 @@ interface Encoder {
 }
 
 const X86_64: Encoder = {
-  elfMachine: 62,
   call(number, args) {
     // mov rdi/rsi/rdx/r10/r8/r9, imm64
     const registers = [[0x48, 0xbf], [0x48, 0xbe], [0x48, 0xba], [0x49, 0xba], [0x49, 0xb8], [0x49, 0xb9]];
@@ -77,7 +72,6 @@ const X86_64: Encoder = {
 };
 
 const AARCH64: Encoder = {
-  elfMachine: 183,
   call(number, args) {
     const moves = args.map((value, register) => moveWide(register, value));
     return concat([...moves, moveWide(8, BigInt(number)), uint32(0xd4000001) /* svc #0 */]);
@@ -95,10 +89,8 @@ const AARCH64: Encoder = {
 
 const ENCODERS = { x86_64: X86_64, aarch64: AARCH64 } satisfies Record<Architecture, Encoder>;
 
-const LITTLE_ENDIAN = true;
-const BASE = 0x400000n;
-const ELF_HEADER_BYTES = 64;
-const PROGRAM_HEADER_BYTES = 56;
+/** A segment of its own: its address is known before the length of the code. */
+const DATA_ADDRESS = 0x500000n;
 
 export interface AssembleOptions {
   /** What to do once a failed step has been named on standard output; by default, exit with status 1. */
@@ -113,17 +105,16 @@ export function assembleInit(
 ): Uint8Array<ArrayBuffer> {
   const encoder = ENCODERS[architecture];
   const column = architecture === "x86_64" ? 0 : 1;
-  const dataStart = BASE + 0x100000n; // in a segment of its own, so that addresses are known before the code's length
-  const data = new DataSegment(dataStart);
-  const call = (name: SyscallName, args: readonly Argument[]) =>
+  const data = new Constants(DATA_ADDRESS);
+  const call = (name: SyscallName, args: readonly Constant[]) =>
     encoder.call(SYSCALLS[name][column], args.map((argument) => data.place(argument)));
   const code = concat(steps.map((step) => assembleStep(step, { encoder, call, giveUp })));
-  return linkElf(encoder.elfMachine, code, data);
+  return linkElf(architecture, code, data);
 }
 
 interface Assembly {
   encoder: Encoder;
-  call: (name: SyscallName, args: readonly Argument[]) => Uint8Array;
+  call: (name: SyscallName, args: readonly Constant[]) => Uint8Array;
   giveUp: Pick<Step, "call" | "args">;
 }
 
@@ -144,65 +135,6 @@ function retry(attempt: Uint8Array, encoder: Encoder, call: Assembly["call"]): U
   return concat([sleep, encoder.countBack(attempt.length + check + sleep.length)]);
 }
 
-/** Strings and structures, each at an address that is known as soon as it is placed. */
-class DataSegment {
-  readonly start: bigint;
-  readonly #parts: Uint8Array[] = [];
-  #length = 0;
-
-  constructor(start: bigint) {
-    this.start = start;
-  }
-
-  place(argument: Argument): bigint {
-    if (typeof argument === "number") return BigInt.asUintN(64, BigInt(argument));
-    if (typeof argument === "string") return this.#append(new TextEncoder().encode(`${argument}\0`));
-    if (argument instanceof Uint8Array) return this.#append(argument);
-    const pointers = argument.map((text) => uint64(this.place(text)));
-    return this.#append(concat([...pointers, uint64(0n)]));
-  }
-
-  bytes(): Uint8Array {
-    return concat(this.#parts);
-  }
-
-  #append(bytes: Uint8Array): bigint {
-    const address = this.start + BigInt(this.#length);
-    const padding = new Uint8Array((8 - bytes.length % 8) % 8);
-    this.#parts.push(bytes, padding);
-    this.#length += bytes.length + padding.length;
-    return address;
-  }
-}
-
-/** @see elf(5) */
-function linkElf(machine: number, code: Uint8Array, data: DataSegment): Uint8Array<ArrayBuffer> {
-  const headers = ELF_HEADER_BYTES + 2 * PROGRAM_HEADER_BYTES;
-  const dataBytes = data.bytes();
-  const dataOffset = Math.ceil((headers + code.length) / 4096) * 4096;
-  const elf = concat([
-    Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, /* 64 bit */ 1, /* little endian */ 1, 0, 0, 0, 0, 0, 0, 0, 0, 0),
-    uint16(2 /* ET_EXEC */),
-    uint16(machine),
-    uint32(1),
-    uint64(BASE + BigInt(headers)),
-    uint64(BigInt(ELF_HEADER_BYTES)),
-    uint64(0n),
-    uint32(0),
-    ...[ELF_HEADER_BYTES, PROGRAM_HEADER_BYTES, 2, 64, 0, 0].map(uint16),
-  ]);
-  const text = loadSegment({ offset: 0, address: BASE, bytes: headers + code.length, flags: 5 /* r-x */ });
-  const rest = loadSegment({ offset: dataOffset, address: data.start, bytes: dataBytes.length, flags: 6 /* rw- */ });
-  const gap = new Uint8Array(dataOffset - headers - code.length);
-  return concat([elf, text, rest, code, gap, dataBytes]);
-}
-
-function loadSegment(segment: { offset: number; address: bigint; bytes: number; flags: number }): Uint8Array {
-  const { offset, address, bytes, flags } = segment;
-  const words = [BigInt(offset), address, address, BigInt(bytes), BigInt(bytes), 0x1000n];
-  return concat([uint32(1 /* PT_LOAD */), uint32(flags), ...words.map(uint64)]);
-}
-
 /** movz and three movk: a 64-bit constant into an aarch64 register. */
 function moveWide(register: number, value: bigint): Uint8Array {
   const parts = [0, 1, 2, 3].map((quarter) => {
@@ -211,20 +143,4 @@ function moveWide(register: number, value: bigint): Uint8Array {
     return uint32((opcode | (quarter << 21) | (bits << 5) | register) >>> 0);
   });
   return concat(parts);
-}
-
-function uint16(value: number): Uint8Array {
-  return Uint8Array.of(value & 0xff, value >> 8);
-}
-
-function uint32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setInt32(0, value | 0, LITTLE_ENDIAN);
-  return bytes;
-}
-
-function uint64(value: bigint): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, value), LITTLE_ENDIAN);
-  return bytes;
 }

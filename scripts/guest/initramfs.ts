@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { Architecture } from "../../src/linux/syscall_numbers.ts";
 import {
   AGENT,
   AGENT_DIRECTORY,
@@ -17,7 +18,7 @@ import {
 } from "./agent_command.ts";
 import { type CpioEntry, packCpio } from "./cpio.ts";
 import { withoutSignature } from "./kernel_module.ts";
-import { type Architecture, assembleInit, type Step } from "./init_program.ts";
+import { assembleInit, type Step } from "./init_program.ts";
 
 const AT_FDCWD = -100;
 const O_RDWR = 2;

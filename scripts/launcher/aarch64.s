@@ -1,15 +1,4 @@
-// The launcher's whole file: see launcher.ts for what it does. launcher_test.ts assembles this and compares.
-.set base, 0x400000
-header:                      // struct Elf64_Ehdr
-  .byte 0x7f, 'E', 'L', 'F', 2, 1, 1, 0
-  .quad 0
-  .short 2, 183              // an executable for aarch64
-  .int 1
-  .quad base + start - header, 64, 0
-  .int 0
-  .short 64, 56, 1, 64, 0, 0
-  .int 1, 5                  // struct Elf64_Phdr: load all of it, to read and execute
-  .quad 0, base, base, end - header, end - header, 0x1000
+// The launcher: see launcher.ts for what it does. launcher_test.ts assembles this and compares.
 start:                       // sp: argc, launcher, directory, name, ..., 0, environment
   mov x0, #-100              // AT_FDCWD
   ldr x1, [sp, #16]
@@ -50,4 +39,3 @@ empty:
   .balign 8, 0
 read_only:                   // struct mount_attr: MOUNT_ATTR_RDONLY
   .quad 1, 0, 0, 0
-end:

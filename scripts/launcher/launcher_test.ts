@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { testAssembly } from "../../src/linux/machine_code/assembler.ts";
-import { launcher } from "./launcher.ts";
+import { launcher, launcherCode } from "./launcher.ts";
 
-testAssembly("launcher", { sources: new URL(".", import.meta.url), bytes: launcher });
+testAssembly("launcherCode", { sources: new URL(".", import.meta.url), bytes: launcherCode });
 
 async function launch(...args: string[]): Promise<{ code: number; stdout: string }> {
   const path = await Deno.makeTempFile({ prefix: "kata-launcher-" });

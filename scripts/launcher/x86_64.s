@@ -1,16 +1,5 @@
-# The launcher's whole file: see launcher.ts for what it does. launcher_test.ts assembles this and compares.
+# The launcher: see launcher.ts for what it does. launcher_test.ts assembles this and compares.
 .intel_syntax noprefix
-.set base, 0x400000
-header:                      # struct Elf64_Ehdr
-  .byte 0x7f, 'E', 'L', 'F', 2, 1, 1, 0
-  .quad 0
-  .short 2, 62               # an executable for x86-64
-  .int 1
-  .quad base + start - header, 64, 0
-  .int 0
-  .short 64, 56, 1, 64, 0, 0
-  .int 1, 5                  # struct Elf64_Phdr: load all of it, to read and execute
-  .quad 0, base, base, end - header, end - header, 0x1000
 start:                       # rsp: argc, launcher, directory, name, ..., 0, environment
   mov edx, 0x80001           # OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
   call open_tree
@@ -51,4 +40,3 @@ empty:
   .balign 8, 0
 read_only:                   # struct mount_attr: MOUNT_ATTR_RDONLY
   .quad 1, 0, 0, 0
-end:

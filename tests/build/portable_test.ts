@@ -25,7 +25,10 @@ async function run(script: string): Promise<Result> {
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-const IS_PORTABLE = Deno.readTextFileSync(`${DIST}kata`).startsWith("#!/bin/sh");
+/** Both forms are executables. */
+const IS_PORTABLE = new TextDecoder().decode(Deno.readFileSync(`${DIST}kata`).subarray(0, 0x10000)).includes(
+  "kata_unpack",
+);
 
 /** A test of the portable form only; where `deno compile` works, dist/kata is the compiled one. */
 function portable(name: string, fn: () => Promise<void>): void {
@@ -80,6 +83,31 @@ portable("it is unpacked once, and a later start takes that", async () => {
   const [first, second, trees] = stdout.trim().split("\n");
   assert.equal(first, second);
   assert.equal(trees, "1");
+});
+
+portable("it runs without a shell once it is unpacked", async () => {
+  const { code, stdout, stderr } = await run(
+    `"$KATA" version && mount --bind /bin/false /bin/sh && "$KATA" version && exec "$DIST/runk" --version`,
+  );
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^(kata .* \(portable,.*\n){2}runk version /);
+});
+
+portable("where it cannot be unpacked for want of a shell, one line says so", async () => {
+  const { code, stdout, stderr } = await run(
+    `install -m 755 "$KATA" /var/cache/kata && chroot /var/cache /kata version`,
+  );
+  assert.deepEqual({ code, stdout, stderr }, {
+    code: 1,
+    stdout: "",
+    stderr: "kata: Cannot run /bin/sh, which unpacks the program\n",
+  });
+});
+
+portable("what an outer one left in the environment does not count", async () => {
+  const { stdout } = await run(`export KATA_ARGV0=/bin/runk KATA_FORM=source DENO_DIR=/proc/none
+    "$KATA" version && exec "$KATA" version`);
+  assert.match(stdout, /^(kata .* \(portable,.*\n){2}$/);
 });
 
 portable("commands of runk that wait for nothing leave their compiled code to the next", async () => {

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { testAssembly } from "../src/linux/machine_code/assembler.ts";
+import { assembleInit } from "./guest/init_program.ts";
+import { launcher } from "./launcher/launcher.ts";
+import { headCode, portableHead } from "./portable_head.ts";
+
+testAssembly("headCode", { sources: new URL("portable_head/", import.meta.url), bytes: headCode });
+
+const PAYLOAD = "the payload";
+const FLAGS = ["-A", "--no-config"];
+/** Stands in for the programs, and says what it was given. */
+const PROGRAM = `
+const [args, environment] = ["cmdline", "environ"].map((name) => Deno.readFileSync("/proc/self/" + name).toHex());
+Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify({ args, environment })));
+`;
+/** Stands in for the script, and says the same. */
+const SCRIPT = `exec '${Deno.execPath()}' run -A @DIRECTORY@/shell.js "$(tail -c +@HEAD_BYTES@ "$0")" "$0" "$@"`;
+
+interface Portable extends AsyncDisposable {
+  /** Holds all others, and is where it is started. */
+  directory: string;
+  file: string;
+  tree: string;
+}
+
+async function makePortable(): Promise<Portable> {
+  const directory = await Deno.makeTempDir({ prefix: "kata-head-" });
+  const [file, tree] = [`${directory}/kata`, `${directory}/tree`];
+  await Deno.mkdir(tree);
+  await Deno.symlink(Deno.execPath(), `${tree}/deno`);
+  await Deno.writeFile(`${tree}/launcher`, launcher(Deno.build.arch), { mode: 0o755 });
+  for (const program of ["tree/main", "tree/runk", "shell"]) {
+    await Deno.writeTextFile(`${directory}/${program}.js`, PROGRAM);
+  }
+  const script = SCRIPT.replace("@DIRECTORY@", directory);
+  const head = portableHead({ architecture: Deno.build.arch, tree, denoFlags: FLAGS, script });
+  await Deno.writeFile(file, head, { mode: 0o755 });
+  await Deno.writeTextFile(file, PAYLOAD, { append: true });
+  return { directory, file, tree, [Symbol.asyncDispose]: () => Deno.remove(directory, { recursive: true }) };
+}
+
+interface Start {
+  /** @default the file's own path */
+  path?: string;
+  /** The first one is the name. */
+  args?: readonly string[];
+  environment?: readonly string[];
+}
+
+/** Starts it with exactly these; @returns those that a program got. */
+async function start(
+  { directory, file }: Portable,
+  { path = file, args = ["name"], environment = [] }: Start = {},
+): Promise<{ args: string[]; environment: string[] }> {
+  const caller = `${directory}/caller`;
+  const execve = { call: "execve", args: [path, args, environment], onError: "stop" } as const;
+  await Deno.writeFile(caller, assembleInit([execve], Deno.build.arch), { mode: 0o755 });
+  const { success, stdout, stderr } = await new Deno.Command(caller, { cwd: directory }).output();
+  assert.ok(success, new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr));
+  const given = JSON.parse(new TextDecoder().decode(stdout));
+  return { args: strings(given.args), environment: strings(given.environment) };
+}
+
+function strings(hex: string): string[] {
+  return new TextDecoder().decode(Uint8Array.fromHex(hex)).split("\0").slice(0, -1);
+}
+
+const V8_FLAGS = /^--v8-flags=--no-lazy,/;
+
+Deno.test("portableHead() runs the tree's program with all arguments", async () => {
+  await using portable = await makePortable();
+  const many = Array.from({ length: 5000 }, (_, index) => `argument ${index}`);
+  for (const given of [[], [""], ["", " two  spaces ", "", "*", "$HOME", "ü\n'\"\\"], many]) {
+    const { args } = await start(portable, { args: ["name", ...given] });
+    const { tree } = portable;
+    assert.deepEqual(args, [`${tree}/deno`, "run", "--quiet", ...FLAGS, `${tree}/main.js`, ...given]);
+  }
+});
+
+Deno.test("portableHead() keeps the environment but for what it sets itself", async () => {
+  await using portable = await makePortable();
+  const kept = ["KATA_ARGV=1", "KATA_ARGV0X=2", "KATA_ARGV0", "DENO_DIRX=3", "a.b-c=4", "=5", "", "K", "PWD=/no/such"];
+  const many = Array.from({ length: 3000 }, (_, index) => `variable${index}=${index}`);
+  const replaced = ["KATA_ARGV0=a", "KATA_FORM=", "DENO_DIR=/b", "KATA_ARGV0=c", "DENO_NO_UPDATE_CHECK=0"];
+  const set = [
+    `DENO_DIR=${portable.tree}/cache/main`,
+    "DENO_NO_UPDATE_CHECK=1",
+    "KATA_FORM=portable",
+    `KATA_ARGV0=${portable.file}`,
+  ];
+  const mixed = [replaced[0]!, ...kept, replaced[1]!, ...many, ...replaced.slice(2)];
+  assert.deepEqual((await start(portable, { environment: mixed })).environment, [...kept, ...many, ...set]);
+  assert.deepEqual((await start(portable)).environment, set);
+});
+
+Deno.test("portableHead() goes by the name of the file, not by argv[0]", async () => {
+  await using portable = await makePortable();
+  const program = async (path: string, name: string) => {
+    const { args, environment } = await start(portable, { path, args: [name, "x"] });
+    assert.ok(environment.includes(`KATA_ARGV0=${path}`), `${environment}`);
+    const file = args.at(-2)!;
+    assert.equal(V8_FLAGS.test(args.at(-3)!), file.endsWith("runk.js"));
+    assert.equal(environment[0], `DENO_DIR=${portable.tree}/cache/${/(\w+)\.js$/.exec(file)?.[1]}`);
+    return file.slice(`${portable.tree}/`.length);
+  };
+  for (const name of ["runk", "runk2", "run", "xrunk"]) await Deno.symlink("kata", `${portable.directory}/${name}`);
+  assert.equal(await program("runk", "kata"), "runk.js");
+  assert.equal(await program("./runk", ""), "runk.js");
+  assert.equal(await program(`${portable.directory}/runk`, "runk"), "runk.js");
+  for (const path of ["runk2", "run", "./xrunk", "kata"]) assert.equal(await program(path, "runk"), "main.js");
+});
+
+Deno.test("portableHead() names a file of the longest path", async () => {
+  await using portable = await makePortable();
+  const path = `${"./".repeat(2045)}kata`;
+  assert.equal(path.length, 4094);
+  const { environment } = await start(portable, { path });
+  assert.equal(environment.at(-1), `KATA_ARGV0=${path}`);
+});
+
+Deno.test("portableHead() marks the tree as used", async () => {
+  await using portable = await makePortable();
+  const mark = `${portable.tree}/used`;
+  await start(portable);
+  await Deno.utime(mark, 0, 0);
+  await start(portable);
+  assert.notEqual((await Deno.stat(mark)).mtime?.getTime(), 0);
+});
+
+Deno.test("portableHead() does without the mark where it cannot make it", async () => {
+  await using portable = await makePortable();
+  await Deno.mkdir(`${portable.tree}/used`);
+  assert.equal((await start(portable)).args[0], `${portable.tree}/deno`);
+});
+
+const SLOW: { when: string; change: (tree: string) => Promise<void>; asRoot?: true }[] = [
+  { when: "there is no tree", change: (tree) => Deno.remove(tree, { recursive: true }) },
+  { when: "the tree is going", change: (tree) => Deno.writeTextFile(`${tree}/going`, "") },
+  { when: "the tree is another user's", change: (tree) => Deno.chown(`${tree}/main.js`, 65534, null), asRoot: true },
+  { when: "the tree goes in this moment", change: (tree) => Deno.remove(`${tree}/launcher`) },
+];
+
+for (const { when, change, asRoot } of SLOW) {
+  Deno.test({
+    name: `portableHead() calls the script if ${when}`,
+    ignore: asRoot === true && Deno.uid() !== 0,
+    async fn() {
+      await using portable = await makePortable();
+      await change(portable.tree);
+      await Deno.symlink("kata", `${portable.directory}/runk`);
+      const { args, environment } = await start(portable, { path: "./runk", args: ["name", "", "a b"] });
+      const [payload, file, program, flags, ...rest] = args.slice(4);
+      assert.deepEqual([payload, file, program, rest], [PAYLOAD, "./runk", "runk", ["", "a b"]]);
+      assert.match(flags!, /^run --quiet -A --no-config --v8-flags=--no-lazy,[^ ]+$/);
+      for (const variable of ["KATA_ARGV0=./runk", "KATA_FORM=portable", "DENO_NO_UPDATE_CHECK=1"]) {
+        assert.ok(environment.includes(variable), `${environment}`);
+      }
+    },
+  });
+}
