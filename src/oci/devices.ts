@@ -41,9 +41,10 @@ export interface DeviceNode {
   gid: number;
 }
 
-/** The default devices, and those that the configuration adds or changes. */
+/** The default devices, and those that the configuration adds or changes; not /dev/ptmx, which is a link in every container. */
 export function planDevices(devices: readonly Device[] = []): DeviceNode[] {
   const byPath = new Map([...DEFAULT_DEVICES, ...devices].map((device) => [device.path, device]));
+  byPath.delete("/dev/ptmx");
   return [...byPath.values()].map((
     { path, type, major = 0, minor = 0, fileMode = DEFAULT_MODE, uid = 0, gid = 0 },
   ) => ({

@@ -1,4 +1,5 @@
 /** The steps that mount. @see https://man7.org/linux/man-pages/man2/move_mount.2.html @module */
+import { ERRNO, ErrnoError } from "../linux/errno.ts";
 import { AT_FDCWD, O_CLOEXEC } from "../linux/fd.ts";
 import { MOUNT_ATTR, type MountOptions, MS } from "../linux/mount_options.ts";
 import type { CopyUp } from "./copy_up.ts";
@@ -55,9 +56,14 @@ function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): v
   }
   addTreeChanges(root, { tree, options, label });
   const target = root.open(destination);
-  root.place(tree, target, { label });
+  root.place(tree, target, { label, explain: explainPlace });
   root.cover(destination);
   steps.close(target);
+}
+
+/** The kernel refuses a file on a directory, and the other way, with EINVAL; mount(2) and container engines say more. */
+function explainPlace(failure: ErrnoError): Error {
+  return failure.code === "EINVAL" ? new ErrnoError(failure.syscall, ERRNO.ENOTDIR) : failure;
 }
 
 interface TreeChanges {

@@ -61,9 +61,18 @@ function compile(profile: Seccomp): CompiledSeccomp {
   }
 }
 
-/** What the shell user sees when there is nothing to run, in the words that container engines look for. */
+/**
+ * What the shell user sees when there is nothing to run, in the words that container engines look for: a name that no
+ * directory of the PATH has as an executable is not found, whatever else of that name is there.
+ */
 export function explainExec(name: string, code: string): Error {
-  const inPath = name.includes("/") ? `stat ${name}: no such file or directory` : "executable file not found in $PATH";
-  const why = code === "EACCES" ? "permission denied" : code === "ENOENT" || code === "ENOTDIR" ? inPath : code;
+  const isMissing = code === "ENOENT" || code === "ENOTDIR";
+  const isSearched = !name.includes("/");
+  if (isSearched && (isMissing || code === "EACCES")) return notFound(name, "executable file not found in $PATH");
+  if (isMissing) return notFound(name, `stat ${name}: no such file or directory`);
+  return notFound(name, code === "EACCES" ? "permission denied" : code);
+}
+
+function notFound(name: string, why: string): KataError {
   return new KataError("NOT_FOUND", `exec: "${name}": ${why}`);
 }

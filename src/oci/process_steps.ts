@@ -31,6 +31,8 @@ const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const SECCOMP_SET_MODE_FILTER = 1;
+/** To chown(2). */
+const SAME_ID = -1;
 
 /** What needs our own /proc and our own rights: before any namespace is entered. */
 export function addEarly(steps: Steps, { process }: ProcessPlan): void {
@@ -91,7 +93,7 @@ export function addWorkingDirectory(steps: Steps, { cwd, root }: { cwd: string; 
 }
 
 export interface LateOptions {
-  /** Descriptors to hand over to the user of the process: its own pipes, or its terminal. */
+  /** Descriptors to hand over to the user of the process: its own pipes, or its terminal. Their group stays. */
   ownedFds: readonly number[];
   hasTerminal: boolean;
   channel: Channel;
@@ -111,7 +113,7 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
   for (const fd of ownedFds) {
     // A pipe to /dev/stdout is opened anew by many programs, which needs its ownership. Some files do not have one.
     const ignore = ["EINVAL", "EPERM", "EROFS", "EACCES", "EOPNOTSUPP"] as const;
-    steps.call("fchown", [fd, user.uid, user.gid], { label: `hand over fd ${fd}`, ignore });
+    steps.call("fchown", [fd, user.uid, SAME_ID], { label: `hand over fd ${fd}`, ignore });
   }
   steps.call("umask", [user.umask ?? 0o022]);
   dropBounding(steps, plan);
@@ -193,20 +195,25 @@ export function addListenedFilter(steps: Steps, plan: ProcessPlan, channel: Chan
 
 /** Fails now, with the usual words, if none of the candidates can be run: at start it would be too late to say so. */
 export function addExecutableCheck(steps: Steps, { args, candidates }: ProcessPlan): void {
-  const X_OK = 1;
+  const [F_OK, X_OK] = [0, 1];
   const AT_EACCESS = 0x200;
   const name = args[0] ?? "";
+  const label = "find executable";
   const check = (rest: readonly string[]): void => {
     const [path, ...others] = rest;
     const last = others.length === 0;
-    const options = {
-      label: "find executable",
-      explain: (failure: { code: string }) => explainExec(name, failure.code),
-    };
+    const options = { label, explain: (failure: { code: string }) => explainExec(name, failure.code) };
     const call = { name: "faccessat2" as const, args: [AT_FDCWD, path ?? "", X_OK, AT_EACCESS] };
     if (last) return steps.call(call.name, call.args, options);
     steps.callOrElse({ ...call, options: { ...options, ignore: "all" } }, () => check(others));
   };
+  // A directory may have that right as well. No PATH leads to one.
+  const isDirectory = { name: "faccessat2" as const, args: [AT_FDCWD, `${name}/.`, F_OK, 0] };
+  if (name.includes("/")) {
+    steps.callThen({ ...isDirectory, options: { label, ignore: "all" } }, () => {
+      steps.fail(label, () => explainExec(name, "EACCES"));
+    });
+  }
   check(candidates);
 }
 

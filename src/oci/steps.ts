@@ -28,6 +28,12 @@ export class Steps {
     this.#count++;
   }
 
+  /** As {@linkcode SyscallProgram.fail}. */
+  fail(label: string, explain: () => Error): void {
+    this.program.fail(label, explain);
+    this.#count++;
+  }
+
   slot(): Slot {
     return this.program.slot();
   }

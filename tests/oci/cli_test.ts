@@ -47,6 +47,40 @@ test("errors: a log in text format is appended to", async () => {
   assert.equal(Deno.readTextFileSync(log).match(/level=error/g)?.length, 2);
 });
 
+test("errors: stderr has a record of a log, or with --log, which has that, the plain words", async () => {
+  await using box = new Box();
+  assert.match((await box.call(["state", "nobody"])).stderr, /^time=\S+ level=error msg=".*does not exist"\n$/);
+  const { stderr } = await box.call(["state", "nobody"], { global: ["--log", `${box.dir}/log`] });
+  assert.match(stderr, /^[^"=]*\S.*does not exist\n$/);
+  assert.doesNotMatch(stderr, /level=/);
+});
+
+test("errors: say what the kernel said, in the words that Docker and Podman look for", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const exec = await box.call(["exec", "--cwd", "/no/such", id, "/bin/true"]);
+  assert.match(exec.stderr, /no such file or directory/);
+  Deno.writeTextFileSync(`${box.dir}/file`, "");
+  box.spec.mounts.push({ destination: "/tmp", type: "bind", source: `${box.dir}/file`, options: ["bind"] });
+  assert.match((await box.run()).stderr, /not a directory/);
+});
+
+testEach([
+  { name: "plain", why: /executable file not found in \$PATH/ },
+  { name: "/bin/plain", why: /permission denied/ },
+  { name: "/etc", why: /permission denied/ },
+])("errors: create says already that $name cannot be executed", async ({ name, why }) => {
+  await using box = new Box();
+  Deno.writeTextFileSync(`${box.rootfs}/bin/plain`, "", { mode: 0o644 });
+  box.spec.process.args = [name];
+  box.save();
+  const { code, stderr } = await box.call(["create", "--bundle", box.bundle, box.id()]);
+  assert.equal(code, 1);
+  assert.match(stderr, why);
+});
+
 testEach([
   { name: "no process.args", change: (spec: { process: { args?: unknown } }) => spec.process.args = [] },
   { name: "no cwd", change: (spec: { process: { cwd?: unknown } }) => spec.process.cwd = "" },
@@ -124,15 +158,16 @@ test("run with a terminal: the container has a controlling tty of the caller's s
   assert.match(text, /typed: hello/);
 });
 
-test("exec --tty: the process has a terminal, and its exit status is passed on", async () => {
+test("exec --tty: the user has a terminal, its group is that of terminals, and the exit status is passed on", async () => {
   await using box = new Box();
   const id = box.id();
   box.sh("sleep 100").save();
   await box.ok("run", "--detach", "--bundle", box.bundle, id);
-  const command = `${RUNTIME} --root ${box.root} exec --tty ${id} /bin/sh -c 'tty; exit 6'`;
+  const command =
+    `${RUNTIME} --root ${box.root} exec --tty --user 1000:1000 ${id} /bin/sh -c 'tty; stat -c %u:%g $(tty); exit 6'`;
   const args = ["-qec", command, "/dev/null"];
   const { code, stdout } = await finish("script", { args });
-  assert.match(new TextDecoder().decode(stdout), /\/dev\/pts\/\d/);
+  assert.match(new TextDecoder().decode(stdout), /\/dev\/pts\/\d\r\n1000:5\r\n/);
   assert.equal(code, 6);
 });
 

@@ -79,6 +79,17 @@ test("user namespace: ids are mapped, root inside is nobody outside", async () =
   assert.deepEqual([uid, gid], [100000, 200000]);
 });
 
+test("user namespace: /dev/ptmx is the container's own, also where the spec names the machine's", async () => {
+  await using box = new Box();
+  box.spec.linux.namespaces.push({ type: "user" });
+  box.spec.linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
+  box.spec.linux.gidMappings = [{ containerID: 0, hostID: 200000, size: 65536 }];
+  box.spec.linux.devices = [{ path: "/dev/ptmx", type: "c", major: 5, minor: 2, fileMode: 0o666, uid: 0, gid: 0 }];
+  Deno.chmodSync(box.dir, 0o755);
+  Deno.chownSync(box.rootfs, 100000, 200000);
+  assert.equal(await output(box, "readlink /dev/ptmx"), "pts/ptmx");
+});
+
 test("sysctl: of the container's own namespaces is set, of the host's refused", async () => {
   await using box = new Box();
   box.spec.linux.sysctl = { "net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1" };

@@ -9,6 +9,7 @@ import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import { VERSION } from "../../base/version.ts";
 import { waitInPlace } from "../../linux/poll.ts";
+import { describeErrnos } from "../../linux/strerror.ts";
 import { type Command, print } from "./command.ts";
 import { describeFlags, type Flags, parseFlags } from "./flags.ts";
 import { openLog, textLine } from "./log.ts";
@@ -54,6 +55,7 @@ const GLOBAL = {
 /** @returns The exit status: the container's for `run` and `exec`, else 0, or 1 after any error. */
 export async function main(args: readonly string[]): Promise<number> {
   let log: Logger | undefined;
+  let isLogged = false;
   try {
     const { flags, rest } = parseFlags(GLOBAL, args);
     if (flags.version) return version();
@@ -61,11 +63,15 @@ export async function main(args: readonly string[]): Promise<number> {
     if (name === "help" && asked !== undefined) return await dispatch([asked, "--help"], flags, openLog(NO_LOG));
     if (flags.help || name === undefined || name === "help") return usage();
     log = openLog({ file: flags.log, format: flags["log-format"] ?? "text", debug: flags.debug });
+    isLogged = Boolean(flags.log);
     return await dispatch(rest, flags, log);
   } catch (error) {
-    const message = errorChain(error);
+    // Docker and Podman tell a program that is missing from one that may not run by these words.
+    const message = describeErrnos(errorChain(error));
     log?.error(message);
-    Deno.stderr.writeSync(new TextEncoder().encode(textLine(message, "error")));
+    // As runc: who has the record in a log gets a line to show.
+    const shown = isLogged ? `${message}\n` : textLine(message, "error");
+    Deno.stderr.writeSync(new TextEncoder().encode(shown));
     return error instanceof CommandFailure ? error.status : 1;
   }
 }
