@@ -82,17 +82,21 @@ export function parseCgroupMembership(text: string): CgroupMembership[] {
   });
 }
 
-/** Makes a cgroup and its ancestors. On v1, a new `cpuset` starts with the CPUs and memory nodes of its parent. */
-export function createCgroup(path: string): void {
+/**
+ * Makes a cgroup and its ancestors. On v1, a new `cpuset` starts with the CPUs and memory nodes of its parent.
+ *
+ * @param options `cpuset`: false if it is known to be no cpuset, which saves a look.
+ */
+export function createCgroup(path: string, options: { cpuset?: boolean } = {}): void {
   try {
     Deno.mkdirSync(path);
   } catch (error) {
     if (isErrno(error, "EEXIST")) return;
     if (!isErrno(error, "ENOENT")) throw new Error(`Cannot create cgroup "${path}"`, { cause: error });
-    createCgroup(parentOf(path));
-    return createCgroup(path);
+    createCgroup(parentOf(path), options);
+    return createCgroup(path, options);
   }
-  inheritCpuset(path);
+  if (options.cpuset !== false) inheritCpuset(path);
 }
 
 /** A v1 cpuset is born empty and then accepts no process. */

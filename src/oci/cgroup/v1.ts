@@ -76,7 +76,7 @@ export class CgroupV1 implements Cgroup {
   }
 
   create(): void {
-    for (const path of this.#directories()) createCgroup(path);
+    for (const path of this.#directories()) createCgroup(path, { cpuset: path === this.paths["cpuset"] });
   }
 
   /** @throws {Error} A limit is asked whose controller this machine does not have. */
