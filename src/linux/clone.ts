@@ -11,7 +11,7 @@ import { LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER, runProgram } from "./machine_code.ts";
 import { type Piece, type ProgramMemory, setWord } from "./program_memory.ts";
 import { SIGNALS } from "./signal.ts";
-import { type CallOptions, layOutSteps, Slot, type Step } from "./step.ts";
+import { type CallOptions, layOutSteps, Slot, type Step, type StepList } from "./step.ts";
 import { type SyscallName, syscallNumber } from "./syscall_numbers.ts";
 
 const CLONE_VM = 0x100n;
@@ -67,13 +67,24 @@ const PERHAPS_IGNORED = [
   33,
 ];
 
-/** Runs clone3. Takes over `memory`. */
-export function startChild(memory: ProgramMemory, steps: readonly Step[], options: StartOptions): Child {
+/** A child, and its steps. */
+export interface Started {
+  child: Child;
+  steps: StepList;
+}
+
+/** Runs clone3. Takes over `memory`. @param room For steps that are added when the child runs. */
+export function startChild(
+  memory: ProgramMemory,
+  { steps, room = 0 }: { steps: readonly Step[]; room?: number },
+  options: StartOptions,
+): Started {
   using undo = new DisposableStack();
   undo.use(memory);
   const header = memory.allocate(HEADER.size);
   using executing = options.vfork ? undefined : executionPipe();
-  const childSteps = layOutSteps(memory, [...executing?.childSteps ?? [], ...resetSignals(memory), ...steps]);
+  const all = [...executing?.childSteps ?? [], ...resetSignals(memory), ...steps];
+  const childSteps = layOutSteps(memory, all, all.length + room);
   using around = surroundings(memory, options);
   const before = layOutSteps(memory, around.before);
   const after = layOutSteps(memory, around.after);
@@ -98,7 +109,7 @@ export function startChild(memory: ProgramMemory, steps: readonly Step[], option
   const pidfd = new Fd(view.getUint32(HEADER.pidfd, LITTLE_ENDIAN));
   const program = { memory, header: view, steps: childSteps, executed: executing?.take(), heir: options.heir };
   const child = new Child({ pid, pidfd, program });
-  if (lost === undefined) return child;
+  if (lost === undefined) return { child, steps: childSteps };
   child.kill("SIGKILL"); // its owner would never learn of it
   child.waitSync();
   throw lost;

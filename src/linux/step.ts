@@ -60,17 +60,20 @@ export interface StepList {
   readonly end: number;
   /** The step that stands at an address. */
   at(address: number): Step | undefined;
+  /** Lays more steps out after the others. @throws {RangeError} There is no room for them. */
+  add(more: readonly Step[]): void;
 }
 
-/** Lays steps out for the routine. */
-export function layOutSteps(memory: ProgramMemory, steps: readonly Step[]): StepList {
-  const { address, view } = memory.allocate(STEP.size * steps.length);
-  for (let index = 0; index < steps.length; index++) layOutStep(view, STEP.size * index, steps[index]!);
-  return {
-    address,
-    end: address + STEP.size * steps.length,
-    at: (failed) => steps[(failed - address) / STEP.size],
+/** Lays steps out for the routine. @param room So many steps at most will there be, with those that are added later. */
+export function layOutSteps(memory: ProgramMemory, steps: readonly Step[], room = steps.length): StepList {
+  const { address, view } = memory.allocate(STEP.size * room);
+  const all: Step[] = [];
+  const add = (more: readonly Step[]) => {
+    if (all.length + more.length > room) throw new RangeError(`Cannot run more than ${room} steps`);
+    for (const step of more) layOutStep(view, STEP.size * (all.push(step) - 1), step);
   };
+  add(steps);
+  return { address, end: address + STEP.size * room, at: (failed) => all[(failed - address) / STEP.size], add };
 }
 
 /** Plain loops, and nothing written that is 0, as the memory is: a container's hundreds of steps pass here once, cold. */

@@ -84,6 +84,16 @@ Deno.test("layOutSteps() says to the routine what the steps say", () => {
   }));
 });
 
+Deno.test("StepList.add() goes on after the first steps, as far as there is room", () => {
+  using memory = new ProgramMemory();
+  const step = (label: string): Step => ({ number: 1, args: [], label, options: {} });
+  const list = layOutSteps(memory, [step("a")], 3);
+  list.add([step("b"), step("c")]);
+  assert.equal(list.at(list.address + 2 * STEP.size)?.label, "c");
+  assert.equal(list.end, list.address + 3 * STEP.size);
+  assert.throws(() => list.add([step("d")]), { message: "Cannot run more than 3 steps" });
+});
+
 Deno.test("ProgramMemory gives every piece a place of its own, however large", () => {
   fc.assert(
     fc.property(fc.array(fc.nat(300_000), { maxLength: 20 }), (sizes) => {

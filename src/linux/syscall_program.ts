@@ -16,7 +16,7 @@
  * @module
  */
 import type { Child } from "./child.ts";
-import { startChild, type StartOptions } from "./clone.ts";
+import { startChild, type Started, type StartOptions } from "./clone.ts";
 import { ERRNO, ErrnoError } from "./errno.ts";
 import { type Piece, ProgramMemory } from "./program_memory.ts";
 import { type Argument, type CallOptions, Slot, type Step } from "./step.ts";
@@ -33,6 +33,9 @@ export interface ExecveOptions {
   explain?: (failure: ErrnoError) => Error;
 }
 
+/** Address space for the steps after {@linkcode SyscallProgram.begin}; pages are only taken when they are written. */
+const MOST_LATER_STEPS = 1 << 15;
+
 /** What execvp(3) passes over. */
 const NOT_THIS_ONE = ["ENOENT", "EACCES", "ENOTDIR"] as const;
 
@@ -40,6 +43,7 @@ export class SyscallProgram implements Disposable {
   readonly #memory = new ProgramMemory();
   readonly #steps: Step[] = [];
   #isStarted = false;
+  #started: Started | undefined;
 
   /** @returns The address of a NUL-terminated copy. */
   string(text: string): number {
@@ -122,9 +126,30 @@ export class SyscallProgram implements Disposable {
    * @throws {ErrnoError} clone3 was refused, or the pid namespace.
    */
   start(options: StartOptions = {}): Child {
+    return this.#start(options, 0);
+  }
+
+  /**
+   * As {@linkcode start}, with the steps so far, of which the last waits for somebody: steps that are added from now on
+   * are the child's once {@linkcode complete} was called, and only then may it go on. So the child is at work while the
+   * rest is written down.
+   */
+  begin(options: StartOptions = {}): Child {
+    return this.#start(options, MOST_LATER_STEPS);
+  }
+
+  /** Gives the child the rest of its steps. @throws {RangeError} There are too many. */
+  complete(): void {
+    // Beyond the last step there is still room, which holds none.
+    this.call("exit_group", [0]);
+    this.#started!.steps.add(this.#steps.splice(0));
+  }
+
+  #start(options: StartOptions, room: number): Child {
     if (this.#isStarted) throw new Error("Cannot start a program of system calls twice");
     this.#isStarted = true;
-    return startChild(this.#memory, this.#steps, options);
+    this.#started = startChild(this.#memory, { steps: this.#steps.splice(0), room }, options);
+    return this.#started.child;
   }
 
   /** Gives the memory back, if the program was not started after all. */

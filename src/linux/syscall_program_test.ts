@@ -128,6 +128,55 @@ Deno.test("a parked child reports, waits and executes while we go on", async () 
   assert.deepEqual(await child.wait(), { code: 7 });
 });
 
+/** A child that says that it runs, and then waits for the rest of its steps. */
+function begun() {
+  const ends = new DisposableStack();
+  const [said, planned] = [ends.use(pipe()), ends.use(pipe())];
+  const program = new SyscallProgram();
+  program.call("close", [planned.write.number]);
+  report(program, said.write.number, { message: "1" });
+  awaitByte(program, planned.read.number, { label: "wait for the plan" });
+  const child = program.begin();
+  said.write[Symbol.dispose]();
+  return { program, child, said, planned, [Symbol.dispose]: () => ends.dispose() };
+}
+
+Deno.test("begin() lets the child work while the rest of its steps is written down", async () => {
+  using birth = begun();
+  const { program, child, said, planned } = birth;
+  await using _child = child;
+  const byte = new Uint8Array(1);
+  assert.equal(await readSome(said.read, byte), 1);
+  const here = program.slot();
+  program.call("getpid", [], { result: here });
+  program.execve(["/bin/sh"], { args: ["sh", "-c", "exit 7"], env: [] });
+  program.complete();
+  planned.write.write(byte);
+  await child.executed();
+  assert.deepEqual(await child.wait(), { code: 7 });
+});
+
+Deno.test("a step that was added after begin() is named when it fails; without an execve the child ends with 0", async () => {
+  for (const path of ["/no/such", "/"]) {
+    using birth = begun();
+    const { program, child, planned } = birth;
+    await using _child = child;
+    program.call("chdir", [path]);
+    program.complete();
+    planned.write.write(new Uint8Array(1));
+    if (path === "/") await child.executed();
+    else await assert.rejects(child.executed(), { message: "chdir /no/such: ENOENT" });
+    assert.deepEqual(await child.wait(), { code: path === "/" ? 0 : 127 });
+  }
+});
+
+Deno.test("a child whose other steps never come ends with their writer", async () => {
+  using birth = begun();
+  await using child = birth.child;
+  birth.planned[Symbol.dispose]();
+  await assert.rejects(child.executed(), { message: "wait for the plan: EPIPE" });
+});
+
 Deno.test("executed() throws the step that failed", async () => {
   const program = new SyscallProgram();
   program.execve(["/no/such"], { ...NOTHING, label: "run the container" });

@@ -3,13 +3,15 @@
  *
  * ```text
  * parent                                child
- *   |  clone3 ------------------------->  |
+ *   |  clone3 ------------------------->  |  namespaces
+ *   |  plans the mounts, meanwhile        |
  *   |  <------------- "scope"             |  only if systemd is to make the cgroup, around it
  *   |  asks systemd                       |
  *   |  release ------------------------>  |
  *   |  <------------- "maps"              |  in a new user namespace, without ids
  *   |  writes uid_map, gid_map            |
- *   |  release ------------------------>  |  root of the namespace, mounts
+ *   |  release ------------------------>  |  root of the namespace
+ *   |  by a pipe of its own: the plan -->  |  mounts
  *   |  <------------- "copyUp"            |  for each tmpfs that starts as a copy
  *   |  copies                             |
  *   |  release ------------------------>  |  more mounts
@@ -47,6 +49,8 @@ export type Message = keyof typeof MESSAGES;
 export class Channel implements Disposable {
   readonly #toParent: Pipe = pipe();
   readonly #toChild: Pipe = pipe();
+  /** Our numbers of the child's ends, which it keeps when we have closed ours. */
+  readonly #childNumbers = { write: this.#toParent.write.number, read: this.#toChild.read.number };
 
   /** Descriptors that the child needs. */
   get childFds(): Fd[] {
@@ -55,13 +59,13 @@ export class Channel implements Disposable {
 
   /** In the child: says something. */
   addReport(steps: Steps, message: Message): void {
-    report(steps.program, this.#toParent.write.number, { message: MESSAGES[message], label: `report ${message}` });
+    report(steps.program, this.#childNumbers.write, { message: MESSAGES[message], label: `report ${message}` });
   }
 
   /** In the child: says something and waits for the parent's {@linkcode release}. */
   addStop(steps: Steps, message: Message): void {
     this.addReport(steps, message);
-    awaitByte(steps.program, this.#toChild.read.number, { label: `wait after ${message}` });
+    awaitByte(steps.program, this.#childNumbers.read, { label: `wait after ${message}` });
   }
 
   /** In the parent: closes the child's ends, once the child has them. */

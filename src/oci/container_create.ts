@@ -4,23 +4,24 @@ import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
 import { type CgroupEntrance, type CgroupLayout, entranceOf } from "../linux/cgroup.ts";
 import type { NamespaceFlag } from "../linux/clone.ts";
-import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/fd.ts";
+import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, pipe } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
 import { makeFifo } from "../linux/fifo.ts";
 import { MS } from "../linux/mount_options.ts";
 import { findMount, readMountInfo } from "../linux/mountinfo.ts";
 import { forbidInspection, readProcessStat } from "../linux/process.ts";
+import type { Child } from "../linux/child.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import { type Cgroup, cgroupPath, openCgroup } from "./cgroup/cgroup.ts";
 import { NoCgroup } from "./cgroup/none.ts";
 import { Channel } from "./channel.ts";
-import { type Stdio, stdioPlacements } from "./child_setup.ts";
+import { preservedFds, type Stdio, stdioPlacements } from "./child_setup.ts";
 import { ContainerProcess } from "./container_process.ts";
 import { planDevices } from "./devices.ts";
 import { guide, hasCreateHooks, type Parked, takeMaster } from "./guide.ts";
-import { addInit, type InitPlan } from "./init.ts";
+import { addBirth, addInit, type BirthPlan } from "./init.ts";
 import { openMappedTree } from "./idmap.ts";
-import { planMounts, type PlannedMount } from "./mount_plan.ts";
+import { isMapped, planMounts, type PlannedMount } from "./mount_plan.ts";
 import { type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import type { NamespaceType, Spec } from "./spec.ts";
@@ -93,8 +94,9 @@ export async function createContainer(options: CreateOptions): Promise<Container
   directory.write(stored);
   makeFifo(directory.execFifo, 0o600);
   const cgroup = takeCgroup(options, stored, undo);
-  using parked = startInit({ options, stored, directory, cgroup });
-  undo.use(parked.child);
+  using birth = bearInit({ options, stored, directory, cgroup });
+  undo.use(birth.child);
+  const parked = planRest(birth);
   stored.pid = parked.child.pid;
   stored.startTime = readProcessStat(stored.pid)?.startTime ?? 0n;
   directory.write(stored);
@@ -188,66 +190,157 @@ const CLONE_FLAGS: Partial<Record<NamespaceType, NamespaceFlag>> = {
   pid: "newpid",
 };
 
-function startInit(making: Making): Parked {
+/** The first process while it does its first steps. Disposing it ends the talk, not the process. */
+interface Birth extends Disposable {
+  making: Making;
+  child: Child;
+  program: SyscallProgram;
+  steps: Steps;
+  plan: BirthPlan;
+  mounts: readonly PlannedMount[] | undefined;
+  /** Where the child waits for the rest of its steps. */
+  planned: Fd;
+}
+
+/** The kernel is slow to make namespaces: the child does that by itself, while we plan its mounts. */
+function bearInit(making: Making): Birth {
   const { options: { spec }, stored: { scope }, cgroup } = making;
   using undo = new DisposableStack();
   using ours = new DisposableStack();
   const channel = undo.use(new Channel());
+  const planned = undo.use(pipe());
   const open: Open = (path, flags) => ours.use(Fd.open(path, flags));
   const namespaces = planNamespaces(spec.linux?.namespaces);
+  const { born, unshared } = partNamespaces(namespaces);
   const entrance = entranceOf(scope === undefined ? cgroup.procsFiles() : []);
+  const mounts = (spec.mounts ?? []).some(isMapped)
+    ? mountsOf(making, namespaces).map((one) => openMapped(one, ours))
+    : undefined;
+  const plan = planBirth(making, {
+    namespaces,
+    unshared,
+    entrance,
+    channel,
+    planned: planned.read.number,
+    open,
+    mounts,
+  });
   const program = undo.use(new SyscallProgram());
-  const result = addInit(new Steps(program), planInit(making, { namespaces, entrance, channel, open, ours }));
+  const steps = new Steps(program);
+  addBirth(steps, plan);
   const pidPath = namespaces.joined.find(({ type }) => type === "pid")?.path;
-  const child = program.start({
-    flags: [...namespaces.fresh].flatMap((type) => CLONE_FLAGS[type] ?? []),
+  const child = program.begin({
+    flags: born.flatMap((type) => CLONE_FLAGS[type] ?? []),
     ...(pidPath && { pidNamespace: open(pidPath, O_RDONLY) }),
     ...(entrance.birthplace && { intoCgroup: open(entrance.birthplace, O_PATH | O_DIRECTORY) }),
   });
   channel.started();
-  undo.move();
-  return { child, channel, ...result, [Symbol.dispose]: () => channel[Symbol.dispose]() };
+  planned.read[Symbol.dispose]();
+  const owned = undo.move();
+  return {
+    making,
+    child,
+    program,
+    steps,
+    plan,
+    mounts,
+    planned: planned.write,
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+/** All namespaces belong to the user namespace that they are made with; that of pids is for those who are born in it. */
+function partNamespaces({ fresh }: NamespacePlan): { born: NamespaceType[]; unshared: NamespaceType[] } {
+  const all = [...fresh].filter((type) => type in CLONE_FLAGS);
+  const isBorn = (type: NamespaceType) => fresh.has("user") || type === "pid";
+  return { born: all.filter(isBorn), unshared: all.filter((type) => !isBorn(type)) };
 }
 
 /** Opens something for the child; we close it once the child has it. */
 type Open = (path: string, flags: number) => Fd;
 
-interface PlanInitOptions {
+interface PlanBirthOptions {
   namespaces: NamespacePlan;
+  unshared: readonly NamespaceType[];
   entrance: CgroupEntrance;
   channel: Channel;
+  planned: number;
   open: Open;
-  ours: DisposableStack;
+  mounts: readonly PlannedMount[] | undefined;
 }
 
-function planInit(
-  { options, stored: { rootfs, scope }, directory, cgroup }: Making,
-  { namespaces: { fresh, joined }, entrance, channel, open, ours }: PlanInitOptions,
-): InitPlan {
-  const { id, spec, bundle, cgroups: layout, stdio = {}, preserveFds } = options;
-  const cgroupMount = { layout, paths: cgroup.paths, hasNamespace: fresh.has("cgroup") };
+function planBirth(
+  { options, stored: { rootfs, scope }, directory }: Making,
+  { namespaces: { fresh, joined }, unshared, entrance, channel, planned, open, mounts = [] }: PlanBirthOptions,
+): BirthPlan {
+  const { id, spec, stdio: given = {}, preserveFds } = options;
+  const joinedFds = joined.filter(({ type }) => type !== "pid").map(({ type, path }) => ({
+    type,
+    fd: open(path, O_RDONLY).number,
+  }));
+  const cgroupProcs = entrance.files.map((path) => open(path, O_WRONLY).number);
+  const execFifo = open(directory.execFifo, O_RDWR).number;
+  const stdio = stdioPlacements(given);
+  const trees = mounts.flatMap((one) => one.kind === "bind" && one.tree !== undefined ? [one.tree] : []);
   return {
     id,
     spec,
-    process: planProcess(spec.process!, { linux: spec.linux, rootfs }),
     rootfs,
     rootfsMountPoint: () => findMount(readMountInfo(), rootfs)?.mountPoint ?? "/",
-    mounts: planMounts(spec.mounts ?? [], { rootfs, bundle, cgroup: cgroupMount, linux: spec.linux })
-      .map((one) => openMapped(one, ours)),
-    devices: planDevices(spec.linux?.devices),
     fresh,
-    joined: joined.filter(({ type }) => type !== "pid").map(({ type, path }) => ({ type, fd: open(path, O_RDONLY) })),
-    cgroupProcs: entrance.files.map((path) => open(path, O_WRONLY)),
+    unshared,
+    joined: joinedFds,
+    cgroupProcs,
     waitsForScope: scope !== undefined,
     channel,
-    execFifo: open(directory.execFifo, O_RDWR),
-    stdio: stdioPlacements(stdio),
+    planned,
+    execFifo,
+    stdio,
     preserveFds,
-    waitsForHooks: hasCreateHooks(spec),
-    noPivotRoot: options.noPivotRoot ?? false,
     noNewKeyring: options.noNewKeyring ?? false,
     maySetGroups: Deno.uid() === 0 || !fresh.has("user"),
+    kept: [
+      ...trees,
+      ...channel.childFds.map(({ number }) => number),
+      planned,
+      execFifo,
+      ...joinedFds.map(({ fd }) => fd),
+      ...cgroupProcs,
+      ...stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number"),
+      ...preservedFds(preserveFds),
+    ],
   };
+}
+
+/** Gives the child the rest of its steps, and lets it go on. */
+function planRest({ making, child, program, steps, plan, mounts, planned }: Birth): Parked {
+  const { options, stored: { rootfs } } = making;
+  const { spec } = options;
+  const result = addInit(steps, {
+    ...plan,
+    process: planProcess(spec.process!, { linux: spec.linux, rootfs }),
+    mounts: mounts ?? mountsOf(making, plan),
+    devices: planDevices(spec.linux?.devices),
+    waitsForHooks: hasCreateHooks(spec),
+    noPivotRoot: options.noPivotRoot ?? false,
+  });
+  program.complete();
+  try {
+    planned.write(new Uint8Array(1));
+  } catch (error) {
+    // A first step has failed, as whoever waits for the child will learn.
+    if (!isErrno(error, "EPIPE")) throw error;
+  }
+  return { child, channel: plan.channel, ...result };
+}
+
+function mountsOf(
+  { options, stored: { rootfs }, cgroup }: Making,
+  { fresh }: Pick<NamespacePlan, "fresh">,
+): PlannedMount[] {
+  const { spec, bundle, cgroups: layout } = options;
+  const cgroupMount = { layout, paths: cgroup.paths, hasNamespace: fresh.has("cgroup") };
+  return planMounts(spec.mounts ?? [], { rootfs, bundle, cgroup: cgroupMount, linux: spec.linux });
 }
 
 function openMapped(planned: PlannedMount, ours: DisposableStack): PlannedMount {
@@ -256,6 +349,6 @@ function openMapped(planned: PlannedMount, ours: DisposableStack): PlannedMount 
   const copiesBelow = (options.flags & MS.REC) !== 0;
   return {
     ...planned,
-    tree: ours.use(openMappedTree(source, { maps, copiesBelow, mapsBelow: options.idmap === "ridmap" })),
+    tree: ours.use(openMappedTree(source, { maps, copiesBelow, mapsBelow: options.idmap === "ridmap" })).number,
   };
 }

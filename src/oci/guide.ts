@@ -18,8 +18,8 @@ import { OCI_VERSION, type Resources, type Spec } from "./spec.ts";
 import type { OciState, Status, StoredState } from "./state.ts";
 import { startScope } from "./systemd/scope.ts";
 
-/** The first process while it is guided to its place. Disposing it ends the talk, not the process. */
-export interface Parked extends InitResult, Disposable {
+/** The first process while it is guided to its place. */
+export interface Parked extends InitResult {
   child: Child;
   channel: Channel;
 }

@@ -4,13 +4,13 @@
  *
  * @module
  */
-import { AT_FDCWD, type Fd, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
 import { MOUNT_ATTR, MS, parsePropagation } from "../linux/mount_options.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import type { Slot } from "../linux/step.ts";
 import { awaitByte, changeIds, type Placement, writeFile } from "../linux/steps.ts";
 import type { Channel } from "./channel.ts";
-import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
+import { addDescriptors, closeOtherFds, freeNumber } from "./child_setup.ts";
 import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
 import type { CopyUp } from "./copy_up.ts";
 import { addDevices, type DeviceNode } from "./devices.ts";
@@ -35,33 +35,43 @@ import type { Linux, NamespaceType, Spec } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 import { sysctlPath } from "./sysctl.ts";
 
-export interface InitPlan {
+/** What is decided before the child is born. */
+export interface BirthPlan {
   id: string;
   spec: Spec;
-  process: ProcessPlan;
   /** Absolute. */
   rootfs: string;
   /** Finds where `rootfs` is mounted: what must not be shared for pivot_root(2). */
   rootfsMountPoint: () => string;
-  mounts: readonly PlannedMount[];
-  devices: readonly DeviceNode[];
   fresh: ReadonlySet<NamespaceType>;
-  /** Namespaces to join, open; not that of pids, in which the child is born. */
-  joined: readonly { type: NamespaceType; fd: Fd }[];
-  /** The `cgroup.procs` files of the container, open for writing. */
-  cgroupProcs: readonly Fd[];
+  /** Kinds of namespaces that the child makes for itself, as it is not born into them. */
+  unshared: readonly NamespaceType[];
+  /** Namespaces to join, by their descriptors' numbers; not that of pids, in which the child is born. */
+  joined: readonly { type: NamespaceType; fd: number }[];
+  /** Numbers of the `cgroup.procs` files of the container, open for writing. */
+  cgroupProcs: readonly number[];
   /** The parent puts it into a cgroup, of which there is none yet. */
   waitsForScope: boolean;
   channel: Channel;
+  /** A byte in it says that the other steps are there. A number, as the next. */
+  planned: number;
   /** A byte in it lets the container start. Open for reading and writing, so that the child never sees its end. */
-  execFifo: Fd;
+  execFifo: number;
   stdio: readonly Placement[];
   preserveFds: number | undefined;
-  waitsForHooks: boolean;
-  noPivotRoot: boolean;
   noNewKeyring: boolean;
   /** False in a user namespace of an unprivileged user, who must give up that right to map a group. */
   maySetGroups: boolean;
+  /** The numbers of all descriptors that the child is to find, but 0 to 2. */
+  kept: readonly number[];
+}
+
+export interface InitPlan extends BirthPlan {
+  process: ProcessPlan;
+  mounts: readonly PlannedMount[];
+  devices: readonly DeviceNode[];
+  waitsForHooks: boolean;
+  noPivotRoot: boolean;
 }
 
 /** What the child has for its parent. */
@@ -74,18 +84,22 @@ export interface InitResult {
   copies: readonly CopyUp[];
 }
 
-export function addInit(steps: Steps, plan: InitPlan): InitResult {
-  const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
-  const kept = keptDescriptors(plan);
-  closeOtherFds(steps, kept);
-  addEarly(steps, process);
+/** The first steps: what takes no plan of the mounts. They end with a wait for the parent, who makes that meanwhile. */
+export function addBirth(steps: Steps, plan: BirthPlan): void {
+  closeOtherFds(steps, plan.kept);
+  addEarly(steps, plan.spec.process!);
   joinCgroups(steps, plan);
   enterNamespaces(steps, plan);
   steps.call("umask", [0]);
   if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
-
   setPropagation(steps, plan);
-  const root = new RootDirectory(steps, { path: plan.rootfs, handle: freeNumber(kept) });
+  awaitByte(steps.program, plan.planned, { label: "wait for the plan" });
+}
+
+/** All other steps. */
+export function addInit(steps: Steps, plan: InitPlan): InitResult {
+  const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
+  const root = new RootDirectory(steps, { path: plan.rootfs, handle: freeNumber(plan.kept) });
   if (linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
   const { sealDev, copies } = addTree(steps, root, plan);
   addSysctls(steps, linux);
@@ -113,33 +127,30 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   addExecutableCheck(steps, process);
   const listener = early ?? addListenedFilter(steps, process, channel);
   channel.addReport(steps, "created");
-  awaitByte(steps.program, plan.execFifo.number, { label: "wait for start" });
+  awaitByte(steps.program, plan.execFifo, { label: "wait for start" });
   addExec(steps, process, channel);
   return { master: console?.master, listener, copies };
 }
 
-function keptDescriptors({ channel, execFifo, joined, cgroupProcs, mounts, stdio, preserveFds }: InitPlan): number[] {
-  const trees = mounts.flatMap((one) => one.kind === "bind" && one.tree !== undefined ? [one.tree] : []);
-  const fds = [...trees, ...channel.childFds, execFifo, ...joined.map(({ fd }) => fd), ...cgroupProcs];
-  const given = stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number");
-  return [...fds.map(({ number }) => number), ...given, ...preservedFds(preserveFds)];
-}
-
-function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: InitPlan): void {
+function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: BirthPlan): void {
   if (waitsForScope) channel.addStop(steps, "scope");
   const self = new TextEncoder().encode("0");
-  for (const fd of cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
+  for (const fd of cgroupProcs) steps.call("write", [fd, self, self.length], { label: "join cgroup" });
 }
 
-function enterNamespaces(steps: Steps, { fresh, joined, channel, spec, maySetGroups }: InitPlan): void {
+function enterNamespaces(steps: Steps, { fresh, unshared, joined, channel, spec, maySetGroups }: BirthPlan): void {
   if (fresh.has("user")) {
     channel.addStop(steps, "maps");
     changeIds(steps.program, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
   }
   // The user namespace first: it gives the right to enter the others.
   for (const { type, fd } of joined.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
-    steps.call("setns", [fd.number, NAMESPACES[NAMESPACE_KINDS[type]]], { label: `join ${type} namespace` });
+    steps.call("setns", [fd, NAMESPACES[NAMESPACE_KINDS[type]]], { label: `join ${type} namespace` });
     if (type === "user") changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
+  }
+  if (unshared.length > 0) {
+    const flags = unshared.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
+    steps.call("unshare", [flags], { label: `make ${unshared.join(", ")} namespace` });
   }
   // After the child has joined its cgroup, which becomes the root of the namespace.
   if (fresh.has("cgroup")) steps.call("unshare", [NAMESPACES.cgroup], { label: "make cgroup namespace" });
@@ -181,7 +192,7 @@ function bringLoopbackUp(steps: Steps): void {
  * Our mounts must not follow the container's. They do if the root shall be shared: then volumes of the container can be
  * seen by others, and only the mount that holds the root file system is cut off, as pivot_root(2) wants.
  */
-function setPropagation(steps: Steps, { spec, rootfsMountPoint }: InitPlan): void {
+function setPropagation(steps: Steps, { spec, rootfsMountPoint }: BirthPlan): void {
   const word = spec.linux?.rootfsPropagation;
   const isShared = word?.endsWith("shared");
   const flags = isShared ? MS.SHARED | MS.REC : MS.SLAVE | MS.REC;

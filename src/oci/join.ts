@@ -53,7 +53,7 @@ export interface JoinResult {
 export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const { process: { process }, channel } = plan;
   closeOtherFds(steps, keptDescriptors(plan));
-  addEarly(steps, plan.process);
+  addEarly(steps, plan.process.process);
   const score = openOomScore(steps, process);
   addRlimits(steps, plan.process);
   addAffinity(steps, plan.process, "initial");

@@ -7,7 +7,6 @@
 import { KataError } from "../base/error.ts";
 import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
 import { type MountOptions, MS, parseMountOptions } from "../linux/mount_options.ts";
-import type { Fd } from "../linux/fd.ts";
 import { type CgroupMountContext, planCgroupMount } from "./cgroup_mount.ts";
 import type { IdMaps } from "./idmap.ts";
 import { resolveInside } from "./inside.ts";
@@ -24,8 +23,8 @@ export interface PlannedBind {
   options: MountOptions;
   /** Its owners are to be seen through these. */
   maps?: IdMaps;
-  /** The source, detached and mapped already. */
-  tree?: Fd;
+  /** Number of a descriptor that the child has: the source, detached and mapped already. */
+  tree?: number;
 }
 
 /** One thing to do. `destination` is absolute inside the root, its links are followed already. */
@@ -62,13 +61,12 @@ export function planMounts(mounts: readonly Mount[], context: PlanContext): Plan
 function planMount(mount: Mount, context: PlanContext & { destination: string }): PlannedMount[] {
   const { destination } = context;
   const options = parseMountOptions(mount.options ?? []);
-  const isMapped = options.idmap !== undefined || mount.uidMappings !== undefined || mount.gidMappings !== undefined;
   if (isBind(mount)) {
     const source = absoluteSource(mount, context.bundle);
-    const maps = isMapped ? { maps: idMaps(mount, context.linux) } : {};
+    const maps = isMapped(mount) ? { maps: idMaps(mount, context.linux) } : {};
     return [{ kind: "bind", destination, source, node: sourceKind(mount, source), options, ...maps }];
   }
-  if (isMapped) throw refuse(mount, "mapped ids are for bind mounts only");
+  if (isMapped(mount)) throw refuse(mount, "mapped ids are for bind mounts only");
   if (!mount.type) throw refuse(mount, "it has neither a type nor the option bind");
   if (mount.type === "cgroup") return planCgroupMount({ destination, options }, context.cgroup);
   const isKernelView = mount.type === "proc" || mount.type === "sysfs";
@@ -91,6 +89,12 @@ function idMaps(mount: Mount, linux: Linux | undefined): IdMaps {
   const { uidMappings = [], gidMappings = [] } = (hasOwn ? mount : linux) ?? {};
   if (uidMappings.length > 0 && gidMappings.length > 0) return { uidMappings, gidMappings };
   throw refuse(mount, "mapped ids need uidMappings and gidMappings");
+}
+
+/** Whether its owners are seen through maps. */
+export function isMapped({ options = [], uidMappings, gidMappings }: Mount): boolean {
+  return uidMappings !== undefined || gidMappings !== undefined || options.includes("idmap") ||
+    options.includes("ridmap");
 }
 
 export function isBind({ type, options = [] }: Mount): boolean {

@@ -45,7 +45,7 @@ function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): v
     steps.call("open_tree", [AT_FDCWD, source, flags], { label, result: tree });
   } else {
     const F_DUPFD_CLOEXEC = 1030;
-    steps.call("fcntl", [planned.tree.number, F_DUPFD_CLOEXEC, 3], { label, result: tree });
+    steps.call("fcntl", [planned.tree, F_DUPFD_CLOEXEC, 3], { label, result: tree });
   }
   const change = attributesOf(options);
   // `rw` on a source that is locked read-only asks for what cannot be; the mount is still wanted.

@@ -22,6 +22,7 @@ import {
 import type { Channel } from "./channel.ts";
 import { explainExec, type ProcessPlan } from "./process_plan.ts";
 import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
+import type { Process } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 
 const PR_SET_KEEPCAPS = 8;
@@ -35,8 +36,7 @@ const SECCOMP_SET_MODE_FILTER = 1;
 const SAME_ID = -1;
 
 /** What needs our own /proc and our own rights: before any namespace is entered. */
-export function addEarly(steps: Steps, { process }: ProcessPlan): void {
-  const { apparmorProfile, selinuxLabel, scheduler, ioPriority } = process;
+export function addEarly(steps: Steps, { apparmorProfile, selinuxLabel, scheduler, ioPriority }: Process): void {
   // Both take effect at the next execve only.
   for (const { path, data } of labelWrites({ apparmor: apparmorProfile, selinux: selinuxLabel })) {
     writeFile(steps.program, path, { content: data, label: `label process ${data}` });
