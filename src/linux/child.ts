@@ -128,9 +128,11 @@ export class Child implements AsyncDisposable {
 
   /** Kills the process if it still runs, and reaps it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.reapIfEnded()) return;
-    this.kill("SIGKILL");
-    await this.wait();
+    if (!this.reapIfEnded()) {
+      this.kill("SIGKILL");
+      await this.wait();
+    }
+    await this.#watching; // whoever else reaped it has only asked the thread that watches to stop
   }
 
   #reap(options: number): boolean {
