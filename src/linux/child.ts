@@ -8,7 +8,7 @@ import { ERRNO, ErrnoError, isErrno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { bind, check, LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER } from "./machine_code.ts";
-import { openPidfd, sendSignal } from "./pidfd.ts";
+import { openPidfd, sendSignal, signalPid } from "./pidfd.ts";
 import { readable } from "./poll.ts";
 import type { ProgramMemory } from "./program_memory.ts";
 import { type SignalName, signalName, SIGNALS } from "./signal.ts";
@@ -38,6 +38,8 @@ export interface RunningProgram {
   readonly executed: Fd | undefined;
   /** Where the pid is of the process that takes the child's place: see `bearHeir`. */
   readonly heir?: Slot | undefined;
+  /** The same of an early one, which has not taken over yet. */
+  readonly successor?: Slot | undefined;
 }
 
 /** Children that were not reaped yet, by pid. */
@@ -96,6 +98,19 @@ export class Child implements AsyncDisposable {
   inherit(): Child {
     this.waitSync();
     return new Child({ pid: this.#heir, pidfd: openPidfd(this.#heir) });
+  }
+
+  /**
+   * Reaps the child, which is at its end, and gives the process that goes on with its steps. To be asked once that has
+   * made itself known, before {@linkcode executed}: see `bearHeir`.
+   */
+  succeed(): Child {
+    const { successor, ...program } = this.#program!;
+    // The steps are the heir's from now on.
+    this.#program = undefined;
+    this.waitSync();
+    const pid = successor!.value;
+    return new Child({ pid, pidfd: openPidfd(pid), program });
   }
 
   /** Waits for the end, and reaps the process. Any number of callers may wait. */
@@ -168,7 +183,8 @@ export class Child implements AsyncDisposable {
   #leaveProgram(): void {
     const program = this.#program;
     if (program === undefined) return;
-    const { memory, header, steps, executed, heir } = program;
+    const { memory, header, steps, executed, heir, successor } = program;
+    if (successor !== undefined) endUnknown(successor.value);
     // Set still if a step closed the pipe that tells: better a leak than a child in memory that is gone.
     if (header.getUint32(HEADER.alive, LITTLE_ENDIAN) !== 0) {
       throw new Error(`Cannot tell whether process ${this.pid} executed: one of its steps closed our pipe`);
@@ -183,6 +199,13 @@ export class Child implements AsyncDisposable {
     if (this.#executed === undefined) executed?.[Symbol.dispose](); // else who waits for it closes it
     memory[Symbol.dispose]();
   }
+}
+
+/** Ends an heir that never took over, as it is in memory that goes. It is our child, so that its pid is not another's. */
+function endUnknown(pid: number): void {
+  if (pid === 0) return;
+  signalPid(pid, SIGNALS.SIGKILL);
+  waitFor({ idtype: P_PID, id: pid }, WEXITED);
 }
 
 const P_ALL = 0;

@@ -45,6 +45,8 @@ export interface StartOptions {
   pidNamespace?: Fd;
   /** What `bearHeir` gave, if the steps have it. */
   heir?: Slot | undefined;
+  /** The same of an early one. */
+  successor?: Slot | undefined;
 }
 
 const SIG_BLOCK_ALL = 0xffff_ffff_ffff_ffffn;
@@ -107,7 +109,8 @@ export function startChild(
   }
   undo.move();
   const pidfd = new Fd(view.getUint32(HEADER.pidfd, LITTLE_ENDIAN));
-  const program = { memory, header: view, steps: childSteps, executed: executing?.take(), heir: options.heir };
+  const { heir, successor } = options;
+  const program = { memory, header: view, steps: childSteps, executed: executing?.take(), heir, successor };
   const child = new Child({ pid, pidfd, program });
   if (lost === undefined) return { child, steps: childSteps };
   child.kill("SIGKILL"); // its owner would never learn of it

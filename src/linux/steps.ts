@@ -156,27 +156,32 @@ export function descriptorMessage(program: SyscallProgram): DescriptorMessage {
   };
 }
 
-const HEIR_FLAGS = {
-  CLONE_VM: 0x100,
-  CLONE_VFORK: 0x4000,
-  /** The heir's parent is ours, not the child. */
-  CLONE_PARENT: 0x8000,
-  CLONE_PARENT_SETTID: 0x100000,
-} as const;
+const CLONE_VM = 0x100;
+const CLONE_VFORK = 0x4000;
+/** The heir's parent is ours, not the child. */
+const CLONE_PARENT = 0x8000;
+const CLONE_PARENT_SETTID = 0x100000;
 const CLONE_ARGS_SIZE = 88;
+
+export interface HeirOptions {
+  /** The child ends at once, instead of waiting for the heir's execve: to be given to `start` as `successor`. */
+  early?: boolean;
+}
 
 /**
  * Lets the child bear another, which goes on with the steps that follow and is in the pid namespace that the child has
- * entered; the child itself waits for the heir's execve and ends. To be given to `start` as `heir`.
+ * entered or made; the child itself waits for the heir's execve and ends. To be given to `start` as `heir`.
  *
- * For who may not do it the other way: a parent with few rights can enter a pid namespace but never leave it.
+ * For who may not do it the other way: a parent with few rights can enter a pid namespace but never leave it, and one with
+ * threads cannot enter the user namespace that a new pid namespace is to belong to.
  *
  * @returns Where the heir's pid will be.
  */
-export function bearHeir(program: SyscallProgram): Slot {
+export function bearHeir(program: SyscallProgram, { early = false }: HeirOptions = {}): Slot {
   const args = program.allocate(CLONE_ARGS_SIZE);
   const pid = program.slot();
-  setWord(args.view, 0, Object.values(HEIR_FLAGS).reduce<number>((sum, flag) => sum | flag, 0));
+  // Both on one stack: neither writes to it between two steps, so that they need not wait for each other.
+  setWord(args.view, 0, CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID | (early ? 0 : CLONE_VFORK));
   setWord(args.view, 24, pid.address); // parent_tid
   // In the heir the result is 0, which counts as a failure here: it passes over the child's end.
   const options = { label: "bear an heir", zeroFails: true, ignore: ["EPIPE"], skipIfIgnored: 1 } as const;

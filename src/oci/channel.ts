@@ -8,6 +8,9 @@
  *   |  <------------- "scope"             |  only if systemd is to make the cgroup, around it
  *   |  asks systemd                       |
  *   |  release ------------------------>  |
+ *   |  <------------- "heir"              |  only of a child that has made a pid namespace: its first process goes on
+ *   |  takes that for the child           |
+ *   |  release ------------------------>  |
  *   |  <------------- "maps"              |  in a new user namespace, without ids
  *   |  writes uid_map, gid_map            |
  *   |  release ------------------------>  |  root of the namespace
@@ -36,6 +39,7 @@ import type { Steps } from "./steps.ts";
 /** Each is one byte on the pipe. */
 const MESSAGES = {
   scope: "s",
+  heir: "i",
   maps: "m",
   copyUp: "u",
   hooks: "h",

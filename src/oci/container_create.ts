@@ -22,7 +22,7 @@ import { guide, hasCreateHooks, type Parked, takeMaster } from "./guide.ts";
 import { addBirth, addInit, type BirthPlan } from "./init.ts";
 import { openMappedTree } from "./idmap.ts";
 import { isMapped, planMounts, type PlannedMount } from "./mount_plan.ts";
-import { type NamespacePlan, planNamespaces } from "./namespaces.ts";
+import { joinsUser, type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import type { NamespaceType, Spec } from "./spec.ts";
 import { livePid, StateDirectory, type StoredState } from "./state.ts";
@@ -97,10 +97,14 @@ export async function createContainer(options: CreateOptions): Promise<Container
   using birth = bearInit({ options, stored, directory, cgroup });
   undo.use(birth.child);
   const parked = planRest(birth);
-  stored.pid = parked.child.pid;
-  stored.startTime = readProcessStat(stored.pid)?.startTime ?? 0n;
-  directory.write(stored);
-  await guide(parked, { stored, cgroup, rootless: options.rootless });
+  const remember = (child: Child) => {
+    stored.pid = child.pid;
+    stored.startTime = readProcessStat(stored.pid)?.startTime ?? 0n;
+    directory.write(stored);
+  };
+  remember(parked.child);
+  const onHeir = (heir: Child) => remember(undo.use(heir));
+  await guide(parked, { onHeir, stored, cgroup, rootless: options.rootless });
   const console = parked.master && takeMaster(parked.child, parked.master);
   undo.move();
   return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console, options) };
@@ -227,10 +231,11 @@ function bearInit(making: Making): Birth {
   });
   const program = undo.use(new SyscallProgram());
   const steps = new Steps(program);
-  addBirth(steps, plan);
+  const successor = addBirth(steps, plan);
   const pidPath = namespaces.joined.find(({ type }) => type === "pid")?.path;
   const child = program.begin({
     flags: born.flatMap((type) => CLONE_FLAGS[type] ?? []),
+    successor,
     ...(pidPath && { pidNamespace: open(pidPath, O_RDONLY) }),
     ...(entrance.birthplace && { intoCgroup: open(entrance.birthplace, O_PATH | O_DIRECTORY) }),
   });
@@ -249,10 +254,13 @@ function bearInit(making: Making): Birth {
   };
 }
 
-/** All namespaces belong to the user namespace that they are made with; that of pids is for those who are born in it. */
-function partNamespaces({ fresh }: NamespacePlan): { born: NamespaceType[]; unshared: NamespaceType[] } {
+/**
+ * All namespaces belong to the user namespace that they are made with; that of pids is for those who are born in it. In a
+ * user namespace that the child joins, this is an heir.
+ */
+function partNamespaces({ fresh, joined }: NamespacePlan): { born: NamespaceType[]; unshared: NamespaceType[] } {
   const all = [...fresh].filter((type) => type in CLONE_FLAGS);
-  const isBorn = (type: NamespaceType) => fresh.has("user") || type === "pid";
+  const isBorn = (type: NamespaceType) => fresh.has("user") || (type === "pid" && !joinsUser(joined));
   return { born: all.filter(isBorn), unshared: all.filter((type) => !isBorn(type)) };
 }
 

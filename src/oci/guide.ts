@@ -26,6 +26,8 @@ export interface Parked extends InitResult {
 
 /** The container that the process is to be the first of. */
 export interface Guided {
+  /** To be told of the process that has taken the child's place. */
+  onHeir: (heir: Child) => void;
   stored: StoredState;
   cgroup: Cgroup;
   /** Whoever may not make device nodes may not load rules for them either, and needs none. */
@@ -43,7 +45,8 @@ export function takeMaster(child: Child, master: Slot): Fd {
 }
 
 /** Answers the child until it waits for its start. */
-export async function guide({ child, channel, copies, listener }: Parked, guided: Guided): Promise<void> {
+export async function guide(parked: Parked, guided: Guided): Promise<void> {
+  const { channel, copies, listener } = parked;
   const { stored, stored: { spec }, cgroup } = guided;
   const resources = resourcesOf(guided);
   const waiting = copies.values();
@@ -54,12 +57,14 @@ export async function guide({ child, channel, copies, listener }: Parked, guided
   };
   for (;;) {
     const message = await channel.receive();
+    const { child } = parked;
     if (message === undefined) {
       await child.executed();
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
     if (message === "created") return limit();
     if (message === "scope") await enterScope(child.pid, guided);
+    if (message === "heir") guided.onHeir(parked.child = child.succeed());
     if (message === "maps") {
       const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
       writeIdMaps(child.pid, { uidMappings, gidMappings });

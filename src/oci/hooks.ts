@@ -7,8 +7,9 @@
 import { type Child, exitCode } from "../linux/child.ts";
 import { type Fd, memfd } from "../linux/fd.ts";
 import { NAMESPACES, openNamespace } from "../linux/namespace.ts";
-import { bearHeir, placeDescriptors } from "../linux/steps.ts";
+import { bearHeir, changeIds, placeDescriptors } from "../linux/steps.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
+import { maySetGroups } from "./idmap.ts";
 import { NAMESPACE_KINDS, needsHeir } from "./namespaces.ts";
 import type { Hook, Hooks, NamespaceType } from "./spec.ts";
 import type { OciState } from "./state.ts";
@@ -69,6 +70,9 @@ function startHook(hook: Hook, { state, inside, output }: RunHooksOptions & { ou
     program.call("setns", [inside.pidfd.number, flags], { label: "join namespaces" });
   } else program.call("chdir", [state.bundle]);
   const heir = bearsHeir ? bearHeir(program) : undefined;
+  if (inside !== undefined && inner.includes("user")) {
+    changeIds(program, { uid: 0, gid: 0, ...(maySetGroups(inside.pid) && { groups: [] }) });
+  }
   placeDescriptors(program, [{ child: 0, fd: input }, { child: 1, fd: output }, { child: 2, fd: output }]);
   program.execve([hook.path], { args: hook.args ?? [hook.path], env: hook.env ?? [] });
   const isBornInside = joined.includes("pid") && !bearsHeir;

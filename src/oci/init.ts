@@ -8,7 +8,7 @@ import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
 import { MOUNT_ATTR, MS, parsePropagation } from "../linux/mount_options.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import type { Slot } from "../linux/step.ts";
-import { awaitByte, changeIds, type Placement, writeFile } from "../linux/steps.ts";
+import { awaitByte, bearHeir, changeIds, type Placement, writeFile } from "../linux/steps.ts";
 import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, freeNumber } from "./child_setup.ts";
 import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
@@ -17,7 +17,7 @@ import { addDevices, type DeviceNode } from "./devices.ts";
 import { addMaskedPaths, addReadonlyPaths } from "./masked.ts";
 import { deferReadOnlyDev, hasOwnDev, type PlannedMount } from "./mount_plan.ts";
 import { addMounts, seal } from "./mounts.ts";
-import { NAMESPACE_KINDS } from "./namespaces.ts";
+import { joinsUser, NAMESPACE_KINDS } from "./namespaces.ts";
 import type { ProcessPlan } from "./process_plan.ts";
 import {
   addEarly,
@@ -29,6 +29,7 @@ import {
   addSessionKeyring,
   addWorkingDirectory,
 } from "./process_steps.ts";
+import { rlimitCall } from "./rlimits.ts";
 import { RootDirectory } from "./rootfs.ts";
 import { personalityValue } from "./scheduling.ts";
 import type { Linux, NamespaceType, Spec } from "./spec.ts";
@@ -84,16 +85,21 @@ export interface InitResult {
   copies: readonly CopyUp[];
 }
 
-/** The first steps: what takes no plan of the mounts. They end with a wait for the parent, who makes that meanwhile. */
-export function addBirth(steps: Steps, plan: BirthPlan): void {
+/**
+ * The first steps: what takes no plan of the mounts. They end with a wait for the parent, who makes that meanwhile.
+ *
+ * @returns Where the pid will be of the heir that goes on instead, if there is one.
+ */
+export function addBirth(steps: Steps, plan: BirthPlan): Slot | undefined {
   closeOtherFds(steps, plan.kept);
   addEarly(steps, plan.spec.process!);
   joinCgroups(steps, plan);
-  enterNamespaces(steps, plan);
+  const heir = enterNamespaces(steps, plan);
   steps.call("umask", [0]);
   if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
   setPropagation(steps, plan);
   awaitByte(steps.program, plan.planned, { label: "wait for the plan" });
+  return heir;
 }
 
 /** All other steps. */
@@ -116,7 +122,7 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   addWorkingDirectory(steps, { cwd, root: root.fd });
   if (linux.personality) steps.call("personality", [personalityValue(linux.personality)]);
   addDescriptors(steps, { ...plan, console });
-  if (!plan.fresh.has("user")) addRlimits(steps, process);
+  if (!plan.fresh.has("user") && !joinsUser(plan.joined)) addRlimits(steps, process);
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
   const early = addIdentity(steps, process, {
     ownedFds,
@@ -138,13 +144,16 @@ function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: Birt
   for (const fd of cgroupProcs) steps.call("write", [fd, self, self.length], { label: "join cgroup" });
 }
 
-function enterNamespaces(steps: Steps, { fresh, unshared, joined, channel, spec, maySetGroups }: BirthPlan): void {
+function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined {
+  const { fresh, unshared, joined, channel, spec, maySetGroups } = plan;
   if (fresh.has("user")) {
     channel.addStop(steps, "maps");
     changeIds(steps.program, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
   }
   // The user namespace first: it gives the right to enter the others.
   for (const { type, fd } of joined.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
+    // As long as we may: it takes rights over the machine.
+    if (type === "user") addRlimits(steps, { rlimits: (spec.process?.rlimits ?? []).map(rlimitCall) });
     steps.call("setns", [fd, NAMESPACES[NAMESPACE_KINDS[type]]], { label: `join ${type} namespace` });
     if (type === "user") changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
   }
@@ -152,6 +161,7 @@ function enterNamespaces(steps: Steps, { fresh, unshared, joined, channel, spec,
     const flags = unshared.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
     steps.call("unshare", [flags], { label: `make ${unshared.join(", ")} namespace` });
   }
+  const heir = unshared.includes("pid") ? addHeir(steps, channel) : undefined;
   // After the child has joined its cgroup, which becomes the root of the namespace.
   if (fresh.has("cgroup")) steps.call("unshare", [NAMESPACES.cgroup], { label: "make cgroup namespace" });
   if (fresh.has("time")) addTimeNamespace(steps, spec.linux?.timeOffsets ?? {});
@@ -161,6 +171,14 @@ function enterNamespaces(steps: Steps, { fresh, unshared, joined, channel, spec,
   if (domainname) {
     steps.call("setdomainname", [domainname, byteLength(domainname)], { label: `set domainname ${domainname}` });
   }
+  return heir;
+}
+
+/** Whoever makes a pid namespace stays outside: a child goes on. */
+function addHeir(steps: Steps, channel: Channel): Slot {
+  const heir = bearHeir(steps.program, { early: true });
+  channel.addStop(steps, "heir");
+  return heir;
 }
 
 function byteLength(text: string): number {

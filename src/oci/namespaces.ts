@@ -31,6 +31,14 @@ export function planNamespaces(namespaces: readonly Namespace[] = []): Namespace
   return { fresh: new Set(namespaces.filter(({ path }) => !path).map(({ type }) => type)), joined };
 }
 
+/**
+ * Whether the container lives in a user namespace that exists. Then its first process can make the others only once it is
+ * in there, so that they belong to it.
+ */
+export function joinsUser(joined: readonly { type: NamespaceType }[]): boolean {
+  return joined.some(({ type }) => type === "user");
+}
+
 /** Kinds in which the container differs from this program: the fresh ones, and those joined that are not ours already. */
 export function ownNamespaces({ fresh, joined }: NamespacePlan): Set<NamespaceType> {
   return new Set([...fresh, ...joined.filter((one) => !isOurs(one)).map(({ type }) => type)]);

@@ -57,7 +57,7 @@ export function addAffinity(steps: Steps, { process }: ProcessPlan, moment: "ini
 }
 
 /** Raising a hard limit takes CAP_SYS_RESOURCE of the machine's own user namespace. */
-export function addRlimits(steps: Steps, { rlimits }: ProcessPlan): void {
+export function addRlimits(steps: Steps, { rlimits }: Pick<ProcessPlan, "rlimits">): void {
   for (const { name, resource, limits } of rlimits) {
     steps.call("prlimit64", [0, resource, limits, null], { label: `set ${name}` });
   }

@@ -62,13 +62,18 @@ test("namespaces: hostname is set in the container only", async () => {
   assert.notEqual(Deno.hostname(), "inside");
 });
 
-test("user namespace: ids are mapped, root inside is nobody outside", async () => {
-  await using box = new Box();
+/** Its root is 100000:200000 outside, and owns the root file system. */
+function addUserNamespace(box: Box): void {
   box.spec.linux.namespaces.push({ type: "user" });
   box.spec.linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
   box.spec.linux.gidMappings = [{ containerID: 0, hostID: 200000, size: 65536 }];
   Deno.chmodSync(box.dir, 0o755);
   Deno.chownSync(box.rootfs, 100000, 200000);
+}
+
+test("user namespace: ids are mapped, root inside is nobody outside", async () => {
+  await using box = new Box();
+  addUserNamespace(box);
   Deno.chownSync(`${box.rootfs}/tmp`, 100000, 200000);
   const text = await output(
     box,
@@ -79,14 +84,48 @@ test("user namespace: ids are mapped, root inside is nobody outside", async () =
   assert.deepEqual([uid, gid], [100000, 200000]);
 });
 
+test("user namespace: one that is joined owns the namespaces that a container has of its own", async () => {
+  await using box = new Box();
+  const first = box.id();
+  addUserNamespace(box);
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, first);
+  const { pid } = await box.state(first);
+  Object.assign(box.spec.linux.namespaces.at(-1), { path: `/proc/${pid}/ns/user` });
+  box.spec.linux.cgroupsPath += "-second";
+  box.spec.linux.sysctl = { "net.ipv4.ip_forward": "1", "kernel.shmmax": "100000" };
+  const second = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, second);
+  const script = "id -u; hostname; cat /proc/sys/net/ipv4/ip_forward /proc/1/comm; readlink /proc/self/ns/user";
+  const { stdout } = await box.ok("exec", second, "/bin/sh", "-c", script);
+  assert.equal(stdout, `0\nbox\n1\nsleep\n${Deno.readLinkSync(`/proc/${pid}/ns/user`)}\n`);
+  const { pid: own } = await box.state(second);
+  for (const kind of ["pid", "ipc", "uts", "mnt", "net"]) {
+    assert.notEqual(Deno.readLinkSync(`/proc/${own}/ns/${kind}`), Deno.readLinkSync(`/proc/${pid}/ns/${kind}`), kind);
+  }
+});
+
+test("user namespace: hooks inside are its root", async () => {
+  await using box = new Box();
+  addUserNamespace(box);
+  Deno.chmodSync(box.dir, 0o777);
+  Deno.mkdirSync(`${box.rootfs}${box.dir}`, { recursive: true });
+  Deno.chmodSync(`${box.rootfs}${box.dir}`, 0o777);
+  const script = `cat >/dev/null; id -u >${box.dir}/ids; busybox chown 1:2 ${box.dir}/ids`;
+  const hook = { path: "/bin/sh", args: ["sh", "-c", script], env: ["PATH=/bin:/usr/bin"] };
+  box.spec.hooks = { createContainer: [hook], startContainer: [hook] };
+  await output(box, "true");
+  for (const path of [`${box.dir}/ids`, `${box.rootfs}${box.dir}/ids`]) {
+    const { uid, gid } = Deno.statSync(path);
+    assert.deepEqual([Deno.readTextFileSync(path), uid, gid], ["0\n", 100001, 200002]);
+  }
+});
+
 test("user namespace: /dev/ptmx is the container's own, also where the spec names the machine's", async () => {
   await using box = new Box();
-  box.spec.linux.namespaces.push({ type: "user" });
-  box.spec.linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
-  box.spec.linux.gidMappings = [{ containerID: 0, hostID: 200000, size: 65536 }];
+  addUserNamespace(box);
   box.spec.linux.devices = [{ path: "/dev/ptmx", type: "c", major: 5, minor: 2, fileMode: 0o666, uid: 0, gid: 0 }];
-  Deno.chmodSync(box.dir, 0o755);
-  Deno.chownSync(box.rootfs, 100000, 200000);
   assert.equal(await output(box, "readlink /dev/ptmx"), "pts/ptmx");
 });
 
