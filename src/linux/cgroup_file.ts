@@ -100,6 +100,15 @@ export function writeCgroupFile(cgroup: string, file: string, value: string | nu
   }
 }
 
+/** As {@linkcode writeCgroupFile}; nothing happens if there is no such file or cgroup (any more). */
+export function writeCgroupFileIfThere(cgroup: string, file: string, value: string | number | bigint): void {
+  try {
+    writeCgroupFile(cgroup, file, value);
+  } catch (error) {
+    if (!isErrno((error as Error).cause, "ENOENT", "ENODEV")) throw error;
+  }
+}
+
 function lines(cgroup: string, file: string): string[] {
   return (readCgroupFile(cgroup, file) ?? "").split("\n").filter((line) => line !== "");
 }

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { readCgroupFile, readCgroupValue, readFlatKeyed, readNestedKeyed, writeCgroupFile } from "./cgroup_file.ts";
+import {
+  readCgroupFile,
+  readCgroupValue,
+  readFlatKeyed,
+  readNestedKeyed,
+  writeCgroupFile,
+  writeCgroupFileIfThere,
+} from "./cgroup_file.ts";
 
 function cgroup(files: Record<string, string>): Disposable & { path: string } {
   const path = Deno.makeTempDirSync({ prefix: "cgroup_file_test-" });
@@ -51,4 +58,12 @@ Deno.test("writeCgroupFile() writes the value and makes no file", () => {
   assert.throws(() => writeCgroupFile(group.path, "gone", "1"), {
     message: `Cannot write "1" to "${group.path}/gone"`,
   });
+});
+
+Deno.test("writeCgroupFileIfThere() passes over a group that is gone, not over a refusal", () => {
+  using group = cgroup({ file: "" });
+  writeCgroupFileIfThere(group.path, "file", 1);
+  assert.equal(readCgroupFile(group.path, "file"), "1");
+  writeCgroupFileIfThere(`${group.path}/gone`, "file", 1);
+  assert.throws(() => writeCgroupFileIfThere(`${group.path}/file`, "below a file", 1), /ENOTDIR|Cannot write/);
 });

@@ -1,7 +1,7 @@
 /** Killing all processes of a cgroup, and waiting for their end. @module */
 import { systemClock } from "../base/clock.ts";
 import { cgroupMembers, type CgroupWait } from "./cgroup.ts";
-import { hasCgroupFile, writeCgroupFile } from "./cgroup_file.ts";
+import { hasCgroupFile, writeCgroupFileIfThere } from "./cgroup_file.ts";
 import { isErrno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { openPidfd, signalPid } from "./pidfd.ts";
@@ -21,7 +21,7 @@ export async function killCgroup(path: string, { signal, clock = systemClock }: 
     hasKillFile ??= hasCgroupFile(path, "cgroup.kill");
     using first = attempt === 0 ? pidfdOf(left[0]!) : undefined;
     // The loop catches what was forked between reading the list and the signal; cgroup.kill has no such gap.
-    if (hasKillFile) writeCgroupFile(path, "cgroup.kill", 1);
+    if (hasKillFile) writeCgroupFileIfThere(path, "cgroup.kill", 1);
     else for (const pid of left) signalPid(pid, SIGNALS.SIGKILL);
     if (first !== undefined) await awaitEnd(first, signal);
     else await clock.sleep(attempt < 10 ? 1 : 10, signal);

@@ -8,7 +8,7 @@ import {
   removeEmptyCgroup,
 } from "../../linux/cgroup.ts";
 import { killCgroup } from "../../linux/cgroup_kill.ts";
-import { hasCgroupFile, readCgroupFile } from "../../linux/cgroup_file.ts";
+import { hasCgroupFile } from "../../linux/cgroup_file.ts";
 import type { Resources } from "../spec.ts";
 import type { Cgroup, WaitOptions } from "./cgroup.ts";
 import { type CgroupStats, noIo } from "./stats.ts";
@@ -16,7 +16,7 @@ import { applyBlkio, blkioStats } from "./v1/blkio.ts";
 import { applyCpu, cpuStats } from "./v1/cpu.ts";
 import { cpusetStats } from "./v1/cpuset.ts";
 import { applyDevices } from "./v1/devices.ts";
-import { isFrozen, setFrozen } from "./v1/freezer.ts";
+import { isFrozen, setFrozen, thawIfThere } from "./v1/freezer.ts";
 import { applyHugetlb, hugetlbStats } from "./v1/hugetlb.ts";
 import { applyMemory, memoryStats } from "./v1/memory.ts";
 import { applyNetClass, applyNetPriorities } from "./v1/network.ts";
@@ -125,9 +125,7 @@ export class CgroupV1 implements Cgroup {
 
   async kill({ signal }: WaitOptions = {}): Promise<void> {
     // A frozen process receives SIGKILL only when it thaws.
-    if (this.paths["freezer"] !== undefined && readCgroupFile(this.paths["freezer"], "freezer.state") !== undefined) {
-      setFrozen(this.paths["freezer"], { frozen: false });
-    }
+    if (this.paths["freezer"] !== undefined) thawIfThere(this.paths["freezer"]);
     for (const path of this.#directories()) await killCgroup(path, signal ? { signal } : {});
   }
 

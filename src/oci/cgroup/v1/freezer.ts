@@ -1,8 +1,13 @@
 /** Stopping all processes of a cgroup on v1. @see https://docs.kernel.org/admin-guide/cgroup-v1/freezer-subsystem.html @module */
-import { readCgroupFile, writeCgroupFile } from "../../../linux/cgroup_file.ts";
+import { readCgroupFile, writeCgroupFile, writeCgroupFileIfThere } from "../../../linux/cgroup_file.ts";
 
 export function setFrozen(cgroup: string, { frozen }: { frozen: boolean }): void {
   writeCgroupFile(cgroup, "freezer.state", frozen ? "FROZEN" : "THAWED");
+}
+
+/** As {@linkcode setFrozen}, for a cgroup that another may remove in this moment. */
+export function thawIfThere(cgroup: string): void {
+  writeCgroupFileIfThere(cgroup, "freezer.state", "THAWED");
 }
 
 /** False while it still reads FREEZING: reading the state is also what moves the kernel on. */
