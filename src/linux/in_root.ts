@@ -5,7 +5,7 @@
  * @see https://man7.org/linux/man-pages/man2/openat2.2.html
  * @module
  */
-import { Fd, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "./fd.ts";
+import { Fd, O_CLOEXEC, O_PATH, O_RDONLY } from "./fd.ts";
 import { bind, check, cstring } from "./libc.ts";
 
 const libc = bind({
@@ -62,12 +62,14 @@ const CHUNK = 16 << 10;
  * The text of a regular file in `root`.
  *
  * @param limit Bytes; a larger file is refused, as its writer is not trusted.
- * @throws {RangeError} It is larger.
+ * @throws {RangeError} It is larger, or none: a device would notice being opened.
  * @throws {ErrnoError} It cannot be opened.
  */
 export function readTextInRoot(root: Fd, path: string, { limit }: { limit: number }): string {
-  // O_NONBLOCK: a fifo of this name would otherwise block us for ever.
-  using file = openInRoot(root, path, { flags: O_RDONLY | O_NONBLOCK });
+  using node = openInRoot(root, path, { flags: O_PATH });
+  const seen = `/proc/self/fd/${node.number}`;
+  if (!Deno.statSync(seen).isFile) throw new RangeError(`Cannot read "${path}": no regular file`);
+  using file = Fd.open(seen, O_RDONLY);
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(Math.min(limit + 1, CHUNK));
   let text = "";

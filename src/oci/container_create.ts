@@ -324,10 +324,12 @@ function planBirth(
 function planRest({ making, child, program, steps, plan, mounts, planned }: Birth): Parked {
   const { options, stored: { rootfs } } = making;
   const { spec } = options;
+  const all = mounts ?? mountsOf(making, plan);
+  const binds = all.filter((one) => one.kind === "bind");
   const result = addInit(steps, {
     ...plan,
-    process: planProcess(spec.process!, { linux: spec.linux, rootfs }),
-    mounts: mounts ?? mountsOf(making, plan),
+    process: planProcess(spec.process!, { linux: spec.linux, rootfs, binds }),
+    mounts: all,
     devices: planDevices(spec.linux?.devices),
     waitsForHooks: hasCreateHooks(spec),
     noPivotRoot: options.noPivotRoot ?? false,

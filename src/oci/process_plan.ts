@@ -5,7 +5,7 @@ import { execCandidates } from "../linux/steps.ts";
 import { type CapabilitySets, capabilitySets, readCapabilitySet } from "./capabilities.ts";
 import { type RlimitCall, rlimitCall } from "./rlimits.ts";
 import type { Linux, Process, Seccomp } from "./spec.ts";
-import { completeEnvironment, homeOf, readPasswd } from "./user.ts";
+import { type Bind, completeEnvironment, homeOf, readPasswd } from "./user.ts";
 
 /** Where execvp(3) looks if the environment has no PATH. */
 const DEFAULT_PATH = "/bin:/usr/bin";
@@ -27,12 +27,14 @@ export interface PlanOptions {
   linux: Linux | undefined;
   /** The container's root as we see it: for the user's home. */
   rootfs: string;
+  /** What will be mounted in it. */
+  binds?: readonly Bind[];
 }
 
 /** @throws {KataError} INVALID_ARGUMENT: a seccomp profile that cannot be obeyed. */
-export function planProcess(process: Process, { linux, rootfs }: PlanOptions): ProcessPlan {
+export function planProcess(process: Process, { linux, rootfs, binds = [] }: PlanOptions): ProcessPlan {
   const args = process.args ?? [];
-  const env = completeEnvironment(process.env ?? [], () => homeOf(readPasswd(rootfs), process.user.uid));
+  const env = completeEnvironment(process.env ?? [], () => homeOf(readPasswd(rootfs, binds), process.user.uid));
   const searchPath = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) || DEFAULT_PATH;
   const lastCapability = Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
   return {

@@ -7,6 +7,9 @@
 import { isErrno } from "../linux/errno.ts";
 import { Fd, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
 import { readTextInRoot } from "../linux/in_root.ts";
+import { resolveInside } from "./inside.ts";
+
+const PASSWD = "/etc/passwd";
 
 /** Images with thousands of users exist; with millions they are an attack. */
 const DATABASE_LIMIT = 4 << 20;
@@ -46,13 +49,27 @@ function isId(text: string | undefined): text is string {
   return text !== undefined && /^\d+$/.test(text) && Number(text) < 2 ** 32 - 1;
 }
 
+/** What will be mounted where in a root file system. */
+export interface Bind {
+  /** Absolute inside the root, without links. */
+  destination: string;
+  /** As we see it. */
+  source: string;
+}
+
 /**
  * The user database of a root file system; empty if there is none, or it cannot be read.
  *
  * @param root Path of the root, from which no link in it leads out.
+ * @param binds Mounts that are not there yet: container engines make such a file for users whom the image does not know.
  */
-export function readPasswd(root: string): PasswdEntry[] {
-  return parsePasswd(readDatabase(root, "/etc/passwd"));
+export function readPasswd(root: string, binds: readonly Bind[] = []): PasswdEntry[] {
+  const path = binds.length === 0 ? PASSWD : resolveInside(root, PASSWD);
+  const bind = binds.findLast(({ destination }) => path === destination || path.startsWith(`${destination}/`));
+  if (bind === undefined) return parsePasswd(readDatabase(root, path));
+  const { destination, source } = bind;
+  if (path !== destination) return parsePasswd(readDatabase(source, path.slice(destination.length)));
+  return parsePasswd(readDatabase("/", Deno.realPathSync(source)));
 }
 
 export function readGroup(root: string): GroupEntry[] {

@@ -1,7 +1,7 @@
 /** What the specification's `process` promises the program that runs. */
 import assert from "node:assert/strict";
 import { Box, eventually, host } from "./runtime.ts";
-import { test } from "./suite.ts";
+import { test, testEach } from "./suite.ts";
 
 async function output(box: Box, script: string): Promise<string> {
   const { code, stdout, stderr } = await box.sh(script).run();
@@ -27,6 +27,18 @@ test("process: the program is found by the container's own PATH", async () => {
   box.spec.process.args = ["echo", "found"];
   const { code, stdout } = await box.run();
   assert.deepEqual([code, stdout], [0, "found\n"]);
+});
+
+testEach([
+  { what: "the file", destination: "/etc/passwd", source: "passwd" },
+  { what: "its directory", destination: "/etc", source: "" },
+])("process: HOME comes from a passwd of which $what is mounted", async ({ destination, source }) => {
+  await using box = new Box();
+  Deno.mkdirSync(`${box.dir}/etc`);
+  Deno.writeTextFileSync(`${box.dir}/etc/passwd`, "other:x:1000:1000::/home/other:/bin/sh\n");
+  box.spec.mounts.push({ destination, source: `${box.dir}/etc/${source}`, type: "bind", options: ["bind"] });
+  box.spec.process.user = { uid: 1000, gid: 1000 };
+  assert.equal(await output(box, "echo $HOME"), "/home/other");
 });
 
 test("process: HOME comes from the image's passwd when it is not set", async () => {
