@@ -4,6 +4,21 @@ import assert from "node:assert/strict";
 /** The built program by its name, or what `RUNK` names. An absolute path: it is called from anywhere. */
 export const RUNK = Deno.env.get("RUNK") ?? new URL("../../dist/runk", import.meta.url).pathname;
 
+/** Beside which the same container must look the same. */
+export const RUNC = "/usr/sbin/runc";
+
+/**
+ * Shell commands that print what a process sees of the options that its container was made with. Left out are cgroups and
+ * masked files, for which runk mounts what is safer, and what is named by the container's id.
+ */
+export const SIGHT = [
+  "id; umask; pwd; hostname; cat /proc/sys/kernel/domainname; env | grep -v HOSTNAME | sort",
+  "grep -E '^(Cap|NoNewPrivs|Seccomp:|Cpus_allowed_list)' /proc/self/status; cat /proc/self/limits",
+  "cat /proc/self/oom_score_adj /proc/self/uid_map /proc/sys/net/core/somaxconn /proc/sys/kernel/shmmax",
+  "grep -vE ' /null | /sys/fs/cgroup' /proc/self/mountinfo | cut -d' ' -f5,6 | sort",
+  "find /dev -xdev -exec stat -c '%n %F %a %u:%g %t:%T' {} + | sort; stat -c '%n %a %u:%g' /t /dev/shm /dev/console 2>&1; true",
+].join("; ");
+
 const LIMIT_MS = 60_000;
 
 /** How a command ended. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { writeLayer } from "./image.ts";
-import { eventually, isInstalled, must, onTerminal, removeCgroup, run, RUNK } from "./runk.ts";
+import { eventually, isInstalled, must, onTerminal, removeCgroup, run, RUNK, SIGHT } from "./runk.ts";
 
 const IMAGE = "busybox:test";
 
@@ -47,7 +47,11 @@ class Docker implements AsyncDisposable {
   }
 
   run(...args: readonly string[]): string[] {
-    return this.words("run", "--runtime", "runk", "--network", "none", ...args);
+    return this.runUnder("runk", ...args);
+  }
+
+  runUnder(runtime: string, ...args: readonly string[]): string[] {
+    return this.words("run", "--runtime", runtime, "--network", "none", ...args);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -103,6 +107,48 @@ dockerTest("run -it and exec -it give a terminal", async (docker) => {
   assert.equal(attached.status, 6);
   await must(docker.run("--detach", "--name", "c1", IMAGE, "sleep", "100"));
   assert.match((await onTerminal(docker.words("exec", "-it", "c1", "tty"))).stdout, /\/dev\/pts\/\d/);
+});
+
+/** Many options at once; the rest of them is Docker's own business. */
+const OPTIONS = {
+  strict: [
+    ...["--user", "1234:2345", "--group-add", "77", "--cap-drop", "ALL", "--cap-add", "NET_BIND_SERVICE"],
+    ...["--security-opt", "no-new-privileges", "--read-only", "--tmpfs", "/t:noexec,size=1m,mode=1770,uid=5"],
+    ...["--ulimit", "nofile=100:200", "--sysctl", "net.core.somaxconn=99", "--shm-size", "5m", "--cgroupns", "private"],
+    ...["--hostname", "h", "--domainname", "d.example", "--workdir", "/new/dir", "--env", "A=b c"],
+    ...["--oom-score-adj", "300", "--device", "/dev/null:/dev/sub/other:r"],
+  ],
+  loose: [
+    ...["--tty", "--cap-add", "SYS_ADMIN", "--user", "1000", "--pid", "host", "--uts", "host", "--ipc", "host"],
+    ...["--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"],
+    ...["--volume", "/run:/t:ro", "--tmpfs", "/new:exec,suid", "--device", "/dev/null:/dev/ptmx"],
+  ],
+};
+
+for (const [name, options] of Object.entries(OPTIONS)) {
+  dockerTest(`a container with ${name} options sees what it sees under runc, and so does an exec`, async (docker) => {
+    const seen = async (runtime: string) => {
+      const id = (await must(docker.runUnder(runtime, "--detach", ...options, IMAGE, "sleep", "100"))).trim();
+      const execs = [["--user", "5:6"], ["--env", "B=c", "--workdir", "/bin"], ["--tty"]];
+      const inits = await must(docker.runUnder(runtime, "--rm", ...options, IMAGE, "sh", "-c", SIGHT));
+      const rest = await Promise.all(execs.map((flags) => must(docker.words("exec", ...flags, id, "sh", "-c", SIGHT))));
+      await must(docker.words("rm", "--force", id));
+      return [inits, ...rest];
+    };
+    assert.deepEqual(await seen("runk"), await seen("runc"));
+  });
+}
+
+dockerTest("what cannot be run has the exit status that it has under runc", async (docker) => {
+  const statuses = async (runtime: string) => {
+    const id = (await must(docker.runUnder(runtime, "--detach", IMAGE, "sleep", "100"))).trim();
+    const programs = [["nosuch"], ["/no/such"], ["/etc"], ["/etc/hosts"]];
+    const runs = programs.map((words) => docker.runUnder(runtime, "--rm", IMAGE, ...words));
+    const execs = [["-w", "/no/such", id, "true"], ...programs.map((words) => [id, ...words])];
+    const all = [...runs, ...execs.map((words) => docker.words("exec", ...words))];
+    return (await Promise.all(all.map((words) => run(words)))).map(({ status }) => status);
+  };
+  assert.deepEqual(await statuses("runk"), await statuses("runc"));
 });
 
 dockerTest("--memory, --cpus and --pids-limit reach the container's cgroup, also by update", async (docker) => {

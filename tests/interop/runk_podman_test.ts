@@ -1,7 +1,7 @@
 /** runk under Debian's Podman, as `podman --runtime` has it. Needs root, podman and conmon. */
 import assert from "node:assert/strict";
 import { IMAGE, writeImage } from "./image.ts";
-import { isInstalled, must, onTerminal, removeCgroup, run, RUNK } from "./runk.ts";
+import { isInstalled, must, onTerminal, removeCgroup, run, RUNC, RUNK, SIGHT } from "./runk.ts";
 
 /** Without CAP_SYS_RESOURCE, which build machines lack, limits cannot be raised to Podman's defaults. */
 const CREATE_FLAGS = ["--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"];
@@ -9,9 +9,16 @@ const CREATE_FLAGS = ["--network", "none", "--ulimit", "nofile=1024:1024", "--ul
 /** Podman with a storage of its own, and the test image in it. */
 class Podman implements AsyncDisposable {
   readonly #directory: string;
+  readonly #runtime: string;
 
-  constructor(directory: string) {
+  constructor(directory: string, runtime = RUNK) {
     this.#directory = directory;
+    this.#runtime = runtime;
+  }
+
+  /** The same storage and containers, with another runtime for new ones. */
+  under(runtime: string): Podman {
+    return new Podman(this.#directory, runtime);
   }
 
   static async open(): Promise<Podman> {
@@ -26,7 +33,7 @@ class Podman implements AsyncDisposable {
     const at = this.#directory;
     const places = ["--root", `${at}/root`, "--runroot", `${at}/runroot`, "--tmpdir", `${at}/tmp`];
     const choices = ["--cgroup-manager=cgroupfs", "--events-backend=file", "--storage-driver=vfs"];
-    return ["podman", ...places, ...choices, "--runtime", RUNK, ...args];
+    return ["podman", ...places, ...choices, "--runtime", this.#runtime, ...args];
   }
 
   create(verb: "run" | "create", ...args: readonly string[]): string[] {
@@ -35,9 +42,17 @@ class Podman implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await run(this.words("rm", "--all", "--force", "--time", "0"));
-    await run(["umount", "--lazy", `${this.#directory}/root/vfs`]);
+    await this.#unmount();
     await removeCgroup("libpod_parent");
     await must(["rm", "-rf", this.#directory]);
+  }
+
+  /** Podman mounts its storage on itself, and may leave a container's shared memory. */
+  async #unmount(): Promise<void> {
+    const mounts = Deno.readTextFileSync("/proc/self/mounts").split("\n").map((line) => line.split(" ")[1] ?? "");
+    for (const point of mounts.filter((path) => path.startsWith(this.#directory)).reverse()) {
+      await run(["umount", "--lazy", point]);
+    }
   }
 }
 
@@ -103,4 +118,49 @@ podmanTest("--tmpfs starts with what the image holds there", async (podman) => {
   const image = await must(words());
   assert.match(image, /bin\/sh/);
   assert.equal(await must(words("--tmpfs", "/bin")), image);
+});
+
+const MAPS = ["--uidmap", "0:100000:5000", "--gidmap", "0:200000:5000"];
+
+/** Many options at once; the rest of them is Podman's own business. */
+const OPTIONS = {
+  strict: [
+    ...["--user", "1234:2345", "--group-add", "77", "--cap-drop", "ALL", "--cap-add", "NET_BIND_SERVICE"],
+    ...["--security-opt", "no-new-privileges", "--security-opt", "mask=/proc/uptime", "--read-only", "--umask", "0027"],
+    ...["--tmpfs", "/t:noexec,size=1m,mode=1770", "--sysctl", "net.core.somaxconn=99", "--shm-size", "5m"],
+    ...["--hostname", "h", "--workdir", "/t", "--env", "A=b c", "--oom-score-adj", "300", "--cgroupns", "private"],
+  ],
+  mapped: [
+    ...MAPS,
+    ...["--user", "7:8", "--group-add", "9", "--cap-add", "SYS_ADMIN", "--sysctl", "kernel.shmmax=1000000"],
+    ...["--tmpfs", "/t", "--device", "/dev/null:/dev/null", "--hostname", "h"],
+  ],
+  privileged: [...MAPS, "--privileged", "--tty", "--tmpfs", "/t", "--hostname", "h"],
+};
+
+for (const [name, options] of Object.entries(OPTIONS)) {
+  podmanTest(`a container with ${name} options sees what it sees under runc, and so does an exec`, async (podman) => {
+    const seen = async (runtime: string) => {
+      const under = podman.under(runtime);
+      const id = (await must(under.create("run", "--detach", ...options, IMAGE, "sleep", "100"))).trim();
+      const execs = [[], ["--user", "5:6", "--env", "B=c", "--workdir", "/bin"], ["--privileged"]];
+      const shown: string[] = [];
+      for (const flags of execs) shown.push(await must(under.words("exec", ...flags, id, "sh", "-c", SIGHT)));
+      // Not rm, which now and then comes before Podman's own cleaning and then fails, with runc too.
+      await must(under.words("stop", "--time", "0", id));
+      return shown.map((text) => text.replace(/^\/dev\/mqueue.*\n/gm, ""));
+    };
+    assert.deepEqual(await seen(RUNK), await seen(RUNC));
+  });
+}
+
+podmanTest("--userns container: joins the ids of another, with namespaces of its own", async (podman) => {
+  await must(podman.create("run", "--detach", "--name", "c1", ...MAPS, IMAGE, "sleep", "100"));
+  const joined = ["--detach", "--name", "c2", "--userns", "container:c1", "--hostname", "joined"];
+  await must(podman.create("run", ...joined, IMAGE, "sleep", "100"));
+  const shown = await must(
+    podman.words("exec", "c2", "sh", "-c", "cat /proc/1/comm /proc/self/uid_map; hostname; id -u"),
+  );
+  assert.match(shown, /^sleep\n +0 +100000 +5000\njoined\n0\n$/);
+  await must(podman.words("stop", "--time", "0", "c2", "c1"));
 });
