@@ -58,9 +58,8 @@ const FORMS = [
     // Containers get to see the program: see launcher.ts.
     deno: (tree: string) => [`${tree}/launcher`, tree, "deno"],
     // It ends before machine code, helper threads or a collection of garbage would pay; without helper threads, V8's
-    // compilers would even hold up the program. All functions are compiled to bytecode at once, so that all of them are
-    // in V8's code cache, which goes by the flags: hence one of its own.
-    v8: ["--no-lazy,--no-sparkplug,--no-maglev,--no-opt,--single-threaded,--min-semi-space-size=8"],
+    // compilers would even hold up the program. V8's code cache goes by the flags: hence one of its own.
+    v8: ["--no-sparkplug,--no-maglev,--no-opt,--single-threaded,--min-semi-space-size=8"],
   },
   { name: 0, program: "main", deno: (tree: string) => [`${tree}/deno`], v8: [] },
 ] as const;

@@ -65,7 +65,7 @@ function strings(hex: string): string[] {
   return new TextDecoder().decode(Uint8Array.fromHex(hex)).split("\0").slice(0, -1);
 }
 
-const V8_FLAGS = /^--v8-flags=--no-lazy,/;
+const V8_FLAGS = /^--v8-flags=--no-sparkplug,/;
 
 Deno.test("portableHead() runs the tree's program with all arguments", async () => {
   await using portable = await makePortable();
@@ -151,7 +151,7 @@ for (const { when, change, asRoot } of SLOW) {
       const { args, environment } = await start(portable, { path: "./runk", args: ["name", "", "a b"] });
       const [payload, file, program, flags, ...rest] = args.slice(4);
       assert.deepEqual([payload, file, program, rest], [PAYLOAD, "./runk", "runk", ["", "a b"]]);
-      assert.match(flags!, /^run --quiet -A --no-config --v8-flags=--no-lazy,[^ ]+$/);
+      assert.match(flags!, /^run --quiet -A --no-config --v8-flags=--no-sparkplug,[^ ]+$/);
       for (const variable of ["KATA_ARGV0=./runk", "KATA_FORM=portable", "DENO_NO_UPDATE_CHECK=1"]) {
         assert.ok(environment.includes(variable), `${environment}`);
       }

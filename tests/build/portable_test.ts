@@ -110,22 +110,37 @@ portable("what an outer one left in the environment does not count", async () =>
   assert.match(stdout, /^(kata .* \(portable,.*\n){2}$/);
 });
 
-portable("commands of runk that wait for nothing leave their compiled code to the next", async () => {
-  // Not always the first one, as Deno makes the database beside it.
-  const { stdout } = await run(
-    `for i in 1 2 3 4; do "$DIST/runk" --version; done; cat /var/cache/kata/*/cache/runk/v8_code_cache_v2* | wc -c`,
+/** Lists what V8 compiled for each use of runk: `USE BYTES` per line, then the size of SQLite's log. */
+const LEARNED = `cd /var/cache/kata/*/cache/runk && DENO_DIR=/var/cache/none "$DIST/program/deno" eval --quiet '
+  const { DatabaseSync } = await import("node:sqlite");
+  const rows = new DatabaseSync("v8_code_cache_v2", { readOnly: true })
+    .prepare("SELECT specifier, length(data) AS bytes FROM codecache WHERE specifier LIKE ?").all("%/runk/%");
+  for (const { specifier, bytes } of rows) console.log(specifier.split("/").at(-1), bytes);
+  console.log("log", Deno.statSync("v8_code_cache_v2-wal").size)' && ls learned-*`;
+
+/** As pairs of what stands before and after the space. */
+function pairs(text: string): Map<string, number> {
+  return new Map(
+    text.trim().split("\n").map((line) => line.split(" ")).map(([use = "", bytes]) => [use, Number(bytes)]),
   );
-  const bytes = Number(stdout.trim().split("\n").at(-1));
-  // An empty database has a tenth of that.
-  assert.ok(bytes > 500_000, `${bytes} bytes`);
+}
+
+portable("runk keeps the functions that a use of it runs, once that has succeeded", async () => {
+  const failed = `"$DIST/runk" state none 2>/dev/null;`;
+  const { stdout, stderr } = await run(`{ ${failed} ${failed} "$DIST/runk" features; } >/dev/null; ${LEARNED}`);
+  const learned = pairs(stdout);
+  assert.deepEqual([...learned.keys()].sort(), ["features", "learned-features", "log", "state"], stderr);
+  assert.ok(learned.get("features")! > learned.get("state")! + 10_000, stdout);
+  assert.equal(learned.get("log"), 0);
 });
 
-portable("runk leaves its compiled code in the database, not in SQLite's log", async () => {
-  const { stdout } = await run(`for i in 1 2 3 4 5 6 7 8; do "$DIST/runk" --version; done
-    cd /var/cache/kata/*/cache/runk && stat -c %s v8_code_cache_v2 v8_code_cache_v2-wal`);
-  const [database, log] = stdout.trim().split("\n").slice(-2).map(Number);
-  assert.ok(database! > 500_000, `${database} bytes`);
-  assert.equal(log, 0);
+portable("what a use of runk has learned, later ones only read", async () => {
+  const sum = "cksum /var/cache/kata/*/cache/runk/v8_code_cache_v2";
+  const { stdout } = await run(
+    `for i in 1 2 3; do "$DIST/runk" features; done >/dev/null; ${sum}; "$DIST/runk" features >/dev/null; ${sum}`,
+  );
+  const [before, after, ...more] = stdout.trim().split("\n");
+  assert.deepEqual([after, more], [before, []]);
 });
 
 portable("concurrent first starts all work and leave one tree", async () => {
