@@ -1,9 +1,10 @@
 /** What an image may hold, and a container do, to get at the machine: the ways that runtimes have been left by. */
 import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
 import { listenUnix } from "../../src/linux/socket.ts";
 import { statfs } from "../../src/linux/statfs.ts";
 import { MS } from "../../src/linux/mount_options.ts";
-import { Box, finish } from "./runtime.ts";
+import { Box, eventually, finish } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
 async function output(box: Box, script: string): Promise<string> {
@@ -136,6 +137,46 @@ testEach([
   // Either it cannot be written, or it is the terminal.
   const script = "echo h 2>/dev/null >/proc/sysrq-trigger && [ ! -c /proc/sysrq-trigger ] && echo reached; true";
   assert.equal((await box.ok("exec", id, "/bin/sh", "-c", script)).stdout, "");
+});
+
+/** A container that may mount, once it has done what the script says. */
+async function mounting(box: Box, script: string): Promise<string> {
+  const id = box.id();
+  for (const set of ["bounding", "effective", "permitted"]) box.spec.process.capabilities[set].push("CAP_SYS_ADMIN");
+  box.sh(`${script} && : >/tmp/ready; sleep 100`).save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  await eventually(() => exists(`${box.rootfs}/tmp/ready`));
+  return id;
+}
+
+test("CVE-2025-52881: what exec writes about a process goes to the kernel, whatever the container has as /proc", async () => {
+  await using box = new Box();
+  const files = ["oom_score_adj", "attr/exec", "attr/apparmor/exec", "loginuid", "setgroups", "timens_offsets"];
+  const places = ["self", "thread-self"].flatMap((task) => files.map((file) => `/proc/${task}/${file}`));
+  const make = places.map((path) => `mkdir -p ${path.slice(0, path.lastIndexOf("/"))} && : >${path}`);
+  const id = await mounting(box, `mount -t tmpfs none /proc && ${make.join(" && ")}`);
+  const args = ["/bin/sleep", "100"];
+  const process = { args, cwd: "/", env: ["PATH=/bin"], user: { uid: 0, gid: 0 }, oomScoreAdj: 321 };
+  Deno.writeTextFileSync(`${box.dir}/process`, JSON.stringify(process));
+  const flags = ["--detach", "--pid-file", `${box.dir}/pid`, "--process", `${box.dir}/process`];
+  const { code } = await box.call(["exec", ...flags, id]);
+  const root = `/proc/${(await box.state(id)).pid}/root`;
+  for (const path of places) assert.equal(Deno.readTextFileSync(`${root}${path}`), "", path);
+  if (code !== 0) return; // refused
+  assert.equal(Deno.readTextFileSync(`/proc/${Deno.readTextFileSync(`${box.dir}/pid`)}/oom_score_adj`), "321\n");
+});
+
+testEach([
+  { what: "a fifo", make: "busybox mkfifo ptmx" },
+  { what: "a file", make: ": >ptmx" },
+  { what: "a link to another's terminal", make: "ln -s /proc/1/fd/0 ptmx" },
+  { what: "another device", make: "mknod ptmx c 1 5" },
+])("exec --tty: $what in place of the terminals is refused", async ({ make }) => {
+  await using box = new Box();
+  const id = await mounting(box, `mount -t tmpfs none /dev/pts && cd /dev/pts && ${make}`);
+  const words = box.words(["exec", "--tty", id, "/bin/true"]).join(" ");
+  const { code } = await finish("script", { args: ["-qec", words, "/dev/null"] });
+  assert.equal(code, 255);
 });
 
 testEach([
