@@ -31,7 +31,7 @@ const RUNTIMES: readonly Runtime[] = [
   { name: "crun", words: [...WITHOUT_V2, "crun"] },
 ];
 
-/** What Deno takes to start on an empty script, with the same flags: the least that a start of runk can take. */
+/** What the same Deno takes to start on an empty script, with the same flags: the least that a start of runk can take. */
 const BARE = ["-A", "--quiet", "--unstable-vsock", "--no-check", "--no-lock", "--no-config", "--cached-only"];
 
 /** A step of each round, in order. `{id}` is the container's; `run` is parted from the rest by a container of its own. */
@@ -119,7 +119,16 @@ async function measureRounds(runtimes: readonly Runtime[], directory: string): P
 
 function bareStart(directory: string): string[] {
   Deno.writeTextFileSync(`${directory}/empty.js`, "");
-  return ["env", `DENO_DIR=${directory}/deno`, `${REPO}dist/program/deno`, "run", ...BARE, `${directory}/empty.js`];
+  return ["env", `DENO_DIR=${directory}/deno`, deno(), "run", ...BARE, `${directory}/empty.js`];
+}
+
+/** The Deno that the portable file has unpacked, and prelinked; its head holds the name of the directory. */
+function deno(): string {
+  using file = Deno.openSync(`${REPO}dist/kata`);
+  const head = new Uint8Array(64 << 10);
+  const [tree] =
+    /\/var\/cache\/kata\/[0-9a-f]{32}/.exec(new TextDecoder().decode(head.subarray(0, file.readSync(head)!))) ?? [];
+  return `${tree ?? `${REPO}dist/program`}/deno`;
 }
 
 function emptySamples(): Samples {
