@@ -256,11 +256,12 @@ function bearInit(making: Making): Birth {
 
 /**
  * All namespaces belong to the user namespace that they are made with; that of pids is for those who are born in it. In a
- * user namespace that the child joins, this is an heir.
+ * user namespace that the child joins, this is an heir. The message queues of one of IPC belong to the user who makes it,
+ * which in a new user namespace the child is only once it has its ids.
  */
 function partNamespaces({ fresh, joined }: NamespacePlan): { born: NamespaceType[]; unshared: NamespaceType[] } {
   const all = [...fresh].filter((type) => type in CLONE_FLAGS);
-  const isBorn = (type: NamespaceType) => fresh.has("user") || (type === "pid" && !joinsUser(joined));
+  const isBorn = (type: NamespaceType) => fresh.has("user") ? type !== "ipc" : type === "pid" && !joinsUser(joined);
   return { born: all.filter(isBorn), unshared: all.filter((type) => !isBorn(type)) };
 }
 

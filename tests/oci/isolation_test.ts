@@ -106,6 +106,12 @@ test("user namespace: one that is joined owns the namespaces that a container ha
   }
 });
 
+test("user namespace: message queues are its root's", async () => {
+  await using box = new Box();
+  addUserNamespace(box);
+  assert.equal(await output(box, "stat -c %u /dev/mqueue"), "0");
+});
+
 test("user namespace: hooks inside are its root", async () => {
   await using box = new Box();
   addUserNamespace(box);
