@@ -98,7 +98,8 @@ export function startChild(
     setWord(view, offset, list.address);
     setWord(view, offset + 8, list.end);
   }
-  view.setUint32(HEADER.alive, 1, LITTLE_ENDIAN);
+  // Who has memory of its own is not told to clear it.
+  view.setUint32(HEADER.alive, memory.isApart ? 0 : 1, LITTLE_ENDIAN);
 
   const pid = runProgram(header.address);
   const lost = around.failure();
@@ -177,7 +178,8 @@ const STACK_SIZE = 4096;
 function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions): number {
   const { address, view } = memory.allocate(CLONE_ARGS_SIZE);
   const { flags: namespaces = [], vfork = false, intoCgroup } = options;
-  let flags = CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND;
+  let flags = CLONE_PIDFD | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND;
+  if (!memory.isApart) flags |= CLONE_VM;
   for (const name of namespaces) flags |= BigInt(NEW_NAMESPACE[name]);
   if (vfork) flags |= CLONE_VFORK;
   if (intoCgroup !== undefined) flags |= CLONE_INTO_CGROUP;

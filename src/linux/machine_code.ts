@@ -90,6 +90,7 @@ const libc = bind({
 const PROT_READ = 1;
 const PROT_WRITE = 2;
 const PROT_EXEC = 4;
+const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
 const MAP_ANONYMOUS = 0x20;
 const PAGE = 4096;
@@ -102,9 +103,13 @@ export interface Mapping {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** @param size In bytes, a multiple of the page size. */
-export function mapMemory(size: number): Mapping {
-  const pointer = libc.mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+/**
+ * @param size In bytes, a multiple of the page size.
+ * @param options `shared`: also with a child that has a copy of all other memory.
+ */
+export function mapMemory(size: number, { shared = false }: { shared?: boolean } = {}): Mapping {
+  const flags = MAP_ANONYMOUS | (shared ? MAP_SHARED : MAP_PRIVATE);
+  const pointer = libc.mmap(0, size, PROT_READ | PROT_WRITE, flags, -1, 0);
   const address = Deno.UnsafePointer.value(pointer);
   check("mmap", () => BigInt.asIntN(64, address));
   return {

@@ -26,11 +26,17 @@ export function setWord(view: DataView, offset: number, value: number | bigint):
 }
 
 export class ProgramMemory implements Disposable {
+  /** It is all that the child shares with us: see {@linkcode ProgramOptions}. */
+  readonly isApart: boolean;
   #chunks: Mapping[] = [];
   /** Steps name the same few paths again and again. */
   readonly #strings = new Map<string, number>();
   #used = 0;
   #isGone = false;
+
+  constructor({ isApart = false }: { isApart?: boolean | undefined } = {}) {
+    this.isApart = isApart;
+  }
 
   /** Zeroed memory, aligned to 16 bytes. It stays where it is until the whole is disposed. */
   allocate(size: number): Piece {
@@ -45,7 +51,7 @@ export class ProgramMemory implements Disposable {
     if (this.#isGone) throw new Error("Cannot use the memory of a program after its end");
     const last = this.#chunks.at(-1);
     if (last !== undefined && this.#used + size <= last.bytes.byteLength) return last;
-    const chunk = mapMemory(Math.max(CHUNK, Math.ceil(size / PAGE) * PAGE));
+    const chunk = mapMemory(Math.max(CHUNK, Math.ceil(size / PAGE) * PAGE), { shared: this.isApart });
     this.#chunks.push(chunk);
     this.#used = 0;
     return chunk;

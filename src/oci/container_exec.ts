@@ -18,7 +18,8 @@ import { maySetGroups } from "./idmap.ts";
 import { addJoin, type JoinResult } from "./join.ts";
 import { differingNamespaces, needsHeir } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
-import type { Process } from "./spec.ts";
+import type { NamespaceType, Process } from "./spec.ts";
+import type { StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
 import { validateProcess } from "./validate.ts";
 
@@ -85,7 +86,7 @@ function startJoin({ stored, cgroup }: ContainerParts, process: Process, options
   const entries = options.subCgroups ? subCgroupFiles(cgroup, options.subCgroups) : cgroup.procsFiles(stored.pid);
   const { birthplace, files } = planEntrance(entries, process);
   const bearsHeir = needsHeir(differing);
-  const program = undo.use(new SyscallProgram());
+  const program = undo.use(new SyscallProgram({ isApart: mayTrace(stored, differing) }));
   const result = addJoin(new Steps(program), {
     id: stored.id,
     process: planProcess(process, { linux: stored.spec.linux, rootfs: `/proc/${stored.pid}/root` }),
@@ -110,6 +111,15 @@ function startJoin({ stored, cgroup }: ContainerParts, process: Process, options
   channel.started();
   undo.move();
   return { child, channel, terminal, ...result, [Symbol.dispose]: () => end(channel, terminal) };
+}
+
+/**
+ * Whether processes of the container may look into one that joins them, while that has our rights still. In a user
+ * namespace of their own they may not, nor without this capability, as we have forbidden it.
+ */
+function mayTrace({ spec }: StoredState, differing: readonly NamespaceType[]): boolean {
+  const sets = Object.values(spec.process?.capabilities ?? {});
+  return !differing.includes("user") && sets.some((names) => names.includes("CAP_SYS_PTRACE"));
 }
 
 function end(channel: Channel, terminal: Fd | undefined): void {

@@ -4,7 +4,7 @@ import { exists } from "../../src/base/files.ts";
 import { listenUnix } from "../../src/linux/socket.ts";
 import { statfs } from "../../src/linux/statfs.ts";
 import { MS } from "../../src/linux/mount_options.ts";
-import { Box, eventually, finish } from "./runtime.ts";
+import { Box, eventually, finish, finished, host } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
 async function output(box: Box, script: string): Promise<string> {
@@ -27,6 +27,34 @@ test("CVE-2019-5736: nobody can write to the runtime's program through a process
   const program = `/proc/${(await box.state(id)).pid}/exe`;
   const isCopy = Deno.readLinkSync(program).startsWith("/memfd:");
   assert.ok(isCopy || (statfs(program).mountFlags & MS.RDONLY) !== 0, Deno.readLinkSync(program));
+});
+
+/** Whether two processes have one memory. @see https://man7.org/linux/man-pages/man2/kcmp.2.html */
+async function shareMemory(first: number, second: number): Promise<boolean> {
+  const [number, KCMP_VM] = [Deno.build.arch === "x86_64" ? 312 : 272, 1];
+  const order = await host("perl", "-e", `print syscall(${number}, ${first}, ${second}, ${KCMP_VM}, 0, 0)`);
+  assert.match(order, /^[0123]$/);
+  return order === "0";
+}
+
+test("CVE-2016-9962: a container that may trace finds no memory of the runtime in a process that joins it", async () => {
+  await using box = new Box();
+  const id = box.id();
+  for (const set of ["bounding", "effective", "permitted"]) box.spec.process.capabilities[set].push("CAP_SYS_PTRACE");
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  // In a paused container the process stops on its way in.
+  await box.ok("pause", id);
+  const [command = "", ...args] = box.words(["exec", "--ignore-paused", id, "/bin/true"]);
+  const runtime = new Deno.Command(command, { args, stdout: "piped" }).spawn();
+  let joining: number[] = [];
+  await eventually(async () => {
+    joining = (await host("pgrep", "-P", `${runtime.pid}`)).split("\n").filter((line) => line !== "").map(Number);
+    return joining.length > 0;
+  });
+  for (const pid of joining) assert.ok(!(await shareMemory(runtime.pid, pid)));
+  await box.ok("resume", id);
+  assert.equal((await finished(runtime, args)).code, 0);
 });
 
 testEach([
