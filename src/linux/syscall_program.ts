@@ -3,8 +3,8 @@
  *
  * V8's heap does not survive fork, so nothing of ours may run in the child. What it is to do is written down before, as
  * steps in memory of the program's own, and a routine of machine code walks them. The child shares our memory until its
- * execve (CLONE_VM) unless it is to be apart, which makes a start cheap and lets us see which step failed. Its descriptors, signal handlers,
- * working directory and ids are its own.
+ * execve (CLONE_VM), unless it is to be apart, which makes a start cheap and lets us see which step failed. Its
+ * descriptors, signal handlers, working directory and ids are its own.
  *
  * ```ts ignore
  * const program = new SyscallProgram();
