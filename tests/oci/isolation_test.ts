@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { Box } from "./runtime.ts";
-import { test } from "./suite.ts";
+import { test, testEach } from "./suite.ts";
 
 async function output(box: Box, script: string): Promise<string> {
   const { code, stdout, stderr } = await box.sh(script).run();
@@ -84,27 +84,43 @@ test("user namespace: ids are mapped, root inside is nobody outside", async () =
   assert.deepEqual([uid, gid], [100000, 200000]);
 });
 
-test("user namespace: one that is joined owns the namespaces that a container has of its own", async () => {
+testEach([
+  { others: "all of its own", joined: [] },
+  { others: "some shared as in a pod", joined: ["ipc", "uts", "network"] },
+  { others: "all shared but mounts", joined: ["ipc", "uts", "network", "pid"] },
+])("user namespace: one that is joined owns the container's other namespaces, $others", async ({ joined }) => {
   await using box = new Box();
   const first = box.id();
   addUserNamespace(box);
   box.sh("sleep 100").save();
   await box.ok("run", "--detach", "--bundle", box.bundle, first);
   const { pid } = await box.state(first);
-  Object.assign(box.spec.linux.namespaces.at(-1), { path: `/proc/${pid}/ns/user` });
+  const link = (process: number, type: string) => `/proc/${process}/ns/${KINDS[type as keyof typeof KINDS]}`;
+  for (const namespace of box.spec.linux.namespaces) {
+    if (["user", ...joined].includes(namespace.type)) namespace.path = link(pid, namespace.type);
+  }
+  if (joined.includes("uts")) delete box.spec.hostname;
   box.spec.linux.cgroupsPath += "-second";
-  box.spec.linux.sysctl = { "net.ipv4.ip_forward": "1", "kernel.shmmax": "100000" };
+  box.spec.linux.sysctl = joined.length === 0 ? { "net.ipv4.ip_forward": "1", "kernel.shmmax": "100000" } : {};
   const second = box.id();
-  box.sh("sleep 100").save();
+  box.sh("sleep 200").save();
   await box.ok("run", "--detach", "--bundle", box.bundle, second);
-  const script = "id -u; hostname; cat /proc/sys/net/ipv4/ip_forward /proc/1/comm; readlink /proc/self/ns/user";
-  const { stdout } = await box.ok("exec", second, "/bin/sh", "-c", script);
-  assert.equal(stdout, `0\nbox\n1\nsleep\n${Deno.readLinkSync(`/proc/${pid}/ns/user`)}\n`);
+  const { stdout } = await box.ok(
+    "exec",
+    second,
+    "/bin/sh",
+    "-c",
+    "id -u; hostname; echo up >/dev/shm/x && cat /dev/shm/x",
+  );
+  assert.equal(stdout, "0\nbox\nup\n");
   const { pid: own } = await box.state(second);
-  for (const kind of ["pid", "ipc", "uts", "mnt", "net"]) {
-    assert.notEqual(Deno.readLinkSync(`/proc/${own}/ns/${kind}`), Deno.readLinkSync(`/proc/${pid}/ns/${kind}`), kind);
+  for (const type of Object.keys(KINDS)) {
+    const isShared = Deno.readLinkSync(link(own, type)) === Deno.readLinkSync(link(pid, type));
+    assert.equal(isShared, ["user", ...joined].includes(type), type);
   }
 });
+
+const KINDS = { user: "user", pid: "pid", ipc: "ipc", uts: "uts", mount: "mnt", network: "net" } as const;
 
 test("user namespace: message queues are its root's", async () => {
   await using box = new Box();
