@@ -64,21 +64,33 @@ export interface Bind {
  * @param binds Mounts that are not there yet: container engines make such a file for users whom the image does not know.
  */
 export function readPasswd(root: string, binds: readonly Bind[] = []): PasswdEntry[] {
-  const path = binds.length === 0 ? PASSWD : resolveInside(root, PASSWD);
-  const bind = binds.findLast(({ destination }) => path === destination || path.startsWith(`${destination}/`));
-  if (bind === undefined) return parsePasswd(readDatabase(root, path));
-  const { destination, source } = bind;
-  if (path !== destination) return parsePasswd(readDatabase(source, path.slice(destination.length)));
-  return parsePasswd(readDatabase("/", Deno.realPathSync(source)));
+  return parsePasswd(readDatabase(() => findDatabase(PASSWD, { root, binds })));
 }
 
 export function readGroup(root: string): GroupEntry[] {
-  return parseGroup(readDatabase(root, "/etc/group"));
+  return parseGroup(readDatabase(() => ({ root, path: "/etc/group" })));
 }
 
-function readDatabase(root: string, path: string): string {
-  using directory = Fd.open(root, O_PATH | O_DIRECTORY);
+/** A file in a directory that no link leads out of. */
+interface Place {
+  root: string;
+  path: string;
+}
+
+function findDatabase(path: string, { root, binds }: { root: string; binds: readonly Bind[] }): Place {
+  if (binds.length === 0) return { root, path };
+  const inside = resolveInside(root, path);
+  const bind = binds.findLast(({ destination }) => inside === destination || inside.startsWith(`${destination}/`));
+  if (bind === undefined) return { root, path };
+  const { destination, source } = bind;
+  if (inside === destination) return { root: "/", path: Deno.realPathSync(source) };
+  return { root: source, path: inside.slice(destination.length) };
+}
+
+function readDatabase(find: () => Place): string {
   try {
+    const { root, path } = find();
+    using directory = Fd.open(root, O_PATH | O_DIRECTORY);
     return readTextInRoot(directory, path, { limit: DATABASE_LIMIT });
   } catch (error) {
     // An image may hold none, or nonsense in its place: then it has no names.

@@ -41,6 +41,14 @@ testEach([
   assert.equal(await output(box, "echo $HOME"), "/home/other");
 });
 
+test("process: a passwd that is a link to itself is as none", async () => {
+  await using box = new Box();
+  Deno.removeSync(`${box.rootfs}/etc/passwd`);
+  Deno.symlinkSync("passwd", `${box.rootfs}/etc/passwd`);
+  box.spec.mounts.push({ destination: "/data", source: box.dir, type: "bind", options: ["bind"] });
+  assert.equal(await output(box, "echo $HOME"), "/");
+});
+
 test("process: HOME comes from the image's passwd when it is not set", async () => {
   await using box = new Box();
   box.spec.process.user = { uid: 1000, gid: 1000 };
