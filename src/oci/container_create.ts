@@ -20,7 +20,7 @@ import { ContainerProcess } from "./container_process.ts";
 import { planDevices } from "./devices.ts";
 import { guide, hasCreateHooks, type Parked, takeMaster } from "./guide.ts";
 import { addBirth, addInit, type BirthPlan } from "./init.ts";
-import { openMappedTree } from "./idmap.ts";
+import { openMappedTree, openSpareTree } from "./idmap.ts";
 import { isMapped, planMounts, type PlannedMount } from "./mount_plan.ts";
 import { joinsUser, type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
@@ -217,8 +217,9 @@ function bearInit(making: Making): Birth {
   const namespaces = planNamespaces(spec.linux?.namespaces);
   const { born, unshared } = partNamespaces(namespaces);
   const entrance = entranceOf(scope === undefined ? cgroup.procsFiles() : []);
-  const mounts = (spec.mounts ?? []).some(isMapped)
-    ? mountsOf(making, namespaces).map((one) => openMapped(one, ours))
+  const isOther = namespaces.fresh.has("user") || joinsUser(namespaces.joined);
+  const mounts = isOther || (spec.mounts ?? []).some(isMapped)
+    ? mountsOf(making, namespaces).map((one) => openTrees(one, { isOther, ours }))
     : undefined;
   const plan = planBirth(making, {
     namespaces,
@@ -290,7 +291,9 @@ function planBirth(
   const cgroupProcs = entrance.files.map((path) => open(path, O_WRONLY).number);
   const execFifo = open(directory.execFifo, O_RDWR).number;
   const stdio = stdioPlacements(given);
-  const trees = mounts.flatMap((one) => one.kind === "bind" && one.tree !== undefined ? [one.tree] : []);
+  const trees = mounts.flatMap((one) => one.kind === "bind" ? [one.tree, one.spare] : []).filter((fd) =>
+    fd !== undefined
+  );
   return {
     id,
     spec,
@@ -354,12 +357,18 @@ function mountsOf(
   return planMounts(spec.mounts ?? [], { rootfs, bundle, cgroup: cgroupMount, linux: spec.linux });
 }
 
-function openMapped(planned: PlannedMount, ours: DisposableStack): PlannedMount {
-  if (planned.kind !== "bind" || planned.maps === undefined) return planned;
+/** Opens what the child cannot: `isOther` if it is another user than we are. */
+function openTrees(
+  planned: PlannedMount,
+  { isOther, ours }: { isOther: boolean; ours: DisposableStack },
+): PlannedMount {
+  if (planned.kind !== "bind") return planned;
   const { source, maps, options } = planned;
   const copiesBelow = (options.flags & MS.REC) !== 0;
-  return {
-    ...planned,
-    tree: ours.use(openMappedTree(source, { maps, copiesBelow, mapsBelow: options.idmap === "ridmap" })).number,
-  };
+  if (maps !== undefined) {
+    const mapsBelow = options.idmap === "ridmap";
+    return { ...planned, tree: ours.use(openMappedTree(source, { maps, copiesBelow, mapsBelow })).number };
+  }
+  const spare = isOther && Deno.uid() === 0 ? openSpareTree(source, { copiesBelow }) : undefined;
+  return spare === undefined ? planned : { ...planned, spare: ours.use(spare).number };
 }

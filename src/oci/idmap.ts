@@ -1,8 +1,9 @@
 /** User namespaces' maps of ids, and mounts that show other owners than their file system has. @module */
 import { KataError } from "../base/error.ts";
+import { isErrno } from "../linux/errno.ts";
 import { Fd, O_RDONLY, pipe } from "../linux/fd.ts";
 import { mountSetattr, openTree } from "../linux/mount.ts";
-import { MOUNT_ATTR } from "../linux/mount_options.ts";
+import { MOUNT_ATTR, MS } from "../linux/mount_options.ts";
 import { awaitByte } from "../linux/steps.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import type { IdMapping } from "./spec.ts";
@@ -57,8 +58,28 @@ export function openMappedTree(source: string, { maps, copiesBelow, mapsBelow }:
   using userNamespace = openUserNamespace(maps);
   const tree = undo.use(openTree(source, { clone: true, recursive: copiesBelow }));
   mountSetattr(tree, { set: MOUNT_ATTR.IDMAP, userNamespace, recursive: mapsBelow });
+  cutOff(tree);
   undo.move();
   return tree;
+}
+
+/** A detached copy of a mount as it is, for a user who cannot get to it. @returns Undefined if we may not make one. */
+export function openSpareTree(source: string, { copiesBelow }: { copiesBelow: boolean }): Fd | undefined {
+  try {
+    using undo = new DisposableStack();
+    const tree = undo.use(openTree(source, { clone: true, recursive: copiesBelow }));
+    cutOff(tree);
+    undo.move();
+    return tree;
+  } catch (error) {
+    if (isErrno(error, "EPERM", "EINVAL")) return undefined;
+    throw error;
+  }
+}
+
+/** As the child's own copies are, or mounts that the container makes there would be the machine's as well. */
+function cutOff(tree: Fd): void {
+  mountSetattr(tree, { propagation: MS.SLAVE, recursive: true });
 }
 
 /** The kernel takes maps in the form of a user namespace, and makes one only together with a process. */

@@ -25,6 +25,8 @@ export interface PlannedBind {
   maps?: IdMaps;
   /** Number of a descriptor that the child has: the source, detached and mapped already. */
   tree?: number;
+  /** The source, detached, for a child whose user cannot get to it by its path. */
+  spare?: number;
 }
 
 /** One thing to do. `destination` is absolute inside the root, its links are followed already. */

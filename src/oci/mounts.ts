@@ -40,13 +40,17 @@ function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): v
   if (node === "directory") root.makeDirectories(destination);
   else root.makeFile(destination);
   const tree = steps.slot();
-  if (planned.tree === undefined) {
-    const flags = OPEN_TREE_CLONE | O_CLOEXEC | ((options.flags & MS.REC) !== 0 ? AT_RECURSIVE : 0);
-    steps.call("open_tree", [AT_FDCWD, source, flags], { label, result: tree });
-  } else {
+  const take = (fd: number) => {
     const F_DUPFD_CLOEXEC = 1030;
-    steps.call("fcntl", [planned.tree, F_DUPFD_CLOEXEC, 3], { label, result: tree });
-  }
+    steps.call("fcntl", [fd, F_DUPFD_CLOEXEC, 3], { label, result: tree });
+  };
+  const { spare } = planned;
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC | ((options.flags & MS.REC) !== 0 ? AT_RECURSIVE : 0);
+  const copy = { name: "open_tree" as const, args: [AT_FDCWD, source, flags], options: { label, result: tree } };
+  if (planned.tree !== undefined) take(planned.tree);
+  else if (spare === undefined) steps.call(copy.name, copy.args, copy.options);
+  // Its own copy is the better one, which keeps the flags that the user may not drop.
+  else steps.callOrElse({ ...copy, options: { ...copy.options, ignore: ["EACCES"] } }, () => take(spare));
   const change = attributesOf(options);
   // `rw` on a source that is locked read-only asks for what cannot be; the mount is still wanted.
   if (change.clear !== 0) root.setAttributes(tree, { clear: change.clear }, { label, ignore: ["EPERM"] });

@@ -207,6 +207,27 @@ testEach([
   assert.equal(code, 255);
 });
 
+const SHIFTED = [{ containerID: 0, hostID: 0, size: 1000 }];
+
+testEach([
+  { name: "a volume", maps: {} },
+  { name: "1.1+: a volume with mapped ids", maps: { uidMappings: SHIFTED, gidMappings: SHIFTED } },
+])("$name: what the container mounts in it is not mounted in the machine", async ({ maps }) => {
+  await using box = new Box();
+  const volume = `${box.dir}/volume`;
+  Deno.mkdirSync(volume);
+  await finish("mount", { args: ["--bind", volume, volume] });
+  try {
+    await finish("mount", { args: ["--make-shared", volume] });
+    Deno.mkdirSync(`${volume}/below`);
+    box.spec.mounts.push({ destination: "/volume", source: volume, type: "bind", options: ["rbind"], ...maps });
+    await mounting(box, "mount -t tmpfs none /volume/below");
+    assert.ok(!Deno.readTextFileSync("/proc/self/mountinfo").includes(`${volume}/below`));
+  } finally {
+    await finish("umount", { args: ["--recursive", volume] });
+  }
+});
+
 testEach([
   { option: "idmap", below: "5 6" },
   { option: "ridmap", below: "100005 200006" },

@@ -122,6 +122,16 @@ testEach([
 
 const KINDS = { user: "user", pid: "pid", ipc: "ipc", uts: "uts", mount: "mnt", network: "net" } as const;
 
+test("user namespace: what only the machine's root can get to is mounted", async () => {
+  await using box = new Box();
+  addUserNamespace(box);
+  const hidden = `${box.dir}/hidden`;
+  Deno.mkdirSync(hidden, { mode: 0o700 });
+  Deno.writeTextFileSync(`${hidden}/file`, "text");
+  box.spec.mounts.push({ destination: "/file", source: `${hidden}/file`, type: "bind", options: ["bind", "ro"] });
+  assert.equal(await output(box, "cat /file; (: >/file) 2>/dev/null || echo"), "text");
+});
+
 test("user namespace: message queues are its root's", async () => {
   await using box = new Box();
   addUserNamespace(box);
