@@ -23,6 +23,7 @@ class Podman implements AsyncDisposable {
 
   static async open(): Promise<Podman> {
     const directory = await Deno.makeTempDir({ prefix: "runk-podman-" });
+    await Deno.chmod(directory, 0o711); // for the users of user namespaces
     const podman = new Podman(directory);
     await writeImage(`${directory}/image.tar`);
     await must(podman.words("load", "--input", `${directory}/image.tar`));
