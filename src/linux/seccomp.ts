@@ -85,6 +85,7 @@ function compile(profile: SeccompProfile): CompiledSeccomp {
   using filter = newFilter(defaultValue);
   for (const name of profile.architectures ?? []) addArchitecture(filter.context, name);
   for (const rule of profile.syscalls ?? []) {
+    if (rule.names === undefined) throw new TypeError("Cannot use a seccomp rule that names no system calls");
     const value = actionValue(rule.action, rule.errnoRet);
     // libseccomp refuses a rule that says what the default says.
     if (value !== defaultValue) addRule(filter.context, { ...rule, value });

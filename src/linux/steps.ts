@@ -120,7 +120,7 @@ export function environment(env: Readonly<Record<string, string>>): string[] {
 /** Where execvp(3) would look: the path itself if it holds a slash, else each directory of PATH; nowhere without one. */
 export function execCandidates(path: string, searchPath = ""): string[] {
   if (path.includes("/")) return [path];
-  if (searchPath === "") return [];
+  if (path === "" || searchPath === "") return [];
   return searchPath.split(":").map((directory) => `${directory === "" ? "." : directory}/${path}`);
 }
 

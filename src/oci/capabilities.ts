@@ -72,19 +72,23 @@ export function knownCapabilities(): readonly string[] {
 }
 
 /**
- * The bits of the given names, with or without `CAP_`, in either case.
- *
- * @throws {TypeError} A name that no kernel has.
+ * The bits of the given names, with or without `CAP_`, in either case. A name that no kernel has is passed over, as the
+ * specification wants it: a configuration may be newer than we are.
  */
 export function parseCapabilities(names: readonly string[]): CapabilitySet {
-  return names.reduce((set, name) => set | (1n << BigInt(capabilityNumber(name))), 0n);
+  return names.map(capabilityNumber).filter((number) => number >= 0)
+    .reduce((set, number) => set | (1n << BigInt(number)), 0n);
+}
+
+/** The names in any of the sets that {@linkcode parseCapabilities} passes over. */
+export function unknownCapabilities(capabilities: Capabilities = NONE): string[] {
+  const names = new Set(Object.values(capabilities).flat());
+  return [...names].filter((name) => capabilityNumber(name) < 0);
 }
 
 function capabilityNumber(name: string): number {
   const upper = name.toUpperCase();
-  const number = (NAMES as readonly string[]).indexOf(upper.startsWith("CAP_") ? upper : `CAP_${upper}`);
-  if (number === -1) throw new TypeError(`Cannot use capability "${name}": there is none of this name`);
-  return number;
+  return (NAMES as readonly string[]).indexOf(upper.startsWith("CAP_") ? upper : `CAP_${upper}`);
 }
 
 /** What a process has without a `capabilities` entry: nothing, as the specification's runtimes do. */

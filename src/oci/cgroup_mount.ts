@@ -20,11 +20,14 @@ interface Target {
   options: MountOptions;
 }
 
+/** Nothing there is a program or a device. */
+const SAFE = MS.NOSUID | MS.NODEV | MS.NOEXEC;
+
 export function planCgroupMount(target: Target, context: CgroupMountContext): PlannedMount[] {
   if (context.layout.mode === "v2") return [planUnified(target, context)];
   const { destination, options } = target;
   const isReadOnly = (options.flags & MS.RDONLY) !== 0;
-  const tmpfs = { ...options, flags: options.flags & ~MS.RDONLY, data: "mode=755" };
+  const tmpfs = safely({ ...options, flags: options.flags & ~MS.RDONLY }, "mode=755");
   const hierarchies = [...groupByDirectory(context.layout.v1)].flatMap(([directory, controllers]) =>
     planHierarchy({ ...target, directory, controllers }, context)
   );
@@ -41,7 +44,7 @@ export function planCgroupMount(target: Target, context: CgroupMountContext): Pl
 
 function planUnified({ destination, options }: Target, context: CgroupMountContext): PlannedMount {
   if (context.hasNamespace) {
-    return { kind: "filesystem", destination, source: "cgroup2", type: "cgroup2", options: { ...options, data: "" } };
+    return { kind: "filesystem", destination, source: "cgroup2", type: "cgroup2", options: safely(options, "") };
   }
   return { kind: "bind", destination, source: context.paths[""] ?? "", node: "directory", options: bindOf(options) };
 }
@@ -64,9 +67,13 @@ function planHierarchy(
   // A hierarchy without controllers, such as systemd's, goes by its name.
   const data = first === "systemd" ? "none,name=systemd" : target.controllers.join(",");
   const mount: PlannedMount = hasNamespace
-    ? { kind: "filesystem", destination, source: "cgroup", type: "cgroup", options: { ...target.options, data } }
+    ? { kind: "filesystem", destination, source: "cgroup", type: "cgroup", options: safely(target.options, data) }
     : { kind: "bind", destination, source: paths[first] ?? "", node: "directory", options: bindOf(target.options) };
   return [mount, ...links];
+}
+
+function safely(options: MountOptions, data: string): MountOptions {
+  return { ...options, flags: options.flags | SAFE, data };
 }
 
 function bindOf(options: MountOptions): MountOptions {

@@ -14,11 +14,10 @@ import { openPidfd, sendSignal, signalPid } from "../linux/pidfd.ts";
 import { SIGNALS } from "../linux/signal.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
 import { cgroupOf, type ContainerParts, createContainer, type CreateOptions, type Home } from "./container_create.ts";
-import { type ExecOptions, execProcess } from "./container_exec.ts";
+import { execHook, type ExecOptions, execProcess } from "./container_exec.ts";
 import { applyOomScore, type ContainerProcess, ownOomScore } from "./container_process.ts";
 import { ociState } from "./guide.ts";
-import { type HookKind, runHooks } from "./hooks.ts";
-import { differingNamespaces } from "./namespaces.ts";
+import { type HookStarter, runHooks, tryHooks } from "./hooks.ts";
 import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "./spec.ts";
 import { checkAllowed, livePid, type OciState, type Operation, StateDirectory, type Status } from "./state.ts";
@@ -124,14 +123,15 @@ export class Container {
   /**
    * Lets the first process run its program.
    *
-   * @throws {Error} The program could not be run, in the words of a shell; the container is stopped then.
+   * @throws {Error} A hook failed, or the program could not be run, in the words of a shell; the container is stopped
+   *   then.
    */
   async start(): Promise<void> {
     using _lock = await this.#parts.directory.lock();
     this.#check("start");
     const { init, directory, stored, home } = this.#parts;
     const score = stored.spec.process?.oomScoreAdj;
-    await this.#runHooksInside("startContainer");
+    await this.#runStartHooks();
     {
       // A child that still shares our memory cannot have a score of its own: ours is put back when it has left.
       using sharing = new DisposableStack();
@@ -142,7 +142,7 @@ export class Container {
       directory.removeExecFifo();
       await init?.executed();
     }
-    await this.#runLateHooks("poststart");
+    await tryHooks("poststart", this.spec.hooks, { state: this.state(), log: home.log });
   }
 
   /** Starts a further process. @returns It runs its program already; the caller waits for its end. */
@@ -228,7 +228,7 @@ export class Container {
    * system is the caller's. Then the poststop hooks run; a failure of theirs is logged only.
    */
   async delete({ force = false }: DeleteOptions = {}): Promise<void> {
-    const { cgroup, directory, init, stored: { scope } } = this.#parts;
+    const { cgroup, directory, home, init, stored: { scope } } = this.#parts;
     using _lock = force ? await this.#lockByForce() : await directory.lock();
     if (!force) this.#check("delete");
     if (scope || !cgroup.removeIfEmpty()) await cgroup.kill();
@@ -236,7 +236,7 @@ export class Container {
     if (scope) await stopScope(scope);
     await cgroup.remove();
     directory.remove();
-    await this.#runLateHooks("poststop");
+    await tryHooks("poststop", this.spec.hooks, { state: this.state(), log: home.log });
   }
 
   /** @returns Undefined if there is no directory to lock any more. */
@@ -253,20 +253,14 @@ export class Container {
     checkAllowed(operation, { id: this.id, status: this.status() });
   }
 
-  async #runHooksInside(kind: HookKind): Promise<void> {
-    const { stored } = this.#parts;
-    if ((stored.spec.hooks?.[kind] ?? []).length === 0) return;
-    using pidfd = openPidfd(stored.pid);
-    const inside = { pid: stored.pid, pidfd, namespaces: differingNamespaces(stored.pid) };
-    await runHooks(kind, stored.spec.hooks, { state: this.state(), inside });
-  }
-
-  /** What is done is done: a hook that fails now is only worth a line in the log, says the specification. */
-  async #runLateHooks(kind: HookKind): Promise<void> {
+  /** @throws {Error} One failed: the container is stopped, as the specification wants it. */
+  async #runStartHooks(): Promise<void> {
+    const start: HookStarter = (hook, stdio) => execHook(this.#parts, hook, stdio);
     try {
-      await runHooks(kind, this.spec.hooks, { state: this.state() });
+      await runHooks("startContainer", this.spec.hooks, { state: this.state(), start });
     } catch (error) {
-      this.#parts.home.log?.warning("hook failed", { container: this.id, kind, error });
+      await this.#parts.cgroup.kill();
+      throw error;
     }
   }
 }

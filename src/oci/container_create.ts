@@ -3,12 +3,13 @@ import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
 import { type CgroupEntrance, type CgroupLayout, entranceOf } from "../linux/cgroup.ts";
-import type { NamespaceFlag } from "../linux/clone.ts";
+import type { NamespaceFlag, StartOptions } from "../linux/clone.ts";
 import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, pipe } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
 import { makeFifo } from "../linux/fifo.ts";
 import { MS } from "../linux/mount_options.ts";
 import { findMount, readMountInfo } from "../linux/mountinfo.ts";
+import { enterNamespace } from "../linux/namespace.ts";
 import { forbidInspection, readProcessStat } from "../linux/process.ts";
 import type { Child } from "../linux/child.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
@@ -18,11 +19,12 @@ import { Channel } from "./channel.ts";
 import { preservedFds, type Stdio, stdioPlacements } from "./child_setup.ts";
 import { ContainerProcess } from "./container_process.ts";
 import { planDevices } from "./devices.ts";
-import { guide, hasCreateHooks, type Parked, takeMaster } from "./guide.ts";
+import { guide, hasCreateHooks, ociState, type Parked, takeMaster } from "./guide.ts";
+import { tryHooks } from "./hooks.ts";
 import { addBirth, addInit, type BirthPlan } from "./init.ts";
 import { openMappedTree, openSpareTree } from "./idmap.ts";
 import { isMapped, planMounts, type PlannedMount } from "./mount_plan.ts";
-import { joinsUser, type NamespacePlan, planNamespaces } from "./namespaces.ts";
+import { type BirthNamespace, birthNamespaces, joinsUser, type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import type { NamespaceType, Spec } from "./spec.ts";
 import { livePid, StateDirectory, type StoredState } from "./state.ts";
@@ -76,7 +78,7 @@ export interface ContainerParts {
 
 /** @throws {Error} Naming what failed; nothing is left behind. */
 export async function createContainer(options: CreateOptions): Promise<ContainerParts> {
-  const { id, spec } = options;
+  const { id, spec, log } = options;
   verifyId(id);
   validate(spec, options);
   checkKernel(spec);
@@ -91,6 +93,10 @@ export async function createContainer(options: CreateOptions): Promise<Container
   options.prepare?.(directory.path);
   const scope = options.systemd ? await openScope(spec.linux?.cgroupsPath, id) : undefined;
   const stored = newState(options, scope);
+  // At the end of all: hooks that have made something take it away again.
+  undo.defer(() =>
+    stored.pid > 0 ? tryHooks("poststop", spec.hooks, { state: ociState(stored, "stopped"), log }) : undefined
+  );
   directory.write(stored);
   makeFifo(directory.execFifo, 0o600);
   const cgroup = takeCgroup(options, stored, undo);
@@ -234,7 +240,7 @@ function bearInit(making: Making): Birth {
   const steps = new Steps(program);
   const successor = addBirth(steps, plan);
   const pidPath = namespaces.joined.find(({ type }) => type === "pid")?.path;
-  const child = program.begin({
+  const child = beginIn(birthNamespaces(namespaces), program, {
     flags: born.flatMap((type) => CLONE_FLAGS[type] ?? []),
     successor,
     ...(pidPath && { pidNamespace: open(pidPath, O_RDONLY) }),
@@ -266,6 +272,18 @@ function partNamespaces({ fresh, joined }: NamespacePlan): { born: NamespaceType
   return { born: all.filter(isBorn), unshared: all.filter((type) => !isBorn(type)) };
 }
 
+function beginIn(births: readonly BirthNamespace[], program: SyscallProgram, options: StartOptions): Child {
+  using inside = new DisposableStack();
+  for (const { type, kind, path } of births) {
+    try {
+      inside.use(enterNamespace(kind, path));
+    } catch (cause) {
+      throw new Error(`Cannot join ${type} namespace "${path}"`, { cause });
+    }
+  }
+  return program.begin(options);
+}
+
 /** Opens something for the child; we close it once the child has it. */
 type Open = (path: string, flags: number) => Fd;
 
@@ -281,10 +299,14 @@ interface PlanBirthOptions {
 
 function planBirth(
   { options, stored: { rootfs, scope }, directory }: Making,
-  { namespaces: { fresh, joined }, unshared, entrance, channel, planned, open, mounts = [] }: PlanBirthOptions,
+  { namespaces, unshared, entrance, channel, planned, open, mounts = [] }: PlanBirthOptions,
 ): BirthPlan {
   const { id, spec, stdio: given = {}, preserveFds } = options;
-  const joinedFds = joined.filter(({ type }) => type !== "pid").map(({ type, path }) => ({
+  const births = birthNamespaces(namespaces);
+  const { fresh, joined } = namespaces;
+  const joinedFds = joined.filter(({ type }) => type !== "pid" && !births.some((one) => one.type === type)).map((
+    { type, path },
+  ) => ({
     type,
     fd: open(path, O_RDONLY).number,
   }));
@@ -332,7 +354,7 @@ function planRest({ making, child, program, steps, plan, mounts, planned }: Birt
   const binds = all.filter((one) => one.kind === "bind");
   const result = addInit(steps, {
     ...plan,
-    process: planProcess(spec.process!, { linux: spec.linux, rootfs, binds }),
+    process: planProcess(spec.process!, { linux: spec.linux, rootfs, binds, log: options.log }),
     mounts: all,
     devices: planDevices(spec.linux?.devices),
     waitsForHooks: hasCreateHooks(spec),

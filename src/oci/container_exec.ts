@@ -6,6 +6,7 @@ import { openNamespace } from "../linux/namespace.ts";
 import { openPidfd } from "../linux/pidfd.ts";
 import { readable } from "../linux/poll.ts";
 import { forbidInspection } from "../linux/process.ts";
+import { SIGNALS } from "../linux/signal.ts";
 import { receiveFds, socketPair } from "../linux/socket.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import { subCgroupFiles, type SubCgroups } from "./cgroup/sub_cgroup.ts";
@@ -14,11 +15,12 @@ import { type Stdio, stdioPlacements } from "./child_setup.ts";
 import type { ContainerParts } from "./container_create.ts";
 import { applyOomScore, ContainerProcess, ownOomScore } from "./container_process.ts";
 import { handOverListener } from "./guide.ts";
+import type { HookStdio, RunningHook } from "./hooks.ts";
 import { maySetGroups } from "./idmap.ts";
 import { addJoin, type JoinResult } from "./join.ts";
 import { differingNamespaces, needsHeir } from "./namespaces.ts";
-import { planProcess } from "./process_plan.ts";
-import type { NamespaceType, Process } from "./spec.ts";
+import { planProcess, type Program } from "./process_plan.ts";
+import type { Hook, NamespaceType, Process } from "./spec.ts";
 import type { StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
 import { validateProcess } from "./validate.ts";
@@ -32,6 +34,8 @@ export interface ExecOptions {
   ignorePaused?: boolean;
   /** Where below the container's cgroup it runs. */
   subCgroups?: SubCgroups;
+  /** What it runs, if not its first argument. */
+  program?: Program;
   /** It outlives us: see {@linkcode ContainerProcess}. */
   detached?: boolean;
 }
@@ -43,7 +47,8 @@ export async function execProcess(
   options: ExecOptions,
 ): Promise<ContainerProcess> {
   validateProcess(process);
-  forbidInspection();
+  // A hook of a plain user may join a first process that shares our memory still: what cannot be looked into is root's.
+  if (options.program === undefined || Deno.uid() === 0) forbidInspection();
   await using undo = new AsyncDisposableStack();
   const score = process.oomScoreAdj ?? parts.stored.spec.process?.oomScoreAdj;
   const own = score === undefined ? undefined : ownOomScore();
@@ -62,6 +67,24 @@ export async function execProcess(
   return new ContainerProcess(running, console, options);
 }
 
+/**
+ * A hook whose program is the image's, so that it may do no more than the program of the container: it runs as that.
+ *
+ * @throws {Error} As {@linkcode execProcess}.
+ */
+export async function execHook(parts: ContainerParts, hook: Hook, stdio: HookStdio): Promise<RunningHook> {
+  const { path, args = [], env = [] } = hook;
+  const process = { ...parts.stored.spec.process!, args: args.length > 0 ? args : [path], terminal: false };
+  const running = await execProcess(parts, process, { stdio, program: { path, env } });
+  return {
+    wait: (options) => running.wait(options),
+    async [Symbol.asyncDispose]() {
+      running.kill(SIGNALS.SIGKILL);
+      await running.wait();
+    },
+  };
+}
+
 interface Joining extends JoinResult, Disposable {
   child: Child;
   channel: Channel;
@@ -74,8 +97,8 @@ function planEntrance(files: readonly string[], { execCPUAffinity }: Process): C
   return execCPUAffinity?.initial ? { birthplace: undefined, files } : entranceOf(files);
 }
 
-function startJoin({ stored, cgroup }: ContainerParts, process: Process, options: ExecOptions): Joining {
-  const { stdio = {}, preserveFds } = options;
+function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, options: ExecOptions): Joining {
+  const { stdio = {}, preserveFds, program: hook } = options;
   using undo = new DisposableStack();
   using ours = new DisposableStack();
   const channel = undo.use(new Channel());
@@ -89,7 +112,12 @@ function startJoin({ stored, cgroup }: ContainerParts, process: Process, options
   const program = undo.use(new SyscallProgram({ isApart: mayTrace(stored, differing) }));
   const result = addJoin(new Steps(program), {
     id: stored.id,
-    process: planProcess(process, { linux: stored.spec.linux, rootfs: `/proc/${stored.pid}/root` }),
+    process: planProcess(process, {
+      linux: stored.spec.linux,
+      rootfs: `/proc/${stored.pid}/root`,
+      log: home.log,
+      program: hook,
+    }),
     initPidfd: ours.use(openPidfd(stored.pid)),
     namespaces: differing.filter((type) => type !== "pid" || bearsHeir),
     cgroupProcs: files.map((path) => ours.use(Fd.open(path, O_WRONLY))),

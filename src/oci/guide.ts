@@ -107,7 +107,8 @@ async function runCreateHooks({ pid, pidfd }: Child, stored: StoredState): Promi
   const state = ociState(stored, "creating");
   await runHooks("prestart", stored.spec.hooks, { state });
   await runHooks("createRuntime", stored.spec.hooks, { state });
-  const inside = { pid, pidfd, namespaces: differingNamespaces(pid) };
+  // Where runc starts them: `ldconfig -r .` means the container's files.
+  const inside = { pid, pidfd, namespaces: differingNamespaces(pid), cwd: stored.rootfs };
   await runHooks("createContainer", stored.spec.hooks, { state, inside });
 }
 

@@ -4,7 +4,9 @@
  * @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md#posix-platform-hooks
  * @module
  */
-import { type Child, exitCode } from "../linux/child.ts";
+import { errorChain } from "../base/error.ts";
+import type { Logger } from "../base/log.ts";
+import { type Child, exitCode, type ExitStatus } from "../linux/child.ts";
 import { type Fd, memfd } from "../linux/fd.ts";
 import { NAMESPACES, openNamespace } from "../linux/namespace.ts";
 import { bearHeir, changeIds, placeDescriptors } from "../linux/steps.ts";
@@ -22,14 +24,28 @@ export interface HookPlace {
   pidfd: Fd;
   /** Kinds in which it differs from us. */
   namespaces: readonly NamespaceType[];
+  /** Where it starts. */
+  cwd: string;
 }
 
 export interface RunHooksOptions {
   /** What each hook reads on its standard input. */
   state: OciState;
-  /** Run inside the container, whose file system then has the hook's program, instead of beside it. */
+  /** Run inside the container, whose namespaces the hook's program then sees, instead of beside it. */
   inside?: HookPlace;
+  /** Starts a hook in another way. */
+  start?: HookStarter;
 }
+
+/** A hook that runs its program. Disposing ends it. */
+export interface RunningHook extends AsyncDisposable {
+  wait(options: { signal?: AbortSignal }): Promise<ExitStatus>;
+}
+
+/** The state as a file, and a file for what it prints. */
+export type HookStdio = Record<"stdin" | "stdout" | "stderr", Fd>;
+
+export type HookStarter = (hook: Hook, stdio: HookStdio) => Promise<RunningHook>;
 
 /**
  * Runs hooks one after the other.
@@ -37,20 +53,44 @@ export interface RunHooksOptions {
  * @throws {Error} The first that fails, with what it printed; those after it do not run.
  */
 export async function runHooks(kind: HookKind, hooks: Hooks | undefined, options: RunHooksOptions): Promise<void> {
+  for (const [index, hook] of (hooks?.[kind] ?? []).entries()) await runNamed({ kind, index }, hook, options);
+}
+
+/**
+ * Runs hooks that come after what they follow can fail: the specification wants a warning for each that fails, and those
+ * after it run all the same.
+ */
+export async function tryHooks(
+  kind: "poststart" | "poststop",
+  hooks: Hooks | undefined,
+  { state, log }: { state: OciState; log: Logger | undefined },
+): Promise<void> {
   for (const [index, hook] of (hooks?.[kind] ?? []).entries()) {
     try {
-      await runHook(hook, options);
-    } catch (cause) {
-      throw new Error(`Cannot run ${kind} hook ${index}, "${hook.path}"`, { cause });
+      await runNamed({ kind, index }, hook, { state });
+    } catch (error) {
+      log?.warning(errorChain(error), { container: state.id });
     }
   }
 }
 
+async function runNamed(
+  { kind, index }: { kind: HookKind; index: number },
+  hook: Hook,
+  options: RunHooksOptions,
+): Promise<void> {
+  try {
+    await runHook(hook, options);
+  } catch (cause) {
+    throw new Error(`Cannot run ${kind} hook ${index}, "${hook.path}"`, { cause });
+  }
+}
+
 async function runHook(hook: Hook, options: RunHooksOptions): Promise<void> {
+  using input = memfd("hook-state", new TextEncoder().encode(JSON.stringify(options.state)));
   using output = memfd("hook-output");
-  await using child = startHook(hook, { ...options, output });
-  await child.executed();
-  await using running = needsHeir(options.inside?.namespaces ?? []) ? child.inherit() : child;
+  const stdio = { stdin: input, stdout: output, stderr: output };
+  await using running = await (options.start?.(hook, stdio) ?? startHook(hook, stdio, options));
   const status = await running.wait(hook.timeout ? { signal: AbortSignal.timeout(hook.timeout * 1000) } : {});
   const code = exitCode(status);
   if (code === 0) return;
@@ -58,9 +98,17 @@ async function runHook(hook: Hook, options: RunHooksOptions): Promise<void> {
   throw new Error(`it ended with status ${code}${printed === "" ? "" : `, saying: ${printed.slice(0, 4096)}`}`);
 }
 
-function startHook(hook: Hook, { state, inside, output }: RunHooksOptions & { output: Fd }): Child {
+async function startHook(hook: Hook, stdio: HookStdio, options: RunHooksOptions): Promise<RunningHook> {
+  await using undo = new AsyncDisposableStack();
+  const child = undo.use(forkHook(hook, stdio, options));
+  await child.executed();
+  const running = needsHeir(options.inside?.namespaces ?? []) ? undo.use(child.inherit()) : child;
+  undo.move();
+  return running;
+}
+
+function forkHook(hook: Hook, { stdin, stdout, stderr }: HookStdio, { state, inside }: RunHooksOptions): Child {
   using undo = new DisposableStack();
-  using input = memfd("hook-state", new TextEncoder().encode(JSON.stringify(state)));
   const program = undo.use(new SyscallProgram());
   const joined = inside?.namespaces ?? [];
   const bearsHeir = needsHeir(joined);
@@ -68,12 +116,13 @@ function startHook(hook: Hook, { state, inside, output }: RunHooksOptions & { ou
   const flags = inner.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
   if (inside !== undefined && flags !== 0) {
     program.call("setns", [inside.pidfd.number, flags], { label: "join namespaces" });
-  } else program.call("chdir", [state.bundle]);
+  }
+  program.call("chdir", [inside?.cwd ?? state.bundle]);
   const heir = bearsHeir ? bearHeir(program) : undefined;
   if (inside !== undefined && inner.includes("user")) {
     changeIds(program, { uid: 0, gid: 0, ...(maySetGroups(inside.pid) && { groups: [] }) });
   }
-  placeDescriptors(program, [{ child: 0, fd: input }, { child: 1, fd: output }, { child: 2, fd: output }]);
+  placeDescriptors(program, [{ child: 0, fd: stdin }, { child: 1, fd: stdout }, { child: 2, fd: stderr }]);
   program.execve([hook.path], { args: hook.args ?? [hook.path], env: hook.env ?? [] });
   const isBornInside = joined.includes("pid") && !bearsHeir;
   const pidNamespace = isBornInside ? undo.use(openNamespace("pid", inside?.pid)) : undefined;

@@ -1,5 +1,5 @@
 /** Namespaces of a container: which are made anew, which are joined. @module */
-import type { NamespaceKind } from "../linux/namespace.ts";
+import type { EnterableKind, NamespaceKind } from "../linux/namespace.ts";
 import type { Namespace, NamespaceType } from "./spec.ts";
 
 /** The kernel's name of each kind. */
@@ -20,6 +20,11 @@ export interface Joined {
   path: string;
 }
 
+/** A namespace that a child is born in. */
+export interface BirthNamespace extends Joined {
+  kind: EnterableKind;
+}
+
 /** What happens to each kind of namespace; a kind that is in neither list is shared with this program. */
 export interface NamespacePlan {
   fresh: ReadonlySet<NamespaceType>;
@@ -37,6 +42,25 @@ export function planNamespaces(namespaces: readonly Namespace[] = []): Namespace
  */
 export function joinsUser(joined: readonly { type: NamespaceType }[]): boolean {
   return joined.some(({ type }) => type === "user");
+}
+
+const ENTERABLE: Partial<Record<NamespaceType, EnterableKind>> = {
+  uts: "uts",
+  ipc: "ipc",
+  network: "net",
+  cgroup: "cgroup",
+};
+
+/**
+ * Which of the joined ones a child has to be born in, its parent having stepped into them: the user namespace that is made
+ * together with the child gives no right to enter what belongs to the machine.
+ */
+export function birthNamespaces({ fresh, joined }: NamespacePlan): BirthNamespace[] {
+  if (!fresh.has("user")) return [];
+  return joined.flatMap((one) => {
+    const kind = ENTERABLE[one.type];
+    return kind === undefined ? [] : [{ ...one, kind }];
+  });
 }
 
 /** Kinds in which the container differs from this program: the fresh ones, and those joined that are not ours already. */

@@ -1,8 +1,9 @@
 /** Everything about a process that can be decided before it exists. @module */
 import { KataError } from "../base/error.ts";
+import type { Logger } from "../base/log.ts";
 import { type CompiledSeccomp, compileSeccomp } from "../linux/seccomp.ts";
 import { execCandidates } from "../linux/steps.ts";
-import { type CapabilitySets, capabilitySets, readCapabilitySet } from "./capabilities.ts";
+import { type CapabilitySets, capabilitySets, readCapabilitySet, unknownCapabilities } from "./capabilities.ts";
 import { type RlimitCall, rlimitCall } from "./rlimits.ts";
 import type { Linux, Process, Seccomp } from "./spec.ts";
 import { type Bind, completeEnvironment, homeOf, readPasswd } from "./user.ts";
@@ -29,23 +30,35 @@ export interface PlanOptions {
   rootfs: string;
   /** What will be mounted in it. */
   binds?: readonly Bind[];
+  log: Logger | undefined;
+  program?: Program | undefined;
+}
+
+/** What is run in the place of a process's own program, with its rights: a hook. */
+export interface Program {
+  /** Absolute, inside the container. */
+  path: string;
+  env: readonly string[];
 }
 
 /** @throws {KataError} INVALID_ARGUMENT: a seccomp profile that cannot be obeyed. */
-export function planProcess(process: Process, { linux, rootfs, binds = [] }: PlanOptions): ProcessPlan {
+export function planProcess(process: Process, options: PlanOptions): ProcessPlan {
+  const { linux, rootfs, binds = [], log, program } = options;
+  for (const name of unknownCapabilities(process.capabilities)) log?.warning(`skipping unknown capability "${name}"`);
   const args = process.args ?? [];
-  const env = completeEnvironment(process.env ?? [], () => homeOf(readPasswd(rootfs, binds), process.user.uid));
+  const env = program?.env ??
+    completeEnvironment(process.env ?? [], () => homeOf(readPasswd(rootfs, binds), process.user.uid));
   const searchPath = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) || DEFAULT_PATH;
   const lastCapability = Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
   return {
     process,
     args,
     env,
-    candidates: execCandidates(args[0] ?? "", searchPath),
+    candidates: program === undefined ? execCandidates(args[0] ?? "", searchPath) : [program.path],
     capabilities: capabilitySets(process.capabilities, availableCapabilities(linux, lastCapability)),
     lastCapability,
     rlimits: (process.rlimits ?? []).map(rlimitCall),
-    seccomp: linux?.seccomp && compile(linux.seccomp),
+    seccomp: isFilter(linux?.seccomp) ? compile(linux.seccomp) : undefined,
   };
 }
 
@@ -53,6 +66,11 @@ export function planProcess(process: Process, { linux, rootfs, binds = [] }: Pla
 function availableCapabilities(linux: Linux | undefined, lastCapability: number): bigint {
   if (linux?.namespaces?.some(({ type }) => type === "user")) return (1n << BigInt(lastCapability + 1)) - 1n;
   return readCapabilitySet(Deno.readTextFileSync("/proc/self/status"), "CapPrm");
+}
+
+/** An empty profile asks for nothing, as other runtimes have it: some clients write it for "none". */
+function isFilter(profile: Seccomp | undefined): profile is Seccomp {
+  return profile !== undefined && Boolean(profile.defaultAction || profile.syscalls?.length);
 }
 
 function compile(profile: Seccomp): CompiledSeccomp {

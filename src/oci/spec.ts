@@ -6,6 +6,7 @@
  * @module
  */
 import type { DeviceType, Int64, Resources, Seccomp } from "./spec_resources.ts";
+import { checkShape, PROCESS_SHAPE, RESOURCES_SHAPE, type Shape, SPEC_SHAPE } from "./spec_shape.ts";
 
 export type * from "./spec_resources.ts";
 
@@ -188,23 +189,47 @@ export interface Personality {
   flags?: string[];
 }
 
-/** Parses `config.json`. Only the shape of JSON is checked here; the rules are in `validate.ts`. */
+/** Parses `config.json`. Only types are checked here; the rules are in `validate.ts`. @throws {TypeError} A wrong type. */
 export function parseSpec(text: string): Spec {
-  const spec: unknown = JSON.parse(text, exactIntegers);
-  if (typeof spec !== "object" || spec === null || Array.isArray(spec)) {
-    throw new TypeError("Cannot parse the container's configuration: it is not a JSON object");
-  }
-  return spec as Spec;
+  const spec = parseShaped(text, SPEC_SHAPE) as unknown as Spec;
+  return spec.process === undefined ? spec : { ...spec, process: withUser(spec.process) };
 }
 
-/** The limits of a process reach 2^64 - 1, which a number would round to more than that. */
-function exactIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
+/** Parses a `process` alone, as {@linkcode parseSpec} does. */
+export function parseProcess(text: string): Process {
+  return withUser(parseShaped(text, PROCESS_SHAPE) as unknown as Process);
+}
+
+/** Parses `resources` alone, as {@linkcode parseSpec} does. */
+export function parseResources(text: string): Resources {
+  return parseShaped(text, RESOURCES_SHAPE);
+}
+
+/** Who is not named is root, as other runtimes have it. */
+function withUser(process: Process): Process {
+  return { ...process, user: { ...process.user, uid: process.user?.uid ?? 0, gid: process.user?.gid ?? 0 } };
+}
+
+function parseShaped(text: string, shape: Shape): Record<string, unknown> {
+  const value = parseJson(text);
+  checkShape(value, shape);
+  return value as Record<string, unknown>;
+}
+
+/** Parses what {@linkcode formatSpec} writes. */
+export function parseJson(text: string): unknown {
+  return JSON.parse(text, exactValue);
+}
+
+/** The limits of a process reach 2^64 - 1, which a number would round to more than that; null is the same as absent. */
+function exactValue(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (value === null) return undefined;
   if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
   const source = context?.source ?? "";
   return /^-?\d+$/.test(source) ? BigInt(source) : value;
 }
 
-/** The text of a `config.json` that {@linkcode parseSpec} reads back as the same value. */
+/** The text of a `config.json` that {@linkcode parseJson} reads back as the same value. */
 export function formatSpec(spec: unknown): string {
   return JSON.stringify(spec, (_key, value: unknown) => typeof value === "bigint" ? rawInteger(value) : value);
 }

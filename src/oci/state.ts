@@ -10,7 +10,7 @@ import { isErrno } from "../linux/errno.ts";
 import { Fd, O_DIRECTORY, O_RDONLY } from "../linux/fd.ts";
 import { tryLock } from "../linux/flock.ts";
 import { isAlive, readProcessStat } from "../linux/process.ts";
-import { formatSpec, parseSpec, type Spec } from "./spec.ts";
+import { formatSpec, parseJson, type Spec } from "./spec.ts";
 import type { Scope } from "./systemd/scope.ts";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
@@ -150,7 +150,7 @@ export class StateDirectory {
   /** @throws {KataError} NOT_FOUND: there is no such container, or it has never become one. */
   read(): StoredState {
     try {
-      return parseSpec(Deno.readTextFileSync(`${this.path}/${STATE_FILE}`)) as unknown as StoredState;
+      return parseJson(Deno.readTextFileSync(`${this.path}/${STATE_FILE}`)) as StoredState;
     } catch (cause) {
       if (!isErrno(cause, "ENOENT", "ENOTDIR")) throw new Error(`Cannot read state of "${this.#id}"`, { cause });
       throw this.#notFound();

@@ -105,8 +105,12 @@ export function homeOf(passwd: readonly PasswdEntry[], uid: number): string {
   return passwd.find((entry) => entry.uid === uid)?.home || "/";
 }
 
-/** A process' environment: as configured, with HOME from the user database where that is missing or empty. */
+/**
+ * A process' environment: as configured, with HOME from the user database where that is missing or empty. Of two entries
+ * with one name the later one holds, in the place of the earlier: the C library would read the first one it finds.
+ */
 export function completeEnvironment(env: readonly string[], home: () => string): string[] {
-  const kept = env.filter((entry) => entry !== "HOME=");
-  return kept.some((entry) => entry.startsWith("HOME=")) ? kept : [...kept, `HOME=${home()}`];
+  const values = new Map(env.map((entry) => [entry.slice(0, entry.indexOf("=")), entry] as const));
+  if (!values.has("HOME") || values.get("HOME") === "HOME=") values.set("HOME", `HOME=${home()}`);
+  return [...values.values()];
 }

@@ -7,7 +7,6 @@
 import { KataError } from "../base/error.ts";
 import { isApparmorEnabled, isSelinuxEnabled } from "../linux/label.ts";
 import { parsePropagation } from "../linux/mount_options.ts";
-import { parseCapabilities } from "./capabilities.ts";
 import { NAMESPACE_KINDS, ownNamespaces, planNamespaces } from "./namespaces.ts";
 import { rlimitCall } from "./rlimits.ts";
 import type { Hook, Process, Spec } from "./spec.ts";
@@ -72,7 +71,7 @@ function processIsComplete({ process }: Spec): string[] {
 
 function processProblems(process: Process): string[] {
   const problems: string[] = [];
-  const { args = [], cwd, env = [], capabilities = {}, rlimits = [], oomScoreAdj = 0 } = process;
+  const { args = [], cwd, env = [], rlimits = [], oomScoreAdj = 0 } = process;
   const { selinuxLabel, apparmorProfile } = process;
   if (args.length === 0) problems.push("process.args is empty");
   if (!cwd) problems.push("process.cwd is missing");
@@ -82,7 +81,6 @@ function processProblems(process: Process): string[] {
     if (text.includes("\0")) problems.push(`process holds ${JSON.stringify(text)}, with a NUL`);
   }
   if (!(Math.abs(oomScoreAdj) <= 1000)) problems.push(`process.oomScoreAdj ${oomScoreAdj} is not in -1000 to 1000`);
-  for (const names of Object.values(capabilities)) problems.push(...problemOf(() => parseCapabilities(names)));
   for (const rlimit of rlimits) problems.push(...problemOf(() => rlimitCall(rlimit)));
   const types = rlimits.map(({ type }) => type);
   const twice = types.find((type, index) => types.indexOf(type) !== index);

@@ -22,7 +22,6 @@ Deno.test.each<{ problem: string; change: (spec: Spec) => void }>([
   { problem: 'process.cwd "here" is not absolute', change: (s) => s.process!.cwd = "here" },
   { problem: 'process.env holds "A"', change: (s) => s.process!.env = ["A"] },
   { problem: "with a NUL", change: (s) => s.process!.args = ["a\0b"] },
-  { problem: 'capability "CAP_NONE"', change: (s) => s.process!.capabilities = { bounding: ["CAP_NONE"] } },
   {
     problem: 'limit "RLIMIT_NOFILE" to 2 (soft) and 1',
     change: (s) => s.process!.rlimits = [{ type: "RLIMIT_NOFILE", soft: 2, hard: 1 }],

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Logger } from "../base/log.ts";
-import { type HookKind, runHooks } from "../oci/hooks.ts";
+import { type HookKind, runHooks, tryHooks } from "../oci/hooks.ts";
 import type { Hooks, Spec } from "../oci/spec.ts";
 import type { OciState, Status } from "../oci/state.ts";
 
@@ -45,11 +45,7 @@ export async function runLateHooks(
   subject: HookSubject,
   { pid, log }: { pid: number; log: Logger },
 ): Promise<void> {
-  try {
-    await runHooks(kind, subject.spec.hooks, { state: stateOf(subject, { status: LATE[kind], pid }) });
-  } catch (error) {
-    log.warning("A hook failed", { container: subject.id, kind, error });
-  }
+  await tryHooks(kind, subject.spec.hooks, { state: stateOf(subject, { status: LATE[kind], pid }), log });
 }
 
 function stateOf({ id, bundle, spec }: HookSubject, state: Pick<OciState, "status" | "pid">): OciState {

@@ -1,7 +1,7 @@
 /** Namespaces, ids, seccomp, sysctls and hooks. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import { Box } from "./runtime.ts";
+import { Box, type Spec } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
 async function output(box: Box, script: string): Promise<string> {
@@ -260,6 +260,42 @@ test("hooks: one that fails stops the create and leaves nothing", async () => {
   assert.notEqual((await box.call(["state", id])).code, 0);
 });
 
+test("hooks: startContainer, whose program is the image's, has no more rights than the container's process", async () => {
+  await using box = new Box();
+  const script =
+    "cat >/dev/null; grep -E '^(Uid|Groups|Cap...|NoNewPrivs|Seccomp):' /proc/self/status; cat /proc/self/cgroup";
+  const record = `{ ${script}; } > /tmp/`;
+  box.spec.process.user = { uid: 1000, gid: 1000, additionalGids: [7] };
+  box.spec.linux.seccomp = { defaultAction: "SCMP_ACT_ALLOW" };
+  box.spec.hooks = {
+    startContainer: [{ path: "/bin/sh", args: ["sh", "-c", `${record}hook`], env: ["PATH=/bin"] }],
+  };
+  Deno.chmodSync(`${box.rootfs}/tmp`, 0o1777);
+  await output(box, `${record}process </dev/null`);
+  const [hook, process] = ["hook", "process"].map((name) => Deno.readTextFileSync(`${box.rootfs}/tmp/${name}`));
+  assert.equal(hook, process);
+});
+
+test("hooks: startContainer that fails stops the container", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.spec.hooks = { startContainer: [{ path: "/bin/false" }] };
+  box.sh(": > /tmp/ran").save();
+  await box.ok("create", "--bundle", box.bundle, id);
+  await box.call(["start", id]); // an error, but for runc
+  await box.until(id, "stopped");
+  assert.ok(!exists(`${box.rootfs}/tmp/ran`));
+});
+
+test("hooks: poststop follows a create that fails after other hooks, for what they have made", async () => {
+  await using box = new Box();
+  const failing = { path: "/bin/sh", args: ["sh", "-c", "exit 3"] };
+  box.spec.hooks = { prestart: [hook(box, "prestart")], createRuntime: [failing], poststop: [hook(box, "poststop")] };
+  assert.equal((await box.run()).code, 1);
+  const names = Deno.readTextFileSync(`${box.dir}/hooks`).trim().split("\n").map((line) => line.split(" ")[0]);
+  assert.deepEqual(names, ["prestart", "poststop"]);
+});
+
 test("hooks: one that runs longer than its timeout is killed and fails the create", async () => {
   await using box = new Box();
   box.spec.hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "60"], timeout: 1 }] };
@@ -289,4 +325,16 @@ test("labels: of a security module that this machine lacks are refused by name, 
     assert.match(stderr, name);
     delete box.spec.process[key];
   }
+});
+
+test("namespaces: one of the machine can be joined beside a new user namespace", async () => {
+  await using box = new Box();
+  const { linux } = box.spec;
+  const maps = [{ containerID: 0, hostID: 100_000, size: 1000 }];
+  Object.assign(linux, { uidMappings: maps, gidMappings: maps });
+  linux.namespaces = linux.namespaces.filter(({ type }: Spec) => type !== "uts");
+  linux.namespaces.push({ type: "user" }, { type: "uts", path: "/proc/self/ns/uts" });
+  delete box.spec.hostname;
+  Deno.chmodSync(box.dir, 0o755);
+  assert.equal(await output(box, "readlink /proc/self/ns/uts"), Deno.readLinkSync("/proc/self/ns/uts"));
 });

@@ -229,6 +229,15 @@ test("events: one JSON object a line, again and again, until the container is go
   assert.ok(seen.every((event) => event.type === "stats" && event.id === id));
 });
 
+test("events: there are none of a stopped container", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  await box.until(id, "stopped");
+  assert.equal((await box.call(["events", "--stats", id])).code, 1);
+});
+
 test("update: every limit that a flag names is set", async () => {
   await using box = new Box();
   const id = await started(box);

@@ -55,6 +55,43 @@ test("process: HOME comes from the image's passwd when it is not set", async () 
   assert.equal(await output(box, "echo $HOME"), "/home/user");
 });
 
+test("process: HOME comes from a passwd that is bound over the image's", async () => {
+  await using box = new Box();
+  box.spec.process.user = { uid: 1000, gid: 1000 };
+  Deno.writeTextFileSync(`${box.dir}/passwd`, "other:x:1000:1000::/home/other:/bin/sh\n");
+  box.spec.mounts.push({
+    destination: "/etc/passwd",
+    type: "bind",
+    source: `${box.dir}/passwd`,
+    options: ["rbind", "ro"],
+  });
+  assert.equal(await output(box, "echo $HOME"), "/home/other");
+});
+
+test("process: a variable that is given twice has the later value", async () => {
+  await using box = new Box();
+  box.spec.process.env = ["PATH=/bin", "WORD=first", "WORD=second"];
+  assert.equal(await output(box, "tr '\\0' '\\n' < /proc/$$/environ | grep WORD"), "WORD=second");
+});
+
+testEach([{ what: "a directory", program: "/etc" }, { what: "nothing", program: "" }])(
+  "create: $what is no program",
+  async ({ program }) => {
+    await using box = new Box();
+    const id = box.id();
+    box.spec.process.args = [program];
+    box.save();
+    assert.equal((await box.call(["create", "--bundle", box.bundle, id])).code, 1);
+    assert.notEqual((await box.call(["state", id])).code, 0);
+  },
+);
+
+test("process: a capability that no kernel has is passed over", async () => {
+  await using box = new Box();
+  box.spec.process.capabilities = { bounding: ["CAP_KILL", "CAP_OF_TOMORROW"] };
+  assert.equal(await output(box, "grep CapBnd /proc/self/status"), `CapBnd:\t${"20".padStart(16, "0")}`);
+});
+
 test("process: user, group, additional groups and umask", async () => {
   await using box = new Box();
   box.spec.process.user = { uid: 1000, gid: 1000, additionalGids: [2000, 3000], umask: 0o27 };
@@ -219,6 +256,24 @@ test("exec: --process takes the whole process from a file", async () => {
   const process = { ...box.spec.process, args: ["/bin/sh", "-c", "echo $X; id -u"], env: ["PATH=/bin", "X=y"] };
   Deno.writeTextFileSync(`${box.dir}/process.json`, JSON.stringify({ ...process, user: { uid: 1000, gid: 1000 } }));
   assert.equal((await box.ok("exec", "--process", `${box.dir}/process.json`, id)).stdout, "y\n1000\n");
+});
+
+test("exec: --process without a user is root's", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  Deno.writeTextFileSync(`${box.dir}/process.json`, JSON.stringify({ args: ["/bin/id", "-u"], cwd: "/", env: null }));
+  assert.equal((await box.ok("exec", "--process", `${box.dir}/process.json`, id)).stdout, "0\n");
+});
+
+test("exec: --env changes a variable of the container's", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const script = "tr '\\0' '\\n' < /proc/$$/environ | grep TERM";
+  assert.equal((await box.ok("exec", "--env", "TERM=dumb", id, "/bin/sh", "-c", script)).stdout, "TERM=dumb\n");
 });
 
 test("exec --detach: returns at once and writes the pid file", async () => {

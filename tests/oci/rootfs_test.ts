@@ -105,6 +105,19 @@ test("mounts: /sys/fs/cgroup shows the container's own cgroup, read-only", async
   assert.match(await output(box, `${script} | head -2`), /^refused\n\d+/);
 });
 
+testEach([{ own: "its own", namespaces: [{ type: "cgroup" }] }, { own: "the machine's", namespaces: [] }])(
+  "mounts: /sys/fs/cgroup in $own cgroup namespace holds neither programs nor devices",
+  async ({ namespaces }) => {
+    await using box = new Box();
+    box.spec.linux.namespaces.push(...namespaces);
+    box.spec.mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup" });
+    // Without a namespace of its own, a bind of the machine's cgroup has the options that are given.
+    const place = namespaces.length > 0 ? "/sys/fs/cgroup" : "/sys/fs/cgroup ";
+    const options = (await output(box, `grep ' ${place}' /proc/mounts | cut -d' ' -f4`)).split("\n");
+    for (const one of options) assert.match(one, /nosuid,nodev,noexec/);
+  },
+);
+
 testEach([{ propagation: "rprivate" }, { propagation: "rslave" }, { propagation: "rshared" }])(
   "mounts: option $propagation takes effect",
   async ({ propagation }) => {

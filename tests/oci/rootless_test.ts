@@ -141,6 +141,15 @@ test("rootless: a limit that needs a cgroup is refused, and so are more ids than
   assert.notEqual((await box.as("state", id)).code, 0);
 });
 
+test("rootless: a startContainer hook that fails stops the container", async () => {
+  await using box = await UserBox.open();
+  box.spec.hooks = { startContainer: [{ path: "/bin/busybox", args: ["busybox", "false"] }] };
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.as("run", "--detach", "--bundle", box.bundle, id); // an error, but for runc
+  assert.notEqual((await box.as("exec", id, "/bin/true")).code, 0);
+});
+
 test("rootless: each hook runs, those inside in the container's namespaces", async () => {
   await using box = await UserBox.open();
   const log = `${box.rootfs}/hooks`;

@@ -1,5 +1,6 @@
 /** `runk events`: what a container uses, and its OOM kills, as one JSON object a line. @module */
 import { systemClock } from "../../base/clock.ts";
+import { KataError } from "../../base/error.ts";
 import { Container } from "../../oci/container.ts";
 import { type Command, defineCommand, homeOf, print } from "./command.ts";
 import { statsEvent } from "./stats_event.ts";
@@ -14,6 +15,9 @@ export const command: Command = defineCommand({
   words: [1, 1],
   async run({ global, flags, args }) {
     const container = Container.load(args[0]!, homeOf(global));
+    if (container.status() === "stopped") {
+      throw new KataError("FAILED_PRECONDITION", `Cannot watch container "${container.id}": it is stopped`);
+    }
     if (flags.stats) printEvent("stats", container.id, statsEvent(container.stats()));
     else await follow(container, parseDuration(flags.interval ?? "5s"));
     return 0;

@@ -1,5 +1,5 @@
 /** The process of `runk exec`: from a file, or the container's own with changes from flags. @module */
-import { type Capabilities, parseSpec, type Process, type User } from "../../oci/spec.ts";
+import { type Capabilities, parseProcess, type Process, type User } from "../../oci/spec.ts";
 
 export interface ProcessChanges {
   args: readonly string[];
@@ -19,7 +19,7 @@ export interface ProcessChanges {
 /** Reads a whole process, as the specification's JSON. */
 export function readProcess(path: string): Process {
   try {
-    return parseSpec(Deno.readTextFileSync(path)) as unknown as Process;
+    return parseProcess(Deno.readTextFileSync(path));
   } catch (cause) {
     throw new Error(`Cannot read process "${path}"`, { cause });
   }
@@ -47,7 +47,8 @@ function changeUser(user: User, changes: { user: string | undefined; gids: reado
   const additionalGids = [...new Set([...user.additionalGids ?? [], ...changes.gids])];
   const kept = { ...user, ...(additionalGids.length > 0 && { additionalGids }) };
   if (changes.user === undefined) return kept;
-  const [uid = "", gid] = changes.user.split(":");
+  const [uid = "", gid, ...more] = changes.user.split(":");
+  if (more.length > 0) throw new RangeError(`Cannot use user "${changes.user}": expected UID[:GID]`);
   return { ...kept, uid: parseId(uid), ...(gid !== undefined && { gid: parseId(gid) }) };
 }
 

@@ -31,7 +31,7 @@ Deno.test("changeProcess() adds environment, groups and capabilities", () => {
   assert.equal(cwd, "/tmp");
 });
 
-Deno.test.each([{ user: "root" }, { user: "1:staff" }, { user: "-1" }, { user: "99999999999" }])(
+Deno.test.each([{ user: "root" }, { user: "1:staff" }, { user: "-1" }, { user: "1:2:3" }, { user: "99999999999" }])(
   "changeProcess() refuses user $user",
   ({ user }) => assert.throws(() => changeProcess(process, { ...none, user }), RangeError),
 );

@@ -1,7 +1,7 @@
 /** `runk update`: changes the limits of a container while it runs. @module */
 import { parseSize } from "../../base/size.ts";
 import { Container } from "../../oci/container.ts";
-import { parseSpec, type Resources } from "../../oci/spec.ts";
+import { parseResources, type Resources } from "../../oci/spec.ts";
 import { type Command, defineCommand, homeOf } from "./command.ts";
 import type { Flags } from "./flags.ts";
 
@@ -50,7 +50,7 @@ export const command: Command = defineCommand({
 async function readResources(path: string): Promise<Resources> {
   try {
     const text = path === "-" ? await new Response(Deno.stdin.readable).text() : Deno.readTextFileSync(path);
-    return parseSpec(text) as unknown as Resources;
+    return parseResources(text);
   } catch (cause) {
     throw new Error(`Cannot read resources "${path}"`, { cause });
   }

@@ -11,9 +11,10 @@ export function applyMemory(cgroup: string, memory: MemoryResources): void {
   if (reservation) writeCgroupFile(cgroup, "memory.soft_limit_in_bytes", reservation);
   // The kernel ignores memory.kmem.limit_in_bytes since 5.4 and refuses it since 6.1: `kernel` is not written.
   if (kernelTCP) writeCgroupFile(cgroup, "memory.kmem.tcp.limit_in_bytes", kernelTCP);
-  if (swappiness !== undefined && swappiness >= 0 && swappiness <= 100) {
-    writeCgroupFile(cgroup, "memory.swappiness", swappiness);
+  if (swappiness !== undefined && swappiness > 100) {
+    throw new RangeError(`Cannot set a swappiness of ${swappiness}: 0 to 100 are possible`);
   }
+  if (swappiness !== undefined && swappiness >= 0) writeCgroupFile(cgroup, "memory.swappiness", swappiness);
   if (disableOOMKiller === true) writeCgroupFile(cgroup, "memory.oom_control", 1);
 }
 
