@@ -22,6 +22,10 @@ export interface CallOptions {
   global?: readonly string[];
   /** Variables besides ours. */
   env?: Record<string, string>;
+  /** Files for the descriptors from 3 on. */
+  fds?: readonly string[];
+  /** Where stdout goes, for a container that writes on after the call. */
+  output?: string;
 }
 
 /** The parts of config.json that the tests change; the rest is left as `any` JSON on purpose. */
@@ -30,13 +34,15 @@ export type Spec = any;
 
 /** A bundle and the runtime's state root, both in a directory of their own that disposing removes. */
 export class Box implements AsyncDisposable {
+  readonly runtime: string;
   readonly dir = Deno.makeTempDirSync({ prefix: "oci-" });
   readonly root = `${this.dir}/state`;
   readonly rootfs = `${this.dir}/bundle/rootfs`;
   readonly spec: Spec = baseSpec();
   readonly #ids = new Set<string>();
 
-  constructor() {
+  constructor({ runtime = RUNTIME }: { runtime?: string } = {}) {
+    this.runtime = runtime;
     Deno.mkdirSync(this.rootfs, { recursive: true });
     for (const dir of ["bin", "etc", "proc", "sys", "dev", "tmp"]) Deno.mkdirSync(`${this.rootfs}/${dir}`);
     Deno.linkSync(busybox(), `${this.rootfs}/bin/busybox`);
@@ -71,22 +77,24 @@ export class Box implements AsyncDisposable {
 
   /** A command line of the runtime. */
   words(args: readonly string[]): string[] {
-    return [RUNTIME, "--root", this.root, ...args];
+    return [this.runtime, "--root", this.root, ...args];
   }
 
   /** Runs the runtime with its global `--root`; stdout and stderr are files, as a detached container keeps them open. */
   async call(args: readonly string[], options: CallOptions = {}): Promise<Result> {
-    const { stdin = "", global = [], env = {} } = options;
+    const { stdin = "", global = [], env = {}, fds = [] } = options;
     const name = `${this.dir}/${crypto.randomUUID()}`;
+    const { output = `${name}.out` } = options;
     Deno.writeTextFileSync(`${name}.in`, stdin);
     // A shell redirects, because Deno.Command can only hand over pipes, which a container would keep open.
-    const script = `exec "$@" <"$0.in" >"$0.out" 2>"$0.err"`;
+    const more = fds.map((path, index) => `${3 + index}<"${path}"`).join(" ");
+    const script = `exec "$@" <"$0.in" >"${output}" 2>"$0.err" ${more}`;
     const { code } = await finish("/bin/sh", {
-      args: ["-c", script, name, RUNTIME, "--root", this.root, ...global, ...args],
+      args: ["-c", script, name, this.runtime, "--root", this.root, ...global, ...args],
       cwd: this.dir,
       env,
     });
-    return { code, stdout: Deno.readTextFileSync(`${name}.out`), stderr: Deno.readTextFileSync(`${name}.err`) };
+    return { code, stdout: Deno.readTextFileSync(output), stderr: Deno.readTextFileSync(`${name}.err`) };
   }
 
   /** Like {@linkcode call}, and fails the test unless the runtime succeeds. */

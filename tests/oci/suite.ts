@@ -1,6 +1,6 @@
 /**
  * Declares the tests of the suite, but for those that the runtime under test is known to fail, each with its reason.
- * Nothing is left out for runk.
+ * For runk nothing is left out but the comparison with another one.
  *
  * @module
  */
@@ -13,6 +13,7 @@ interface Lack {
 }
 
 const LACKS: Record<string, readonly Lack[]> = {
+  runk: [{ tests: /^differential/, why: "is compared with others when it is their turn" }],
   runc: [
     { tests: /^concurrent/, why: "has no lock between its commands: now and then a second start waits for ever" },
     { tests: /^1\.1\+/, why: "1.1 is older than that part of the specification" },
@@ -31,6 +32,7 @@ const LACKS: Record<string, readonly Lack[]> = {
     { tests: /^concurrent/, why: "has no lock between its commands" },
     { tests: /^1\.1\+/, why: "of Debian 12 is older than that part of the specification" },
     ...isHybrid() ? [{ tests: /^/, why: "refuses cgroups v1 beside a v2 hierarchy that has controllers" }] : [],
+    { tests: /^differential/, why: "has ways of its own where runk follows runc" },
     { tests: /^events/, why: "has no such command" },
     { tests: /^errors: a log in text format/, why: "writes the text without a level" },
     { tests: /relative cwd|^hooks: one that fails|unknown container/, why: "has other exit statuses than 1" },
