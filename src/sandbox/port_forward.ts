@@ -1,7 +1,7 @@
 /**
  * Carries connections to the loopback of a pod's network namespace into the guest, to the server that listens there.
  *
- * As for the streams of processes, each direction has one call in flight: a slow end slows the other one.
+ * Each direction has one call in flight, and one piece on its way at this end meanwhile: a slow end slows the other one.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { Loopback } from "../resources/network/loopback.ts";
 import type { AgentConnection } from "./agent_client.ts";
 
 /** Bytes per call. */
-const CHUNK_BYTES = 128 * 1024;
+const CHUNK_BYTES = 256 * 1024;
 /** Connections of one pod at a time; more wait to be accepted. */
 const MAX_CONNECTIONS = 128;
 /** A client that will send no more may have gone altogether, which shows only when something is sent to it. */
@@ -112,13 +112,17 @@ class Relay {
   /** To the guest, until the client has sent all. */
   async #send(): Promise<void> {
     const signal = this.#signal;
-    const buffer = new Uint8Array(CHUNK_BYTES);
     const id = this.#id;
+    let [buffer, other] = [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)];
+    let taken: Promise<boolean> | undefined;
     for (let length; (length = await readSome(this.#socket, buffer, { signal })) > 0;) {
-      const taken = this.#connections.write({ id, data: buffer.subarray(0, length) }, { signal });
       // A server that takes no more may have answered all the same: receiving decides how it ends.
-      if (!await taken.then(() => true, () => false)) return;
+      if (await taken === false) return;
+      const write = this.#connections.write({ id, data: buffer.subarray(0, length) }, { signal });
+      taken = write.then(() => true, () => false);
+      [buffer, other] = [other, buffer];
     }
+    if (await taken === false) return;
     await this.#connections.finish({ id }, { signal }).catch(() => {});
     this.#lastReceived = performance.now();
     this.#giveUpWhenSilent();
@@ -126,13 +130,21 @@ class Relay {
 
   async #receive(): Promise<void> {
     const signal = this.#signal;
-    for (;;) {
-      const { data } = await this.#connections.read({ id: this.#id, length: CHUNK_BYTES }, { signal });
+    for (let next = this.#read();;) {
+      const { data } = await next;
       if (data.length === 0) break;
       this.#lastReceived = performance.now();
+      next = this.#read();
       await writeAll(this.#socket, data as Uint8Array<ArrayBuffer>, { signal });
     }
     finishWriting(this.#socket);
+  }
+
+  #read(): ReturnType<AgentConnection["connections"]["read"]> {
+    const answer = this.#connections.read({ id: this.#id, length: CHUNK_BYTES }, { signal: this.#signal });
+    // Whoever fails at writing the piece before does not come to wait for this one.
+    answer.catch(() => {});
+    return answer;
   }
 
   #giveUpWhenSilent(): void {

@@ -8,20 +8,23 @@ function text(data: Uint8Array): string {
   return new TextDecoder().decode(data);
 }
 
+const MORE_THAN_SOCKETS_HOLD = 64 << 20;
+
 type Agent = PortForwardOptions["agent"];
 
 /** An agent whose guest has one connection, to a server that answers what was sent when that has ended. */
-function echoAgent(): { agent: Agent; written: Promise<void>; closed: Promise<void> } {
+function echoAgent({ takeMs = 0 } = {}): { agent: Agent; written: Promise<void>; closed: Promise<void> } {
   const parts: Uint8Array[] = [];
   const written = Promise.withResolvers<void>();
   const finished = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
   const connections = {
     open: () => Promise.resolve({ id: 1 }),
-    write({ data }: { data: Uint8Array }) {
+    async write({ data }: { data: Uint8Array }) {
+      if (takeMs > 0) await new Promise((resolve) => setTimeout(resolve, takeMs));
       parts.push(data.slice());
       written.resolve();
-      return Promise.resolve({});
+      return {};
     },
     finish() {
       finished.resolve();
@@ -62,6 +65,43 @@ Deno.test("PortForward carries both directions and each one's end by itself", as
   await client.closeWrite();
   assert.equal((await Array.fromAsync(client.readable)).map(text).join(""), "ping");
   await closed;
+});
+
+Deno.test("PortForward keeps order and loses nothing, though it reads on while a piece is on its way", async () => {
+  const { agent, closed } = echoAgent({ takeMs: 1 });
+  await using forward = open(agent);
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+  const sent = crypto.getRandomValues(new Uint8Array(60_001));
+  const many = 64;
+  const writing = (async () => {
+    for (let round = 0; round < many; round++) {
+      for (let rest = sent; rest.length > 0;) rest = rest.subarray(await client.write(rest));
+    }
+    await client.closeWrite();
+  })();
+  const got = await new Response(client.readable).bytes();
+  await writing;
+  assert.equal(got.length, many * sent.length);
+  assert.ok(got.every((byte, at) => byte === sent[at % sent.length]));
+  await closed;
+});
+
+Deno.test("PortForward asks the guest for more while its client takes what came before", async () => {
+  const again = Promise.withResolvers<void>();
+  let reads = 0;
+  const connections = {
+    open: () => Promise.resolve({ id: 1 }),
+    read(_request: unknown, { signal }: { signal: AbortSignal }) {
+      if (++reads === 1) return Promise.resolve({ data: new Uint8Array(MORE_THAN_SOCKETS_HOLD) });
+      again.resolve();
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+    },
+    close: () => Promise.resolve({}),
+  };
+  const forward = open({ connections } as unknown as Agent);
+  using _client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+  await again.promise;
+  await forward[Symbol.asyncDispose]();
 });
 
 Deno.test("PortForward resets a connection that nobody in the guest takes", async () => {
