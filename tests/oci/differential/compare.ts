@@ -10,7 +10,16 @@ interface Difference {
   level: (text: string) => string;
 }
 
+/** Where we are ourselves, in hierarchies that did not leave us at their root. */
+const OWN_GROUPS = Deno.readTextFileSync("/proc/self/cgroup").split("\n")
+  .flatMap((line) => /^\d+:.*?:(\/.+)$/.exec(line)?.[1] ?? []);
+
 const DIFFERENCES: readonly Difference[] = [
+  {
+    sections: /(cgroups|attributes|mounts|groups)$/,
+    why: "puts a group whose path is relative below the root, where runc puts it below its own",
+    level: (text) => OWN_GROUPS.reduce((text, group) => text.replaceAll(`${group}/`, "/"), text),
+  },
   {
     sections: /state|hooks|list/,
     why: "tells the version of the specification that it follows",
