@@ -67,6 +67,8 @@ const SUITES: Suite[] = [
     needs: "/sys/fs/cgroup/cgroup.controllers", // crun refuses to work on a hybrid hierarchy
   },
   { name: "vm", kind: "deno test", paths: ["tests/vm"], flags: [] },
+  // Attacks from inside and outside, and the host as the witness of what they reach.
+  { name: "security", kind: "deno test", paths: ["tests/security"], flags: [] },
   { name: "interop", kind: "deno test", paths: ["tests/interop"], flags: [] },
 ];
 

@@ -3,6 +3,7 @@
  *
  * Usage: initramfs.ts --arch x86_64|aarch64 --output FILE [--cache DIRECTORY] MODULE.ko...     modules in load order
  *        initramfs.ts --arch x86_64|aarch64 --output FILE --init PROGRAM MODULE.ko...     the root image's own init
+ *        initramfs.ts --arch x86_64|aarch64 --output FILE --hostile AGENT.js MODULE.ko...     an agent of the attacker's
  *        initramfs.ts --arch x86_64|aarch64 --output FILE --floor
  *
  * @module
@@ -90,8 +91,16 @@ const BIND_CACHE: Step[] = [
   { call: "mount", args: ["/cache", `/root${DENO_DIRECTORY}`, "", MS_BIND, 0], onError: "stop" },
 ];
 
-function bootSteps(modules: readonly string[], { cached }: { cached: boolean }): Step[] {
-  const command = [AGENT, ...agentArguments({ cached, main: `${AGENT_DIRECTORY}/main.js` })];
+/** Where the root image shows {@linkcode HOSTILE_DIRECTORY} of the initramfs. */
+const HOSTILE_MOUNT = "/mnt";
+const HOSTILE_DIRECTORY = "hostile";
+const BIND_HOSTILE: Step[] = [
+  { call: "mount", args: [`/${HOSTILE_DIRECTORY}`, `/root${HOSTILE_MOUNT}`, "", MS_BIND, 0], onError: "stop" },
+];
+
+function bootSteps(modules: readonly string[], { cached, hostile }: Pick<Boot, "cached" | "hostile">): Step[] {
+  const main = `${hostile === undefined ? AGENT_DIRECTORY : HOSTILE_MOUNT}/main.js`;
+  const command = [AGENT, ...agentArguments({ cached, main })];
   return [
     MOUNT_DEV,
     ...OPEN_CONSOLE,
@@ -101,6 +110,7 @@ function bootSteps(modules: readonly string[], { cached }: { cached: boolean }):
     { call: "mount", args: ["/dev/vda", "/root", "erofs", MS_RDONLY, 0], onError: "stop", retries: 100 },
     ...MOUNTS,
     ...(cached ? BIND_CACHE : []),
+    ...(hostile === undefined ? [] : BIND_HOSTILE),
     ...SET_READ_AHEAD,
     ...SWITCH_ROOT,
     { call: "execve", args: [AGENT, command, AGENT_ENVIRONMENT], onError: "stop" },
@@ -154,6 +164,17 @@ function cacheEntries(directory: string | undefined): CpioEntry[] {
   });
 }
 
+/** The attacker's agent instead of the root image's; it is loaded as that one is. */
+function hostileEntries(agent: string | undefined): CpioEntry[] {
+  if (agent === undefined) return [];
+  const loader = new URL("agent_loader.js", import.meta.url);
+  const file = (name: string, source: string | URL): CpioEntry => {
+    return { kind: "file", path: `${HOSTILE_DIRECTORY}/${name}`, mode: 0o644, data: Deno.readFileSync(source) };
+  };
+  const directory: CpioEntry = { kind: "directory", path: HOSTILE_DIRECTORY, mode: 0o755 };
+  return [directory, file("main.js", loader), file("agent.js", agent)];
+}
+
 async function main(args: string[]): Promise<void> {
   const option = (name: string) => {
     const index = args.indexOf(name);
@@ -163,6 +184,7 @@ async function main(args: string[]): Promise<void> {
   const output = option("--output")!;
   const cache = cacheEntries(option("--cache"));
   const ownInit = option("--init");
+  const hostile = option("--hostile");
   const floor = args[0] === "--floor";
   const modules = await Promise.all(
     args.slice(floor ? 1 : 0).map(async (path): Promise<CpioEntry> => {
@@ -172,10 +194,10 @@ async function main(args: string[]): Promise<void> {
   );
   const paths = modules.map(({ path }) => `/${path}`);
   // Not an exit: the kernel's panic about it would push the reason out of the console's last lines.
-  const init = assembleInit(stepsOf({ paths, floor, ownInit, cached: cache.length > 0 }), architecture, {
+  const init = assembleInit(stepsOf({ paths, floor, ownInit, hostile, cached: cache.length > 0 }), architecture, {
     giveUp: POWER_OFF,
   });
-  await Deno.writeFile(output, packCpio(entries(init, [...modules, ...cache])));
+  await Deno.writeFile(output, packCpio(entries(init, [...modules, ...cache, ...hostileEntries(hostile)])));
 }
 
 interface Boot {
@@ -183,12 +205,14 @@ interface Boot {
   paths: readonly string[];
   floor: boolean;
   ownInit: string | undefined;
+  /** File of the attacker's agent. */
+  hostile: string | undefined;
   cached: boolean;
 }
 
-function stepsOf({ paths, floor, ownInit, cached }: Boot): Step[] {
+function stepsOf({ paths, floor, ownInit, ...boot }: Boot): Step[] {
   if (floor) return floorSteps();
-  return ownInit === undefined ? bootSteps(paths, { cached }) : systemSteps(paths, ownInit);
+  return ownInit === undefined ? bootSteps(paths, boot) : systemSteps(paths, ownInit);
 }
 
 if (import.meta.main) await main([...Deno.args]);

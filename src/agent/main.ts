@@ -22,8 +22,11 @@ import { listenForLogReader, stdoutSink } from "./log_sink.ts";
 import { Sandbox } from "./sandbox.ts";
 import { agentServices } from "./services/mod.ts";
 
+/** What the agent answers calls with. */
+type Services = typeof agentServices;
+
 /** Runs the agent until the sandbox is destroyed or a signal asks it to end. As PID 1 it then powers the machine off. */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[], services: Services = agentServices): Promise<number> {
   const isInit = Deno.pid === 1;
   const parsed = parseAgentArgs(args, { isInit });
   if (parsed.showVersion) {
@@ -31,20 +34,20 @@ export async function main(args: readonly string[]): Promise<number> {
     Deno.stdout.writeSync(new TextEncoder().encode(line));
     return 0;
   }
-  if (isInit) await runMachine(parsed);
-  else await run(await loadOptions(parsed), { isInit });
+  if (isInit) await runMachine(parsed, services);
+  else await run(await loadOptions(parsed), { isInit, services });
   return 0;
 }
 
 /** The agent as PID 1, from the first mount to the power switch. */
-async function runMachine(args: AgentArgs): Promise<void> {
+async function runMachine(args: AgentArgs, services: Services): Promise<void> {
   using machine = new DisposableStack();
   machine.defer(() => endMachine("powerOff"));
   try {
     mountBaseFilesystems();
     const options = await loadOptions(args);
     becomeInit({ unifiedCgroups: options.unifiedCgroups || options.cgroupNoV1 === "all" });
-    await run(options, { isInit: true });
+    await run(options, { isInit: true, services });
   } catch (error) {
     // There is no later: the console is what the host shows when the agent does not answer.
     Deno.stderr.writeSync(new TextEncoder().encode(`kata-agent: ${errorChain(error)}\n`));
@@ -60,7 +63,10 @@ function loadOptions({ configFile, serverAddress }: AgentArgs): Promise<AgentOpt
   });
 }
 
-async function run(options: AgentOptions, { isInit }: { isInit: boolean }): Promise<void> {
+async function run(
+  options: AgentOptions,
+  { isInit, services }: { isInit: boolean; services: Services },
+): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const log = openLog(options, stack);
   for (const warning of warnOfUnbuilt(options)) log.warning(warning);
@@ -80,7 +86,7 @@ async function run(options: AgentOptions, { isInit }: { isInit: boolean }): Prom
   log.info("Agent serves", { address: options.serverAddress, version: VERSION, api: AGENT_API_VERSION });
   // Without interceptors a call takes a shorter way.
   const interceptors = LEVELS.indexOf(options.logLevel) <= LEVELS.indexOf("debug") ? [logCalls(log)] : [];
-  await serveTtrpc(listener, agentServices(guest), { signal: end.signal, log, interceptors });
+  await serveTtrpc(listener, services(guest), { signal: end.signal, log, interceptors });
 }
 
 function openLog({ logLevel, logPort }: AgentOptions, stack: AsyncDisposableStack): Logger {

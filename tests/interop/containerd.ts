@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { socketAddress } from "../../src/shim/bootstrap.ts";
 import { commandOf, list, until } from "./host.ts";
-import { IMAGE, writeImage } from "./image.ts";
+import { IMAGE, type ImageOptions, writeImage } from "./image.ts";
 import { PAUSE, podSettings } from "./pod_settings.ts";
 
 export { processesOf, until } from "./host.ts";
@@ -16,7 +16,7 @@ export { processesOf, until } from "./host.ts";
 /** Where ctr makes the fifos of the tasks that it starts, wherever containerd keeps its state. */
 const FIFOS = "/run/containerd/fifo";
 const REPO = new URL("../../", import.meta.url).pathname;
-const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
+export const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
 export const RUNTIME = "io.containerd.kata.v2";
 
 export interface Result {
@@ -52,6 +52,8 @@ export interface ContainerdOptions {
   configure?: (toml: string) => string;
   /** Serves Kubernetes' interface: see `pod_settings.ts`. */
   pods?: boolean;
+  /** As {@linkcode PodSettings.annotations}. */
+  podAnnotations?: readonly string[];
   /** Besides its usual environment, which shims inherit. */
   env?: Readonly<Record<string, string>>;
 }
@@ -74,21 +76,24 @@ export class Containerd implements AsyncDisposable {
   }
 
   static async start(options: ContainerdOptions): Promise<Containerd> {
-    const { release, configure = (toml) => toml, pods = false } = options;
+    const { release, configure = (toml) => toml, pods = false, podAnnotations } = options;
     const containerd = new Containerd(await Deno.makeTempDir({ prefix: "kata-interop-" }), options);
     const { directory } = containerd;
     await Deno.mkdir(`${directory}/bin`);
     await Deno.writeTextFile(`${directory}/bin/containerd-shim-kata-v2`, shimScript(directory), { mode: 0o755 });
     await Deno.writeTextFile(`${directory}/configuration.toml`, configure(configuration()));
-    const more = pods ? await podSettings(directory, { runtime: RUNTIME, version: release.version }) : "";
+    const annotations = podAnnotations && { annotations: podAnnotations };
+    const settingsOfPods = { runtime: RUNTIME, version: release.version, ...annotations };
+    const more = pods ? await podSettings(directory, settingsOfPods) : "";
     await Deno.writeTextFile(`${directory}/config.toml`, settings(directory, { release, pods }) + more);
     await containerd.#spawn();
-    await containerd.#import({ name: IMAGE });
-    if (pods) await containerd.#import({ name: PAUSE, command: ["/bin/sleep", "1000000"] });
+    await containerd.import({ name: IMAGE });
+    if (pods) await containerd.import({ name: PAUSE, command: ["/bin/sleep", "1000000"] });
     return containerd;
   }
 
-  async #import(image: { name: string; command?: string[] }): Promise<void> {
+  /** Makes an image and takes it in. */
+  async import(image: ImageOptions): Promise<void> {
     await writeImage(`${this.directory}/image.tar`, image);
     await this.must("images", "import", `${this.directory}/image.tar`);
   }

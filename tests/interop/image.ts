@@ -3,11 +3,20 @@ import { createHash } from "node:crypto";
 
 export const IMAGE = "localhost/busybox:1";
 
+/** What an image is called, runs and holds; all but the default is up to the test. */
+export interface ImageOptions {
+  name?: string;
+  command?: readonly string[];
+  /** Changes the file system, whose root is given, such as to plant links in it. */
+  plant?: (root: string) => void | Promise<void>;
+}
+
 /** Writes the archive to `path`. */
-export async function writeImage(path: string, { name = IMAGE, command = ["/bin/sh"] } = {}): Promise<void> {
+export async function writeImage(path: string, options: ImageOptions = {}): Promise<void> {
+  const { name = IMAGE, command = ["/bin/sh"], plant } = options;
   const work = await Deno.makeTempDir({ prefix: "kata-image-" });
   try {
-    const layer = await makeLayer(work);
+    const layer = await makeLayer(work, plant);
     const blobs = `${work}/layout/blobs/sha256`;
     await Deno.mkdir(blobs, { recursive: true });
     const put = async (bytes: Uint8Array, mediaType: string) => {
@@ -48,7 +57,7 @@ export async function writeLayer(path: string): Promise<void> {
   }
 }
 
-async function makeLayer(work: string): Promise<Uint8Array<ArrayBuffer>> {
+async function makeLayer(work: string, plant?: ImageOptions["plant"]): Promise<Uint8Array<ArrayBuffer>> {
   const root = `${work}/root`;
   for (const name of ["bin", "etc", "tmp", "proc", "sys", "dev"]) {
     await Deno.mkdir(`${root}/${name}`, { recursive: true });
@@ -60,6 +69,7 @@ async function makeLayer(work: string): Promise<Uint8Array<ArrayBuffer>> {
   }
   await Deno.writeTextFile(`${root}/etc/passwd`, "root:x:0:0:root:/:/bin/sh\n");
   await Deno.writeTextFile(`${root}/etc/group`, "root:x:0:\n");
+  await plant?.(root);
   await tar(root, `${work}/layer.tar`);
   return await Deno.readFile(`${work}/layer.tar`);
 }

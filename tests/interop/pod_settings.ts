@@ -8,15 +8,22 @@ export const CGROUP_PARENT = `/kata-test-pods-${NUMBER}`;
 /** The node's own addresses on the bridge. */
 export const GATEWAY = { inet: `10.197.${NUMBER}.1`, inet6: `fd00:197:${NUMBER}::1` } as const;
 
+export interface PodSettings {
+  runtime: string;
+  /** Of containerd, whose second generation has the plugin in three parts. */
+  version: string;
+  /** Those of pods that are passed on to the shim; default: Kata's own. */
+  annotations?: readonly string[];
+}
+
 /**
  * Writes the network's configuration.
  *
- * @param version Of containerd, whose second generation has the plugin in three parts.
  * @returns The CRI plugin's section of containerd's configuration.
  */
 export async function podSettings(
   directory: string,
-  { runtime, version }: { runtime: string; version: string },
+  { runtime, version, annotations = ["io.katacontainers.*"] }: PodSettings,
 ): Promise<string> {
   await Deno.mkdir(`${directory}/cni`);
   await Deno.writeTextFile(`${directory}/cni/10-bridge.conflist`, JSON.stringify(network(directory)));
@@ -39,7 +46,7 @@ conf_dir = "${directory}/cni"
 default_runtime_name = "${HANDLER}"
 [${cri}.containerd.runtimes.${HANDLER}]
 runtime_type = "${runtime}"
-pod_annotations = ["io.katacontainers.*"]
+pod_annotations = ${JSON.stringify(annotations)}
 `;
 }
 
