@@ -5,6 +5,7 @@
  * @see https://man7.org/linux/man-pages/man2/openat2.2.html
  * @module
  */
+import { nameText, type RawName } from "./directory.ts";
 import { Fd, O_CLOEXEC, O_PATH, O_RDONLY } from "./fd.ts";
 import { bind, check, cstring } from "./libc.ts";
 
@@ -50,10 +51,10 @@ export function openHow({ flags, mode = 0, resolve = 0 }: OpenInRootOptions): Ui
  *
  * @throws {ErrnoError} ELOOP also for a magic link, such as those in /proc.
  */
-export function openInRoot(root: Fd, path: string, options: OpenInRootOptions): Fd {
-  const [name, how] = [cstring(path), openHow(options)];
+export function openInRoot(root: Fd, path: string | RawName, options: OpenInRootOptions): Fd {
+  const [name, how] = [typeof path === "string" ? cstring(path) : path, openHow(options)];
   const open = () => libc.openat2(SYS_OPENAT2, root.number, name, how, how.length);
-  return new Fd(check("openat2", open, path));
+  return new Fd(check("openat2", open, typeof path === "string" ? path : nameText(path)));
 }
 
 const CHUNK = 16 << 10;
