@@ -51,6 +51,7 @@ const SUPPORTED: readonly string[] = [
   "serverAddress",
   "logLevel",
   "logPort",
+  "hostProof",
   "hotplugTimeout",
   "cgroupNoV1",
   "unifiedCgroups",

@@ -1,5 +1,8 @@
 /** Where the agent's log lines go. @module */
 import type { LogSink } from "../base/log.ts";
+import { listen } from "../rpc/address.ts";
+import type { Duplex, Listener } from "../rpc/duplex.ts";
+import type { Admission } from "../rpc/host_proof.ts";
 
 const encoder = new TextEncoder();
 
@@ -24,14 +27,13 @@ export interface ServedLog extends Disposable {
   readonly done: Promise<void>;
 }
 
-/** Listens on a vsock port; the runtime connects and reads one JSON object per line. */
-export function listenForLogReader(port: number): ServedLog {
-  const listener = Deno.listen({ transport: "vsock", cid: 0xffffffff, port });
-  return serveLog(listener);
+/** Listens on a vsock port; the runtime connects, proves itself and reads one JSON object per line. */
+export function listenForLogReader(port: number, admission: Admission): ServedLog {
+  return serveLog(listen(`vsock://-1:${port}`, { admission }));
 }
 
 /** Serves log lines to whoever connects to `listener`, which it closes at the end. */
-export function serveLog(listener: Deno.Listener<Deno.Conn>): ServedLog {
+export function serveLog(listener: Listener): ServedLog {
   const lines: string[] = [];
   let wake = Promise.withResolvers<void>();
   let isOpen = true;
@@ -57,7 +59,7 @@ export function serveLog(listener: Deno.Listener<Deno.Conn>): ServedLog {
 }
 
 /** @returns False if the reader went away; what it did not take stays for the next one. */
-async function drain(reader: Deno.Conn, lines: string[]): Promise<boolean> {
+async function drain(reader: Duplex, lines: string[]): Promise<boolean> {
   try {
     while (lines.length > 0) {
       const data = encoder.encode(`${lines[0]}\n`);

@@ -14,6 +14,7 @@ import { AGENT_API_VERSION } from "../rpc/agent_api.ts";
 import type { AgentOptions } from "../rpc/agent_options.ts";
 import { logCalls } from "../rpc/interceptors.ts";
 import { serveTtrpc } from "../rpc/server.ts";
+import { hostAdmission } from "./host_key.ts";
 import { type AgentArgs, parseAgentArgs } from "./args.ts";
 import { loadAgentConfig, warnOfUnbuilt } from "./config.ts";
 import type { Guest } from "./guest.ts";
@@ -82,17 +83,18 @@ async function run(
   endOnSignals(guest, stack);
   logStrayErrors(guest, stack);
   if (isInit) reapOrphans(stack);
-  const listener = listen(options.serverAddress);
+  const listener = listen(options.serverAddress, { admission: hostAdmission(options, log) });
   log.info("Agent serves", { address: options.serverAddress, version: VERSION, api: AGENT_API_VERSION });
   // Without interceptors a call takes a shorter way.
   const interceptors = LEVELS.indexOf(options.logLevel) <= LEVELS.indexOf("debug") ? [logCalls(log)] : [];
   await serveTtrpc(listener, services(guest), { signal: end.signal, log, interceptors });
 }
 
-function openLog({ logLevel, logPort }: AgentOptions, stack: AsyncDisposableStack): Logger {
+function openLog(options: AgentOptions, stack: AsyncDisposableStack): Logger {
+  const { logLevel, logPort } = options;
   const fields = { name: "kata-agent", subsystem: "agent", version: VERSION };
   if (logPort === 0) return createLogger({ sink: stdoutSink(), level: logLevel, fields });
-  const served = listenForLogReader(logPort);
+  const served = listenForLogReader(logPort, hostAdmission(options));
   stack.defer(async () => {
     served[Symbol.dispose]();
     await served.done;

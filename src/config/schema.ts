@@ -18,6 +18,11 @@ export const agentSchema = v.object({
   /** Modules to load in the guest before the first container: a name and its parameters each. */
   kernel_modules: strings,
   debug_console_enabled: off,
+  /**
+   * Ours. How the host proves itself to an agent that is reached over vsock: `key`, by a secret of this one VM; `none`, not
+   * at all, for an agent that knows of no keys (Kata's own). With `none` every user of the host commands the guest.
+   */
+  host_proof: v.optional(v.picklist(["key", "none"]), "key"),
   /** Milliseconds between two attempts to reach the agent. */
   dial_timeout_ms: v.optional(positive, 10),
   /** Milliseconds to reach the agent in all; 0 would never start, so at least one. Emulated guests boot slowly. */

@@ -6,14 +6,15 @@
  */
 import type { QemuConfig } from "../config/schema.ts";
 import { AGENT_PORT, AGENT_SERIAL_PORT } from "../rpc/agent_api.ts";
+import type { HostKey } from "../rpc/host_proof.ts";
 
 export const VHOST_VSOCK = "/dev/vhost-vsock";
 
 /** A transport that was chosen, with what it needs of the host. */
 export type AgentChannel =
-  | { kind: "vsock"; cid: number }
+  | { kind: "vsock"; cid: number; key?: HostKey | undefined }
   /** @property socket Where the daemon and QEMU meet. @property hostSocket Where the host asks for a guest's port. */
-  | { kind: "hybrid-vsock"; socket: string; hostSocket: string }
+  | { kind: "hybrid-vsock"; socket: string; hostSocket: string; key?: HostKey | undefined }
   | { kind: "virtio-serial"; socket: string };
 
 /**
@@ -43,6 +44,11 @@ export function hostAddress(channel: AgentChannel): string {
     case "virtio-serial":
       return `serial://${channel.socket}`;
   }
+}
+
+/** What the host proves itself with; over a serial port it need not. */
+export function hostKey(channel: AgentChannel): HostKey | undefined {
+  return channel.kind === "virtio-serial" ? undefined : channel.key;
 }
 
 /** Where the agent listens, as a word of the kernel's command line; vsock is what it does by itself. */

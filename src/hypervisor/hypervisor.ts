@@ -6,6 +6,7 @@
  */
 import type { Logger } from "../base/log.ts";
 import type { Fd } from "../linux/fd.ts";
+import type { HostKey } from "../rpc/host_proof.ts";
 import type { Device, GuestAddress } from "./device.ts";
 
 /** What a monitor can do; a sandbox asks before it relies on it. */
@@ -93,6 +94,8 @@ export interface Hypervisor extends AsyncDisposable {
   info(): Promise<VmInfo>;
   /** Where to dial the agent; an address of `rpc/address.ts`. Refuses connections until the agent listens. */
   agentAddress(): string;
+  /** What to prove oneself to the agent with, on each connection; undefined where nobody else can connect, or none is asked for. */
+  agentKey(): HostKey | undefined;
   /** The last lines that the guest's kernel and agent wrote to the console. */
   consoleTail(lines: number): readonly string[];
 }

@@ -1,6 +1,7 @@
 /** The guest kernel's command line (B43). Pure. @module */
 import { type Level, parseLevel } from "../base/log.ts";
 import type { AgentConfig, QemuConfig } from "../config/schema.ts";
+import { agentKernelParameters } from "../rpc/agent_options.ts";
 
 /** Linux cuts longer command lines off (COMMAND_LINE_SIZE of x86-64). */
 const MOST_BYTES = 2047;
@@ -55,9 +56,11 @@ export function kernelParams(config: QemuConfig, extra: readonly string[] = []):
 }
 
 /** What the configuration asks of the agent. @throws {RangeError} The level is none. */
-export function agentParams({ enable_debug, log_level }: Pick<AgentConfig, "enable_debug" | "log_level">): string[] {
-  const level: Level = log_level !== "" ? parseLevel(log_level) : enable_debug ? "debug" : "info";
-  return level === "info" ? [] : [`agent.log=${level}`]; // the agent's own default
+export function agentParams(
+  { enable_debug, log_level, host_proof }: Pick<AgentConfig, "enable_debug" | "log_level" | "host_proof">,
+): string[] {
+  const logLevel: Level = log_level !== "" ? parseLevel(log_level) : enable_debug ? "debug" : "info";
+  return agentKernelParameters({ logLevel, hostProof: host_proof }); // without the agent's own defaults
 }
 
 /** Lists laid over each other: a name in a later list removes it from all earlier ones. */

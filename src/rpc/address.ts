@@ -17,7 +17,8 @@
  * @module
  */
 import { abortable } from "../base/async.ts";
-import type { Duplex, Listener } from "./duplex.ts";
+import { type Duplex, greet, type Listener, writeAll } from "./duplex.ts";
+import { type Admission, admitHost, type HostKey, proofOf } from "./host_proof.ts";
 import { connectHybridVsock } from "./hybrid_vsock.ts";
 import { findSerialPort, listenSerial, openSerialPort } from "./serial_guest.ts";
 import { connectSerial } from "./serial_host.ts";
@@ -32,6 +33,18 @@ export type Address =
 /** Any context id: what a listener in the guest uses. */
 const CID_ANY = 0xffff_ffff;
 const NEVER = new AbortController().signal;
+
+export interface DialOptions {
+  /** Ends the attempt. Afterwards the connection is the caller's, and the signal means nothing to it. */
+  signal?: AbortSignal;
+  /** Sent first, on the transports that need it: see `host_proof.ts`. */
+  key?: HostKey | undefined;
+}
+
+export interface ListenOptions {
+  /** Whom a listener on vsock serves. */
+  admission?: Admission;
+}
 
 const FORMS: readonly { pattern: RegExp; read: (...groups: string[]) => Address }[] = [
   { pattern: /^(?:unix:\/\/|remote:\/\/)?(\/.+)$/, read: (path) => ({ kind: "unix", path: path! }) },
@@ -58,28 +71,36 @@ export function parseAddress(text: string): Address {
 /**
  * Connects to an address of the host's side, once: whoever waits for a guest to boot repeats it.
  *
- * @param options.signal Ends the attempt. Afterwards the connection is the caller's, and the signal means nothing to it.
  * @throws If nobody listens, or the peer behind the socket does not answer its greeting.
  */
-export async function dial(text: string, { signal = NEVER }: { signal?: AbortSignal } = {}): Promise<Duplex> {
+export async function dial(text: string, { signal = NEVER, key }: DialOptions = {}): Promise<Duplex> {
   const address = parseAddress(text);
   try {
     signal.throwIfAborted();
-    return await connect(address, signal);
+    const duplex = await connect(address, signal);
+    const needsProof = address.kind === "vsock" || address.kind === "hvsock";
+    return needsProof && key !== undefined ? await prove(duplex, key, signal) : duplex;
   } catch (cause) {
     throw new Error(`Cannot connect to ${text}`, { cause });
   }
 }
 
-/** Listens on an address of the kinds unix, vsock and serial-port. @throws If the address is taken or has no port here. */
-export function listen(text: string): Listener {
+/**
+ * Listens on an address of the kinds unix, vsock and serial-port. On vsock only the machine's own host is served, as
+ * `admission` says.
+ *
+ * @throws If the address is taken or has no port here, or is a vsock without an admission.
+ */
+export function listen(text: string, { admission }: ListenOptions = {}): Listener {
   const address = parseAddress(text);
   try {
     switch (address.kind) {
       case "unix":
         return Deno.listen({ transport: "unix", path: address.path });
-      case "vsock":
-        return Deno.listen({ transport: "vsock", cid: address.cid, port: address.port });
+      case "vsock": {
+        if (admission === undefined) throw new TypeError("A vsock needs to know whom to serve");
+        return admitHost(Deno.listen({ transport: "vsock", cid: address.cid, port: address.port }), admission);
+      }
       case "serial-port":
         return listenSerial(openSerialPort(findSerialPort(address.name)));
       case "hvsock":
@@ -104,6 +125,13 @@ async function connect(address: Address, signal: AbortSignal): Promise<Duplex> {
     case "serial-port":
       throw new TypeError("Only the guest can open a port by its name");
   }
+}
+
+async function prove(duplex: Duplex, key: HostKey, signal: AbortSignal): Promise<Duplex> {
+  return await greet(duplex, signal, async () => {
+    await writeAll(duplex, proofOf(key));
+    return duplex;
+  });
 }
 
 /** The kernel waits seconds for a guest that does not answer yet. */

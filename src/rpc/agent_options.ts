@@ -19,6 +19,7 @@ interface Option<T> {
 }
 
 const GUEST_PROCESSES = ["none", "attestation-agent", "confidential-data-hub", "api-server-rest"] as const;
+const HOST_PROOFS = ["key", "none"] as const;
 const REST_APIS = ["all", "attestation", "resource"] as const;
 const U8 = { min: 0n, max: 0xffn };
 const U64 = { min: 0n, max: 0xffff_ffff_ffff_ffffn };
@@ -34,6 +35,8 @@ const OPTIONS = {
   /** 0: standard output. */
   logPort: count("agent.log_vport", 0),
   serverAddress: text("agent.server_addr", `vsock://-1:${AGENT_PORT}`),
+  /** Over vsock: `key`, whoever knows the key that the VM was given; `none`, whoever connects from the host. */
+  hostProof: text("agent.host_proof", "key", oneOf(HOST_PROOFS)),
   /** 0: off. */
   passedFdPort: count("agent.passfd_listener_port", 0),
   /** Seconds, as the next four. */

@@ -16,7 +16,7 @@ import { createTtrpcTransport, type TtrpcTransport } from "../rpc/client.ts";
 const CONSOLE_LINES = 5;
 
 /** The part of a VM that reaching its agent needs. */
-export type AgentHost = Pick<Hypervisor, "agentAddress" | "consoleTail" | "info" | "wait">;
+export type AgentHost = Pick<Hypervisor, "agentAddress" | "agentKey" | "consoleTail" | "info" | "wait">;
 
 export interface ConnectOptions {
   sandboxId: string;
@@ -76,7 +76,7 @@ export async function connectAgent(vm: AgentHost, options: ConnectOptions): Prom
     const words = expected ? `, ${lastWords(vm)}` : "";
     throw new KataError("UNAVAILABLE", `Cannot reach the agent: the VM ended while it booted: ${reason}${words}`);
   });
-  const dialling = retry(() => dial(vm.agentAddress(), { signal }), {
+  const dialling = retry(() => dial(vm.agentAddress(), { signal, key: vm.agentKey() }), {
     signal,
     everyMs: config.dial_timeout_ms,
     clock,

@@ -17,6 +17,7 @@ function fakeVm(socket: string, start: (options: StartOptions) => Promise<void>)
     info: async () => INFO,
     wait: () => new Promise(() => {}),
     agentAddress: () => `unix://${socket}`,
+    agentKey: () => undefined,
     consoleTail: () => [],
   };
   return vm as Hypervisor;

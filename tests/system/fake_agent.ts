@@ -169,6 +169,8 @@ export class FakeVm implements Hypervisor {
   agentAddress(): string {
     return this.#address;
   }
+  agentKey(): undefined {}
+
   consoleTail(): readonly string[] {
     return ["guest: last line"];
   }

@@ -2,6 +2,13 @@
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { VERSION } from "../../src/base/version.ts";
+import { AGENT_LOG_PORT } from "../../src/rpc/agent_api.ts";
+import { createClient } from "@connectrpc/connect";
+import { Health } from "../../src/proto/health_pb.ts";
+import { createTtrpcTransport } from "../../src/rpc/client.ts";
+import { dial } from "../../src/rpc/address.ts";
+import { writeAll } from "../../src/rpc/duplex.ts";
+import { type HostKey, newHostKey } from "../../src/rpc/host_proof.ts";
 import { bootMachine, VSOCK_DAEMON } from "./machine.ts";
 
 const TRANSPORTS = [
@@ -24,6 +31,58 @@ for (const { transport, needs } of TRANSPORTS) {
       assert.ok((await machine.vm.wait()).expected);
     },
   });
+}
+
+for (const { transport, needs } of TRANSPORTS.slice(1)) {
+  const settings = [
+    `agent_transport = "${transport}"`,
+    `vhost_vsock_daemon = "${VSOCK_DAEMON}"`,
+    `kernel_params = "agent.log_vport=${AGENT_LOG_PORT}"`,
+  ];
+
+  Deno.test({
+    name: `S1: over ${transport} agent and log answer nobody who does not know the key of this one VM`,
+    ignore: !exists(needs),
+    fn: async () => {
+      await using machine = await bootMachine({ settings });
+      const agent = machine.vm.agentAddress();
+      for (const key of [undefined, newHostKey()]) {
+        await assert.rejects(askAgent(agent, key));
+        assert.equal(await readLog(agent, key), "");
+      }
+      await askAgent(agent, machine.vm.agentKey());
+      assert.match(await readLog(agent, machine.vm.agentKey()), /Agent serves/);
+      await machine.agent.health.check({});
+    },
+  });
+
+  Deno.test({
+    name: `over ${transport} the agent answers whoever connects if the configuration has host_proof = "none"`,
+    ignore: !exists(needs),
+    fn: async () => {
+      await using machine = await bootMachine({ settings, agent: ['host_proof = "none"'] });
+      await askAgent(machine.vm.agentAddress());
+      assert.match(await readLog(machine.vm.agentAddress()), /Agent serves/);
+    },
+  });
+}
+
+/** What anybody on the host can try. */
+async function askAgent(address: string, key?: HostKey): Promise<void> {
+  using transport = createTtrpcTransport(await dial(address, { key }), { peer: "the agent", timeoutMs: () => 20_000 });
+  await createClient(Health, transport).check({});
+}
+
+/** @returns The beginning of the log; empty if the guest closes the connection. */
+async function readLog(agent: string, key?: HostKey): Promise<string> {
+  using connection = await dial(agent.replace(/:\d+$/, `:${AGENT_LOG_PORT}`), { key });
+  try {
+    if (key === undefined) await writeAll(connection, new Uint8Array(100)); // else it would wait for more
+    const buffer = new Uint8Array(64 << 10);
+    return new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
+  } catch {
+    return "";
+  }
 }
 
 Deno.test("the console keeps what the guest writes", async () => {

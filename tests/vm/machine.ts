@@ -18,6 +18,8 @@ export const VSOCK_DAEMON = `${CACHE}/unpacked/sid-${DEBIAN_ARCH}/vhost-device-v
 export interface MachineOptions {
   /** Lines of the table [hypervisor.qemu]. */
   settings?: readonly string[];
+  /** Lines of the table [agent.kata]. */
+  agent?: readonly string[];
   /** Another root image. */
   image?: string;
 }
@@ -50,7 +52,7 @@ export async function bootMachine(options: MachineOptions = {}): Promise<Machine
 
 async function writeConfig(
   directory: string,
-  { settings = [], image = `${GUEST}/root.erofs` }: MachineOptions,
+  { settings = [], agent = [], image = `${GUEST}/root.erofs` }: MachineOptions,
 ): Promise<Config> {
   const path = `${directory}/configuration.toml`;
   const lines = [
@@ -60,6 +62,8 @@ async function writeConfig(
     `image = "${image}"`,
     "default_memory = 512",
     ...settings,
+    "[agent.kata]",
+    ...agent,
   ];
   await Deno.writeTextFile(path, `${lines.join("\n")}\n`);
   return loadConfig({ annotation: path }).config;

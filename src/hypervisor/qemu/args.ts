@@ -23,6 +23,8 @@ export interface Machine {
   vcpus: VcpuCount;
   /** In the order in which the guest shall number them. */
   devices: readonly Parts[];
+  /** A file with what the guest shall find among its firmware's OEM strings. */
+  oemStringFile?: string | undefined;
 }
 
 /** Sizes in MiB. Without slots nothing can be added. */
@@ -61,6 +63,7 @@ export function qemuArgs(machine: Machine): string[] {
     ...kernel(machine),
     ...serial(machine),
     ...mon(machine),
+    ...smbios(machine),
     ...globals(machine),
     ...machine.devices.flatMap(device),
     ...(machine.incoming ? ["-incoming", "defer"] : []),
@@ -135,6 +138,11 @@ function serial({ consoleLog }: Machine): string[] {
 function mon({ qmpSocket }: Machine): string[] {
   const chardev = keyval({ backend: "socket", id: "qmp", path: qmpSocket, server: true, wait: false });
   return ["-chardev", chardev, "-mon", keyval({ chardev: "qmp", mode: "control" })];
+}
+
+/** By a file, as everybody may read our arguments. */
+function smbios({ oemStringFile }: Machine): string[] {
+  return oemStringFile === undefined ? [] : ["-smbios", `type=11,path=${oemStringFile}`];
 }
 
 /** Devices with queues of QEMU's own, except the network's. */

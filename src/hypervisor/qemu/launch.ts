@@ -1,8 +1,9 @@
 /** Bringing a VM up: its channel, its helpers, QEMU and the monitor connection, each undone if a later one fails. @module */
 import { exists } from "../../base/files.ts";
 import type { Config } from "../../config/schema.ts";
-import type { Fd } from "../../linux/fd.ts";
+import { type Fd, memfd } from "../../linux/fd.ts";
 import { allocateGuestCid } from "../../linux/vsock.ts";
+import { HOST_KEY_NAME, type HostKey, newHostKey } from "../../rpc/host_proof.ts";
 import { type AgentChannel, chooseTransport } from "../agent_channel.ts";
 import type { Device } from "../device.ts";
 import { Helpers } from "../helpers.ts";
@@ -52,13 +53,13 @@ export async function launch(options: LaunchOptions): Promise<RunningVm> {
   for (const fd of devices.flatMap(inheritedBy)) undo.use(fd);
   undo.defer(() => removeFiles(runDir));
   const helpers = undo.use(new Helpers());
-  const { channel, vhostVsock } = await openChannel(options, { helpers, undo });
+  const open = await openChannel(options, { helpers, undo });
   await startShares({ ...options, helpers }, devices);
   const kernelParams = [...await clockParams(clock), ...options.kernelParams ?? []];
-  const plan = makePlan({ ...options, kernelParams }, { channel, vhostVsock });
+  const plan = makePlan({ ...options, kernelParams }, open);
   const monitor = undo.use(await startMonitor(options, { plan, helpers }));
   const owned = undo.move();
-  return { ...monitor, helpers, channel, plan, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { ...monitor, helpers, channel: open.channel, plan, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Starts QEMU and connects to its monitor. */
@@ -78,7 +79,7 @@ export async function startMonitor(
   return { qemu, qmp, watch, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-function makePlan(options: LaunchOptions, { channel, vhostVsock }: OpenChannel): Plan {
+function makePlan(options: LaunchOptions, { channel, vhostVsock, hostKey }: OpenChannel): Plan {
   const { template } = options;
   if (template?.kind === "make") return planTemplate(options, { memoryFile: templateFiles(template.directory).memory });
   return planMachine({
@@ -88,6 +89,7 @@ function makePlan(options: LaunchOptions, { channel, vhostVsock }: OpenChannel):
     firmware: findFirmware(options.config),
     channel,
     vhostVsock,
+    hostKey,
     kernelParams: options.kernelParams ?? [],
     isHostDevice: isBlockDevice,
   });
@@ -116,28 +118,38 @@ export function inheritedBy(device: Device): readonly Fd[] {
 interface OpenChannel {
   channel: AgentChannel;
   vhostVsock?: Fd | undefined;
+  hostKey?: Fd | undefined;
 }
 
 async function openChannel(
   options: LaunchOptions,
   { helpers, undo }: { helpers: Helpers; undo: AsyncDisposableStack },
 ): Promise<OpenChannel> {
-  const { config: { hypervisor }, runDir, log, cgroupProcs, signal, template } = options;
+  const { config: { hypervisor, agent }, runDir, log, cgroupProcs, signal, template } = options;
   const kind = template?.kind === "make" ? "virtio-serial" : chooseTransport(hypervisor, exists);
+  const key = kind === "virtio-serial" || agent.host_proof === "none" ? undefined : newHostKey();
+  const hostKey = key && undo.use(keyFile(key));
   switch (kind) {
     case "vsock": {
       const { fd, cid } = undo.use(allocateGuestCid());
-      return { channel: { kind, cid }, vhostVsock: fd };
+      return { channel: { kind, cid, key }, vhostVsock: fd, hostKey };
     }
     case "hybrid-vsock": {
       const sockets = { socket: `${runDir}/vhost-vsock.sock`, hostSocket: `${runDir}/kata.hvsock` };
       const path = hypervisor.vhost_vsock_daemon;
       helpers.add(await startVhostVsock({ ...{ runDir, log, cgroupProcs }, ...sockets, path, signal }));
-      return { channel: { kind, ...sockets } };
+      return { channel: { kind, ...sockets, key }, hostKey };
     }
     case "virtio-serial":
       return { channel: serialChannel(runDir) };
   }
+}
+
+/** No file that has a name. */
+function keyFile(key: HostKey): Fd {
+  const file = memfd("kata-host-key");
+  Deno.writeTextFileSync(`/proc/self/fd/${file.number}`, `${HOST_KEY_NAME}${key}`);
+  return file;
 }
 
 /** Sockets and logs of ours; the directory itself is the caller's. */

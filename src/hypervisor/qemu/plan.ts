@@ -23,6 +23,8 @@ export interface PlanInput {
   channel: AgentChannel;
   /** With a vsock channel: `/dev/vhost-vsock`, which holds the context id. */
   vhostVsock?: Fd | undefined;
+  /** A file that holds the channel's key. */
+  hostKey?: Fd | undefined;
   kernelParams: readonly string[];
   /** Root ports for hotplug; default: `pcie_root_port` of the configuration. */
   rootPorts?: number | undefined;
@@ -79,10 +81,11 @@ export function planMachine(input: PlanInput): Plan {
   const append = kernelParams(qemu, words);
   const files = vmFiles(runDir);
   const paths = { qmpSocket: files.qmp, consoleLog: files.console };
-  const { memoryFile, incoming } = input;
+  const { memoryFile, incoming, hostKey } = input;
+  const oemStringFile = hostKey === undefined ? undefined : `/proc/self/fd/${inherit(hostKey)}`;
   return {
     machine: {
-      ...{ id, config: qemu, accelerator, firmware, append, memoryFile, incoming, devices },
+      ...{ id, config: qemu, accelerator, firmware, append, memoryFile, incoming, devices, oemStringFile },
       ...paths,
       ...sizes(config),
     },

@@ -1,10 +1,11 @@
 /** QEMU as a {@linkcode Hypervisor}. @module */
 import { abortable } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
+import type { HostKey } from "../../rpc/host_proof.ts";
 import { checkConfig } from "../../config/check.ts";
 import type { Config } from "../../config/schema.ts";
 import { Fd, O_CREAT, O_EXCL, O_WRONLY } from "../../linux/fd.ts";
-import { hostAddress } from "../agent_channel.ts";
+import { hostAddress, hostKey } from "../agent_channel.ts";
 import type { Device, GuestAddress } from "../device.ts";
 import type {
   Capabilities,
@@ -155,6 +156,10 @@ export class Qemu implements Hypervisor {
 
   agentAddress(): string {
     return hostAddress(this.#running().channel);
+  }
+
+  agentKey(): HostKey | undefined {
+    return hostKey(this.#running().channel);
   }
 
   consoleTail(lines: number): readonly string[] {

@@ -40,6 +40,9 @@ export class QmpError extends Error {
 type Listener = (event: QmpEvent) => void;
 type Message = Readonly<Record<string, unknown>>;
 
+/** A monitor that a guest has taken over may send one without an end. QEMU's own stay below a megabyte. */
+const LONGEST_LINE = 16 << 20;
+
 /** One connection to a monitor. */
 export class Qmp implements AsyncDisposable {
   readonly #wire: QmpWire;
@@ -158,7 +161,8 @@ export class Qmp implements AsyncDisposable {
     }
   }
 
-  #dispatch(message: Message): void {
+  #dispatch(message: unknown): void {
+    if (!isObject(message)) throw new Error("the monitor sent a line that is no object");
     if ("QMP" in message) return this.#greeting.resolve();
     if (typeof message.event === "string") {
       const event = { event: message.event, data: isObject(message.data) ? message.data : {} };
@@ -181,6 +185,7 @@ async function* lines(input: AsyncIterable<Uint8Array>): AsyncGenerator<string> 
   for await (const chunk of input) {
     const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     rest = parts.pop() ?? "";
+    if (rest.length > LONGEST_LINE) throw new Error(`the monitor sent a line of more than ${LONGEST_LINE} characters`);
     for (const line of parts) if (line.trim() !== "") yield line;
   }
 }

@@ -83,3 +83,16 @@ Deno.test("Qmp reads messages however the stream cuts them", async () => {
   const cut = ReadableStream.from(Array.from(bytes, (_, at) => bytes.subarray(at, at + 1)));
   await using _qmp = await open({ input: cut, send: async () => {}, close: () => {} });
 });
+
+Deno.test.each(["null", "7", '"text"'])("F17: Qmp says what is wrong with the line %s", async (line) => {
+  const wire = fakeMonitor((_, say) => say(JSON.parse(line)));
+  await using qmp = await open(wire);
+  await assert.rejects(qmp.execute("query-status"), { message: "the monitor sent a line that is no object" });
+});
+
+Deno.test("F17: Qmp does not keep a line that has no end", async () => {
+  const input = (async function* () {
+    for (;;) yield new Uint8Array(1 << 20).fill(0x20);
+  })();
+  await assert.rejects(open({ input, send: async () => {}, close: () => {} }), /a line of more than/);
+});

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { type Duplex, writeAll } from "./duplex.ts";
+import { admitHost, type Caller, HOST_CID, type HostKey, newHostKey, parseHostKey, proofOf } from "./host_proof.ts";
+
+const KEY = newHostKey();
+
+/** A listener whose callers come from context ids as the test says, in order. */
+function vsockOf(cids: readonly number[]): { listener: Deno.TcpListener; callers: AsyncIterable<Caller> & Disposable } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let next = 0;
+  async function* callers(): AsyncGenerator<Caller> {
+    for await (const connection of listener) {
+      const { read, write, close } = connection;
+      const caller = { read: read.bind(connection), write: write.bind(connection), close: close.bind(connection) };
+      yield { ...caller, remoteAddr: { cid: cids[next++] ?? HOST_CID }, [Symbol.dispose]: caller.close };
+    }
+  }
+  return { listener, callers: Object.assign(callers(), { [Symbol.dispose]: () => listener.close() }) };
+}
+
+interface Setup extends AsyncDisposable {
+  connect(): Promise<Deno.TcpConn>;
+  admitted: Duplex[];
+  refused: string[];
+}
+
+function serve({ key, cids = [] }: { key: HostKey | undefined; cids?: readonly number[] }): Setup {
+  const { listener, callers } = vsockOf(cids);
+  const refused: string[] = [];
+  const admitted: Duplex[] = [];
+  const close = () => listener.close();
+  const wrapped = { [Symbol.asyncIterator]: () => callers[Symbol.asyncIterator](), close };
+  const serving = (async () => {
+    for await (const duplex of admitHost(wrapped, { key, onRefused: (reason) => refused.push(reason) })) {
+      admitted.push(duplex);
+      await writeAll(duplex, new TextEncoder().encode("hello"));
+    }
+  })();
+  return {
+    admitted,
+    refused,
+    connect: () => Deno.connect({ port: listener.addr.port }),
+    async [Symbol.asyncDispose]() {
+      close();
+      await serving;
+      for (const duplex of admitted) duplex.close();
+    },
+  };
+}
+
+/** @returns What the listener's owner says; empty if the connection was closed. */
+async function answer(connection: Deno.Conn): Promise<string> {
+  const buffer = new Uint8Array(100);
+  const count = await connection.read(buffer).catch(() => null);
+  return new TextDecoder().decode(buffer.subarray(0, count ?? 0));
+}
+
+Deno.test("S1: admitHost() serves whoever knows the key, and leaves what follows it", async () => {
+  await using server = serve({ key: KEY });
+  using host = await server.connect();
+  const proof = proofOf(KEY);
+  await writeAll(host, proof.subarray(0, 20));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  await writeAll(host, Uint8Array.from([...proof.subarray(20), 42]));
+  assert.equal(await answer(host), "hello");
+  const rest = new Uint8Array(10);
+  assert.equal(await server.admitted[0]!.read(rest), 1);
+  assert.equal(rest[0], 42);
+});
+
+Deno.test.each([
+  { what: "another key", sent: proofOf(newHostKey()), reason: "its proof is wrong" },
+  { what: "a short frame of ttRPC", sent: new Uint8Array(20), reason: "it begins with no proof" },
+  {
+    what: "a key that differs in its last digit",
+    sent: proofOf(KEY.replace(/.$/, (d) => d === "0" ? "1" : "0") as HostKey),
+    reason: "its proof is wrong",
+  },
+])("S1: admitHost() closes a connection that begins with $what", async ({ sent, reason }) => {
+  await using server = serve({ key: KEY });
+  using stranger = await server.connect();
+  await writeAll(stranger, sent);
+  assert.equal(await answer(stranger), "");
+  assert.deepEqual(server.refused, [reason]);
+  assert.equal(server.admitted.length, 0);
+});
+
+Deno.test.each([1, 3, 4_000_000_000])("S1: admitHost() closes what comes from context id %d", async (cid) => {
+  for (const key of [KEY, undefined]) {
+    await using server = serve({ key, cids: [cid] });
+    using stranger = await server.connect();
+    await writeAll(stranger, proofOf(KEY)).catch(() => {});
+    assert.equal(await answer(stranger), "");
+    assert.match(server.refused[0]!, /not from the host/);
+  }
+});
+
+Deno.test("S1: strangers who send nothing keep the host waiting for nothing, and are not kept for ever", async () => {
+  await using server = serve({ key: KEY });
+  const silent = await Promise.all(Array.from({ length: 100 }, () => server.connect()));
+  using host = await server.connect();
+  await writeAll(host, proofOf(KEY));
+  assert.equal(await answer(host), "hello");
+  assert.equal(server.refused.length, 100 - 63);
+  for (const stranger of silent) stranger.close();
+});
+
+Deno.test("admitHost() without a key serves whoever comes from the host", async () => {
+  await using server = serve({ key: undefined });
+  using host = await server.connect();
+  assert.equal(await answer(host), "hello");
+});
+
+Deno.test("parseHostKey() refuses what is no key, and does not show it", () => {
+  assert.equal(parseHostKey(KEY), KEY);
+  for (const text of ["", "secret", `${KEY}0`, KEY.toUpperCase().replace(/\d/g, "A")]) {
+    assert.throws(() => parseHostKey(text), (error: Error) => text === "" || !error.message.includes(text));
+  }
+});
