@@ -3,11 +3,11 @@
  *
  * @module
  */
+import { errorChain } from "../base/error.ts";
 import { isErrno } from "./errno.ts";
-import { AT_FDCWD, Fd, O_CLOEXEC } from "./fd.ts";
 import { bind, check, cstring } from "./libc.ts";
 import { MS } from "./mount_options.ts";
-import { mountsBelow, readMountInfo } from "./mountinfo.ts";
+import { outermostBelow, readMountInfo } from "./mountinfo.ts";
 import { statfs } from "./statfs.ts";
 import { syscallNumber } from "./syscall_numbers.ts";
 
@@ -24,21 +24,6 @@ const libc = bind({
   },
   umount2: { parameters: ["buffer", /* target */ "i32" /* flags */], result: "i32" },
   pivotRoot: { name: "syscall", parameters: ["i64", "buffer", /* new_root */ "buffer" /* put_old */], result: "i64" },
-  openTree: {
-    name: "syscall",
-    parameters: ["i64", "i32", /* dfd */ "buffer", /* path */ "u32" /* flags */],
-    result: "i64",
-  },
-  moveMount: {
-    name: "syscall",
-    parameters: ["i64", "i32", /* from_dfd */ "buffer", "i32", /* to_dfd */ "buffer", "u32" /* flags */],
-    result: "i64",
-  },
-  mountSetattr: {
-    name: "syscall",
-    parameters: ["i64", "i32", /* dfd */ "buffer", "u32", /* flags */ "buffer", /* struct mount_attr */ "usize"],
-    result: "i64",
-  },
 });
 
 /** What mount(2) takes besides source and target. @see {@link https://man7.org/linux/man-pages/man2/mount.2.html} */
@@ -76,7 +61,7 @@ export function mount(source: string, target: string, call: MountCall = {}): Mou
   }
   const what = source === "" ? target : `${source} on ${target}`;
   check("mount", () => libc.mount(csource, ctarget, ctype, flags, data === "" ? null : cdata), what);
-  return { target, [Symbol.dispose]: () => unmountIfThere(target) };
+  return { target, [Symbol.dispose]: () => void detachOne(target) };
 }
 
 type Text = Uint8Array<ArrayBuffer>;
@@ -136,85 +121,39 @@ export function umount(target: string, options: UmountOptions = {}): void {
   check("umount", () => libc.umount2(ctarget, flags), target);
 }
 
-/** Detaches the topmost mount at `target`; one that is gone already is no failure. */
-function unmountIfThere(target: string): void {
+/** Detaches the topmost mount at `target` with all that is mounted within. @returns False if there is none. */
+export function detachOne(target: string): boolean {
   try {
     umount(target, { detach: true });
+    return true;
   } catch (error) {
-    if (!isErrno(error, "EINVAL", "ENOENT")) throw error;
+    if (isErrno(error, "EINVAL", "ENOENT")) return false;
+    throw error;
   }
 }
 
-/** Detaches every mount at and below `path` (absolute, without symbolic links), the last mounted first. */
+/**
+ * Detaches every mount at and below `path` (absolute, without symbolic links).
+ *
+ * Only the outermost ones are named to the kernel, which takes along what is mounted within: the way to those leads
+ * through directories that somebody else may write, and rename while this is read.
+ *
+ * @throws {AggregateError} What could not be unmounted; the rest is.
+ */
 export function umountTree(path: string): void {
-  for (const { mountPoint } of mountsBelow(readMountInfo(), path)) unmountIfThere(mountPoint);
+  const errors: unknown[] = [];
+  for (const mountPoint of outermostBelow(readMountInfo(), path)) {
+    try {
+      while (detachOne(mountPoint));
+    } catch (cause) {
+      errors.push(new Error(`Cannot unmount "${mountPoint}"`, { cause }));
+    }
+  }
+  if (errors.length > 0) throw new AggregateError(errors, errors.map(errorChain).join("; "));
 }
 
 /** Makes `newRoot`, a mount point, the root; the old root then lies at `putOld`, which may be `newRoot` itself. */
 export function pivotRoot(newRoot: string, putOld: string): void {
   const [cnew, cold] = [cstring(newRoot), cstring(putOld)];
   check("pivot_root", () => libc.pivotRoot(syscallNumber("pivot_root"), cnew, cold), `${newRoot} ${putOld}`);
-}
-
-/** Whether to open a mount or a copy of it. */
-export interface OpenTreeOptions {
-  /** Make a detached copy, to be placed with {@linkcode moveMount}; otherwise it is a handle on the mount itself. */
-  clone?: boolean;
-  /** Copy the mounts below as well. */
-  recursive?: boolean;
-}
-
-const OPEN_TREE_CLONE = 1;
-const AT_EMPTY_PATH = 0x1000;
-const AT_RECURSIVE = 0x8000;
-
-/** Opens a mount, or copies one. @see {@link https://man7.org/linux/man-pages/man2/open_tree.2.html} */
-export function openTree(path: string, options: OpenTreeOptions = {}): Fd {
-  const flags = O_CLOEXEC | (options.clone ? OPEN_TREE_CLONE : 0) | (options.recursive ? AT_RECURSIVE : 0);
-  const cpath = cstring(path);
-  return new Fd(check("open_tree", () => libc.openTree(syscallNumber("open_tree"), AT_FDCWD, cpath, flags), path));
-}
-
-/** Puts a detached tree in place, in the mount namespace that this thread is in now. */
-export function moveMount(tree: Fd, target: string): Mounted {
-  const MOVE_MOUNT_F_EMPTY_PATH = 4;
-  const [empty, ctarget] = [cstring(""), cstring(target)];
-  check(
-    "move_mount",
-    () => libc.moveMount(syscallNumber("move_mount"), tree.number, empty, AT_FDCWD, ctarget, MOVE_MOUNT_F_EMPTY_PATH),
-    target,
-  );
-  return { target, [Symbol.dispose]: () => unmountIfThere(target) };
-}
-
-/** Attributes to change on a mount, or on the whole tree below it. */
-export interface MountAttributes {
-  /** `MOUNT_ATTR_*` bits. */
-  set?: number;
-  clear?: number;
-  /** `MS.SHARED`, `MS.SLAVE`, `MS.PRIVATE` or `MS.UNBINDABLE`. */
-  propagation?: number;
-  /** The user namespace whose id maps the mount takes on; set `MOUNT_ATTR.IDMAP`. Only for a detached mount. */
-  userNamespace?: Fd;
-  recursive?: boolean;
-}
-
-/**
- * Changes all of a tree or nothing.
- *
- * @param target A path, or a tree from {@linkcode openTree}.
- * @see https://man7.org/linux/man-pages/man2/mount_setattr.2.html
- */
-export function mountSetattr(target: string | Fd, attributes: MountAttributes): void {
-  const { set = 0, clear = 0, propagation = 0, userNamespace, recursive = false } = attributes;
-  const values = BigUint64Array.of(BigInt(set), BigInt(clear), BigInt(propagation), BigInt(userNamespace?.number ?? 0));
-  const isPath = typeof target === "string";
-  const cpath = cstring(isPath ? target : "");
-  const flags = (isPath ? 0 : AT_EMPTY_PATH) | (recursive ? AT_RECURSIVE : 0);
-  const directory = isPath ? AT_FDCWD : target.number;
-  check(
-    "mount_setattr",
-    () => libc.mountSetattr(syscallNumber("mount_setattr"), directory, cpath, flags, values, values.byteLength),
-    isPath ? target : undefined,
-  );
 }

@@ -99,6 +99,13 @@ export function mountsBelow(mounts: readonly MountInfo[], path: string): MountIn
   return mounts.filter((mount) => isBelow(mount.mountPoint, path)).reverse();
 }
 
+/** Mount points at or below `path` that are in no other mount at or below it, each of them once. */
+export function outermostBelow(mounts: readonly MountInfo[], path: string): string[] {
+  const below = mountsBelow(mounts, path);
+  const ids = new Set(below.map(({ id }) => id));
+  return [...new Set(below.filter(({ parentId }) => !ids.has(parentId)).map(({ mountPoint }) => mountPoint))];
+}
+
 /** Whether something is mounted exactly at `path`. */
 export function isMountPoint(mounts: readonly MountInfo[], path: string): boolean {
   return mounts.some((mount) => mount.mountPoint === path);

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { findMount, isMountPoint, mountsBelow, parseMountInfo, unescapeMountField } from "./mountinfo.ts";
+import {
+  findMount,
+  isMountPoint,
+  mountsBelow,
+  outermostBelow,
+  parseMountInfo,
+  unescapeMountField,
+} from "./mountinfo.ts";
 
 const TABLE = `\
 21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard
@@ -75,4 +82,17 @@ Deno.test("isMountPoint() wants the exact path", () => {
 
 Deno.test("unescapeMountField() undoes the kernel's octal escapes only", () => {
   assert.equal(unescapeMountField("a\\040b\\134c\\9"), "a b\\c\\9");
+});
+
+Deno.test("F1: outermostBelow() names no mount that is reached through another one below the same path", () => {
+  const mounts = parseMountInfo(`20 1 8:1 / / rw - ext4 /dev/sda1 rw
+40 20 0:54 / /run/shared/s1/left rw - tmpfs tmpfs rw
+30 20 0:50 / /run/shared/s1 rw - tmpfs tmpfs rw
+31 30 0:51 / /run/shared/s1/c1/rootfs rw - overlay overlay rw
+32 31 0:52 / /run/shared/s1/c1/rootfs/made/by/guest rw - tmpfs tmpfs rw
+33 30 0:53 / /run/shared/s1 rw - tmpfs tmpfs rw
+41 20 0:55 / /run/shared/s10 rw - tmpfs tmpfs rw
+`);
+  assert.deepEqual(outermostBelow(mounts, "/run/shared/s1"), ["/run/shared/s1", "/run/shared/s1/left"]);
+  assert.deepEqual(outermostBelow(mounts, "/run/none"), []);
 });

@@ -2,7 +2,7 @@
 import { KataError } from "../base/error.ts";
 import { isErrno } from "../linux/errno.ts";
 import { Fd, O_RDONLY, pipe } from "../linux/fd.ts";
-import { mountSetattr, openTree } from "../linux/mount.ts";
+import { mountSetattr, openTree } from "../linux/mount_tree.ts";
 import { MOUNT_ATTR, MS } from "../linux/mount_options.ts";
 import { awaitByte } from "../linux/steps.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";

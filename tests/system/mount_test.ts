@@ -3,17 +3,8 @@ import assert from "node:assert/strict";
 import { attachLoop } from "../../src/linux/loop.ts";
 import { blockDeviceInfo, deviceNodeByNumber, deviceNumber } from "../../src/linux/block.ts";
 import { forgetUnusedNames } from "../../src/linux/dentries.ts";
-import {
-  bindMount,
-  mount,
-  mountSetattr,
-  moveMount,
-  openTree,
-  remountBind,
-  setPropagation,
-  umount,
-  umountTree,
-} from "../../src/linux/mount.ts";
+import { bindMount, mount, remountBind, setPropagation, umount, umountTree } from "../../src/linux/mount.ts";
+import { mountSetattr, moveMount, openTree } from "../../src/linux/mount_tree.ts";
 import { findMount, isMountPoint, type MountInfo, mountsBelow, readMountInfo } from "../../src/linux/mountinfo.ts";
 import { MOUNT_ATTR, MS, parseMountOptions } from "../../src/linux/mount_options.ts";
 import { openNamespace } from "../../src/linux/namespace.ts";
