@@ -23,6 +23,7 @@ const SHELL_SCRIPTS = [
   "bench",
   "build",
   "demo",
+  "fuzz",
   "generate",
   "guest-image",
   "portable_head.sh",
@@ -53,6 +54,7 @@ const SUITES: Suite[] = [
     // One after the other: descriptors belong to the process, which parallel modules would share.
     flags: [],
   },
+  { name: "fuzz", kind: "deno test", paths: ["tests/fuzz"], flags: [] },
   { name: "build", kind: "deno test", paths: ["tests/build"], flags: [] },
   { name: "system", kind: "deno test", paths: ["tests/system"], flags: [] },
   // runk, and the same black-box suite on the runtimes that everybody uses, so that the suite itself is tested.

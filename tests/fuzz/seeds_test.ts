@@ -1,0 +1,21 @@
+/** Inputs that once broke something, one file each: `scripts/fuzz TARGET --seed S:NUMBER --save NAME` writes them. */
+import assert from "node:assert/strict";
+
+import { decodeInput, encodeInput } from "./core/encode.ts";
+import { formatFinding, runTarget } from "./core/supervise.ts";
+import { targetNamed } from "./targets.ts";
+
+const SEEDS = new URL("seeds/", import.meta.url);
+
+function seeds(): string[] {
+  return [...Deno.readDirSync(SEEDS)].map(({ name }) => name).filter((name) => name.endsWith(".json")).sort();
+}
+
+for (const name of seeds()) {
+  Deno.test(`fuzz: ${name} is answered`, async () => {
+    const found = decodeInput(Deno.readTextFileSync(new URL(name, SEEDS))) as { target: string; input: unknown };
+    const options = { seed: name, inputs: 1, input: encodeInput(found.input) };
+    const { findings } = await runTarget(targetNamed(found.target), options);
+    assert.deepEqual(findings.map(formatFinding), []);
+  });
+}

@@ -1,0 +1,26 @@
+/** All targets, by name. @module */
+import type { AnyTarget } from "./core/target.ts";
+import { annotations, configuration } from "./targets/config.ts";
+import { PLANTED } from "./targets/planted.ts";
+import { qmp } from "./targets/qmp.ts";
+import { serial } from "./targets/serial.ts";
+import { sizing } from "./targets/sizing.ts";
+import { ttrpcClient } from "./targets/ttrpc_client.ts";
+import { ttrpcServer } from "./targets/ttrpc_server.ts";
+
+export const TARGETS: readonly AnyTarget[] = [
+  ttrpcServer,
+  ttrpcClient,
+  qmp,
+  serial,
+  configuration,
+  annotations,
+  sizing,
+];
+
+/** @throws {RangeError} There is none of that name. */
+export function targetNamed(name: string): AnyTarget {
+  const target = [...TARGETS, ...PLANTED].find((target) => target.name === name);
+  if (target !== undefined) return target;
+  throw new RangeError(`Cannot fuzz "${name}": there are ${TARGETS.map(({ name }) => name).join(", ")}`);
+}
