@@ -52,6 +52,7 @@ const SUPPORTED: readonly string[] = [
   "logLevel",
   "logPort",
   "hostProof",
+  "containerVsock",
   "hotplugTimeout",
   "cgroupNoV1",
   "unifiedCgroups",

@@ -20,6 +20,7 @@ import { loadAgentConfig, warnOfUnbuilt } from "./config.ts";
 import type { Guest } from "./guest.ts";
 import { becomeInit, mountBaseFilesystems } from "./init.ts";
 import { listenForLogReader, stdoutSink } from "./log_sink.ts";
+import { guardMachineVsock } from "./vsock.ts";
 import { Sandbox } from "./sandbox.ts";
 import { agentServices } from "./services/mod.ts";
 
@@ -83,6 +84,7 @@ async function run(
   endOnSignals(guest, stack);
   logStrayErrors(guest, stack);
   if (isInit) reapOrphans(stack);
+  guardMachineVsock(guest, stack);
   const listener = listen(options.serverAddress, { admission: hostAdmission(options, log) });
   log.info("Agent serves", { address: options.serverAddress, version: VERSION, api: AGENT_API_VERSION });
   // Without interceptors a call takes a shorter way.

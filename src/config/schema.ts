@@ -23,6 +23,8 @@ export const agentSchema = v.object({
    * at all, for an agent that knows of no keys (Kata's own). With `none` every user of the host commands the guest.
    */
   host_proof: v.optional(v.picklist(["key", "none"]), "key"),
+  /** Ours. Lets containers have vsock sockets, by which they reach services of the host that listen on its vsock. */
+  container_vsock: off,
   /** Milliseconds between two attempts to reach the agent. */
   dial_timeout_ms: v.optional(positive, 10),
   /** Milliseconds to reach the agent in all; 0 would never start, so at least one. Emulated guests boot slowly. */

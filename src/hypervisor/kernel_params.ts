@@ -55,12 +55,14 @@ export function kernelParams(config: QemuConfig, extra: readonly string[] = []):
   return line;
 }
 
+type AgentWords = Pick<AgentConfig, "enable_debug" | "log_level" | "host_proof" | "container_vsock">;
+
 /** What the configuration asks of the agent. @throws {RangeError} The level is none. */
 export function agentParams(
-  { enable_debug, log_level, host_proof }: Pick<AgentConfig, "enable_debug" | "log_level" | "host_proof">,
+  { enable_debug, log_level, host_proof: hostProof, container_vsock: containerVsock }: AgentWords,
 ): string[] {
   const logLevel: Level = log_level !== "" ? parseLevel(log_level) : enable_debug ? "debug" : "info";
-  return agentKernelParameters({ logLevel, hostProof: host_proof }); // without the agent's own defaults
+  return agentKernelParameters({ logLevel, hostProof, containerVsock }); // without the agent's own defaults
 }
 
 /** Lists laid over each other: a name in a later list removes it from all earlier ones. */

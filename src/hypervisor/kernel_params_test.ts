@@ -53,15 +53,16 @@ Deno.test.each([
   { enable_debug: true, log_level: "", words: ["agent.log=debug"] },
   { enable_debug: true, log_level: "warn", words: ["agent.log=warning"] },
 ])("agentParams() of enable_debug $enable_debug and log_level '$log_level'", ({ words, ...config }) => {
-  assert.deepEqual(agentParams({ host_proof: "key", ...config }), words);
+  assert.deepEqual(agentParams({ ...defaultConfig().agent, ...config }), words);
 });
 
 Deno.test("agentParams() refuses a level that is none", () => {
-  assert.throws(() => agentParams({ enable_debug: false, log_level: "loud", host_proof: "key" }), /loud/);
+  assert.throws(() => agentParams({ ...defaultConfig().agent, log_level: "loud" }), /loud/);
 });
 
 Deno.test("S1: agentParams() lets an agent serve without a proof only if the configuration says so", () => {
   const { agent } = defaultConfig();
   assert.deepEqual(agentParams(agent), []);
   assert.deepEqual(agentParams({ ...agent, host_proof: "none" }), ["agent.host_proof=none"]);
+  assert.deepEqual(agentParams({ ...agent, container_vsock: true }), ["agent.container_vsock=true"]);
 });

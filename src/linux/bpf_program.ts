@@ -25,6 +25,7 @@ export const CODE = {
   /** Takes two places: the upper half of the number is the immediate of the next. */
   LOAD_IMMEDIATE_64: 0x18,
   LOAD_U32: 0x61,
+  LOAD_U64: 0x79,
   STORE_IMMEDIATE_U32: 0x62,
   ADD: 0x07,
   MOVE: 0xb7,
@@ -35,6 +36,9 @@ export const CODE = {
   JUMP_IF_EQUAL: 0x15,
   JUMP_IF_NOT_EQUAL: 0x55,
   JUMP_IF_ANY_BIT: 0x45,
+  /** The lower half of a register. */
+  JUMP_IF_EQUAL_32: 0x16,
+  JUMP_IF_NOT_EQUAL_32: 0x56,
   CALL: 0x85,
   EXIT: 0x95,
 } as const;
@@ -89,18 +93,23 @@ export interface ProgramKind {
   type: number;
   /** Where it will be attached, for the types that want to know. */
   attachType?: number;
+  /** The kernel's function that it is for, by its number: see `btf.ts`. */
+  attachTo?: number;
+  license?: string;
 }
 
 /** Loads without attaching, as a trial as well. @throws {ErrnoError} EACCES or EINVAL: the kernel's verifier refuses. */
-export function loadProgram(program: Uint8Array<ArrayBuffer>, { type, attachType = 0 }: ProgramKind): Fd {
-  const license = cstring("Apache-2.0");
-  // u32 type, count; u64 program, license; … u32 attach type at 68.
-  const attributes = new Uint8Array(72);
+export function loadProgram(program: Uint8Array<ArrayBuffer>, kind: ProgramKind): Fd {
+  const { type, attachType = 0, attachTo = 0 } = kind;
+  const license = cstring(kind.license ?? "Apache-2.0");
+  // u32 type, count; u64 program, license; … u32 attach type at 68; u32 number of a function at 108.
+  const attributes = new Uint8Array(112);
   const view = new DataView(attributes.buffer);
   view.setUint32(0, type, LITTLE_ENDIAN);
   view.setUint32(4, program.length / INSTRUCTION_SIZE, LITTLE_ENDIAN);
   view.setBigUint64(8, addressOf(program), LITTLE_ENDIAN);
   view.setBigUint64(16, addressOf(license), LITTLE_ENDIAN);
   view.setUint32(68, attachType, LITTLE_ENDIAN);
+  view.setUint32(108, attachTo, LITTLE_ENDIAN);
   return new Fd(bpf("PROG_LOAD", attributes));
 }

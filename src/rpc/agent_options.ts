@@ -37,6 +37,8 @@ const OPTIONS = {
   serverAddress: text("agent.server_addr", `vsock://-1:${AGENT_PORT}`),
   /** Over vsock: `key`, whoever knows the key that the VM was given; `none`, whoever connects from the host. */
   hostProof: text("agent.host_proof", "key", oneOf(HOST_PROOFS)),
+  /** Whether processes other than the agent may have vsock sockets. */
+  containerVsock: bool("agent.container_vsock", { fallback: false }),
   /** 0: off. */
   passedFdPort: count("agent.passfd_listener_port", 0),
   /** Seconds, as the next four. */
