@@ -4,9 +4,10 @@
  * @module
  */
 import { create } from "@bufbuild/protobuf";
-import { anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
+import { type Any, anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { errorChain, errorCode, type KataErrorCode } from "../base/error.ts";
+import { cutText } from "../base/text.ts";
 import { type Status, StatusSchema } from "../proto/rpc_status_pb.ts";
 
 const CODES = {
@@ -62,26 +63,50 @@ export function rpcCode(error: unknown): Code | undefined {
   return chain.map((cause) => "code" in cause ? ERRNO_CODES[String(cause.code)] : undefined).find(isCode);
 }
 
-/** @param fallback The code of an error that carries none. */
+/** The text of a status, in both directions: whoever reads a longer one reads no line any more. */
+export const MAX_STATUS_BYTES = 4096;
+/** All details of a status together, type names included. */
+const MAX_DETAILS_BYTES = 16 << 10;
+
+/** Never throws and never gives more than a frame holds. @param fallback The code of an error that carries none. */
 export function errorToStatus(error: unknown, fallback: Code): Status {
-  const details = error instanceof ConnectError ? error.details : [];
+  const text = error instanceof ConnectError ? error.rawMessage : errorChain(error);
   return create(StatusSchema, {
     code: rpcCode(error) ?? fallback,
-    message: error instanceof ConnectError ? error.rawMessage : errorChain(error),
-    details: details.map((detail) =>
-      "desc" in detail
-        ? anyPack(detail.desc, create(detail.desc, detail.value))
-        : create(AnySchema, { typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value })
-    ),
+    message: cutText(text, MAX_STATUS_BYTES),
+    details: error instanceof ConnectError ? packDetails(error) : [],
   });
 }
 
 /** The error that a call throws when the peer answers with this status. */
 export function statusToError({ code, message, details }: Status): ConnectError {
-  const error = rpcError(message, code in Code ? code : Code.Unknown);
+  const error = rpcError(cutText(message, MAX_STATUS_BYTES), code in Code ? code : Code.Unknown);
   error.isWireError = true;
-  error.details = details.map(({ typeUrl, value }) => ({ type: typeUrl.slice(typeUrl.lastIndexOf("/") + 1), value }));
+  error.details = within(details).map(({ typeUrl, value }) => {
+    return { type: typeUrl.slice(typeUrl.lastIndexOf("/") + 1), value };
+  });
   return error;
+}
+
+/** What cannot be packed is left out: the code and the text are what an answer needs. */
+function packDetails({ details }: ConnectError): Any[] {
+  const packed = details.flatMap((detail) => {
+    if (!("desc" in detail)) {
+      return [create(AnySchema, { typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value })];
+    }
+    try {
+      return [anyPack(detail.desc, create(detail.desc, detail.value))];
+    } catch {
+      return [];
+    }
+  });
+  return within(packed);
+}
+
+/** The first details that fit the bound together. */
+function within(details: readonly Any[]): Any[] {
+  let bytes = 0;
+  return details.filter(({ typeUrl, value }) => (bytes += typeUrl.length + value.length) <= MAX_DETAILS_BYTES);
 }
 
 /**

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { create } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { KataError } from "../base/error.ts";
 import { CheckRequestSchema } from "../proto/health_pb.ts";
@@ -57,6 +59,14 @@ Deno.test("statusToError() gives back what errorToStatus() took, details include
   assert.equal(received.message, "gone");
   assert.equal(received.findDetails(CheckRequestSchema)[0]?.service, "s");
   assert.equal(errorToStatus(received, Code.Internal).details[0]?.typeUrl, "type.googleapis.com/grpc.CheckRequest");
+});
+
+Deno.test("F9: statusToError() keeps no more than 4 KiB of what a peer says", () => {
+  const details = [{ typeUrl: "x/y", value: new Uint8Array(4 << 20) }].map((detail) => create(AnySchema, detail));
+  const error = statusToError({ ...errorToStatus("", Code.Internal), message: "€".repeat(1 << 20), details });
+  assert.ok(new TextEncoder().encode(error.message).length <= 4096);
+  assert.match(error.message, /^€{1000,}… \(cut, 1048576 characters in all\)$/);
+  assert.deepEqual(error.details, []);
 });
 
 Deno.test("statusToError() takes a code that nobody knows", () => {

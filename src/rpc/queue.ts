@@ -1,26 +1,54 @@
 /** Messages of one stream that wait for the one who iterates over them. @module */
 
 /**
- * Messages that one stream may leave untaken. There is no flow control in ttRPC: without a bound, one forgotten stream
- * takes all memory; if we stopped reading instead, it would block all other calls of the connection.
+ * What one stream may leave untaken. There is no flow control in ttRPC: without a bound, one forgotten stream takes all
+ * memory; if we stopped reading instead, it would block all other calls of the connection.
  */
 export const MAX_QUEUED_MESSAGES = 1024;
+const MAX_QUEUED_BYTES = 8 << 20;
 
-/** Hands items from one who pushes to one who iterates. */
+/** Bytes that several queues may hold together. */
+export class ByteBudget {
+  readonly #max: number;
+  #used = 0;
+
+  constructor(max: number = MAX_QUEUED_BYTES) {
+    this.#max = max;
+  }
+
+  /** @returns False, with nothing taken, if that many are not left. */
+  take(bytes: number): boolean {
+    if (this.#used + bytes > this.#max) return false;
+    this.#used += bytes;
+    return true;
+  }
+
+  giveBack(bytes: number): void {
+    this.#used -= bytes;
+  }
+}
+
+/** Hands items from one who pushes to one who iterates; the one iteration that there may be lets go of the rest. */
 export class MessageQueue<T> implements AsyncIterable<T> {
-  readonly #items: T[] = [];
+  readonly #budget: ByteBudget;
+  readonly #items: { item: T; bytes: number }[] = [];
   #end: { error?: unknown } | undefined;
   #wake: (() => void) | undefined;
 
-  /** Items not yet taken. */
-  get length(): number {
-    return this.#items.length;
+  constructor(budget: ByteBudget = new ByteBudget()) {
+    this.#budget = budget;
   }
 
-  push(item: T): void {
-    if (this.#end !== undefined) return;
-    this.#items.push(item);
+  /**
+   * @param bytes What the item holds in memory.
+   * @returns False if too much waits already: the item is not taken, and its stream must end.
+   */
+  push(item: T, bytes: number): boolean {
+    if (this.#end !== undefined) return true;
+    if (this.#items.length >= MAX_QUEUED_MESSAGES || !this.#budget.take(bytes)) return false;
+    this.#items.push({ item, bytes });
     this.#wake?.();
+    return true;
   }
 
   /** Ends the iteration once the items are taken; with an error, it throws that then. Only the first end counts. */
@@ -29,14 +57,26 @@ export class MessageQueue<T> implements AsyncIterable<T> {
     this.#wake?.();
   }
 
+  /** Lets go of what nobody will take. */
+  discard(): void {
+    for (const { bytes } of this.#items.splice(0)) this.#budget.giveBack(bytes);
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    for (;;) {
-      while (this.#items.length > 0) yield this.#items.shift()!;
-      if (this.#end !== undefined) {
-        if ("error" in this.#end) throw this.#end.error;
-        return;
+    try {
+      for (;;) {
+        for (let next = this.#items.shift(); next !== undefined; next = this.#items.shift()) {
+          this.#budget.giveBack(next.bytes);
+          yield next.item;
+        }
+        if (this.#end !== undefined) {
+          if ("error" in this.#end) throw this.#end.error;
+          return;
+        }
+        await new Promise<void>((resolve) => this.#wake = resolve);
       }
-      await new Promise<void>((resolve) => this.#wake = resolve);
+    } finally {
+      this.discard();
     }
   }
 }

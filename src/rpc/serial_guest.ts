@@ -109,7 +109,8 @@ class SerialListener implements Listener {
       this.#current?.connection.end(new Error("The host has begun another connection"));
       const connection: GuestConnection = new GuestConnection((data) => this.#write(connection, data));
       this.#current = { nonce, connection };
-      this.#connections.push(connection);
+      // Each ends the one before it, so what nobody has taken yet is worth nothing: only the host can make them many.
+      if (!this.#connections.push(connection, 0)) connection.end(new Error("Too many connections wait"));
     }
     // Not awaited: while the host reads nothing it must still be able to begin anew. A failure is one of the reads, too.
     void this.#answer(nonce).catch(() => {});

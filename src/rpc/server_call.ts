@@ -1,5 +1,5 @@
 /** One call that a server answers: what the handler sees of it, and the one end that it gets. @module */
-import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { create, type DescMethod, type DescService } from "@bufbuild/protobuf";
 import {
   Code,
   type ConnectError,
@@ -12,6 +12,7 @@ import type { FrameChannel } from "./channel.ts";
 import { startDeadline } from "./deadline.ts";
 import { encodeStatus, metadataToHeaders, responsePayloadHead } from "./envelope.ts";
 import { errorToStatus, rpcError } from "./errors.ts";
+import { type Status, StatusSchema } from "../proto/rpc_status_pb.ts";
 import { FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
 
 const RESPONSE = { type: FRAME_TYPE.response, flags: 0 };
@@ -140,11 +141,17 @@ export class ServerCall implements HandlerContext {
     this.#end();
   }
 
+  /** Whatever the error is made of, the call is answered and ends. */
   fail(error: unknown): void {
     if (this.#hasEnded) return;
     const { channel, streamId, defaultCode } = this.#init;
-    channel.send(streamId, RESPONSE, encodeStatus(errorToStatus(error, defaultCode)));
-    this.#end();
+    try {
+      channel.send(streamId, RESPONSE, encodeStatus(errorToStatus(error, defaultCode)));
+    } catch {
+      channel.send(streamId, RESPONSE, encodeStatus(unspeakable(this.method)));
+    } finally {
+      this.#end();
+    }
   }
 
   #sendOr(kind: { type: number; flags: number }, ...parts: Uint8Array[]): void {
@@ -161,4 +168,9 @@ export class ServerCall implements HandlerContext {
     clearTimeout(this.#timer);
     this.#init.onEnd(this.#init.streamId);
   }
+}
+
+/** For an error whose own text or details cannot be sent. */
+function unspeakable({ name }: DescMethod): Status {
+  return create(StatusSchema, { code: Code.Internal, message: `Cannot say why ${name} failed` });
 }

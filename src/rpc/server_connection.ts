@@ -8,7 +8,7 @@ import type { Duplex } from "./duplex.ts";
 import { decodeRequest, encodeStatus } from "./envelope.ts";
 import { errorToStatus, rpcError } from "./errors.ts";
 import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
-import { MAX_QUEUED_MESSAGES, MessageQueue } from "./queue.ts";
+import { ByteBudget, MessageQueue } from "./queue.ts";
 import { ServerCall } from "./server_call.ts";
 
 type MethodSpec = ReturnType<typeof createMethodImplSpec>;
@@ -28,6 +28,9 @@ export interface ConnectionOptions {
 
 const RESPONSE = { type: FRAME_TYPE.response, flags: 0 };
 
+/** What all streams of one connection may leave unread together. */
+const MAX_INPUT_BYTES = 32 << 20;
+
 /** How long the last answers may take to leave, when the peer does not read them. */
 const MAX_FLUSH_MS = 1000;
 
@@ -38,6 +41,7 @@ export class ServerConnection {
   readonly #calls = new Map<number, ServerCall>();
   /** What is still coming in for calls whose request is a stream. */
   readonly #inputs = new Map<number, MessageQueue<Uint8Array>>();
+  readonly #inputBudget = new ByteBudget(MAX_INPUT_BYTES);
   #lastId = 0;
   #isDraining = false;
   readonly #onIdle = new Set<() => void>();
@@ -172,9 +176,9 @@ export class ServerConnection {
   }
 
   #openInput(streamId: number, flags: number, { payload }: Request): AsyncIterable<Uint8Array> {
-    const input = new MessageQueue<Uint8Array>();
+    const input = new MessageQueue<Uint8Array>(this.#inputBudget);
     const isOpen = (flags & FRAME_FLAG.remoteOpen) !== 0;
-    if (!isOpen || payload.length > 0) input.push(payload);
+    if (!isOpen || payload.length > 0) this.#queue(streamId, input, payload);
     if (isOpen) this.#inputs.set(streamId, input);
     else input.end();
     return input;
@@ -187,22 +191,26 @@ export class ServerConnection {
       if (streamId > this.#lastId) this.#refuse(streamId, Code.InvalidArgument, "Data came before a request");
       return;
     }
-    if (input.length >= MAX_QUEUED_MESSAGES) {
-      const error = rpcError(`${input.length} messages wait to be read`, Code.ResourceExhausted);
-      input.end({ error });
-      this.#calls.get(streamId)?.abort(error);
-      return;
-    }
-    if ((flags & FRAME_FLAG.noData) === 0) input.push(data);
+    if ((flags & FRAME_FLAG.noData) === 0) this.#queue(streamId, input, data);
     if ((flags & FRAME_FLAG.remoteClosed) !== 0) {
       this.#inputs.delete(streamId);
       input.end();
     }
   }
 
+  /** A copy, because a small message that waits would keep the whole read buffer that it came in. */
+  #queue(streamId: number, input: MessageQueue<Uint8Array>, message: Uint8Array): void {
+    if (input.push(message.slice(), message.length)) return;
+    const error = rpcError("Too many messages wait to be read", Code.ResourceExhausted);
+    input.end({ error });
+    this.#calls.get(streamId)?.abort(error);
+  }
+
   #onEnd(streamId: number): void {
     this.#calls.delete(streamId);
-    this.#inputs.get(streamId)?.end({ error: callerGone() });
+    const input = this.#inputs.get(streamId);
+    input?.end({ error: callerGone() });
+    input?.discard();
     this.#inputs.delete(streamId);
     if (this.#calls.size === 0) this.#onIdle.forEach((wake) => wake());
   }

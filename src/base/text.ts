@@ -1,0 +1,22 @@
+/** Text that somebody else wrote, kept within bounds. @module */
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** The most bytes of UTF-8 that one UTF-16 unit becomes. */
+const BYTES_PER_UNIT = 3;
+
+/**
+ * The text, or its beginning and how long it was, within `maxBytes` of UTF-8. What is cut is a copy: a piece of a string
+ * would keep the whole in memory.
+ *
+ * @param maxBytes At least 64.
+ */
+export function cutText(text: string, maxBytes: number): string {
+  if (text.length * BYTES_PER_UNIT <= maxBytes) return text;
+  const bytes = new Uint8Array(maxBytes);
+  if (encoder.encodeInto(text, bytes).read === text.length) return text;
+  const note = `… (cut, ${text.length} characters in all)`;
+  const { written } = encoder.encodeInto(text, bytes.subarray(0, maxBytes - encoder.encode(note).length));
+  return decoder.decode(bytes.subarray(0, written)) + note;
+}

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { cutText } from "./text.ts";
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+Deno.test.each([
+  { name: "short", text: "abc" },
+  { name: "as long as allowed", text: "x".repeat(128) },
+  { name: "of long characters, as long as allowed", text: "€".repeat(42) },
+])("cutText() leaves a text that is $name as it is", ({ text }) => assert.equal(cutText(text, 128), text));
+
+Deno.test.each([
+  { name: "letters", unit: "x" },
+  { name: "three-byte characters", unit: "€" },
+  { name: "surrogate pairs", unit: "😀" },
+  { name: "lone surrogates", unit: "\ud83d" },
+])("cutText() of $name stays within the bound, is well formed and says how long the text was", ({ unit }) => {
+  for (const maxBytes of [64, 65, 66, 67, 4096]) {
+    const cut = cutText(unit.repeat(100_000), maxBytes);
+    assert.ok(bytesOf(cut) <= maxBytes && bytesOf(cut) > maxBytes - 4, `${bytesOf(cut)} bytes`);
+    assert.ok(cut.isWellFormed());
+    assert.match(cut, /… \(cut, [12]00000 characters in all\)$/);
+  }
+});
