@@ -1,4 +1,5 @@
 /** Scheduling, I/O priority and personality of a process, as system calls take them. @module */
+import { cpusOf, MAX_CPUS, parseCpuList } from "../base/cpu_list.ts";
 import { KataError } from "../base/error.ts";
 import { LITTLE_ENDIAN } from "../linux/libc.ts";
 import type { IoPriority, Personality, Scheduler } from "./spec.ts";
@@ -51,22 +52,15 @@ export function ioPriorityValue({ class: name, priority }: IoPriority): number {
   return (lookUp(IO_CLASSES, name, "I/O class") << 13) | priority;
 }
 
-/** Bits that a mask may have: what the kernel can be built for at most. */
-const MAX_CPUS = 8192;
-
 /**
  * The numbers of a list such as `0-3,7`.
  *
  * @throws {KataError} INVALID_ARGUMENT: it is no list of processors.
  */
 export function cpuNumbers(list: string): number[] {
-  return list.split(",").flatMap((part) => {
-    const [, first, last = first] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
-    if (first === undefined || Number(last) < Number(first) || Number(last) >= MAX_CPUS) {
-      throw new KataError("INVALID_ARGUMENT", `Cannot use "${list}" as a list of processors`);
-    }
-    return Array.from({ length: Number(last) - Number(first) + 1 }, (_, index) => Number(first) + index);
-  });
+  const cpus = cpusOf(parseCpuList(list));
+  if (cpus.length === 0) throw new KataError("INVALID_ARGUMENT", `Cannot use "${list}" as a list of processors`);
+  return cpus;
 }
 
 /** Such a list as the mask of sched_setaffinity(2). @throws {KataError} INVALID_ARGUMENT. */

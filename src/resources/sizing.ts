@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { countCpus, type CpuList, parseCpuList, unite } from "../base/cpu_list.ts";
 import { KataError } from "../base/error.ts";
 import type { Config } from "../config/schema.ts";
 import type { Resources, Spec } from "../oci/spec.ts";
@@ -25,7 +26,7 @@ export interface Demand {
   cpus: Fraction;
   memoryBytes: bigint;
   /** CPUs that it may run on; they count only where nobody has a quota. */
-  cpuset: ReadonlySet<number>;
+  cpuset: CpuList;
 }
 
 /** A VM's size. */
@@ -34,12 +35,16 @@ export interface MachineSize {
   memoryMiB: number;
 }
 
-/** The limits in a container's specification, or in an update of them. */
+/**
+ * The limits in a container's specification, or in an update of them.
+ *
+ * @throws {KataError} INVALID_ARGUMENT: its CPUs are no list of CPUs.
+ */
 export function demandOf({ cpu, memory }: Resources = {}): Demand {
   return {
     cpus: share(BigInt(cpu?.quota ?? 0), BigInt(cpu?.period ?? 0)),
     memoryBytes: atLeastZero(BigInt(memory?.limit ?? 0)),
-    cpuset: parseCpuset(cpu?.cpus ?? ""),
+    cpuset: parseCpuList(cpu?.cpus ?? ""),
   };
 }
 
@@ -50,7 +55,7 @@ export function sandboxDemand({ annotations = {}, linux }: Spec): Demand {
   return {
     cpus: share(number(CPU_QUOTA), number(CPU_PERIOD)),
     memoryBytes: atLeastZero(number(MEMORY)),
-    cpuset: new Set(),
+    cpuset: [],
   };
 }
 
@@ -108,8 +113,8 @@ function checkSize({ vcpus, memoryMiB }: MachineSize, limits: Config["hypervisor
 function asked(demands: readonly Demand[]): Fraction {
   const quotas = sum(demands.map(({ cpus }) => cpus));
   if (!isZero(quotas)) return quotas;
-  const cpus = new Set(demands.flatMap(({ cpuset }) => [...cpuset]));
-  return { numerator: BigInt(cpus.size), denominator: 1n };
+  const cpus = unite(demands.map(({ cpuset }) => cpuset));
+  return { numerator: BigInt(countCpus(cpus)), denominator: 1n };
 }
 
 function share(quota: bigint, period: bigint): Fraction {
@@ -134,14 +139,4 @@ function parseAnnotation(key: string, text: string): bigint {
     throw new KataError("INVALID_ARGUMENT", `Cannot parse annotation ${key} "${text}": expected a whole number`);
   }
   return BigInt(text);
-}
-
-/** `0-3,7`, as the kernel writes it. */
-function parseCpuset(text: string): Set<number> {
-  const cpus = new Set<number>();
-  for (const range of text.split(",").filter((part) => part.trim() !== "")) {
-    const [first = NaN, last = first] = range.split("-").map(Number);
-    for (let cpu = first; cpu <= last; cpu++) cpus.add(cpu);
-  }
-  return cpus;
 }

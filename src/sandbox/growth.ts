@@ -1,4 +1,5 @@
 /** Keeping a running VM as large as its containers may need. @module */
+import { formatCpuList, unite } from "../base/cpu_list.ts";
 import type { Config } from "../config/schema.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { Resources } from "../oci/spec.ts";
@@ -57,7 +58,7 @@ export class Growth {
   }
 
   #bind(): void {
-    const cpus = new Set([...this.#demands.values()].flatMap(({ cpuset }) => [...cpuset]));
-    if (cpus.size > 0) this.#options.cgroups?.bindTo([...cpus].sort((a, b) => a - b).join(","));
+    const cpus = unite([...this.#demands.values()].map(({ cpuset }) => cpuset));
+    if (cpus.length > 0) this.#options.cgroups?.bindTo(formatCpuList(cpus));
   }
 }
