@@ -11,12 +11,12 @@ import type { Logger } from "../base/log.ts";
 import { Events } from "../proto/events_service_pb.ts";
 import { dial } from "./address.ts";
 import { createTtrpcTransport, type TtrpcTransport } from "./client.ts";
+import { EventQueue, type Lane, type QueuedEvent } from "./event_queue.ts";
 
 const TRY_TIMEOUT_MS = 5000;
 const MAX_TRIES = 6;
 /** The pause before the second try; it grows by as much each time. */
 const PAUSE_MS = 1000;
-const MAX_QUEUED = 2048;
 /** How long a shim that ends waits for the last events to leave. */
 const LAST_EVENTS_MS = 2000;
 
@@ -30,8 +30,14 @@ export interface EventsOptions {
 
 /** Disposing it waits up to 2 seconds for the events that are still queued. */
 export interface EventPublisher extends AsyncDisposable {
-  /** Queues an event. @param topic Such as `/tasks/exit`. @param event With a bare type_url: `containerd.events.TaskExit`. */
-  publish(topic: string, event: Any): void;
+  /**
+   * Queues an event.
+   *
+   * @param topic Such as `/tasks/exit`.
+   * @param event With a bare type_url: `containerd.events.TaskExit`.
+   * @param lane What else it shares its room in the queue with. Default: `change`.
+   */
+  publish(topic: string, event: Any, options?: { lane?: Lane }): void;
 }
 
 /**
@@ -56,17 +62,11 @@ class LoggedEvents implements EventPublisher {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-interface QueuedEvent {
-  topic: string;
-  event: Any;
-  atMs: number;
-}
-
 class ContainerdEvents implements EventPublisher {
   readonly #address: string;
   readonly #options: EventsOptions;
   readonly #clock: Clock;
-  readonly #queue: QueuedEvent[] = [];
+  readonly #queue = new EventQueue();
   readonly #stopping = new AbortController();
   #transport: TtrpcTransport | undefined;
   #client: Client<typeof Events> | undefined;
@@ -79,12 +79,11 @@ class ContainerdEvents implements EventPublisher {
     this.#clock = options.clock ?? systemClock;
   }
 
-  publish(topic: string, event: Any): void {
-    if (this.#queue.length >= MAX_QUEUED) {
+  publish(topic: string, event: Any, { lane = "change" }: { lane?: Lane } = {}): void {
+    if (!this.#queue.push({ topic, event, atMs: this.#clock.now(), lane })) {
       this.#options.log.error("Dropping an event: too many are queued", { topic, queued: this.#queue.length });
       return;
     }
-    this.#queue.push({ topic, event, atMs: this.#clock.now() });
     this.#sending ??= this.#sendAll();
   }
 
@@ -96,10 +95,7 @@ class ContainerdEvents implements EventPublisher {
   }
 
   async #sendAll(): Promise<void> {
-    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      await this.#send(next);
-      this.#queue.shift();
-    }
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) await this.#send(next);
     this.#sending = undefined;
   }
 

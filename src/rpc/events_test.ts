@@ -104,14 +104,16 @@ Deno.test("connectEvents() drops an event after six tries, and one that containe
   assert.deepEqual(fixture.logged, ["Dropping an event: containerd did not take it"]);
 });
 
-Deno.test("connectEvents() queues at most 2048 events", async () => {
+Deno.test("connectEvents() queues at most 2048 changes behind the one on its way, and an end all the same", async () => {
   await using fixture = new Fixture();
   const release = Promise.withResolvers<void>();
   fixture.serve(async () => (await release.promise, {}));
   {
     await using publisher = fixture.connect();
-    for (let pid = 0; pid < 2050; pid++) publisher.publish("/tasks/start", start(pid));
+    for (let pid = 0; pid < 2051; pid++) publisher.publish("/tasks/start", start(pid));
     assert.deepEqual(fixture.logged, Array(2).fill("Dropping an event: too many are queued"));
+    publisher.publish("/tasks/exit", start(0), { lane: "end" });
+    assert.equal(fixture.logged.length, 2);
     release.resolve();
   }
 });

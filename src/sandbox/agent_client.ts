@@ -1,6 +1,5 @@
 /** The connection to the agent in the guest. @module */
 import type { DescMethod } from "@bufbuild/protobuf";
-import { type Client, createClient } from "@connectrpc/connect";
 import { abortable, retry } from "../base/async.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { errorChain, KataError } from "../base/error.ts";
@@ -8,9 +7,9 @@ import type { AgentConfig } from "../config/schema.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { AgentService } from "../proto/agent_pb.ts";
 import { Connections } from "../proto/connections_pb.ts";
-import { Health } from "../proto/health_pb.ts";
 import { dial } from "../rpc/address.ts";
 import { createTtrpcTransport, type TtrpcTransport } from "../rpc/client.ts";
+import { type AgentApi, agentClients, type ConnectionsApi, type HealthApi } from "./agent_answers.ts";
 
 /** What is shown of the guest's console when its agent does not answer. */
 const CONSOLE_LINES = 5;
@@ -36,12 +35,12 @@ const UNBOUNDED: ReadonlySet<DescMethod> = new Set([
   Connections.method.write,
 ]);
 
-/** The typed clients of one agent. Disposing it fails the pending calls. */
+/** The clients of one agent; `agent_answers.ts` checks what it says. Disposing it fails the pending calls. */
 export class AgentConnection implements Disposable {
-  readonly api: Client<typeof AgentService>;
-  readonly health: Client<typeof Health>;
+  readonly api: AgentApi;
+  readonly health: HealthApi;
   /** Ours: Kata's own agent answers UNIMPLEMENTED. */
-  readonly connections: Client<typeof Connections>;
+  readonly connections: ConnectionsApi;
   /** Resolves when the connection has ended. */
   readonly closed: Promise<void>;
   readonly #transport: TtrpcTransport;
@@ -49,9 +48,7 @@ export class AgentConnection implements Disposable {
   constructor(transport: TtrpcTransport) {
     this.#transport = transport;
     this.closed = transport.closed;
-    this.api = createClient(AgentService, transport);
-    this.health = createClient(Health, transport);
-    this.connections = createClient(Connections, transport);
+    ({ api: this.api, health: this.health, connections: this.connections } = agentClients(transport));
   }
 
   [Symbol.dispose](): void {

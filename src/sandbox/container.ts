@@ -14,7 +14,8 @@ import { prepareVolumes, type Volumes } from "../resources/volumes/volumes.ts";
 import type { ContainerType } from "../rpc/agent_api.ts";
 import type { AgentConnection } from "./agent_client.ts";
 import { runLateHooks } from "./host_hooks.ts";
-import { KILLED_STATUS, Process, type ProcessExit } from "./process.ts";
+import { Process, type ProcessExit } from "./process.ts";
+import { KILLED_STATUS } from "./status.ts";
 import type { Stdio } from "./stdio.ts";
 
 /** For exec'd processes to report their own end after the container's. */

@@ -2,14 +2,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { abortable } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
-import { type Status, transition } from "./status.ts";
+import { LOST_STATUS, type Status, transition } from "./status.ts";
 import type { StdioNames } from "./stdio.ts";
 import { ProcessStreams, type StreamsOptions } from "./streams.ts";
-
-/** Exit status of a process whose end nobody saw, because the VM died. */
-export const LOST_STATUS = 255;
-/** Exit status of a process that is killed because its container or sandbox goes. */
-export const KILLED_STATUS = 137;
 
 /** How long output that nobody takes holds up the news of an exit. */
 const DRAIN_MS = 5_000;

@@ -23,10 +23,11 @@ import { runEarlyHooks } from "./host_hooks.ts";
 import { makeRunDir, rewriteState, type SandboxState, writeState } from "./persist.ts";
 import { Phases } from "./phases.ts";
 import { PortForward } from "./port_forward.ts";
-import { KILLED_STATUS, LOST_STATUS, type Process, type ProcessExit } from "./process.ts";
+import type { Process, ProcessExit } from "./process.ts";
 import { DEFAULT_ROOTS, type SandboxRoots } from "./roots.ts";
 import { startMachine } from "./start_machine.ts";
 import { statsOf } from "./stats.ts";
+import { KILLED_STATUS, LOST_STATUS } from "./status.ts";
 import { watchAgent, watchOutOfMemory } from "./watch.ts";
 
 /** How long after its agent's connection a VM may end. */
@@ -233,7 +234,10 @@ export class Sandbox implements AsyncDisposable {
     this.#growth = new Growth({ config, vm: this.#vm, agent, cgroups });
     log.info("Sandbox is up", { sandbox: id, vmm: this.#pid, phases: this.phases.report() });
     void this.#watch(agent);
-    if (onOutOfMemory) void watchOutOfMemory(agent, { signal, log, onEvent: onOutOfMemory });
+    if (onOutOfMemory) {
+      const isOurs = (containerId: string) => this.#containers.has(containerId);
+      void watchOutOfMemory(agent, { signal, log, isOurs, onEvent: onOutOfMemory });
+    }
     return agent;
   }
 

@@ -1,5 +1,10 @@
-/** The states of a process and the ways between them. @module */
+/** The states of a process, the ways between them, and the exit statuses that it did not choose. @module */
 import { KataError } from "../base/error.ts";
+
+/** Exit status of a process whose end nobody saw, because the VM died or its agent told of none that there is. */
+export const LOST_STATUS = 255;
+/** Exit status of a process that is killed because its container or sandbox goes. */
+export const KILLED_STATUS = 137;
 
 export type Status = "created" | "running" | "paused" | "stopped";
 

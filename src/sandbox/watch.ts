@@ -57,15 +57,42 @@ async function askHealth(agent: WatchedAgent, { signal, clock = systemClock }: W
   }
 }
 
-/** Calls `onEvent` with the container's id each time the guest's kernel killed something for want of memory. */
+/** A container's next event is told of after so long: what happened meanwhile is one shortage. */
+const EVENT_MS = 1_000;
+/** The pause after an event that says nothing new: a guest that tells of nothing else cannot keep the host busy. */
+const VAIN_MS = 100;
+
+export interface OutOfMemoryOptions extends WatchOptions {
+  log: Logger;
+  /** Whether the sandbox has such a container. */
+  isOurs: (containerId: string) => boolean;
+  onEvent: (containerId: string) => void;
+}
+
+/**
+ * Calls `onEvent` with the container's id when the guest's kernel killed something for want of memory: at most once a
+ * second for each container of the sandbox, and for no other.
+ */
 export async function watchOutOfMemory(
-  agent: AgentConnection,
-  { signal, log, onEvent }: WatchOptions & { log: Logger; onEvent: (containerId: string) => void },
+  agent: { api: Pick<AgentConnection["api"], "getOOMEvent"> },
+  { signal, log, clock = systemClock, isOurs, onEvent }: OutOfMemoryOptions,
 ): Promise<void> {
+  const toldAt = new Map<string, number>();
+  let knowsStranger = false;
   try {
     while (!signal.aborted) {
       const { containerId } = await agent.api.getOOMEvent({}, { signal });
-      onEvent(containerId);
+      const now = clock.now();
+      if (!isOurs(containerId)) {
+        if (!knowsStranger) log.warning("Ignoring memory shortages of containers that are not here", { containerId });
+        knowsStranger = true;
+      } else if (now - (toldAt.get(containerId) ?? -Infinity) >= EVENT_MS) {
+        for (const id of toldAt.keys()) if (!isOurs(id)) toldAt.delete(id);
+        toldAt.set(containerId, now);
+        onEvent(containerId);
+        continue;
+      }
+      await clock.sleep(VAIN_MS, signal);
     }
   } catch (error) {
     if (signal.aborted || ConnectError.from(error).code === Code.Unavailable) return;

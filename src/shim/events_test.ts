@@ -29,3 +29,27 @@ Deno.test.each([
   assert.deepEqual([exit?.containerId, exit?.id, exit?.pid, exit?.exitStatus], ["c1", id, 42, 143]);
   assert.deepEqual([exit?.exitedAt?.seconds, exit?.exitedAt?.nanos], [1n, 500_000_000]);
 });
+
+Deno.test.each([
+  { name: "a negative status", exit: { status: -1, at: new Date(0) } },
+  { name: "a time that is none", exit: { status: 0, at: new Date(NaN) } },
+])("F8: TaskEvents.followExit() announces an end with $name as one that nobody saw", async ({ exit }) => {
+  const seen: { topic: string; event: Any; lane: string }[] = [];
+  const events = new TaskEvents((topic, event, { lane }) => seen.push({ topic, event, lane }));
+  const { process, end } = processWith("");
+  events.followExit(process, 42);
+  end(exit);
+  await process.exited;
+  await Promise.resolve();
+  assert.deepEqual(seen.map(({ topic, lane }) => [topic, lane]), [["/tasks/exit", "end"]]);
+  assert.equal(anyUnpack(seen[0]!.event, TaskExitSchema)?.exitStatus, 255);
+});
+
+Deno.test("F6: TaskEvents puts a memory shortage into a lane of its own", () => {
+  const lanes: string[] = [];
+  const events = new TaskEvents((topic, _event, { lane }) => lanes.push(`${topic} ${lane}`));
+  events.emit("start", { containerId: "c1" });
+  events.emit("oom", { containerId: "c1" });
+  events.emit("delete", { containerId: "c1" });
+  assert.deepEqual(lanes, ["/tasks/start change", "/tasks/oom notice", "/tasks/delete end"]);
+});

@@ -13,6 +13,8 @@ import * as v2 from "../proto/cgroups_v2_pb.ts";
 import { packAny } from "../rpc/any.ts";
 
 const NS_PER_US = 1000n;
+/** The largest uint64. */
+const MOST = 2n ** 64n - 1n;
 
 /** @returns `io.containerd.cgroups.v1.Metrics` or `v2.Metrics`, packed. */
 export function toMetrics(stats: StatsContainerResponse, version: "v1" | "v2"): Any {
@@ -115,17 +117,39 @@ function ioByDevice(
   bytes: readonly BlkioStatsEntry[],
   requests: readonly BlkioStatsEntry[],
 ) {
-  const devices = new Map([...bytes, ...requests].map(({ major, minor }) => [`${major}:${minor}`, { major, minor }]));
-  const sum = (entries: readonly BlkioStatsEntry[], { major, minor }: { major: bigint; minor: bigint }, op: string) =>
-    entries.filter((entry) => entry.major === major && entry.minor === minor && entry.op.toLowerCase() === op)
-      .reduce((total, { value }) => total + value, 0n);
-  return [...devices.values()].map((device) => ({
-    ...device,
-    rbytes: sum(bytes, device, "read"),
-    wbytes: sum(bytes, device, "write"),
-    rios: sum(requests, device, "read"),
-    wios: sum(requests, device, "write"),
-  }));
+  const devices = new Map<string, IoUsage>();
+  add(devices, bytes, BYTES);
+  add(devices, requests, REQUESTS);
+  return [...devices.values()];
+}
+
+interface IoUsage {
+  major: bigint;
+  minor: bigint;
+  rbytes: bigint;
+  wbytes: bigint;
+  rios: bigint;
+  wios: bigint;
+}
+type Counter = Exclude<keyof IoUsage, "major" | "minor">;
+const BYTES: ReadonlyMap<string, Counter> = new Map([["read", "rbytes"], ["write", "wbytes"]]);
+const REQUESTS: ReadonlyMap<string, Counter> = new Map([["read", "rios"], ["write", "wios"]]);
+
+/** In one pass, however many there are. A sum beyond what its field holds stays at the most. */
+function add(
+  devices: Map<string, IoUsage>,
+  entries: readonly BlkioStatsEntry[],
+  counters: ReadonlyMap<string, Counter>,
+): void {
+  for (const { major, minor, op, value } of entries) {
+    const key = `${major}:${minor}`;
+    const usage = devices.get(key) ?? { major, minor, rbytes: 0n, wbytes: 0n, rios: 0n, wios: 0n };
+    devices.set(key, usage);
+    const counter = counters.get(op.toLowerCase());
+    if (counter === undefined) continue;
+    const total = usage[counter] + value;
+    usage[counter] = total > MOST ? MOST : total;
+  }
 }
 
 function networkStat(stats: NetworkStats) {

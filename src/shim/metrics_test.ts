@@ -65,3 +65,17 @@ Deno.test("toMetrics() makes empty metrics of empty statistics", () => {
   const metrics = anyUnpack(toMetrics(create(StatsContainerResponseSchema), "v1"), v1.MetricsSchema);
   assert.equal(metrics?.cpu, undefined);
 });
+
+Deno.test("F7: toMetrics() of 100,000 devices takes one pass, and sums stay within their fields", () => {
+  const most = 2n ** 64n - 1n;
+  const entries = Array.from(
+    { length: 100_000 },
+    (_, minor) => ({ major: 8n, minor: BigInt(minor), op: "READ", value: 1n }),
+  );
+  const odd = ["read", "constructor", "__proto__", ""].map((op) => ({ major: 8n, minor: 0n, op, value: most }));
+  const stats = { cgroupStats: { blkioStats: { ioServiceBytesRecursive: [...entries, ...odd] } } };
+  // With one search a device this is 10^10 steps.
+  const metrics = anyUnpack(toMetrics(create(StatsContainerResponseSchema, stats), "v2"), v2.MetricsSchema);
+  assert.equal(metrics?.io?.usage.length, 100_000);
+  assert.deepEqual([metrics.io.usage[0]?.rbytes, metrics.io.usage[1]?.rbytes], [most, 1n]);
+});

@@ -46,7 +46,7 @@ async function run(args: ShimArgs, { logs, answer }: { logs: ShimLog; answer: Re
     args,
     address,
     logs,
-    events: new TaskEvents((topic, event) => publisher.publish(topic, event)),
+    events: new TaskEvents((...event) => publisher.publish(...event)),
     cgroupVersion: detectCgroups().mode === "v2" ? "v2" : "v1",
     onShutdown: () => shutdown.abort(),
   });
@@ -57,7 +57,7 @@ async function run(args: ShimArgs, { logs, answer }: { logs: ShimLog; answer: Re
 }
 
 /** A container must not die of a signal that was meant for the service manager's child, or of one call's bug. */
-function surviveAccidents(log: Logger): void {
+export function surviveAccidents(log: Logger): void {
   Deno.addSignalListener("SIGTERM", () => log.info("Ignoring SIGTERM: containerd ends a shim by Shutdown"));
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();

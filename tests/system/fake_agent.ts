@@ -56,6 +56,8 @@ class FakeProcess {
   }
 }
 
+export type AgentMethods = Parameters<typeof defineService<typeof AgentService>>[1];
+
 /** The agent; `calls` are the methods in the order in which they came. */
 export class FakeAgent implements AsyncDisposable {
   readonly calls: string[] = [];
@@ -65,11 +67,12 @@ export class FakeAgent implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #serving: Promise<void>;
 
-  constructor(directory: string) {
+  /** @param hostile Methods that lie, in place of the honest ones. */
+  constructor(directory: string, hostile: AgentMethods = {}) {
     this.address = `unix://${directory}/agent.sock`;
     const log = createLogger({ sink: () => {} });
     const services = [
-      defineService(AgentService, this.#methods()),
+      defineService(AgentService, { ...this.#methods(), ...hostile }),
       defineService(Health, { check: () => ({ status: 1 }) }),
     ];
     this.#serving = serveTtrpc(listen(this.address), services, { signal: this.#stop.signal, log, drainMs: 0 });
@@ -86,7 +89,7 @@ export class FakeAgent implements AsyncDisposable {
     return process;
   }
 
-  #methods(): Parameters<typeof defineService<typeof AgentService>>[1] {
+  #methods(): AgentMethods {
     const note = (call: string) => void this.calls.push(call);
     return {
       createSandbox: () => (note("createSandbox"), {}),

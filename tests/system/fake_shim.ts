@@ -10,7 +10,7 @@ export const NO_OPTIONS = { checkpoint: "", parentCheckpoint: "", terminal: fals
 const log = createLogger({ sink: () => {} });
 
 /** Any files that exist: there is no VM. */
-const CONFIGURATION = `[hypervisor.qemu]
+export const CONFIGURATION = `[hypervisor.qemu]
 path = "/bin/true"
 kernel = "/etc/passwd"
 initrd = "/etc/passwd"
