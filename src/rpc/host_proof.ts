@@ -107,7 +107,7 @@ class AdmittingListener implements Listener {
       if (cid !== HOST_CID) {
         caller.close();
         onRefused(`it comes from context id ${cid}, not from the host`);
-      } else if (key === undefined) this.#admitted.push(caller);
+      } else if (key === undefined) this.#admit(caller);
       else void this.#prove(caller, proofOf(key));
     }
   }
@@ -118,9 +118,13 @@ class AdmittingListener implements Listener {
     this.#unproved.add(waiting);
     const refused = await whyRefused(caller, expected, waiting).catch(() => "it ended before its proof");
     this.#unproved.delete(waiting);
-    if (refused === undefined) return this.#admitted.push(caller);
+    if (refused === undefined) return this.#admit(caller);
     if (!waiting.signal.aborted) caller.close();
     this.#admission.onRefused(refused);
+  }
+
+  #admit(caller: Caller): void {
+    if (!this.#admitted.push(caller, 0)) caller.close();
   }
 
   /** The host sends its proof at once, so that its own connection is never old. */

@@ -39,6 +39,11 @@ export class MessageQueue<T> implements AsyncIterable<T> {
     this.#budget = budget;
   }
 
+  /** Items not yet taken. */
+  get length(): number {
+    return this.#items.length;
+  }
+
   /**
    * @param bytes What the item holds in memory.
    * @returns False if too much waits already: the item is not taken, and its stream must end.

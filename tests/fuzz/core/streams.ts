@@ -29,7 +29,9 @@ export class MemoryEnd implements Duplex {
 
   async write(data: Uint8Array): Promise<number> {
     if (this.#isClosed || this.other.isClosed) throw new Deno.errors.BrokenPipe("the other end is closed");
-    this.other.incoming.push(data.slice());
+    const piece = data.slice();
+    // As a socket whose buffer is full.
+    while (!this.other.incoming.push(piece, 0)) await new Promise((resolve) => setTimeout(resolve));
     return data.length;
   }
 
