@@ -1,23 +1,28 @@
 /** Making a container from what the host asks for, step by step. @module */
-import { KataError } from "../base/error.ts";
+import { errorCode, KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import { detectCgroups } from "../linux/cgroup.ts";
 import { forgetUnusedNames } from "../linux/dentries.ts";
 import { isErrno } from "../linux/errno.ts";
-import { Fd, O_RDONLY } from "../linux/fd.ts";
+import { Fd, O_DIRECTORY, O_PATH, O_RDONLY } from "../linux/fd.ts";
+import { type GuardedPath, openGuarded, pathOf } from "../linux/guarded_path.ts";
 import { umountTree } from "../linux/mount.ts";
+import { removePath } from "../linux/remove_tree.ts";
 import { statfs } from "../linux/statfs.ts";
 import { readMountInfo } from "../linux/mountinfo.ts";
 import { Container, type CreateOptions } from "../oci/container.ts";
+import type { GuardSource } from "../oci/mount_plan.ts";
 import { specFromProto } from "../oci/proto.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { CreateContainerRequest } from "../proto/agent_pb.ts";
 import { GUEST_PATH } from "../rpc/agent_api.ts";
 import { GuestContainer } from "./container.ts";
 import type { Guest } from "./guest.ts";
+import { refusePart } from "./guest_path.ts";
 import { addGuestHooks } from "./hooks.ts";
 import { guestNamespaces } from "./namespaces.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
+import { unmountAt } from "./storage/mount_point.ts";
 
 /** State of the containers; not below the bundles, which CreateSandbox wipes. */
 const STATE_ROOT = "/run/kata-agent";
@@ -37,12 +42,26 @@ export async function createContainer(guest: Guest, request: CreateContainerRequ
     undo.use(await guest.sandbox.storages.acquire(storage, context));
   }
   const spec = guestSpec(guest, request);
-  letGoOfShared(spec, undo);
+  const guard = (path: string) => guest.sandbox.storages.guard(path);
+  checkRoot(spec, { bundle, guard });
+  letGoOfShared(spec, { guard, undo });
   Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(spec, bigintAsNumber));
-  const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit });
+  const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit, guardSource: guard });
   // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
   guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
   return new GuestContainer(container, init, { resources: undo.move(), log: guest.log });
+}
+
+/** A root file system is mounted or made by us or the host: none lies in what containers write, nor behind a link there. */
+function checkRoot({ root }: Spec, { bundle, guard }: { bundle: string; guard: GuardSource }): void {
+  const path = root?.path ?? "";
+  const place = refusePart(guard(path.startsWith("/") ? path : `${bundle}/${path}`));
+  try {
+    openGuarded(place, O_PATH | O_DIRECTORY)[Symbol.dispose]();
+  } catch (cause) {
+    const code = errorCode(cause) ?? "INVALID_ARGUMENT";
+    throw new KataError(code, `Cannot use root file system "${path}"`, { cause });
+  }
 }
 
 /**
@@ -50,10 +69,15 @@ export async function createContainer(guest: Guest, request: CreateContainerRequ
  * remembers its files, and the host's daemon has a descriptor open for each of them. The same goes for the names under
  * which they were mounted; a volume that the host wants to detach would stay busy with it.
  */
-function letGoOfShared({ root, mounts = [] }: Spec, undo: AsyncDisposableStack): void {
-  const paths = [root?.path ?? "", ...mounts.map(({ source = "" }) => source)]
-    .filter((path) => path.startsWith(`${GUEST_PATH.passthrough}/`));
-  if (paths.length === 0) return;
+function letGoOfShared(
+  { root, mounts = [] }: Spec,
+  { guard, undo }: { guard: GuardSource; undo: AsyncDisposableStack },
+): void {
+  const places = [root?.path ?? "", ...mounts.map(({ source = "" }) => source)]
+    .filter((path) => path.startsWith(`${GUEST_PATH.passthrough}/`)).map(guard)
+    // A part of a volume is no mount of the host's.
+    .filter(({ part }) => part === undefined);
+  if (places.length === 0) return;
   undo.defer(() => {
     try {
       forgetUnusedNames(GUEST_PATH.shared);
@@ -61,10 +85,10 @@ function letGoOfShared({ root, mounts = [] }: Spec, undo: AsyncDisposableStack):
       if (!isErrno(error, "EINVAL", "ENOENT")) throw error; // where nothing is shared, nothing is remembered
     }
   });
-  for (const path of paths) {
+  for (const place of places) {
     undo.defer(() => {
-      awaitReleases(path);
-      umountTree(path);
+      awaitReleases(place);
+      while (unmountAt(place));
     });
   }
 }
@@ -74,9 +98,10 @@ function letGoOfShared({ root, mounts = [] }: Spec, undo: AsyncDisposableStack):
  * where a shared file system goes with such news under way, Linux 6.1 stops the thread that unmounts it, which is the
  * agent's, for ever ("VFS: Busy inodes after unmount"). The daemon answers in order, so an answer means that it has heard.
  */
-function awaitReleases(path: string): void {
+function awaitReleases(place: GuardedPath): void {
   try {
-    statfs(path);
+    using open = openGuarded(place);
+    statfs(pathOf(open));
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTCONN")) throw error; // there is no file, or no daemon, any more
   }
@@ -100,7 +125,7 @@ function makeBundle(id: string, undo: AsyncDisposableStack): string {
   Deno.mkdirSync(bundle, { recursive: true, mode: 0o700 });
   undo.defer(() => {
     umountTree(bundle); // what is still mounted here must not be emptied
-    Deno.removeSync(bundle, { recursive: true });
+    removePath(bundle); // containers may have filled the layers in it
   });
   return bundle;
 }
@@ -115,7 +140,7 @@ function guestSpec({ sandbox }: Guest, request: CreateContainerRequest): Spec {
   return addGuestHooks({ ...spec, linux: { ...spec.linux, namespaces } }, sandbox.guestHookPath);
 }
 
-type InitOptions = Required<Pick<CreateOptions, "id" | "bundle" | "spec" | "ownsMachine">>;
+type InitOptions = Required<Pick<CreateOptions, "id" | "bundle" | "spec" | "ownsMachine" | "guardSource">>;
 
 async function startInit(options: InitOptions): Promise<{ container: Container; init: GuestProcess }> {
   const terminal = options.spec.process?.terminal ?? false;

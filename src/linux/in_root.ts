@@ -6,7 +6,8 @@
  * @module
  */
 import { nameText, type RawName } from "./directory.ts";
-import { Fd, O_CLOEXEC, O_PATH, O_RDONLY } from "./fd.ts";
+import { isErrno } from "./errno.ts";
+import { AT_FDCWD, Fd, O_CLOEXEC, O_RDONLY } from "./fd.ts";
 import { bind, check, cstring } from "./libc.ts";
 
 const libc = bind({
@@ -33,17 +34,21 @@ export interface OpenInRootOptions {
   /** `O_*`; close-on-exec is added. */
   flags: number;
   mode?: number;
-  /** `RESOLVE` bits besides IN_ROOT. */
+  /** `RESOLVE` bits besides the scope. */
   resolve?: number;
+  /** IN_ROOT unless it says otherwise: BENEATH fails with EXDEV where that would stay in the root, 0 sets no bounds. */
+  scope?: number;
 }
 
 /** Bytes of a struct open_how. */
 export const OPEN_HOW_SIZE = 24;
 
 /** struct open_how. */
-export function openHow({ flags, mode = 0, resolve = 0 }: OpenInRootOptions): Uint8Array<ArrayBuffer> {
+export function openHow(
+  { flags, mode = 0, resolve = 0, scope = RESOLVE.IN_ROOT }: OpenInRootOptions,
+): Uint8Array<ArrayBuffer> {
   // Three u64, whose upper halves are not used.
-  return new Uint8Array(Uint32Array.of(flags | O_CLOEXEC, 0, mode, 0, resolve | RESOLVE.IN_ROOT, 0).buffer);
+  return new Uint8Array(Uint32Array.of(flags | O_CLOEXEC, 0, mode, 0, resolve | scope, 0).buffer);
 }
 
 /**
@@ -52,22 +57,52 @@ export function openHow({ flags, mode = 0, resolve = 0 }: OpenInRootOptions): Ui
  * @throws {ErrnoError} ELOOP also for a magic link, such as those in /proc.
  */
 export function openInRoot(root: Fd, path: string | RawName, options: OpenInRootOptions): Fd {
+  return openByRules(root, path, options);
+}
+
+/** Opens an absolute path by the rules of `resolve`, without bounds. */
+export function openAbsolute(path: string, options: Omit<OpenInRootOptions, "scope">): Fd {
+  return openByRules(undefined, path, { ...options, scope: 0 });
+}
+
+/**
+ * Opens `path`, of which nothing may lead out of `directory`.
+ *
+ * @throws {ErrnoError} EXDEV: it does.
+ */
+export function openBeneath(directory: Fd, path: string, options: Omit<OpenInRootOptions, "scope">): Fd {
+  return openByRules(directory, path, { ...options, scope: RESOLVE.BENEATH });
+}
+
+/** Any rename on the machine makes the kernel give up on a `..`: whoever renames all the time is not waited for. */
+const TRIES = 100;
+
+function openByRules(directory: Fd | undefined, path: string | RawName, options: OpenInRootOptions): Fd {
+  for (let tries = 1;; tries++) {
+    try {
+      return tryByRules(directory, path, options);
+    } catch (error) {
+      if (tries === TRIES || !isErrno(error, "EAGAIN")) throw error;
+    }
+  }
+}
+
+function tryByRules(directory: Fd | undefined, path: string | RawName, options: OpenInRootOptions): Fd {
   const [name, how] = [typeof path === "string" ? cstring(path) : path, openHow(options)];
-  const open = () => libc.openat2(SYS_OPENAT2, root.number, name, how, how.length);
+  const open = () => libc.openat2(SYS_OPENAT2, directory?.number ?? AT_FDCWD, name, how, how.length);
   return new Fd(check("openat2", open, typeof path === "string" ? path : nameText(path)));
 }
 
 const CHUNK = 16 << 10;
 
 /**
- * The text of a regular file in `root`.
+ * The text of a regular file that is open, if only as a path.
  *
- * @param limit Bytes; a larger file is refused, as its writer is not trusted.
+ * @param options `limit` in bytes: a larger file is refused, as its writer is not trusted. `path` is for messages.
  * @throws {RangeError} It is larger, or none: a device would notice being opened.
- * @throws {ErrnoError} It cannot be opened.
+ * @throws {ErrnoError} It cannot be opened for reading.
  */
-export function readTextInRoot(root: Fd, path: string, { limit }: { limit: number }): string {
-  using node = openInRoot(root, path, { flags: O_PATH });
+export function readTextOf(node: Fd, { path, limit }: { path: string; limit: number }): string {
   const seen = `/proc/self/fd/${node.number}`;
   if (!Deno.statSync(seen).isFile) throw new RangeError(`Cannot read "${path}": no regular file`);
   using file = Fd.open(seen, O_RDONLY);

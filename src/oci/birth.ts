@@ -19,9 +19,9 @@ import { preservedFds, stdioPlacements } from "./child_setup.ts";
 import type { CreateOptions } from "./container_create.ts";
 import { planDevices } from "./devices.ts";
 import { hasCreateHooks, type Parked } from "./guide.ts";
-import { openMappedTree, openSpareTree } from "./idmap.ts";
+import { openDetachedTree, openMappedTree, openSpareTree } from "./idmap.ts";
 import { addBirth, addInit, type BirthPlan } from "./init.ts";
-import { isMapped, planMounts, type PlannedMount } from "./mount_plan.ts";
+import { isMapped, isPart, openSource, planMounts, type PlannedMount } from "./mount_plan.ts";
 import { type BirthNamespace, birthNamespaces, joinsUser, type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import type { NamespaceType } from "./spec.ts";
@@ -69,7 +69,7 @@ export function bearInit(making: Making): Birth {
   const { born, unshared } = partNamespaces(namespaces);
   const entrance = entranceOf(scope === undefined ? cgroup.procsFiles() : []);
   const isOther = namespaces.fresh.has("user") || joinsUser(namespaces.joined);
-  const mounts = isOther || (spec.mounts ?? []).some(isMapped)
+  const mounts = isOther || (spec.mounts ?? []).some((one) => isMapped(one) || isPart(one, making.options))
     ? mountsOf(making, namespaces).map((one) => openTrees(one, { isOther, ours }))
     : undefined;
   const plan = planBirth(making, {
@@ -196,7 +196,7 @@ export function planRest({ making, child, program, steps, plan, mounts, planned 
   const { options, stored: { rootfs } } = making;
   const { spec } = options;
   const all = mounts ?? mountsOf(making, plan);
-  const binds = all.filter((one) => one.kind === "bind");
+  const binds = all.filter((one) => one.kind === "bind").map((one) => ({ ...one, open: () => openSource(one) }));
   const result = addInit(steps, {
     ...plan,
     process: planProcess(spec.process!, { linux: spec.linux, rootfs, binds, log: options.log }),
@@ -219,23 +219,27 @@ function mountsOf(
   { options, stored: { rootfs }, cgroup }: Making,
   { fresh }: Pick<NamespacePlan, "fresh">,
 ): PlannedMount[] {
-  const { spec, bundle, cgroups: layout } = options;
+  const { spec, bundle, cgroups: layout, guardSource } = options;
   const cgroupMount = { layout, paths: cgroup.paths, hasNamespace: fresh.has("cgroup") };
-  return planMounts(spec.mounts ?? [], { rootfs, bundle, cgroup: cgroupMount, linux: spec.linux });
+  return planMounts(spec.mounts ?? [], { rootfs, bundle, cgroup: cgroupMount, linux: spec.linux, guardSource });
 }
 
-/** Opens what the child cannot: `isOther` if it is another user than we are. */
+/** Opens what the child cannot, or what only we are to look for: `isOther` if it is another user than we are. */
 function openTrees(
   planned: PlannedMount,
   { isOther, ours }: { isOther: boolean; ours: DisposableStack },
 ): PlannedMount {
   if (planned.kind !== "bind") return planned;
-  const { source, maps, options } = planned;
+  const { maps, options, guard } = planned;
   const copiesBelow = (options.flags & MS.REC) !== 0;
+  const isOnlyOurs = guard?.part !== undefined;
+  if (maps === undefined && !isOnlyOurs && !(isOther && Deno.uid() === 0)) return planned;
+  using source = openSource(planned);
   if (maps !== undefined) {
     const mapsBelow = options.idmap === "ridmap";
     return { ...planned, tree: ours.use(openMappedTree(source, { maps, copiesBelow, mapsBelow })).number };
   }
-  const spare = isOther && Deno.uid() === 0 ? openSpareTree(source, { copiesBelow }) : undefined;
+  if (isOnlyOurs) return { ...planned, tree: ours.use(openDetachedTree(source, { copiesBelow })).number };
+  const spare = openSpareTree(source, { copiesBelow });
   return spare === undefined ? planned : { ...planned, spare: ours.use(spare).number };
 }

@@ -14,6 +14,7 @@ import type { Stdio } from "./child_setup.ts";
 import { ContainerProcess } from "./container_process.ts";
 import { guide, ociState, takeMaster } from "./guide.ts";
 import { tryHooks } from "./hooks.ts";
+import type { GuardSource } from "./mount_plan.ts";
 import type { Spec } from "./spec.ts";
 import { livePid, StateDirectory, type StoredState } from "./state.ts";
 import { openScope, type Scope, stopScope } from "./systemd/scope.ts";
@@ -51,6 +52,8 @@ export interface CreateOptions extends Home {
   prepare?: (stateDirectory: string) => void;
   /** The first process outlives us: see {@linkcode ContainerProcess}. */
   detached?: boolean;
+  /** Sources of bind mounts are opened by what it says. Without it they are paths as any other. */
+  guardSource?: GuardSource;
 }
 
 /** A container in this program's hands. */

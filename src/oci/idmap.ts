@@ -53,7 +53,7 @@ export interface MappedTreeOptions {
  *
  * @throws {ErrnoError} EINVAL: the file system cannot be mapped.
  */
-export function openMappedTree(source: string, { maps, copiesBelow, mapsBelow }: MappedTreeOptions): Fd {
+export function openMappedTree(source: Fd, { maps, copiesBelow, mapsBelow }: MappedTreeOptions): Fd {
   using undo = new DisposableStack();
   using userNamespace = openUserNamespace(maps);
   const tree = undo.use(openTree(source, { clone: true, recursive: copiesBelow }));
@@ -63,14 +63,19 @@ export function openMappedTree(source: string, { maps, copiesBelow, mapsBelow }:
   return tree;
 }
 
-/** A detached copy of a mount as it is, for a user who cannot get to it. @returns Undefined if we may not make one. */
-export function openSpareTree(source: string, { copiesBelow }: { copiesBelow: boolean }): Fd | undefined {
+/** A detached copy of a mount as it is. */
+export function openDetachedTree(source: Fd, { copiesBelow }: { copiesBelow: boolean }): Fd {
+  using undo = new DisposableStack();
+  const tree = undo.use(openTree(source, { clone: true, recursive: copiesBelow }));
+  cutOff(tree);
+  undo.move();
+  return tree;
+}
+
+/** {@linkcode openDetachedTree} for a user who cannot get to it. @returns Undefined if we may not make one. */
+export function openSpareTree(source: Fd, options: { copiesBelow: boolean }): Fd | undefined {
   try {
-    using undo = new DisposableStack();
-    const tree = undo.use(openTree(source, { clone: true, recursive: copiesBelow }));
-    cutOff(tree);
-    undo.move();
-    return tree;
+    return openDetachedTree(source, options);
   } catch (error) {
     if (isErrno(error, "EPERM", "EINVAL")) return undefined;
     throw error;

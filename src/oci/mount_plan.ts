@@ -4,7 +4,10 @@
  *
  * @module
  */
-import { KataError } from "../base/error.ts";
+import { errorCode, KataError } from "../base/error.ts";
+import { isErrno } from "../linux/errno.ts";
+import { Fd, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
+import { type GuardedPath, openGuarded, pathOf } from "../linux/guarded_path.ts";
 import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
 import { type MountOptions, MS, parseMountOptions } from "../linux/mount_options.ts";
 import { type CgroupMountContext, planCgroupMount } from "./cgroup_mount.ts";
@@ -19,11 +22,13 @@ export interface PlannedBind {
   kind: "bind";
   destination: string;
   source: string;
+  /** How to get to the source, where others may write a part of its path; as any path without it. */
+  guard?: GuardedPath;
   node: NodeKind;
   options: MountOptions;
   /** Its owners are to be seen through these. */
   maps?: IdMaps;
-  /** Number of a descriptor that the child has: the source, detached and mapped already. */
+  /** Number of a descriptor that the child has: the source, detached, and mapped already if it shall be. */
   tree?: number;
   /** The source, detached, for a child whose user cannot get to it by its path. */
   spare?: number;
@@ -44,7 +49,11 @@ export interface PlanContext {
   cgroup: CgroupMountContext;
   /** Maps of the container itself, for mounts that ask for mapped ids and name none. */
   linux?: Linux | undefined;
+  guardSource?: GuardSource | undefined;
 }
+
+/** Tells of an absolute path, the source of a bind mount, which part of it others may write. */
+export type GuardSource = (source: string) => GuardedPath;
 
 /**
  * @throws {KataError} INVALID_ARGUMENT for a mount that would be wrong, NOT_FOUND for a source that is missing.
@@ -54,7 +63,7 @@ export function planMounts(mounts: readonly Mount[], context: PlanContext): Plan
   for (const mount of mounts) {
     const covered = planned.filter(({ kind }) => kind !== "link").map(({ destination }) => destination);
     const destination = resolveInside(context.rootfs, mount.destination, { covered });
-    checkDestination(mount, destination);
+    checkDestination(mount, { ...context, destination });
     planned.push(...planMount(mount, { ...context, destination }));
   }
   return planned;
@@ -66,7 +75,9 @@ function planMount(mount: Mount, context: PlanContext & { destination: string })
   if (isBind(mount)) {
     const source = absoluteSource(mount, context.bundle);
     const maps = isMapped(mount) ? { maps: idMaps(mount, context.linux) } : {};
-    return [{ kind: "bind", destination, source, node: sourceKind(mount, source), options, ...maps }];
+    const guard = context.guardSource?.(source);
+    const node = sourceKind(mount, { source, guard });
+    return [{ kind: "bind", destination, source, node, options, ...maps, ...(guard && { guard }) }];
   }
   if (isMapped(mount)) throw refuse(mount, "mapped ids are for bind mounts only");
   if (!mount.type) throw refuse(mount, "it has neither a type nor the option bind");
@@ -108,11 +119,12 @@ function absoluteSource(mount: Mount, bundle: string): string {
   return mount.source.startsWith("/") ? mount.source : `${bundle}/${mount.source}`;
 }
 
-function sourceKind(mount: Mount, source: string): NodeKind {
+function sourceKind(mount: Mount, { source, guard }: { source: string; guard: GuardedPath | undefined }): NodeKind {
   try {
-    return Deno.statSync(source).isDirectory ? "directory" : "file";
+    using open = guard && openGuarded(guard);
+    return Deno.statSync(open === undefined ? source : pathOf(open)).isDirectory ? "directory" : "file";
   } catch (cause) {
-    const code = cause instanceof Deno.errors.NotFound ? "NOT_FOUND" : "INTERNAL";
+    const code = errorCode(cause) ?? (isErrno(cause, "ENOENT") ? "NOT_FOUND" : "INTERNAL");
     throw new KataError(code, `Cannot mount "${source}" on "${mount.destination}"`, { cause });
   }
 }
@@ -135,25 +147,39 @@ const PROC_FILES = new Set([
 /**
  * A mount over /proc could hide from this program which process it is writing about; one on the root would hide the root.
  */
-function checkDestination(mount: Mount, destination: string): void {
+function checkDestination(mount: Mount, context: PlanContext & { destination: string }): void {
+  const { destination } = context;
   if (destination === "/") throw refuse(mount, "it leads to the root directory itself");
   const isKernelView = mount.type === "proc" || mount.type === "sysfs";
   if (isKernelView && destination !== resolveInside("", mount.destination, { readLink: () => undefined })) {
     throw refuse(mount, `the image makes it a link to "${destination}"`);
   }
   if (destination === "/proc") {
-    if (mount.type !== "proc" && !isProcBind(mount)) throw refuse(mount, "only proc may be mounted there");
+    if (mount.type !== "proc" && !isProcBind(mount, context)) throw refuse(mount, "only proc may be mounted there");
   } else if (destination.startsWith("/proc/") && !PROC_FILES.has(destination)) {
     throw refuse(mount, "it is inside /proc");
   }
 }
 
-function isProcBind(mount: Mount): boolean {
-  return isBind(mount) && mount.source !== undefined && statfs(mount.source).magic === FILE_SYSTEM_MAGIC.proc;
+function isProcBind(mount: Mount, { guardSource }: PlanContext): boolean {
+  if (!isBind(mount) || mount.source === undefined) return false;
+  using open = guardSource && openGuarded(guardSource(mount.source));
+  return statfs(open === undefined ? mount.source : pathOf(open)).magic === FILE_SYSTEM_MAGIC.proc;
 }
 
 function refuse(mount: Mount, why: string): KataError {
   return new KataError("INVALID_ARGUMENT", `Cannot mount "${mount.source ?? ""}" on "${mount.destination}": ${why}`);
+}
+
+/** Opens the source of a bind mount, with what is mounted there only when it is looked at. */
+export function openSource({ source, guard, node }: PlannedBind): Fd {
+  const flags = O_PATH | (node === "directory" ? O_DIRECTORY : 0);
+  return guard === undefined ? Fd.open(source, flags) : openGuarded(guard, flags);
+}
+
+/** Whether its source is a part of what others write, which is to be opened once and for all. */
+export function isPart(mount: Mount, { bundle, guardSource }: Pick<PlanContext, "bundle" | "guardSource">): boolean {
+  return guardSource !== undefined && isBind(mount) && guardSource(absoluteSource(mount, bundle)).part !== undefined;
 }
 
 /** Whether the container brings a /dev of its own, in which we make nothing. */

@@ -1,10 +1,13 @@
 /** The steps that mount. @see https://man7.org/linux/man-pages/man2/move_mount.2.html @module */
 import { ERRNO, ErrnoError } from "../linux/errno.ts";
-import { AT_FDCWD, O_CLOEXEC } from "../linux/fd.ts";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
+import { baseRules } from "../linux/guarded_path.ts";
+import { openHow } from "../linux/in_root.ts";
 import { MOUNT_ATTR, type MountOptions, MS } from "../linux/mount_options.ts";
+import type { CallOptions, Slot } from "../linux/step.ts";
 import type { CopyUp } from "./copy_up.ts";
 import type { PlannedMount } from "./mount_plan.ts";
-import { AT_RECURSIVE, OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
+import { AT_EMPTY_PATH, AT_RECURSIVE, OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
 import type { Steps } from "./steps.ts";
 
 /** Adds the stop at which the parent fills a new file system. */
@@ -39,18 +42,7 @@ function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): v
   const label = `mount ${source} on ${destination}`;
   if (node === "directory") root.makeDirectories(destination);
   else root.makeFile(destination);
-  const tree = steps.slot();
-  const take = (fd: number) => {
-    const F_DUPFD_CLOEXEC = 1030;
-    steps.call("fcntl", [fd, F_DUPFD_CLOEXEC, 3], { label, result: tree });
-  };
-  const { spare } = planned;
-  const flags = OPEN_TREE_CLONE | O_CLOEXEC | ((options.flags & MS.REC) !== 0 ? AT_RECURSIVE : 0);
-  const copy = { name: "open_tree" as const, args: [AT_FDCWD, source, flags], options: { label, result: tree } };
-  if (planned.tree !== undefined) take(planned.tree);
-  else if (spare === undefined) steps.call(copy.name, copy.args, copy.options);
-  // Its own copy is the better one, which keeps the flags that the user may not drop.
-  else steps.callOrElse({ ...copy, options: { ...copy.options, ignore: ["EACCES"] } }, () => take(spare));
+  const tree = takeSource(steps, planned, label);
   const change = attributesOf(options);
   // `rw` on a source that is locked read-only asks for what cannot be; the mount is still wanted.
   if (change.clear !== 0) root.setAttributes(tree, { clear: change.clear }, { label, ignore: ["EPERM"] });
@@ -63,6 +55,42 @@ function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): v
   root.place(tree, target, { label, explain: explainPlace });
   root.cover(destination);
   steps.close(target);
+}
+
+/** @returns Where the descriptor of the detached copy will be. */
+function takeSource(steps: Steps, planned: Planned<"bind">, label: string): Slot {
+  const F_DUPFD_CLOEXEC = 1030;
+  const tree = steps.slot();
+  const take = (fd: number) => steps.call("fcntl", [fd, F_DUPFD_CLOEXEC, 3], { label, result: tree });
+  const { guard, source, options, spare } = planned;
+  if (planned.tree !== undefined) {
+    take(planned.tree);
+    return tree;
+  }
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC | ((options.flags & MS.REC) !== 0 ? AT_RECURSIVE : 0);
+  // Its own copy is the better one, which keeps the flags that the user may not drop.
+  const call = { label, result: tree, ...(spare !== undefined && { ignore: ["EACCES", "EBADF"] as const }) };
+  const node = guard && addOpen(steps, planned, { ...call, result: steps.slot() });
+  const copy = {
+    name: "open_tree" as const,
+    args: node === undefined ? [AT_FDCWD, source, flags] : [node, "", flags | AT_EMPTY_PATH],
+    options: call,
+  };
+  if (spare === undefined) steps.call(copy.name, copy.args, copy.options);
+  else steps.callOrElse(copy, () => take(spare));
+  if (node !== undefined) steps.close(node);
+  return tree;
+}
+
+/** What the parent looked at may have gone; it is not looked for in another way. */
+function addOpen(steps: Steps, { guard, node }: Planned<"bind">, options: CallOptions & { result: Slot }): Slot {
+  const how = openHow({
+    flags: O_PATH | (node === "directory" ? O_DIRECTORY : 0),
+    resolve: baseRules(guard!),
+    scope: 0,
+  });
+  steps.call("openat2", [AT_FDCWD, guard!.base, how, how.length], options);
+  return options.result;
 }
 
 /** The kernel refuses a file on a directory, and the other way, with EINVAL; mount(2) and container engines say more. */

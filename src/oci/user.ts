@@ -6,7 +6,7 @@
  */
 import { isErrno } from "../linux/errno.ts";
 import { Fd, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
-import { readTextInRoot } from "../linux/in_root.ts";
+import { openInRoot, readTextOf } from "../linux/in_root.ts";
 import { resolveInside } from "./inside.ts";
 
 const PASSWD = "/etc/passwd";
@@ -53,8 +53,8 @@ function isId(text: string | undefined): text is string {
 export interface Bind {
   /** Absolute inside the root, without links. */
   destination: string;
-  /** As we see it. */
-  source: string;
+  /** Opens its source. */
+  open(): Fd;
 }
 
 /**
@@ -64,34 +64,26 @@ export interface Bind {
  * @param binds Mounts that are not there yet: container engines make such a file for users whom the image does not know.
  */
 export function readPasswd(root: string, binds: readonly Bind[] = []): PasswdEntry[] {
-  return parsePasswd(readDatabase(() => findDatabase(PASSWD, { root, binds })));
+  return parsePasswd(readDatabase(() => openDatabase(PASSWD, { root, binds })));
 }
 
 export function readGroup(root: string): GroupEntry[] {
-  return parseGroup(readDatabase(() => ({ root, path: "/etc/group" })));
+  return parseGroup(readDatabase(() => openDatabase("/etc/group", { root, binds: [] })));
 }
 
-/** A file in a directory that no link leads out of. */
-interface Place {
-  root: string;
-  path: string;
-}
-
-function findDatabase(path: string, { root, binds }: { root: string; binds: readonly Bind[] }): Place {
-  if (binds.length === 0) return { root, path };
-  const inside = resolveInside(root, path);
+function openDatabase(path: string, { root, binds }: { root: string; binds: readonly Bind[] }): Fd {
+  const inside = binds.length === 0 ? path : resolveInside(root, path);
   const bind = binds.findLast(({ destination }) => inside === destination || inside.startsWith(`${destination}/`));
-  if (bind === undefined) return { root, path };
-  const { destination, source } = bind;
-  if (inside === destination) return { root: "/", path: Deno.realPathSync(source) };
-  return { root: source, path: inside.slice(destination.length) };
+  if (bind?.destination === inside) return bind.open();
+  // A directory that no link leads out of.
+  using directory = bind?.open() ?? Fd.open(root, O_PATH | O_DIRECTORY);
+  return openInRoot(directory, bind === undefined ? path : inside.slice(bind.destination.length), { flags: O_PATH });
 }
 
-function readDatabase(find: () => Place): string {
+function readDatabase(open: () => Fd): string {
   try {
-    const { root, path } = find();
-    using directory = Fd.open(root, O_PATH | O_DIRECTORY);
-    return readTextInRoot(directory, path, { limit: DATABASE_LIMIT });
+    using file = open();
+    return readTextOf(file, { path: "user database", limit: DATABASE_LIMIT });
   } catch (error) {
     // An image may hold none, or nonsense in its place: then it has no names.
     const isAbsent = isErrno(error, "ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENXIO", "EACCES", "EAGAIN");

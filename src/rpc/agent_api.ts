@@ -73,6 +73,8 @@ export const DRIVER_OPTION = {
   encryptionKey: "encryption_key=",
   imagePull: "image_guest_pull=",
   overlayCreateDirectory: "io.katacontainers.volume.overlayfs.create_directory=",
+  /** The mount point is this relative path, in a volume that ends before it; ours, which other agents leave alone. */
+  volumePart: "io.katacontainers.volume.part=",
 } as const;
 
 /** Entries of `Storage.options` that the agent takes for itself instead of passing them to mount(2). */

@@ -120,7 +120,7 @@ Deno.test("storages: a tmpfs with its size (B16), a directory for two containers
     if (containerId === "c2") assert.match(text, /^c1$/m);
   }
   await box.agent.updateEphemeralMounts({ storages: [{ ...shm, options: ["size=2097152"] }] });
-  const { usage } = await box.agent.getVolumeStats({ volumeGuestPath: `/proc/${box.pid}/root${GUEST_PATH.shm}` });
+  const { usage } = await box.agent.getVolumeStats({ volumeGuestPath: GUEST_PATH.shm });
   assert.equal(usage[0]?.total, 2097152n);
   for (const containerId of ["c1", "c2"]) await box.agent.removeContainer({ containerId });
   assert.throws(() => Deno.statSync(`/proc/${box.pid}/root${local.mountPoint}`), Deno.errors.NotFound);

@@ -1,16 +1,17 @@
 /** What is mounted in the guest: new limits, and how full it is. @module */
 import { isErrno } from "../../linux/errno.ts";
+import { openGuarded, pathOf } from "../../linux/guarded_path.ts";
 import { VolumeUsage_Unit } from "../../proto/csi_pb.ts";
 import { GUEST_PATH } from "../../rpc/agent_api.ts";
 import { usageOf } from "../filesystems.ts";
-import type { AgentPart } from "../guest.ts";
+import type { AgentPart, Guest } from "../guest.ts";
 import { remountEphemeral } from "../storage/ephemeral.ts";
 
 /** Storages come with CreateSandbox and CreateContainer; this is about those that are there. */
-export function storagePart(): AgentPart {
+export function storagePart({ sandbox: { storages: registry } }: Guest): AgentPart {
   return {
     updateEphemeralMounts({ storages }) {
-      for (const storage of storages) remountEphemeral(storage);
+      for (const storage of storages) remountEphemeral(storage, registry.guard(storage.mountPoint));
       return {};
     },
     removeStaleVirtiofsShareMounts() {
@@ -18,7 +19,8 @@ export function storagePart(): AgentPart {
       return {};
     },
     getVolumeStats({ volumeGuestPath }) {
-      const { bytes, inodes } = usageOf(volumeGuestPath);
+      using volume = openGuarded(registry.guard(volumeGuestPath));
+      const { bytes, inodes } = usageOf(pathOf(volume));
       return {
         usage: [{ ...bytes, unit: VolumeUsage_Unit.BYTES }, { ...inodes, unit: VolumeUsage_Unit.INODES }],
         volumeCondition: { abnormal: false, message: "OK" },

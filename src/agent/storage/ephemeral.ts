@@ -1,39 +1,46 @@
 /** Memory as a file system: emptyDir, `/dev/shm` and huge pages. @module */
 import { KataError } from "../../base/error.ts";
+import { O_DIRECTORY, O_PATH } from "../../linux/fd.ts";
+import { type GuardedPath, openGuarded, pathOf } from "../../linux/guarded_path.ts";
 import { mount } from "../../linux/mount.ts";
 import { MS, parseMountOptions } from "../../linux/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { STORAGE_OPTION } from "../../rpc/agent_api.ts";
+import type { Places } from "./handler.ts";
+import { mountAt, removeAt } from "./mount_point.ts";
 import { optionValue, parseCount, parseId } from "./options.ts";
 
 const HUGE_PAGES_DIR = "/sys/kernel/mm/hugepages";
 const S_ISGID = 0o2000;
 
 /** Mounts a tmpfs or hugetlbfs; a size among the options is honoured (B16). */
-export function attachEphemeral(storage: Storage): Disposable {
-  const { mountPoint, source, fstype } = storage;
-  if (fstype === "hugetlbfs") reserveHugePages(storage.options, HUGE_PAGES_DIR);
-  Deno.mkdirSync(mountPoint, { recursive: true });
-  using undo = new DisposableStack();
-  undo.defer(() => Deno.removeSync(mountPoint));
+export function attachEphemeral(storage: Storage, { place }: Places): Disposable {
+  const { source, fstype, options } = storage;
+  if (fstype === "hugetlbfs") reserveHugePages(options, HUGE_PAGES_DIR);
   const { flags, data } = mountableOptions(storage);
-  undo.use(mount(source, mountPoint, { type: fstype || "tmpfs", flags, data }));
-  const group = optionValue(storage.options, STORAGE_OPTION.fsGroup);
-  if (group !== undefined) giveToGroup(mountPoint, parseId(group));
+  using undo = new DisposableStack();
+  undo.defer(() => removeAt(place));
+  undo.use(mountAt(place, source, { type: fstype || "tmpfs", flags, data }));
+  const group = optionValue(options, STORAGE_OPTION.fsGroup);
+  if (group !== undefined) giveToGroup(place, parseId(group));
   return undo.move();
 }
 
 /** Changes the options, such as the size, of one that is mounted. */
-export function remountEphemeral(storage: Storage): void {
+export function remountEphemeral(storage: Storage, place: GuardedPath): void {
   const { flags, data } = mountableOptions(storage);
-  mount(storage.source, storage.mountPoint, { type: storage.fstype, flags: flags | MS.REMOUNT, data });
+  using mounted = openGuarded(place, O_PATH | O_DIRECTORY);
+  mount(storage.source, pathOf(mounted), { type: storage.fstype, flags: flags | MS.REMOUNT, data });
 }
 
 function mountableOptions({ options }: Storage): { flags: number; data: string } {
   return parseMountOptions(options.filter((option) => !option.startsWith(STORAGE_OPTION.fsGroup)));
 }
 
-function giveToGroup(path: string, group: number): void {
+/** A new look finds what is mounted. */
+function giveToGroup(place: GuardedPath, group: number): void {
+  using mounted = openGuarded(place, O_PATH | O_DIRECTORY);
+  const path = pathOf(mounted);
   const mode = Deno.statSync(path).mode ?? 0o755;
   Deno.chownSync(path, null, group);
   Deno.chmodSync(path, (mode & 0o7777) | S_ISGID);

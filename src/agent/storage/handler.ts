@@ -1,5 +1,6 @@
 /** What a storage driver is. @module */
 import type { Logger } from "../../base/log.ts";
+import type { GuardedPath } from "../../linux/guarded_path.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 
 /** What drivers may use. */
@@ -11,9 +12,17 @@ export interface StorageContext {
   containerId?: string;
 }
 
+/** What drivers are told of places in the guest. */
+export interface Places {
+  /** The mount point. */
+  place: GuardedPath;
+  /** Tells of another path which part of it containers may write. */
+  guard(path: string): GuardedPath;
+}
+
 /**
  * Makes a storage usable at its mount point.
  *
  * @returns What undoes it.
  */
-export type StorageHandler = (storage: Storage, context: StorageContext) => Promise<Disposable> | Disposable;
+export type StorageHandler = (storage: Storage, context: StorageContext & Places) => Promise<Disposable> | Disposable;

@@ -1,24 +1,50 @@
 /** Layers that are in the guest already, as one tree. @module */
-import { mount } from "../../linux/mount.ts";
+import { makeGuarded, openGuarded, pathOf } from "../../linux/guarded_path.ts";
+import { O_DIRECTORY, O_PATH } from "../../linux/fd.ts";
 import { parseMountOptions } from "../../linux/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, STORAGE_OPTION } from "../../rpc/agent_api.ts";
-import type { StorageContext } from "./handler.ts";
+import { refusePart } from "../guest_path.ts";
+import type { Places, StorageContext } from "./handler.ts";
+import { mountAt } from "./mount_point.ts";
 
 /** Mounts an overlay (B17); on request with a writable layer of its own in the container's directory. */
-export function attachOverlay(storage: Storage, { containersDir, containerId }: StorageContext): Disposable {
+export function attachOverlay(storage: Storage, context: StorageContext & Places): Disposable {
+  const { containersDir, containerId, place, guard } = context;
+  const makeDirectory = (path: string) => makeGuarded(refusePart(guard(path))).directory[Symbol.dispose]();
   for (const option of storage.driverOptions) {
     const prefix = DRIVER_OPTION.overlayCreateDirectory;
-    if (option.startsWith(prefix)) Deno.mkdirSync(option.slice(prefix.length), { recursive: true });
+    if (option.startsWith(prefix)) makeDirectory(option.slice(prefix.length));
   }
   const options = storage.options.filter((option) => option !== STORAGE_OPTION.overlayReadWrite);
   if (options.length < storage.options.length && containerId !== undefined) {
     const upperdir = `${containersDir}/${containerId}/upper`;
     const workdir = `${containersDir}/${containerId}/work`;
-    for (const path of [upperdir, workdir]) Deno.mkdirSync(path, { recursive: true });
+    for (const path of [upperdir, workdir]) makeDirectory(path);
     options.push(`upperdir=${upperdir}`, `workdir=${workdir}`);
   }
-  Deno.mkdirSync(storage.mountPoint, { recursive: true });
-  const { flags, data } = parseMountOptions(options);
-  return mount("overlay", storage.mountPoint, { type: "overlay", flags, data });
+  using layers = new DisposableStack();
+  const { flags, data } = parseMountOptions(options.map((option) => openLayers(option, { layers, guard })));
+  return mountAt(place, "overlay", { type: "overlay", flags, data });
+}
+
+const LAYERS = /^(lowerdir|upperdir|workdir)=(.*)$/s;
+
+/** The kernel follows each link in the paths of layers, so it gets what they lead to. */
+function openLayers(
+  option: string,
+  { layers, guard }: Pick<Places, "guard"> & { layers: DisposableStack },
+): string {
+  const [, key, value = ""] = LAYERS.exec(option) ?? [];
+  if (key === undefined) return option;
+  const open = (path: string) => {
+    const layer = layers.use(openGuarded(refusePart(guard(unescape(path))), O_PATH | O_DIRECTORY));
+    return pathOf(layer);
+  };
+  // A colon that is part of a path has a backslash before it; two of them stand before layers that hold data only.
+  return `${key}=${value.replaceAll(/(?:\\[^]|[^:\\])+/g, open)}`;
+}
+
+function unescape(path: string): string {
+  return path.replaceAll(/\\([^])/g, "$1");
 }

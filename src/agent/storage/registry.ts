@@ -1,10 +1,13 @@
 /** The storages of a sandbox: one handler per driver, one mount per mount point, as many users as there are. @module */
 import { KataError } from "../../base/error.ts";
+import type { GuardedPath } from "../../linux/guarded_path.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
-import { STORAGE_DRIVER, type StorageDriver } from "../../rpc/agent_api.ts";
+import { DRIVER_OPTION, STORAGE_DRIVER, type StorageDriver } from "../../rpc/agent_api.ts";
+import { cleanPath, guardPath, refusePart } from "../guest_path.ts";
 import { attachEphemeral } from "./ephemeral.ts";
 import type { StorageContext, StorageHandler } from "./handler.ts";
 import { attachLocal } from "./local.ts";
+import { optionValue } from "./options.ts";
 import { attachOverlay } from "./overlay.ts";
 import { attachVirtioFs } from "./virtio_fs.ts";
 
@@ -29,7 +32,12 @@ export function storageDrivers(): string[] {
   return Object.entries(HANDLERS).filter(([, handler]) => handler !== undefined).map(([driver]) => driver).sort();
 }
 
+/** Their content is the containers' own. */
+const VOLUME_DRIVERS: readonly string[] = [STORAGE_DRIVER.ephemeral, STORAGE_DRIVER.local];
+
 interface Attached {
+  /** Where the volume begins that containers write; undefined if it is none. */
+  volume: string | undefined;
   users: number;
   /** Stays when its users are gone, until the sandbox ends. */
   shared: boolean;
@@ -54,8 +62,8 @@ export class StorageRegistry implements AsyncDisposable {
    * @throws {KataError} UNIMPLEMENTED or INVALID_ARGUMENT, naming the driver.
    */
   async acquire(storage: Storage, context: StorageContext): Promise<AsyncDisposable> {
-    const key = storage.mountPoint;
-    const attached = this.#attached.get(key) ?? this.#attach(storage, context);
+    const key = cleanPath(storage.mountPoint);
+    const attached = this.#attached.get(key) ?? this.#attach(key, storage, context);
     this.#attached.set(key, attached);
     attached.users++;
     try {
@@ -67,12 +75,25 @@ export class StorageRegistry implements AsyncDisposable {
     return { [Symbol.asyncDispose]: () => this.#release(key, attached) };
   }
 
-  #attach(storage: Storage, context: StorageContext): Attached {
+  #attach(key: string, storage: Storage, context: StorageContext): Attached {
     const isKnown = Object.hasOwn(this.#handlers, storage.driver);
     const handler = isKnown ? this.#handlers[storage.driver] : undefined;
     if (handler === undefined) throw noHandler(storage.driver, { isPlanned: isKnown });
-    const ready = (async () => await handler(storage, context))();
-    return { users: 0, shared: storage.shared, ready };
+    const volume = VOLUME_DRIVERS.includes(storage.driver) ? beginOf(key, storage) : undefined;
+    const guard = (path: string) => this.guard(path, volume);
+    const place = storage.driver === STORAGE_DRIVER.local ? guard(key) : refusePart(guard(key));
+    const ready = (async () => await handler(storage, { ...context, place, guard }))();
+    return { volume, users: 0, shared: storage.shared, ready };
+  }
+
+  /**
+   * Tells which part of a path containers may write.
+   *
+   * @param more Another volume. @throws {KataError} INVALID_ARGUMENT: the path is relative, or climbs.
+   */
+  guard(path: string, more?: string): GuardedPath {
+    const volumes = [...this.#attached.values(), { volume: more }].flatMap(({ volume }) => volume ?? []);
+    return guardPath(path, { volumes, others: this.#attached.keys() });
   }
 
   async #release(key: string, attached: Attached): Promise<void> {
@@ -87,6 +108,18 @@ export class StorageRegistry implements AsyncDisposable {
     for (const { ready } of this.#attached.values()) all.use(await ready);
     this.#attached.clear();
   }
+}
+
+/** The volume that a storage is, or is told to be a part of. @throws {KataError} INVALID_ARGUMENT: it is none of it. */
+function beginOf(mountPoint: string, { driverOptions }: Storage): string {
+  const part = optionValue(driverOptions, DRIVER_OPTION.volumePart);
+  if (part === undefined) return mountPoint;
+  const end = cleanPath(`/${part}`);
+  if (end !== "/" && mountPoint.endsWith(end)) return cleanPath(mountPoint.slice(0, -end.length));
+  throw new KataError(
+    "INVALID_ARGUMENT",
+    `Cannot use "${mountPoint}" as part "${part}" of a volume: it ends otherwise`,
+  );
 }
 
 function noHandler(driver: string, { isPlanned }: { isPlanned: boolean }): KataError {

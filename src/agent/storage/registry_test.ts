@@ -3,6 +3,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { errorCode } from "../../base/error.ts";
 import { createLogger } from "../../base/log.ts";
 import { type Storage, StorageSchema } from "../../proto/agent_pb.ts";
+import type { Places } from "./handler.ts";
 import { storageDrivers, StorageRegistry } from "./registry.ts";
 
 const context = { log: createLogger({ sink: () => {} }), containersDir: "/none" };
@@ -70,4 +71,29 @@ Deno.test.each([
 
 Deno.test("storageDrivers() lists those that work", () => {
   assert.deepEqual(storageDrivers(), ["ephemeral", "local", "overlayfs", "virtio-fs"]);
+});
+
+Deno.test("F2: StorageRegistry tells parts of volumes, which drivers then open beneath them", async () => {
+  const places: unknown[] = [];
+  const note = (_: Storage, { place }: Places) => {
+    places.push(place);
+    return new DisposableStack();
+  };
+  await using registry = new StorageRegistry({ local: note, ephemeral: note, overlayfs: note });
+  const attach = (fields: MessageInitShape<typeof StorageSchema>) => registry.acquire(storage(fields), context);
+  await attach({ driver: "ephemeral", mountPoint: "/run/kata-containers/v/" });
+  await attach({ driver: "local", mountPoint: "/run/kata-containers/v/a/b" });
+  await attach({ driver: "local", mountPoint: "/w/a/b", driverOptions: ["io.katacontainers.volume.part=a/b"] });
+  assert.deepEqual(places, [
+    { base: "/run/kata-containers/v", links: "none" },
+    { base: "/run/kata-containers/v", links: "none", part: "a/b" },
+    { base: "/w", links: "plain", part: "a/b" },
+  ]);
+  assert.deepEqual(registry.guard("/w/x"), { base: "/w", links: "plain", part: "x" });
+  const isCode = (code: string) => (error: unknown) => errorCode(error) === code;
+  for (const driver of ["ephemeral", "overlayfs"]) {
+    await assert.rejects(attach({ driver, mountPoint: "/w/x" }), isCode("PERMISSION_DENIED"), driver);
+  }
+  const wrong = { driver: "local", mountPoint: "/x/a", driverOptions: ["io.katacontainers.volume.part=b"] };
+  await assert.rejects(attach(wrong), isCode("INVALID_ARGUMENT"));
 });

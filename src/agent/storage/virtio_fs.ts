@@ -1,11 +1,12 @@
 /** The directory that the host shares. @module */
 import { isErrno } from "../../linux/errno.ts";
-import { mount } from "../../linux/mount.ts";
 import { parseMountOptions } from "../../linux/mount_options.ts";
 import { readMountInfo } from "../../linux/mountinfo.ts";
 import { UeventSocket } from "../../linux/uevent.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { SHARED_TAG } from "../../rpc/agent_api.ts";
+import type { Places } from "./handler.ts";
+import { mountAt } from "./mount_point.ts";
 
 /** A device that was plugged in before this guest went on appears within half a second, or never. */
 const APPEAR_MS = 5_000;
@@ -14,12 +15,10 @@ const APPEAR_MS = 5_000;
  * Mounts the file system of a tag, and waits for its device if that is still to come. The shared directory may be mounted
  * already.
  */
-export async function attachVirtioFs(storage: Storage): Promise<Disposable> {
-  const target = storage.mountPoint.replace(/\/+$/, "");
-  if (storage.source === SHARED_TAG && isMountPoint(target)) return new DisposableStack();
-  Deno.mkdirSync(target, { recursive: true });
+export async function attachVirtioFs(storage: Storage, { place }: Places): Promise<Disposable> {
+  if (storage.source === SHARED_TAG && isMountPoint(place.base)) return new DisposableStack();
   const { flags, data } = parseMountOptions(storage.options);
-  const attach = () => mount(storage.source, target, { type: storage.fstype, flags, data });
+  const attach = () => mountAt(place, storage.source, { type: storage.fstype, flags, data });
   return tryOnce(attach) ?? await attachLater(attach);
 }
 

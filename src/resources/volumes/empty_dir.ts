@@ -9,7 +9,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type MountInfo, readMountInfo } from "../../linux/mountinfo.ts";
 import type { Mount } from "../../oci/spec.ts";
 import type { StorageSchema } from "../../proto/agent_pb.ts";
-import { GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../rpc/agent_api.ts";
+import { DRIVER_OPTION, GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../rpc/agent_api.ts";
 import { shareVolume } from "./share.ts";
 import type { Volume, VolumeContext } from "./volumes.ts";
 
@@ -75,9 +75,10 @@ export function emptyDirVolume(mount: Mount, context: VolumeContext): Volume | u
   const root = found.inMemory
     ? `${GUEST_PATH.ephemeral}/${found.name}`
     : share.path(`${sandboxId}/rootfs/local/${found.name}`).guest;
-  // Of a part, the whole has the limit; what the kubelet made for the part is made again in it.
+  // Of a part, the whole has the limit; what the kubelet made for the part is made again in it. Where the whole ends and
+  // the part begins is told, as what lies in the whole is its containers' to change.
   const storages = [wholeStorage(found, { root, directory: parentBy(source, found.path) })];
-  if (found.path !== "") storages.push(directoryStorage(`${root}${found.path}`, Deno.statSync(source)));
+  if (found.path !== "") storages.push(partStorage(root, found.path.slice(1), Deno.statSync(source)));
   return { mount: { ...mount, source: `${root}${found.path}` }, storages, [Symbol.dispose]() {} };
 }
 
@@ -104,6 +105,11 @@ function wholeStorage(
 
 function directoryStorage(mountPoint: string, info: Deno.FileInfo): Storage {
   return { driver: STORAGE_DRIVER.local, source: "local", options: ownership(info), mountPoint, shared: true };
+}
+
+function partStorage(root: string, part: string, info: Deno.FileInfo): Storage {
+  const driverOptions = [`${DRIVER_OPTION.volumePart}${part}`];
+  return { ...directoryStorage(`${root}/${part}`, info), driverOptions };
 }
 
 /** The kubelet gives the directory to the pod's group, if it has one. */

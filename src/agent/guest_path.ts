@@ -1,0 +1,54 @@
+/**
+ * Paths in the guest that the host names: where a storage is to be, what a mount shows. The host is trusted, but what lies
+ * on the way may be a container's: in its volumes it puts links and exchanges directories as it likes. Pure.
+ *
+ * @module
+ */
+import { KataError } from "../base/error.ts";
+import type { GuardedPath } from "../linux/guarded_path.ts";
+import { GUEST_PATH } from "../rpc/agent_api.ts";
+
+/** @returns The path without empty parts and `.`. @throws {KataError} INVALID_ARGUMENT: it is relative, or climbs. */
+export function cleanPath(path: string): string {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  const isClean = path.startsWith("/") && !parts.includes("..") && !path.includes("\0");
+  if (isClean) return `/${parts.join("/")}`;
+  const rule = 'a path in the guest is absolute and holds no ".."';
+  throw new KataError("INVALID_ARGUMENT", `Cannot use ${JSON.stringify(path)}: ${rule}`);
+}
+
+/** Whether `path` lies below `directory`; both are clean. */
+export function isBelow(path: string, directory: string): boolean {
+  return path.startsWith(directory === "/" ? "/" : `${directory}/`) && path !== directory;
+}
+
+/** What there is in the guest already, by clean paths. */
+export interface Storages {
+  /** Directories whose content is the containers' own, wherever links in them lead as long as they stay. */
+  volumes: Iterable<string>;
+  /** Where else something is that containers may write, such as their root file systems. */
+  others: Iterable<string>;
+}
+
+/**
+ * Tells which part of a path containers may write. Where it lies in a volume, that is all below the outermost one;
+ * elsewhere among what the host has shared or the agent has mounted no link is followed at all; what is left is the
+ * guest's own file system, whose links are its image's.
+ *
+ * @throws {KataError} As {@linkcode cleanPath}.
+ */
+export function guardPath(path: string, { volumes, others }: Storages): GuardedPath {
+  const clean = cleanPath(path);
+  const above = [...volumes].filter((volume) => isBelow(clean, volume)).sort((a, b) => a.length - b.length);
+  const [base = clean] = above;
+  const isOwn = !isBelow(base, GUEST_PATH.containers) && ![...volumes, ...others].some((one) => isBelow(base, one));
+  const links = isOwn ? "plain" : "none";
+  return base === clean ? { base, links } : { base, links, part: clean.slice(base.length + 1) };
+}
+
+/** @returns The path itself. @throws {KataError} PERMISSION_DENIED: containers may write a part of it. */
+export function refusePart(path: GuardedPath): GuardedPath {
+  if (path.part === undefined) return path;
+  const why = `it lies in the volume "${path.base}", which containers can write`;
+  throw new KataError("PERMISSION_DENIED", `Cannot use "${path.base}/${path.part}": ${why}`);
+}

@@ -1,0 +1,39 @@
+/** Directories to mount on, which are made, mounted on and unmounted by what is open. @module */
+import { rawName, rmdirAt } from "../../linux/directory.ts";
+import { isErrno } from "../../linux/errno.ts";
+import type { Fd } from "../../linux/fd.ts";
+import { type GuardedPath, makeGuarded, openGuarded, pathOf, splitLast } from "../../linux/guarded_path.ts";
+import { detachOne, mount, type MountCall } from "../../linux/mount.ts";
+
+/** Makes the directory if it is not there, and mounts on it. Disposing it unmounts. */
+export function mountAt(place: GuardedPath, source: string, call: MountCall): Disposable {
+  using target = makeGuarded(place).directory;
+  mount(source, pathOf(target), call);
+  return { [Symbol.dispose]: () => unmountAt(place) };
+}
+
+/**
+ * Detaches what is mounted on it, the last mounted first, with all that is mounted below.
+ *
+ * @returns Whether there was anything; there need not even be such a directory.
+ */
+export function unmountAt(place: GuardedPath): boolean {
+  // The name itself, and no link in its place.
+  return atName(place, (parent, name) => detachOne(`${pathOf(parent)}/${name}`)) ?? false;
+}
+
+/** Removes the directory if it is empty. @throws {ErrnoError} ENOTEMPTY, EBUSY */
+export function removeAt(place: GuardedPath): void {
+  atName(place, (parent, name) => rmdirAt(parent, rawName(name)));
+}
+
+function atName<T>(place: GuardedPath, use: (parent: Fd, name: string) => T): T | undefined {
+  const [above, name] = splitLast(place);
+  try {
+    using parent = openGuarded(above);
+    return use(parent, name);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * A hostile neighbour: exchanges two names as fast as the kernel can, until it is killed.
+ *
+ * Usage: swap_names.ts ONE OTHER
+ *
+ * @see https://man7.org/linux/man-pages/man2/rename.2.html on RENAME_EXCHANGE
+ * @module
+ */
+import { AT_FDCWD } from "../../src/linux/fd.ts";
+import { bind, check, cstring } from "../../src/linux/libc.ts";
+import { syscallNumber } from "../../src/linux/syscall_numbers.ts";
+
+const RENAME_EXCHANGE = 2;
+
+const libc = bind({
+  renameat2: { name: "syscall", parameters: ["i64", "i32", "buffer", "i32", "buffer", "u32"], result: "i64" },
+});
+
+const [one, other] = Deno.args.map(cstring) as [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>];
+const number = syscallNumber("renameat2");
+for (let count = 0;; count++) {
+  check("renameat2", () => libc.renameat2(number, AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE));
+  if (count === 0) Deno.stdout.writeSync(new TextEncoder().encode("swapping\n"));
+}
