@@ -45,7 +45,7 @@ async function bootFloor(): Promise<void> {
     const path = `${runDir}/configuration.toml`;
     const files = `kernel = "${GUEST}/vmlinux"\ninitrd = "${GUEST}/floor.cpio"\nimage = "${GUEST}/root.erofs"`;
     await Deno.writeTextFile(path, `[hypervisor.qemu]\n${files}\ndefault_memory = 512\n`);
-    const { config } = loadConfig({ annotation: path });
+    const { config } = loadConfig({ commandLine: path });
     await using vm = createHypervisor(config, { id: "floor", runDir, log: createLogger({ sink: () => {} }) });
     await vm.start({ signal: AbortSignal.timeout(60_000) });
     const { expected, reason } = await vm.wait();

@@ -9,7 +9,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   base: [],
   proto: [],
   linux: ["base"],
-  config: ["base"],
+  config: ["base", "linux"], // whose a file is, linux knows
   rpc: ["base", "proto"],
   oci: ["base", "proto", "linux"],
   hypervisor: ["base", "proto", "linux", "rpc", "config"],

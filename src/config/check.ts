@@ -1,5 +1,6 @@
 /** Rules between fields and against the host: one named function per rule, each with its message. @module */
 import { KataError } from "../base/error.ts";
+import { distrust } from "../linux/trusted.ts";
 import type { Config } from "./schema.ts";
 
 /** What the rules need to know of the host. */
@@ -8,6 +9,8 @@ export interface HostFacts {
   memoryMiB: number;
   /** Why a file cannot be read, such as `ENOENT`; undefined if it can. */
   fileProblem(path: string): string | undefined;
+  /** As `fileProblem`, for what runs as root: also if others than the administrator can change it. */
+  programProblem(path: string): string | undefined;
 }
 
 /** A complaint, or undefined. */
@@ -19,12 +22,13 @@ const LEAST_MEMORY_MIB = 64;
 const MOST_VCPUS = 255;
 
 const RULES: readonly Rule[] = [
-  fileRule("path"),
+  fileRule("path", "programProblem"),
   fileRule("kernel"),
   fileRule("image"),
   fileRule("initrd"),
   fileRule("firmware"),
   shareDaemonExists,
+  vsockDaemonIsTrusted,
   hasSomethingToBoot,
   memoryIsEnough,
   memoryFitsLimit,
@@ -62,6 +66,7 @@ export function readHostFacts(): HostFacts {
     cpus: navigator.hardwareConcurrency,
     memoryMiB: Math.floor(Deno.systemMemoryInfo().total / 2 ** 20),
     fileProblem,
+    programProblem: distrust,
   };
 }
 
@@ -88,20 +93,31 @@ function resolveSizes(qemu: Config["hypervisor"], host: HostFacts): Config["hype
   };
 }
 
-function fileRule(key: "path" | "kernel" | "image" | "initrd" | "firmware"): Rule {
+function fileRule(
+  key: "path" | "kernel" | "image" | "initrd" | "firmware",
+  look: "fileProblem" | "programProblem" = "fileProblem",
+): Rule {
   return ({ hypervisor }, host) => {
     const path = hypervisor[key];
     const isOptional = key !== "path" && key !== "kernel";
     if (path === "") return isOptional ? undefined : `hypervisor.qemu.${key} is empty`;
-    const problem = host.fileProblem(path);
+    const problem = host[look](path);
     return problem && `hypervisor.qemu.${key} "${path}": ${problem}`;
   };
 }
 
 function shareDaemonExists({ hypervisor }: Config, host: HostFacts): string | undefined {
   if (hypervisor.shared_fs !== "virtio-fs") return undefined;
-  const problem = host.fileProblem(hypervisor.virtio_fs_daemon);
+  const problem = host.programProblem(hypervisor.virtio_fs_daemon);
   return problem && `hypervisor.qemu.virtio_fs_daemon "${hypervisor.virtio_fs_daemon}": ${problem}`;
+}
+
+/** Where the daemon is not there, another transport is taken. */
+function vsockDaemonIsTrusted({ hypervisor }: Config, host: HostFacts): string | undefined {
+  if (hypervisor.agent_transport !== "auto" && hypervisor.agent_transport !== "hybrid-vsock") return undefined;
+  const problem = host.programProblem(hypervisor.vhost_vsock_daemon);
+  if (problem === undefined || problem === "ENOENT") return undefined;
+  return `hypervisor.qemu.vhost_vsock_daemon "${hypervisor.vhost_vsock_daemon}": ${problem}`;
 }
 
 function hasSomethingToBoot({ hypervisor }: Config): string | undefined {

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { checkConfig, type HostFacts, readHostFacts, warnOfUnbuilt } from "./check.ts";
+import { filesOf } from "./temporary_files.ts";
 import { defaultConfig, type QemuConfig } from "./schema.ts";
 
-const HOST: HostFacts = {
-  cpus: 4,
-  memoryMiB: 8192,
-  fileProblem: (path) => path.includes("missing") ? "ENOENT" : undefined,
-};
+function isThere(path: string): string | undefined {
+  return path.includes("missing") ? "ENOENT" : undefined;
+}
+
+const HOST: HostFacts = { cpus: 4, memoryMiB: 8192, fileProblem: isThere, programProblem: isThere };
 
 function configWith(qemu: Partial<QemuConfig>) {
   const config = defaultConfig();
@@ -30,6 +31,23 @@ Deno.test.each<{ name: string; qemu: Partial<QemuConfig>; says: string }>([
   assert.throws(() => checkConfig(configWith(qemu), HOST), {
     code: "INVALID_ARGUMENT",
     message: `Cannot use the configuration: ${says}`,
+  });
+});
+
+Deno.test.each<{ key: "path" | "virtio_fs_daemon" | "vhost_vsock_daemon" }>([
+  { key: "path" },
+  { key: "virtio_fs_daemon" },
+  { key: "vhost_vsock_daemon" },
+])("F3: checkConfig() refuses a $key that others can change, for root would run it", ({ key }) => {
+  using files = filesOf({ "bin/tool": "" });
+  const { programProblem } = readHostFacts();
+  const check = () => checkConfig(configWith({ [key]: files.path("bin/tool") }), { ...HOST, programProblem: look });
+  const look = (path: string) => path === files.path("bin/tool") ? programProblem(path) : undefined;
+  check();
+  Deno.chmodSync(files.path("bin"), 0o777);
+  assert.throws(check, {
+    message: `Cannot use the configuration: hypervisor.qemu.${key} "${files.path("bin/tool")}": ` +
+      `others than its owner may write to "${files.path("bin")}"`,
   });
 });
 

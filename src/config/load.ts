@@ -1,25 +1,11 @@
-/** Finding and reading the configuration file (B51) and its drop-ins. @module */
+/** Reading the configuration file and its drop-ins. @module */
 import { parse as parseToml, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { KataError } from "../base/error.ts";
+import type { TrustedFile } from "../linux/trusted.ts";
+import { open, openConfig, type Places, unreadable } from "./places.ts";
 import { ALIASES, type Config, fileSchema, toConfig } from "./schema.ts";
 import { getKey, keyPaths, mergeTables, moveKey, type Table } from "./table.ts";
-
-/** Where a configuration is looked for when nobody names one, best first. */
-export const DEFAULT_PATHS: readonly string[] = [
-  "/etc/kata-containers/configuration.toml",
-  "/usr/share/defaults/kata-containers/configuration.toml",
-];
-
-export interface LoadOptions {
-  /** Path from the sandbox's annotation, or from `--config` of a command line tool. */
-  annotation?: string | undefined;
-  /** Path from the shim's options. */
-  optionsPath?: string | undefined;
-  /** Looks up `KATA_CONF_FILE`. */
-  env?: (name: string) => string | undefined;
-  defaultPaths?: readonly string[];
-}
 
 export interface LoadedConfig {
   config: Config;
@@ -36,14 +22,16 @@ interface Source {
 }
 
 /**
- * Reads the first configuration that exists (B51) and its drop-ins, `config.d/*.toml` beside it, sorted by name. Tables
- * merge key by key; anything else is replaced.
+ * Reads the configuration (B51) and its drop-ins, `config.d/*.toml` beside it, sorted by name. Tables merge key by key;
+ * anything else is replaced.
  *
- * @throws {KataError} NOT_FOUND or INVALID_ARGUMENT: one line that names the file, and where in it.
+ * @throws {KataError} NOT_FOUND, INVALID_ARGUMENT, or PERMISSION_DENIED if others than the administrator can change a file
+ * of it: one line that names the file, and where in it.
  */
-export function loadConfig(options: LoadOptions = {}): LoadedConfig {
-  const path = findConfig(options);
-  const sources = [path, ...dropIns(path)].map(readSource);
+export function loadConfig(places: Places = {}): LoadedConfig {
+  using file = openConfig(places);
+  const { path } = file;
+  const sources = [readSource(file), ...dropIns(path)];
   const merged = sources.map(({ table }) => table).reduce(mergeTables, {});
   const result = v.safeParse(fileSchema, merged);
   if (!result.success) throw invalidValue(result.issues[0], sources);
@@ -53,47 +41,40 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   return { config: toConfig(result.output), path, warnings };
 }
 
-/** The candidates of B51, best first. */
-export function configPaths(options: LoadOptions): readonly string[] {
-  const { annotation, optionsPath, env = () => undefined, defaultPaths = DEFAULT_PATHS } = options;
-  return [annotation, optionsPath, env("KATA_CONF_FILE"), ...defaultPaths].filter((path) => path !== undefined)
-    .filter((path) => path !== "");
+function dropIns(path: string): readonly Source[] {
+  const place = `${path.slice(0, path.lastIndexOf("/"))}/config.d`;
+  using directory = open(place);
+  if (directory === undefined) return [];
+  return namesIn(directory).map((name) => {
+    using file = open(`${place}/${name}`);
+    if (file === undefined) throw unreadable(`${place}/${name}`, "ENOENT");
+    return readSource(file);
+  });
 }
 
-function findConfig(options: LoadOptions): string {
-  const paths = configPaths(options);
-  for (const path of paths) {
-    try {
-      return Deno.realPathSync(path);
-    } catch (cause) {
-      if (!(cause instanceof Deno.errors.NotFound)) throw unreadable(path, cause);
-    }
-  }
-  throw new KataError("NOT_FOUND", `Cannot find a configuration file: none of ${paths.join(", ")} exists`);
-}
-
-function dropIns(path: string): readonly string[] {
-  const directory = `${path.slice(0, path.lastIndexOf("/"))}/config.d`;
+function namesIn({ path, seen }: TrustedFile): readonly string[] {
   try {
-    const entries = [...Deno.readDirSync(directory)].filter(({ name, isDirectory }) =>
+    const entries = [...Deno.readDirSync(seen)].filter(({ name, isDirectory }) =>
       name.endsWith(".toml") && !isDirectory
     );
-    return entries.map(({ name }) => `${directory}/${name}`).sort();
+    return entries.map(({ name }) => name).sort();
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return [];
-    throw unreadable(directory, cause);
+    throw unreadable(path, cause);
   }
 }
 
-function readSource(path: string): Source {
-  const table = parseFile(path, readText(path));
+function readSource({ path, seen }: TrustedFile): Source {
+  const table = parseFile(path, readText(path, seen));
   for (const [from, to] of Object.entries(ALIASES)) moveKey(table, from, to);
   return { path, table };
 }
 
-function readText(path: string): string {
+/** A device or a FIFO would not end, or do something. */
+function readText(path: string, seen: string): string {
   try {
-    return Deno.readTextFileSync(path);
+    const { isFile, isDirectory } = Deno.statSync(seen);
+    if (!isFile && !isDirectory) throw new TypeError("it is no regular file");
+    return Deno.readTextFileSync(seen);
   } catch (cause) {
     throw unreadable(path, cause);
   }
@@ -108,12 +89,6 @@ function parseFile(path: string, text: string): Table {
     const what = error.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "");
     throw new KataError("INVALID_ARGUMENT", `Cannot parse "${path}:${error.line}:${error.column}": ${what}`);
   }
-}
-
-/** Deno's own message for a file it cannot open holds the path or not, depending on the call: name file and errno. */
-function unreadable(path: string, cause: unknown): KataError {
-  const code = cause instanceof Error && "code" in cause ? cause.code : cause;
-  return new KataError("INVALID_ARGUMENT", `Cannot read configuration "${path}": ${code}`);
 }
 
 function invalidValue(issue: v.BaseIssue<unknown>, sources: readonly Source[]): KataError {

@@ -1,49 +1,11 @@
 import assert from "node:assert/strict";
-import { configPaths, loadConfig } from "./load.ts";
+import { loadConfig } from "./load.ts";
 import { defaultConfig } from "./schema.ts";
-
-/** A directory with these files, named by their paths in it, gone at the end of the scope. */
-function filesOf(files: Record<string, string>): Disposable & { path(name: string): string } {
-  const root = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "kata-config-" }));
-  for (const [name, text] of Object.entries(files)) {
-    Deno.mkdirSync(`${root}/${name}`.replace(/\/[^/]*$/, ""), { recursive: true });
-    Deno.writeTextFileSync(`${root}/${name}`, text);
-  }
-  return { path: (name) => `${root}/${name}`, [Symbol.dispose]: () => Deno.removeSync(root, { recursive: true }) };
-}
-
-Deno.test("B51: configPaths() asks annotation, shim options, KATA_CONF_FILE, /etc, /usr/share in this order", () => {
-  const paths = configPaths({ annotation: "/a", optionsPath: "/o", env: (name) => `/${name}` });
-  assert.deepEqual(paths, [
-    "/a",
-    "/o",
-    "/KATA_CONF_FILE",
-    "/etc/kata-containers/configuration.toml",
-    "/usr/share/defaults/kata-containers/configuration.toml",
-  ]);
-});
-
-Deno.test("B51: loadConfig() takes the first file that exists and names its full path", () => {
-  using files = filesOf({ "second.toml": "[runtime]\nenable_debug = true", "third.toml": "" });
-  const { config, path } = loadConfig({
-    annotation: files.path("first.toml"),
-    optionsPath: files.path("second.toml"),
-    defaultPaths: [files.path("third.toml")],
-  });
-  assert.equal(path, files.path("second.toml"));
-  assert.ok(config.runtime.enable_debug);
-});
-
-Deno.test("B46: loadConfig() lists where it looked when nothing exists", () => {
-  assert.throws(() => loadConfig({ annotation: "/no/a.toml", defaultPaths: ["/no/b.toml"] }), {
-    code: "NOT_FOUND",
-    message: "Cannot find a configuration file: none of /no/a.toml, /no/b.toml exists",
-  });
-});
+import { filesOf } from "./temporary_files.ts";
 
 Deno.test("loadConfig() gives an empty file all defaults", () => {
   using files = filesOf({ "c.toml": "" });
-  assert.deepEqual(loadConfig({ annotation: files.path("c.toml") }).config, defaultConfig());
+  assert.deepEqual(loadConfig({ commandLine: files.path("c.toml") }).config, defaultConfig());
 });
 
 Deno.test("loadConfig() lays config.d over the file, by name, tables merged and lists replaced", () => {
@@ -53,7 +15,7 @@ Deno.test("loadConfig() lays config.d over the file, by name, tables merged and 
     "config.d/10.toml": '[hypervisor.qemu]\ndefault_memory = 1024\nvirtio_fs_extra_args = ["-o", "x"]',
     "config.d/30.toml.bak": "[hypervisor.qemu]\ndefault_memory = 1",
   });
-  const { hypervisor } = loadConfig({ annotation: files.path("c.toml") }).config;
+  const { hypervisor } = loadConfig({ commandLine: files.path("c.toml") }).config;
   assert.equal(hypervisor.default_memory, 4096);
   assert.equal(hypervisor.default_vcpus, 2);
   assert.deepEqual(hypervisor.virtio_fs_extra_args, ["-o", "x"]);
@@ -61,7 +23,7 @@ Deno.test("loadConfig() lays config.d over the file, by name, tables merged and 
 
 Deno.test("loadConfig() warns of keys that nobody reads and names their file", () => {
   using files = filesOf({ "c.toml": "[runtime]", "config.d/x.toml": "[hypervisor.clh]\npath = 'x'" });
-  const { warnings } = loadConfig({ annotation: files.path("c.toml") });
+  const { warnings } = loadConfig({ commandLine: files.path("c.toml") });
   assert.deepEqual(warnings, [`Unknown key hypervisor.clh.path in "${files.path("config.d/x.toml")}" has no effect`]);
 });
 
@@ -70,7 +32,7 @@ Deno.test("loadConfig() reads names of Kata's other runtime", () => {
     "c.toml": '[hypervisor.qemu]\nseccompsandbox = "on"\nblock_device_driver = "virtio-blk"\n' +
       "[runtime]\ncreate_container_timeout = 7",
   });
-  const { config, warnings } = loadConfig({ annotation: files.path("c.toml") });
+  const { config, warnings } = loadConfig({ commandLine: files.path("c.toml") });
   assert.equal(config.hypervisor.seccomp_sandbox, "on");
   assert.equal(config.hypervisor.block_device_driver, "virtio-blk-pci");
   assert.equal(config.agent.create_container_timeout, 7);
@@ -106,7 +68,7 @@ Deno.test.each([
   { name: "a value for a table", text: "runtime = 3", says: "runtime must be Object, but is 3" },
 ])("B46: loadConfig() refuses $name with file and key", ({ text, says }) => {
   using files = filesOf({ "c.toml": "", "config.d/bad.toml": text });
-  assert.throws(() => loadConfig({ annotation: files.path("c.toml") }), {
+  assert.throws(() => loadConfig({ commandLine: files.path("c.toml") }), {
     code: "INVALID_ARGUMENT",
     message: `Cannot use "${files.path("config.d/bad.toml")}": ${says}`,
   });
@@ -114,7 +76,7 @@ Deno.test.each([
 
 Deno.test("B46: loadConfig() reports bad TOML with file, line and column on one line", () => {
   using files = filesOf({ "c.toml": "[runtime]\nenable_debug = = true\n" });
-  assert.throws(() => loadConfig({ annotation: files.path("c.toml") }), {
+  assert.throws(() => loadConfig({ commandLine: files.path("c.toml") }), {
     code: "INVALID_ARGUMENT",
     message: `Cannot parse "${files.path("c.toml")}:2:16": invalid value`,
   });
@@ -122,7 +84,7 @@ Deno.test("B46: loadConfig() reports bad TOML with file, line and column on one 
 
 Deno.test("B46: loadConfig() reports a file that cannot be read with its errno", () => {
   using files = filesOf({ "c.toml/x": "" });
-  assert.throws(() => loadConfig({ annotation: files.path("c.toml") }), {
+  assert.throws(() => loadConfig({ commandLine: files.path("c.toml") }), {
     code: "INVALID_ARGUMENT",
     message: `Cannot read configuration "${files.path("c.toml")}": EISDIR`,
   });

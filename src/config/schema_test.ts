@@ -7,7 +7,7 @@ import { keyPaths, type Table } from "./table.ts";
 const SHIPPED = new URL("../../config/configuration-qemu.toml", import.meta.url).pathname;
 
 Deno.test("configuration-qemu.toml shows each key of the schema, with its default but for the guest's files", () => {
-  const { config, warnings } = loadConfig({ annotation: SHIPPED });
+  const { config, warnings } = loadConfig({ commandLine: SHIPPED });
   assert.deepEqual(warnings, []);
   const { image, initrd, ...qemu } = config.hypervisor;
   assert.deepEqual([image, initrd], ["/usr/share/kata/root.erofs", "/usr/share/kata/initrd.cpio"]);

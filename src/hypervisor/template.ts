@@ -12,6 +12,7 @@
  * @module
  */
 import { removeIfThere } from "../base/files.ts";
+import { distrust } from "../linux/trusted.ts";
 import { killRecorded } from "./pid_file.ts";
 
 /** What a template must have in common with the machine that starts from it. Values are compared as text. */
@@ -84,11 +85,10 @@ export function readTemplate(root: string, id: string): Template | undefined {
 
 /** The template of this identity, or why there is none. */
 export async function fittingTemplate(root: string, wanted: TemplateIdentity): Promise<Template | string> {
+  const problem = distrust(root);
+  if (problem !== undefined && problem !== "ENOENT") return problem;
   const template = readTemplate(root, await templateId(wanted));
-  if (template !== undefined) {
-    const open = [root, template.directory].find(isOpenToOthers);
-    return open === undefined ? template : `others than root can write to "${open}"`;
-  }
+  if (template !== undefined) return distrust(template.directory) ?? template;
   const last = listTemplates(root).at(-1);
   if (last === undefined) return `there is none in ${root}; "kata-runtime factory init" makes one`;
   return `none in ${root} fits; of the last one, ${differences(last.identity, wanted).join("; ")}`;
@@ -102,7 +102,10 @@ export class UnfinishedTemplate implements Disposable {
   constructor(root: string) {
     this.#root = root;
     Deno.mkdirSync(root, { recursive: true, mode: 0o700 });
+    verifyRoot(root);
     this.directory = Deno.makeTempDirSync({ dir: root, prefix: UNFINISHED });
+    // QEMU would make it readable for everybody; it fills an empty file as well.
+    Deno.writeFileSync(templateFiles(this.directory).memory, new Uint8Array(), { mode: 0o600, createNew: true });
   }
 
   /** Makes it a template, at once for everybody. If somebody else was faster, theirs stays. */
@@ -129,8 +132,10 @@ export class UnfinishedTemplate implements Disposable {
  * Removes all templates, and what an attempt that failed or still runs has. Sandboxes that run have copies of their own.
  *
  * @returns The ids of the templates.
+ * @throws {Error} Others than root can write to the directory: what it says about processes to end is not ours.
  */
 export async function removeTemplates(root: string): Promise<readonly string[]> {
+  verifyRoot(root);
   const removed = directories(root).filter((name) => name.startsWith(UNFINISHED) || readTemplate(root, name));
   for (const name of removed) {
     await killRecorded(`${root}/${name}`);
@@ -139,9 +144,9 @@ export async function removeTemplates(root: string): Promise<readonly string[]> 
   return removed.filter((name) => !name.startsWith(UNFINISHED));
 }
 
-function isOpenToOthers(directory: string): boolean {
-  const { mode, uid } = Deno.statSync(directory);
-  return uid !== Deno.uid() || ((mode ?? 0) & 0o022) !== 0;
+function verifyRoot(root: string): void {
+  const problem = distrust(root);
+  if (problem !== undefined && problem !== "ENOENT") throw new Error(`Cannot use template_path "${root}": ${problem}`);
 }
 
 /** In what two identities differ: one line each, for people. */

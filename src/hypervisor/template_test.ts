@@ -5,6 +5,7 @@ import {
   listTemplates,
   removeTemplates,
   stampFile,
+  templateFiles,
   templateId,
   type TemplateIdentity,
   UnfinishedTemplate,
@@ -73,14 +74,27 @@ Deno.test("fittingTemplate() finds the template of the same identity", async () 
   });
 });
 
-Deno.test("fittingTemplate() does not trust a template that others can write to", async () => {
+Deno.test("F3: fittingTemplate() does not trust a template that others can write to, and no other use does", async () => {
   await withRoot(async (root) => {
     const { directory } = await publish(root, IDENTITY);
     Deno.chmodSync(directory, 0o775);
-    assert.equal(await fittingTemplate(root, IDENTITY), `others than root can write to "${directory}"`);
+    assert.equal(await fittingTemplate(root, IDENTITY), `others than its owner may write to "${directory}"`);
     Deno.chmodSync(directory, 0o700);
     Deno.chmodSync(root, 0o777);
-    assert.equal(await fittingTemplate(root, IDENTITY), `others than root can write to "${root}"`);
+    const problem = `others than its owner may write to "${root}"`;
+    assert.equal(await fittingTemplate(root, IDENTITY), problem);
+    const refusal = { message: `Cannot use template_path "${root}": ${problem}` };
+    assert.throws(() => new UnfinishedTemplate(root), refusal);
+    await assert.rejects(removeTemplates(root), refusal);
+    assert.equal(listTemplates(root).length, 1);
+    Deno.chmodSync(root, 0o700);
+  });
+});
+
+Deno.test("F17: the memory of a template is for nobody but its owner", async () => {
+  await withRoot(async (root) => {
+    const { memory } = templateFiles((await publish(root, IDENTITY)).directory);
+    assert.equal(Deno.statSync(memory).mode! & 0o777, 0o600);
   });
 });
 

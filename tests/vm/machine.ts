@@ -66,5 +66,5 @@ async function writeConfig(
     ...agent,
   ];
   await Deno.writeTextFile(path, `${lines.join("\n")}\n`);
-  return loadConfig({ annotation: path }).config;
+  return loadConfig({ commandLine: path }).config;
 }

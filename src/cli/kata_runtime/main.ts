@@ -5,7 +5,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../../base/version.ts";
-import { DEFAULT_PATHS } from "../../config/load.ts";
+import { DEFAULT_PATHS } from "../../config/places.ts";
 import { print } from "../output.ts";
 import { factoryCommand } from "./factory.ts";
 

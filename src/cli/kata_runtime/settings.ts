@@ -7,6 +7,6 @@ import type { Config } from "../../config/schema.ts";
 /** @throws {KataError} What is wrong with it, in one line. */
 export function readConfig(command: Command): { config: Config; path: string } {
   const { config: option } = command.optsWithGlobals<{ config?: string }>();
-  const { config, path } = loadConfig({ annotation: option, env: (name) => Deno.env.get(name) });
+  const { config, path } = loadConfig({ commandLine: option, env: (name) => Deno.env.get(name) });
   return { config: checkConfig(config), path };
 }

@@ -12,7 +12,7 @@ import { anyText, mutateText, textLike } from "../core/text.ts";
 import { type Json, mutateJson } from "../core/values.ts";
 
 const SHIPPED = Deno.readTextFileSync(new URL("../../../config/configuration-qemu.toml", import.meta.url));
-const HOST: HostFacts = { cpus: 4, memoryMiB: 8192, fileProblem: () => undefined };
+const HOST: HostFacts = { cpus: 4, memoryMiB: 8192, fileProblem: () => undefined, programProblem: () => undefined };
 
 export const configuration = defineTarget({
   name: "config",

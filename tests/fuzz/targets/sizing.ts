@@ -44,5 +44,10 @@ export const sizing = defineTarget({
 function hostConfig(): Config {
   const config = defaultConfig();
   config.hypervisor.image = "/image";
-  return checkConfig(config, { cpus: 4, memoryMiB: 8192, fileProblem: () => undefined });
+  return checkConfig(config, {
+    cpus: 4,
+    memoryMiB: 8192,
+    fileProblem: () => undefined,
+    programProblem: () => undefined,
+  });
 }
