@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { KataError } from "../base/error.ts";
+import { verifyId } from "../base/id.ts";
 import type { Spec } from "./spec.ts";
 
 /** A pod's sandbox, a container in a pod, or a container that is alone (docker, nerdctl, podman, ctr). */
@@ -18,7 +20,9 @@ interface Engine {
   imageName?: string;
 }
 
-/** Looked up in this order. */
+/** Every engine's other kind. */
+const CONTAINER_VALUE = "container";
+
 const ENGINES: readonly Engine[] = [
   {
     type: "io.kubernetes.cri-o.ContainerType",
@@ -59,18 +63,39 @@ export interface ContainerIdentity {
 /**
  * Reads the annotations of whichever engine wrote them.
  *
+ * Who makes pods may set annotations of his own, so that those of another engine may stand beside the true ones: they must
+ * say the same.
+ *
  * @param id The container's own.
- * @throws {TypeError} A container in a pod does not say in which.
+ * @throws {KataError} INVALID_ARGUMENT: a container in a pod does not say in which, or by what can be no id; a kind is
+ * unknown; two engines contradict each other.
  */
 export function identify(annotations: Spec["annotations"] = {}, id: string): ContainerIdentity {
-  const engine = ENGINES.find(({ type }) => annotations[type]);
-  if (engine === undefined) return { type: "single_container", sandboxId: id };
-  const isSandbox = annotations[engine.type] === engine.sandboxValue;
-  const sandboxId = isSandbox ? id : annotations[engine.sandboxId];
-  if (!sandboxId) {
-    throw new TypeError(`Cannot find the pod of container "${id}": annotation "${engine.sandboxId}" is missing`);
+  const engines = ENGINES.filter(({ type }) => annotations[type]);
+  const statements = engines.map((engine) => ({ engine, identity: identifyBy(engine, { annotations, id }) }));
+  const [first, ...others] = statements;
+  if (first === undefined) return { type: "single_container", sandboxId: id };
+  for (const other of others) {
+    const key = contradiction(first, other);
+    if (key !== undefined) {
+      throw invalid(id, `annotations "${first.engine[key]}" and "${other.engine[key]}" contradict each other`);
+    }
   }
-  return { type: isSandbox ? "pod_sandbox" : "pod_container", sandboxId, ...names(engine, annotations) };
+  return first.identity;
+}
+
+function identifyBy(
+  engine: Engine,
+  { annotations, id }: { annotations: Record<string, string>; id: string },
+): ContainerIdentity {
+  const kind = annotations[engine.type];
+  if (kind === engine.sandboxValue) return { type: "pod_sandbox", sandboxId: id, ...names(engine, annotations) };
+  if (kind !== CONTAINER_VALUE) {
+    throw invalid(id, `annotation "${engine.type}" is "${kind}", not "${engine.sandboxValue}" or "${CONTAINER_VALUE}"`);
+  }
+  const sandboxId = annotations[engine.sandboxId];
+  if (!sandboxId) throw invalid(id, `annotation "${engine.sandboxId}" is missing`);
+  return { type: "pod_container", sandboxId: verifyId(sandboxId, "sandbox"), ...names(engine, annotations) };
 }
 
 const NAMES = ["containerName", "sandboxName", "sandboxNamespace", "imageName"] as const;
@@ -80,4 +105,21 @@ function names(engine: Engine, annotations: Record<string, string>): Partial<Rec
     const value = annotations[engine[name] ?? ""];
     return value ? [[name, value]] : [];
   }));
+}
+
+/** What an engine said. */
+interface Statement {
+  engine: Engine;
+  identity: ContainerIdentity;
+}
+
+function contradiction(one: Statement, other: Statement): "type" | "sandboxId" | typeof NAMES[number] | undefined {
+  return (["type", "sandboxId", ...NAMES] as const).find((name) => {
+    const [says, otherSays] = [one.identity[name], other.identity[name]];
+    return says !== undefined && otherSays !== undefined && says !== otherSays;
+  });
+}
+
+function invalid(id: string, why: string): KataError {
+  return new KataError("INVALID_ARGUMENT", `Cannot find the pod of container "${id}": ${why}`);
 }

@@ -1,6 +1,7 @@
 /** Taking away what a crashed shim left, knowing nothing but the sandbox's id. @module */
 import { retry } from "../base/async.ts";
 import { removeIfThere } from "../base/files.ts";
+import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
 import { killRecorded, startTime } from "../hypervisor/pid_file.ts";
 import { removeHostCgroups } from "../resources/cgroup.ts";
@@ -14,10 +15,10 @@ const KILLED_MS = 2_000;
 /**
  * Ends the sandbox's processes, unmounts and removes its directories. What is not there is no error (B38).
  *
- * @throws What could not be taken away; the rest is.
+ * @throws What could not be taken away; the rest is. A KataError INVALID_ARGUMENT, and nothing is done, for what can be no id.
  */
 export async function cleanUpSandbox(id: string, { roots, log }: { roots: SandboxRoots; log: Logger }): Promise<void> {
-  const runDir = `${roots.run}/${id}`;
+  const runDir = `${roots.run}/${verifyId(id, "sandbox")}`;
   await using steps = new AsyncDisposableStack();
   // Last first. A shim that hangs is ended before the rest, or it would clean up at the same time.
   steps.defer(() => removeIfThere(runDir, { recursive: true }));

@@ -1,8 +1,13 @@
 /** What of a sandbox stands on disk, so that another process can clean up after this one. @module */
 import { KataError } from "../base/error.ts";
+import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
+import { distrust } from "../linux/trusted.ts";
 
 const FILE = "state.json";
+/** The longest path of a socket (unix(7)), and what the names of a VM's sockets take of it. */
+const LONGEST_SOCKET = 107;
+const SOCKET_ROOM = "/fs-kataShared.sock".length;
 
 /** The content of `state.json` in a sandbox's run directory. */
 export interface SandboxState {
@@ -18,12 +23,28 @@ export interface SandboxState {
   containers: readonly { id: string; bundle: string }[];
 }
 
-/** Makes a sandbox's run directory below `root`. @throws {KataError} ALREADY_EXISTS. */
+/**
+ * Makes a sandbox's run directory below `root`.
+ *
+ * @throws {KataError} ALREADY_EXISTS; INVALID_ARGUMENT for what can be no id, or is too long for sockets in its directory;
+ * PERMISSION_DENIED if others than the administrator can change what is in `root`.
+ */
 export function makeRunDir(root: string, id: string): void {
+  verifyId(id, "sandbox");
+  const most = LONGEST_SOCKET - SOCKET_ROOM - `${root}/`.length;
+  if (id.length > most) {
+    throw new KataError(
+      "INVALID_ARGUMENT",
+      `Cannot create sandbox "${id}": an id in "${root}" has at most ${most} characters`,
+    );
+  }
   try {
     Deno.mkdirSync(root, { recursive: true, mode: 0o750 });
+    const problem = distrust(root);
+    if (problem !== undefined) throw new KataError("PERMISSION_DENIED", problem);
     Deno.mkdirSync(`${root}/${id}`, { mode: 0o700 });
   } catch (cause) {
+    if (cause instanceof KataError) throw new KataError(cause.code, `Cannot create sandbox "${id}"`, { cause });
     if (!(cause instanceof Deno.errors.AlreadyExists)) throw new Error(`Cannot create sandbox "${id}"`, { cause });
     throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${id}": "${root}/${id}" exists`);
   }

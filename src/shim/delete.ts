@@ -9,7 +9,8 @@ import { cleanUpSandbox, hasShim } from "../sandbox/cleanup.ts";
 import { runLateHooks } from "../sandbox/host_hooks.ts";
 import { readState } from "../sandbox/persist.ts";
 import { DEFAULT_ROOTS, type SandboxRoots } from "../sandbox/roots.ts";
-import { removeIfThere } from "../base/files.ts";
+import { isErrno } from "../linux/errno.ts";
+import { openTrusted } from "../linux/trusted.ts";
 import type { Logger } from "../base/log.ts";
 import type { ShimArgs } from "./args.ts";
 import { socketAddress } from "./bootstrap.ts";
@@ -63,13 +64,29 @@ function sandboxOf(id: string, spec: Spec | undefined): string {
   }
 }
 
+/**
+ * Removes the socket of this very shim, in the directory that the state or the bundle names or in the usual one: nothing
+ * else has its name, which is a digest.
+ */
 async function removeSocket(
   args: ShimArgs,
   { bundle, recorded }: { bundle: string; recorded: string | undefined },
 ): Promise<void> {
-  const address = recorded ?? addressFile(bundle) ?? await socketAddress(args);
-  if (!address.startsWith("unix:///")) return;
-  removeIfThere(address.slice("unix://".length));
+  const usual = await socketAddress(args);
+  const name = usual.slice(usual.lastIndexOf("/") + 1);
+  for (const address of new Set([recorded, addressFile(bundle), usual])) {
+    const [, directory] = /^unix:\/\/(\/.*)\/([^/]*)$/.exec(address?.endsWith(`/${name}`) ? address : "") ?? [];
+    if (directory !== undefined) removeSocketIn(directory, name);
+  }
+}
+
+function removeSocketIn(path: string, name: string): void {
+  try {
+    using directory = openTrusted(path);
+    if (Deno.lstatSync(`${directory.seen}/${name}`).isSocket) Deno.removeSync(`${directory.seen}/${name}`);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT") && !(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 function addressFile(bundle: string): string | undefined {

@@ -4,6 +4,7 @@ import { removeIfThere } from "../base/files.ts";
 import type { Logger } from "../base/log.ts";
 import { detectCgroups } from "../linux/cgroup.ts";
 import { listen } from "../rpc/address.ts";
+import type { Listener } from "../rpc/duplex.ts";
 import { connectEvents } from "../rpc/events.ts";
 import { serveTtrpc } from "../rpc/server.ts";
 import type { ShimArgs } from "./args.ts";
@@ -35,9 +36,8 @@ async function run(args: ShimArgs, { logs, answer }: { logs: ShimLog; answer: Re
   const address = args.socket || await socketAddress(args);
   const path = address.slice("unix://".length);
   await using undo = new AsyncDisposableStack();
-  const listener = listen(address);
+  const listener = listenForOwner(address);
   undo.defer(() => removeIfThere(path));
-  Deno.chmodSync(path, 0o600);
   // The bundle is containerd's to remove; whoever works in it would keep it from being unmounted.
   Deno.chdir("/");
   const publisher = undo.use(connectEvents(Deno.env.get("TTRPC_ADDRESS") ?? "", { namespace: args.namespace, log }));
@@ -54,6 +54,16 @@ async function run(args: ShimArgs, { logs, answer }: { logs: ShimLog; answer: Re
   log.info("Shim serves", { address, pid: Deno.pid });
   await serveTtrpc(listener, shimServices(tasks), { signal: shutdown.signal, log, defaultCode: Code.Unknown });
   log.info("Shim ends");
+}
+
+/** The socket is nobody else's from its first moment on, whatever umask we were started with. */
+export function listenForOwner(address: string): Listener {
+  const before = Deno.umask(0o177);
+  try {
+    return listen(address);
+  } finally {
+    Deno.umask(before);
+  }
 }
 
 /** A container must not die of a signal that was meant for the service manager's child, or of one call's bug. */

@@ -137,7 +137,7 @@ Deno.test("Hotplug.plug() connects a shared directory to its daemon, and unplug(
   await using made = await box();
   const share = { kind: "shareFs", id: "shared", tag: "kataShared", source: "/share" } as const;
   assert.deepEqual(await made.hotplug.plug(share, soon()), { bus: "pci", path: "01/00" });
-  const path = "/run/kata/s1/virtiofsd-shared.sock";
+  const path = "/run/kata/s1/fs-shared.sock";
   const backend = { type: "socket", data: { addr: { type: "unix", data: { path } }, server: false } };
   assert.deepEqual(made.commands.map(({ arguments: args }) => args), [
     { id: "char-shared", backend },

@@ -159,4 +159,4 @@ export function removeFiles(runDir: string): void {
   }
 }
 
-const OUR_FILES = /^(qmp\.sock|agent\.sock|console\.log|virtiofsd-.*\.sock|vhost-vsock\.sock|kata\.hvsock)$/;
+const OUR_FILES = /^(qmp\.sock|agent\.sock|console\.log|fs-.*\.sock|vhost-vsock\.sock|kata\.hvsock)$/;

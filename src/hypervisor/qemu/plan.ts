@@ -46,12 +46,12 @@ export interface PassedFd {
   fd: Fd;
 }
 
-/** Files of one VM in its run directory. */
+/** Files of one VM in its run directory. Names of sockets are short: see `SOCKET_ROOM` in `sandbox/persist.ts`. */
 export function vmFiles(runDir: string): { qmp: string; console: string; share(id: string): string } {
   return {
     qmp: `${runDir}/qmp.sock`,
     console: `${runDir}/console.log`,
-    share: (id) => `${runDir}/virtiofsd-${id}.sock`,
+    share: (id) => `${runDir}/fs-${id}.sock`,
   };
 }
 

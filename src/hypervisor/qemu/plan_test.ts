@@ -39,7 +39,7 @@ Deno.test("planMachine() puts the image first, then what each VM has, then the p
   ]);
   assert.equal(bus.path("share"), "05");
   assert.match(machine.append, /agent\.server_addr=serial:\/\/agent\.0/);
-  assert.ok(qemuArgs(machine).includes("socket,id=char-share,path=/run/kata/s1/virtiofsd-share.sock"));
+  assert.ok(qemuArgs(machine).includes("socket,id=char-share,path=/run/kata/s1/fs-share.sock"));
 });
 
 Deno.test("planMachine() tells the agent how much to log", () => {
