@@ -5,6 +5,8 @@
  * @module
  */
 import { errorChain } from "./error.ts";
+import { LogRate } from "./log_rate.ts";
+import { cutText } from "./text.ts";
 
 /** Severity, least first. `level` in the record is the upper-case form that Kata's agent writes. */
 export const LEVELS = ["trace", "debug", "info", "warning", "error", "critical"] as const;
@@ -31,7 +33,22 @@ export interface LoggerOptions {
   level?: Level;
   fields?: Fields;
   now?: () => Date;
+  /** Shared by loggers of one sink. */
+  rate?: LogRate;
 }
+
+/** Lines of one kind (level and message) in ten seconds; who asks for the lower levels reads them. */
+const MOST_LINES = {
+  trace: 10_000,
+  debug: 10_000,
+  info: 100,
+  warning: 100,
+  error: 100,
+  critical: 100,
+} as const satisfies Record<Level, number>;
+/** Of one text in a record, and of all of it. */
+const TEXT_BYTES = 16 << 10;
+const LINE_BYTES = 64 << 10;
 
 const RECORD_LEVEL = {
   trace: "TRCE",
@@ -42,19 +59,24 @@ const RECORD_LEVEL = {
   critical: "CRIT",
 } as const satisfies Record<Level, string>;
 
-export function createLogger({ sink, level = "info", fields = {}, now = () => new Date() }: LoggerOptions): Logger {
+/**
+ * A logger that bounds what it writes, whoever causes it: lines of one kind by number, the next one then has `suppressed`,
+ * how many were left out; and each line by length.
+ */
+export function createLogger(options: LoggerOptions): Logger {
+  const { sink, level = "info", fields = {}, now = () => new Date(), rate = new LogRate() } = options;
   const least = LEVELS.indexOf(level);
+  const put = (at: Level, message: string, extra: Fields) => {
+    const record = { msg: message, level: RECORD_LEVEL[at], ts: now().toISOString(), pid: Deno.pid };
+    const line = JSON.stringify({ ...record, ...fields, ...extra }, printable);
+    sink(line.length <= LINE_BYTES ? line : JSON.stringify({ ...record, cut: line.length }, printable), at);
+  };
   const write = (at: Level) => (message: string, extra: Fields = {}) => {
     if (LEVELS.indexOf(at) < least) return;
-    const record = {
-      msg: message,
-      level: RECORD_LEVEL[at],
-      ts: now().toISOString(),
-      pid: Deno.pid,
-      ...fields,
-      ...extra,
-    };
-    sink(JSON.stringify(record, printable), at);
+    const moment = { now: now().getTime(), most: MOST_LINES[at] };
+    const suppressed = rate.admit(`${at} ${message}`, moment);
+    for (const silent of rate.takeSilent(moment.now)) put("warning", "Lines of one kind were left out", { ...silent });
+    if (suppressed !== undefined) put(at, message, suppressed === 0 ? extra : { ...extra, suppressed });
   };
   return {
     trace: write("trace"),
@@ -63,7 +85,7 @@ export function createLogger({ sink, level = "info", fields = {}, now = () => ne
     warning: write("warning"),
     error: write("error"),
     critical: write("critical"),
-    child: (more) => createLogger({ sink, level, fields: { ...fields, ...more }, now }),
+    child: (more) => createLogger({ sink, level, fields: { ...fields, ...more }, now, rate }),
   };
 }
 
@@ -77,6 +99,7 @@ export function parseLevel(text: string): Level {
 }
 
 function printable(_key: string, value: unknown): unknown {
-  if (value instanceof Error) return errorChain(value);
+  if (value instanceof Error) return cutText(errorChain(value), TEXT_BYTES);
+  if (typeof value === "string") return cutText(value, TEXT_BYTES);
   return typeof value === "bigint" ? value.toString() : value;
 }

@@ -31,3 +31,33 @@ Deno.test.each([
 Deno.test("parseLevel() names the levels it knows", () => {
   assert.throws(() => parseLevel("loud"), /"loud": known are trace, debug/);
 });
+
+Deno.test("F17: createLogger() writes 100 lines of one kind in ten seconds, and how many it left out", () => {
+  const { lines, sink } = recorder();
+  let ms = 0;
+  const log = createLogger({ sink, now: () => new Date(ms) });
+  for (let line = 0; line < 100_000; line++) log.child({ line }).warning("flood", { line });
+  log.warning("another kind");
+  assert.equal(lines.length, 101);
+  ms = 10_000;
+  log.info("later");
+  assert.deepEqual(lines.slice(101).map(({ msg, kind, lines }) => ({ msg, kind, lines })), [
+    { msg: "Lines of one kind were left out", kind: "warning flood", lines: 99_900 },
+    { msg: "later", kind: undefined, lines: undefined },
+  ]);
+  for (let line = 0; line < 200; line++) log.warning("flood");
+  ms = 20_000;
+  log.warning("flood");
+  assert.equal(lines.at(-1)?.suppressed, 100);
+});
+
+Deno.test("F17: createLogger() bounds each line, whatever its fields hold", () => {
+  const texts: string[] = [];
+  const log = createLogger({ sink: (line) => texts.push(line) });
+  log.info("long text", { text: "x".repeat(10 << 20) });
+  log.info("long error", { error: new Error("x".repeat(10 << 20), { cause: new Error("y".repeat(10 << 20)) }) });
+  log.info("many texts", { texts: Array(1000).fill("x".repeat(1000)) });
+  assert.ok(texts.every((line) => line.length <= 64 << 10));
+  assert.deepEqual(texts.map((line) => JSON.parse(line).msg), ["long text", "long error", "many texts"]);
+  assert.ok(JSON.parse(texts[2]!).cut > 1_000_000);
+});

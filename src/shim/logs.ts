@@ -1,5 +1,6 @@
 /** Where the shim's log goes: the system log as `kata`, and the fifo in the bundle that containerd reads (B50). @module */
 import { createLogger, type Level, type Logger, type LogSink } from "../base/log.ts";
+import { LogRate } from "../base/log_rate.ts";
 import { Fd, O_NONBLOCK, O_RDWR } from "../linux/fd.ts";
 import { connectDatagram } from "../linux/datagram.ts";
 
@@ -53,7 +54,8 @@ export function openShimLog(options: ShimLogOptions): ShimLog {
     .filter((sink) => sink !== undefined);
   const sink: LogSink = (line, level) => sinks.forEach((each) => each(line, level));
   const fields = { name: "containerd-shim-kata-v2", sandbox: options.id };
-  const at = (level: Level) => createLogger({ sink, level, fields });
+  const rate = new LogRate();
+  const at = (level: Level) => createLogger({ sink, level, fields, rate });
   const resources = undo.move();
   return { log: at(options.debug ? "debug" : "info"), at, [Symbol.dispose]: () => resources.dispose() };
 }
