@@ -1,7 +1,7 @@
 /** Where the agent's log lines go. @module */
 import type { LogSink } from "../base/log.ts";
 import { listen } from "../rpc/address.ts";
-import type { Duplex, Listener } from "../rpc/duplex.ts";
+import { type Duplex, type Listener, writeAll } from "../rpc/duplex.ts";
 import type { Admission } from "../rpc/host_proof.ts";
 
 const encoder = new TextEncoder();
@@ -17,8 +17,9 @@ export function stdoutSink(): LogSink {
   };
 }
 
-/** Log lines wait for a reader up to this many; then the oldest go. */
+/** What waits for a reader, in lines and in characters; beyond it the oldest lines go. */
 const BACKLOG = 1024;
+const BACKLOG_LENGTH = 1 << 20;
 
 /** A sink that serves its lines to one reader at a time. */
 export interface ServedLog extends Disposable {
@@ -34,18 +35,18 @@ export function listenForLogReader(port: number, admission: Admission): ServedLo
 
 /** Serves log lines to whoever connects to `listener`, which it closes at the end. */
 export function serveLog(listener: Listener): ServedLog {
-  const lines: string[] = [];
+  const backlog = new Backlog();
   let wake = Promise.withResolvers<void>();
   let isOpen = true;
   async function pump(): Promise<void> {
     for await (const reader of listener) {
       using _ = reader;
-      while (isOpen && await drain(reader, lines)) await wake.promise;
+      while (isOpen && await drain(reader, backlog)) if (backlog.isEmpty) await wake.promise;
     }
   }
   return {
     sink(line) {
-      if (lines.push(line) > BACKLOG) lines.shift();
+      backlog.add(line);
       wake.resolve();
       wake = Promise.withResolvers();
     },
@@ -59,15 +60,41 @@ export function serveLog(listener: Listener): ServedLog {
 }
 
 /** @returns False if the reader went away; what it did not take stays for the next one. */
-async function drain(reader: Duplex, lines: string[]): Promise<boolean> {
-  try {
-    while (lines.length > 0) {
-      const data = encoder.encode(`${lines[0]}\n`);
-      for (let sent = 0; sent < data.length;) sent += await reader.write(data.subarray(sent));
-      lines.shift();
+async function drain(reader: Duplex, backlog: Backlog): Promise<boolean> {
+  for (let line = backlog.take(); line !== undefined; line = backlog.take()) {
+    try {
+      await writeAll(reader, encoder.encode(`${line}\n`));
+    } catch {
+      backlog.putBack(line);
+      return false;
     }
-    return true;
-  } catch {
-    return false;
+  }
+  return true;
+}
+
+/** Lines that nobody has read. */
+class Backlog {
+  readonly #lines: string[] = [];
+  #length = 0;
+
+  get isEmpty(): boolean {
+    return this.#lines.length === 0;
+  }
+
+  add(line: string): void {
+    this.#lines.push(line);
+    this.#length += line.length;
+    while (this.#lines.length > BACKLOG || this.#length > BACKLOG_LENGTH) this.take();
+  }
+
+  take(): string | undefined {
+    const line = this.#lines.shift();
+    this.#length -= line?.length ?? 0;
+    return line;
+  }
+
+  putBack(line: string): void {
+    this.#lines.unshift(line);
+    this.#length += line.length;
   }
 }

@@ -35,3 +35,18 @@ Deno.test("serveLog() ends while nobody has come", async () => {
   log[Symbol.dispose]();
   await log.done;
 });
+
+Deno.test("F17: serveLog() keeps 1 MiB of lines at most, the latest ones", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const log = serveLog(listener);
+  const long = "x".repeat(10_000);
+  for (let line = 0; line < 1000; line++) log.sink(`${line} ${long}`, "info");
+  {
+    using reader = await Deno.connect({ port });
+    const lines = await readLines(reader, 104);
+    assert.deepEqual(lines.map((line) => Number(line.split(" ")[0])), Array.from({ length: 104 }, (_, at) => 896 + at));
+    log[Symbol.dispose]();
+  }
+  await log.done;
+});

@@ -22,3 +22,12 @@ Deno.test("OomQueue.next() ends with the signal and loses nothing", async () => 
   queue.push("a");
   assert.equal(await queue.next(never), "a");
 });
+
+Deno.test("F17: OomQueue holds a container once, however often it runs out of memory, and 1,024 of them", async () => {
+  const queue = new OomQueue();
+  for (let event = 0; event < 100_000; event++) queue.push(event % 2 === 0 ? "a" : "b");
+  assert.deepEqual([await queue.next(never), await queue.next(never)], ["a", "b"]);
+  for (let event = 0; event < 2000; event++) queue.push(`c${event}`);
+  for (let event = 0; event < 1024; event++) assert.equal(await queue.next(never), `c${event}`);
+  await assert.rejects(queue.next(AbortSignal.abort(new Error("empty"))), { message: "empty" });
+});

@@ -39,9 +39,14 @@ export class FrameChannel {
     this.#flushing ??= this.#flush();
   }
 
+  /** More is queued than a peer that reads leaves: who has much to send waits for {@linkcode room} first. */
+  get isCrowded(): boolean {
+    return this.#encoder.length > MAX_BACKLOG_BYTES;
+  }
+
   /** Waits while the peer is so slow that too much is queued for it; never rejects. */
   async room(): Promise<void> {
-    if (this.#encoder.length > MAX_BACKLOG_BYTES) await this.#flushing;
+    if (this.isCrowded) await this.#flushing;
   }
 
   /**

@@ -134,6 +134,7 @@ class TtrpcConnection implements TtrpcTransport {
     init: MessageInitShape<I>,
     options: CallOptions,
   ): Promise<UnaryResponse<I, O>> {
+    if (this.#channel.isCrowded) await this.#awaitRoom(options);
     const call = new UnaryCall(method);
     const id = this.#open(call, method, options);
     this.#sendRequest(id, UNARY, { method, payload: toBinary(method.input, create(method.input, init)), ...options });
@@ -177,6 +178,14 @@ class TtrpcConnection implements TtrpcTransport {
       await this.#channel.room();
     }
     if (this.#calls.has(id)) this.#channel.send(id, END);
+  }
+
+  /** A peer that does not read, but seems alive: what nobody has given up yet is all that waits for it. */
+  async #awaitRoom(options: CallOptions): Promise<void> {
+    const givenUp = Promise.withResolvers<never>();
+    if (options.signal?.aborted) throw abortError(options.signal.reason);
+    using _watch = giveUpOn(options, givenUp.reject);
+    await Promise.race([this.#channel.room(), givenUp.promise]);
   }
 
   /** Ids go up on the wire, so what follows must send the request in the same turn. */
