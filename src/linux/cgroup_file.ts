@@ -60,7 +60,12 @@ export function readCgroupValue(cgroup: string, file: string): bigint | "max" | 
   const text = readCgroupFile(cgroup, file);
   if (text === undefined || text === "") return undefined;
   if (text === "max" || text === "-1") return "max";
-  if (!isNumber(text)) throw new SyntaxError(`Cannot parse "${cgroup}/${file}": "${text}" is no number`);
+  return parseCount(text, `${cgroup}/${file}`);
+}
+
+/** @throws {SyntaxError} The text, of this file, is no whole number. */
+export function parseCount(text: string, path: string): bigint {
+  if (!isNumber(text)) throw new SyntaxError(`Cannot parse "${path}": "${text.slice(0, 100)}" is no number`);
   return BigInt(text);
 }
 

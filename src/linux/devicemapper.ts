@@ -8,6 +8,7 @@
 import { splitDevice } from "./block.ts";
 import { isErrno } from "./errno.ts";
 import { Fd, O_RDWR } from "./fd.ts";
+import { headerView } from "./netlink.ts";
 import { ioctl } from "./ioctl.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 
@@ -126,7 +127,7 @@ function encodeTarget({ start, length, type, parameters }: DmTarget): Uint8Array
 
 /** The device's number, which every call answers. */
 export function decodeDmDevice(bytes: Uint8Array): { major: number; minor: number } {
-  return splitDevice(viewOf(bytes).getBigUint64(OFFSET.device, LITTLE_ENDIAN));
+  return splitDevice(headerView(bytes, HEADER_SIZE, "device").getBigUint64(OFFSET.device, LITTLE_ENDIAN));
 }
 
 /**
@@ -136,12 +137,13 @@ export function decodeDmDevice(bytes: Uint8Array): { major: number; minor: numbe
  * @throws {RangeError} An offset points outside, or back.
  */
 export function decodeDmTable(bytes: Uint8Array): DmTarget[] {
-  const view = viewOf(bytes);
+  const view = headerView(bytes, HEADER_SIZE, "table");
   const count = view.getUint32(OFFSET.targetCount, LITTLE_ENDIAN);
   const base = view.getUint32(OFFSET.dataStart, LITTLE_ENDIAN);
   const targets: DmTarget[] = [];
   let at = base;
   while (targets.length < count) {
+    headerView(bytes.subarray(at), TARGET_SIZE, `target ${targets.length + 1} of ${count}`);
     targets.push({
       start: Number(view.getBigUint64(at, LITTLE_ENDIAN)),
       length: Number(view.getBigUint64(at + 8, LITTLE_ENDIAN)),
@@ -211,10 +213,6 @@ function call(control: Fd, command: keyof typeof COMMANDS, request: DmRequest): 
   const number = 0xc138fd00 | COMMANDS[command];
   ioctl(control, { name: `DM_${command}`, number: number >>> 0 }, { argument: bytes, detail: request.name });
   return bytes;
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function fixedText(text: string, size: number): Uint8Array {

@@ -61,6 +61,7 @@ export function decodeInotify(bytes: Uint8Array): InotifyEvent[] {
   const names = Object.keys(KINDS) as InotifyKind[];
   const events: InotifyEvent[] = [];
   for (let at = 0; at < bytes.length;) {
+    if (at + HEADER_SIZE > bytes.length) throw new RangeError(`Cannot decode inotify event at byte ${at}: cut off`);
     const mask = view.getUint32(at + 4, LITTLE_ENDIAN);
     const end = at + HEADER_SIZE + view.getUint32(at + 12, LITTLE_ENDIAN);
     if (end > bytes.length) throw new RangeError(`Cannot decode inotify event at byte ${at}: cut off`);

@@ -199,6 +199,18 @@ export function decodeAck({ payload, flags }: NetlinkMessage): NetlinkAck {
   return { errno: errno || 0, text: readText(attributes.get(NLMSGERR_ATTR_MSG)) };
 }
 
+/**
+ * A view on a message that begins with a struct of `size` bytes.
+ *
+ * @throws {RangeError} It is shorter.
+ */
+export function headerView(bytes: Uint8Array, size: number, what: string): DataView {
+  if (bytes.length < size) {
+    throw new RangeError(`Cannot decode ${what} of ${bytes.length} bytes: at least ${size} expected`);
+  }
+  return viewOf(bytes);
+}
+
 /** A view on exactly these bytes. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

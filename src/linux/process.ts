@@ -94,7 +94,7 @@ export function parseProcessStat(text: string): ProcessStat {
   const fields = text.slice(close + 2).trim().split(" ");
   const [state, parent, processGroup, session] = fields;
   const startTime = fields[19];
-  if (open < 0 || close < open || state === undefined || startTime === undefined) {
+  if (open < 0 || close < open || state === undefined || startTime === undefined || !/^\d+$/.test(startTime)) {
     throw new SyntaxError(`Cannot parse process status "${text.slice(0, 100)}"`);
   }
   return {

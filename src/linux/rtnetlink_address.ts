@@ -5,7 +5,16 @@
  */
 import { FAMILIES, type Family, familyOf, formatCidr, formatIp, ipFamily, parseCidr, parseIp } from "./ip_address.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
-import { type Attribute, attribute, attributeMap, encodeAttributes, readNumber, readText, viewOf } from "./netlink.ts";
+import {
+  type Attribute,
+  attribute,
+  attributeMap,
+  encodeAttributes,
+  headerView,
+  readNumber,
+  readText,
+  viewOf,
+} from "./netlink.ts";
 
 const FLAG_BITS = {
   secondary: 0x01,
@@ -60,7 +69,7 @@ const HEADER_SIZE = 8;
 
 /** Reads one `RTM_NEWADDR` message; undefined if it is not about IP. */
 export function decodeAddress(payload: Uint8Array): Address | undefined {
-  const view = viewOf(payload);
+  const view = headerView(payload, HEADER_SIZE, "address");
   const family = familyOf(view.getUint8(0));
   const attributes = attributeMap(payload.subarray(HEADER_SIZE));
   const remote = attributes.get(IFA.ADDRESS);

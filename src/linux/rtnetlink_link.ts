@@ -13,6 +13,7 @@ import {
   attributeMap,
   decodeAttributes,
   encodeAttributes,
+  headerView,
   readNumber,
   readText,
   viewOf,
@@ -113,7 +114,7 @@ const HEADER_SIZE = 16;
 
 /** Reads one `RTM_NEWLINK` message. */
 export function decodeLink(payload: Uint8Array): Link {
-  const view = viewOf(payload);
+  const view = headerView(payload, HEADER_SIZE, "link");
   const attributes = attributeMap(payload.subarray(HEADER_SIZE));
   const info = nestedMap(attributes.get(IFLA.LINKINFO));
   const address = attributes.get(IFLA.ADDRESS);

@@ -5,7 +5,7 @@
  */
 import { FAMILIES, type Family, familyOf, formatIp, formatMac, ipFamily, parseIp, parseMac } from "./ip_address.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
-import { attribute, attributeMap, encodeAttributes, viewOf } from "./netlink.ts";
+import { attribute, attributeMap, encodeAttributes, headerView, viewOf } from "./netlink.ts";
 
 /** What is known of a neighbour (`NUD_*`). */
 export const NEIGHBOR_STATE = {
@@ -50,7 +50,7 @@ const HEADER_SIZE = 12;
 
 /** Reads one `RTM_NEWNEIGH` message; undefined if it is not about IP. */
 export function decodeNeighbor(payload: Uint8Array): Neighbor | undefined {
-  const view = viewOf(payload);
+  const view = headerView(payload, HEADER_SIZE, "neighbor");
   const family = familyOf(view.getUint8(0));
   const attributes = attributeMap(payload.subarray(HEADER_SIZE));
   const address = attributes.get(NDA_DST);

@@ -5,7 +5,15 @@
  */
 import { FAMILIES, type Family, familyOf, formatCidr, formatIp, ipFamily, parseCidr, parseIp } from "./ip_address.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
-import { type Attribute, attribute, attributeMap, encodeAttributes, readNumber, viewOf } from "./netlink.ts";
+import {
+  type Attribute,
+  attribute,
+  attributeMap,
+  encodeAttributes,
+  headerView,
+  readNumber,
+  viewOf,
+} from "./netlink.ts";
 
 /** Who made a route. */
 export const ROUTE_PROTOCOL = { redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16 } as const;
@@ -76,6 +84,7 @@ const HEADER_SIZE = 12;
 
 /** Reads one `RTM_NEWROUTE` message; undefined if it is not about IP. */
 export function decodeRoute(payload: Uint8Array): Route | undefined {
+  const view = headerView(payload, HEADER_SIZE, "route");
   const [familyNumber = 0, prefix = 0, , , table = 0, protocol = 0, scope = 0, type = 0] = payload;
   const family = familyOf(familyNumber);
   if (family === undefined) return undefined;
@@ -95,7 +104,7 @@ export function decodeRoute(payload: Uint8Array): Route | undefined {
     scope,
     protocol,
     type,
-    flags: viewOf(payload).getUint32(8, LITTLE_ENDIAN),
+    flags: view.getUint32(8, LITTLE_ENDIAN),
   };
 }
 

@@ -1,12 +1,15 @@
 /** All targets, by name. @module */
 import type { AnyTarget } from "./core/target.ts";
 import { annotations, configuration } from "./targets/config.ts";
+import { kernelBytes } from "./targets/kernel_bytes.ts";
+import { kernelFiles } from "./targets/kernel_files.ts";
 import { PLANTED } from "./targets/planted.ts";
 import { qmp } from "./targets/qmp.ts";
 import { serial } from "./targets/serial.ts";
 import { sizing } from "./targets/sizing.ts";
 import { ttrpcClient } from "./targets/ttrpc_client.ts";
 import { ttrpcServer } from "./targets/ttrpc_server.ts";
+import { words } from "./targets/words.ts";
 
 export const TARGETS: readonly AnyTarget[] = [
   ttrpcServer,
@@ -16,6 +19,9 @@ export const TARGETS: readonly AnyTarget[] = [
   configuration,
   annotations,
   sizing,
+  words,
+  kernelFiles,
+  kernelBytes,
 ];
 
 /** @throws {RangeError} There is none of that name. */

@@ -1,4 +1,5 @@
 /** Runs a target in a process of its own and watches it from outside: a loop without an end stops all of that process. @module */
+import { exists } from "../../../src/base/files.ts";
 import { encodeInput } from "./encode.ts";
 import { type Finding, FINDINGS, makeInput, type Plan, PROGRESS, type Report } from "./loop.ts";
 import type { AnyTarget } from "./target.ts";
@@ -6,6 +7,8 @@ import type { AnyTarget } from "./target.ts";
 const LOOK_EVERY_MS = 250;
 const DEFAULT_BOUND_MS = 30_000;
 const START_MS = 60_000;
+/** Where files cost no disk. */
+const MEMORY = "/dev/shm";
 const LAST_WORDS = 2000;
 const MOST_FINDINGS = 4;
 /** What of an input is printed, in characters. */
@@ -52,7 +55,10 @@ interface Outcome {
 }
 
 async function runOnce(target: AnyTarget, plan: Omit<Plan, "directory">): Promise<Outcome> {
-  const directory = await Deno.makeTempDir({ prefix: `kata-fuzz-${target.name}-` });
+  const directory = await Deno.makeTempDir({
+    prefix: `kata-fuzz-${target.name}-`,
+    ...(exists(MEMORY) && { dir: MEMORY }),
+  });
   try {
     const child = spawnLoop({ ...plan, directory });
     const begin = performance.now();
@@ -154,8 +160,17 @@ interface End {
 
 function describe(target: AnyTarget, plan: Omit<Plan, "directory">, { kind, at, what }: End): Finding {
   const seed = `${plan.seed}:${at}`;
-  const input = plan.input ?? encodeInput(makeInput(target, seed));
+  const input = plan.input ?? inputOf(target, seed);
   return { kind, target: target.name, seed, what, signature: kind, input };
+}
+
+/** What stopped the process may have been the making of the input. */
+function inputOf(target: AnyTarget, seed: string): string {
+  try {
+    return encodeInput(makeInput(target, seed));
+  } catch (error) {
+    return `"cannot be made again: ${error}"`;
+  }
 }
 
 function emptyReport(target: string): Report {

@@ -59,7 +59,8 @@ function pickPlace(random: Random, root: Json[]): Place {
 
 function changeOnce(random: Random, { holder, key }: Place): void {
   const set = (value: Json, name = key) => {
-    if (Array.isArray(holder) && !/^\d+$/.test(name)) name = "0";
+    // Neither a length nor a far index: such an array cannot be written as JSON.
+    if (Array.isArray(holder)) name = String(random.below(holder.length + 1));
     Object.defineProperty(holder, name, { value, enumerable: true, writable: true, configurable: true });
   };
   const value: Json | undefined = Reflect.get(holder, key);

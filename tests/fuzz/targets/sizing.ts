@@ -8,29 +8,27 @@ import { textLike } from "../core/text.ts";
 import { mutateJson } from "../core/values.ts";
 
 const CPUSETS = ["0", "0-3", "0-1,3", "0-8191", "7,5,3"];
-const PREFIX = "io.kubernetes.cri.sandbox-";
+const KEYS = ["cpu-quota", "cpu-period", "memory"].map((key) => `io.kubernetes.cri.sandbox-${key}`);
+const NUMBERS = ["100000", "50000", "134217728", "-1", "0"];
 
 export const sizing = defineTarget({
   name: "sizing",
-  rounds: 0,
-  make: (random) => ({
-    resources: JSON.stringify(mutateJson(random, {
-      cpu: { quota: random.integer(), period: random.integer(), cpus: textLike(random, CPUSETS) },
-      memory: { limit: random.integer() },
-    }, 3)),
-    annotations: Object.fromEntries(
-      ["cpu-quota", "cpu-period", "memory"].map((
-        key,
-      ) => [PREFIX + key, textLike(random, ["100000", "50000", "134217728", "-1"])]),
-    ),
-  }),
-  run({ resources, annotations }) {
+  rounds: 4000,
+  make: (random) =>
+    random.once(2)
+      ? {
+        resources: JSON.stringify(mutateJson(random, {
+          cpu: { quota: random.integer(), period: random.integer(), cpus: textLike(random, CPUSETS) },
+          memory: { limit: random.integer() },
+        }, 3)),
+      }
+      : { annotations: Object.fromEntries(KEYS.map((key) => [key, textLike(random, NUMBERS)])) },
+  run({ resources, annotations }: { resources?: string; annotations?: Record<string, string> }) {
     const config = hostConfig();
-    const demand = demandOf(parseResources(resources));
-    const pod = sandboxDemand({ annotations } as Partial<Spec> as Spec);
-    for (
-      const size of [staticSize(demand, config), staticSize(pod, config), dynamicSize([demand, pod, demand], config)]
-    ) {
+    const demand = resources === undefined
+      ? sandboxDemand({ annotations } as Partial<Spec> as Spec)
+      : demandOf(parseResources(resources));
+    for (const size of [staticSize(demand, config), dynamicSize([demand, demand], config)]) {
       hold(Number.isSafeInteger(size.vcpus) && size.vcpus > 0, "the number of vCPUs is a whole number above zero");
       hold(
         Number.isSafeInteger(size.memoryMiB) && size.memoryMiB > 0,

@@ -1,5 +1,11 @@
 /** CPU time of a cgroup on v1: the controllers `cpu` and `cpuacct`. @module */
-import { readCgroupFile, readCgroupValue, readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
+import {
+  parseCount,
+  readCgroupFile,
+  readCgroupValue,
+  readFlatKeyed,
+  writeCgroupFile,
+} from "../../../linux/cgroup_file.ts";
 import type { CpuResources } from "../../spec.ts";
 import type { CpuStats } from "../stats.ts";
 
@@ -57,13 +63,14 @@ export function cpuStats(cpu: string, cpuacct: string): CpuStats {
   const perCpu = readCgroupFile(cpuacct, "cpuacct.usage_percpu") ?? "";
   // A line of titles, then one a CPU: its number, user and system time.
   const all = (readCgroupFile(cpuacct, "cpuacct.usage_all") ?? "").split("\n").slice(1).map((line) => line.split(" "));
+  const count = (text: string, file: string) => parseCount(text, `${cpuacct}/cpuacct.${file}`);
   return {
     total: typeof total === "bigint" ? total : 0n,
     user: (ticks.get("user") ?? 0n) * TICK,
     system: (ticks.get("system") ?? 0n) * TICK,
-    perCpu: perCpu.split(" ").filter((value) => value !== "").map(BigInt),
-    perCpuUser: all.map(([, user = "0"]) => BigInt(user)),
-    perCpuSystem: all.map(([, , system = "0"]) => BigInt(system)),
+    perCpu: perCpu.split(" ").filter((value) => value !== "").map((value) => count(value, "usage_percpu")),
+    perCpuUser: all.map(([, user = "0"]) => count(user, "usage_all")),
+    perCpuSystem: all.map(([, , system = "0"]) => count(system, "usage_all")),
     throttling: {
       periods: throttling.get("nr_periods") ?? 0n,
       throttledPeriods: throttling.get("nr_throttled") ?? 0n,

@@ -1,5 +1,5 @@
 /** Block devices of a cgroup on v2. @see https://docs.kernel.org/admin-guide/cgroup-v2.html#io @module */
-import { readCgroupFile, readNestedKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
+import { parseCount, readCgroupFile, readNestedKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
 import type { BlockIoResources, ThrottleDevice } from "../../spec.ts";
 import { type IoEntry, type IoStats, noIo } from "../stats.ts";
 
@@ -55,7 +55,12 @@ export function ioStats(cgroup: string): IoStats {
     for (const [key, list, op] of STAT_KEYS) {
       const value = values.get(key);
       if (value === undefined) continue;
-      const entry: IoEntry = { major: BigInt(major!), minor: BigInt(minor!), op, value: BigInt(value) };
+      const entry: IoEntry = {
+        major: BigInt(major!),
+        minor: BigInt(minor!),
+        op,
+        value: parseCount(value, `${cgroup}/io.stat`),
+      };
       stats[list].push(entry);
     }
   }

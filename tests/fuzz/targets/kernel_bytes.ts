@@ -1,0 +1,105 @@
+/** Bytes of the kernel and of the bus: netlink, events, tables. @module */
+import {
+  attributeMap,
+  decodeAck,
+  decodeAttributes,
+  decodeMessages,
+  encodeMessage,
+} from "../../../src/linux/netlink.ts";
+import { decodeDmDevice, decodeDmTable } from "../../../src/linux/devicemapper.ts";
+import { decodeInotify } from "../../../src/linux/inotify.ts";
+import { decodeAddress, encodeAddress } from "../../../src/linux/rtnetlink_address.ts";
+import { decodeLink, encodeNewLink } from "../../../src/linux/rtnetlink_link.ts";
+import { decodeNeighbor, encodeNeighbor } from "../../../src/linux/rtnetlink_neighbor.ts";
+import { decodeRoute, encodeRoute } from "../../../src/linux/rtnetlink_route.ts";
+import { decodeUevent } from "../../../src/linux/uevent.ts";
+import {
+  decodeMessage as decodeBusMessage,
+  encodeMessage as encodeBusMessage,
+} from "../../../src/oci/systemd/dbus_message.ts";
+import { splitSignature } from "../../../src/oci/systemd/dbus_wire.ts";
+import { parseStartInput } from "../../../src/shim/bootstrap.ts";
+import { decodeRequest, decodeResponse } from "../../../src/rpc/envelope.ts";
+import { bytesParsers } from "../core/parsers.ts";
+
+const ADDRESS = encodeAddress({ link: 2, address: "10.0.0.1/24", broadcast: "10.0.0.255" });
+const LINK = encodeNewLink({ name: "eth0", kind: "dummy" });
+const ROUTE = encodeRoute({ link: 2, destination: "10.0.0.0/8", gateway: "10.0.0.1" });
+const NEIGHBOR = encodeNeighbor({ link: 2, address: "10.0.0.2", mac: "02:00:00:00:00:01" });
+
+const messages = [ADDRESS, LINK, ROUTE, NEIGHBOR].map((payload, type) =>
+  encodeMessage({ type: 16 + type, flags: 2, sequence: 1, portId: 0, payload })
+);
+const ack = encodeMessage({ type: 2, flags: 0x200, sequence: 1, portId: 0, payload: new Uint8Array(40) });
+
+const bus = [
+  encodeBusMessage({ type: 2, serial: 7, replySerial: 1, sender: ":1.2", signature: "s", body: ["hello"] }),
+  encodeBusMessage({
+    type: 4,
+    serial: 8,
+    path: "/org/freedesktop/systemd1",
+    interface: "org.freedesktop.systemd1.Manager",
+    member: "JobRemoved",
+    signature: "uosa(sv)",
+    body: [1, "/job/1", "done", [["a", { signature: "t", value: 5n }]]],
+  }),
+];
+
+function text(words: string): Uint8Array {
+  return new TextEncoder().encode(words);
+}
+
+export const kernelBytes = bytesParsers({
+  name: "kernel-bytes",
+  rounds: 6000,
+  rows: {
+    "netlink messages": {
+      good: [...messages, ack],
+      parse(bytes) {
+        for (const message of decodeMessages(bytes)) {
+          if (message.type === 2) decodeAck(message);
+          else if (message.payload.length > 8) decodeAttributes(message.payload.subarray(8));
+        }
+      },
+    },
+    attributes: { good: messages.map((bytes) => bytes.subarray(24)), parse: attributeMap },
+    link: { good: [LINK], parse: decodeLink },
+    address: { good: [ADDRESS], parse: decodeAddress },
+    route: { good: [ROUTE], parse: decodeRoute },
+    neighbor: { good: [NEIGHBOR], parse: decodeNeighbor },
+    uevent: {
+      good: [text("add@/devices/pci0000:00/virtio1/block/vda\0ACTION=add\0SUBSYSTEM=block\0DEVNAME=vda\0SEQNUM=1\0")],
+      parse: decodeUevent,
+    },
+    inotify: {
+      good: [Uint8Array.of(1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0x61, 0, 0, 0)],
+      parse: decodeInotify,
+    },
+    "device mapper": {
+      good: [new Uint8Array(400)],
+      parse: (bytes) => [decodeDmDevice(bytes), decodeDmTable(bytes)],
+    },
+    bus: {
+      good: bus,
+      parse(bytes) {
+        for (let rest = bytes; rest.length > 0;) {
+          const decoded = decodeBusMessage(rest);
+          if (decoded === undefined) return;
+          rest = rest.subarray(decoded.length);
+        }
+      },
+    },
+    signature: {
+      good: [text("a(sv)"), text("sa{sv}(ii)")],
+      parse: (bytes) => splitSignature(new TextDecoder().decode(bytes)),
+    },
+    "start input": {
+      good: [text("\n\x03abc\x12\x06k8s.io")],
+      parse: (bytes) => parseStartInput(bytes, { id: "abc", namespace: "k8s.io", address: "" }),
+    },
+    envelope: {
+      good: [text("\n\x0bgrpc.Health\x12\x05Check")],
+      parse: (bytes) => [decodeRequest(bytes), decodeResponse(bytes)],
+    },
+  },
+});
