@@ -2,22 +2,22 @@
  * Files that the host sends into the guest.
  *
  * Containers can write into the shared directory too, so nothing in it is trusted: every directory is opened from the
- * one above it, no link is ever followed (B8), and only then is something made in it by its last name.
+ * one above it, no link is ever followed (B8), and only then is something made in it by its last name. What is made gets
+ * its content, owner and mode by its descriptor: its name may lead to a neighbour's file a moment later (F17).
  *
  * @module
  */
 import { KataError } from "../base/error.ts";
 import { ErrnoError, isErrno } from "../linux/errno.ts";
-import { Fd, O_DIRECTORY, O_NOFOLLOW, O_PATH } from "../linux/fd.ts";
-import { openInRoot, RESOLVE } from "../linux/in_root.ts";
+import { Fd, O_CREAT, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } from "../linux/fd.ts";
+import { makeDirectoryIn, makeGuarded, pathOf } from "../linux/guarded_path.ts";
+import { removeTree } from "../linux/remove_tree.ts";
 import type { Copy } from "./copy_request.ts";
 
 /** Where a name lies: its directory, held open so that nobody can swap it, and the name in it. */
 interface Place extends Disposable {
   directory: Fd;
   name: string;
-  /** A path that the kernel resolves through the open directory. */
-  path(name?: string): string;
 }
 
 /**
@@ -48,67 +48,43 @@ const KINDS = {
 } satisfies { [K in Copy["kind"]]: (place: Place, copy: CopyOf<K>) => void };
 
 function openPlace(sharedDir: string, copy: Copy): Place {
-  Deno.mkdirSync(sharedDir, { recursive: true });
-  let directory = Fd.open(sharedDir, O_PATH | O_DIRECTORY);
-  try {
-    for (const element of copy.elements.slice(0, -1)) {
-      const next = openDirectory(directory, element, copy);
-      directory[Symbol.dispose]();
-      directory = next;
-    }
-  } catch (error) {
-    directory[Symbol.dispose]();
-    throw error;
+  let { directory } = makeGuarded({ base: sharedDir, links: "none" });
+  for (const element of copy.elements.slice(0, -1)) {
+    using parent = directory;
+    directory = openParent(parent, element, copy);
   }
-  const name = copy.elements.at(-1)!;
-  return {
-    directory,
-    name,
-    path: (other = name) => through(directory, other),
-    [Symbol.dispose]: () => directory[Symbol.dispose](),
-  };
+  return { directory, name: copy.elements.at(-1)!, [Symbol.dispose]: () => directory[Symbol.dispose]() };
 }
 
-function openDirectory(parent: Fd, name: string, copy: Copy): Fd {
-  const flags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
-  try {
-    return openInRoot(parent, name, { flags, resolve: RESOLVE.NO_SYMLINKS });
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
-  Deno.mkdirSync(through(parent, name));
-  const directory = openInRoot(parent, name, { flags, resolve: RESOLVE.NO_SYMLINKS });
-  setOwnerAndMode(directory, { ...copy, mode: copy.parentMode });
+function openParent(above: Fd, name: string, copy: Copy): Fd {
+  using undo = new DisposableStack();
+  const { directory, isMade } = makeDirectoryIn(above, name);
+  undo.use(directory);
+  if (isMade) setOwnerAndMode(directory, { ...copy, mode: copy.parentMode });
+  undo.move();
   return directory;
 }
 
-/** `/proc/self/fd/N` leads to the very directory, whatever has become of its path. */
-function through(directory: Fd, name: string): string {
-  return `/proc/self/fd/${directory.number}/${name}`;
+function makeDirectory({ directory, name }: Place, copy: CopyOf<"directory">): void {
+  using made = directoryInPlace(directory, name);
+  setOwnerAndMode(made, copy);
 }
 
-function makeDirectory(place: Place, copy: CopyOf<"directory">): void {
+function directoryInPlace(parent: Fd, name: string): Fd {
   try {
-    Deno.mkdirSync(place.path());
+    return makeDirectoryIn(parent, name).directory;
   } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    if (!Deno.lstatSync(place.path()).isDirectory) {
-      Deno.removeSync(place.path());
-      Deno.mkdirSync(place.path());
-    }
+    if (!isErrno(error, "ELOOP", "ENOTDIR")) throw error;
+    removeTree(parent, name);
+    return makeDirectoryIn(parent, name).directory;
   }
-  using made = openInRoot(place.directory, place.name, {
-    flags: O_PATH | O_DIRECTORY | O_NOFOLLOW,
-    resolve: RESOLVE.NO_SYMLINKS,
-  });
-  setOwnerAndMode(made, copy);
 }
 
 function makeLink(place: Place, copy: CopyOf<"symlink">): void {
   const temporary = temporaryName(place.name);
-  removeIfThere(place.path(temporary));
-  Deno.symlinkSync(copy.target, place.path(temporary));
-  using made = Fd.openAt(place.directory, temporary, { flags: O_PATH | O_NOFOLLOW });
+  removeTree(place.directory, temporary);
+  Deno.symlinkSync(copy.target, `${pathOf(place.directory)}/${temporary}`);
+  using made = openOwn(place.directory, temporary, "isSymlink");
   setOwner(made, copy);
   moveInPlace(place, temporary);
 }
@@ -116,53 +92,54 @@ function makeLink(place: Place, copy: CopyOf<"symlink">): void {
 /** Pieces gather in a file beside the target, which readers never see half written. */
 function writeFile(place: Place, copy: CopyOf<"file">): void {
   const temporary = temporaryName(place.name);
-  if (copy.offset === 0) removeIfThere(place.path(temporary));
-  using file = openPiece(place, temporary, copy.offset);
+  using piece = copy.offset === 0
+    ? createNew(place.directory, temporary)
+    : openOwn(place.directory, temporary, "isFile");
+  using file = Deno.openSync(pathOf(piece), { write: true });
   file.seekSync(copy.offset, Deno.SeekMode.Start);
   for (let rest = copy.data; rest.length > 0;) rest = rest.subarray(file.writeSync(rest));
   if (copy.offset + copy.data.length < copy.size) return;
-  using made = Fd.openAt(place.directory, temporary, { flags: O_PATH | O_NOFOLLOW });
-  setOwnerAndMode(made, copy);
+  setOwnerAndMode(piece, copy);
   moveInPlace(place, temporary);
 }
 
-function openPiece(place: Place, temporary: string, offset: number): Deno.FsFile {
-  // An exclusive creation never follows a link that somebody put there meanwhile.
-  if (offset === 0) return Deno.openSync(place.path(temporary), { write: true, createNew: true, mode: 0o600 });
-  using found = Fd.openAt(place.directory, temporary, { flags: O_PATH | O_NOFOLLOW });
-  const path = `/proc/self/fd/${found.number}`;
-  if (!Deno.statSync(path).isFile) {
-    throw new KataError("PERMISSION_DENIED", "Cannot go on: not the file that was begun");
-  }
-  return Deno.openSync(path, { write: true });
+/** An exclusive creation never follows a link that somebody put there meanwhile. */
+function createNew(directory: Fd, name: string): Fd {
+  removeTree(directory, name);
+  return Fd.openAt(directory, name, { flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600 });
 }
 
-function moveInPlace(place: Place, temporary: string): void {
+/** What we have begun has no other name yet: one that has is a file that somebody else put in its place. */
+function openOwn(directory: Fd, name: string, kind: "isFile" | "isSymlink"): Fd {
+  using undo = new DisposableStack();
+  const found = undo.use(Fd.openAt(directory, name, { flags: O_PATH | O_NOFOLLOW }));
+  const info = Deno.statSync(pathOf(found));
+  if (!info[kind] || info.nlink !== 1 || info.uid !== Deno.uid()) {
+    throw new KataError("PERMISSION_DENIED", "Cannot go on: not the file that was begun");
+  }
+  undo.move();
+  return found;
+}
+
+function moveInPlace({ directory, name }: Place, temporary: string): void {
+  const [from, to] = [temporary, name].map((one) => `${pathOf(directory)}/${one}`) as [string, string];
   try {
-    Deno.renameSync(place.path(temporary), place.path());
+    Deno.renameSync(from, to);
   } catch (error) {
     if (!isErrno(error, "EISDIR", "ENOTEMPTY", "EEXIST")) throw error;
-    Deno.removeSync(place.path(), { recursive: true });
-    Deno.renameSync(place.path(temporary), place.path());
+    removeTree(directory, name);
+    Deno.renameSync(from, to);
   }
 }
 
 function setOwnerAndMode(file: Fd, copy: Pick<Copy, "uid" | "gid" | "mode">): void {
   setOwner(file, copy);
-  Deno.chmodSync(`/proc/self/fd/${file.number}`, copy.mode); // after chown(2), which clears set-id bits
+  Deno.chmodSync(pathOf(file), copy.mode); // after chown(2), which clears set-id bits
 }
 
 function setOwner(file: Fd, { uid, gid }: Pick<Copy, "uid" | "gid">): void {
   if (uid === undefined && gid === undefined) return;
-  Deno.chownSync(`/proc/self/fd/${file.number}`, uid ?? null, gid ?? null);
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  Deno.chownSync(pathOf(file), uid ?? null, gid ?? null);
 }
 
 /** Bounded, as the name itself may be as long as a name can be; the hash keeps names with one beginning apart. */

@@ -144,3 +144,33 @@ Deno.test("copyInto() replaces a link at its own name instead of writing through
     assert.ok(Deno.lstatSync(`${shared}/v/d`).isDirectory);
   });
 });
+
+/** The name under which pieces gather, which everybody in the directory can see. */
+function temporaryIn(directory: string): string {
+  return [...Deno.readDirSync(directory)].find(({ name }) => name.endsWith(".kata-copy"))!.name;
+}
+
+Deno.test("F17: copyInto() goes on in no file that has another name, nor in one that is somebody else's", () => {
+  withArea(({ shared, outside, copy }) => {
+    const path = `${shared}/v/f`;
+    const begin = () => {
+      copy({ path, data: bytes("ab"), fileSize: 4n });
+      return `${shared}/v/${temporaryIn(`${shared}/v`)}`;
+    };
+    Deno.writeTextFileSync(`${outside}/f`, "untouched");
+    Deno.chmodSync(`${outside}/f`, 0o600);
+    const plants = [(at: string) => Deno.linkSync(`${outside}/f`, at), (at: string) => Deno.symlinkSync(outside, at)];
+    for (const plant of plants) {
+      const at = begin();
+      Deno.removeSync(at);
+      plant(at);
+      assert.throws(
+        () => copy({ path, data: bytes("cd"), fileSize: 4n, offset: 2n }),
+        (error) => errorCode(error) === "PERMISSION_DENIED",
+      );
+      Deno.removeSync(at);
+    }
+    assert.equal(Deno.readTextFileSync(`${outside}/f`), "untouched");
+    assert.equal(modeOf(`${outside}/f`), 0o600);
+  });
+});

@@ -6,6 +6,7 @@ import type { Mount } from "../../src/oci/spec.ts";
 import type { StorageSchema } from "../../src/proto/agent_pb.ts";
 import { DRIVER_OPTION, GUEST_PATH } from "../../src/rpc/agent_api.ts";
 import { AgentBox } from "./agent_box.ts";
+import { swap } from "./swap.ts";
 
 type Storage = MessageInitShape<typeof StorageSchema>;
 
@@ -157,22 +158,6 @@ for (const kind of KINDS) {
     assert.ok(seen > 0, "some attempts met the directory");
     assert.deepEqual(pod.witness(), before);
   });
-}
-
-/** Exchanges two names all the time. Disposing it ends that. */
-async function swap(one: string, other: string): Promise<AsyncDisposable> {
-  const script = new URL("swap_names.ts", import.meta.url).pathname;
-  const args = ["run", "--quiet", "-A", script, one, other];
-  const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
-  const reader = child.stdout.getReader();
-  await reader.read();
-  await reader.cancel();
-  return {
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await child.status;
-    },
-  };
 }
 
 Deno.test("F2: what a container put in the way of a part is not followed when the part is let go", async () => {
