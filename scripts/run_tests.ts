@@ -28,6 +28,7 @@ const SHELL_SCRIPTS = [
   "guest-image",
   "portable_head.sh",
   "prepare.sh",
+  "soak",
   "systemd-image",
   "test",
 ]

@@ -40,7 +40,7 @@ export interface Attack {
 }
 
 /** First word of a command that is meant for the agent. */
-export const ATTACK_WORD = "attack ";
+const ATTACK_WORD = "attack ";
 /** The attack that is there from the start, if the initramfs has one. */
 const FIRST_ATTACK = "/mnt/first.json";
 

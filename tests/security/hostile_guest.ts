@@ -13,6 +13,8 @@ import { type PodContainer, type PodNode, pods } from "../interop/pod.ts";
 
 export type { HostileGuest };
 
+/** As `scripts/guest/hostile_entry.ts` knows it, which cannot be imported: it is a program. */
+const ATTACK_WORD = "attack ";
 const INITRD = `${GUEST}/hostile.cpio`;
 
 /** Runs as root of the guest, as text: it sees its arguments, which travel as JSON, and nothing else of the test. */
@@ -25,11 +27,16 @@ export async function inGuest<A extends unknown[], R>(
   ...args: A
 ): Promise<R> {
   // Its status is what a hostile agent says that it is.
-  const { stdout, stderr } = await container.tryExec(`attack ${JSON.stringify(textOf(attack, args))}`);
+  const { stdout, stderr } = await container.tryExec(attackCommand(attack, ...args));
   assert.notEqual(stdout, "", `the guest is not hostile: ${stderr}`);
   const { value, error } = JSON.parse(stdout);
   assert.equal(error, undefined, `in the guest: ${error}`);
   return value;
+}
+
+/** The command, to be run in a container of a hostile guest, that has the guest run a function. */
+export function attackCommand<A extends unknown[], R>(attack: GuestFunction<A, R>, ...args: A): string {
+  return ATTACK_WORD + JSON.stringify(textOf(attack, args));
 }
 
 function textOf<A extends unknown[], R>(attack: GuestFunction<A, R>, args: A): Attack {
@@ -41,15 +48,19 @@ function textOf<A extends unknown[], R>(attack: GuestFunction<A, R>, args: A): A
  *
  * @param first What they do from the start, beside serving; default: they wait for {@linkcode inGuest}.
  */
-export function hostileGuests(first?: GuestFunction<[], unknown>): (toml: string) => string {
-  return (toml) => toml.replace(/initrd = .*/, () => `initrd = "${first === undefined ? INITRD : withFirst(first)}"`);
+export function hostileGuests<A extends unknown[]>(
+  first?: GuestFunction<A, unknown>,
+  ...args: A
+): (toml: string) => string {
+  const initrd = first === undefined ? INITRD : withFirst(textOf(first, args));
+  return (toml) => toml.replace(/initrd = .*/, () => `initrd = "${initrd}"`);
 }
 
 /** The kernel unpacks archives one after the other. The file goes with the process. */
-function withFirst(first: GuestFunction<[], unknown>): string {
+function withFirst(first: Attack): string {
   const path = Deno.makeTempFileSync({ prefix: "kata-hostile-", suffix: ".cpio" });
   globalThis.addEventListener("unload", () => Deno.removeSync(path));
-  const data = new TextEncoder().encode(JSON.stringify(textOf(first, [])));
+  const data = new TextEncoder().encode(JSON.stringify(first));
   const more = packCpio([{ kind: "file", path: "hostile/first.json", mode: 0o644, data }]);
   Deno.writeFileSync(path, concat([Deno.readFileSync(INITRD), more]));
   return path;

@@ -1,0 +1,20 @@
+/** A few rounds of `scripts/soak`: what it counts must not grow. Rounds in a pod are in tests/interop/cri_many_test.ts. */
+import assert from "node:assert/strict";
+import { runkRounds, vmRounds } from "../../scripts/soak_rounds.ts";
+import { Containerd, releases } from "../interop/containerd.ts";
+import { Box } from "../oci/runtime.ts";
+
+Deno.test("soak: 20 lives of a container of runk leave nothing", async () => {
+  await using box = new Box();
+  assert.deepEqual((await runkRounds(box, { rounds: 20 })).growth(), []);
+});
+
+Deno.test({
+  name: "soak: 3 lives of a sandbox with the same id leave nothing",
+  ignore: releases().length === 0,
+  sanitizeResources: false, // ctr keeps pipes of its own
+  async fn() {
+    await using containerd = await Containerd.start({ release: releases()[0]! });
+    assert.deepEqual((await vmRounds(containerd, { rounds: 3 })).growth(), []);
+  },
+});
