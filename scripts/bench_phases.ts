@@ -44,14 +44,17 @@ export function phasesOf(trace: string): number[] {
   });
   const first = events[0]?.pid;
   const ofChild = new Set(["the child's steps up to its root", "start"]);
-  let at = 0;
+  let [at, birth] = [0, 0];
   return PHASES.map(({ name, end }) => {
     const begin = events[at]?.ms ?? NaN;
+    // The child may be as far before we are.
+    const after = ofChild.has(name) ? birth : at;
     const found = events.findIndex(({ pid, what }, index) =>
-      index > at && end.test(what) && (pid === first) !== ofChild.has(name)
+      index > after && end.test(what) && (pid === first) !== ofChild.has(name)
     );
     if (found < 0) throw new Error(`Cannot find the end of phase "${name}" in the trace`);
-    at = found;
+    if (name === "state directory and cgroups") birth = found;
+    at = Math.max(at, found);
     return events[at]!.ms - begin;
   });
 }

@@ -6,6 +6,7 @@
 import { abortable } from "../base/async.ts";
 import { ERRNO, ErrnoError, isErrno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
+import { receiveReport } from "./apart.ts";
 import { bind, check, LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER } from "./machine_code.ts";
 import { openPidfd, sendSignal, signalPid } from "./pidfd.ts";
@@ -34,11 +35,13 @@ export interface RunningProgram {
   readonly memory: ProgramMemory;
   readonly header: DataView<ArrayBuffer>;
   readonly steps: StepList;
+  /** The header of its steps in memory of its own, of which it tells over `executed`. `header` is that of the way there. */
+  readonly apart?: DataView<ArrayBuffer> | undefined;
   /** Ends when the child executes or exits; none after vfork, when that has happened already. */
   readonly executed: Fd | undefined;
   /** Where the pid is of the process that takes the child's place: see `bearHeir`. */
   readonly heir?: Slot | undefined;
-  /** The same of an early one, which has not taken over yet. */
+  /** The same, of one that takes over before it executes. */
   readonly successor?: Slot | undefined;
 }
 
@@ -148,6 +151,8 @@ export class Child implements AsyncDisposable {
       await this.wait();
     }
     await this.#watching; // whoever else reaped it has only asked the thread that watches to stop
+    if (this.#program?.heir !== undefined) endUnknown(this.#program.heir.value);
+    this.#leaveProgram();
   }
 
   #reap(options: number): boolean {
@@ -155,7 +160,8 @@ export class Child implements AsyncDisposable {
     if (status === undefined) return false;
     this.#status = status;
     children.delete(this.pid);
-    this.#leaveProgram();
+    // Its steps are an heir's, if it has one, whose execve is still to come.
+    if (this.#program?.heir === undefined) this.#leaveProgram();
     if (this.#watching === undefined) this.#pidfd[Symbol.dispose]();
     else this.#stopWatching.abort();
     this.#ended.resolve(status);
@@ -183,15 +189,17 @@ export class Child implements AsyncDisposable {
   #leaveProgram(): void {
     const program = this.#program;
     if (program === undefined) return;
-    const { memory, header, steps, executed, heir, successor } = program;
+    const { memory, header, steps, apart, executed, heir, successor } = program;
     if (successor !== undefined) endUnknown(successor.value);
+    if (apart !== undefined && executed?.isOpen) receiveReport(executed, apart);
     // Set still if a step closed the pipe that tells: better a leak than a child in memory that is gone.
     if (header.getUint32(HEADER.alive, LITTLE_ENDIAN) !== 0) {
       throw new Error(`Cannot tell whether process ${this.pid} executed: one of its steps closed our pipe`);
     }
-    const step = steps.at(Number(header.getBigUint64(HEADER.failed, LITTLE_ENDIAN)));
+    const failed = apart?.getBigUint64(HEADER.failed, LITTLE_ENDIAN) ? apart : header;
+    const step = steps.at(Number(failed.getBigUint64(HEADER.failed, LITTLE_ENDIAN)));
     if (step !== undefined) {
-      const failure = new ErrnoError(step.label, Number(header.getBigInt64(HEADER.errno, LITTLE_ENDIAN)));
+      const failure = new ErrnoError(step.label, Number(failed.getBigInt64(HEADER.errno, LITTLE_ENDIAN)));
       this.#failure = step.options.explain?.(failure) ?? failure;
     }
     this.#heir = heir?.value ?? 0;

@@ -4,15 +4,15 @@
  * @see https://man7.org/linux/man-pages/man2/clone3.2.html
  * @module
  */
+import type { ApartChild } from "./apart.ts";
 import { Child } from "./child.ts";
-import { ERRNO, ErrnoError } from "./errno.ts";
-import { Fd, O_RDONLY, pipe } from "./fd.ts";
+import { ErrnoError } from "./errno.ts";
+import { Fd, pipe } from "./fd.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER, runProgram } from "./machine_code.ts";
 import { type Piece, type ProgramMemory, setWord } from "./program_memory.ts";
 import { SIGNALS } from "./signal.ts";
-import { type CallOptions, layOutSteps, Slot, type Step, type StepList } from "./step.ts";
-import { type SyscallName, syscallNumber } from "./syscall_numbers.ts";
+import { layOutSteps, type Slot, type Step, type StepList, systemCall } from "./step.ts";
 
 const CLONE_VM = 0x100n;
 const CLONE_PIDFD = 0x1000n;
@@ -37,12 +37,10 @@ export type NamespaceFlag = keyof typeof NEW_NAMESPACE;
 export interface StartOptions {
   /** New namespaces. With `newuser` the others belong to it. */
   flags?: readonly NamespaceFlag[];
-  /** Stand still until the child has executed or ended. For steps that wait for nobody. */
+  /** Stand still until the child has executed or ended. For steps that wait for nobody, of a child that is not apart. */
   vfork?: boolean;
   /** Directory of a cgroup of version 2, to be born in. */
   intoCgroup?: Fd;
-  /** An existing pid namespace to be born in. */
-  pidNamespace?: Fd;
   /** What `bearHeir` gave, if the steps have it. */
   heir?: Slot | undefined;
   /** The same of an early one. */
@@ -75,59 +73,87 @@ export interface Started {
   steps: StepList;
 }
 
-/** Runs clone3. Takes over `memory`. @param room For steps that are added when the child runs. */
-export function startChild(
-  memory: ProgramMemory,
-  { steps, room = 0 }: { steps: readonly Step[]; room?: number },
-  options: StartOptions,
-): Started {
+export interface Beginning {
+  steps: readonly Step[];
+  /** For steps that are added when the child runs. */
+  room?: number;
+  /** Set for a child in memory of its own. */
+  apart?: ApartChild | undefined;
+  /** Called when all is written down. */
+  onWritten: () => void;
+}
+
+/** Runs clone3. Takes over `memory`. */
+export function startChild(memory: ProgramMemory, beginning: Beginning, options: StartOptions): Started {
   using undo = new DisposableStack();
   undo.use(memory);
+  const { apart } = beginning;
+  using executing = apart ?? (options.vfork ? undefined : executionPipe());
   const header = memory.allocate(HEADER.size);
-  using executing = options.vfork ? undefined : executionPipe();
-  const all = [...executing?.childSteps ?? [], ...resetSignals(memory), ...steps];
-  const childSteps = layOutSteps(memory, all, all.length + room);
-  using around = surroundings(memory, options);
-  const before = layOutSteps(memory, around.before);
-  const after = layOutSteps(memory, around.after);
-
+  const steps = apart === undefined
+    ? layOutChild(memory, header, { ...beginning, first: executing?.arrival() ?? [] })
+    : layOutPassage(memory, header, { ...beginning, apart });
+  const old = memory.allocate(SIGSET_SIZE).address;
   const { view } = header;
+  setList(view, HEADER.before, layOutSteps(memory, [blockSignals(memory, old)]));
+  setList(
+    view,
+    HEADER.after,
+    layOutSteps(memory, [
+      systemCall("rt_sigprocmask", [SIG_SETMASK, old, 0, SIGSET_SIZE], { ignore: "all" }),
+    ]),
+  );
   setWord(view, HEADER.cloneArgs, cloneArgs(memory, header, options));
   setWord(view, HEADER.cloneArgsSize, CLONE_ARGS_SIZE);
-  for (const [offset, list] of [[HEADER.before, before], [HEADER.child, childSteps], [HEADER.after, after]] as const) {
-    setWord(view, offset, list.address);
-    setWord(view, offset + 8, list.end);
-  }
-  // Who has memory of its own is not told to clear it.
-  view.setUint32(HEADER.alive, memory.isApart ? 0 : 1, LITTLE_ENDIAN);
+  view.setUint32(HEADER.alive, 1, LITTLE_ENDIAN);
 
+  beginning.onWritten();
   const pid = runProgram(header.address);
-  const lost = around.failure();
-  if (pid < 0) {
-    const label = before.at(Number(view.getBigUint64(HEADER.failed, LITTLE_ENDIAN)))?.label;
-    throw lost ??
-      new ErrnoError(label ?? "clone3", -pid, label === undefined ? describeClone(-pid, options) : undefined);
-  }
+  if (pid < 0) throw new ErrnoError("clone3", -pid, options.flags?.join(" "));
   undo.move();
   const pidfd = new Fd(view.getUint32(HEADER.pidfd, LITTLE_ENDIAN));
   const { heir, successor } = options;
-  const program = { memory, header: view, steps: childSteps, executed: executing?.take(), heir, successor };
-  const child = new Child({ pid, pidfd, program });
-  if (lost === undefined) return { child, steps: childSteps };
-  child.kill("SIGKILL"); // its owner would never learn of it
-  child.waitSync();
-  throw lost;
+  const executed = executing?.take();
+  const running = { memory, header: view, steps, apart: apart?.header.view, executed, heir, successor };
+  return { child: new Child({ pid, pidfd, program: running }), steps };
 }
 
-/** @see {@link https://man7.org/linux/man-pages/man7/pid_namespaces.7.html} for what ENOMEM means, other than memory. */
-function describeClone(errno: number, { flags = [], pidNamespace }: StartOptions): string | undefined {
-  const isDead = pidNamespace !== undefined && errno === ERRNO.ENOMEM;
-  const words = [...flags, ...(isDead ? ["in a pid namespace whose first process has ended"] : [])];
-  return words.length === 0 ? undefined : words.join(" ");
+function setList(view: DataView<ArrayBuffer>, offset: number, { address, end }: StepList): void {
+  setWord(view, offset, address);
+  setWord(view, offset + 8, end);
 }
 
-function systemCall(name: SyscallName, args: Step["args"], options: CallOptions = {}): Step {
-  return { number: syscallNumber(name), args, label: options.label ?? name, options };
+/** @param options `first`: what comes before all other steps. */
+function layOutChild(
+  memory: ProgramMemory,
+  { view }: Piece,
+  { steps, room = 0, first }: Beginning & { first: readonly Step[] },
+): StepList {
+  const all = [...first, ...resetSignals(memory), ...steps];
+  const list = layOutSteps(memory, all, all.length + room);
+  setList(view, HEADER.child, list);
+  return list;
+}
+
+/** Two programs: what happens in our memory, and all that comes after. */
+function layOutPassage(
+  memory: ProgramMemory,
+  header: Piece,
+  beginning: Beginning & { apart: ApartChild },
+): StepList {
+  const { apart } = beginning;
+  const passage = layOutSteps(memory, apart.passage());
+  setList(header.view, HEADER.child, passage);
+  const program = apart.header;
+  const steps = layOutChild(memory, program, { ...beginning, first: apart.arrival() });
+  setList(program.view, HEADER.failing, layOutSteps(memory, apart.failing()));
+  return { ...steps, at: (address) => steps.at(address) ?? passage.at(address) };
+}
+
+function blockSignals(memory: ProgramMemory, old: number): Step {
+  const all = memory.allocate(SIGSET_SIZE);
+  all.view.setBigUint64(0, SIG_BLOCK_ALL, LITTLE_ENDIAN);
+  return systemCall("rt_sigprocmask", [SIG_SETMASK, all.address, old, SIGSET_SIZE]);
 }
 
 /** Before anything else: CLONE_CLEAR_SIGHAND has left only what was ignored. */
@@ -140,37 +166,6 @@ function resetSignals(memory: ProgramMemory): Step[] {
   ];
 }
 
-interface Surroundings extends Disposable {
-  readonly before: readonly Step[];
-  readonly after: readonly Step[];
-  /** Why this thread is not where it was; undefined if it is. To be asked before the memory goes. */
-  failure(): ErrnoError | undefined;
-}
-
-/** What the parent's thread does right before and after clone3, with no JavaScript between that could fail. */
-function surroundings(memory: ProgramMemory, { pidNamespace }: StartOptions): Surroundings {
-  const all = memory.allocate(SIGSET_SIZE);
-  all.view.setBigUint64(0, SIG_BLOCK_ALL, LITTLE_ENDIAN);
-  const old = memory.allocate(SIGSET_SIZE).address;
-  const block = systemCall("rt_sigprocmask", [SIG_SETMASK, all.address, old, SIGSET_SIZE]);
-  const unblock = systemCall("rt_sigprocmask", [SIG_SETMASK, old, 0, SIGSET_SIZE], { ignore: "all" });
-  if (pidNamespace === undefined) {
-    return { before: [block], after: [unblock], failure: () => undefined, [Symbol.dispose]() {} };
-  }
-  const own = Fd.open("/proc/thread-self/ns/pid_for_children", O_RDONLY);
-  const { newpid } = NEW_NAMESPACE;
-  const restored = new Slot(memory.allocate(8));
-  return {
-    before: [block, systemCall("setns", [pidNamespace.number, newpid], { label: "setns pid" })],
-    after: [systemCall("setns", [own.number, newpid], { ignore: "all", result: restored }), unblock],
-    failure() {
-      const { value } = restored;
-      return value < 0 ? new ErrnoError("setns", -value, "back to our own pid namespace") : undefined;
-    },
-    [Symbol.dispose]: () => own[Symbol.dispose](),
-  };
-}
-
 const CLONE_ARGS_SIZE = 88;
 const STACK_SIZE = 4096;
 
@@ -178,8 +173,7 @@ const STACK_SIZE = 4096;
 function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions): number {
   const { address, view } = memory.allocate(CLONE_ARGS_SIZE);
   const { flags: namespaces = [], vfork = false, intoCgroup } = options;
-  let flags = CLONE_PIDFD | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND;
-  if (!memory.isApart) flags |= CLONE_VM;
+  let flags = CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND;
   for (const name of namespaces) flags |= BigInt(NEW_NAMESPACE[name]);
   if (vfork) flags |= CLONE_VFORK;
   if (intoCgroup !== undefined) flags |= CLONE_INTO_CGROUP;
@@ -205,7 +199,7 @@ const HIGH_NUMBER = 1000;
 
 interface ExecutionPipe extends Disposable {
   /** Move the child's end out of the way. */
-  readonly childSteps: readonly Step[];
+  arrival(): readonly Step[];
   /** Once the child has its end: closes ours. @returns The end to read. */
   take(): Fd;
 }
@@ -218,7 +212,7 @@ function executionPipe(): ExecutionPipe {
   return {
     // In the child, as a process with threads waits 10 ms for the kernel to grow its table of descriptors. RLIMIT_NOFILE
     // may be below: then some number is better than no child.
-    childSteps: [
+    arrival: () => [
       systemCall("fcntl", [number, F_DUPFD_CLOEXEC, HIGH_NUMBER], { ignore: ["EINVAL"], skipIfIgnored: 1 }),
       systemCall("close", [number]),
     ],

@@ -14,6 +14,7 @@ const libc = bind({
   eventfd: { parameters: ["u32", /* initial */ "i32" /* flags */], result: "i32" },
   memfd_create: { parameters: ["buffer", /* name */ "u32" /* flags */], result: "i32" },
   lseek: { parameters: ["i32", /* fd */ "i64", /* offset */ "i32" /* whence */], result: "i64" },
+  ftruncate: { parameters: ["i32", /* fd */ "i64" /* length */], result: "i32" },
 });
 
 const isArm = Deno.build.arch === "aarch64";
@@ -170,4 +171,9 @@ export function memfd(name: string, content: Uint8Array<ArrayBuffer> = new Uint8
   fd.writeAll(content);
   check("lseek", () => libc.lseek(fd.number, 0, 0));
   return fd;
+}
+
+/** Gives a file this size; what is new reads as zeros. */
+export function setFileSize(fd: Fd, bytes: number): void {
+  check("ftruncate", () => libc.ftruncate(fd.number, bytes));
 }

@@ -3,9 +3,12 @@ import { pipe } from "./fd.ts";
 import { awaitByte, bearHeir, report } from "./steps.ts";
 import { SyscallProgram } from "./syscall_program.ts";
 
+const APART = { apart: { keeps: [] } };
+
 Deno.test("bearHeir() leaves a child of ours that runs the rest of the steps", async () => {
-  const program = new SyscallProgram();
+  const program = new SyscallProgram(APART);
   program.call("umask", [0o22]);
+  program.part();
   const heir = bearHeir(program);
   program.execve(["/bin/sh"], { args: ["sh", "-c", "exit 7"], env: [] });
   await using child = program.start({ heir });
@@ -16,11 +19,12 @@ Deno.test("bearHeir() leaves a child of ours that runs the rest of the steps", a
   assert.deepEqual(await successor.wait(), { code: 7 });
 });
 
-Deno.test("bearHeir(), early, leaves the steps to a process that is known before its execve", async () => {
-  const hold = pipe();
-  const reports = pipe();
-  const program = new SyscallProgram();
-  const heir = bearHeir(program, { early: true });
+Deno.test("bearHeir() leaves the steps to a process that can take over before its execve", async () => {
+  using hold = pipe();
+  using reports = pipe();
+  const keeps = [hold.read.number, reports.write.number];
+  const program = new SyscallProgram({ apart: { keeps } });
+  const heir = bearHeir(program);
   report(program, reports.write.number, { message: "h" });
   awaitByte(program, hold.read.number, { label: "wait" });
   program.execve(["/bin/sh"], { args: ["sh", "-c", "exit 7"], env: [] });
@@ -32,26 +36,30 @@ Deno.test("bearHeir(), early, leaves the steps to a process that is known before
   hold.write.write(new Uint8Array(1));
   await successor.executed();
   assert.deepEqual(await successor.wait(), { code: 7 });
-  for (const fd of [hold.read, hold.write, reports.read, reports.write]) fd[Symbol.dispose]();
 });
 
-Deno.test("an early heir that is not asked for goes with the child", async () => {
-  const hold = pipe();
-  const reports = pipe();
-  const program = new SyscallProgram();
-  const successor = bearHeir(program, { early: true });
+Deno.test.each(
+  [
+    { as: "heir" },
+    { as: "successor" },
+  ] as const,
+)("an heir that nobody has asked for goes with the child, given as $as", async ({ as }) => {
+  using hold = pipe();
+  using reports = pipe();
+  const program = new SyscallProgram({ apart: { keeps: [hold.read.number, reports.write.number] } });
+  const heir = bearHeir(program);
   report(program, reports.write.number, { message: "h" });
   awaitByte(program, hold.read.number, { label: "wait for ever" });
-  const child = program.start({ successor });
+  const child = program.start({ [as]: heir });
   reports.write[Symbol.dispose]();
   assert.equal(reports.read.read(new Uint8Array(1)), 1);
   await child[Symbol.asyncDispose]();
   assert.equal(reports.read.read(new Uint8Array(1)), 0); // the heir had the other end
-  for (const fd of [hold.read, hold.write, reports.read]) fd[Symbol.dispose]();
 });
 
-Deno.test("bearHeir() tells of a step of the heir that fails", async () => {
-  const program = new SyscallProgram();
+Deno.test("bearHeir() tells of a step of the heir that fails, though it shares no memory with us", async () => {
+  const program = new SyscallProgram(APART);
+  program.part();
   const heir = bearHeir(program);
   program.call("chdir", ["/no/such"]);
   program.execve(["/bin/true"], { args: ["true"], env: [] });

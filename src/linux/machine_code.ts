@@ -5,13 +5,19 @@
  * ```text
  * start(program):
  *   walk(before); if a step failed, result = -errno
- *   else          result = clone3(...); the child walks its steps and ends with exit_group(failed ? 127 : 0)
+ *   else          result = clone3(...); in the child: child(program)
  *   walk(after)
  *   return result
+ * child(program):
+ *   walk(child); if a step failed, walk(failing)
+ *   exit_group(failed ? 127 : 0)
+ * start(0), as the entry of an executable:
+ *   walk(child of BOOT_ADDRESS), which maps a program; child(that program)
  * ```
  *
  * @module
  */
+import type { Fd } from "./fd.ts";
 import { bind, check } from "./libc.ts";
 import type { Architecture } from "./syscall_numbers.ts";
 
@@ -29,7 +35,11 @@ export const HEADER = {
   /** Nonzero while the child uses our memory: the kernel clears it at exec and exit (CLONE_CHILD_CLEARTID). */
   alive: 80,
   pidfd: 84,
-  size: 88,
+  /** Steps of a child that has failed. */
+  failing: 88,
+  /** In the program of an executable: the one that its steps have mapped. */
+  mapped: 0,
+  size: 104,
 } as const;
 
 /** Offsets in a step. */
@@ -58,20 +68,25 @@ export const STEP_FLAG = {
 } as const;
 
 const CODE = {
-  x86_64: "534154415541564889fb4c8b63104c8b6b18e8580000004989c649f7de4885c07516b8b3010000488b3b488b73080f05" +
-    "4885c0741b4989c64c8b63304c8b6b38e82a0000004c89f0415e415d415c5bc34c8b63204c8b6b28e812000000bf7f00" +
-    "00004885c00f44f8b8e70000000f054d39ec0f83c1000000498b7c2408498b742410498b5424184d8b5424204d8b4424" +
-    "284d8b4c2430418b4c2438f6c5017403488b3ff6c5027403488b36f6c5047403488b12f6c50874034d8b12f6c5107403" +
-    "4d8b00f6c52074034d8b09498b04240f05498b4c24484885c97403488901483d01f0ffff7319418b4c24544885c07532" +
-    "41f644243802742a48c7c0e0ffffff48f7d8418b4c245041f6442438017513498b54244084d2741838d0740648c1ea08" +
-    "ebf2486bc9584d8d640c58e93fffffff4c89634048894348c331c0c3",
-  aarch64: "fd7bbda9f35301a9f55b02a9f30300aa745641a916000094f60300cbc00000b5600640a9683680d2010000d4200100b4" +
-    "f60300aa745643a90d000094e00316aaf55b42a9f35341a9fd7bc3a8c0035fd6745642a9060000941f0000f1e10f80d2" +
-    "e003819ac80b80d2010000d49f0215eb42050054880240a9810a41a9831242a9852643a949004036000040f949004836" +
-    "210040f949005036420040f949005836630040f949006036840040f949006836a50040f9010000d48a2e44a98c364a29" +
-    "4b0000b4600100f91ffc3fb182000054800100b569010836e0038092e00300cbed030c2ae90000374e1d40922e0100b4" +
-    "df0100eb600000544afd48d3fbffff170e0b80d2b4510e9b94620191d8ffff17740204a9c0035fd6000080d2c0035fd6",
+  x86_64: "4885ff747d534154415541564889fb4c8b63104c8b6b18e87d0000004989c649f7de4885c07516b8b3010000488b3b48" +
+    "8b73080f054885c0741b4989c64c8b63304c8b6b38e84f0000004c89f0415e415d415c5bc34c8b63204c8b6b28e83700" +
+    "000031ff4885c074124c8b63584c8b6b60e823000000bf7f000000b8e70000000f05bb001040004c8b63204c8b6b28e8" +
+    "05000000488b1bebbc4d39ec0f83c1000000498b7c2408498b742410498b5424184d8b5424204d8b4424284d8b4c2430" +
+    "418b4c2438f6c5017403488b3ff6c5027403488b36f6c5047403488b12f6c50874034d8b12f6c51074034d8b00f6c520" +
+    "74034d8b09498b04240f05498b4c24484885c97403488901483d01f0ffff7319418b4c24544885c0753241f644243802" +
+    "742a48c7c0e0ffffff48f7d8418b4c245041f6442438017513498b54244084d2741838d0740648c1ea08ebf2486bc958" +
+    "4d8d640c58e93fffffff4c89634048894348c331c0c3",
+  aarch64: "a00300b4fd7bbda9f35301a9f55b02a9f30300aa745641a91d000094f60300cbc00000b5600640a9683680d2010000d4" +
+    "200100b4f60300aa745643a914000094e00316aaf55b42a9f35341a9fd7bc3a8c0035fd6745642a90d000094800000b4" +
+    "74d645a90a000094e00f80d2c80b80d2010000d4130082d21308a0f2745642a903000094730240f9f3ffff179f0215eb" +
+    "42050054880240a9810a41a9831242a9852643a949004036000040f949004836210040f949005036420040f949005836" +
+    "630040f949006036840040f949006836a50040f9010000d48a2e44a98c364a294b0000b4600100f91ffc3fb182000054" +
+    "800100b569010836e0038092e00300cbed030c2ae90000374e1d40922e0100b4df0100eb600000544afd48d3fbffff17" +
+    "0e0b80d2b4510e9b94620191d8ffff17740204a9c0035fd6000080d2c0035fd6",
 } as const satisfies Record<Architecture, string>;
+
+/** Where an executable of the routine has its own program. */
+export const BOOT_ADDRESS = 0x401000;
 
 /** The bytes of the routine for an architecture. */
 export function machineCode(arch: Architecture): Uint8Array<ArrayBuffer> {
@@ -103,13 +118,17 @@ export interface Mapping {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/**
- * @param size In bytes, a multiple of the page size.
- * @param options `shared`: also with a child that has a copy of all other memory.
- */
-export function mapMemory(size: number, { shared = false }: { shared?: boolean } = {}): Mapping {
-  const flags = MAP_ANONYMOUS | (shared ? MAP_SHARED : MAP_PRIVATE);
-  const pointer = libc.mmap(0, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+export interface MapOptions {
+  /** What is mapped, and shared with whoever maps it as well; without it, memory of ours. */
+  file?: Fd;
+  /** Where, if nothing is there. */
+  near?: number;
+}
+
+/** @param size In bytes, a multiple of the page size. */
+export function mapMemory(size: number, { file, near = 0 }: MapOptions = {}): Mapping {
+  const flags = file === undefined ? MAP_ANONYMOUS | MAP_PRIVATE : MAP_SHARED;
+  const pointer = libc.mmap(near, size, PROT_READ | PROT_WRITE, flags, file?.number ?? -1, 0);
   const address = Deno.UnsafePointer.value(pointer);
   check("mmap", () => BigInt.asIntN(64, address));
   return {

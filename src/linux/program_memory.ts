@@ -3,12 +3,19 @@
  *
  * @module
  */
+import { type Fd, memfd, setFileSize } from "./fd.ts";
 import { LITTLE_ENDIAN, refuseNul } from "./libc.ts";
 import { mapMemory, type Mapping, unmapMemory } from "./machine_code.ts";
 
 /** Address space for what most programs need; pages are only taken when they are written. */
 const CHUNK = 128 << 10;
 const PAGE = 4096;
+
+/** The same for a child that is apart. It maps all of it at once. */
+const APART_SIZE = 32 << 20;
+/** From here on such memory lies, so that the child finds nothing of its own there. */
+const APART_BASE = 0x10_0000_0000;
+const APART_PLACES = 4096;
 
 /** A piece of memory: its address for the kernel, its bytes for us. */
 export interface Piece {
@@ -25,17 +32,50 @@ export function setWord(view: DataView, offset: number, value: number | bigint):
   view.setUint32(offset + 4, Math.floor(value / 2 ** 32), LITTLE_ENDIAN);
 }
 
+/** Memory as a file: what a child that is apart maps, at the same address. */
+export interface ApartMemory {
+  readonly file: Fd;
+  /** Of the file, in the child, when we have closed ours. */
+  readonly fileNumber: number;
+  readonly address: number;
+  readonly size: number;
+  /** Of the first page, which stays shared as long as the child has it: a slot in it is safe from the child's heir. */
+  readonly toldSize: number;
+}
+
 export class ProgramMemory implements Disposable {
-  /** It is all that the child shares with us: see {@linkcode ProgramOptions}. */
-  readonly isApart: boolean;
+  /** Of a child that shares nothing else with us: see {@linkcode ProgramOptions}. */
+  readonly apart: ApartMemory | undefined;
   #chunks: Mapping[] = [];
   /** Steps name the same few paths again and again. */
   readonly #strings = new Map<string, number>();
   #used = 0;
+  #told = 0;
   #isGone = false;
 
-  constructor({ isApart = false }: { isApart?: boolean | undefined } = {}) {
-    this.isApart = isApart;
+  constructor({ isApart = false }: { isApart?: boolean } = {}) {
+    if (!isApart) return;
+    using undo = new DisposableStack();
+    const file = undo.use(memfd("steps"));
+    setFileSize(file, APART_SIZE);
+    const chunk = mapApart(file);
+    this.#chunks.push(chunk);
+    this.#used = PAGE;
+    this.apart = { file, fileNumber: file.number, address: chunk.address, size: APART_SIZE, toldSize: PAGE };
+    undo.move();
+  }
+
+  /** How much of the memory of a child apart has something in it, in whole pages, besides the page that stays shared. */
+  settle(): number {
+    return Math.ceil(this.#used / PAGE) * PAGE - this.apart!.toldSize;
+  }
+
+  /** 8 bytes of the page that stays shared. */
+  allocateTold(): Piece {
+    const { address, bytes } = this.#chunks[0]!;
+    const offset = this.#told;
+    this.#told += 8;
+    return { address: address + offset, view: new DataView(bytes.buffer, bytes.byteOffset + offset, 8) };
   }
 
   /** Zeroed memory, aligned to 16 bytes. It stays where it is until the whole is disposed. */
@@ -51,7 +91,8 @@ export class ProgramMemory implements Disposable {
     if (this.#isGone) throw new Error("Cannot use the memory of a program after its end");
     const last = this.#chunks.at(-1);
     if (last !== undefined && this.#used + size <= last.bytes.byteLength) return last;
-    const chunk = mapMemory(Math.max(CHUNK, Math.ceil(size / PAGE) * PAGE), { shared: this.isApart });
+    if (this.apart !== undefined) throw new RangeError(`Cannot write down more than ${APART_SIZE} bytes of steps`);
+    const chunk = mapMemory(Math.max(CHUNK, Math.ceil(size / PAGE) * PAGE));
     this.#chunks.push(chunk);
     this.#used = 0;
     return chunk;
@@ -95,5 +136,17 @@ export class ProgramMemory implements Disposable {
   [Symbol.dispose](): void {
     this.#isGone = true;
     for (const chunk of this.#chunks.splice(0)) unmapMemory(chunk);
+    this.apart?.file[Symbol.dispose]();
   }
+}
+
+/** Where nothing is yet, of ours or of another child's. */
+function mapApart(file: Fd): Mapping {
+  for (let place = 0; place < APART_PLACES; place++) {
+    const near = APART_BASE + place * APART_SIZE;
+    const mapping = mapMemory(APART_SIZE, { file, near });
+    if (mapping.address === near) return mapping;
+    unmapMemory(mapping);
+  }
+  throw new RangeError(`Cannot start more than ${APART_PLACES} children at once`);
 }

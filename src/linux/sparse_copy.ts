@@ -7,7 +7,6 @@ import { writeFile } from "./steps.ts";
 import { SyscallProgram } from "./syscall_program.ts";
 
 const libc = bind({
-  ftruncate: { parameters: ["i32", /* fd */ "i64" /* length */], result: "i32" },
   lseek: { parameters: ["i32", /* fd */ "i64", /* offset */ "i32" /* whence */], result: "i64" },
 });
 
@@ -46,11 +45,6 @@ export function dataBytes(fd: Fd): number {
 
 export function fileSize(fd: Fd): number {
   return seek(fd, 0, SEEK_END) ?? 0;
-}
-
-/** Gives a file this size; what is new reads as zeros. */
-export function setFileSize(fd: Fd, bytes: number): void {
-  check("ftruncate", () => libc.ftruncate(fd.number, bytes));
 }
 
 /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { memfd } from "./fd.ts";
-import { copySparse, dataBytes, dataExtents, mergeExtents, setFileSize } from "./sparse_copy.ts";
+import { memfd, setFileSize } from "./fd.ts";
+import { copySparse, dataBytes, dataExtents, mergeExtents } from "./sparse_copy.ts";
 
 const PAGE = 4096;
 const SIZE = 64 << 20;

@@ -7,6 +7,7 @@ import { ERRNO, type ErrnoError, type ErrnoName } from "./errno.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { STEP, STEP_FLAG } from "./machine_code.ts";
 import { type Piece, type ProgramMemory, setWord } from "./program_memory.ts";
+import { type SyscallName, syscallNumber } from "./syscall_numbers.ts";
 
 /** 8 bytes that the child writes a result into, and reads arguments from. */
 export class Slot {
@@ -23,6 +24,11 @@ export class Slot {
   /** What stands there: a result, or a negative errno. @throws {TypeError} The program's memory was freed. */
   get value(): number {
     return Number(this.#piece.view.getBigInt64(0, LITTLE_ENDIAN));
+  }
+
+  /** For a step that takes what is not known when it is written down. */
+  set value(value: number) {
+    setWord(this.#piece.view, 0, value);
   }
 }
 
@@ -54,6 +60,10 @@ export interface Step {
   readonly options: CallOptions;
 }
 
+export function systemCall(name: SyscallName, args: Step["args"], options: CallOptions = {}): Step {
+  return { number: syscallNumber(name), args, label: options.label ?? name, options };
+}
+
 /** Steps in memory, one after the other. */
 export interface StepList {
   readonly address: number;
@@ -65,7 +75,11 @@ export interface StepList {
 }
 
 /** Lays steps out for the routine. @param room So many steps at most will there be, with those that are added later. */
-export function layOutSteps(memory: ProgramMemory, steps: readonly Step[], room = steps.length): StepList {
+export function layOutSteps(
+  memory: Pick<ProgramMemory, "allocate">,
+  steps: readonly Step[],
+  room = steps.length,
+): StepList {
   const { address, view } = memory.allocate(STEP.size * room);
   const all: Step[] = [];
   const add = (more: readonly Step[]) => {

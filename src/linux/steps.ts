@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ERRNO, ErrnoError } from "./errno.ts";
 import { AT_FDCWD, type Fd, O_CLOEXEC, O_RDWR, O_WRONLY } from "./fd.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { setWord } from "./program_memory.ts";
@@ -96,6 +97,15 @@ export function dieWithParent(program: SyscallProgram, signal: keyof typeof SIGN
   program.call("prctl", [PR_SET_PDEATHSIG, SIGNALS[signal]], { label: "prctl PR_SET_PDEATHSIG" });
 }
 
+/**
+ * Keeps processes without rights over the child out of its memory and descriptors. What it writes below `/proc/self`
+ * afterwards takes root's rights.
+ */
+export function forbidInspection(program: SyscallProgram): void {
+  const PR_SET_DUMPABLE = 4;
+  program.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: "prctl PR_SET_DUMPABLE" });
+}
+
 /** User, group and supplementary groups, in the order that keeps the right to change the next. */
 export function changeIds(
   program: SyscallProgram,
@@ -156,35 +166,38 @@ export function descriptorMessage(program: SyscallProgram): DescriptorMessage {
   };
 }
 
-const CLONE_VM = 0x100;
-const CLONE_VFORK = 0x4000;
 /** The heir's parent is ours, not the child. */
 const CLONE_PARENT = 0x8000;
 const CLONE_PARENT_SETTID = 0x100000;
 const CLONE_ARGS_SIZE = 88;
 
+/** @see {@link https://man7.org/linux/man-pages/man7/pid_namespaces.7.html} for what ENOMEM means, other than memory. */
+function explainBirth(failure: ErrnoError): Error {
+  if (failure.code !== "ENOMEM") return failure;
+  return new ErrnoError("clone3", ERRNO.ENOMEM, "in a pid namespace whose first process has ended");
+}
+
 export interface HeirOptions {
-  /** The child ends at once, instead of waiting for the heir's execve: to be given to `start` as `successor`. */
-  early?: boolean;
+  /** CLONE_NEW flags of namespaces that it is born in. */
+  flags?: number;
 }
 
 /**
- * Lets the child bear another, which goes on with the steps that follow and is in the pid namespace that the child has
- * entered or made; the child itself waits for the heir's execve and ends. To be given to `start` as `heir`.
+ * Lets a child that is apart bear another, which goes on with the steps that follow in a copy of its memory, and is in the
+ * pid namespace that the child has entered or made; the child itself ends. To be given to `start` as `heir`, or as
+ * `successor` if it is to be taken over before its execve.
  *
- * For who may not do it the other way: a parent with few rights can enter a pid namespace but never leave it, and one with
- * threads cannot enter the user namespace that a new pid namespace is to belong to.
+ * A child that enters a pid namespace stays outside, where nobody inside can see it: so what others see is only this.
  *
  * @returns Where the heir's pid will be.
  */
-export function bearHeir(program: SyscallProgram, { early = false }: HeirOptions = {}): Slot {
+export function bearHeir(program: SyscallProgram, { flags = 0 }: HeirOptions = {}): Slot {
   const args = program.allocate(CLONE_ARGS_SIZE);
-  const pid = program.slot();
-  // Both on one stack: neither writes to it between two steps, so that they need not wait for each other.
-  setWord(args.view, 0, CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID | (early ? 0 : CLONE_VFORK));
+  const pid = program.toldSlot();
+  setWord(args.view, 0, CLONE_PARENT | CLONE_PARENT_SETTID | flags);
   setWord(args.view, 24, pid.address); // parent_tid
   // In the heir the result is 0, which counts as a failure here: it passes over the child's end.
-  const options = { label: "bear an heir", zeroFails: true, ignore: ["EPIPE"], skipIfIgnored: 1 } as const;
+  const options = { zeroFails: true, ignore: ["EPIPE"], skipIfIgnored: 1, explain: explainBirth } as const;
   program.call("clone3", [args.address, CLONE_ARGS_SIZE], options);
   program.call("exit_group", [0]);
   return pid;

@@ -60,6 +60,7 @@ const NUMBERS = {
   move_mount: [429, 429],
   mprotect: [10, 226],
   munlockall: [152, 231],
+  munmap: [11, 215],
   nanosleep: [35, 101],
   open_tree: [428, 428],
   openat: [257, 56],

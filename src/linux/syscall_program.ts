@@ -3,8 +3,8 @@
  *
  * V8's heap does not survive fork, so nothing of ours may run in the child. What it is to do is written down before, as
  * steps in memory of the program's own, and a routine of machine code walks them. The child shares our memory until its
- * execve (CLONE_VM), unless it is to be apart, which makes a start cheap and lets us see which step failed. Its
- * descriptors, signal handlers, working directory and ids are its own.
+ * execve (CLONE_VM), which makes a start cheap and lets us see which step failed; one that is apart shares its steps only.
+ * Its descriptors, signal handlers, working directory and ids are its own.
  *
  * ```ts ignore
  * const program = new SyscallProgram();
@@ -15,10 +15,12 @@
  *
  * @module
  */
+import { ApartChild, type ApartOptions } from "./apart.ts";
 import type { Child } from "./child.ts";
 import { startChild, type Started, type StartOptions } from "./clone.ts";
 import { ERRNO, ErrnoError } from "./errno.ts";
 import { type Piece, ProgramMemory } from "./program_memory.ts";
+import { type Parting, partSteps } from "./small_program.ts";
 import { type Argument, type CallOptions, Slot, type Step } from "./step.ts";
 import { type SyscallName, syscallNumber } from "./syscall_numbers.ts";
 
@@ -38,10 +40,10 @@ const MOST_LATER_STEPS = 1 << 15;
 
 export interface ProgramOptions {
   /**
-   * The child shares no more with us than the program, and has a copy of all other memory: for one that processes with
-   * rights over it may look into before its execve, who must not find us there. It takes 2 ms more.
+   * The child has memory of its own and only the descriptors that are named: for one that enters a container, whose
+   * processes may have rights over it before its execve, and must not find us there. See `apart.ts`.
    */
-  isApart?: boolean;
+  apart?: ApartOptions;
 }
 
 /** What execvp(3) passes over. */
@@ -49,12 +51,34 @@ const NOT_THIS_ONE = ["ENOENT", "EACCES", "ENOTDIR"] as const;
 
 export class SyscallProgram implements Disposable {
   readonly #memory: ProgramMemory;
+  readonly #apart: ApartChild | undefined;
   readonly #steps: Step[] = [];
+  #parting: Parting | undefined;
   #isStarted = false;
   #started: Started | undefined;
 
-  constructor({ isApart }: ProgramOptions = {}) {
-    this.#memory = new ProgramMemory({ isApart });
+  constructor({ apart }: ProgramOptions = {}) {
+    using undo = new DisposableStack();
+    this.#memory = undo.use(new ProgramMemory({ isApart: apart !== undefined }));
+    this.#apart = apart && new ApartChild(this.#memory, apart);
+    undo.move();
+  }
+
+  /** The descriptor that a child which is apart tells a failure by. It is open until the execve. */
+  get reportNumber(): number {
+    return this.#apart!.reportNumber;
+  }
+
+  /** A slot that an heir of a child which is apart cannot write to. */
+  toldSlot(): Slot {
+    return new Slot(this.#memory.allocateTold());
+  }
+
+  /** From here on a child that is apart shares no memory with us: what its slots hold is no longer seen on our side. */
+  part(): this {
+    this.#parting = { used: this.slot(), rest: this.slot(), restSize: this.slot() };
+    this.#steps.push(...partSteps(this.#memory.apart!, this.#parting));
+    return this;
   }
 
   /** @returns The address of a NUL-terminated copy. */
@@ -116,7 +140,7 @@ export class SyscallProgram implements Disposable {
     const envp = this.pointers(env.map((text) => this.string(text)));
     const explained = explain === undefined ? {} : { explain };
     const results = candidates.map((path) => {
-      const result = this.slot();
+      const result = this.#apart?.toldSlot() ?? this.slot();
       this.call("execve", [path, argv, envp], { label, result, ignore: NOT_THIS_ONE, ...explained });
       return result;
     });
@@ -135,7 +159,7 @@ export class SyscallProgram implements Disposable {
    * Without it the child runs on beside us: see {@linkcode Child.executed}. Its steps must not touch descriptor numbers
    * from 1000 up.
    *
-   * @throws {ErrnoError} clone3 was refused, or the pid namespace.
+   * @throws {ErrnoError} clone3 was refused.
    */
   start(options: StartOptions = {}): Child {
     return this.#start(options, 0);
@@ -155,18 +179,33 @@ export class SyscallProgram implements Disposable {
     // Beyond the last step there is still room, which holds none.
     this.call("exit_group", [0]);
     this.#started!.steps.add(this.#steps.splice(0));
+    this.#settleParting();
+  }
+
+  /** Now that nothing more is written down. */
+  #settleParting(): void {
+    if (this.#parting === undefined) return;
+    const { address, size, toldSize } = this.#memory.apart!;
+    const end = toldSize + this.#memory.settle();
+    this.#parting.used.value = end - toldSize;
+    this.#parting.rest.value = address + end;
+    this.#parting.restSize.value = size - end;
   }
 
   #start(options: StartOptions, room: number): Child {
     if (this.#isStarted) throw new Error("Cannot start a program of system calls twice");
     this.#isStarted = true;
-    this.#started = startChild(this.#memory, { steps: this.#steps.splice(0), room }, options);
+    const steps = this.#steps.splice(0);
+    const onWritten = () => this.#settleParting();
+    this.#started = startChild(this.#memory, { steps, room, apart: this.#apart, onWritten }, options);
     return this.#started.child;
   }
 
   /** Gives the memory back, if the program was not started after all. */
   [Symbol.dispose](): void {
-    if (!this.#isStarted) this.#memory[Symbol.dispose]();
+    if (this.#isStarted) return;
+    this.#apart?.[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
   }
 
   #encode(argument: Argument): number | bigint | Slot {

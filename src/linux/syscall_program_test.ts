@@ -187,19 +187,6 @@ Deno.test("executed() throws the step that failed", async () => {
   await executed;
 });
 
-Deno.test("a child apart executes, and tells which step failed, from memory of its own", async () => {
-  const fine = new SyscallProgram({ isApart: true });
-  fine.execve(["/bin/true"], NOTHING);
-  const child = fine.start();
-  await child.executed();
-  assert.deepEqual(await child.wait(), { code: 0 });
-  const broken = new SyscallProgram({ isApart: true });
-  broken.call("chdir", ["/no/such"]);
-  broken.execve(["/bin/true"], NOTHING);
-  await using other = broken.start();
-  await assert.rejects(other.executed(), /chdir \/no\/such: ENOENT/);
-});
-
 Deno.test("awaitByte() fails with EPIPE when nobody is left to write", async () => {
   const go = pipe();
   const program = new SyscallProgram();

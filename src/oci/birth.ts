@@ -12,6 +12,7 @@ import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, pipe } from "../li
 import { MS } from "../linux/mount_options.ts";
 import { findMount, readMountInfo } from "../linux/mountinfo.ts";
 import { enterNamespace } from "../linux/namespace.ts";
+import { socketPair } from "../linux/socket.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import { Channel } from "./channel.ts";
@@ -55,6 +56,8 @@ export interface Birth extends Disposable {
   mounts: readonly PlannedMount[] | undefined;
   /** Where the child waits for the rest of its steps. */
   planned: Fd;
+  /** What the master of its terminal comes over, if it has one. */
+  terminal: Fd | undefined;
 }
 
 /** The kernel is slow to make namespaces: the child does that by itself, while we plan its mounts. */
@@ -72,23 +75,26 @@ export function bearInit(making: Making): Birth {
   const mounts = isOther || (spec.mounts ?? []).some((one) => isMapped(one) || isPart(one, making.options))
     ? mountsOf(making, namespaces).map((one) => openTrees(one, { isOther, ours }))
     : undefined;
+  const [terminal, terminalSocket] = spec.process?.terminal ? socketPair() : [];
+  undo.use(terminal);
+  ours.use(terminalSocket);
   const plan = planBirth(making, {
     namespaces,
+    born,
     unshared,
     entrance,
     channel,
     planned: planned.read.number,
+    terminal: terminalSocket?.number,
     open,
     mounts,
   });
-  const program = undo.use(new SyscallProgram());
+  const program = undo.use(new SyscallProgram({ apart: { keeps: plan.kept } }));
   const steps = new Steps(program);
   const successor = addBirth(steps, plan);
-  const pidPath = namespaces.joined.find(({ type }) => type === "pid")?.path;
   const child = beginIn(birthNamespaces(namespaces), program, {
-    flags: born.flatMap((type) => CLONE_FLAGS[type] ?? []),
+    flags: plan.bornWithHeir.length > 0 ? [] : born.flatMap((type) => CLONE_FLAGS[type] ?? []),
     successor,
-    ...(pidPath && { pidNamespace: open(pidPath, O_RDONLY) }),
     ...(entrance.birthplace && { intoCgroup: open(entrance.birthplace, O_PATH | O_DIRECTORY) }),
   });
   channel.started();
@@ -102,6 +108,7 @@ export function bearInit(making: Making): Birth {
     plan,
     mounts,
     planned: planned.write,
+    terminal,
     [Symbol.dispose]: () => owned.dispose(),
   };
 }
@@ -134,24 +141,24 @@ type Open = (path: string, flags: number) => Fd;
 
 interface PlanBirthOptions {
   namespaces: NamespacePlan;
+  born: readonly NamespaceType[];
   unshared: readonly NamespaceType[];
   entrance: CgroupEntrance;
   channel: Channel;
   planned: number;
+  terminal: number | undefined;
   open: Open;
   mounts: readonly PlannedMount[] | undefined;
 }
 
 function planBirth(
   { options, stored: { rootfs, scope }, directory }: Making,
-  { namespaces, unshared, entrance, channel, planned, open, mounts = [] }: PlanBirthOptions,
+  { namespaces, born, unshared, entrance, channel, planned, terminal, open, mounts = [] }: PlanBirthOptions,
 ): BirthPlan {
   const { id, spec, stdio: given = {}, preserveFds } = options;
   const births = birthNamespaces(namespaces);
   const { fresh, joined } = namespaces;
-  const joinedFds = joined.filter(({ type }) => type !== "pid" && !births.some((one) => one.type === type)).map((
-    { type, path },
-  ) => ({
+  const joinedFds = joined.filter(({ type }) => !births.some((one) => one.type === type)).map(({ type, path }) => ({
     type,
     fd: open(path, O_RDONLY).number,
   }));
@@ -167,6 +174,8 @@ function planBirth(
     rootfs,
     rootfsMountPoint: () => findMount(readMountInfo(), rootfs)?.mountPoint ?? "/",
     fresh,
+    // In a user namespace without ids an execve costs the child its capabilities.
+    bornWithHeir: fresh.has("user") ? born : [],
     unshared,
     joined: joinedFds,
     cgroupProcs,
@@ -174,6 +183,7 @@ function planBirth(
     channel,
     planned,
     execFifo,
+    terminal,
     stdio,
     preserveFds,
     noNewKeyring: options.noNewKeyring ?? false,
@@ -183,6 +193,7 @@ function planBirth(
       ...channel.childFds.map(({ number }) => number),
       planned,
       execFifo,
+      ...(terminal === undefined ? [] : [terminal]),
       ...joinedFds.map(({ fd }) => fd),
       ...cgroupProcs,
       ...stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number"),

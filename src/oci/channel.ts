@@ -22,7 +22,7 @@
  *   |  limits, hooks                      |
  *   |  release ------------------------>  |  masks, pivot_root, ids, filter
  *   |  <------------- "listener"          |  of a filter with notifications, of a process that joins too
- *   |  hands it to its agent              |
+ *   |  hands it to its agent              |  (the message ends with its number)
  *   |  release ------------------------>  |
  *   |  <------------- "created"           |  waits for a byte on exec.fifo
  * ```
@@ -33,8 +33,12 @@
  */
 import { type Fd, type Pipe, pipe } from "../linux/fd.ts";
 import { readable } from "../linux/poll.ts";
+import { LITTLE_ENDIAN } from "../linux/libc.ts";
+import type { Slot } from "../linux/step.ts";
 import { awaitByte, report } from "../linux/steps.ts";
 import type { Steps } from "./steps.ts";
+
+const NUMBER_BYTES = 8;
 
 /** Each is one byte on the pipe. */
 const MESSAGES = {
@@ -45,7 +49,6 @@ const MESSAGES = {
   hooks: "h",
   listener: "l",
   created: "c",
-  terminal: "t",
 } as const;
 
 export type Message = keyof typeof MESSAGES;
@@ -55,6 +58,16 @@ export class Channel implements Disposable {
   readonly #toChild: Pipe = pipe();
   /** Our numbers of the child's ends, which it keeps when we have closed ours. */
   readonly #childNumbers = { write: this.#toParent.write.number, read: this.#toChild.read.number };
+
+  constructor() {
+    // What reads it never stands still, whatever a child says that others have got hold of.
+    this.#toParent.read.setNonblocking();
+  }
+
+  /** What the child reports by. */
+  get reportNumber(): number {
+    return this.#childNumbers.write;
+  }
 
   /** Descriptors that the child needs. */
   get childFds(): Fd[] {
@@ -70,6 +83,29 @@ export class Channel implements Disposable {
   addStop(steps: Steps, message: Message): void {
     this.addReport(steps, message);
     awaitByte(steps.program, this.#childNumbers.read, { label: `wait after ${message}` });
+  }
+
+  /**
+   * In the child: says that there is a descriptor of its own to be taken, by its number, and waits until it was.
+   *
+   * @returns Where the child puts that number before.
+   */
+  offerDescriptor(steps: Steps, message: Message): { number: Slot; addStop: () => void } {
+    const piece = steps.program.allocate(1 + NUMBER_BYTES);
+    piece.view.setUint8(0, MESSAGES[message].charCodeAt(0));
+    const addStop = () => {
+      const label = `report ${message}`;
+      steps.call("write", [this.#childNumbers.write, piece.address, 1 + NUMBER_BYTES], { label });
+      awaitByte(steps.program, this.#childNumbers.read, { label: `wait after ${message}` });
+    };
+    return { number: steps.program.slot({ piece, offset: 1 }), addStop };
+  }
+
+  /** In the parent: the number that follows such a message. */
+  receiveNumber(): number {
+    const bytes = new Uint8Array(NUMBER_BYTES);
+    if (this.#toParent.read.read(bytes) !== NUMBER_BYTES) throw new Error("Cannot understand a child: a number is cut");
+    return Number(new DataView(bytes.buffer).getBigInt64(0, LITTLE_ENDIAN));
   }
 
   /** In the parent: closes the child's ends, once the child has them. */

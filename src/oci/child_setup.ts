@@ -15,19 +15,15 @@ export interface Stdio {
   stderr?: Fd;
 }
 
-/** From here on `linux/clone.ts` keeps descriptors of its own. */
-const FOREIGN_FDS = 1000;
+const UINT_MAX = 0xffff_ffff;
 
-/**
- * Closes what the child does not need. It lives on for as long as its container is not started, and a copy of somebody
- * else's pipe in it would keep that pipe from ending.
- */
+/** Closes all but 0 to 2 and what is kept: for a child that may be looked at from now on. */
 export function closeOtherFds(steps: Steps, kept: readonly number[]): void {
-  const sorted = [...new Set([0, 1, 2, ...kept])].sort((a, b) => a - b).filter((fd) => fd < FOREIGN_FDS);
+  const sorted = [...new Set(kept)].filter((fd) => fd > 2).sort((a, b) => a - b);
   let next = 3;
-  for (const fd of [...sorted, FOREIGN_FDS]) {
+  for (const fd of [...sorted, UINT_MAX + 1]) {
     if (fd > next) steps.call("close_range", [next, fd - 1, 0], { label: "close other fds" });
-    if (fd >= next) next = fd + 1;
+    next = fd + 1;
   }
 }
 

@@ -1,11 +1,13 @@
 /**
- * The terminal of a process: a pair from the container's own devpts, so that its name there is right. The master stays a
- * descriptor of the child, from which the parent takes a copy.
+ * The terminal of a process: a pair from the container's own devpts, so that its name there is right. The master goes to
+ * the parent over a socket.
  *
  * @see https://man7.org/linux/man-pages/man2/ioctl_tty.2.html
  * @module
  */
-import { O_CLOEXEC, O_NOCTTY, O_RDWR } from "../linux/fd.ts";
+import { type Fd, O_CLOEXEC, O_NOCTTY, O_RDWR } from "../linux/fd.ts";
+import { readable } from "../linux/poll.ts";
+import { receiveFds } from "../linux/socket.ts";
 import type { Slot } from "../linux/step.ts";
 import { TTY_REQUEST } from "../linux/tty.ts";
 import { AT_EMPTY_PATH, OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
@@ -13,7 +15,6 @@ import type { Box } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 
 export interface Console {
-  master: Slot;
   slave: Slot;
 }
 
@@ -29,7 +30,13 @@ export function addConsole(steps: Steps, master: Slot, size: Box | undefined): C
     const window = new Uint8Array(Uint16Array.of(size.height, size.width, 0, 0).buffer);
     steps.call("ioctl", [master, TTY_REQUEST.TIOCSWINSZ, window], { label: "set terminal size" });
   }
-  return { master, slave };
+  return { slave };
+}
+
+/** The master of the child's terminal. @returns Undefined if the child has ended instead. */
+export async function receiveMaster(socket: Fd): Promise<Fd | undefined> {
+  await readable(socket);
+  return receiveFds(socket, new Uint8Array(1)).fds[0];
 }
 
 /** How the container's ptmx is opened. */

@@ -15,7 +15,7 @@ import { SIGNALS } from "../linux/signal.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
 import { cgroupOf, type ContainerParts, createContainer, type CreateOptions, type Home } from "./container_create.ts";
 import { execHook, type ExecOptions, execProcess } from "./container_exec.ts";
-import { applyOomScore, type ContainerProcess, ownOomScore } from "./container_process.ts";
+import { applyOomScore, type ContainerProcess } from "./container_process.ts";
 import { ociState } from "./guide.ts";
 import { type HookStarter, runHooks, tryHooks } from "./hooks.ts";
 import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
@@ -132,16 +132,10 @@ export class Container {
     const { init, directory, stored, home } = this.#parts;
     const score = stored.spec.process?.oomScoreAdj;
     await this.#runStartHooks();
-    {
-      // A child that still shares our memory cannot have a score of its own: ours is put back when it has left.
-      using sharing = new DisposableStack();
-      const own = init === undefined || score === undefined ? undefined : ownOomScore();
-      sharing.defer(() => applyOomScore(Deno.pid, own, home.log));
-      applyOomScore(stored.pid, score, home.log);
-      openExecFifo(directory.execFifo, stored.id);
-      directory.removeExecFifo();
-      await init?.executed();
-    }
+    applyOomScore(stored.pid, score, home.log);
+    openExecFifo(directory.execFifo, stored.id);
+    directory.removeExecFifo();
+    await init?.executed();
     await tryHooks("poststart", this.spec.hooks, { state: this.state(), log: home.log });
   }
 

@@ -12,7 +12,8 @@ import { type Cgroup, cgroupPath, openCgroup } from "./cgroup/cgroup.ts";
 import { NoCgroup } from "./cgroup/none.ts";
 import type { Stdio } from "./child_setup.ts";
 import { ContainerProcess } from "./container_process.ts";
-import { guide, ociState, takeMaster } from "./guide.ts";
+import { receiveMaster } from "./console.ts";
+import { guide, ociState } from "./guide.ts";
 import { tryHooks } from "./hooks.ts";
 import type { GuardSource } from "./mount_plan.ts";
 import type { Spec } from "./spec.ts";
@@ -101,7 +102,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   remember(parked.child);
   const onHeir = (heir: Child) => remember(undo.use(heir));
   await guide(parked, { onHeir, stored, cgroup, rootless: options.rootless });
-  const console = parked.master && takeMaster(parked.child, parked.master);
+  const console = birth.terminal && await receiveMaster(birth.terminal);
   undo.move();
   return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console, options) };
 }

@@ -2,26 +2,25 @@
 import type { Child } from "../linux/child.ts";
 import { type CgroupEntrance, entranceOf } from "../linux/cgroup.ts";
 import { Fd, O_DIRECTORY, O_PATH, O_WRONLY } from "../linux/fd.ts";
-import { openNamespace } from "../linux/namespace.ts";
 import { openPidfd } from "../linux/pidfd.ts";
-import { readable } from "../linux/poll.ts";
 import { forbidInspection } from "../linux/process.ts";
 import { SIGNALS } from "../linux/signal.ts";
-import { receiveFds, socketPair } from "../linux/socket.ts";
+import { socketPair } from "../linux/socket.ts";
+import type { Slot } from "../linux/step.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import { subCgroupFiles, type SubCgroups } from "./cgroup/sub_cgroup.ts";
 import { Channel } from "./channel.ts";
 import { type Stdio, stdioPlacements } from "./child_setup.ts";
 import type { ContainerParts } from "./container_create.ts";
-import { applyOomScore, ContainerProcess, ownOomScore } from "./container_process.ts";
+import { receiveMaster } from "./console.ts";
+import { applyOomScore, ContainerProcess } from "./container_process.ts";
 import { handOverListener } from "./guide.ts";
 import type { HookStdio, RunningHook } from "./hooks.ts";
 import { maySetGroups } from "./idmap.ts";
-import { addJoin, type JoinResult } from "./join.ts";
-import { differingNamespaces, needsHeir } from "./namespaces.ts";
+import { addJoin, type JoinPlan, keptDescriptors } from "./join.ts";
+import { differingNamespaces } from "./namespaces.ts";
 import { planProcess, type Program } from "./process_plan.ts";
-import type { Hook, NamespaceType, Process } from "./spec.ts";
-import type { StoredState } from "./state.ts";
+import type { Hook, Process } from "./spec.ts";
 import { Steps } from "./steps.ts";
 import { validateProcess } from "./validate.ts";
 
@@ -51,17 +50,14 @@ export async function execProcess(
   if (options.program === undefined || Deno.uid() === 0) forbidInspection();
   await using undo = new AsyncDisposableStack();
   const score = process.oomScoreAdj ?? parts.stored.spec.process?.oomScoreAdj;
-  const own = score === undefined ? undefined : ownOomScore();
   using joining = startJoin(parts, { ...process, ...(score !== undefined && { oomScoreAdj: score }) }, options);
   const { child } = joining;
-  undo.defer(() => applyOomScore(Deno.pid, own, parts.home.log));
   undo.use(child);
   const console = await guide(joining, parts);
   undo.use(console);
   await child.executed();
   const running = joining.heir === undefined ? child : undo.use(child.inherit());
-  applyOomScore(Deno.pid, own, parts.home.log);
-  // Again: another child may have set its own in the moment between this one's last steps.
+  // Says so if it had not the right to.
   applyOomScore(running.pid, score, parts.home.log);
   undo.move();
   return new ContainerProcess(running, console, options);
@@ -85,8 +81,12 @@ export async function execHook(parts: ContainerParts, hook: Hook, stdio: HookStd
   };
 }
 
-interface Joining extends JoinResult, Disposable {
+interface Joining extends Disposable {
   child: Child;
+  /** Where the pid of its heir will be, if it bears one. */
+  heir: Slot | undefined;
+  /** It stops to have the listener of its filter taken. */
+  isListenedTo: boolean;
   channel: Channel;
   /** What the master of its terminal comes over. */
   terminal: Fd | undefined;
@@ -108,9 +108,7 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
   const differing = differingNamespaces(stored.pid);
   const entries = options.subCgroups ? subCgroupFiles(cgroup, options.subCgroups) : cgroup.procsFiles(stored.pid);
   const { birthplace, files } = planEntrance(entries, process);
-  const bearsHeir = needsHeir(differing);
-  const program = undo.use(new SyscallProgram({ isApart: mayTrace(stored, differing) }));
-  const result = addJoin(new Steps(program), {
+  const plan: JoinPlan = {
     id: stored.id,
     process: planProcess(process, {
       linux: stored.spec.linux,
@@ -119,35 +117,25 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
       program: hook,
     }),
     initPidfd: ours.use(openPidfd(stored.pid)),
-    namespaces: differing.filter((type) => type !== "pid" || bearsHeir),
+    namespaces: differing,
     cgroupProcs: files.map((path) => ours.use(Fd.open(path, O_WRONLY))),
     channel,
     terminalSocket,
-    bearsHeir,
     stdio: stdioPlacements(stdio),
     preserveFds,
     noNewKeyring: stored.noNewKeyring,
     maySetGroups: !differing.includes("user") || maySetGroups(stored.pid),
-  });
-  const isBornInside = differing.includes("pid") && !bearsHeir;
-  const pidNamespace = isBornInside ? ours.use(openNamespace("pid", stored.pid)) : undefined;
+  };
+  const program = undo.use(new SyscallProgram({ apart: { keeps: keptDescriptors(plan) } }));
+  const heir = addJoin(new Steps(program), plan);
   const child = program.start({
-    ...(pidNamespace && { pidNamespace }),
     ...(birthplace && { intoCgroup: ours.use(Fd.open(birthplace, O_PATH | O_DIRECTORY)) }),
-    heir: result.heir,
+    heir,
   });
   channel.started();
   undo.move();
-  return { child, channel, terminal, ...result, [Symbol.dispose]: () => end(channel, terminal) };
-}
-
-/**
- * Whether processes of the container may look into one that joins them, while that has our rights still. In a user
- * namespace of their own they may not, nor without this capability, as we have forbidden it.
- */
-function mayTrace({ spec }: StoredState, differing: readonly NamespaceType[]): boolean {
-  const sets = Object.values(spec.process?.capabilities ?? {});
-  return !differing.includes("user") && sets.some((names) => names.includes("CAP_SYS_PTRACE"));
+  const isListenedTo = plan.process.seccomp?.notify ?? false;
+  return { child, heir, isListenedTo, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };
 }
 
 function end(channel: Channel, terminal: Fd | undefined): void {
@@ -157,25 +145,21 @@ function end(channel: Channel, terminal: Fd | undefined): void {
 
 /** Answers the child until nothing is left to be taken from it. @returns Its terminal, if it has one. */
 async function guide(joining: Joining, { stored }: ContainerParts): Promise<Fd | undefined> {
-  const { child, channel, terminal, listener } = joining;
+  const { child, heir, isListenedTo, channel, terminal } = joining;
   using undo = new DisposableStack();
-  const master = terminal && undo.use(await receiveTerminal(child, terminal));
-  if (listener !== undefined) {
-    if (await channel.receive() === undefined) throw await whyEnded(child);
-    await handOverListener(child, listener, { stored, status: "running" });
+  const master = terminal && undo.use(await receiveMaster(terminal) ?? await failed(child));
+  if (isListenedTo) {
+    if (await channel.receive() === undefined) await failed(child);
+    const pid = heir?.value ?? child.pid;
+    using pidfd = openPidfd(pid);
+    await handOverListener({ pid, pidfd, number: channel.receiveNumber() }, { stored, status: "running" });
     channel.release();
   }
   undo.move();
   return master;
 }
 
-async function receiveTerminal(child: Child, socket: Fd): Promise<Fd> {
-  await readable(socket);
-  const [master] = receiveFds(socket, new Uint8Array(1)).fds;
-  return master ?? Promise.reject(await whyEnded(child));
-}
-
-async function whyEnded(child: Child): Promise<Error> {
+async function failed(child: Child): Promise<never> {
   await child.executed();
-  return new Error("Cannot start a process in the container: it was killed");
+  throw new Error("Cannot start a process in the container: it was killed");
 }

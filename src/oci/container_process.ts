@@ -59,18 +59,8 @@ export class ContainerProcess {
   }
 }
 
-let remembered: number | undefined;
-
 /**
- * What our own score is, as long as no child has shared another with us: the kernel keeps one value for all who share
- * memory, so whatever a child sets before its execve is ours too, until we put back what this said.
- */
-export function ownOomScore(): number {
-  return remembered ??= getOomScoreAdj();
-}
-
-/**
- * Sets how soon the kernel kills a process for want of memory. A child that shares our memory shares this value.
+ * Sets how soon the kernel kills a process for want of memory.
  *
  * A value below our own takes CAP_SYS_RESOURCE; without it the container still runs, as rootless runtimes have it.
  */

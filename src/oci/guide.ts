@@ -4,7 +4,6 @@ import { joinCgroup } from "../linux/cgroup.ts";
 import type { Fd } from "../linux/fd.ts";
 import { takeDescriptor } from "../linux/pidfd.ts";
 import { setRlimit } from "../linux/process.ts";
-import type { Slot } from "../linux/step.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { Channel } from "./channel.ts";
 import { copyUp } from "./copy_up.ts";
@@ -34,19 +33,9 @@ export interface Guided {
   rootless?: boolean | undefined;
 }
 
-/**
- * A copy of the child's side of a terminal.
- *
- * @param master Where its number is, in memory that goes when the child does.
- */
-export function takeMaster(child: Child, master: Slot): Fd {
-  if (child.status !== undefined) throw new Error(`Cannot take the terminal of process ${child.pid}: it was killed`);
-  return takeDescriptor(child.pidfd, master.value);
-}
-
 /** Answers the child until it waits for its start. */
 export async function guide(parked: Parked, guided: Guided): Promise<void> {
-  const { channel, copies, listener } = parked;
+  const { channel, copies } = parked;
   const { stored, stored: { spec }, cgroup } = guided;
   const resources = resourcesOf(guided);
   const waiting = copies.values();
@@ -72,7 +61,10 @@ export async function guide(parked: Parked, guided: Guided): Promise<void> {
       for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
     }
     if (message === "copyUp") copyUp(child, waiting.next().value!);
-    if (message === "listener") await handOverListener(child, listener!, { stored, status: "creating" });
+    if (message === "listener") {
+      const { pid, pidfd } = child;
+      await handOverListener({ pid, pidfd, number: channel.receiveNumber() }, { stored, status: "creating" });
+    }
     if (message === "hooks") {
       // Limits come first, as hooks are there to change what the engine has made.
       limit();
@@ -125,19 +117,25 @@ export function ociState({ id, bundle, pid, spec }: StoredState, status: Status)
   return annotations === undefined ? common : { ...common, annotations };
 }
 
+/** Where the listener of a filter is: a descriptor of the process that has loaded it. */
+export interface Listener {
+  pid: number;
+  pidfd: Fd;
+  number: number;
+}
+
 /** Gives the listener of a filter to who answers it: the profile's socket. */
 export async function handOverListener(
-  child: Child,
-  listener: Slot,
+  { pid, pidfd, number }: Listener,
   { stored, status }: { stored: StoredState; status: Status },
 ): Promise<void> {
   const { sendListener } = await import("./seccomp_listener.ts");
-  using descriptor = takeDescriptor(child.pidfd, listener.value);
+  using descriptor = takeDescriptor(pidfd, number);
   const { listenerPath = "", listenerMetadata } = stored.spec.linux?.seccomp ?? {};
   sendListener(descriptor, {
     path: listenerPath,
     metadata: listenerMetadata,
-    pid: child.pid,
+    pid,
     state: ociState(stored, status),
   });
 }

@@ -8,11 +8,11 @@ import { errorChain } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import { type Child, exitCode, type ExitStatus } from "../linux/child.ts";
 import { type Fd, memfd } from "../linux/fd.ts";
-import { NAMESPACES, openNamespace } from "../linux/namespace.ts";
+import { NAMESPACES } from "../linux/namespace.ts";
 import { bearHeir, changeIds, placeDescriptors } from "../linux/steps.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import { maySetGroups } from "./idmap.ts";
-import { NAMESPACE_KINDS, needsHeir } from "./namespaces.ts";
+import { NAMESPACE_KINDS } from "./namespaces.ts";
 import type { Hook, Hooks, NamespaceType } from "./spec.ts";
 import type { OciState } from "./state.ts";
 
@@ -102,31 +102,26 @@ async function startHook(hook: Hook, stdio: HookStdio, options: RunHooksOptions)
   await using undo = new AsyncDisposableStack();
   const child = undo.use(forkHook(hook, stdio, options));
   await child.executed();
-  const running = needsHeir(options.inside?.namespaces ?? []) ? undo.use(child.inherit()) : child;
+  const running = options.inside?.namespaces.includes("pid") ? undo.use(child.inherit()) : child;
   undo.move();
   return running;
 }
 
 function forkHook(hook: Hook, { stdin, stdout, stderr }: HookStdio, { state, inside }: RunHooksOptions): Child {
-  using undo = new DisposableStack();
-  const program = undo.use(new SyscallProgram());
+  const keeps = inside === undefined ? [] : [stdin, stdout, stderr, inside.pidfd].map(({ number }) => number);
+  using program = new SyscallProgram(inside === undefined ? {} : { apart: { keeps } });
   const joined = inside?.namespaces ?? [];
-  const bearsHeir = needsHeir(joined);
-  const inner = joined.filter((type) => type !== "pid" || bearsHeir);
-  const flags = inner.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
+  const flags = joined.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
   if (inside !== undefined && flags !== 0) {
     program.call("setns", [inside.pidfd.number, flags], { label: "join namespaces" });
   }
   program.call("chdir", [inside?.cwd ?? state.bundle]);
-  const heir = bearsHeir ? bearHeir(program) : undefined;
-  if (inside !== undefined && inner.includes("user")) {
+  if (inside !== undefined && joined.includes("user")) {
     changeIds(program, { uid: 0, gid: 0, ...(maySetGroups(inside.pid) && { groups: [] }) });
   }
   placeDescriptors(program, [{ child: 0, fd: stdin }, { child: 1, fd: stdout }, { child: 2, fd: stderr }]);
+  // What lives in the pid namespace sees no more of it than its program.
+  const heir = joined.includes("pid") ? bearHeir(program.part()) : undefined;
   program.execve([hook.path], { args: hook.args ?? [hook.path], env: hook.env ?? [] });
-  const isBornInside = joined.includes("pid") && !bearsHeir;
-  const pidNamespace = isBornInside ? undo.use(openNamespace("pid", inside?.pid)) : undefined;
-  undo.move();
-  using _ = pidNamespace ?? new DisposableStack();
-  return program.start({ ...(pidNamespace && { pidNamespace }), heir });
+  return program.start({ heir });
 }

@@ -8,9 +8,17 @@ import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
 import { MOUNT_ATTR, MS, parsePropagation } from "../linux/mount_options.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import type { Slot } from "../linux/step.ts";
-import { awaitByte, bearHeir, changeIds, type Placement, writeFile } from "../linux/steps.ts";
+import {
+  awaitByte,
+  bearHeir,
+  changeIds,
+  descriptorMessage,
+  forbidInspection,
+  type Placement,
+  writeFile,
+} from "../linux/steps.ts";
 import type { Channel } from "./channel.ts";
-import { addDescriptors, closeOtherFds, freeNumber } from "./child_setup.ts";
+import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
 import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
 import type { CopyUp } from "./copy_up.ts";
 import { addDevices, type DeviceNode } from "./devices.ts";
@@ -32,7 +40,7 @@ import {
 import { rlimitCall } from "./rlimits.ts";
 import { RootDirectory } from "./rootfs.ts";
 import { personalityValue } from "./scheduling.ts";
-import type { Linux, NamespaceType, Spec } from "./spec.ts";
+import type { Box, Linux, NamespaceType, Spec } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 import { sysctlPath } from "./sysctl.ts";
 
@@ -45,9 +53,11 @@ export interface BirthPlan {
   /** Finds where `rootfs` is mounted: what must not be shared for pivot_root(2). */
   rootfsMountPoint: () => string;
   fresh: ReadonlySet<NamespaceType>;
+  /** Kinds of namespaces that not the child but its heir is born into. */
+  bornWithHeir: readonly NamespaceType[];
   /** Kinds of namespaces that the child makes for itself, as it is not born into them. */
   unshared: readonly NamespaceType[];
-  /** Namespaces to join, by their descriptors' numbers; not that of pids, in which the child is born. */
+  /** Namespaces to join, by their descriptors' numbers. */
   joined: readonly { type: NamespaceType; fd: number }[];
   /** Numbers of the `cgroup.procs` files of the container, open for writing. */
   cgroupProcs: readonly number[];
@@ -58,6 +68,8 @@ export interface BirthPlan {
   planned: number;
   /** A byte in it lets the container start. Open for reading and writing, so that the child never sees its end. */
   execFifo: number;
+  /** The socket that the master of its terminal goes over, if it has one. */
+  terminal: number | undefined;
   stdio: readonly Placement[];
   preserveFds: number | undefined;
   noNewKeyring: boolean;
@@ -77,10 +89,6 @@ export interface InitPlan extends BirthPlan {
 
 /** What the child has for its parent. */
 export interface InitResult {
-  /** Where the master of the terminal will be, if there is one. */
-  master: Slot | undefined;
-  /** Where the listener of its seccomp filter will be, if that notifies somebody. */
-  listener: Slot | undefined;
   /** One for each "copyUp" that the child reports, in this order. */
   copies: readonly CopyUp[];
 }
@@ -91,7 +99,6 @@ export interface InitResult {
  * @returns Where the pid will be of the heir that goes on instead, if there is one.
  */
 export function addBirth(steps: Steps, plan: BirthPlan): Slot | undefined {
-  closeOtherFds(steps, plan.kept);
   addEarly(steps, plan.spec.process!);
   joinCgroups(steps, plan);
   const heir = enterNamespaces(steps, plan);
@@ -112,7 +119,9 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   if (plan.waitsForHooks) channel.addStop(steps, "hooks");
   addReadonlyPaths(root, linux.readonlyPaths ?? []);
   addMaskedPaths(steps, root, linux.maskedPaths ?? []);
-  const console = processSpec?.terminal ? addTerminal(steps, root, processSpec.consoleSize) : undefined;
+  const console = plan.terminal === undefined
+    ? undefined
+    : addTerminal(steps, root, { socket: plan.terminal, size: processSpec?.consoleSize });
   if (sealDev) seal(root, "/dev");
   const cwd = processSpec?.cwd ?? "/";
   root.makeDirectories(cwd, { ignore: ["EEXIST"] });
@@ -124,18 +133,27 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   addDescriptors(steps, { ...plan, console });
   if (!plan.fresh.has("user") && !joinsUser(plan.joined)) addRlimits(steps, process);
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
-  const early = addIdentity(steps, process, {
+  addIdentity(steps, process, {
     ownedFds,
     hasTerminal: console !== undefined,
     channel,
     maySetGroups: plan.maySetGroups,
   });
   addExecutableCheck(steps, process);
-  const listener = early ?? addListenedFilter(steps, process, channel);
-  channel.addReport(steps, "created");
-  awaitByte(steps.program, plan.execFifo, { label: "wait for start" });
+  addListenedFilter(steps, process, channel);
+  park(steps, plan);
   addExec(steps, process, channel);
-  return { master: console?.master, listener, copies };
+  return { copies };
+}
+
+/** Waits for its start with nothing that is not its own: an exec, or who shares its pid namespace, may look at it. */
+function park(steps: Steps, { channel, execFifo, preserveFds }: InitPlan): void {
+  const { program } = steps;
+  program.part();
+  closeOtherFds(steps, [...preservedFds(preserveFds), execFifo, channel.reportNumber, program.reportNumber]);
+  channel.addReport(steps, "created");
+  steps.call("close", [channel.reportNumber]);
+  awaitByte(program, execFifo, { label: "wait for start" });
 }
 
 function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: BirthPlan): void {
@@ -145,23 +163,28 @@ function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: Birt
 }
 
 function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined {
-  const { fresh, unshared, joined, channel, spec, maySetGroups } = plan;
+  const { fresh, bornWithHeir, unshared, joined, channel, spec, maySetGroups } = plan;
+  const pid = joined.find(({ type }) => type === "pid");
+  const first = bornWithHeir.length > 0 ? addHeir(steps, channel, { pid, born: bornWithHeir }) : undefined;
   if (fresh.has("user")) {
     channel.addStop(steps, "maps");
     changeIds(steps.program, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
   }
+  // What cannot be looked into is root's: a plain user could not guide it any more.
+  if (Deno.uid() === 0) forbidInspection(steps.program);
   // The user namespace first: it gives the right to enter the others.
-  for (const { type, fd } of joined.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
+  const others = joined.filter((one) => one !== pid);
+  for (const { type, fd } of others.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
     // As long as we may: it takes rights over the machine.
     if (type === "user") addRlimits(steps, { rlimits: (spec.process?.rlimits ?? []).map(rlimitCall) });
-    steps.call("setns", [fd, NAMESPACES[NAMESPACE_KINDS[type]]], { label: `join ${type} namespace` });
+    join(steps, { type, fd });
     if (type === "user") changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
   }
   if (unshared.length > 0) {
-    const flags = unshared.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
-    steps.call("unshare", [flags], { label: `make ${unshared.join(", ")} namespace` });
+    steps.call("unshare", [cloneFlags(unshared)], { label: `make ${unshared.join(", ")} namespace` });
   }
-  const heir = unshared.includes("pid") ? addHeir(steps, channel) : undefined;
+  const needsHeir = first === undefined && (pid !== undefined || unshared.includes("pid"));
+  const heir = needsHeir ? addHeir(steps, channel, { pid, born: [] }) : first;
   // After the child has joined its cgroup, which becomes the root of the namespace.
   if (fresh.has("cgroup")) steps.call("unshare", [NAMESPACES.cgroup], { label: "make cgroup namespace" });
   if (fresh.has("time")) addTimeNamespace(steps, spec.linux?.timeOffsets ?? {});
@@ -174,9 +197,22 @@ function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined {
   return heir;
 }
 
-/** Whoever makes a pid namespace stays outside: a child goes on. */
-function addHeir(steps: Steps, channel: Channel): Slot {
-  const heir = bearHeir(steps.program, { early: true });
+function join(steps: Steps, { type, fd }: { type: NamespaceType; fd: number }): void {
+  steps.call("setns", [fd, NAMESPACES[NAMESPACE_KINDS[type]]], { label: `join ${type} namespace` });
+}
+
+function cloneFlags(types: readonly NamespaceType[]): number {
+  return types.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
+}
+
+/** Whoever makes or enters a pid namespace stays outside: a child goes on. */
+function addHeir(
+  steps: Steps,
+  channel: Channel,
+  { pid, born }: { pid: BirthPlan["joined"][number] | undefined; born: readonly NamespaceType[] },
+): Slot {
+  if (pid !== undefined) join(steps, pid);
+  const heir = bearHeir(steps.program, { flags: cloneFlags(born) });
   channel.addStop(steps, "heir");
   return heir;
 }
@@ -245,9 +281,17 @@ function addSysctls(steps: Steps, { sysctl = {} }: Linux): void {
   }
 }
 
-function addTerminal(steps: Steps, root: RootDirectory, size: Parameters<typeof addConsole>[2]): Console {
-  const master = root.open("/dev/pts/ptmx", { flags: PTMX_FLAGS, call: { label: "open terminal /dev/pts/ptmx" } });
-  const console = addConsole(steps, master, size);
+function addTerminal(
+  steps: Steps,
+  root: RootDirectory,
+  { socket, size }: { socket: number; size: Box | undefined },
+): Console {
+  const label = "open terminal /dev/pts/ptmx";
+  const message = descriptorMessage(steps.program);
+  root.open("/dev/pts/ptmx", { flags: PTMX_FLAGS, into: message.fd, call: { label } });
+  const console = addConsole(steps, message.fd, size);
+  message.send(socket, "hand over terminal");
+  steps.close(message.fd);
   bindConsole(steps, root, console);
   return console;
 }

@@ -87,11 +87,3 @@ export function differingNamespaces(pid: number): NamespaceType[] {
     type
   );
 }
-
-/**
- * Whether a process that joins these can enter the pid namespace only from within, with an heir: a parent without root's
- * rights could never leave it again. See {@linkcode bearHeir}.
- */
-export function needsHeir(joined: readonly NamespaceType[]): boolean {
-  return joined.includes("pid") && joined.includes("user") && Deno.uid() !== 0;
-}

@@ -36,10 +36,17 @@ const SECCOMP_SET_MODE_FILTER = 1;
 const SAME_ID = -1;
 
 /** What needs our own /proc and our own rights: before any namespace is entered. */
-export function addEarly(steps: Steps, { apparmorProfile, selinuxLabel, scheduler, ioPriority }: Process): void {
+export function addEarly(steps: Steps, process: Process): void {
+  const { apparmorProfile, selinuxLabel, scheduler, ioPriority, oomScoreAdj } = process;
   // Both take effect at the next execve only.
   for (const { path, data } of labelWrites({ apparmor: apparmorProfile, selinux: selinuxLabel })) {
     writeFile(steps.program, path, { content: data, label: `label process ${data}` });
+  }
+  if (oomScoreAdj !== undefined) {
+    // Lowering it takes rights that may be missing.
+    const ignore = ["EACCES", "EPERM"] as const;
+    const path = "/proc/self/oom_score_adj";
+    writeFile(steps.program, path, { content: `${oomScoreAdj}`, label: "set oom_score_adj", ignore });
   }
   if (scheduler) steps.call("sched_setattr", [0, schedulerAttributes(scheduler), 0], { label: "set scheduler" });
   if (ioPriority) {
@@ -98,18 +105,14 @@ export interface LateOptions {
   hasTerminal: boolean;
   channel: Channel;
   maySetGroups: boolean;
+  /** Adds what lets processes of the container see this one: as late as can be, when it has no more rights than they. */
+  appear?: () => void;
 }
 
-/**
- * From root to the user of the process. The descriptors 0 to 2 are in place.
- *
- * @returns Where the listener of its filter will be, if that is loaded already and has one.
- */
-export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOptions): Slot | undefined {
+/** From root to the user of the process. The descriptors 0 to 2 are in place. */
+export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOptions): void {
   const { ownedFds, hasTerminal, channel, maySetGroups } = options;
   const { process: { user, noNewPrivileges }, capabilities, seccomp } = plan;
-  steps.call("setsid", [], { ignore: ["EPERM"] });
-  if (hasTerminal) addControllingTerminal(steps);
   for (const fd of ownedFds) {
     // A pipe to /dev/stdout is opened anew by many programs, which needs its ownership. Some files do not have one.
     const ignore = ["EINVAL", "EPERM", "EROFS", "EACCES", "EOPNOTSUPP"] as const;
@@ -121,16 +124,23 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
   const { uid, gid, additionalGids: groups = [] } = user;
   changeIds(steps.program, { uid, gid, ...(maySetGroups && { groups }) });
   steps.call("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0], { label: "keep no capabilities" });
-  // Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there.
-  let listener: Slot | undefined;
-  if (seccomp !== undefined && !isLoadedLate(plan)) {
+  const appear = () => {
+    options.appear?.();
+    steps.call("setsid", [], { ignore: ["EPERM"] });
+    if (hasTerminal) addControllingTerminal(steps);
+  };
+  const isFilteredEarly = seccomp !== undefined && !isLoadedLate(plan);
+  if (isFilteredEarly) {
+    // Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there. The filter itself may
+    // not allow to appear.
     setCapabilities(steps, withSysAdmin(capabilities));
-    listener = addSeccomp(steps, seccomp, channel);
+    appear();
+    addSeccomp(steps, seccomp, channel);
   }
   setCapabilities(steps, capabilities);
   addAmbient(steps, capabilities);
   if (noNewPrivileges) steps.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "set no_new_privs" });
-  return listener;
+  if (!isFilteredEarly) appear();
 }
 
 function addControllingTerminal(steps: Steps): void {
@@ -163,24 +173,19 @@ function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
   }
 }
 
-/**
- * Loads the filter. If it notifies somebody, waits until the parent has taken the listener.
- *
- * @returns Where the listener will be.
- */
-function addSeccomp(steps: Steps, { program, flags, notify }: CompiledSeccomp, channel: Channel): Slot | undefined {
+/** Loads the filter. If it notifies somebody, waits until the parent has taken the listener. */
+function addSeccomp(steps: Steps, { program, flags, notify }: CompiledSeccomp, channel: Channel): void {
   // struct sock_fprog: a count of instructions and their address.
   const { address, view } = steps.program.allocate(16);
   view.setUint16(0, program.length / 8, LITTLE_ENDIAN);
   view.setBigUint64(8, BigInt(steps.program.bytes(program)), LITTLE_ENDIAN);
-  const listener = notify ? steps.slot() : undefined;
+  const offer = notify ? channel.offerDescriptor(steps, "listener") : undefined;
   const label = "load seccomp filter";
-  steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], { label, ...(listener && { result: listener }) });
-  if (listener === undefined) return undefined;
-  channel.addStop(steps, "listener");
+  steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], { label, ...(offer && { result: offer.number }) });
+  if (offer === undefined) return;
+  offer.addStop();
   // Or the calls of a container whose agent has gone would wait for ever, as long as we are there.
-  steps.close(listener);
-  return listener;
+  steps.close(offer.number);
 }
 
 /** Without no_new_privs the filter is loaded with the identity; with it, as late as can be. */
@@ -189,8 +194,8 @@ function isLoadedLate({ process, seccomp }: ProcessPlan): boolean {
 }
 
 /** Loads a late filter that notifies, while there is still somebody to hand its listener over. */
-export function addListenedFilter(steps: Steps, plan: ProcessPlan, channel: Channel): Slot | undefined {
-  return isLoadedLate(plan) && plan.seccomp!.notify ? addSeccomp(steps, plan.seccomp!, channel) : undefined;
+export function addListenedFilter(steps: Steps, plan: ProcessPlan, channel: Channel): void {
+  if (isLoadedLate(plan) && plan.seccomp!.notify) addSeccomp(steps, plan.seccomp!, channel);
 }
 
 /** Fails now, with the usual words, if none of the candidates can be run: at start it would be too late to say so. */

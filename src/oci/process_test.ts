@@ -157,12 +157,11 @@ Deno.test("closeOtherFds() closes all but the descriptors that are kept", () => 
     const closed = new Set<number>();
     const steps = {
       call(_name: string, [first, last]: [number, number]) {
-        for (let fd = first; fd <= last; fd++) closed.add(fd);
+        for (let fd = first; fd <= Math.min(last, 1000); fd++) closed.add(fd);
       },
     };
     closeOtherFds(steps as unknown as Steps, kept);
-    for (let fd = 0; fd < 1000; fd++) assert.equal(closed.has(fd), fd > 2 && !kept.includes(fd), String(fd));
-    assert.ok(!closed.has(1000));
+    for (let fd = 0; fd <= 1000; fd++) assert.equal(closed.has(fd), fd > 2 && !kept.includes(fd), String(fd));
   }));
   assert.equal(freeNumber([100, 101, 5]), 102);
 });

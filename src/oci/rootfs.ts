@@ -21,6 +21,8 @@ export interface OpenInsideOptions {
   flags?: number;
   /** Refuse links on the way. */
   noLinks?: boolean;
+  /** Where the descriptor goes; without it, a slot of its own. */
+  into?: Slot;
   call?: CallOptions;
 }
 
@@ -75,8 +77,7 @@ export class RootDirectory {
   }
 
   #openCall(path: string, options: OpenInsideOptions): { call: Call; result: Slot } {
-    const { flags = O_PATH, noLinks = false, call = {} } = options;
-    const result = this.#steps.slot();
+    const { flags = O_PATH, noLinks = false, into: result = this.#steps.slot(), call = {} } = options;
     const args = [this.fd, relative(path), this.#how(flags, noLinks ? RESOLVE.NO_SYMLINKS : 0), OPEN_HOW_SIZE];
     return { call: { name: "openat2", args, options: { label: `open ${path}`, ...call, result } }, result };
   }

@@ -10,7 +10,7 @@ import { createNetns, enterNetns, isSameNamespace, NAMESPACES, openNamespace } f
 import { becomeSubreaper, forbidInspection, readProcessStat } from "../../src/linux/process.ts";
 import { readSome } from "../../src/linux/poll.ts";
 import { type Child, reapChildren, spawn } from "../../src/linux/spawn.ts";
-import { awaitByte, placeDescriptors, report } from "../../src/linux/steps.ts";
+import { awaitByte, bearHeir, placeDescriptors, report } from "../../src/linux/steps.ts";
 import { SyscallProgram } from "../../src/linux/syscall_program.ts";
 
 const ignore = Deno.uid() !== 0;
@@ -176,37 +176,37 @@ Deno.test("the parent writes the id maps of a user namespace between two steps",
   assert.deepEqual(await child.wait(), { code: 0 });
 });
 
-Deno.test("a child joins a pid namespace, and our thread stays where it was", { ignore }, async () => {
+Deno.test("an heir is in the pid namespace that the child has joined", { ignore }, async () => {
   await using init = park({ exitCode: 0 });
   await init.created();
   using namespace = openNamespace("pid", init.child.pid);
   using output = pipe();
-  const program = new SyscallProgram();
+  const program = new SyscallProgram({ apart: { keeps: [namespace.number, output.write.number] } });
+  program.call("setns", [namespace.number, NAMESPACES.pid]);
   placeDescriptors(program, [{ child: 1, fd: output.write }]);
+  const heir = bearHeir(program.part());
   program.execve(["/bin/sh"], { args: ["sh", "-c", "echo $$"], env: [] });
-  await using child = program.start({ pidNamespace: namespace, vfork: true });
+  await using child = program.start({ heir });
   output.write[Symbol.dispose]();
   assert.equal(await readText(output.read), "2\n");
-  assert.deepEqual(await child.wait(), { code: 0 });
-  assert.ok(isSameNamespace("/proc/thread-self/ns/pid_for_children", "/proc/self/ns/pid"));
+  await child.executed();
+  await using successor = child.inherit();
+  assert.deepEqual(await successor.wait(), { code: 0 });
 });
 
-Deno.test("a child that cannot join a pid namespace leaves our thread where it was", { ignore }, () => {
-  using network = openNamespace("net");
-  const program = new SyscallProgram();
-  assert.throws(() => program.start({ pidNamespace: network, vfork: true }), { message: "setns pid: EINVAL" });
-  assert.ok(isSameNamespace("/proc/thread-self/ns/pid_for_children", "/proc/self/ns/pid"));
-});
-
-Deno.test("start() says why nothing can be born in a pid namespace that has died", { ignore }, async () => {
-  const program = new SyscallProgram();
-  program.execve(["/bin/sleep"], { args: ["sleep", "100"], env: [] });
-  await using init = program.start({ flags: ["newpid"] });
+Deno.test("bearHeir() says why nothing can be born in a pid namespace that has died", { ignore }, async () => {
+  const sleeping = new SyscallProgram();
+  sleeping.execve(["/bin/sleep"], { args: ["sleep", "100"], env: [] });
+  await using init = sleeping.start({ flags: ["newpid"] });
   using namespace = Fd.open(`/proc/${init.pid}/ns/pid`, O_RDONLY);
   init.kill("SIGKILL");
   await init.wait();
-  const message = "clone3 newns in a pid namespace whose first process has ended: ENOMEM";
-  assert.throws(() => new SyscallProgram().start({ flags: ["newns"], pidNamespace: namespace }), { message });
+  const program = new SyscallProgram({ apart: { keeps: [namespace.number] } });
+  program.call("setns", [namespace.number, NAMESPACES.pid]);
+  const heir = bearHeir(program);
+  await using child = program.start({ heir });
+  const message = "clone3 in a pid namespace whose first process has ended: ENOMEM";
+  await assert.rejects(child.executed(), { message });
 });
 
 Deno.test("start() says which namespaces clone3 refused", { ignore }, () => {

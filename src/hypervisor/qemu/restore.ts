@@ -1,6 +1,6 @@
 /** Starting a VM from a template: its memory is copied, its state loaded, and what the sandbox has plugged in. @module */
-import { Fd, memfd, O_RDONLY } from "../../linux/fd.ts";
-import { copySparse, fileSize, setFileSize } from "../../linux/sparse_copy.ts";
+import { Fd, memfd, O_RDONLY, setFileSize } from "../../linux/fd.ts";
+import { copySparse, fileSize } from "../../linux/sparse_copy.ts";
 import { openVhostNet } from "../../linux/tap.ts";
 import { fittingTemplate, type Template, templateFiles } from "../template.ts";
 import type { Device } from "../device.ts";

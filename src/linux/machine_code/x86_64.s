@@ -1,7 +1,9 @@
 # The spawner's routine: see machine_code.ts for the memory it walks.
 # machine_code_test.ts assembles this file and compares.
 .intel_syntax noprefix
-start:                       # rdi: program
+start:                       # rdi: program; 0 as the entry of an executable of its own, which has all registers zero
+  test rdi, rdi
+  jz entry
   push rbx
   push r12
   push r13
@@ -35,11 +37,23 @@ child:
   mov r12, [rbx+32]          # the child's steps
   mov r13, [rbx+40]
   call walk
-  mov edi, 127
+  xor edi, edi
   test rax, rax
-  cmovz edi, eax
+  jz quit
+  mov r12, [rbx+88]          # the steps that tell of a failure
+  mov r13, [rbx+96]
+  call walk
+  mov edi, 127
+quit:
   mov eax, 231               # exit_group
   syscall
+entry:
+  mov ebx, 0x401000          # the program that maps the other one
+  mov r12, [rbx+32]
+  mov r13, [rbx+40]
+  call walk
+  mov rbx, [rbx]             # which is that one
+  jmp child
 walk:                        # r12: step, r13: end
   cmp r12, r13
   jae finished

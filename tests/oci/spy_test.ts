@@ -1,0 +1,203 @@
+/** What processes of a container, with the right to trace, see of those that the runtime starts among them. */
+import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
+import { Box, eventually, finished } from "./runtime.ts";
+import { test, testEach } from "./suite.ts";
+
+/** In the environment of the runtime: nothing of the container has it. */
+const MARK = `mark-${crypto.randomUUID()}`;
+const ENV = { SPY_MARK: MARK };
+
+function allow(box: Box, capability: string): void {
+  for (const set of ["bounding", "effective", "permitted"]) box.spec.process.capabilities[set].push(capability);
+}
+
+/** A container that sleeps. @returns Its id and its first process. */
+async function sleeping(box: Box): Promise<{ id: string; pid: number }> {
+  const id = box.id();
+  box.sh("sleep 1000").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  return { id, pid: (await box.state(id)).pid };
+}
+
+/** The next containers of the box live in the pid namespace of a process. */
+function sharePids(box: Box, pid: number): void {
+  const namespaces: { type: string; path?: string }[] = box.spec.linux.namespaces;
+  namespaces.find(({ type }) => type === "pid")!.path = `/proc/${pid}/ns/pid`;
+  box.spec.linux.cgroupsPath += "-neighbour";
+}
+
+/** Looks around in the pid namespace of a process, with no more than the right to trace. */
+class Spy implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #lines: string[] = [];
+  readonly #reading: Promise<void>;
+
+  constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#reading = this.#read();
+  }
+
+  static async start(pid: number, file: string): Promise<Spy> {
+    const program = new URL("spy.ts", import.meta.url).pathname;
+    const caps = "-all,+sys_ptrace,+dac_override";
+    const words = [
+      "setpriv",
+      `--bounding-set=${caps}`,
+      `--inh-caps=${caps}`,
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--no-lock",
+    ];
+    const script = `mount -t proc proc /proc && exec "$@"`;
+    const inside = ["unshare", "--mount", "sh", "-c", script, "sh", ...words, "--no-config", program, MARK, file];
+    const child = new Deno.Command("nsenter", {
+      args: [`--target=${pid}`, "--pid", ...inside],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const spy = new Spy(child);
+    await eventually(() => spy.#lines.includes("ready"));
+    return spy;
+  }
+
+  async #read(): Promise<void> {
+    for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
+      this.#lines.push(...text.split("\n").filter((line) => line !== ""));
+    }
+  }
+
+  /** How many processes it has seen come. */
+  get seen(): number {
+    return this.#lines.filter((line) => line.endsWith(" seen")).length;
+  }
+
+  /** What it has found, of whatever process, each once. */
+  get found(): string[] {
+    const things = this.#lines.filter((line) => line.includes(": ")).map((line) => line.replace(/^\d+ /, ""));
+    return [...new Set(things)].filter((thing) => thing !== "root: file").sort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child.stdin.close();
+    await this.#reading;
+    await this.#child.status;
+  }
+}
+
+/** A file of the machine that no container has. */
+function secretOf(box: Box): string {
+  const path = `${box.dir}/secret`;
+  Deno.writeTextFileSync(path, "");
+  return path;
+}
+
+const LOOK = `
+for fd in /proc/$P/fd/*; do
+  [ -d $fd ] && echo "directory $(readlink $fd)"
+  readlink $fd
+done
+for link in root cwd; do [ -e /proc/$P/$link$SECRET ] && echo "$link of the machine"; done
+readlink /proc/$P/exe
+tr '\\0' '\\n' </proc/$P/cmdline
+echo "$(grep -c "$MARK" /proc/$P/environ) environment"
+while read range rights rest; do
+  start=$((0x\${range%-*})) end=$((0x\${range#*-}))
+  case $rights in
+    rw*) [ $((end - start)) -lt 16777216 ] || continue
+      dd if=/proc/$P/mem bs=4096 skip=$((start / 4096)) count=$(((end - start) / 4096)) 2>/dev/null |
+        grep -q "$MARK" && echo "mark in \${rest##* }" ;;
+  esac
+done </proc/$P/maps
+echo "$(wc -l </proc/$P/maps) mappings"`;
+
+testEach([
+  { who: "exec into it", isNeighbour: false },
+  { who: "a neighbour in its pid namespace", isNeighbour: true },
+])("runk 46, 47: a created container holds nothing of the machine, seen by $who", async ({ isNeighbour }) => {
+  await using box = new Box();
+  allow(box, "CAP_SYS_PTRACE");
+  const secret = secretOf(box);
+  let looker = "";
+  if (isNeighbour) {
+    const neighbour = await sleeping(box);
+    looker = neighbour.id;
+    sharePids(box, neighbour.pid);
+  }
+  const id = box.id();
+  box.save();
+  assert.equal((await box.call(["create", "--bundle", box.bundle, id], { env: ENV })).code, 0);
+  const { pid } = await box.state(id);
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  const inner = /^NSpid:.*\t(\d+)$/m.exec(status)![1];
+  const script = `P=${inner} MARK=${MARK} SECRET=${secret}; ${LOOK}`;
+  const { stdout } = await box.ok("exec", isNeighbour ? looker : id, "/bin/sh", "-c", script);
+  assert.doesNotMatch(stdout, /directory|of the machine|mark in|sysfs|cgroup|\/(tasks|state)$/m);
+  assert.match(stdout, /^0 environment$/m);
+  assert.match(stdout, /^(1?\d|2\d) mappings$/m);
+  assert.doesNotMatch(stdout, /deno|kata/);
+});
+
+test("F4: what joins a container is not seen by its processes before its program", async () => {
+  await using box = new Box();
+  allow(box, "CAP_SYS_PTRACE");
+  const secret = secretOf(box);
+  const { id, pid } = await sleeping(box);
+  await using spy = await Spy.start(pid, secret);
+  // In a paused container a process stops on its way in.
+  await box.ok("pause", id);
+  const [command = "", ...args] = box.words(["exec", "--ignore-paused", id, "/bin/true"]);
+  const runtime = new Deno.Command(command, { args, stdout: "piped", env: ENV }).spawn();
+  const frozen = async () => (await box.ok("ps", "--format", "json", id)).stdout;
+  await eventually(async () => JSON.parse(await frozen()).length > 1);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const before = spy.found;
+  await box.ok("resume", id);
+  assert.equal((await finished(runtime, args)).code, 0);
+  assert.deepEqual(before, []);
+});
+
+testEach([
+  { command: "exec" },
+  { command: "create" },
+])("F4: a spy finds nothing of the machine in what $command starts beside it", async ({ command }) => {
+  await using box = new Box();
+  allow(box, "CAP_SYS_PTRACE");
+  const secret = secretOf(box);
+  const { id, pid } = await sleeping(box);
+  await using spy = await Spy.start(pid, secret);
+  if (command === "create") sharePids(box, pid);
+  box.save();
+  for (let count = 0; count < 10; count++) {
+    const other = box.id();
+    const args = command === "exec" ? ["exec", id, "/bin/sleep", "0.05"] : ["create", "--bundle", box.bundle, other];
+    const { code, stderr } = await box.call(args, { env: ENV });
+    assert.equal(code, 0, stderr);
+    if (command === "create") await box.ok("delete", "--force", other);
+  }
+  await eventually(() => spy.seen >= 10);
+  assert.deepEqual(spy.found, []);
+});
+
+test("F4, runk 47: a spy finds nothing of the machine in a container that waits for its hooks", async () => {
+  await using box = new Box();
+  allow(box, "CAP_SYS_PTRACE");
+  const secret = secretOf(box);
+  const { pid } = await sleeping(box);
+  await using spy = await Spy.start(pid, secret);
+  sharePids(box, pid);
+  const script = `cat >/dev/null; until [ -e ${box.dir}/go ]; do sleep 0.05; done`;
+  box.spec.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", `: >${box.dir}/waits; ${script}`] }] };
+  box.save();
+  const creating = box.call(["create", "--bundle", box.bundle, box.id()], {
+    env: { ...ENV, PATH: Deno.env.get("PATH")! },
+  });
+  await eventually(() => exists(`${box.dir}/waits`));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const { found } = spy;
+  Deno.writeTextFileSync(`${box.dir}/go`, "");
+  const { code, stderr } = await creating;
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(found, []);
+});
