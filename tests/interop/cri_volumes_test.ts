@@ -1,46 +1,12 @@
 /** The volumes that a pod has of Kubernetes, made on the host as the kubelet makes them. See `pod.ts`. */
 import assert from "node:assert/strict";
 import { until } from "./containerd.ts";
-import { type PodNode, pods, SLEEP } from "./pod.ts";
+import { Kubelet } from "./kubelet.ts";
+import { pods, SLEEP } from "./pod.ts";
 
 const MIB = 2 ** 20;
 const NO_SPACE = /No space left on device/;
 const PROPAGATION = { private: 0, hostToContainer: 1, bidirectional: 2 } as const;
-
-/** A kubelet's directory of one pod. Disposing it unmounts what was mounted in it. */
-class Kubelet implements AsyncDisposable {
-  readonly root: string;
-  readonly #node: PodNode;
-  readonly #mounts: string[] = [];
-
-  constructor(node: PodNode) {
-    this.#node = node;
-    this.root = `${node.containerd.directory}/pods/${crypto.randomUUID()}`;
-  }
-
-  async directory(path: string, mode = 0o777): Promise<string> {
-    const whole = `${this.root}/${path}`;
-    await Deno.mkdir(whole, { recursive: true });
-    await Deno.chmod(whole, mode);
-    return whole;
-  }
-
-  async mount(path: string, ...args: readonly string[]): Promise<string> {
-    const whole = await this.directory(path);
-    await this.#must("mount", ...args, whole);
-    this.#mounts.unshift(whole);
-    return whole;
-  }
-
-  async #must(...command: readonly string[]): Promise<void> {
-    const { status, stderr } = await this.#node.containerd.run(command);
-    assert.equal(status, 0, stderr);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const path of this.#mounts) await this.#must("umount", "-l", path);
-  }
-}
 
 /** Writes files as the kubelet does, all at once: a new directory, then a link that is moved onto the old one. */
 async function publish(volume: string, version: string): Promise<void> {
