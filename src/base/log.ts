@@ -74,7 +74,7 @@ export function createLogger(options: LoggerOptions): Logger {
   const write = (at: Level) => (message: string, extra: Fields = {}) => {
     if (LEVELS.indexOf(at) < least) return;
     const moment = { now: now().getTime(), most: MOST_LINES[at] };
-    const suppressed = rate.admit(`${at} ${message}`, moment);
+    const suppressed = rate.admit(`${at} ${kindOf(message, extra)}`, moment);
     for (const silent of rate.takeSilent(moment.now)) put("warning", "Lines of one kind were left out", { ...silent });
     if (suppressed !== undefined) put(at, message, suppressed === 0 ? extra : { ...extra, suppressed });
   };
@@ -87,6 +87,11 @@ export function createLogger(options: LoggerOptions): Logger {
     critical: write("critical"),
     child: (more) => createLogger({ sink, level, fields: { ...fields, ...more }, now, rate }),
   };
+}
+
+/** Messages are constants, but for the words of another program, which is then named as the `source`. */
+function kindOf(message: string, { source }: Fields): string {
+  return typeof source === "string" ? source : message;
 }
 
 /** Reads a level by any of the names that Kata's configuration and kernel parameters use. */

@@ -61,3 +61,12 @@ Deno.test("F17: createLogger() bounds each line, whatever its fields hold", () =
   assert.deepEqual(texts.map((line) => JSON.parse(line).msg), ["long text", "long error", "many texts"]);
   assert.ok(JSON.parse(texts[2]!).cut > 1_000_000);
 });
+
+Deno.test("F17: what another program says is one kind, and takes no room from others", () => {
+  const { lines, sink } = recorder();
+  const log = createLogger({ sink });
+  for (let line = 0; line < 1000; line++) log.info(`virtio: bogus descriptor ${line}`, { source: "qemu" });
+  assert.equal(lines.length, 100);
+  for (let line = 0; line < 100; line++) log.info("Container is created");
+  assert.equal(lines.length, 200);
+});

@@ -149,7 +149,7 @@ export class Qemu implements Hypervisor {
       name: "qemu",
       pid: qemu.pid,
       pids: [qemu.pid, ...helpers.pids],
-      vcpuThreads: Array.isArray(cpus) ? cpus.map((cpu) => Number(cpu["thread-id"])) : [],
+      vcpuThreads: Array.isArray(cpus) ? threadsOf(qemu.pid, cpus.map((cpu) => Number(cpu["thread-id"]))) : [],
       ...resize.size,
     };
   }
@@ -197,4 +197,10 @@ async function boot(options: LaunchOptions): Promise<PluggableVm> {
 function within(ms: number, signal?: AbortSignal): AbortSignal {
   const limit = AbortSignal.timeout(ms);
   return signal === undefined ? limit : AbortSignal.any([signal, limit]);
+}
+
+/** Those that are threads of this process: a monitor that a guest has taken over may name any of the host's. */
+function threadsOf(pid: number, named: readonly number[]): readonly number[] {
+  const own = new Set([...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => Number(name)));
+  return named.filter((thread) => own.has(thread));
 }
