@@ -20,3 +20,9 @@ export function cutText(text: string, maxBytes: number): string {
   const { written } = encoder.encodeInto(text, bytes.subarray(0, maxBytes - encoder.encode(note).length));
   return decoder.decode(bytes.subarray(0, written)) + note;
 }
+
+/** The text without what a terminal obeys: control characters, but for line ends and tabs, become U+FFFD. */
+export function plainText(text: string): string {
+  // deno-lint-ignore no-control-regex -- these are what it removes
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "\ufffd");
+}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cutText } from "./text.ts";
+import { cutText, plainText } from "./text.ts";
 
 function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
@@ -23,4 +23,9 @@ Deno.test.each([
     assert.ok(cut.isWellFormed());
     assert.match(cut, /… \(cut, [12]00000 characters in all\)$/);
   }
+});
+
+Deno.test("plainText() takes what a terminal obeys, and leaves letters, line ends and tabs", () => {
+  assert.equal(plainText("a\tb\nÄ€😀\u00a0"), "a\tb\nÄ€😀\u00a0");
+  assert.equal(plainText("\x1b]0;owned\x07\r\x7f\x9b2J\0"), "\ufffd]0;owned\ufffd\ufffd\ufffd\ufffd2J\ufffd");
 });

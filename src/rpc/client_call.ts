@@ -14,9 +14,6 @@ import { abortError, rpcError, statusToError } from "./errors.ts";
 import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
 import { MessageQueue } from "./queue.ts";
 
-/** What a peer adds to a message that we do not know is neither kept nor handed on. */
-const DECODING = { readUnknownFields: false };
-
 export interface Call {
   readonly method: DescMethod;
   /** @returns Whether that was the last frame of the stream. */
@@ -38,7 +35,7 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> implements 
       if (type !== FRAME_TYPE.response) throw new TypeError(`Cannot take a frame of type ${type} as an answer`);
       const { status, payload } = decodeResponse(data);
       if (status !== undefined) this.#answer.reject(statusToError(status));
-      else this.#answer.resolve(fromBinary(this.method.output, payload, DECODING));
+      else this.#answer.resolve(fromBinary(this.method.output, payload));
     } catch (cause) {
       this.#answer.reject(unreadable(this.method, cause));
     }
@@ -85,7 +82,7 @@ export class StreamCall<O extends DescMessage> implements Call {
 
   #push(data: Uint8Array): void {
     // A copy: a small message that waits would keep the whole read buffer that it came in.
-    const message = fromBinary(this.method.output, data.slice(), DECODING);
+    const message = fromBinary(this.method.output, data.slice());
     if (this.answers.push(message, data.length)) return;
     throw rpcError(`Too many answers of ${this.method.name} wait to be read`, Code.ResourceExhausted);
   }

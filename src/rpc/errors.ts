@@ -7,7 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Any, anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { errorChain, errorCode, type KataErrorCode } from "../base/error.ts";
-import { cutText } from "../base/text.ts";
+import { cutText, plainText } from "../base/text.ts";
 import { type Status, StatusSchema } from "../proto/rpc_status_pb.ts";
 
 const CODES = {
@@ -78,9 +78,12 @@ export function errorToStatus(error: unknown, fallback: Code): Status {
   });
 }
 
-/** The error that a call throws when the peer answers with this status. */
+/** The error that a call throws when the peer answers with this status. People read its text on terminals. */
 export function statusToError({ code, message, details }: Status): ConnectError {
-  const error = rpcError(cutText(message, MAX_STATUS_BYTES), code in Code ? code : Code.Unknown);
+  const error = rpcError(
+    cutText(plainText(cutText(message, MAX_STATUS_BYTES)), MAX_STATUS_BYTES),
+    code in Code ? code : Code.Unknown,
+  );
   error.isWireError = true;
   error.details = within(details).map(({ typeUrl, value }) => {
     return { type: typeUrl.slice(typeUrl.lastIndexOf("/") + 1), value };

@@ -69,6 +69,10 @@ Deno.test("F9: statusToError() keeps no more than 4 KiB of what a peer says", ()
   assert.deepEqual(error.details, []);
 });
 
+Deno.test("statusToError() takes what a terminal obeys out of a peer's text", () => {
+  assert.equal(statusToError(errorToStatus(new Error("a\x1b[2J\nb"), Code.Internal)).message, "a\ufffd[2J\nb");
+});
+
 Deno.test("statusToError() takes a code that nobody knows", () => {
   assert.equal(statusToError({ ...errorToStatus(new Error("x"), Code.Internal), code: 99 }).code, Code.Unknown);
 });

@@ -156,6 +156,14 @@ function numbered<T>(count: number, value: T): Record<string, T> {
   return Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, value]));
 }
 
+Deno.test("what the agent adds to an answer that we do not know does not get through the door", async () => {
+  const unknown = [{ no: 999, wireType: 2, data: new Uint8Array(3 << 20) }];
+  const message = create(statsContainer.output, { cgroupStats: {} });
+  message.$unknown = message.cgroupStats!.$unknown = unknown;
+  const taken = await clientsOf(() => message).api.statsContainer({});
+  assert.deepEqual([taken.$unknown, taken.cgroupStats?.$unknown], [undefined, undefined]);
+});
+
 Deno.test("texts of metrics may be long, lists of routes may not", async () => {
   const metrics = "x".repeat(1 << 20);
   assert.equal((await answering(getMetrics.output, { metrics }).api.getMetrics({})).metrics, metrics);

@@ -32,6 +32,8 @@ export function bounded<M extends DescMessage>(
 type Fields = Readonly<Record<string, unknown>>;
 
 function checkMessage(schema: DescMessage, message: Fields, textBytes: number): void {
+  // Fields that we do not know have no bound.
+  delete (message as { $unknown?: unknown }).$unknown;
   for (const field of schema.fields) {
     const value = field.oneof === undefined ? message[field.localName] : inOneof(field, message);
     if (value !== undefined) checkField(field, value, textBytes);

@@ -5,6 +5,7 @@ import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { TaskExitSchema, TaskOOMSchema } from "../../src/proto/events_pb.ts";
 import { StatusSchema } from "../../src/proto/rpc_status_pb.ts";
+import { FRAME_TYPE } from "../../src/rpc/frame.ts";
 import { encodeStatus } from "../../src/rpc/envelope.ts";
 import { HostileShim, pause } from "./hostile_shim.ts";
 
@@ -65,7 +66,7 @@ Deno.test("F7: statistics of 150,000 devices are refused, and other calls are an
 for (const status of [-1, -(2 ** 31), 256, 2 ** 31 - 1]) {
   Deno.test(`F8: an exit status of ${status} is 255 in the event and in every answer`, async () => {
     await using shim = await HostileShim.start({ agent: { waitProcess: () => ({ status }) } });
-    await shim.run(["sleep"]);
+    await shim.run(["exit", "0"]);
     await shim.heard("/tasks/exit");
     const [exit] = shim.events.flatMap((event) => anyUnpack(event, TaskExitSchema) ?? []);
     assert.equal(exit?.exitStatus, 255);
@@ -95,3 +96,53 @@ for (const cpus of ["9999999999999999999", "0-4000000000", "0-4294967295,1-2", "
     assert.ok(failure.message.includes(cpus), failure.message);
   });
 }
+
+Deno.test("F17: a log that nobody reads stops nothing and takes no memory", async () => {
+  await using shim = await HostileShim.start({
+    agent: {
+      getOOMEvent: () => ({ containerId: "../x" }),
+      readStdout: () => {
+        throw new ConnectError("x".repeat(4000), Code.Internal);
+      },
+    },
+    logReader: "none",
+  });
+  await shim.run(["sleep"]);
+  // Each says that its output cannot be copied, in 4 KiB: more than the fifo holds.
+  for (let exec = 0; exec < 40; exec++) await shim.exec(`e${exec}`);
+  await shim.tasks.state({ id: "c1" }, { timeoutMs: 5_000 });
+  await shim.tasks.kill({ id: "c1", signal: 9 });
+  await shim.heard("/tasks/exit");
+  assert.ok(shim.peakMiB() < MOST_MIB, `${shim.peakMiB()} MiB`);
+});
+
+Deno.test("F17: 400 MiB of answers that nobody asked for leave no trace, and calls are answered meanwhile", async () => {
+  const unasked = new Uint8Array(4 << 20);
+  const flooding = Promise.withResolvers<void>();
+  await using shim = await HostileShim.start({
+    agent: (request, channel) => {
+      if (request.method !== "GetOOMEvent") return new Uint8Array();
+      void (async () => {
+        for (let frame = 0; frame < 100; frame++) {
+          channel.send(2 * frame + 1_000_001, { type: FRAME_TYPE.response, flags: 0 }, unasked);
+          await channel.room();
+        }
+        flooding.resolve();
+      })();
+      return undefined;
+    },
+  });
+  await shim.create(["sleep"]);
+  await shim.tasks.state({ id: "c1" }, { timeoutMs: 5_000 });
+  await flooding.promise;
+  await shim.tasks.state({ id: "c1" }, { timeoutMs: 5_000 });
+  assert.ok(shim.peakMiB() < MOST_MIB, `${shim.peakMiB()} MiB`);
+});
+
+Deno.test("output that is more than was asked for ends the copying, not the container", async () => {
+  await using shim = await HostileShim.start({ agent: { readStdout: () => ({ data: new Uint8Array(3 << 20) }) } });
+  await shim.run(["sleep"]);
+  await pause(500);
+  assert.equal((await shim.tasks.state({ id: "c1" })).status, 2);
+  assert.ok(shim.logLines.some((line) => line.includes("3145728 bytes, asked for were 262144")));
+});

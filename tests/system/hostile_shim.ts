@@ -1,5 +1,6 @@
 /** A shim's process between a hostile agent and a containerd of the test's own. @module */
-import type { Any } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createLogger } from "../../src/base/log.ts";
 import { Fd, O_NONBLOCK, O_RDWR } from "../../src/linux/fd.ts";
@@ -66,6 +67,17 @@ export class HostileShim implements AsyncDisposable {
     const linux = { resources: { cpu: { ...(cpus !== undefined && { cpus }) } } };
     Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify({ ociVersion: "1.2.0", process, linux }));
     await this.tasks.create({ id: "c1", bundle, ...NO_OPTIONS }, { timeoutMs });
+  }
+
+  /** Adds and starts a process that ends at once. */
+  async exec(execId: string): Promise<void> {
+    const process = { args: ["exit", "0"], cwd: "/", user: { uid: 0, gid: 0 } };
+    const spec = create(AnySchema, {
+      typeUrl: "types.containerd.io/opencontainers/runtime-spec/1/Process",
+      value: new TextEncoder().encode(JSON.stringify(process)),
+    });
+    await this.tasks.exec({ id: "c1", execId, spec });
+    await this.tasks.start({ id: "c1", execId });
   }
 
   /** The most memory that the shim's process has had, in MiB. */

@@ -10,8 +10,8 @@ import { FRAME_TYPE } from "../../src/rpc/frame.ts";
 const RESPONSE = { type: FRAME_TYPE.response, flags: 0 };
 const log = createLogger({ sink: () => {} });
 
-/** The data of the frame that answers; undefined leaves the call open. */
-export type RawAnswer = (request: Request) => Uint8Array | undefined;
+/** The data of the frame that answers; undefined leaves the call open. Other frames may be sent by the channel. */
+export type RawAnswer = (request: Request, channel: FrameChannel) => Uint8Array | undefined;
 
 export class RawAgent implements AsyncDisposable {
   readonly address: string;
@@ -44,7 +44,7 @@ export class RawAgent implements AsyncDisposable {
     this.#channels.add(channel);
     try {
       await channel.receive(({ streamId, data }) => {
-        const answer = this.#answer(decodeRequest(data));
+        const answer = this.#answer(decodeRequest(data), channel);
         if (answer !== undefined) channel.send(streamId, RESPONSE, answer);
       });
     } catch (error) {
