@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isErrno } from "./errno.ts";
 import { bind, check, cstring, rawRead, rawWrite } from "./libc.ts";
 
 const libc = bind({
@@ -37,6 +38,8 @@ export const O_PATH = 0o10000000;
 /** Relative paths of `*at` calls start at the working directory. */
 export const AT_FDCWD = -100;
 
+const F_GETFD = 1;
+const FD_CLOEXEC = 1;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
@@ -176,4 +179,14 @@ export function memfd(name: string, content: Uint8Array<ArrayBuffer> = new Uint8
 /** Gives a file this size; what is new reads as zeros. */
 export function setFileSize(fd: Fd, bytes: number): void {
   check("ftruncate", () => libc.ftruncate(fd.number, bytes));
+}
+
+/** Whether a descriptor is one that our caller has given us: those that we open ourselves are all close-on-exec. */
+export function isInherited(number: number): boolean {
+  try {
+    return (check("fcntl", () => libc.fcntl(number, F_GETFD, 0)) & FD_CLOEXEC) === 0;
+  } catch (error) {
+    if (isErrno(error, "EBADF")) return false;
+    throw error;
+  }
 }

@@ -15,6 +15,7 @@ import { enterNamespace } from "../linux/namespace.ts";
 import { socketPair } from "../linux/socket.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
+import { kernelMounts } from "./change_root.ts";
 import { Channel } from "./channel.ts";
 import { preservedFds, stdioPlacements } from "./child_setup.ts";
 import type { CreateOptions } from "./container_create.ts";
@@ -214,7 +215,7 @@ export function planRest({ making, child, program, steps, plan, mounts, planned 
     mounts: all,
     devices: planDevices(spec.linux?.devices),
     waitsForHooks: hasCreateHooks(spec),
-    noPivotRoot: options.noPivotRoot ?? false,
+    moved: options.noPivotRoot ? kernelMounts(readMountInfo(), rootfs) : undefined,
   });
   program.complete();
   try {

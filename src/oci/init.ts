@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
-import { MOUNT_ATTR, MS, parsePropagation } from "../linux/mount_options.ts";
+import { MOUNT_ATTR, MS } from "../linux/mount_options.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import type { Slot } from "../linux/step.ts";
 import {
@@ -17,6 +16,7 @@ import {
   type Placement,
   writeFile,
 } from "../linux/steps.ts";
+import { changeRoot, type KernelMount } from "./change_root.ts";
 import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
 import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
@@ -84,7 +84,8 @@ export interface InitPlan extends BirthPlan {
   mounts: readonly PlannedMount[];
   devices: readonly DeviceNode[];
   waitsForHooks: boolean;
-  noPivotRoot: boolean;
+  /** As for {@linkcode changeRoot}. */
+  moved: readonly KernelMount[] | undefined;
 }
 
 /** What the child has for its parent. */
@@ -126,7 +127,7 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   const cwd = processSpec?.cwd ?? "/";
   root.makeDirectories(cwd, { ignore: ["EEXIST"] });
   if (rootSpec?.readonly) root.setAttributes(root.fd, { set: MOUNT_ATTR.RDONLY }, { label: "make root read-only" });
-  changeRoot(steps, root, plan);
+  changeRoot(steps, root, { propagation: linux.rootfsPropagation, moved: plan.moved });
 
   addWorkingDirectory(steps, { cwd, root: root.fd });
   if (linux.personality) steps.call("personality", [personalityValue(linux.personality)]);
@@ -294,27 +295,4 @@ function addTerminal(
   steps.close(message.fd);
   bindConsole(steps, root, console);
   return console;
-}
-
-function changeRoot(steps: Steps, root: RootDirectory, { noPivotRoot, spec }: InitPlan): void {
-  const MNT_DETACH = 2;
-  steps.call("fchdir", [root.fd], { label: "enter root" });
-  if (noPivotRoot) {
-    steps.call("mount", [".", "/", null, MS.MOVE, null], { label: "move root" });
-    steps.call("chroot", ["."], { label: "change root" });
-  } else {
-    const oldRoot = steps.slot();
-    const flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    steps.call("openat", [AT_FDCWD, "/", flags, 0], { label: "open the old root", result: oldRoot });
-    steps.call("pivot_root", [".", "."], { label: "pivot root" });
-    // The old root is on top of the new one now. "." would mean the new one to mount(2), the old one to umount2(2).
-    steps.call("fchdir", [oldRoot], { label: "enter the old root" });
-    // If it were still shared, letting go of it would unmount the host's own file systems.
-    steps.call("mount", [null, ".", null, MS.SLAVE | MS.REC, null], { label: "cut off the old root" });
-    steps.call("umount2", [".", MNT_DETACH], { label: "let go of the old root" });
-  }
-  steps.call("chdir", ["/"], { label: "enter root" });
-  const word = spec.linux?.rootfsPropagation;
-  if (!word) return;
-  root.setAttributes(root.fd, { propagation: parsePropagation(word) & ~MS.REC }, { label: `make root ${word}` });
 }

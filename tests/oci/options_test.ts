@@ -45,6 +45,53 @@ test("run --no-pivot: the root is the container's all the same", async () => {
   assert.equal(stdout, "bin\ndev\netc\nproc\nsys\ntmp\n".repeat(2));
 });
 
+testEach([
+  { how: "moved", flags: ["--no-pivot"], propagation: "rprivate" },
+  { how: "moved and shared", flags: ["--no-pivot"], propagation: "rshared" },
+  { how: "pivoted", flags: [], propagation: "rprivate" },
+])("runk 50: nobody in the container gets a proc or sysfs without masks, its root being $how", async (row) => {
+  await using box = new Box();
+  const { flags, propagation } = row;
+  box.spec.linux.rootfsPropagation = propagation;
+  // Which mapping root takes.
+  for (const set of ["bounding", "effective", "permitted"]) box.spec.process.capabilities[set].push("CAP_SETFCAP");
+  const attempts = ["proc", "sysfs"].map((type) => `mount -t ${type} none /tmp && echo ${type}`);
+  box.sh(`unshare -mrpf sh -c 'echo inside; ${attempts.join("; ")}'; true`).save();
+  const table = Deno.readTextFileSync("/proc/self/mountinfo");
+  const { code, stdout, stderr } = await box.call(["run", ...flags, "--bundle", box.bundle, box.id()]);
+  assert.deepEqual([code, stdout], [0, "inside\n"], stderr);
+  assert.equal(Deno.readTextFileSync("/proc/self/mountinfo"), table);
+});
+
+testEach([
+  { command: "run" },
+  { command: "create" },
+  { command: "exec" },
+])("runk 54: $command refuses to hand over descriptors that its caller has not opened", async ({ command }) => {
+  await using box = new Box();
+  const id = command === "exec" ? await started(box) : box.id();
+  const flags = ["--preserve-fds", "8"];
+  box.sh("ls -l /proc/self/fd").save();
+  const args = command === "exec"
+    ? [...flags, id, "/bin/ls", "-l", "/proc/self/fd"]
+    : [...flags, "--bundle", box.bundle, id];
+  const { code, stdout } = await box.call([command, ...args]);
+  assert.notEqual(code, 0);
+  assert.equal(stdout, "");
+  if (command !== "exec") assert.equal((await box.call(["state", id])).code, 1);
+});
+
+test("LISTEN_FDS: more sockets than there are is an error that says so", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("ls -l /proc/self/fd").save();
+  const words = box.words(["run", "--bundle", box.bundle, id]);
+  const script = `export LISTEN_FDS=5 LISTEN_PID=$$; exec "$@" 3</dev/null`;
+  const { code, stdout } = await finish("/bin/sh", { args: ["-c", script, "sh", ...words] });
+  assert.notEqual(code, 0);
+  assert.equal(new TextDecoder().decode(stdout), "");
+});
+
 test("keyring: a container has a session keyring, which exec shares, and --no-new-keyring keeps the caller's", async () => {
   await using box = new Box();
   box.spec.linux.maskedPaths = [];

@@ -18,6 +18,7 @@ const LACKS: Record<string, readonly Lack[]> = {
     { tests: /^concurrent/, why: "has no lock between its commands: now and then a second start waits for ever" },
     { tests: /^1\.1\+/, why: "1.1 is older than that part of the specification" },
     { tests: /^NOTIFY_SOCKET: a barrier/, why: "1.1 is older than the barrier" },
+    { tests: /^LISTEN_FDS: more/, why: "of Debian 12 hands over those that are open, without a word" },
     { tests: /^kill -9 at each step/, why: "has threads, whose calls differ from run to run" },
     {
       tests: /^kill -9 in the middle of (create|run)/,
@@ -33,6 +34,7 @@ const LACKS: Record<string, readonly Lack[]> = {
     { tests: /^1\.1\+/, why: "of Debian 12 is older than that part of the specification" },
     ...isHybrid() ? [{ tests: /^/, why: "refuses cgroups v1 beside a v2 hierarchy that has controllers" }] : [],
     { tests: /^differential/, why: "has ways of its own where runk follows runc" },
+    { tests: /^runk 54|^LISTEN_FDS: more/, why: "hands over those that are open, without a word" },
     { tests: /^events/, why: "has no such command" },
     { tests: /^errors: a log in text format/, why: "writes the text without a level" },
     { tests: /relative cwd|^hooks: one that fails|unknown container/, why: "has other exit statuses than 1" },

@@ -1,6 +1,6 @@
 /** What `create` and `run` share: their flags, reading the bundle, and creating the container. @module */
 import { KataError } from "../../base/error.ts";
-import { Fd } from "../../linux/fd.ts";
+import { Fd, isInherited } from "../../linux/fd.ts";
 import { writeWholeFile } from "../../linux/whole_file.ts";
 import { Container, type CreateOptions } from "../../oci/container.ts";
 import { parseSpec, type Spec } from "../../oci/spec.ts";
@@ -50,7 +50,7 @@ export function createOptions({ id, global, flags }: CreateCall): CreateOptions 
     spec,
     noPivotRoot: flags["no-pivot"],
     noNewKeyring: flags["no-new-keyring"],
-    preserveFds: listenFds + parseCount(flags["preserve-fds"]),
+    preserveFds: givenFds(flags["preserve-fds"], { listenFds }),
   };
 }
 
@@ -82,10 +82,23 @@ function readSpec(path: string): Spec {
   }
 }
 
-/** @throws {RangeError} No whole number, or too many. */
-export function parseCount(text = "0"): number {
+/**
+ * How many descriptors from 3 on are handed over.
+ *
+ * @param text The value of `--preserve-fds`.
+ * @param options `listenFds`: how many come before those.
+ * @throws {RangeError} No whole number, too many, or one that our caller has not given us: by that number we may have a
+ *   file of our own.
+ */
+export function givenFds(text = "0", { listenFds = 0 }: { listenFds?: number } = {}): number {
   if (!/^\d{1,4}$/.test(text)) throw new RangeError(`Cannot use "${text}" for --preserve-fds: expected a whole number`);
-  return Number(text);
+  const count = listenFds + Number(text);
+  for (let number = 3; number < 3 + count; number++) {
+    if (isInherited(number)) continue;
+    const what = number < 3 + listenFds ? `${listenFds} descriptors of LISTEN_FDS` : `--preserve-fds ${text}`;
+    throw new RangeError(`Cannot hand over ${what}: descriptor ${number} is not open`);
+  }
+  return count;
 }
 
 /** Our own stdin, stdout and stderr, which the container's first process inherits. */

@@ -4,7 +4,7 @@ import { Container } from "../../oci/container.ts";
 import type { Process } from "../../oci/spec.ts";
 import { type Command, defineCommand, homeOf } from "./command.ts";
 import { attend, requireConsole, sendConsole, sendPidfd } from "./console.ts";
-import { ownStdio, parseCount, PIDFD_SOCKET, writePidFile } from "./create_options.ts";
+import { givenFds, ownStdio, PIDFD_SOCKET, writePidFile } from "./create_options.ts";
 import type { Flags } from "./flags.ts";
 import { changeProcess, readProcess } from "./process_spec.ts";
 
@@ -45,7 +45,7 @@ export const command: Command = defineCommand({
     requireConsole({ terminal: process.terminal === true, detach: flags.detach, socket: flags["console-socket"] });
     const running = await container.exec(process, {
       stdio: ownStdio(),
-      preserveFds: parseCount(flags["preserve-fds"]),
+      preserveFds: givenFds(flags["preserve-fds"]),
       ignorePaused: flags["ignore-paused"],
       ...(flags.cgroup.length > 0 && { subCgroups: parseSubCgroups(flags.cgroup) }),
       detached: flags.detach,
