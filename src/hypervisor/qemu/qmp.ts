@@ -142,7 +142,7 @@ export class Qmp implements AsyncDisposable {
 
   async #read(): Promise<void> {
     try {
-      for await (const line of lines(this.#wire.input)) this.#dispatch(JSON.parse(line));
+      for await (const line of lines(this.#wire.input)) this.#dispatch(parseLine(line));
       this.#endReason = new Error("the monitor closed the connection");
     } catch (error) {
       this.#endReason = error;
@@ -169,10 +169,25 @@ export class Qmp implements AsyncDisposable {
       for (const listener of this.#listeners) listener(event);
       return;
     }
-    const call = this.#calls.get(Number(message.id));
-    if (isObject(message.error)) call?.reject(new QmpError(String(message.error.class), String(message.error.desc)));
+    const call = typeof message.id === "number" ? this.#calls.get(message.id) : undefined;
+    const { error } = message;
+    if (isObject(error)) call?.reject(new QmpError(textOf(error.class), textOf(error.desc)));
     else call?.resolve(message.return);
   }
+}
+
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // The parser's own words quote the line.
+    throw new SyntaxError("the monitor sent a line that is no JSON");
+  }
+}
+
+/** An object may lack the means to say what it is. */
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value) ?? "";
 }
 
 function isObject(value: unknown): value is Message {

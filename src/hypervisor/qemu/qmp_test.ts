@@ -96,3 +96,14 @@ Deno.test("F17: Qmp does not keep a line that has no end", async () => {
   })();
   await assert.rejects(open({ input, send: async () => {}, close: () => {} }), /a line of more than/);
 });
+
+Deno.test("F17: Qmp takes an error whose words are objects, and leaves an answer whose id is one", async () => {
+  const odd = { toString: 1, valueOf: 1 };
+  const wire = fakeMonitor(({ id }, say) => {
+    say({ return: {}, id: odd });
+    say({ error: { class: odd, desc: null }, id });
+  });
+  await using qmp = await open(wire);
+  const errorClass = JSON.stringify(odd);
+  await assert.rejects(qmp.execute("x"), { name: "QmpError", errorClass, message: "null" });
+});
