@@ -133,6 +133,9 @@ function encodeCondition(argument: SeccompArgument): Uint8Array<ArrayBuffer> {
   if (!(argument.index >= 0 && argument.index <= 5)) {
     throw new RangeError(`Cannot compare argument ${argument.index} of a system call: there are six`);
   }
+  if (argument.value === undefined) {
+    throw new TypeError(`Cannot compare argument ${argument.index} of a system call: the profile has no value for it`);
+  }
   const bytes = new Uint8Array(CONDITION_SIZE);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, argument.index, LITTLE_ENDIAN);

@@ -28,8 +28,8 @@ export interface SeccompRule {
 export interface SeccompArgument {
   /** Which argument, 0 to 5. */
   index: number;
-  /** Unsigned 64 bit; numbers above 2^53 come as bigint. */
-  value: number | bigint;
+  /** Unsigned 64 bit; numbers above 2^53 come as bigint. The profile may lack it, which is refused. */
+  value?: number | bigint | undefined;
   valueTwo?: number | bigint;
   op: string;
 }

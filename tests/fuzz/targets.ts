@@ -1,12 +1,15 @@
 /** All targets, by name. @module */
 import type { AnyTarget } from "./core/target.ts";
+import { agentAnswers } from "./targets/agent_answers.ts";
 import { annotations, configuration } from "./targets/config.ts";
 import { kernelBytes } from "./targets/kernel_bytes.ts";
 import { kernelFiles } from "./targets/kernel_files.ts";
+import { copyFile, paths } from "./targets/paths.ts";
 import { PLANTED } from "./targets/planted.ts";
 import { qmp } from "./targets/qmp.ts";
 import { serial } from "./targets/serial.ts";
 import { sizing } from "./targets/sizing.ts";
+import { execProcess, seccomp, specEngine, specHost } from "./targets/spec.ts";
 import { ttrpcClient } from "./targets/ttrpc_client.ts";
 import { ttrpcServer } from "./targets/ttrpc_server.ts";
 import { words } from "./targets/words.ts";
@@ -22,6 +25,13 @@ export const TARGETS: readonly AnyTarget[] = [
   words,
   kernelFiles,
   kernelBytes,
+  agentAnswers,
+  specHost,
+  specEngine,
+  execProcess,
+  seccomp,
+  copyFile,
+  paths,
 ];
 
 /** @throws {RangeError} There is none of that name. */
