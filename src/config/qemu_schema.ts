@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { count, off, strings, text } from "./fields.ts";
+import { count, off, on, strings, text } from "./fields.ts";
 
 /** `[hypervisor.qemu]`. An empty path means "none" or, for `path`, the emulator found on the usual places. */
 export const qemuSchema = v.object({
@@ -92,8 +92,13 @@ export const qemuSchema = v.object({
   /** Ours. The `vhost-device-vsock` program, for `hybrid-vsock`. */
   vhost_vsock_daemon: v.optional(v.string(), "/usr/bin/vhost-device-vsock"),
 
-  /** QEMU's own system call filter, such as `on,obsolete=deny,spawn=deny,resourcecontrol=deny`; empty: none. */
-  seccomp_sandbox: text,
+  /** QEMU's own system call filter (`-sandbox`); empty: none. */
+  seccomp_sandbox: v.optional(
+    v.string(),
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+  ),
+  /** Ours. Runs QEMU as a user that nothing belongs to, another one for each VM, where it can. */
+  own_user: on,
   /** Verbose kernel messages on the console, and QEMU's own in the log. */
   enable_debug: off,
 });

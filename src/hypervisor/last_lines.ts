@@ -1,9 +1,13 @@
 /** The last words of a process or a guest, for the message that reports its end. @module */
+import { systemClock } from "../base/clock.ts";
+import type { Fd } from "../linux/fd.ts";
+import { readNow, readSome } from "../linux/poll.ts";
 
 /** A line is cut there: a binary that writes without newlines must not fill the memory. */
 const LONGEST_LINE = 4096;
-/** How much of a log file is read for its last lines. */
-const TAIL_BYTES = 64 * 1024;
+/** As much as a pipe holds. */
+const PIPE_BYTES = 64 << 10;
+const MOST_TURNS = 16;
 
 /** Cuts a byte stream into lines and keeps the last ones. */
 export class LastLines {
@@ -20,6 +24,12 @@ export class LastLines {
 
   get lines(): readonly string[] {
     return this.#kept;
+  }
+
+  /** The last lines, with the one that is not finished yet. */
+  tail(count: number): readonly string[] {
+    const unfinished = printable(this.#rest);
+    return [...this.#kept, ...(unfinished === "" ? [] : [unfinished])].slice(-count);
   }
 
   push(chunk: Uint8Array): void {
@@ -43,20 +53,46 @@ export class LastLines {
   }
 }
 
-/** The last lines of a file that somebody writes; none if it does not exist. */
-export function tailOf(path: string, lines: number): readonly string[] {
-  const last = new LastLines(lines);
+/** What takes a stream's pieces; a {@linkcode LastLines} does. */
+export interface LineSink {
+  push(chunk: Uint8Array): void;
+  end(): void;
+}
+
+export interface ReadLinesOptions {
+  /** The writer's end: then what is there is read, and no more waited for, as what it forked may keep the stream open. */
+  ended: AbortSignal;
+  /** Between two reads, so that one who writes byte by byte wakes nobody for each. */
+  pauseMs?: number;
+}
+
+/**
+ * Reads a program's output to its end.
+ *
+ * @param stream Owned; a read that fails is its end.
+ */
+export async function readLines(stream: Fd, sink: LineSink, { ended, pauseMs = 0 }: ReadLinesOptions): Promise<void> {
+  using _owned = stream;
+  stream.setNonblocking();
+  const buffer = new Uint8Array(PIPE_BYTES);
   try {
-    using file = Deno.openSync(path);
-    const { size } = file.statSync();
-    file.seekSync(Math.max(0, size - TAIL_BYTES), Deno.SeekMode.Start);
-    const buffer = new Uint8Array(TAIL_BYTES);
-    for (let count; (count = file.readSync(buffer)) !== null && count > 0;) last.push(buffer.subarray(0, count));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    for (let count; (count = await readSome(stream, buffer, { signal: ended })) > 0;) {
+      sink.push(buffer.subarray(0, count));
+      if (pauseMs > 0) await systemClock.sleep(pauseMs, ended);
+    }
+  } catch {
+    if (ended.aborted) readRest(stream, buffer, sink);
   }
-  last.end();
-  return last.lines;
+  sink.end();
+}
+
+/** What is there now, and no more than one can have written before its end. */
+function readRest(stream: Fd, buffer: Uint8Array<ArrayBuffer>, sink: LineSink): void {
+  for (let turn = 0; turn < MOST_TURNS; turn++) {
+    const count = readNow(stream, buffer) ?? 0;
+    if (count === 0) return;
+    sink.push(buffer.subarray(0, count));
+  }
 }
 
 /** Without terminal sequences and control characters, which firmware and kernels write to a console. */

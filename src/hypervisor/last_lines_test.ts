@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LastLines, tailOf } from "./last_lines.ts";
+import { LastLines } from "./last_lines.ts";
 
 function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
@@ -10,6 +10,7 @@ Deno.test("LastLines keeps the last lines, wherever the stream is cut", () => {
   const last = new LastLines(2, (line) => seen.push(line));
   for (const chunk of ["on", "e\ntwo\nth", "ree\r\n\nfour"]) last.push(bytes(chunk));
   assert.deepEqual(last.lines, ["two", "three"]);
+  assert.deepEqual(last.tail(2), ["three", "four"]);
   last.end();
   assert.deepEqual(last.lines, ["three", "four"]);
   assert.deepEqual(seen, ["one", "two", "three", "four"]);
@@ -22,15 +23,4 @@ Deno.test("LastLines removes terminal sequences and bounds a line", () => {
   last.end();
   assert.deepEqual(last.lines.map((line) => line.slice(0, 6)), ["cred!", "xxxxxx"]);
   assert.equal(last.lines[1]?.length, 4096);
-});
-
-Deno.test("tailOf() reads the end of a file, and nothing of one that is missing", () => {
-  const path = Deno.makeTempFileSync();
-  try {
-    Deno.writeTextFileSync(path, `${"filler\n".repeat(50_000)}Kernel panic\nend`);
-    assert.deepEqual(tailOf(path, 3), ["filler", "Kernel panic", "end"]);
-  } finally {
-    Deno.removeSync(path);
-  }
-  assert.deepEqual(tailOf(path, 3), []);
 });

@@ -2,17 +2,14 @@
 import type { Logger } from "../base/log.ts";
 import { Fd, pipe } from "../linux/fd.ts";
 import { readableStream } from "../linux/fd_stream.ts";
-import { readNow, readSome } from "../linux/poll.ts";
 import { signalName } from "../linux/signal.ts";
 import { type Child, type ExitStatus, spawn } from "../linux/spawn.ts";
-import { LastLines } from "./last_lines.ts";
+import { LastLines, readLines } from "./last_lines.ts";
 import { recordPid } from "./pid_file.ts";
+import type { VmmUser } from "./vmm_user.ts";
 
 /** Enough for an assertion and what led to it, short enough for one line. */
 const KEPT_LINES = 5;
-/** As much as a pipe holds. */
-const PIPE_BYTES = 64 << 10;
-
 export interface ProcessOptions {
   /** Short name for logs, messages and the pid file: `qemu`. */
   name: string;
@@ -25,6 +22,10 @@ export interface ProcessOptions {
   fds?: readonly { child: number; fd: Fd }[];
   netns?: Fd | undefined;
   cgroupProcs?: readonly string[] | undefined;
+  /** Whom it runs as; default: root. */
+  user?: VmmUser | undefined;
+  /** `none`: without capabilities. Default: ours. */
+  rights?: "none";
 }
 
 export interface ProcessEnd {
@@ -53,7 +54,7 @@ export class MonitorProcess implements AsyncDisposable {
 
   /** @throws {Error} `Cannot start "/usr/bin/qemu"`, with the step and errno as its cause. */
   static start(options: ProcessOptions): MonitorProcess {
-    const { name, path, args, log, fds = [], netns, cgroupProcs } = options;
+    const { name, path, args, log, fds = [], netns, cgroupProcs, user, rights } = options;
     using stderr = pipe();
     const child = spawn({
       path,
@@ -62,8 +63,10 @@ export class MonitorProcess implements AsyncDisposable {
       newSession: true,
       ...(netns && { netns }),
       ...(cgroupProcs && { cgroupProcs }),
+      ...user,
+      ...(rights && { rights }),
     });
-    log.info(`Started ${name}`, { child: child.pid, command: [path, ...args].join(" ") });
+    log.info(`Started ${name}`, { uid: user?.uid ?? 0, child: child.pid, command: [path, ...args].join(" ") });
     return new MonitorProcess(child, { ...options, stderr: new Fd(stderr.read.release()) });
   }
 
@@ -85,7 +88,7 @@ export class MonitorProcess implements AsyncDisposable {
 
   async #awaitEnd(words: LastLines, stderr: Fd): Promise<ProcessEnd> {
     const ended = new AbortController();
-    const reading = readAll(stderr, words, ended.signal);
+    const reading = readLines(stderr, words, { ended: ended.signal });
     const status = await this.#child.wait();
     ended.abort();
     await reading;
@@ -95,25 +98,6 @@ export class MonitorProcess implements AsyncDisposable {
     this.#died.abort(new Error(reason));
     return { status, reason };
   }
-}
-
-/**
- * Reads until the process has ended, with what is in the pipe then: a process that it forked may keep that open.
- *
- * @param stderr Owned; a read that fails is its end.
- */
-async function readAll(stderr: Fd, words: LastLines, ended: AbortSignal): Promise<void> {
-  using _owned = stderr;
-  stderr.setNonblocking();
-  const buffer = new Uint8Array(PIPE_BYTES);
-  try {
-    for (let count; (count = await readSome(stderr, buffer, { signal: ended })) > 0;) {
-      words.push(buffer.subarray(0, count));
-    }
-  } catch {
-    if (ended.aborted) words.push(buffer.subarray(0, readNow(stderr, buffer) ?? 0));
-  }
-  words.end();
 }
 
 /** Runs a program to its end. @returns What it wrote, standard output and standard error together. */

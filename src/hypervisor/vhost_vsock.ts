@@ -5,7 +5,12 @@
  * @module
  */
 import { HYBRID_VSOCK_CID } from "../rpc/agent_api.ts";
+import { retry } from "../base/async.ts";
+import type { Fd } from "../linux/fd.ts";
+import { connectUnix } from "../linux/socket.ts";
 import { MonitorProcess, type ProcessOptions } from "./process.ts";
+
+const LISTEN_POLL_MS = 1;
 
 export interface VhostVsockOptions extends Pick<ProcessOptions, "runDir" | "log" | "cgroupProcs"> {
   /** The program. */
@@ -17,15 +22,24 @@ export interface VhostVsockOptions extends Pick<ProcessOptions, "runDir" | "log"
   signal: AbortSignal;
 }
 
-/** Starts the daemon and returns once QEMU can connect to it. */
-export async function startVhostVsock(options: VhostVsockOptions): Promise<MonitorProcess> {
+/** The daemon, and the one connection that it takes, for QEMU. */
+export interface VhostVsock {
+  daemon: MonitorProcess;
+  connection: Fd;
+}
+
+/** Starts the daemon and connects to it. */
+export async function startVhostVsock(options: VhostVsockOptions): Promise<VhostVsock> {
   const { path, socket, hostSocket, signal, ...rest } = options;
   await using undo = new AsyncDisposableStack();
   const args = ["--guest-cid", String(HYBRID_VSOCK_CID), "--socket", socket, "--uds-path", hostSocket];
-  const daemon = undo.use(MonitorProcess.start({ ...rest, name: "vhost-device-vsock", path, args }));
-  await appearance(socket, { in: rest.runDir, signal: AbortSignal.any([signal, daemon.died]) });
+  const daemon = undo.use(MonitorProcess.start({ ...rest, name: "vhost-device-vsock", path, args, rights: "none" }));
+  const until = AbortSignal.any([signal, daemon.died]);
+  await appearance(socket, { in: rest.runDir, signal: until });
+  // It appears before it listens.
+  const connection = await retry(() => connectUnix(socket), { signal: until, everyMs: LISTEN_POLL_MS });
   undo.move();
-  return daemon;
+  return { daemon, connection };
 }
 
 /** Waits until a file exists. @throws The signal's reason. */

@@ -22,12 +22,18 @@ const libc = bind({
     parameters: ["i32", "i32", /* level */ "i32", /* name */ "buffer", "buffer" /* size */],
     result: "i32",
   },
+  setsockopt: {
+    parameters: ["i32", "i32", /* level */ "i32", /* name */ "buffer", /* value */ "u32" /* size */],
+    result: "i32",
+  },
 });
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
 const SO_PEERCRED = 17;
+const SO_SNDBUFFORCE = 32;
 const SCM_RIGHTS = 1;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
@@ -100,6 +106,19 @@ export function socketPair(): [Fd, Fd] {
   const ends = new Int32Array(2);
   check("socketpair", () => libc.socketpair(AF_UNIX, SOCK_STREAM | O_CLOEXEC, 0, ends));
   return [new Fd(ends[0]!), new Fd(ends[1]!)];
+}
+
+/** How much may wait to be read, what the kernel adds to each message included; more than the usual most takes CAP_NET_ADMIN. */
+export function setSendBuffer(socket: Fd, bytes: number): void {
+  const value = Int32Array.of(bytes);
+  const set = (name: number) =>
+    check("setsockopt", () => libc.setsockopt(socket.number, SOL_SOCKET, name, value, value.byteLength));
+  try {
+    set(SO_SNDBUFFORCE);
+  } catch (error) {
+    if (!isErrno(error, "EPERM")) throw error;
+    set(SO_SNDBUF);
+  }
 }
 
 /** struct cmsghdr, before the descriptors. */

@@ -13,8 +13,10 @@ import type { SignalName } from "./signal.ts";
 import {
   changeIds,
   dieWithParent,
+  emptyBoundingSet,
   environment,
   execCandidates,
+  giveUpCapabilities,
   nullForUnplaced,
   placeDescriptors,
   type Placement,
@@ -44,6 +46,8 @@ export interface SpawnOptions {
   gid?: number;
   /** Supplementary groups; none are kept if `uid` is given. */
   groups?: readonly number[];
+  /** `none`: it has no capabilities and cannot get any, whoever its user is. Default: ours. */
+  rights?: "none";
   /** Lead a new session, without a terminal. */
   newSession?: boolean;
   /** Have a mount namespace of its own: ours do not see its mounts; it sees those that we make later if `slave`. */
@@ -82,12 +86,14 @@ export function spawn(options: SpawnOptions): Child {
 }
 
 function addSteps(program: SyscallProgram, options: SpawnOptions): void {
-  const { path, args = [path], env = Deno.env.toObject(), cwd, fds = [], uid, parentDeathSignal } = options;
+  const { path, args = [path], env = Deno.env.toObject(), cwd, fds = [], uid, rights, parentDeathSignal } = options;
   joinSurroundings(program, options);
   const placements: Placement[] = [...fds, ...nullForUnplaced(program, fds)];
   placeDescriptors(program, placements);
   if (cwd !== undefined) program.call("chdir", [cwd]);
+  if (rights === "none") emptyBoundingSet(program);
   changeIds(program, uid === undefined ? options : { groups: [], ...options });
+  if (rights === "none") giveUpCapabilities(program);
   if (parentDeathSignal !== undefined) dieWithParent(program, parentDeathSignal);
   const candidates = execCandidates(path, env["PATH"] ?? Deno.env.get("PATH"));
   program.execve(candidates, { args, env: environment(env) });

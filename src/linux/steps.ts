@@ -119,6 +119,30 @@ export function changeIds(
   if (uid !== undefined) program.call("setresuid", [uid, uid, uid], { label: `setresuid ${uid}` });
 }
 
+const PR_CAPBSET_DROP = 24;
+const PR_SET_NO_NEW_PRIVS = 38;
+const CAPABILITY_VERSION_3 = 0x20080522;
+
+/** Leaves nothing to be gained: no program that the child executes has capabilities. Before ids change, as that takes one. */
+export function emptyBoundingSet(program: SyscallProgram): void {
+  const last = Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
+  for (let number = 0; number <= last; number++) {
+    // EPERM: without CAP_SETPCAP the set stays, and everything in it is out of reach anyway.
+    program.call("prctl", [PR_CAPBSET_DROP, number, 0, 0, 0], {
+      label: "drop capability",
+      ignore: ["EINVAL", "EPERM"],
+    });
+  }
+}
+
+/** Gives up all capabilities, and the way to get any by executing something. */
+export function giveUpCapabilities(program: SyscallProgram): void {
+  // struct __user_cap_header_struct: a version, and 0 for the caller; three empty sets of 64 bits.
+  const header = new Uint8Array(Uint32Array.of(CAPABILITY_VERSION_3, 0).buffer);
+  program.call("capset", [header, new Uint8Array(24)], { label: "give up capabilities" });
+  program.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "set no_new_privs" });
+}
+
 /** `NAME=value` for each. @throws {TypeError} A name holds `=`, or is empty. */
 export function environment(env: Readonly<Record<string, string>>): string[] {
   return Object.entries(env).map(([name, value]) => {

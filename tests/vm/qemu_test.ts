@@ -1,12 +1,102 @@
 /** QEMU itself, with a guest of a few system calls. Needs scripts/guest-image to have run, for the kernel. */
 import assert from "node:assert/strict";
-import { box } from "../../src/hypervisor/conformance_box.ts";
+import { createLogger } from "../../src/base/log.ts";
+import { box, ready } from "../../src/hypervisor/conformance_box.ts";
 import { hypervisorConforms } from "../../src/hypervisor/conformance_suite.ts";
 import { startTime } from "../../src/hypervisor/pid_file.ts";
 import { createNetns } from "../../src/linux/namespace.ts";
 import { config, directory, ignore, links, netCard } from "./tiny_guest.ts";
 
 hypervisorConforms({ name: "Qemu", config, bootMs: 60_000, ignore });
+
+/** Fields of `/proc/PID/status`, those of each thread. */
+function statusOf(pid: number): Record<string, string>[] {
+  return [...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => {
+    const lines = Deno.readTextFileSync(`/proc/${pid}/task/${name}/status`).trim().split("\n");
+    return Object.fromEntries(lines.map((line) => line.split(/:\s*/, 2)));
+  });
+}
+
+const NO_CAPABILITIES = "0".repeat(16);
+const FILTERED = "2";
+
+Deno.test({
+  name:
+    "F14: Qemu has no capabilities and a filter of system calls, and each a user of its own that nothing belongs to",
+  ignore,
+  async fn() {
+    const uids: number[] = [];
+    for (let round = 0; round < 2; round++) {
+      await using made = box(config("idles"));
+      await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+      for (const status of statusOf((await made.vm.info()).pid)) {
+        const { CapPrm, CapEff, CapBnd, CapInh, CapAmb, NoNewPrivs, Seccomp, Uid, Gid, Groups } = status;
+        for (const set of [CapPrm, CapEff, CapBnd, CapInh, CapAmb]) assert.equal(set, NO_CAPABILITIES);
+        assert.deepEqual([NoNewPrivs, Seccomp, Groups], ["1", FILTERED, ""]);
+        const [uid] = Uid!.split("\t").map(Number);
+        assert.ok(uid! >= 0x70000000 && uid! < 0x7fffffff, `uid ${uid}`);
+        assert.equal(Uid, Array(4).fill(uid).join("\t"));
+        assert.equal(Gid, Uid);
+        uids[round] = uid!;
+      }
+    }
+    assert.notEqual(uids[0], uids[1]);
+  },
+});
+
+Deno.test({
+  name: "F14: Qemu that has to be root says why, and has no capabilities and a filter nevertheless",
+  ignore,
+  async fn() {
+    const hidden = config("idles");
+    Deno.chmodSync(hidden.hypervisor.initrd, 0o600);
+    const lines: string[] = [];
+    try {
+      await using made = box(hidden, { log: createLogger({ sink: (line) => lines.push(line) }) });
+      await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+      for (const { Uid, CapEff, CapBnd, NoNewPrivs, Seccomp } of statusOf((await made.vm.info()).pid)) {
+        const expected = ["0\t0\t0\t0", NO_CAPABILITIES, NO_CAPABILITIES, "1", FILTERED];
+        assert.deepEqual([Uid, CapEff, CapBnd, NoNewPrivs, Seccomp], expected);
+      }
+    } finally {
+      Deno.chmodSync(hidden.hypervisor.initrd, 0o644);
+    }
+    assert.match(lines.join("\n"), /QEMU runs as root, without capabilities.*others than root cannot read/);
+  },
+});
+
+Deno.test({
+  name: "F10: a guest that writes to its console for ever leaves no file, and its last words are known",
+  ignore,
+  async fn() {
+    await using made = box(config("floods"));
+    await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+    for (const end = Date.now() + 60_000; made.vm.consoleTail(100).length < 100;) {
+      assert.ok(Date.now() < end, "the guest writes nothing");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const sizes = made.files().map((name) => [name, Deno.statSync(`${made.runDir}/${name}`).size] as const);
+    for (const [name, size] of sizes) assert.ok(size < 100, `${name} has ${size} bytes`);
+    Deno.kill((await made.vm.info()).pid, "SIGKILL");
+    await made.vm.wait();
+    const words = made.vm.consoleTail(100);
+    assert.ok(words.length <= 100 && words.some((line) => line.includes("flood")));
+  },
+});
+
+Deno.test({
+  name: "F10: a console that nobody reads holds up neither Qemu nor its guest's other work",
+  ignore,
+  async fn() {
+    await using made = box(config("floods"));
+    await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+    await ready(made, 60_000);
+    // Our own thread reads the console, and stands still for longer than it takes to fill the socket.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+    const begin = performance.now();
+    assert.ok((await made.vm.info()).vcpus === 1 && performance.now() - begin < 1_000);
+  },
+});
 
 Deno.test({
   name: "Qemu ends with its virtiofsd, whose end it names",

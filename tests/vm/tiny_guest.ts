@@ -14,8 +14,17 @@ const POWER_OFF = [0xfee1dead, 672274793, 0x4321fedc, 0];
 const READY = new TextEncoder().encode("guest ready\n");
 const SAY_READY: Step = { call: "write", args: [STDOUT, READY, READY.length], onError: "ignore" };
 
+const FLOOD = new TextEncoder().encode("flood of words\n".repeat(4096));
+
+/** One that `floods` writes to its console, and begins anew. */
+export type TinyHabit = GuestHabit | "floods";
+
 /** What each guest does last. An init that exits makes the kernel panic. */
-const LAST: Record<GuestHabit, Step> = {
+const LAST: Record<TinyHabit, Step | readonly Step[]> = {
+  floods: [
+    { call: "write", args: [STDOUT, FLOOD, FLOOD.length], onError: "ignore" },
+    { call: "execve", args: ["/init", ["/init"], []], onError: "stop" },
+  ],
   idles: { call: "nanosleep", args: [new Uint8Array(new BigUint64Array([3600n, 0n]).buffer), 0], onError: "ignore" },
   "powers off": { call: "reboot", args: POWER_OFF, onError: "ignore" },
   panics: { call: "exit", args: [1], onError: "ignore" },
@@ -26,7 +35,7 @@ export const directory: string = Deno.makeTempDirSync({ prefix: "kata-qemu-test-
 globalThis.addEventListener("unload", () => Deno.removeSync(directory, { recursive: true }));
 
 /** Written once: a template fits only the very file that it was made with. */
-function initrd(guest: GuestHabit): string {
+function initrd(guest: TinyHabit): string {
   const path = `${directory}/${guest}.cpio`;
   if (isThere(path)) return path;
   const entries: CpioEntry[] = [
@@ -36,7 +45,7 @@ function initrd(guest: GuestHabit): string {
       kind: "file",
       path: "init",
       mode: 0o755,
-      data: assembleInit([SAY_READY, LAST[guest]], Deno.build.arch),
+      data: assembleInit([SAY_READY, LAST[guest]].flat(), Deno.build.arch),
     },
   ];
   Deno.writeFileSync(path, packCpio(entries));
@@ -44,7 +53,7 @@ function initrd(guest: GuestHabit): string {
 }
 
 /** A configuration whose guest has this habit. */
-export function config(guest: GuestHabit): Config {
+export function config(guest: TinyHabit): Config {
   const base = defaultConfig();
   Object.assign(base.hypervisor, { kernel: KERNEL, initrd: initrd(guest), default_memory: 256 });
   return base;

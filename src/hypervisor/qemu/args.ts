@@ -13,8 +13,12 @@ export interface Machine {
   firmware: string;
   /** The kernel's command line. */
   append: string;
-  qmpSocket: string;
-  consoleLog: string;
+  /** Paths that QEMU can read. */
+  kernel: string;
+  initrd?: string | undefined;
+  /** Descriptors of connections: to the monitor, and where the console's output goes. */
+  qmpFd: number;
+  consoleFd: number;
   memory: MemorySize;
   /** The file that is the memory, of the memory's size; else an anonymous one. */
   memoryFile?: string | undefined;
@@ -23,6 +27,8 @@ export interface Machine {
   vcpus: VcpuCount;
   /** In the order in which the guest shall number them. */
   devices: readonly Parts[];
+  /** Descriptors that disks name as `/dev/fdset/1`, `/dev/fdset/2` and so on. */
+  fdSets: readonly string[];
   /** A file with what the guest shall find among its firmware's OEM strings. */
   oemStringFile?: string | undefined;
 }
@@ -65,6 +71,7 @@ export function qemuArgs(machine: Machine): string[] {
     ...mon(machine),
     ...smbios(machine),
     ...globals(machine),
+    ...machine.fdSets.flatMap((fd, index) => ["-add-fd", `fd=${fd},set=${index + 1}`]),
     ...machine.devices.flatMap(device),
     ...(machine.incoming ? ["-incoming", "defer"] : []),
   ];
@@ -125,18 +132,18 @@ function bios({ firmware }: Machine): string[] {
   return firmware === "" ? [] : ["-bios", firmware];
 }
 
-function kernel({ config, append }: Machine): string[] {
-  const initrd = config.initrd === "" ? [] : ["-initrd", config.initrd];
-  return ["-kernel", config.kernel, ...initrd, "-append", append];
+function kernel({ kernel, initrd, append }: Machine): string[] {
+  return ["-kernel", kernel, ...(initrd === undefined ? [] : ["-initrd", initrd]), "-append", append];
 }
 
-/** A file, not a socket: QEMU writes it whether or not anybody reads, and it outlives both. */
-function serial({ consoleLog }: Machine): string[] {
-  return ["-chardev", keyval({ backend: "file", id: "console", path: consoleLog }), "-serial", "chardev:console"];
+/** A socket, never a file, which a guest could fill. QEMU does not wait for a reader, and drops the output when it is gone. */
+function serial({ consoleFd }: Machine): string[] {
+  return ["-chardev", keyval({ backend: "socket", id: "console", fd: consoleFd }), "-serial", "chardev:console"];
 }
 
-function mon({ qmpSocket }: Machine): string[] {
-  const chardev = keyval({ backend: "socket", id: "qmp", path: qmpSocket, server: true, wait: false });
+/** A connection that is there already: nobody else can make one. */
+function mon({ qmpFd }: Machine): string[] {
+  const chardev = keyval({ backend: "socket", id: "qmp", fd: qmpFd });
   return ["-chardev", chardev, "-mon", keyval({ chardev: "qmp", mode: "control" })];
 }
 

@@ -14,8 +14,10 @@ function machine(change: Partial<Machine> = {}, qemu: Partial<QemuConfig> = {}):
     accelerator: "tcg",
     firmware: "",
     append: "quiet panic=-1",
-    qmpSocket: "/run/kata/s1/qmp.sock",
-    consoleLog: "/run/kata/s1/console.log",
+    kernel: "/proc/self/fd/5",
+    qmpFd: 3,
+    consoleFd: 4,
+    fdSets: [],
     memory: { sizeMiB: 512, maxMiB: 512, slots: 0 },
     vcpus: { count: 1, max: 1 },
     devices: [],
@@ -37,13 +39,15 @@ Deno.test("qemuArgs() of a pod on virtio-fs, with its agent on virtio-serial", a
   const config = defaultConfig().hypervisor;
   const tag = { kind: "shareFs", id: "share", tag: "kataShared", source: "/share" } as const;
   const devices = [
-    parts.virtioBlk(ROOT, { config, isHostDevice: false, place: parts.onRootBus("01") }),
+    parts.virtioBlk(ROOT, { config, isHostDevice: false, fdSet: 1, place: parts.onRootBus("01") }),
     parts.rng({ source: "/dev/urandom", place: parts.onRootBus("02") }),
-    parts.serialPort({ socket: "/run/kata/s1/agent.sock", name: "agent.0", place: parts.onRootBus("03") }),
-    parts.shareFs(tag, { socket: "/run/kata/s1/virtiofsd.sock", queueSize: 1024, place: parts.onRootBus("04") }),
+    parts.serialPort({ socketFd: "7", name: "agent.0", place: parts.onRootBus("03") }),
+    parts.shareFs(tag, { socketFd: "8", queueSize: 1024, place: parts.onRootBus("04") }),
     parts.rootPort({ id: "rp0", number: 1, place: parts.onRootBus("05") }),
   ];
-  await t.assertSnapshot(lines(qemuArgs(machine({ firmware: "/q/qboot.rom", devices }, { initrd: "/k/initrd" }))));
+  await t.assertSnapshot(
+    lines(qemuArgs(machine({ firmware: "/q/qboot.rom", initrd: "/proc/self/fd/6", devices, fdSets: ["9"] }))),
+  );
 });
 
 Deno.test("qemuArgs() of a pod on KVM with vhost-vsock, network and hotplug", async (t) => {
@@ -53,7 +57,7 @@ Deno.test("qemuArgs() of a pod on KVM with vhost-vsock, network and hotplug", as
     parts.vhostVsock({ cid: 42, vhostFd: "7", place: parts.onRootBus("01") }),
     parts.virtioNet(card, { queues, place: parts.onRootBus("02") }),
     parts.scsiController(parts.onRootBus("03")),
-    parts.vhostUserVsock({ socket: "/run/kata/s1/vsock.sock", place: parts.onRootBus("04") }),
+    parts.vhostUserVsock({ socketFd: "8", place: parts.onRootBus("04") }),
   ];
   const size = { memory: { sizeMiB: 2048, maxMiB: 8192, slots: 10 }, vcpus: { count: 1, max: 4 } };
   const args = qemuArgs(machine({ accelerator: "kvm", devices, ...size }));
@@ -90,14 +94,14 @@ Deno.test("qemuArgs() appends machine_accelerators to -machine", () => {
 Deno.test("B18, B19: blockNode() opens a read-only disk so on both nodes, and shares its locks", () => {
   const { hypervisor: config } = defaultConfig();
   const disk = { ...ROOT, format: "vmdk" } as const;
-  assert.deepEqual(parts.blockNode(disk, { config, isHostDevice: false }), {
+  assert.deepEqual(parts.blockNode(disk, { config, isHostDevice: false, fdSet: 1 }), {
     driver: "vmdk",
     "node-name": "drive-root",
     "read-only": true,
     "force-share": true,
-    file: { driver: "file", filename: "/k/root.erofs", aio: "threads", "read-only": true, "force-share": true },
+    file: { driver: "file", filename: "/dev/fdset/1", aio: "threads", "read-only": true, "force-share": true },
   });
-  const { devices } = parts.virtioBlk(disk, { config, isHostDevice: false, place: parts.onPort("rp0") });
+  const { devices } = parts.virtioBlk(disk, { config, isHostDevice: false, fdSet: 1, place: parts.onPort("rp0") });
   assert.ok(!("share-rw" in devices[0]!));
 });
 
@@ -108,13 +112,13 @@ Deno.test("B20: blockNode() obeys block_device_aio and the cache settings", () =
     block_device_cache_set: true,
     block_device_cache_direct: true,
   } as const;
-  const node = parts.blockNode({ ...ROOT, readOnly: false }, { config, isHostDevice: true });
+  const node = parts.blockNode({ ...ROOT, readOnly: false }, { config, isHostDevice: true, fdSet: 2 });
   const cache = { direct: true, "no-flush": false };
   assert.deepEqual(node, {
     driver: "raw",
     "node-name": "drive-root",
     cache,
-    file: { driver: "host_device", filename: "/k/root.erofs", aio: "io_uring", cache },
+    file: { driver: "host_device", filename: "/dev/fdset/2", aio: "io_uring", cache },
   });
 });
 

@@ -4,12 +4,15 @@ import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { QemuConfig } from "../../config/schema.ts";
 import type { Fd } from "../../linux/fd.ts";
+import { connectUnix } from "../../linux/socket.ts";
 import type { BlockDevice, Device, GuestAddress, NetDevice, ShareFsDevice } from "../device.ts";
 import type { PcieTopology } from "../topology.ts";
 import * as parts from "./parts.ts";
-import { vmFiles } from "./plan.ts";
+import { openDisk, vmFiles } from "./plan.ts";
 import { jsonProps, type Props } from "./props.ts";
 import type { Qmp } from "./qmp.ts";
+
+const OPEN: Required<HotplugOptions>["open"] = { disk: openDisk, share: connectUnix };
 
 /** Ids on the one SCSI controller. */
 const SCSI_IDS = 256;
@@ -23,12 +26,18 @@ export interface HotplugOptions {
   log: Logger;
   /** Whether a disk's path is a block device of the host. */
   isHostDevice?: (path: string) => boolean;
+  /** What gives QEMU the file of a disk, and the connection to a share's daemon. */
+  open?: { disk(disk: BlockDevice): Fd; share(path: string): Fd };
 }
 
 interface Plugged {
   device: Device;
   address: GuestAddress;
+  /** Of a disk: the descriptor that QEMU opened it by. */
+  fdSet?: number;
 }
+
+type Added = Omit<Plugged, "device">;
 
 /** Plugs and unplugs, one device at a time. */
 export class Hotplug {
@@ -37,7 +46,7 @@ export class Hotplug {
   readonly #turn = new Mutex();
 
   constructor(options: HotplugOptions) {
-    this.#options = { isHostDevice: (path) => Deno.statSync(path).isBlockDevice === true, ...options };
+    this.#options = { isHostDevice: (path) => Deno.statSync(path).isBlockDevice === true, open: OPEN, ...options };
   }
 
   /** Where the guest finds a device, plugged or there from the start. */
@@ -52,10 +61,10 @@ export class Hotplug {
     const { id, kind } = device;
     if (this.address(id) !== undefined) throw new KataError("ALREADY_EXISTS", `Cannot plug "${id}" twice`);
     try {
-      const address = await this.#plugKind(device, signal);
-      this.#plugged.set(id, { device, address });
-      this.#options.log.info(`Plugged ${kind} "${id}"`, { address });
-      return address;
+      const added = await this.#plugKind(device, signal);
+      this.#plugged.set(id, { device, ...added });
+      this.#options.log.info(`Plugged ${kind} "${id}"`, { address: added.address });
+      return added.address;
     } catch (cause) {
       throw new Error(`Cannot plug ${kind} "${id}"`, { cause });
     }
@@ -67,19 +76,20 @@ export class Hotplug {
    */
   async unplug(id: string, signal: AbortSignal): Promise<void> {
     using _turn = await this.#turn.lock();
-    const device = this.#plugged.get(id)?.device;
-    if (device === undefined) throw new KataError("NOT_FOUND", `Cannot unplug "${id}": it was not plugged`);
+    const plugged = this.#plugged.get(id);
+    if (plugged === undefined) throw new KataError("NOT_FOUND", `Cannot unplug "${id}": it was not plugged`);
+    const { device } = plugged;
     try {
       await this.#removeFrontEnd(id, signal);
       this.#forget(id);
-      await this.#removeBackEnd(device);
+      await this.#removeBackEnd(plugged);
     } catch (cause) {
       throw new Error(`Cannot unplug ${device.kind} "${id}"`, { cause });
     }
     this.#options.log.info(`Unplugged ${device.kind} "${id}"`);
   }
 
-  #plugKind(device: Device, signal: AbortSignal): Promise<GuestAddress> {
+  #plugKind(device: Device, signal: AbortSignal): Promise<Added> {
     switch (device.kind) {
       case "block":
         return this.#plugBlock(device, signal);
@@ -90,16 +100,29 @@ export class Hotplug {
     }
   }
 
-  async #plugBlock(disk: BlockDevice, signal: AbortSignal): Promise<GuestAddress> {
+  async #plugBlock(disk: BlockDevice, signal: AbortSignal): Promise<Added> {
     const { config, qmp, isHostDevice } = this.#options;
-    const options = { config, isHostDevice: isHostDevice(disk.path) };
     await using undo = new AsyncDisposableStack();
+    const fdSet = await this.#sendDisk(disk, signal);
+    undo.defer(() => this.#removeFdSet(fdSet));
+    const options = { config, isHostDevice: isHostDevice(disk.path), fdSet };
     const { frontEnd, address } = this.#blockFrontEnd(disk, { options, undo });
     await qmp.execute("blockdev-add", jsonProps(parts.blockNode(disk, options)), { signal });
     undo.defer(() => this.#removeNode(disk.id));
     await this.#addFrontEnd(frontEnd, signal);
     undo.move();
-    return address;
+    return { address, fdSet };
+  }
+
+  async #sendDisk(disk: BlockDevice, signal: AbortSignal): Promise<number> {
+    using fd = this.#options.open.disk(disk);
+    const added = await this.#options.qmp.execute("add-fd", {}, { signal, fds: [fd] });
+    return Number(Object(added)["fdset-id"]);
+  }
+
+  /** Once nothing uses it. */
+  async #removeFdSet(fdSet: number): Promise<void> {
+    await this.#options.qmp.execute("remove-fd", { "fdset-id": fdSet });
   }
 
   #blockFrontEnd(
@@ -114,7 +137,7 @@ export class Hotplug {
     return { frontEnd: parts.virtioBlk(disk, { ...options, place }), address };
   }
 
-  async #plugNet(card: NetDevice, signal: AbortSignal): Promise<GuestAddress> {
+  async #plugNet(card: NetDevice, signal: AbortSignal): Promise<Added> {
     const { qmp } = this.#options;
     using _fds = ownerOf([...card.tapFds, ...card.vhostFds]);
     await using undo = new AsyncDisposableStack();
@@ -128,22 +151,28 @@ export class Hotplug {
     undo.defer(async () => void await qmp.execute("netdev_del", { id: parts.netdevName(card.id) }));
     await this.#addFrontEnd({ devices }, signal);
     undo.move();
-    return address;
+    return { address };
   }
 
   /** Its daemon must listen. */
-  async #plugShare(share: ShareFsDevice, signal: AbortSignal): Promise<GuestAddress> {
-    const { qmp, config, runDir } = this.#options;
+  async #plugShare(share: ShareFsDevice, signal: AbortSignal): Promise<Added> {
+    const { qmp, config, runDir, open } = this.#options;
     await using undo = new AsyncDisposableStack();
     const { place, address } = this.#takePort(share.id, undo);
-    const path = vmFiles(runDir).share(share.id);
-    const { chardev, devices } = parts.shareFs(share, { socket: path, queueSize: config.virtio_fs_queue_size, place });
-    const backend = { type: "socket", data: { addr: { type: "unix", data: { path } }, server: false } };
+    const name = `share-${share.id}`;
+    const { chardev, devices } = parts.shareFs(share, {
+      socketFd: name,
+      queueSize: config.virtio_fs_queue_size,
+      place,
+    });
+    using socket = open.share(vmFiles(runDir).share(share.id));
+    await qmp.sendFd(name, socket);
+    const backend = { type: "socket", data: { addr: { type: "fd", data: { str: name } }, server: false } };
     await qmp.execute("chardev-add", { id: chardev!.id, backend }, { signal });
     undo.defer(() => this.#removeChardev(share.id));
     await this.#addFrontEnd({ devices }, signal);
     undo.move();
-    return address;
+    return { address };
   }
 
   async #removeChardev(id: string): Promise<void> {
@@ -179,10 +208,11 @@ export class Hotplug {
     }
   }
 
-  async #removeBackEnd(device: Device): Promise<void> {
+  async #removeBackEnd({ device, fdSet }: Plugged): Promise<void> {
     switch (device.kind) {
       case "block":
-        return await this.#removeNode(device.id);
+        await this.#removeNode(device.id);
+        return await this.#removeFdSet(fdSet!);
       case "net":
         return void await this.#options.qmp.execute("netdev_del", { id: parts.netdevName(device.id) });
       case "shareFs":

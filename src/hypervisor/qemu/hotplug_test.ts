@@ -26,7 +26,7 @@ async function box({ refuses = [], letsGo = true, qemu = {} }: BoxOptions = {}) 
     commands.push(command);
     const { execute, arguments: args, id } = command;
     if (refuses.includes(execute)) return say({ error: { class: "GenericError", desc: `no ${execute} today` }, id });
-    say({ return: {}, id });
+    say({ return: execute === "add-fd" ? { "fdset-id": 7, fd: 42 } : {}, id });
     if (execute === "device_del" && letsGo) say({ event: "DEVICE_DELETED", data: { device: args.id } });
   });
   const qmp = await Qmp.open(wire, AbortSignal.timeout(2_000));
@@ -35,10 +35,11 @@ async function box({ refuses = [], letsGo = true, qemu = {} }: BoxOptions = {}) 
   bus.addPort();
   const config = { ...defaultConfig().hypervisor, block_device_driver: "virtio-blk-pci" as const, ...qemu };
   const log = createLogger({ sink: () => {} });
+  const open = { disk: ({ path }: BlockDevice) => memfd(path), share: memfd };
   return {
     commands,
     names: () => commands.map(({ execute }) => execute),
-    hotplug: new Hotplug({ qmp, bus, config, runDir: "/run/kata/s1", log, isHostDevice: () => false }),
+    hotplug: new Hotplug({ qmp, bus, config, runDir: "/run/kata/s1", log, open, isHostDevice: () => false }),
     [Symbol.asyncDispose]: () => qmp[Symbol.asyncDispose](),
   };
 }
@@ -52,11 +53,12 @@ Deno.test("B18, B19: Hotplug.plug() adds a read-only disk on a free port", async
   assert.deepEqual(await made.hotplug.plug(DISK, soon()), { bus: "pci", path: "01/00" });
   const access = { "read-only": true, "force-share": true };
   assert.deepEqual(made.commands.map(({ execute, arguments: args }) => [execute, args]), [
+    ["add-fd", {}],
     ["blockdev-add", {
       driver: "raw",
       "node-name": "drive-d1",
       ...access,
-      file: { driver: "file", filename: "/images/d1", aio: "threads", ...access },
+      file: { driver: "file", filename: "/dev/fdset/7", aio: "threads", ...access },
     }],
     ["device_add", { driver: "virtio-blk-pci", id: "d1", bus: "rp0", addr: "0x0", drive: "drive-d1" }],
   ]);
@@ -77,7 +79,7 @@ Deno.test("B21: Hotplug.plug() removes the node again when QEMU refuses the fron
     assert.equal(errorChain(error), 'Cannot plug block "d1": no device_add today');
     return true;
   });
-  assert.deepEqual(made.names(), ["blockdev-add", "device_add", "blockdev-del"]);
+  assert.deepEqual(made.names(), ["add-fd", "blockdev-add", "device_add", "blockdev-del", "remove-fd"]);
   assert.equal(made.hotplug.address("d1"), undefined);
 });
 
@@ -85,7 +87,8 @@ Deno.test("B22: Hotplug.unplug() waits for the guest before it removes the node"
   await using made = await box();
   await made.hotplug.plug(DISK, soon());
   await made.hotplug.unplug("d1", soon());
-  assert.deepEqual(made.names(), ["blockdev-add", "device_add", "device_del", "blockdev-del"]);
+  const added = ["add-fd", "blockdev-add", "device_add"];
+  assert.deepEqual(made.names(), [...added, "device_del", "blockdev-del", "remove-fd"]);
   assert.equal(made.hotplug.address("d1"), undefined);
 });
 
@@ -96,7 +99,7 @@ Deno.test("B22: Hotplug.unplug() is bounded when the guest does not let go, and 
     assert.match(errorChain(error), /^Cannot unplug block "d1": the guest did not let go of it/);
     return true;
   });
-  assert.deepEqual(made.names().slice(2), ["device_del"]);
+  assert.deepEqual(made.names().slice(3), ["device_del"]);
   assert.ok(made.hotplug.address("d1"));
 });
 
@@ -137,9 +140,9 @@ Deno.test("Hotplug.plug() connects a shared directory to its daemon, and unplug(
   await using made = await box();
   const share = { kind: "shareFs", id: "shared", tag: "kataShared", source: "/share" } as const;
   assert.deepEqual(await made.hotplug.plug(share, soon()), { bus: "pci", path: "01/00" });
-  const path = "/run/kata/s1/fs-shared.sock";
-  const backend = { type: "socket", data: { addr: { type: "unix", data: { path } }, server: false } };
+  const backend = { type: "socket", data: { addr: { type: "fd", data: { str: "share-shared" } }, server: false } };
   assert.deepEqual(made.commands.map(({ arguments: args }) => args), [
+    { fdname: "share-shared" },
     { id: "char-shared", backend },
     {
       driver: "vhost-user-fs-pci",
@@ -152,5 +155,5 @@ Deno.test("Hotplug.plug() connects a shared directory to its daemon, and unplug(
     },
   ]);
   await made.hotplug.unplug("shared", soon());
-  assert.deepEqual(made.names(), ["chardev-add", "device_add", "device_del", "chardev-remove"]);
+  assert.deepEqual(made.names(), ["getfd", "chardev-add", "device_add", "device_del", "chardev-remove"]);
 });

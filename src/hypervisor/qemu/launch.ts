@@ -2,21 +2,24 @@
 import { exists } from "../../base/files.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Fd, memfd } from "../../linux/fd.ts";
+import { socketPair } from "../../linux/socket.ts";
 import { allocateGuestCid } from "../../linux/vsock.ts";
 import { HOST_KEY_NAME, type HostKey, newHostKey } from "../../rpc/host_proof.ts";
 import { type AgentChannel, chooseTransport } from "../agent_channel.ts";
 import type { Device } from "../device.ts";
+import { GuestConsole } from "../guest_console.ts";
 import { Helpers } from "../helpers.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import { MonitorProcess } from "../process.ts";
 import { templateFiles } from "../template.ts";
 import { startVhostVsock } from "../vhost_vsock.ts";
+import { chooseUser, type VmmUser } from "../vmm_user.ts";
 import { qemuArgs } from "./args.ts";
 import { clockParams, startClockMeasurement } from "./guest_clock.ts";
 import { chooseAccelerator, findFirmware, isBlockDevice } from "./host.ts";
-import { type Plan, planMachine } from "./plan.ts";
+import { CONSOLE_FD, type Plan, planMachine, QMP_FD, vmFiles } from "./plan.ts";
 import type { Qmp } from "./qmp.ts";
-import { connectQmp } from "./qmp_socket.ts";
+import { openQmp } from "./qmp_socket.ts";
 import { startShares } from "./shares.ts";
 import { planTemplate, serialChannel } from "./template_machine.ts";
 import { VmWatch } from "./watch.ts";
@@ -26,6 +29,7 @@ export interface Monitor extends AsyncDisposable {
   readonly qemu: MonitorProcess;
   readonly qmp: Qmp;
   readonly watch: VmWatch;
+  readonly console: GuestConsole;
 }
 
 /** A VM that runs. Disposing it ends everything it consists of and removes its files. */
@@ -69,14 +73,13 @@ export async function startMonitor(
 ): Promise<Monitor> {
   const { log, signal } = options;
   await using undo = new AsyncDisposableStack();
-  const qemu = undo.use(startQemu(options, plan));
-  const watch = new VmWatch({ qemu, helpers, consoleLog: plan.machine.consoleLog, log });
-  const qmp = undo.use(
-    await connectQmp(plan.machine.qmpSocket, { signal: AbortSignal.any([signal, watch.ended]) }),
-  );
+  const { qemu, console, monitor } = startQemu(options, plan);
+  undo.use(qemu);
+  const watch = new VmWatch({ qemu, helpers, console, log });
+  const qmp = undo.use(await openQmp(monitor, { signal: AbortSignal.any([signal, watch.ended]) }));
   watch.follow(qmp);
   const owned = undo.move();
-  return { qemu, qmp, watch, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { qemu, qmp, watch, console, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 function makePlan(options: LaunchOptions, { channel, vhostVsock, hostKey }: OpenChannel): Plan {
@@ -95,19 +98,51 @@ function makePlan(options: LaunchOptions, { channel, vhostVsock, hostKey }: Open
   });
 }
 
-function startQemu(options: LaunchOptions, { machine, fds }: Plan): MonitorProcess {
-  const { config: { hypervisor }, netns, runDir, log, cgroupProcs } = options;
-  const args = qemuArgs(machine);
+interface StartedQemu {
+  qemu: MonitorProcess;
+  console: GuestConsole;
+  /** Our end of the monitor's connection; the caller's. */
+  monitor: Fd;
+}
+
+/** Starts QEMU with what it inherits, and nothing else of ours. */
+function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
+  const { config: { hypervisor, agent }, netns, runDir, log, cgroupProcs } = options;
+  using undo = new DisposableStack();
+  using inherited = new DisposableStack();
+  const [monitor, theirs] = socketPair();
+  undo.use(monitor);
+  const file = hypervisor.enable_debug || agent.enable_debug ? vmFiles(runDir).console : undefined;
+  const { console, writer } = GuestConsole.open({ file });
+  undo.use(console);
+  const ends = [{ child: QMP_FD, fd: theirs }, { child: CONSOLE_FD, fd: writer }];
+  for (const { fd } of ends) inherited.use(fd);
+  const fds = [...ends, ...plan.fds.map(({ child, open }) => ({ child, fd: inherited.use(open()) }))];
   const qemu = MonitorProcess.start({
-    ...{ runDir, log, cgroupProcs },
+    ...{ runDir, log, cgroupProcs, fds, netns },
     name: "qemu",
     path: hypervisor.path,
-    args,
-    fds,
-    netns,
+    args: qemuArgs(plan.machine),
+    user: ownUser(options, plan),
+    rights: "none",
   });
-  for (const { fd } of fds) fd[Symbol.dispose]();
-  return qemu;
+  undo.move();
+  return { qemu, console, monitor };
+}
+
+/** @returns undefined if QEMU has to be root, which the log then explains. */
+function ownUser(
+  { config: { hypervisor: config }, log, template }: LaunchOptions,
+  { machine }: Plan,
+): VmmUser | undefined {
+  if (!config.own_user) return undefined;
+  const { accelerator, firmware } = machine;
+  const user = template?.kind === "make"
+    ? "the files of a template are root's, and no container runs in its guest"
+    : chooseUser({ config, accelerator, firmware });
+  if (typeof user !== "string") return user;
+  log.info("QEMU runs as root, without capabilities", { reason: user });
+  return undefined;
 }
 
 /** Descriptors that the caller handed over with a device. */
@@ -137,8 +172,14 @@ async function openChannel(
     case "hybrid-vsock": {
       const sockets = { socket: `${runDir}/vhost-vsock.sock`, hostSocket: `${runDir}/kata.hvsock` };
       const path = hypervisor.vhost_vsock_daemon;
-      helpers.add(await startVhostVsock({ ...{ runDir, log, cgroupProcs }, ...sockets, path, signal }));
-      return { channel: { kind, ...sockets, key }, hostKey };
+      const { daemon, connection } = await startVhostVsock({
+        ...{ runDir, log, cgroupProcs },
+        ...sockets,
+        ...{ path, signal },
+      });
+      undo.use(connection);
+      helpers.add(daemon);
+      return { channel: { kind, ...sockets, key }, vhostVsock: connection, hostKey };
     }
     case "virtio-serial":
       return { channel: serialChannel(runDir) };
@@ -159,4 +200,4 @@ export function removeFiles(runDir: string): void {
   }
 }
 
-const OUR_FILES = /^(qmp\.sock|agent\.sock|console\.log|fs-.*\.sock|vhost-vsock\.sock|kata\.hvsock)$/;
+const OUR_FILES = /^(agent\.sock|console\.log(\.1)?|fs-.*\.sock|vhost-vsock\.sock|kata\.hvsock)$/;

@@ -30,20 +30,22 @@ export interface BlockOptions {
   config: QemuConfig;
   /** Whether the path is a block device of the host. */
   isHostDevice: boolean;
+  /** The set of descriptors that stands for the disk's file, as QEMU may not open that by itself. */
+  fdSet: number;
 }
 
 /**
  * A disk's nodes: the format on top of the file. Read-only disks are so on both nodes (B18) and take no exclusive lock,
  * so that a snapshotter which holds the file, or another VM, does not conflict (B19).
  */
-export function blockNode(disk: BlockDevice, { config, isHostDevice }: BlockOptions): Props {
+export function blockNode(disk: BlockDevice, { config, isHostDevice, fdSet }: BlockOptions): Props {
   const access = disk.readOnly ? { "read-only": true, "force-share": true } : {};
   const cache = config.block_device_cache_set
     ? { cache: { direct: config.block_device_cache_direct, "no-flush": config.block_device_cache_noflush } }
     : {};
   const file = {
     driver: isHostDevice ? "host_device" : "file",
-    filename: disk.path,
+    filename: `/dev/fdset/${fdSet}`,
     aio: config.block_device_aio,
     ...access,
     ...cache,
@@ -130,13 +132,14 @@ export function chardevName(id: string): string {
 }
 
 export interface ShareFsOptions {
-  socket: string;
+  /** The connection to its daemon: a descriptor's number, or the name that it was sent by. */
+  socketFd: string;
   queueSize: number;
   place: Place;
 }
 
-export function shareFs(share: ShareFsDevice, { socket, queueSize, place }: ShareFsOptions): Parts {
-  const chardev = { backend: "socket", id: chardevName(share.id), path: socket };
+export function shareFs(share: ShareFsDevice, { socketFd, queueSize, place }: ShareFsOptions): Parts {
+  const chardev = { backend: "socket", id: chardevName(share.id), fd: socketFd };
   const device = {
     driver: "vhost-user-fs-pci",
     id: share.id,
@@ -154,17 +157,18 @@ export function vhostVsock(options: { cid: number; vhostFd: string; place: Place
   return { devices: [{ driver: "vhost-vsock-pci", id: "vsock0", ...place, vhostfd: vhostFd, "guest-cid": cid }] };
 }
 
-export function vhostUserVsock({ socket, place }: { socket: string; place: Place }): Parts {
-  const chardev = { backend: "socket", id: "char-vsock0", path: socket };
+/** @param socketFd The connection to the daemon. */
+export function vhostUserVsock({ socketFd, place }: { socketFd: string; place: Place }): Parts {
+  const chardev = { backend: "socket", id: "char-vsock0", fd: socketFd };
   return { chardev, devices: [{ driver: "vhost-user-vsock-pci", id: "vsock0", ...place, chardev: chardev.id }] };
 }
 
 /** Port 0 is for consoles, so ours is the second and last: QEMU would watch two queues for each of 31 ports. */
 const SERIAL_PORTS = 2;
 
-/** One named port; the host connects to `socket` when it likes. */
-export function serialPort({ socket, name, place }: { socket: string; name: string; place: Place }): Parts {
-  const chardev = { backend: "socket", id: "char-agent", path: socket, server: true, wait: false };
+/** One named port; the host connects when it likes. @param socketFd A socket that listens. */
+export function serialPort({ socketFd, name, place }: { socketFd: string; name: string; place: Place }): Parts {
+  const chardev = { backend: "socket", id: "char-agent", fd: socketFd, server: true, wait: false };
   const controller = { driver: "virtio-serial-pci", id: "serial0", ...place, max_ports: SERIAL_PORTS };
   const port = { driver: "virtserialport", id: "agent", bus: "serial0.0", chardev: chardev.id, name };
   return { chardev, devices: [controller, port] };

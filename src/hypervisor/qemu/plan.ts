@@ -1,6 +1,7 @@
 /** From configuration and devices to QEMU's machine: what sits where, under which number. Pure. @module */
 import type { Config } from "../../config/schema.ts";
-import type { Fd } from "../../linux/fd.ts";
+import { Fd, O_RDONLY, O_RDWR } from "../../linux/fd.ts";
+import { connectUnix, listenUnix } from "../../linux/socket.ts";
 import { AGENT_SERIAL_PORT } from "../../rpc/agent_api.ts";
 import { type AgentChannel, listenParams } from "../agent_channel.ts";
 import type { BlockDevice, Device, NetDevice } from "../device.ts";
@@ -9,8 +10,10 @@ import { PcieTopology } from "../topology.ts";
 import type { Machine } from "./args.ts";
 import * as parts from "./parts.ts";
 
-/** Standard streams come first. */
-const FIRST_PASSED_FD = 3;
+/** Standard streams come first, then the monitor's and the console's ends of a connection each. */
+export const QMP_FD = 3;
+export const CONSOLE_FD = 4;
+const FIRST_PASSED_FD = 5;
 
 /** What the plan rests on. */
 export interface PlanInput {
@@ -21,14 +24,15 @@ export interface PlanInput {
   runDir: string;
   devices: readonly Device[];
   channel: AgentChannel;
-  /** With a vsock channel: `/dev/vhost-vsock`, which holds the context id. */
+  /** With a vsock channel: `/dev/vhost-vsock`, which holds the context id, or the connection to the daemon. */
   vhostVsock?: Fd | undefined;
   /** A file that holds the channel's key. */
   hostKey?: Fd | undefined;
   kernelParams: readonly string[];
   /** Root ports for hotplug; default: `pcie_root_port` of the configuration. */
   rootPorts?: number | undefined;
-  memoryFile?: string | undefined;
+  /** The file that is the memory: its path, or what opens it. */
+  memoryFile?: string | (() => Fd) | undefined;
   incoming?: boolean | undefined;
   /** Whether a disk's path is a block device of the host. */
   isHostDevice(path: string): boolean;
@@ -37,19 +41,20 @@ export interface PlanInput {
 export interface Plan {
   machine: Machine;
   bus: PcieTopology;
-  /** Descriptors that QEMU inherits, and as which number. */
+  /** What QEMU inherits. It opens nothing itself that is in a place of root's, as it may be another user. */
   fds: readonly PassedFd[];
 }
 
 export interface PassedFd {
+  /** Its number in QEMU. */
   child: number;
-  fd: Fd;
+  /** Called when QEMU starts; the descriptor belongs to the caller. */
+  open(): Fd;
 }
 
 /** Files of one VM in its run directory. Names of sockets are short: see `SOCKET_ROOM` in `sandbox/persist.ts`. */
-export function vmFiles(runDir: string): { qmp: string; console: string; share(id: string): string } {
+export function vmFiles(runDir: string): { console: string; share(id: string): string } {
   return {
-    qmp: `${runDir}/qmp.sock`,
     console: `${runDir}/console.log`,
     share: (id) => `${runDir}/fs-${id}.sock`,
   };
@@ -61,13 +66,14 @@ export function vmFiles(runDir: string): { qmp: string; console: string; share(i
 export function planMachine(input: PlanInput): Plan {
   const bus = new PcieTopology();
   const fds: PassedFd[] = [];
-  const inherit = (fd: Fd) => {
+  const inherit = (open: () => Fd) => {
     const child = FIRST_PASSED_FD + fds.length;
-    fds.push({ child, fd });
+    fds.push({ child, open });
     return String(child);
   };
-  const planner = { input, bus, inherit };
-  const { config, runDir, id, accelerator, firmware } = input;
+  const fdSets: string[] = [];
+  const planner = { input, bus, inherit, fdSets };
+  const { config, id, accelerator, firmware } = input;
   const qemu = config.hypervisor;
   const devices = [
     ...rootDisk(planner),
@@ -79,14 +85,19 @@ export function planMachine(input: PlanInput): Plan {
   ];
   const words = [...listenParams(input.channel), ...agentParams(config.agent), ...input.kernelParams];
   const append = kernelParams(qemu, words);
-  const files = vmFiles(runDir);
-  const paths = { qmpSocket: files.qmp, consoleLog: files.console };
-  const { memoryFile, incoming, hostKey } = input;
-  const oemStringFile = hostKey === undefined ? undefined : `/proc/self/fd/${inherit(hostKey)}`;
+  const { incoming, hostKey } = input;
+  const fileOf = (open: () => Fd) => `/proc/self/fd/${inherit(open)}`;
+  const memoryFile = typeof input.memoryFile === "function" ? fileOf(input.memoryFile) : input.memoryFile;
+  const files = {
+    kernel: fileOf(() => Fd.open(qemu.kernel, O_RDONLY)),
+    initrd: qemu.initrd === "" ? undefined : fileOf(() => Fd.open(qemu.initrd, O_RDONLY)),
+    oemStringFile: hostKey && fileOf(() => hostKey),
+  };
   return {
     machine: {
-      ...{ id, config: qemu, accelerator, firmware, append, memoryFile, incoming, devices, oemStringFile },
-      ...paths,
+      ...{ id, config: qemu, accelerator, firmware, append, memoryFile, incoming, devices, fdSets },
+      ...files,
+      ...{ qmpFd: QMP_FD, consoleFd: CONSOLE_FD },
       ...sizes(config),
     },
     bus,
@@ -97,8 +108,10 @@ export function planMachine(input: PlanInput): Plan {
 interface Planner {
   input: PlanInput;
   bus: PcieTopology;
-  /** Passes a descriptor on; returns its number in QEMU, as text. */
-  inherit(fd: Fd): string;
+  /** Has QEMU inherit a descriptor; returns its number there, as text. */
+  inherit(open: () => Fd): string;
+  /** Numbers of descriptors that stand for a disk's file each; its place here, from 1, is the name of the set. */
+  fdSets: string[];
 }
 
 /** With static sizing nothing is plugged later, and a machine that cannot grow boots faster. */
@@ -115,17 +128,23 @@ function sizes({ hypervisor, runtime }: Config): Pick<Machine, "memory" | "vcpus
   };
 }
 
-function rootDisk({ input, bus }: Planner): parts.Parts[] {
-  const { image } = input.config.hypervisor;
+function rootDisk(planner: Planner): parts.Parts[] {
+  const { image } = planner.input.config.hypervisor;
   if (image === "") return [];
   const disk: BlockDevice = { kind: "block", id: "root", path: image, readOnly: true, format: "raw" };
-  return [virtioBlk({ input, bus }, disk)];
+  return [virtioBlk(planner, disk)];
 }
 
-function virtioBlk({ input, bus }: Pick<Planner, "input" | "bus">, disk: BlockDevice): parts.Parts {
+function virtioBlk({ input, bus, inherit, fdSets }: Planner, disk: BlockDevice): parts.Parts {
   const place = parts.onRootBus(bus.place(disk.id));
+  const fdSet = fdSets.push(inherit(() => openDisk(disk)));
   const isHostDevice = input.isHostDevice(disk.path);
-  return parts.virtioBlk(disk, { config: input.config.hypervisor, isHostDevice, place });
+  return parts.virtioBlk(disk, { config: input.config.hypervisor, isHostDevice, place, fdSet });
+}
+
+/** For a disk's node: read-only disks are so here too. */
+export function openDisk({ path, readOnly }: BlockDevice): Fd {
+  return Fd.open(path, readOnly ? O_RDONLY : O_RDWR);
 }
 
 function channelParts({ input, bus, inherit }: Planner): parts.Parts {
@@ -133,13 +152,19 @@ function channelParts({ input, bus, inherit }: Planner): parts.Parts {
   const place = parts.onRootBus(bus.place("channel"));
   switch (channel.kind) {
     case "vsock":
-      if (vhostVsock === undefined) throw new TypeError("Cannot plan a vsock channel without its descriptor");
-      return parts.vhostVsock({ cid: channel.cid, vhostFd: inherit(vhostVsock), place });
+      return parts.vhostVsock({ cid: channel.cid, vhostFd: inherit(() => given(vhostVsock)), place });
     case "hybrid-vsock":
-      return parts.vhostUserVsock({ socket: channel.socket, place });
-    case "virtio-serial":
-      return parts.serialPort({ socket: channel.socket, name: AGENT_SERIAL_PORT, place });
+      return parts.vhostUserVsock({ socketFd: inherit(() => given(vhostVsock)), place });
+    case "virtio-serial": {
+      const socketFd = inherit(() => listenUnix(channel.socket));
+      return parts.serialPort({ socketFd, name: AGENT_SERIAL_PORT, place });
+    }
   }
+}
+
+function given(fd: Fd | undefined): Fd {
+  if (fd === undefined) throw new TypeError("Cannot plan a vsock channel without its descriptor");
+  return fd;
 }
 
 function scsi({ input, bus }: Planner): parts.Parts[] {
@@ -155,7 +180,7 @@ function coldParts(planner: Planner, device: Device): parts.Parts {
       return netParts(planner, device);
     case "shareFs":
       return parts.shareFs(device, {
-        socket: vmFiles(planner.input.runDir).share(device.id),
+        socketFd: planner.inherit(() => connectUnix(vmFiles(planner.input.runDir).share(device.id))),
         queueSize: planner.input.config.hypervisor.virtio_fs_queue_size,
         place: parts.onRootBus(planner.bus.place(device.id)),
       });
@@ -163,7 +188,10 @@ function coldParts(planner: Planner, device: Device): parts.Parts {
 }
 
 function netParts({ bus, inherit }: Planner, card: NetDevice): parts.Parts {
-  const queues = { tap: card.tapFds.map(inherit), vhost: card.vhostFds.map(inherit) };
+  const queues = {
+    tap: card.tapFds.map((fd) => inherit(() => fd)),
+    vhost: card.vhostFds.map((fd) => inherit(() => fd)),
+  };
   return parts.virtioNet(card, { queues, place: parts.onRootBus(bus.place(card.id)) });
 }
 

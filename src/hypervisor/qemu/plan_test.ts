@@ -39,7 +39,7 @@ Deno.test("planMachine() puts the image first, then what each VM has, then the p
   ]);
   assert.equal(bus.path("share"), "05");
   assert.match(machine.append, /agent\.server_addr=serial:\/\/agent\.0/);
-  assert.ok(qemuArgs(machine).includes("socket,id=char-share,path=/run/kata/s1/fs-share.sock"));
+  assert.ok(qemuArgs(machine).includes("socket,id=char-share,fd=7"));
 });
 
 Deno.test("planMachine() tells the agent how much to log", () => {
@@ -60,10 +60,11 @@ Deno.test("planMachine() numbers the descriptors that QEMU inherits", () => {
   const { machine, fds } = planMachine(
     input({ devices: [card], channel: { kind: "vsock", cid: 7 }, vhostVsock: vsock! }),
   );
-  assert.deepEqual(fds.map(({ child, fd }) => [child, fd.number]), [[3, 104], [4, 100], [5, 101], [6, 102], [7, 103]]);
+  const inherited = fds.slice(1, 6).map(({ child, open }) => [child, open().number]); // after the image
+  assert.deepEqual(inherited, [[6, 104], [7, 100], [8, 101], [9, 102], [10, 103]]);
   const args = qemuArgs(machine);
-  assert.ok(args.includes("tap,id=netdev-eth0,fds=4:5,vhost=on,vhostfds=6:7"));
-  assert.ok(args.includes("vhost-vsock-pci,id=vsock0,bus=pcie.0,addr=0x02,vhostfd=3,guest-cid=7"));
+  assert.ok(args.includes("tap,id=netdev-eth0,fds=7:8,vhost=on,vhostfds=9:10"));
+  assert.ok(args.includes("vhost-vsock-pci,id=vsock0,bus=pcie.0,addr=0x02,vhostfd=6,guest-cid=7"));
 });
 
 Deno.test("planMachine() sizes a VM once, unless resources are to follow the containers", () => {

@@ -16,12 +16,10 @@ import type {
   VmExit,
   VmInfo,
 } from "../hypervisor.ts";
-import { tailOf } from "../last_lines.ts";
 import { templateFiles } from "../template.ts";
 import { Hotplug } from "./hotplug.ts";
 import { launch, type LaunchOptions } from "./launch.ts";
 import { saveState } from "./migrate.ts";
-import { vmFiles } from "./plan.ts";
 import { Resize } from "./resize.ts";
 import { type PluggableVm, tryRestore } from "./restore.ts";
 import { shareDaemonName, startShares } from "./shares.ts";
@@ -37,8 +35,6 @@ const CAPABILITIES: Capabilities = {
 
 /** QEMU writes out what its disks hold before it quits. */
 const QUIT_MS = 2_000;
-/** What `consoleTail` can still tell when the files are gone. */
-const KEPT_CONSOLE_LINES = 100;
 /** A guest lets go of a device within a moment, or not at all. */
 const PLUG_MS = 10_000;
 
@@ -49,7 +45,6 @@ export class Qemu implements Hypervisor {
   readonly #options: HypervisorOptions;
   #vm: (PluggableVm & { resize: Resize }) | undefined;
   #isRestored = false;
-  #lastConsole: readonly string[] | undefined;
 
   constructor(config: Config, options: HypervisorOptions) {
     this.#config = config;
@@ -163,13 +158,12 @@ export class Qemu implements Hypervisor {
   }
 
   consoleTail(lines: number): readonly string[] {
-    return this.#lastConsole?.slice(-lines) ?? tailOf(vmFiles(this.#options.runDir).console, lines);
+    return this.#vm?.console.tail(lines) ?? [];
   }
 
   /** Ends the VM and removes its files. Idempotent (B38). */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
-    this.#lastConsole ??= this.consoleTail(KEPT_CONSOLE_LINES);
     await this.#vm?.[Symbol.asyncDispose]();
   }
 

@@ -1,43 +1,42 @@
-/** The monitor's unix socket (B40). @module */
-import { retry } from "../../base/async.ts";
+/** The monitor's connection (B40): a pair of sockets, of which QEMU inherits one, so that nobody else can connect. @module */
+import { abortable } from "../../base/async.ts";
+import type { Fd } from "../../linux/fd.ts";
 import { readableStream } from "../../linux/fd_stream.ts";
 import { writeAll } from "../../linux/poll.ts";
-import { connectUnix, sendFds } from "../../linux/socket.ts";
+import { sendFds } from "../../linux/socket.ts";
 import { Qmp, type QmpWire } from "./qmp.ts";
 
-const RETRY_EVERY_MS = 50;
-const GREETING_MS = 250;
-const READY_MS = 5_000;
+/** QEMU's end is noticed anyway. One that lives answers in a moment, but in seconds where the host is emulated itself. */
+const READY_MS = 60_000;
 
-/** Time limits of {@linkcode connectQmp}; others in tests. */
-export interface ConnectQmpOptions {
+/** Time limits of {@linkcode openQmp}; others in tests. */
+export interface OpenQmpOptions {
   /** Its reason is thrown as it is: the VMM died, or nobody wants it any more. */
   signal: AbortSignal;
   readyMs?: number;
 }
 
 /**
- * Connects to a monitor that is about to listen: every 50 ms for up to 5 s, and 250 ms for the greeting each time.
+ * Waits for a monitor's greeting.
  *
- * @throws {Error} `timed out waiting for QMP ready: <path>`, its cause is what the last attempt met.
+ * @param socket Our end; taken over. Nobody but the monitor may have the other one, or its end goes unnoticed.
+ * @throws {Error} `timed out waiting for QMP ready`
  */
-export async function connectQmp(path: string, { signal, readyMs = READY_MS }: ConnectQmpOptions): Promise<Qmp> {
+export async function openQmp(socket: Fd, { signal, readyMs = READY_MS }: OpenQmpOptions): Promise<Qmp> {
   const until = AbortSignal.any([signal, AbortSignal.timeout(readyMs)]);
   try {
-    return await retry(() => attempt(path, until), { signal: until, everyMs: RETRY_EVERY_MS });
+    return await Qmp.open(openWire(socket), until);
   } catch (cause) {
+    // A monitor that ends closes the connection before its end is known, and why.
+    await abortable(new Promise(() => {}), until).catch(() => {});
     signal.throwIfAborted();
-    throw new Error(`timed out waiting for QMP ready: ${path}`, { cause });
+    throw new Error("timed out waiting for QMP ready", { cause });
   }
 }
 
-function attempt(path: string, until: AbortSignal): Promise<Qmp> {
-  return Qmp.open(openWire(path), AbortSignal.any([until, AbortSignal.timeout(GREETING_MS)]));
-}
-
-function openWire(path: string): QmpWire {
+function openWire(socket: Fd): QmpWire {
   using undo = new DisposableStack();
-  const socket = undo.use(connectUnix(path));
+  undo.use(socket);
   const reader = readableStream(socket.dup()).getReader();
   const owned = undo.move();
   return {

@@ -11,9 +11,6 @@ import { loadState } from "./migrate.ts";
 import { startShares } from "./shares.ts";
 import { planTemplate, serialChannel, templateIdentity, whyNoTemplate } from "./template_machine.ts";
 
-/** The number under which QEMU inherits the memory. */
-const MEMORY_FD = 3;
-
 /** A VM with what plugs devices into it. */
 export type PluggableVm = RunningVm & { hotplug: Hotplug };
 
@@ -96,8 +93,7 @@ async function startStopped(options: LaunchOptions, template: Template): Promise
   undo.defer(() => removeFiles(runDir));
   undo.defer(() => copying.catch(() => {})); // it still needs the descriptors
   const inherited = undo.use(memory.dup());
-  const memoryFile = `/proc/self/fd/${MEMORY_FD}`;
-  const plan = planTemplate(options, { memoryFile, incoming: true, fds: [{ child: MEMORY_FD, fd: inherited }] });
+  const plan = planTemplate(options, { memoryFile: () => inherited, incoming: true });
   const helpers = undo.use(new Helpers());
   const starting = startMonitor(options, { plan, helpers });
   const shares = startShares({ ...options, helpers }, devices);

@@ -6,6 +6,7 @@
  */
 import { VERSION } from "../../base/version.ts";
 import type { Config } from "../../config/schema.ts";
+import type { Fd } from "../../linux/fd.ts";
 import { cpuFlags } from "../../linux/kvm.ts";
 import type { AgentChannel } from "../agent_channel.ts";
 import type { Device } from "../device.ts";
@@ -13,7 +14,7 @@ import type { HypervisorOptions } from "../hypervisor.ts";
 import { stampFile, type TemplateIdentity } from "../template.ts";
 import { qemuArgs } from "./args.ts";
 import { chooseAccelerator, findFirmware, isBlockDevice } from "./host.ts";
-import { type PassedFd, type Plan, planMachine } from "./plan.ts";
+import { type Plan, planMachine } from "./plan.ts";
 
 /** Besides those of the configuration, which stay free for what comes later: for a shared directory and three cards. */
 const PORTS = 4;
@@ -21,11 +22,9 @@ const PORTS = 4;
 export type TemplateOptions = Pick<HypervisorOptions, "id" | "runDir" | "kernelParams"> & { config: Config };
 
 export interface MemoryOptions {
-  memoryFile: string;
+  memoryFile: string | (() => Fd);
   /** The machine waits for a template's state. */
   incoming?: boolean;
-  /** What the memory's path stands for. */
-  fds?: readonly PassedFd[];
 }
 
 /** The channel that survives a template. */
@@ -34,9 +33,9 @@ export function serialChannel(runDir: string): Extract<AgentChannel, { kind: "vi
 }
 
 /** A template's machine, or that of a clone before anything is plugged into it. */
-export function planTemplate(options: TemplateOptions, { memoryFile, incoming, fds = [] }: MemoryOptions): Plan {
+export function planTemplate(options: TemplateOptions, { memoryFile, incoming }: MemoryOptions): Plan {
   const { config, id, runDir, kernelParams = [] } = options;
-  const plan = planMachine({
+  return planMachine({
     ...{ id, config, runDir, kernelParams, memoryFile, incoming },
     accelerator: chooseAccelerator(config),
     firmware: findFirmware(config),
@@ -45,7 +44,6 @@ export function planTemplate(options: TemplateOptions, { memoryFile, incoming, f
     rootPorts: config.hypervisor.pcie_root_port + PORTS,
     isHostDevice: isBlockDevice,
   });
-  return { ...plan, fds };
 }
 
 /** What a template must be like to be this machine's. @param config With sizes resolved, as `checkConfig` returns it. */

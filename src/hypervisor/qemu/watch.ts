@@ -1,7 +1,7 @@
 /** Watching a VM's processes: the first that ends, ends the VM. @module */
 import type { Logger } from "../../base/log.ts";
 import type { VmExit } from "../hypervisor.ts";
-import { tailOf } from "../last_lines.ts";
+import type { GuestConsole } from "../guest_console.ts";
 import type { Helpers } from "../helpers.ts";
 import type { MonitorProcess, ProcessEnd } from "../process.ts";
 import type { Qmp } from "./qmp.ts";
@@ -15,7 +15,7 @@ const DEATH = /Kernel panic|Oops|BUG: |invalid opcode|general protection fault/;
 export interface WatchOptions {
   qemu: MonitorProcess;
   helpers: Helpers;
-  consoleLog: string;
+  console: GuestConsole;
   log: Logger;
 }
 
@@ -60,7 +60,8 @@ export class VmWatch {
 
   async #awaitEnd(): Promise<VmExit> {
     const reason = await this.#firstEnd();
-    await this.#following;
+    this.#options.console[Symbol.dispose]();
+    await Promise.all([this.#following, this.#options.console.done]);
     const exit = this.#expected === undefined
       ? { expected: false, reason: `${this.#explain(reason)}${this.#consoleWords()}` }
       : { expected: true, reason: this.#expected };
@@ -89,7 +90,7 @@ export class VmWatch {
   }
 
   #consoleWords(): string {
-    const lines = tailOf(this.#options.consoleLog, 100);
+    const lines = this.#options.console.tail(100);
     const panic = lines.findIndex((line) => DEATH.test(line));
     const last = panic < 0 ? lines.slice(-CONSOLE_LINES) : lines.slice(panic, panic + CONSOLE_LINES);
     return last.length === 0 ? "" : `; last on its console: ${last.join(" | ")}`;

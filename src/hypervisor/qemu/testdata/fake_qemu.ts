@@ -2,6 +2,8 @@
  * A monitor without a machine: it takes QEMU's command line, speaks QEMU's protocol on the socket named there, and lets a
  * guest that boots at once give up devices. The word `fake.guest` of the kernel's command line is the guest's habit.
  */
+import { Socket } from "node:net";
+
 const args = Deno.args;
 
 /** The value of an option such as `path` in the arguments of the switch that holds all of `marks`. */
@@ -10,16 +12,22 @@ function option(name: string, ...marks: string[]): string | undefined {
   return value?.split(",").find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-Deno.writeTextFileSync(option("path", "file", "id=console")!, "guest ready\n");
+/** The connection that was inherited for a character device. */
+function inherited(id: string): Socket {
+  return new Socket({ fd: Number(option("fd", `id=${id}`)), readable: true, writable: true });
+}
+
+const guestConsole = inherited("console");
+guestConsole.write("guest ready\n");
 const memory = option("mem-path", "memory-backend-file");
 if (memory !== undefined && !memory.startsWith("/proc/")) Deno.writeTextFileSync(memory, "memory of the guest");
-const listener = Deno.listen({ transport: "unix", path: option("path", "id=qmp")! });
+const client = inherited("qmp");
 const nodes = new Set<string>();
 const devices = new Map<string, { drive?: string }>();
-let client: Deno.Conn | undefined;
+let fdSets = 0;
 
 function say(message: unknown): void {
-  client?.write(new TextEncoder().encode(`${JSON.stringify(message)}\r\n`)).catch(() => {});
+  client.write(`${JSON.stringify(message)}\r\n`);
 }
 
 async function end(reason: string): Promise<never> {
@@ -34,7 +42,7 @@ function bootGuest(): void {
   if (append.includes("powers off")) void end("guest-shutdown");
   if (!append.includes("panics")) return;
   const panic = "[    1.0] Kernel panic - not syncing: No working init found.\n";
-  Deno.writeTextFileSync(option("path", "file", "id=console")!, panic, { append: true });
+  guestConsole.write(panic);
   void end("guest-reset");
 }
 
@@ -49,6 +57,8 @@ const COMMANDS: Record<string, (args: Arguments) => unknown> = {
   cont: () => say({ event: "RESUME" }),
   "migrate-set-capabilities": () => {},
   getfd: () => {},
+  "add-fd": () => ({ "fdset-id": ++fdSets, fd: 100 }),
+  "remove-fd": () => {},
   migrate: () => say({ event: "MIGRATION", data: { status: "completed" } }),
   "migrate-incoming": () => {
     if (!args.includes("-incoming")) throw new Refusal("'-incoming' was not specified on the command line");
@@ -85,17 +95,11 @@ function answer(line: string): void {
   }
 }
 
-async function serve(connection: Deno.Conn): Promise<void> {
-  let rest = "";
-  for await (const chunk of connection.readable.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + chunk).split("\n");
-    rest = lines.pop() ?? "";
-    lines.filter((line) => line !== "").forEach(answer);
-  }
-}
-
-for await (const connection of listener) {
-  client = connection;
-  say({ QMP: { version: {}, capabilities: [] } });
-  await serve(connection).catch(() => {}); // a client that lost patience comes again
+say({ QMP: { version: {}, capabilities: [] } });
+client.on("close", () => Deno.exit(0));
+let rest = "";
+for await (const chunk of client.setEncoding("utf8")) {
+  const lines = (rest + chunk).split("\n");
+  rest = lines.pop() ?? "";
+  lines.filter((line) => line !== "").forEach(answer);
 }
