@@ -160,8 +160,8 @@ export class Child implements AsyncDisposable {
     if (status === undefined) return false;
     this.#status = status;
     children.delete(this.pid);
-    // Its steps are an heir's, if it has one, whose execve is still to come.
-    if (this.#program?.heir === undefined) this.#leaveProgram();
+    // Its steps are an heir's, if it has one, whose execve is still to come: who reaps all orphans may be first here.
+    if (this.#program?.heir === undefined && this.#program?.successor === undefined) this.#leaveProgram();
     if (this.#watching === undefined) this.#pidfd[Symbol.dispose]();
     else this.#stopWatching.abort();
     this.#ended.resolve(status);

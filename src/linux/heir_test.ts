@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Child } from "./child.ts";
 import { pipe } from "./fd.ts";
 import { awaitByte, bearHeir, report } from "./steps.ts";
 import { SyscallProgram } from "./syscall_program.ts";
@@ -19,24 +20,31 @@ Deno.test("bearHeir() leaves a child of ours that runs the rest of the steps", a
   assert.deepEqual(await successor.wait(), { code: 7 });
 });
 
-Deno.test("bearHeir() leaves the steps to a process that can take over before its execve", async () => {
-  using hold = pipe();
-  using reports = pipe();
-  const keeps = [hold.read.number, reports.write.number];
-  const program = new SyscallProgram({ apart: { keeps } });
-  const heir = bearHeir(program);
-  report(program, reports.write.number, { message: "h" });
-  awaitByte(program, hold.read.number, { label: "wait" });
-  program.execve(["/bin/sh"], { args: ["sh", "-c", "exit 7"], env: [] });
-  await using child = program.start({ successor: heir });
-  assert.equal(reports.read.read(new Uint8Array(1)), 1);
-  await using successor = child.succeed();
-  assert.deepEqual(child.status, { code: 0 });
-  assert.notEqual(successor.pid, child.pid);
-  hold.write.write(new Uint8Array(1));
-  await successor.executed();
-  assert.deepEqual(await successor.wait(), { code: 7 });
-});
+Deno.test.each([
+  { reaper: "who takes over", reap: () => {} },
+  { reaper: "who reaps all that end, as a machine's first process does", reap: (child: Child) => child.waitSync() },
+])(
+  "bearHeir() leaves the steps to a process that can take over before its execve, reaped by $reaper",
+  async ({ reap }) => {
+    using hold = pipe();
+    using reports = pipe();
+    const keeps = [hold.read.number, reports.write.number];
+    const program = new SyscallProgram({ apart: { keeps } });
+    const heir = bearHeir(program);
+    report(program, reports.write.number, { message: "h" });
+    awaitByte(program, hold.read.number, { label: "wait" });
+    program.execve(["/bin/sh"], { args: ["sh", "-c", "exit 7"], env: [] });
+    await using child = program.start({ successor: heir });
+    assert.equal(reports.read.read(new Uint8Array(1)), 1);
+    reap(child);
+    await using successor = child.succeed();
+    assert.deepEqual(child.status, { code: 0 });
+    assert.notEqual(successor.pid, child.pid);
+    hold.write.write(new Uint8Array(1));
+    await successor.executed();
+    assert.deepEqual(await successor.wait(), { code: 7 });
+  },
+);
 
 Deno.test.each(
   [
