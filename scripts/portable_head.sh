@@ -2,7 +2,7 @@
 # Kata Containers as one portable file: a small executable, which holds this script, then a compressed tar of the Deno
 # binary and the bundled program. The tar is unpacked once, into a directory named by its digest; from then on the
 # executable runs what is there (see portable_head.ts), and calls this script, by `sh -c`, only if it cannot: nothing is
-# unpacked yet, the tree is going, or it belongs to another user.
+# unpacked yet, the tree is going, somebody could have exchanged it, or no program may be run there.
 #
 #   $0: the file    $1: the program in the tree    $2: Deno's arguments before it    then the caller's arguments
 #
@@ -11,36 +11,72 @@
 # Trees of other builds go when this one is unpacked, unless something runs in them or began to in the last minutes. (A
 # runk, whose path nobody sees, needs nothing of its tree any more.) Whoever starts marks its tree as used and then looks
 # whether it is going; whoever removes one says so and then looks at the mark: so at least one of two sees the other.
-kata_unpack() {
-  t=$d.$$
-  (umask 022 && mkdir -p "${d%/*}" && mkdir "$t") 2>/dev/null || return 1
-  # Whoever comes first wins the rename; its rivals unpacked the same bytes and throw them away.
-  if tail -c +@HEAD_BYTES@ "$0" | tar -xzf - -C "$t" --no-same-owner && : >"$t/used" && kata_prelink && mv -T "$t" "$d" 2>/dev/null; then
-    kata_prune
-    return 0
-  fi
-  rm -rf "$t"
-  [ -O "$d/main.js" ]
+
+# Whether only root and we can exchange the directory $1, as far as it is there, and the files of it that follow. It is the
+# same look as that of the executable: each on the way belongs to the owner of / or to us, is no link, and nobody else may
+# write to it; a directory with the sticky bit may be open, as nobody can exchange there what is not his.
+kata_trusts() {
+  k=$1
+  shift
+  for n in "$@"; do set -- "$@" "$k/$n" && shift; done
+  while [ -n "$k" ]; do set -- "$k" "$@" && k=${k%/*}; done
+  stat -c '%u %A' -- / "$@" 2>/dev/null | {
+    read -r root k || exit 1
+    while [ -n "$k" ]; do
+      case $k in
+        d????-??-? | d????????[tT] | -????-??-?) ;;
+        *) exit 1 ;;
+      esac
+      # What is not there has nothing below it either.
+      read -r n k || exit 0
+      [ "$n" = "$root" ] || [ -O "$1" ] || exit 1
+      shift
+    done
+    exit 1
+  }
 }
+# Makes the tree $d. Its status is 126 where no program can be run.
+kata_unpack() (
+  umask 022
+  t=$d.$$
+  mkdir -p "${d%/*}" 2>/dev/null && kata_trusts "${d%/*}" && mkdir "$t" 2>/dev/null || return 1
+  trap 'rm -rf "$t"' EXIT
+  printf '#!/bin/sh\n' >"$t/probe" && chmod 755 "$t/probe" || return 1
+  "$t/probe" 2>/dev/null || return 126
+  rm "$t/probe"
+  # What Deno keeps of its work is run later: no umask makes it anybody else's.
+  mkdir -p "$t/cache/main/npm" "$t/cache/runk/npm" || return 1
+  tail -c +@HEAD_BYTES@ "$0" | tar -xzf - -C "$t" --no-same-owner && : >"$t/used" && kata_prelink "$t" || return 1
+  # Whoever comes first wins the rename; its rivals unpacked the same bytes and throw them away.
+  if mv -T "$t" "$d" 2>/dev/null; then kata_prune; fi
+  [ -e "$d/main.js" ] && kata_trusts "$d" deno launcher main.js runk.js
+)
 kata_prelink() {
   # Each start is 3 ms shorter for it (see prelink.ts), but all works without.
-  export DENO_DIR="$t/cache/setup"
-  if ! { "$t/deno" run --quiet @DENO_FLAGS@ "$t/prelink.js" "$t/deno" "$t/deno.new" && "$t/deno.new" eval 0 &&
-    mv "$t/deno.new" "$t/deno"; } >/dev/null 2>&1; then
-    rm -f "$t/deno.new"
+  export DENO_DIR="$1/cache/setup"
+  if ! { "$1/deno" run --quiet @DENO_FLAGS@ "$1/prelink.js" "$1/deno" "$1/deno.new" && "$1/deno.new" eval 0 &&
+    mv "$1/deno.new" "$1/deno"; } >/dev/null 2>&1; then
+    rm -f "$1/deno.new"
   fi
   rm -rf "$DENO_DIR"
 }
+# Of the cache's entries only trees are ours to remove: 32 hexadecimal digits, and a number if it is half of one.
 kata_prune() {
   # Only in the machine's first process namespace does one see all who may run in a tree.
   [ "$(readlink /proc/self/ns/pid)" = "pid:[4026531836]" ] || return 0
+  h='[0-9a-f]' && h=$h$h$h$h && h=$h$h$h$h$h$h$h$h
   for o in "${d%/*}"/*; do
-    if [ "$o" = "$d" ] || ! [ -O "$o" ] || [ -L "$o" ]; then continue; fi
-    case $o in
-      *.*) # half of a tree; whoever made it has long finished, or was killed
+    if [ "$o" = "$d" ] || ! [ -d "$o" ] || ! [ -O "$o" ] || [ -L "$o" ]; then continue; fi
+    n=${o##*/}
+    # shellcheck disable=SC2254 # it is a pattern
+    case $n in
+      $h) ;;
+      $h.*[!0-9]* | $h.) continue ;;
+      $h.*) # whoever made it has long finished, or was killed
         [ -z "$(find "$o" -prune -mmin +10)" ] || rm -rf "$o"
         continue
         ;;
+      *) continue ;;
     esac
     true >"$o/going"
     # Builds before this one did not mark what they used.
@@ -62,18 +98,34 @@ kata_use() {
     sleep 0.1
   done
 } 2>/dev/null
-p=$1 flags=$2
-shift 2
-d=/var/cache/kata/@DIGEST@
-kata_use
-# Only root can write there; a tree in any other place must be our own, or another user could plant it.
-if ! [ -O "$d/main.js" ] && { [ -w /var/cache ] || ! [ -e "$d/main.js" ]; } && ! kata_unpack; then
-  d=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/kata/@DIGEST@
-  kata_use
-  if ! [ -O "$d/main.js" ] && ! kata_unpack; then
-    echo "${0##*/}: Cannot unpack the program into /var/cache/kata or \"${d%/*}\"" >&2
-    exit 1
+# Takes or makes the tree in the directory $1; if there can be none, $why says so.
+kata_find() {
+  d=$1/@DIGEST@
+  problem='others can change it'
+  if kata_trusts "$d" deno launcher main.js runk.js; then
+    [ ! -e "$d/main.js" ] || kata_use
+    if [ -e "$d/main.js" ]; then
+      "$d/launcher" "$d" none 2>/dev/null # has no program to start, and ends with 127
+    else
+      kata_unpack
+    fi
+    case $? in
+      0 | 127) return 0 ;;
+      126) problem='no program can be run there (mounted noexec?)' status=126 ;;
+      *) problem='it cannot be made' ;;
+    esac
   fi
+  why="$why${why:+; }\"$1\": $problem"
+  return 1
+}
+p=$1 flags=$2 why='' status=1
+shift 2
+home=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}
+# The home is that of another user where sudo has kept it: then it does not count. What root makes in /run is in memory.
+if ! kata_find /var/cache/kata && ! { [ "${home#/}" != "$home" ] && kata_find "$home/kata-portable"; } &&
+  ! { [ -w /run ] && kata_find /run/kata-portable; }; then
+  echo "${0##*/}: Cannot unpack the program into any of its places: $why. XDG_CACHE_HOME may name another" >&2
+  exit "$status"
 fi
 export DENO_DIR="$d/cache/$p"
 # shellcheck disable=SC2086 # the flags are words

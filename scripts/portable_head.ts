@@ -8,14 +8,19 @@
  * form = the one for the base name of file, or the last
  * remove the form's variables from the environment, and append them
  * append file to the last one, KATA_ARGV0
- * mark the tree as used
- * unless the tree is going, or its main.js is not ours: execve(form.direct)
+ * unless somebody can exchange the tree who is neither root nor we:
+ *   mark the tree as used
+ *   unless it is going: execve(form.direct)
  * execve(form.shell)         unpacks the tree, waits for it, or takes another: see portable_head.sh
  * write(complaint); exit_group(1)
  * ```
  *
  * The stack is all the memory that it writes to: the arguments stay where they are, with others put before them; the
  * environment stays as well, and grows over the auxiliary vector.
+ *
+ * What it looks at before it runs anything: each directory from `/` to the tree, and the programs in it. Each belongs to
+ * the owner of `/`, which is root, or to the caller; nobody else may write to it, or in a directory with the sticky bit not
+ * exchange what is there; none is a link.
  *
  * @module
  */
@@ -25,24 +30,26 @@ import { concat } from "./guest/cpio.ts";
 
 const CODE = {
   x86_64: "488b0c244c8d6424104c8d6ccc104c89ee48ad4885c075f948ad488b164883c6084883f81f4c0f44f24883f80c4c0f44" +
-    "fa4885c075e24c89f64889f7ac3c2f74f884c075f7488d1d3c010000488d6b28488b75004885f674174889faac3a0275" +
+    "fa4885c075e24c89f64889f7ac3c2f74f884c075f7488d1d74010000488d6b28488b75004885f674174889faac3a0275" +
     "0948ffc284c075f4eb064883c528ebe04c89ee4c89ef48ad4885c0742d4c8b4508498b084983c0084885c974194889c2" +
     "448a09443a0a75e948ffc148ffc24180f93d75ecebd048abebcc488b750848ad48ab4885c075f7498d942400d0ffff48" +
-    "8b77f0488957f04889d7acaa84c075fa48ffcf4c89f6acaa84c075fabf9cffffffb801010000488b33ba4102080041ba" +
-    "b60100000f05b806010000488b7308498d942400cfffff4531d20f054c8d45184883f8fe751ab806010000488b73100f" +
-    "054885c0750a44397a1c75044983e808498b304983c0084885f674284c89e448ad4885c0740b4883f801490f44c650eb" +
-    "eeb83b000000488b3c244889e64c89ea0f05ebccb801000000bf02000000488b7318488b53200f05b8e7000000bf0100" +
-    "00000f050f1f4000",
+    "8b77f0488957f04889d7acaa84c075fa48ffcf4c89f6acaa84c075fa4c8d45184c8b4b10bdffffffffbf9cffffff498d" +
+    "942400cfffff498b314983c1084885f6743241ba00010000b8060100000f054885c075558b421c83fdff0f44e839e874" +
+    "054439f875438b4218a81274c9f6c40275c4eb35b801010000488b33ba41020a0041baa40100000f05b806010000488b" +
+    "7308498d942400cfffff4531d20f054883f8fe75044983e808498b304983c0084885f674284c89e448ad4885c0740b48" +
+    "83f801490f44c650ebeeb83b000000488b3c244889e64c89ea0f05ebccb801000000bf02000000488b7318488b53200f" +
+    "05b8e7000000bf010000000f050f1f00",
   aarch64: "e90340f9f3430091740e098be90314aa2a8540f8eaffffb52a2dc1a85f7d00f17501959a5f3100f17601969a6affffb5" +
-    "e90315aaea0309aa2b1540387fbd0071a0ffff54abffff35970b0010f8a20091090340f9490100b4eb030aaa2c154038" +
+    "e90315aaea0309aa2b1540387fbd0071a0ffff54abffff35970d0010f8a20091090340f9490100b4eb030aaa2c154038" +
     "6d1540389f010d6b610000548cffff350300001418a30091f6ffff17e90314aaea0314aa2b8540f8cb0100b40c0740f9" +
     "8d8540f82d0100b4ee030baaaf154038d0154038ff01106b41ffff54fff5007161ffff54f4ffff174b8500f8f2ffff17" +
     "090740f92b8540f84b8500f8cbffffb56c0e40d149015ff84c011ff82b1540388b150038cbffff358c0500d1e90315aa" +
-    "2b1540388b150038cbffff35080780d2600c8092e10240f9224880d20201a0f2c33680d2010000d4e80980d2600c8092" +
-    "e10640f9620e40d1420004d1030080d2010000d4196300911f0800b121010054600c8092e10a40f9010000d4a00000b5" +
-    "491840b93f01166b41000054392300d1298740f8a90100b4e10313aa2a8540f8aa0000b45f0500f1aa028a9a2a8c1ff8" +
-    "fbffff17a81b80d2200040f9e20314aa010000d4f3ffff17080880d2400080d2e18a41a9010000d4c80b80d2200080d2" +
-    "010000d41f2003d5",
+    "2b1540388b150038cbffff3519630091fa0a40f91b008012620e40d1420004d1418740f8410200b4e80980d2600c8092" +
+    "032080d2010000d4c00300b5491840b97f0700313b019b1a3f011b6b2411567a01030054491040b94a0280523f010a6a" +
+    "00feff54e9fd4f3712000014080780d2600c8092e10240f9224890d20201a0f2833480d2010000d4e80980d2600c8092" +
+    "e10640f9620e40d1420004d1030080d2010000d41f0800b141000054392300d1298740f8a90100b4e10313aa2a8540f8" +
+    "aa0000b45f0500f1aa028a9a2a8c1ff8fbffff17a81b80d2200040f9e20314aa010000d4f3ffff17080880d2400080d2" +
+    "e18a41a9010000d4c80b80d2200080d2010000d41f2003d5",
 } as const satisfies Record<Architecture, string>;
 
 /** The machine code of the head: the constants begin right behind it. */
@@ -94,6 +101,13 @@ function link(head: PortableHead): Uint8Array<ArrayBuffer> {
   return linkElf(head.architecture, concat([code, ...pointers, constants.bytes()]));
 }
 
+/** The directories on the way, from `/` on, and what is run of those in the last one. */
+function trusted(tree: string, programs: readonly string[]): string[] {
+  const names = tree.split("/").slice(1);
+  const directories = names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
+  return ["/", ...directories, ...programs.map((name) => `${tree}/${name}`)];
+}
+
 /** What the code finds by offsets: five words, then five for each form. Arguments go from the last to the first. */
 function tableOf({ tree, denoFlags, script }: PortableHead): Constant[] {
   const forms = FORMS.flatMap(({ name, program, deno, v8 }): Constant[] => {
@@ -108,7 +122,8 @@ function tableOf({ tree, denoFlags, script }: PortableHead): Constant[] {
     const shell = ["/bin/sh", "-c", script, FILE, program, flags.join(" ")];
     return [name, environment, direct.toReversed(), shell.toReversed(), 0];
   });
-  return [`${tree}/used`, `${tree}/going`, `${tree}/main.js`, COMPLAINT, COMPLAINT.length, ...forms];
+  const list = trusted(tree, ["deno", "launcher", "main.js", "runk.js"]);
+  return [`${tree}/used`, `${tree}/going`, list, COMPLAINT, COMPLAINT.length, ...forms];
 }
 
 async function main([architecture, digest, denoFlags, output]: string[]): Promise<void> {

@@ -23,11 +23,16 @@ interface Portable extends AsyncDisposable {
   tree: string;
 }
 
+/** A program of one's own, no link: each tree gets a name of it. */
+const DENO = Deno.makeTempDirSync({ prefix: "kata-head-deno-" });
+Deno.copyFileSync(Deno.execPath(), `${DENO}/deno`);
+addEventListener("unload", () => Deno.removeSync(DENO, { recursive: true }));
+
 async function makePortable(): Promise<Portable> {
   const directory = await Deno.makeTempDir({ prefix: "kata-head-" });
   const [file, tree] = [`${directory}/kata`, `${directory}/tree`];
   await Deno.mkdir(tree);
-  await Deno.symlink(Deno.execPath(), `${tree}/deno`);
+  await Deno.link(`${DENO}/deno`, `${tree}/deno`);
   await Deno.writeFile(`${tree}/launcher`, launcher(Deno.build.arch), { mode: 0o755 });
   for (const program of ["tree/main", "tree/runk", "shell"]) {
     await Deno.writeTextFile(`${directory}/${program}.js`, PROGRAM);
@@ -133,12 +138,81 @@ Deno.test("portableHead() does without the mark where it cannot make it", async 
   assert.equal((await start(portable)).args[0], `${portable.tree}/deno`);
 });
 
-const SLOW: { when: string; change: (tree: string) => Promise<void>; asRoot?: true }[] = [
+interface Slow {
+  when: string;
+  change: (tree: string) => Promise<unknown>;
+  asRoot?: true;
+}
+
+async function otherUsers(path: string): Promise<void> {
+  await Deno.chown(path, 65534, null);
+}
+
+/** Puts a link in the place of a file, to that very file elsewhere. */
+async function makeLink(path: string): Promise<void> {
+  await Deno.rename(path, path.replace(/tree.*/, "elsewhere"));
+  await Deno.symlink(path.replace(/tree.*/, "elsewhere"), path);
+}
+
+const PROGRAMS = ["deno", "launcher", "main.js", "runk.js"];
+const SLOW: Slow[] = [
   { when: "there is no tree", change: (tree) => Deno.remove(tree, { recursive: true }) },
   { when: "the tree is going", change: (tree) => Deno.writeTextFile(`${tree}/going`, "") },
-  { when: "the tree is another user's", change: (tree) => Deno.chown(`${tree}/main.js`, 65534, null), asRoot: true },
   { when: "the tree goes in this moment", change: (tree) => Deno.remove(`${tree}/launcher`) },
+  { when: "F15: the tree is another user's", change: otherUsers, asRoot: true },
+  { when: "F15: the tree's parent is another user's", change: (tree) => otherUsers(`${tree}/..`), asRoot: true },
+  { when: "F15: the tree is a link", change: makeLink },
+  { when: "F15: others may write to the tree", change: (tree) => Deno.chmod(tree, 0o757) },
+  { when: "F15: a group may write to the tree", change: (tree) => Deno.chmod(tree, 0o775) },
+  { when: "F15: others may write to the tree's parent", change: (tree) => Deno.chmod(`${tree}/..`, 0o777) },
+  ...PROGRAMS.flatMap((name): Slow[] => [
+    {
+      when: `F15: ${name} is another user's`,
+      change: async (tree) => otherUsers(await remade(`${tree}/${name}`)),
+      asRoot: true,
+    },
+    { when: `F15: ${name} is a link`, change: (tree) => makeLink(`${tree}/${name}`) },
+    {
+      when: `F15: others may write to ${name}`,
+      change: async (tree) => Deno.chmod(await remade(`${tree}/${name}`), 0o757),
+    },
+  ]),
 ];
+
+/** A file of its own, as all trees have the same Deno. */
+async function remade(path: string): Promise<string> {
+  await Deno.copyFile(path, `${path}.new`);
+  await Deno.rename(`${path}.new`, path);
+  return path;
+}
+
+Deno.test("portableHead() runs what lies in a directory with the sticky bit, where others may write", async () => {
+  await using portable = await makePortable();
+  await Deno.chmod(portable.directory, 0o1777);
+  assert.equal((await start(portable)).args[0], `${portable.tree}/deno`);
+});
+
+Deno.test({
+  name: "portableHead() runs root's tree for another user",
+  ignore: Deno.uid() !== 0,
+  async fn() {
+    await using portable = await makePortable();
+    await Deno.chmod(portable.directory, 0o755);
+    const args = ["--reuid", "65534", "--regid", "65534", "--clear-groups", portable.file];
+    const { stdout, stderr } = await new Deno.Command("setpriv", { args, cwd: "/" }).output();
+    assert.equal(new TextDecoder().decode(stderr), "");
+    assert.equal(strings(JSON.parse(new TextDecoder().decode(stdout)).args)[0], `${portable.tree}/deno`);
+  },
+});
+
+Deno.test("F15: portableHead() empties no file that the mark of a planted tree leads to", async () => {
+  await using portable = await makePortable();
+  const victim = `${portable.directory}/victim`;
+  await Deno.writeTextFile(victim, "precious");
+  await Deno.symlink(victim, `${portable.tree}/used`);
+  await start(portable);
+  assert.equal(await Deno.readTextFile(victim), "precious");
+});
 
 for (const { when, change, asRoot } of SLOW) {
   Deno.test({

@@ -70,29 +70,47 @@ append:                      // over the auxiliary vector, which is longer
   strb w11, [x12], #1
   cbnz w11, 1b
 
-  mov x8, #56                // openat, a failure is ignored
-  mov x0, #-100              // AT_FDCWD
-  ldr x1, [x23]              // the mark
-  mov x2, #0x0241            // O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC
-  movk x2, #0x8, lsl #16
-  mov x3, #0666
-  svc #0
+  add x25, x24, #24          // the list to start with: the shell
+  ldr x26, [x23, #16]        // what must be root's or ours, "/" first
+  mov w27, #-1               // root: the owner of "/"
+  sub x2, x19, #12288
+  sub x2, x2, #256
+trust:
+  ldr x1, [x26], #8
+  cbz x1, trusted
   mov x8, #79                // newfstatat
+  mov x0, #-100              // AT_FDCWD
+  mov x3, #0x100             // AT_SYMLINK_NOFOLLOW: a link has mode 0777
+  svc #0
+  cbnz x0, 1f
+  ldr w9, [x2, #24]          // st_uid
+  cmn w27, #1
+  csel w27, w9, w27, eq
+  cmp w9, w27
+  ccmp w9, w22, #4, ne
+  b.ne 1f
+  ldr w9, [x2, #16]          // st_mode
+  mov w10, #022
+  tst w9, w10                // others may write
+  b.eq trust
+  tbnz w9, #9, trust         // but not exchange what is there: sticky
+  b 1f
+trusted:
+  mov x8, #56                // openat, a failure is ignored
+  mov x0, #-100
+  ldr x1, [x23]              // the mark
+  mov x2, #0x8241            // O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC
+  movk x2, #0x8, lsl #16
+  mov x3, #0644
+  svc #0
+  mov x8, #79
   mov x0, #-100
   ldr x1, [x23, #8]          // there if the tree is going
   sub x2, x19, #12288
   sub x2, x2, #256
   mov x3, #0
   svc #0
-  add x25, x24, #24          // the list to start with: the shell
   cmn x0, #2                 // ENOENT
-  b.ne 1f
-  mov x0, #-100
-  ldr x1, [x23, #16]         // main.js
-  svc #0
-  cbnz x0, 1f
-  ldr w9, [x2, #24]          // st_uid
-  cmp w9, w22
   b.ne 1f
   sub x25, x25, #8           // Deno
 1: ldr x9, [x25], #8

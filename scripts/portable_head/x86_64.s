@@ -86,26 +86,46 @@ append:                      # over the auxiliary vector, which is longer
   test al, al
   jnz 1b
 
+  lea r8, [rbp+24]           # the list to start with: the shell
+  mov r9, [rbx+16]           # what must be root's or ours, "/" first
+  mov ebp, -1                # root: the owner of "/"
   mov edi, -100              # AT_FDCWD
+  lea rdx, [r12-12288-256]
+trust:
+  mov rsi, [r9]
+  add r9, 8
+  test rsi, rsi
+  jz trusted
+  mov r10d, 0x100            # AT_SYMLINK_NOFOLLOW: a link has mode 0777
+  mov eax, 262               # newfstatat
+  syscall
+  test rax, rax
+  jnz 1f
+  mov eax, [rdx+28]          # st_uid
+  cmp ebp, -1
+  cmove ebp, eax
+  cmp eax, ebp
+  je 2f
+  cmp eax, r15d
+  jne 1f
+2: mov eax, [rdx+24]         # st_mode
+  test al, 022               # others may write
+  jz trust
+  test ah, 2                 # but not exchange what is there: sticky
+  jnz trust
+  jmp 1f
+trusted:
   mov eax, 257               # openat, a failure is ignored
   mov rsi, [rbx]             # the mark
-  mov edx, 0x80241           # O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC
-  mov r10d, 0666
+  mov edx, 0xa0241           # O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC
+  mov r10d, 0644
   syscall
-  mov eax, 262               # newfstatat
+  mov eax, 262
   mov rsi, [rbx+8]           # there if the tree is going
   lea rdx, [r12-12288-256]
   xor r10d, r10d
   syscall
-  lea r8, [rbp+24]           # the list to start with: the shell
   cmp rax, -2                # ENOENT
-  jne 1f
-  mov eax, 262
-  mov rsi, [rbx+16]          # main.js
-  syscall
-  test rax, rax
-  jnz 1f
-  cmp [rdx+28], r15d         # st_uid
   jne 1f
   sub r8, 8                  # Deno
 1: mov rsi, [r8]

@@ -63,7 +63,7 @@ async function learn() {
     // SQLite would move what is in its log into the database when that is closed, which an exit does not do; a start that
     // reads the code out of the log has 140 page faults more.
     database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    Deno.writeTextFileSync(`${cache}/learned-${use}`, "");
+    Deno.writeTextFileSync(`${cache}/learned-${use}`, "", { mode: 0o644 });
   } catch {
     // Another command uses the database, or nobody may write to it: a later one learns, and all works without.
   }

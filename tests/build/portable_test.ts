@@ -150,43 +150,157 @@ portable("concurrent first starts all work and leave one tree", async () => {
   assert.equal(lines.at(-1), "1");
 });
 
-portable("a tree that another user planted is not run", async () => {
-  const { code, stdout, stderr } = await run(`export HOME=/var/cache/home; mkdir $HOME
-    digest=$(sed -n 's,^d=/var/cache/kata/,,p' "$KATA") && tree=/var/cache/kata/$digest && mkdir -p $tree
-    printf '#!/bin/sh\\necho planted\\n' >$tree/deno && chmod 755 $tree/deno && cp $tree/deno $tree/main.js
-    chown -R 65534 $tree && "$KATA" version && ls $HOME/.cache/kata`);
+/** For scripts: the name of the tree, and a tree of programs that say "planted". */
+const PLANT = `digest=$(LC_ALL=C sed -n 's,^  d=[$]1/,,p' "$KATA"); plant() {
+    mkdir -p $1/$digest && printf '#!/bin/sh\\necho planted\\n' >$1/$digest/deno && cd $1/$digest && chmod 755 deno
+    cp deno launcher; cp deno main.js; cp deno runk.js; cd /
+  };`;
+
+portable("F15: a tree that another user planted is not run", async () => {
+  const { code, stdout, stderr } = await run(`${PLANT} export HOME=/var/cache/home; mkdir $HOME; plant /var/cache/kata
+    chown -R 65534 /var/cache/kata/$digest && "$KATA" version && ls $HOME/.cache/kata-portable`);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^kata /);
   assert.doesNotMatch(stdout, /planted/);
 });
 
+/** `/var/cache` that cannot be written to, a private `/run`, and homes of root and another user. */
+const HOMES = `${PLANT} mount -t tmpfs -o mode=755 none /run && mount -t tmpfs -o mode=755 none /mnt
+  mkdir -m 755 -p /mnt/root /mnt/user/.cache /mnt/victim && echo precious >/mnt/victim/file && mount -o remount,ro /var/cache;`;
+
+portable("F15: as root, the home of another user is no place for it, whatever he planted there", async () => {
+  const { code, stdout, stderr } = await run(`${HOMES} export HOME=/mnt/user
+    ours=/mnt/victim/main.js; echo 'console.log("planted")' >$ours; plant /mnt/user/.cache/kata; plant /mnt/user/.cache/kata-portable
+    for tree in /mnt/user/.cache/*/$digest; do ln -sf $ours $tree/main.js; ln -s /mnt/victim/file $tree/used; done
+    chown -R -h 65534 /mnt/user; chown 0 /mnt/victim/*
+    "$KATA" version; "$DIST/runk" --version; cat /mnt/victim/file; ls -d /run/k*; stat -c %U:%a /run/kata-portable`);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^kata .*\nrunk version [^]*\nprecious\n\/run\/kata-portable\nroot:755\n$/, stderr);
+  assert.doesNotMatch(stdout, /planted/);
+});
+
+portable("F15: as root, it makes nothing where a link in another user's home leads", async () => {
+  const { stdout, stderr } = await run(`${HOMES} export HOME=/mnt/user; rmdir /mnt/user/.cache
+    ln -s /mnt/victim /mnt/user/.cache; chown -h 65534 /mnt/user/.cache; "$KATA" version; ls /mnt/victim
+    chown 65534 /mnt/user; "$KATA" version; ls /mnt/victim`);
+  assert.match(stdout, /^(kata .*\nfile\n){2}$/, stderr);
+});
+
+portable("F15: a tree in a directory that others may write to is not run, nor made there", async () => {
+  const { stdout, stderr } = await run(`${HOMES} export XDG_CACHE_HOME=/mnt/open; mkdir /mnt/open; chmod 777 /mnt/open
+    plant /mnt/open/kata-portable; "$KATA" version; rm -r /mnt/open/*; rm -r /run/k*; "$KATA" version; ls /mnt/open; ls -d /run/k*`);
+  assert.match(stdout, /^(kata .*\n){2}\/run\/kata-portable\n$/, stderr);
+});
+
+portable("F15: whatever the umask, nobody else may write to anything of it", async () => {
+  const { stdout, stderr } = await run(`umask 0; "$KATA" version; "$DIST/runk" features >/dev/null
+    find /var/cache/kata -perm /022 ! -type l; ls /var/cache/kata/*/cache/runk`);
+  assert.match(stdout, /^kata .*\n(?!\/)/, stderr);
+  assert.doesNotMatch(stdout, /^\//m);
+  assert.match(stdout, /learned-features/);
+});
+
+portable("F12: in a home it removes nothing of the build's cache, and of its own only trees", async () => {
+  const { stdout, stderr } = await run(`${HOMES} export HOME=/mnt/root; here=$(readlink /proc/self/ns/pid | tr -dc 0-9)
+    tree=0123456789abcdef0123456789abcdef
+    for cache in kata kata-portable; do
+      mkdir -p $HOME/.cache/$cache && cd $HOME/.cache/$cache
+      mkdir deno-2.9.6 apt unpacked template old.new $tree $tree.7 $tree.new $tree.7a $tree. \${tree}0 X$tree
+      mkdir 0123456789ABCDEF0123456789abcdef; for each in */; do echo x >$each/used; done; echo x >file.tar.gz; find . -exec touch -d @0 {} +
+    done
+    LC_ALL=C sed "1,120s/4026531836/$here/" "$KATA" >/mnt/kata; chmod 755 /mnt/kata; /mnt/kata version; cd ..
+    echo "-- $(ls kata | wc -l)"; ls -d kata-portable/*`);
+  const [version, build, ...left] = stdout.trim().split("\n");
+  assert.match(version!, /^kata /, stderr);
+  assert.equal(build, "-- 14");
+  const [hex, ours] = ["0123456789abcdef0123456789abcdef", /^[0-9a-f]{32}$/];
+  const names = left.map((path) => path.slice("kata-portable/".length));
+  assert.deepEqual(names.filter((name) => ours.test(name)).length, 1, "the own tree");
+  assert.deepEqual(
+    names.filter((name) => !ours.test(name)).sort(),
+    [
+      "0123456789ABCDEF0123456789abcdef",
+      `${hex}.`,
+      `${hex}.7a`,
+      `${hex}.new`,
+      `${hex}0`,
+      `X${hex}`,
+      "apt",
+      "deno-2.9.6",
+      "file.tar.gz",
+      "old.new",
+      "template",
+      "unpacked",
+    ].sort(),
+  );
+  assert.ok(!names.includes(hex));
+});
+
+portable("runk 19: where /var/cache is mounted noexec, it runs from another place", async () => {
+  const { code, stdout, stderr } = await run(`${HOMES} export HOME=/mnt/root; mount -o remount,rw,noexec /var/cache
+    "$KATA" version && "$DIST/runk" --version | head -1 && "$KATA" version; ls /mnt/root/.cache /var/cache/kata`);
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stdout,
+    /^kata .*\nrunk version .*\nkata .*\n\/mnt\/root\/.cache:\nkata-portable\n\n\/var\/cache\/kata:\n$/,
+    stderr,
+  );
+});
+
+portable("runk 19: where /var/cache becomes noexec later, it runs from another place", async () => {
+  const { code, stdout, stderr } = await run(
+    `mount -t tmpfs -o mode=755 none /run; "$KATA" version; mount -o remount,noexec /var/cache
+    export HOME=/proc/none; "$DIST/runk" --version | head -1; ls -d /run/k*`,
+  );
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^kata .*\nrunk version .*\n\/run\/kata-portable\n$/, stderr);
+});
+
+portable("runk 19: where no place may run programs, one line names each and why, and the status is 126", async () => {
+  const { code, stdout, stderr } = await run(`${HOMES} export HOME=/mnt/root; for place in /var/cache /mnt /run; do
+    mount -o remount,rw,noexec $place; done; "$KATA" version; echo $?; ls /mnt/root/.cache/*`);
+  const why = "no program can be run there \\(mounted noexec\\?\\)";
+  assert.match(
+    stderr,
+    new RegExp(
+      `^kata: Cannot unpack the program into any of its places: "/var/cache/kata": ${why}; ` +
+        `"/mnt/root/.cache/kata-portable": ${why}; "/run/kata-portable": ${why}. XDG_CACHE_HOME may name another\n$`,
+    ),
+  );
+  assert.deepEqual({ code, stdout }, { code: 0, stdout: "126\n" });
+});
+
 portable("another user than root unpacks it into a cache of its own", async () => {
-  const { stdout, stderr } = await run(`export XDG_CACHE_HOME=/var/cache/mine && mkdir -m 777 $XDG_CACHE_HOME
+  const { stdout, stderr } = await run(
+    `export XDG_CACHE_HOME=/var/cache/mine && mkdir $XDG_CACHE_HOME && chown 65534 $XDG_CACHE_HOME
     install -m 755 "$KATA" /var/cache/portable
-    setpriv --reuid 65534 --regid 65534 --clear-groups /var/cache/portable version && stat -c %u $XDG_CACHE_HOME/kata`);
+    setpriv --reuid 65534 --regid 65534 --clear-groups /var/cache/portable version && stat -c %u $XDG_CACHE_HOME/kata-portable`,
+  );
   assert.match(stdout, /^kata .*\n65534\n$/, stderr);
 });
 
 portable("the trees of other builds go when it is unpacked, unless they are in use or were a moment ago", async () => {
-  const { stdout, stderr } = await run(`mkdir /var/cache/kata && cd /var/cache/kata
-    for tree in idle running recent legacy half.7 making.8; do
+  const { stdout, stderr } = await run(`mkdir /var/cache/kata && cd /var/cache/kata; name() { printf '%032x' $1; }
+    idle=$(name 1) running=$(name 2) recent=$(name 3) legacy=$(name 4) half=$(name 5).7 making=$(name 6).8
+    for tree in $idle $running $recent $legacy $half $making; do
       mkdir $tree && cp /bin/sleep $tree/deno && touch $tree/main.js $tree/used
     done
-    rm legacy/used && touch -d @0 idle/used running/used legacy/main.js half.7
-    running/deno 100 & here=$(readlink /proc/self/ns/pid | tr -dc 0-9)
-    LC_ALL=C sed "1,80s/4026531836/$here/" "$KATA" >../first; chmod 755 ../first
-    ../first version; ls; kill $!; ls recent running`);
-  const [version, ...trees] = stdout.split("\n").filter((line) => !/^([0-9a-f]{32}|)$/.test(line));
+    rm $legacy/used && touch -d @0 $idle/used $running/used $legacy/main.js $half
+    $running/deno 100 & here=$(readlink /proc/self/ns/pid | tr -dc 0-9)
+    LC_ALL=C sed "1,120s/4026531836/$here/" "$KATA" >../first; chmod 755 ../first
+    ../first version; ls -d 000*; kill $!; ls $recent $running`);
+  const [version, ...trees] = stdout.split("\n").filter((line) => line !== "");
   assert.match(version!, /^kata /, stderr);
+  const [running, recent, making] = [2, 3, 6].map((number) => String(number).padStart(32, "0"));
   const tree = ["deno", "main.js", "used"];
-  assert.deepEqual(trees, ["making.8", "recent", "running", "recent:", ...tree, "running:", ...tree]);
+  assert.deepEqual(trees, [running, recent, `${making}.8`, `${running}:`, ...tree, `${recent}:`, ...tree]);
 });
 
 portable("in a process namespace of its own, which shows not all who use them, it removes no trees", async () => {
   const script =
-    'mkdir -p kata/idle && touch -d @0 kata/idle/used && mount -t proc proc /proc && "$KATA" version && ls kata';
+    'idle=kata/$(printf %032x 1); mkdir -p $idle && touch -d @0 $idle/used && mount -t proc proc /proc && "$KATA" version && ls kata';
   const { stdout, stderr } = await run(`cd /var/cache && unshare --pid --fork sh -c '${script}'`);
-  assert.match(stdout, /^kata .*\n.*idle\n/s, stderr);
+  assert.match(stdout, /^kata .*\n0{31}1\n/s, stderr);
 });
 
 portable("a start waits for whoever removes its tree, and unpacks it again", async () => {
