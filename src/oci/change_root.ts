@@ -5,17 +5,11 @@ import type { MountInfo } from "../linux/mountinfo.ts";
 import type { RootDirectory } from "./rootfs.ts";
 import type { Steps } from "./steps.ts";
 
-/** A proc or sysfs of the machine, and the mount that it lies on. */
-export interface KernelMount {
-  mountPoint: string;
-  parent: string;
-}
-
 export interface ChangeRootOptions {
   /** As the specification has it: rprivate and so on. */
   propagation: string | undefined;
-  /** Set to move the root instead of pivot_root(2): what is to be taken away first, as {@linkcode kernelMounts} finds it. */
-  moved: readonly KernelMount[] | undefined;
+  /** Set to move the root instead of pivot_root(2): what is to be covered first, as {@linkcode kernelMounts} finds it. */
+  moved: readonly string[] | undefined;
 }
 
 const MNT_DETACH = 2;
@@ -23,7 +17,9 @@ const MNT_DETACH = 2;
 export function changeRoot(steps: Steps, root: RootDirectory, { propagation, moved }: ChangeRootOptions): void {
   if (moved === undefined) pivot(steps, root);
   else {
-    for (const mount of moved) takeAway(steps, mount);
+    for (const mountPoint of moved) cover(steps, mountPoint);
+    // If it were still shared, the machine's own root would be covered as well.
+    steps.call("mount", [null, "/", null, MS.PRIVATE, null], { label: "cut off the old root" });
     steps.call("fchdir", [root.fd], { label: "enter root" });
     steps.call("mount", [".", "/", null, MS.MOVE, null], { label: "move root" });
     steps.call("chroot", ["."], { label: "change root" });
@@ -51,24 +47,18 @@ function pivot(steps: Steps, root: RootDirectory): void {
 /**
  * Finds what would stay in the container's mount namespace below a root that was moved. The kernel lets a user mount a new
  * proc or sysfs, without any mask on it, where there is one already that can be seen whole.
+ *
+ * @returns Mount points, those below others first.
  */
-export function kernelMounts(table: readonly MountInfo[], rootfs: string): KernelMount[] {
-  const byId = new Map(table.map((mount) => [mount.id, mount]));
-  return table
-    .filter(({ type, mountPoint }) =>
-      (type === "proc" || type === "sysfs") && !`${mountPoint}/`.startsWith(`${rootfs}/`)
-    )
-    .map(({ mountPoint, parentId }) => ({ mountPoint, parent: byId.get(parentId)?.mountPoint ?? "/" }))
-    .reverse(); // what lies on another first
+export function kernelMounts(table: readonly MountInfo[], rootfs: string): string[] {
+  const isBelow = (mountPoint: string) => `${mountPoint}/`.startsWith(`${rootfs}/`);
+  const points = table.filter(({ type, mountPoint }) => ["proc", "sysfs"].includes(type) && !isBelow(mountPoint));
+  return [...new Set(points.map(({ mountPoint }) => mountPoint))].reverse();
 }
 
-/** In a user namespace it cannot be taken away, being locked, but covered. */
-function takeAway(steps: Steps, { mountPoint, parent }: KernelMount): void {
-  const label = `take away ${mountPoint}`;
-  // If its parent were still shared, the machine's own would go.
-  steps.call("mount", [null, parent, null, MS.PRIVATE, null], { label, ignore: ["EINVAL", "ENOENT"] });
-  const ignore = ["EINVAL", "EPERM", "ENOENT"] as const;
-  steps.callOrElse({ name: "umount2", args: [mountPoint, MNT_DETACH], options: { label, ignore } }, () => {
-    steps.call("mount", ["none", mountPoint, "tmpfs", MS.RDONLY, "size=0k"], { label, ignore: ["ENOENT", "ENOTDIR"] });
-  });
+/** Not taken away: of mounts on top of each other, a path leads to the last only, whose end would be the machine's too. */
+function cover(steps: Steps, mountPoint: string): void {
+  const options = { label: `cover ${mountPoint}`, ignore: ["ENOENT", "EACCES"] } as const;
+  steps.call("mount", [null, mountPoint, null, MS.PRIVATE | MS.REC, null], options);
+  steps.call("mount", ["none", mountPoint, "tmpfs", MS.RDONLY, "size=0k"], options);
 }

@@ -16,7 +16,7 @@ import {
   type Placement,
   writeFile,
 } from "../linux/steps.ts";
-import { changeRoot, type KernelMount } from "./change_root.ts";
+import { changeRoot } from "./change_root.ts";
 import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
 import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
@@ -85,7 +85,7 @@ export interface InitPlan extends BirthPlan {
   devices: readonly DeviceNode[];
   waitsForHooks: boolean;
   /** As for {@linkcode changeRoot}. */
-  moved: readonly KernelMount[] | undefined;
+  moved: readonly string[] | undefined;
 }
 
 /** What the child has for its parent. */
