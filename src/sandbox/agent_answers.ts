@@ -7,7 +7,13 @@
  *
  * @module
  */
-import type { DescMethodUnary, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMethodUnary,
+  type DescService,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
@@ -44,6 +50,8 @@ const LARGEST_STATUS = 255;
 /** Prometheus' text of a guest with many devices; the rules of iptables; a log. */
 const TEXT_BYTES = 1 << 20;
 
+const checkStats = bounded(StatsContainerResponseSchema);
+
 export const AGENT_ANSWERS = {
   createContainer: nothing,
   startContainer: nothing,
@@ -53,7 +61,9 @@ export const AGENT_ANSWERS = {
   waitProcess: ({ status }) => ({ status: status >= 0 && status <= LARGEST_STATUS ? status : LOST_STATUS }),
   updateContainer: nothing,
   updateEphemeralMounts: nothing,
-  statsContainer: bounded(StatsContainerResponseSchema),
+  // Interfaces are counted on the host: a container that makes many of its own must not hide what else it uses.
+  statsContainer: ({ cgroupStats }) =>
+    checkStats(create(StatsContainerResponseSchema, { ...(cgroupStats && { cgroupStats }) })),
   pauseContainer: nothing,
   resumeContainer: nothing,
   removeStaleVirtiofsShareMounts: nothing,

@@ -152,6 +152,14 @@ Deno.test.each([
   assert.match(answer, taken ? /^taken$/ : /^Cannot take the agent's answer to StatsContainer: \d+ .*at most \d+ are/);
 });
 
+Deno.test("F7: statsContainer() gives what a container uses, however many interfaces it has made", async () => {
+  const networkStats = Array(150_000).fill({ name: "dummy" });
+  const cgroupStats = { pidsStats: { current: 7n } };
+  const taken = await answering(statsContainer.output, { cgroupStats, networkStats }).api.statsContainer({});
+  assert.equal(taken.cgroupStats?.pidsStats?.current, 7n);
+  assert.deepEqual(taken.networkStats, []);
+});
+
 function numbered<T>(count: number, value: T): Record<string, T> {
   return Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, value]));
 }

@@ -3,6 +3,7 @@ import { createLogger, type Level, type Logger, type LogSink } from "../base/log
 import { LogRate } from "../base/log_rate.ts";
 import { Fd, O_NONBLOCK, O_RDWR } from "../linux/fd.ts";
 import { connectDatagram } from "../linux/datagram.ts";
+import { type FormatLine, lossySink } from "./lossy_log.ts";
 
 const IDENTIFIER = "kata";
 /** syslog's facility of user programs, times 8. */
@@ -29,7 +30,7 @@ export interface ShimLogOptions {
 /** A socket of the system log, and the form of one record on it. */
 export interface SystemLog {
   path: string;
-  format(line: string, level: Level): string;
+  format: FormatLine;
 }
 
 /** systemd's journal serves the first one as well, where it runs. */
@@ -72,7 +73,7 @@ function openFifo(path: string, undo: DisposableStack): LogSink | undefined {
   try {
     // Open for reading too: while containerd restarts nobody else reads, and a write would fail for good.
     const fd = undo.use(Fd.open(path, O_RDWR | O_NONBLOCK));
-    return (line) => tryWrite(fd, `${line}\n`);
+    return lossySink(fd, (line) => `${line}\n`);
   } catch {
     return undefined;
   }
@@ -82,18 +83,10 @@ function openSystemLog(candidates: readonly SystemLog[], undo: DisposableStack):
   for (const { path, format } of candidates) {
     try {
       const socket = undo.use(connectDatagram(path));
-      return (line, level) => tryWrite(socket, format(line, level));
+      return lossySink(socket, format);
     } catch {
       // The next one, or none: a container without a system log is no failure.
     }
   }
   return undefined;
-}
-
-function tryWrite(fd: Fd, text: string): void {
-  try {
-    fd.write(new TextEncoder().encode(text));
-  } catch {
-    // A log that is full or gone must not stop a container.
-  }
 }
