@@ -27,7 +27,8 @@ export interface VirtiofsdOptions extends Pick<ProcessOptions, "name" | "runDir"
 /**
  * Starts the daemon with a socket that listens already, so that QEMU can connect without waiting for it.
  *
- * It stays in our mount namespace (`sandbox=chroot`): what is mounted below `source` later shows up in the guest.
+ * It goes into namespaces of its own, in which `source` is the root and nothing else is mounted; by propagation it gets what
+ * is mounted below `source` later. The process that is started waits for the one within, and takes it along.
  */
 export function startVirtiofsd(options: VirtiofsdOptions): MonitorProcess {
   const { config, socket, ...rest } = options;
@@ -47,20 +48,28 @@ export function virtiofsdArgs(options: Pick<VirtiofsdOptions, "config" | "source
   return [`--fd=${SOCKET_FD}`, ...ARGS[kind]({ source, cache }), ...extra];
 }
 
+/**
+ * A guest's root makes no device nodes on the host, whose numbers are the host's devices. Whiteouts of an overlay and fifos
+ * need no right, so what is lost are nodes that could not be opened anyway.
+ */
+const DROPPED = "-mknod";
+
 type ArgsOf = (options: { source: string; cache: QemuConfig["virtio_fs_cache"] }) => readonly string[];
 
 const ARGS = {
   c: ({ source, cache }) => [
     "-f",
     ...["-o", `source=${source.replaceAll(",", "\\,")}`],
-    ...["-o", "sandbox=chroot"],
+    ...["-o", "sandbox=namespace"],
+    ...["-o", `modcaps=${DROPPED}`],
     ...["-o", `cache=${C_CACHE[cache]}`],
     ...["-o", "announce_submounts"],
     ...["-o", "log_level=warn"],
   ],
   rust: ({ source, cache }) => [
     `--shared-dir=${source}`,
-    "--sandbox=chroot",
+    "--sandbox=namespace",
+    `--modcaps=${DROPPED}`,
     `--cache=${cache}`,
     "--announce-submounts",
     "--inode-file-handles=never",

@@ -18,14 +18,14 @@ Deno.test.each<{ version: string; kind: VirtiofsdKind }>([
 Deno.test("virtiofsdArgs() speaks to QEMU's own daemon", () => {
   assert.equal(
     args("c", { virtio_fs_extra_args: ["-o", "xattr"] }),
-    "--fd=3 -f -o source=/share -o sandbox=chroot -o cache=auto -o announce_submounts -o log_level=warn -o xattr",
+    "--fd=3 -f -o source=/share -o sandbox=namespace -o modcaps=-mknod -o cache=auto -o announce_submounts -o log_level=warn -o xattr",
   );
 });
 
 Deno.test("virtiofsdArgs() speaks to the Rust daemon", () => {
   assert.equal(
     args("rust", { virtio_fs_cache: "metadata" }),
-    "--fd=3 --shared-dir=/share --sandbox=chroot --cache=metadata --announce-submounts --inode-file-handles=never " +
+    "--fd=3 --shared-dir=/share --sandbox=namespace --modcaps=-mknod --cache=metadata --announce-submounts --inode-file-handles=never " +
       "--log-level=warn",
   );
 });

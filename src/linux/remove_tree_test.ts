@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 
-import { listEntries, mkdirAt, type RawName, rawName } from "./directory.ts";
-import { Fd, O_DIRECTORY, O_PATH, O_RDONLY } from "./fd.ts";
-import { openInRoot } from "./in_root.ts";
+import { listEntries, type RawName, rawName } from "./directory.ts";
+import { Fd, O_DIRECTORY, O_RDONLY } from "./fd.ts";
 import { setRlimit } from "./process.ts";
+import { makeDeep } from "./testdata/deep.ts";
 import { removePath, removeTree } from "./remove_tree.ts";
 
 /** A directory with a witness beside the tree that is removed. */
@@ -26,16 +26,8 @@ class Box implements Disposable {
   }
 }
 
-/** `name/d/d/…`, with a file in each directory. */
-function makeDeep(root: Fd, { name, depth }: { name: string; depth: number }): void {
-  mkdirAt(root, name, 0o755);
-  let current = openInRoot(root, name, { flags: O_RDONLY | O_DIRECTORY });
-  for (let level = 1; level < depth; level++) {
-    mkdirAt(current, "d", 0o755);
-    using above = current;
-    current = openInRoot(above, "d", { flags: O_RDONLY | O_DIRECTORY });
-  }
-  current[Symbol.dispose]();
+function highestNumber(): number {
+  return Math.max(...[...Deno.readDirSync("/proc/self/fd")].map(({ name }) => Number(name)));
 }
 
 /** Lowers RLIMIT_NOFILE of this process; with a full table nothing more can be opened. */
@@ -61,8 +53,11 @@ Deno.test("F1: removeTree() removes a tree of 20,000 levels with 1,024 descripto
 Deno.test("F1: removeTree() opens two descriptors at most at once, however deep", () => {
   using box = new Box();
   makeDeep(box.fd, { name: "deep", depth: 200 });
-  using probe = Fd.open("/", O_PATH);
-  using _few = withDescriptors(probe.number + 3);
+  using held = new DisposableStack();
+  let last = held.use(box.fd.dup());
+  // Until no number below the last is free.
+  for (const highest = highestNumber(); last.number < highest;) last = held.use(box.fd.dup());
+  using _few = withDescriptors(last.number + 3);
   removeTree(box.fd, "deep");
   assert.deepEqual(box.names(), ["kept"]);
 });

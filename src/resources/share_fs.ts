@@ -2,80 +2,171 @@
  * What a sandbox needs from the host. This file: the directory that the host shares with the guest by virtio-fs, and
  * what is put into it by mounts.
  *
+ * The guest is not trusted, and works in what is shared as root. So the host works in a directory of its own, `mounts/`,
+ * and the guest gets `shared/`, another view of it whose top is read-only: nobody in the guest makes, renames or removes
+ * anything where the host will mount next (the class of CVE-2020-2026). What is mounted in the one appears in the other,
+ * with the flags that it has by then.
+ *
  * @module
  */
-import { errorChain } from "../base/error.ts";
-import { removeIfThere } from "../base/files.ts";
+import { mkdirAt, type RawName, rawName, rmdirAt, unlinkAt } from "../linux/directory.ts";
 import { isErrno } from "../linux/errno.ts";
-import { mount, setPropagation, umount } from "../linux/mount.ts";
-import { mountsBelow, readMountInfo } from "../linux/mountinfo.ts";
-import { MS } from "../linux/mount_options.ts";
+import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } from "../linux/fd.ts";
+import { openInRoot, RESOLVE } from "../linux/in_root.ts";
+import { bindMount, detachOne, setPropagation, umountTree } from "../linux/mount.ts";
+import { mountSetattr, openTree, placeTree } from "../linux/mount_tree.ts";
+import { MOUNT_ATTR, MS } from "../linux/mount_options.ts";
+import { removePath } from "../linux/remove_tree.ts";
 import { GUEST_PATH } from "../rpc/agent_api.ts";
 
-/** A place in the shared directory, seen from both sides. */
-export interface SharedPath {
-  host: string;
-  guest: string;
+/** Something in the shared directory. Disposing it takes it away from the guest. */
+export interface SharedTree extends Disposable {
+  readonly guestPath: string;
 }
 
-/**
- * One sandbox's shared directory. Disposing it unmounts everything below it and removes it.
- *
- * It is a mount of its own with its own peer group: a file-sharing daemon in a mount namespace of its own receives what
- * is mounted later, and nothing of it reaches the mount that the directory is on.
- */
+/** How the guest may use what it is shown, whatever its own mounts say. */
+export interface ShowOptions {
+  /** With all that is mounted within by now. */
+  readOnly: boolean;
+}
+
+/** The guest's root makes programs that change the user, and devices: nobody on the host uses them by this way. */
+const UNTRUSTED = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV;
+
+/** On the way to where the host mounts there is nothing else than what it made itself. */
+const NO_WAY_OUT = RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_XDEV;
+
+/** One sandbox's shared directory. Disposing it unmounts everything below it and removes it. */
 export class SharedDirectory implements Disposable {
   /** What virtiofsd exports. */
   readonly source: string;
+  /** For file systems that have to be mounted somewhere before they are shown; what is mounted here is seen nowhere else. */
+  readonly stage: string;
   readonly #directory: string;
+  /** Where the host works. */
+  readonly #host: Fd;
 
   /** @param root Directory of all sandboxes, such as `/run/kata-containers/shared/sandboxes`. */
   constructor(root: string, sandboxId: string) {
     this.#directory = `${root}/${sandboxId}`;
-    this.source = `${this.#directory}/rw`;
+    this.source = `${this.#directory}/shared`;
+    this.stage = `${this.#directory}/stage`;
     using undo = new DisposableStack();
-    undo.use(this);
-    Deno.mkdirSync(`${this.source}/passthrough`, { recursive: true, mode: 0o750 });
-    mount(this.source, this.source, { flags: MS.BIND });
-    setPropagation(this.source, MS.PRIVATE);
-    setPropagation(this.source, MS.SHARED);
+    undo.defer(() => removeShared(this.#directory));
+    makeDirectories(this.#directory);
+    // A mount with a peer group of its own: nothing of it reaches the mount that the directory is on.
+    bindMount(this.#directory, this.#directory);
+    setPropagation(this.#directory, MS.PRIVATE);
+    setPropagation(this.#directory, MS.SHARED);
+    this.#host = undo.use(Fd.open(`${this.#directory}/mounts/passthrough`, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+    makeGuestView(`${this.#directory}/mounts`, this.source);
     undo.move();
   }
 
-  /** The place for `name`, such as `<container id>/rootfs`; nothing is made there. */
-  path(name: string): SharedPath {
-    return { host: `${this.source}/passthrough/${name}`, guest: `${GUEST_PATH.passthrough}/${name}` };
+  /** Makes the place for what one container has. @throws {ErrnoError} EEXIST */
+  container(id: string): ContainerShare {
+    return new ContainerShare(this, { id, host: this.#host });
   }
 
   [Symbol.dispose](): void {
+    if (!this.#host.isOpen) return;
+    this.#host[Symbol.dispose]();
     removeShared(this.#directory);
   }
 }
 
-/**
- * Unmounts everything at or below a shared directory and removes it. Needs nothing but the path, so that a crashed
- * shim's directory can be removed by another process. A missing directory is no error (B38).
- *
- * @throws {AggregateError} What could not be unmounted; then no file is removed, as it might be a container's own.
- */
-export function removeShared(directory: string): void {
-  unmountBelow(directory);
-  removeIfThere(directory, { recursive: true });
+/** What one container has in the shared directory. Disposing it removes its place there. */
+export class ContainerShare implements Disposable {
+  readonly #share: SharedDirectory;
+  readonly #id: string;
+  readonly #host: Fd;
+  readonly #directory: Fd;
+
+  /** Use {@linkcode SharedDirectory.container}. */
+  constructor(share: SharedDirectory, { id, host }: { id: string; host: Fd }) {
+    this.#share = share;
+    this.#id = id;
+    this.#host = host;
+    mkdirAt(host, id, 0o755);
+    this.#directory = openInRoot(host, id, { flags: O_PATH | O_DIRECTORY, resolve: NO_WAY_OUT });
+  }
+
+  get stage(): string {
+    return this.#share.stage;
+  }
+
+  /**
+   * Shows a detached tree to the guest, at once and with its final flags.
+   *
+   * @param tree Remains the caller's; its mounts get flags.
+   * @param name One component, of 255 bytes at most.
+   * @throws {ErrnoError} EEXIST: there is something of this name. Nothing is left behind.
+   */
+  show(tree: Fd, name: string, { readOnly }: ShowOptions): SharedTree {
+    mountSetattr(tree, { set: UNTRUSTED | (readOnly ? MOUNT_ATTR.RDONLY : 0), recursive: true });
+    const { isDirectory } = Deno.statSync(`/proc/self/fd/${tree.number}`);
+    using undo = new DisposableStack();
+    if (isDirectory) mkdirAt(this.#directory, name, 0o755);
+    else Fd.openAt(this.#directory, name, { flags: NEW_FILE, mode: 0o644 })[Symbol.dispose]();
+    undo.defer(() => this.#remove(rawName(name), isDirectory ? rmdirAt : unlinkAt));
+    using point = openInRoot(this.#directory, name, { flags: O_PATH | O_NOFOLLOW, resolve: NO_WAY_OUT });
+    placeTree(tree, point);
+    // The guest's inode cache keeps files open in virtiofsd: without detaching, a live guest makes this EBUSY.
+    undo.defer(() => void (this.#directory.isOpen && detachOne(`/proc/self/fd/${this.#directory.number}/${name}`)));
+    const resources = undo.move();
+    return { guestPath: `${GUEST_PATH.passthrough}/${this.#id}/${name}`, [Symbol.dispose]: () => resources.dispose() };
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#directory.isOpen) return;
+    this.#directory[Symbol.dispose]();
+    // With the sandbox all of it is gone.
+    if (this.#host.isOpen) removeIfThere(() => rmdirAt(this.#host, rawName(this.#id)));
+  }
+
+  #remove(name: RawName, remove: typeof rmdirAt): void {
+    if (this.#directory.isOpen) removeIfThere(() => remove(this.#directory, name));
+  }
 }
 
-/** Unmounts everything at or below `path`, the last mount first. */
-export function unmountBelow(path: string): void {
-  const errors: unknown[] = [];
-  for (const { mountPoint } of mountsBelow(readMountInfo(), path)) {
-    try {
-      // The guest's inode cache keeps files open in virtiofsd: without detaching, a live guest makes this EBUSY.
-      umount(mountPoint, { detach: true });
-    } catch (error) {
-      // Mounts in a shared peer group vanish together.
-      if (!isErrno(error, "EINVAL", "ENOENT")) {
-        errors.push(new Error(`Cannot unmount "${mountPoint}"`, { cause: error }));
-      }
-    }
+const NEW_FILE = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY;
+
+function removeIfThere(remove: () => void): void {
+  try {
+    remove();
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
   }
-  if (errors.length > 0) throw new AggregateError(errors, errors.map(errorChain).join("; "));
+}
+
+/** Only root gets into the sandbox's directory; within, modes are what the guest's users see. */
+function makeDirectories(directory: string): void {
+  // Left by a shim that crashed: no sandbox of this id is running.
+  removeShared(directory);
+  Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (const name of ["mounts", "mounts/passthrough", "shared"]) {
+    Deno.mkdirSync(`${directory}/${name}`, { mode: 0o755 });
+  }
+  Deno.mkdirSync(`${directory}/stage`, { mode: 0o700 });
+}
+
+/** It receives what is mounted in `mounts`, and gives nothing back. Its flags are those of the top alone. */
+function makeGuestView(mounts: string, view: string): void {
+  using target = Fd.open(view, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  using tree = openTree(mounts, { clone: true });
+  mountSetattr(tree, { set: MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOEXEC | UNTRUSTED });
+  placeTree(tree, target);
+  mountSetattr(tree, { propagation: MS.SLAVE });
+}
+
+/**
+ * Unmounts everything at or below a shared directory and removes it. Needs nothing but the path, which only the host's
+ * root can write to, so that a crashed shim's directory can be removed by another process. A missing directory is no
+ * error (B38).
+ *
+ * @throws {Error} What stays. What is mounted, perhaps a container's own, is never emptied.
+ */
+export function removeShared(directory: string): void {
+  umountTree(directory);
+  removePath(directory);
 }

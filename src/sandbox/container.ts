@@ -66,8 +66,9 @@ export function prepareContainer(options: ContainerOptions, context: ContainerCo
   const root = spec.root?.path ?? "rootfs";
   using undo = new DisposableStack();
   const path = root.startsWith("/") ? root : `${bundle}/${root}`;
-  const rootfs = undo.use(shareRootfs(context.share, { containerId: id, mounts, path }));
-  const volumes = undo.use(prepareVolumes(spec.mounts ?? [], { containerId: id, ...context }));
+  const share = undo.use(context.share.container(id));
+  const rootfs = undo.use(shareRootfs(share, { mounts, path }));
+  const volumes = undo.use(prepareVolumes(spec.mounts ?? [], { ...context, share, bundle }));
   const resources = undo.move();
   return {
     guestSpec: toGuestSpec(spec, {

@@ -4,7 +4,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { DeleteResponseSchema } from "../proto/task_v2_pb.ts";
 import { identify } from "../oci/annotations.ts";
 import type { Spec } from "../oci/spec.ts";
-import { unmountBelow } from "../resources/share_fs.ts";
+import { umountTree } from "../linux/mount.ts";
 import { cleanUpSandbox, hasShim } from "../sandbox/cleanup.ts";
 import { runLateHooks } from "../sandbox/host_hooks.ts";
 import { readState } from "../sandbox/persist.ts";
@@ -38,7 +38,7 @@ export async function deleteTask(
 ): Promise<Uint8Array> {
   const spec = await readSpec(bundle).catch(() => undefined);
   const sandboxId = sandboxOf(args.id, spec);
-  unmountBelow(`${bundle}/rootfs`);
+  umountTree(`${bundle}/rootfs`);
   // A container of a pod whose shim lives is that shim's business.
   if (sandboxId === args.id || !hasShim(`${roots.run}/${sandboxId}`)) {
     await removeSocket({ ...args, id: sandboxId }, {

@@ -108,7 +108,7 @@ async function freezeAgent(
   ];
   const unanswered = container.tryExec(script.join("; "));
   unanswered.catch(() => {});
-  const frozen = `/run/kata-containers/shared/sandboxes/${pod.id}/rw/passthrough/${container.id}/rootfs/frozen`;
+  const frozen = `/run/kata-containers/shared/sandboxes/${pod.id}/mounts/passthrough/${container.id}/rootfs/frozen`;
   await until(async () => (await node.containerd.run(["test", "-e", frozen])).status === 0);
   return { unanswered };
 }

@@ -5,9 +5,11 @@ import { defaultConfig } from "../../src/config/schema.ts";
 import { bindMount, mount } from "../../src/linux/mount.ts";
 import { readMountInfo } from "../../src/linux/mountinfo.ts";
 import { recordPid } from "../../src/hypervisor/pid_file.ts";
+import type { Mount } from "../../src/oci/spec.ts";
 import { shareRootfs } from "../../src/resources/rootfs/share.ts";
 import { SharedDirectory } from "../../src/resources/share_fs.ts";
 import { prepareVolumes } from "../../src/resources/volumes/volumes.ts";
+import { GUEST_PATH } from "../../src/rpc/agent_api.ts";
 import { cleanUpSandbox } from "../../src/sandbox/cleanup.ts";
 import { writeState } from "../../src/sandbox/persist.ts";
 
@@ -33,7 +35,12 @@ class Box implements Disposable {
   }
 }
 
-const CONTEXT = { config: defaultConfig(), sandboxId: "s1", containerId: "c1", log };
+/** Where the guest's view has what it is told of a mount. */
+function seen(share: SharedDirectory, mount: Mount | undefined): string {
+  return `${share.source}/${mount?.source?.slice(`${GUEST_PATH.shared}/`.length)}`;
+}
+
+const CONTEXT = { config: defaultConfig(), sandboxId: "s1", bundle: "/" };
 
 Deno.test("a shared tree is taken away without touching the host's mounts inside of it", () => {
   using box = new Box();
@@ -44,26 +51,22 @@ Deno.test("a shared tree is taken away without touching the host's mounts inside
   {
     using share = new SharedDirectory(box.roots.shared, "s1");
     const mounts = [{ destination: "/data", type: "bind", source, options: ["rbind"] }];
-    using volumes = prepareVolumes(mounts, { ...CONTEXT, share });
-    const name = volumes.mounts[0]?.source?.split("/").at(-1);
-    assert.equal(Deno.readTextFileSync(`${share.source}/passthrough/${name}/inner/file`), "kept");
+    using container = share.container("c1");
+    using volumes = prepareVolumes(mounts, { ...CONTEXT, share: container });
+    assert.equal(Deno.readTextFileSync(`${seen(share, volumes.mounts[0])}/inner/file`), "kept");
   }
   assert.equal(Deno.readTextFileSync(`${source}/inner/file`), "kept");
 });
 
-Deno.test("a single file is shared as a file, and files that another kernel cannot use are left out", () => {
+Deno.test("a single file is shared as a file, under a name of any length (B9)", () => {
   using box = new Box();
   using share = new SharedDirectory(box.roots.shared, "s1");
+  using container = share.container("c1");
   Deno.writeTextFileSync(`${box.path}/hosts`, "127.0.0.1 localhost\n");
-  using socket = Deno.listen({ transport: "unix", path: `${box.path}/socket` });
-  const mounts = ["hosts", "socket"].map((name) => {
-    return { destination: `/etc/${name}`, type: "bind", source: `${box.path}/${name}`, options: ["bind", "ro"] };
-  });
-  using volumes = prepareVolumes(mounts, { ...CONTEXT, share });
-  assert.deepEqual(volumes.mounts.map(({ destination }) => destination), ["/etc/hosts"]);
-  const name = volumes.mounts[0]?.source?.split("/").at(-1);
-  assert.equal(Deno.readTextFileSync(`${share.source}/passthrough/${name}`), "127.0.0.1 localhost\n");
-  assert.ok(socket.addr);
+  const destination = `/etc/${"ä".repeat(120)}`;
+  const mounts = [{ destination, type: "bind", source: `${box.path}/hosts`, options: ["bind", "ro"] }];
+  using volumes = prepareVolumes(mounts, { ...CONTEXT, share: container });
+  assert.equal(Deno.readTextFileSync(seen(share, volumes.mounts[0])), "127.0.0.1 localhost\n");
 });
 
 Deno.test("the mounts of a snapshot are put on each other, a long overlay included", () => {
@@ -77,8 +80,8 @@ Deno.test("the mounts of a snapshot are put on each other, a long overlay includ
   const [upper, work] = [box.dir("snapshots-with-a-long-name/upper"), box.dir("snapshots-with-a-long-name/work")];
   const options = [`lowerdir=${layers.join(":")}`, `upperdir=${upper}`, `workdir=${work}`];
   assert.ok(options.join(",").length > 4096);
-  using rootfs = shareRootfs(share, {
-    containerId: "c1",
+  using container = share.container("c1");
+  using rootfs = shareRootfs(container, {
     mounts: [{ type: "overlay", source: "overlay", options }],
     path: "/unused",
   });
@@ -97,9 +100,14 @@ Deno.test("a mount that fails names itself and leaves nothing", () => {
     source: "x",
     options: [],
   }];
-  assert.throws(() => shareRootfs(share, { containerId: "c1", mounts, path: "/unused" }), {
-    message: 'Cannot mount the root file system (nosuchfs "x")',
-  });
+  {
+    using container = share.container("c1");
+    assert.throws(() => shareRootfs(container, { mounts, path: "/unused" }), {
+      message: 'Cannot mount the root file system (nosuchfs "x")',
+    });
+    assert.deepEqual([...Deno.readDirSync(`${share.source}/passthrough/c1`)], []);
+    assert.equal(box.mounts().length, 2);
+  }
   assert.deepEqual([...Deno.readDirSync(`${share.source}/passthrough`)], []);
 });
 
@@ -113,7 +121,7 @@ Deno.test("cleanUpSandbox() ends processes and mounts of a shim that is gone, tw
   const shim = { pid: Deno.pid, startTime: "1" };
   writeState(runDir, { id: "s1", namespace: "n", address: "unix:///s", shim, cgroups: [], containers: [] });
   const share = new SharedDirectory(box.roots.shared, "s1");
-  bindMount(box.dir("rootfs"), box.dir("shared/s1/rw/passthrough/rootfs"));
+  bindMount(box.dir("rootfs"), box.dir("shared/s1/mounts/passthrough/rootfs"));
   for (let time = 0; time < 2; time++) await cleanUpSandbox("s1", { roots: box.roots, log });
   assert.equal((await vmm.status).signal, "SIGKILL");
   assert.throws(() => Deno.statSync(share.source), Deno.errors.NotFound);

@@ -48,11 +48,11 @@ Deno.test("the rootfs of the bundle and the volumes are mounted where the guest 
   await shim.tasks.create({ id: "c1", bundle, rootfs: [], ...NO_OPTIONS });
   const [request] = shim.agent.created;
   assert.equal(request?.OCI?.Root?.Path, "/run/kata-containers/shared/containers/passthrough/c1/rootfs");
-  const shared = `${shim.roots.shared}/c1/rw/passthrough`;
-  assert.ok(Deno.statSync(`${shared}/c1/rootfs/here`).isFile);
+  const shared = `${shim.roots.shared}/c1/shared/passthrough/c1`;
+  assert.ok(Deno.statSync(`${shared}/rootfs/here`).isFile);
   const sources = request.OCI.Mounts.map(({ source }) => source);
   const name = sources[1]?.split("/").at(-1) ?? "";
-  assert.match(name, /^c1-[0-9a-f]{8}-data$/);
+  assert.match(name, /^[0-9a-f]{8}-data$/);
   assert.ok(Deno.statSync(`${shared}/${name}/configuration.toml`).isFile);
   assert.throws(() => Deno.writeTextFileSync(`${shared}/${name}/x`, ""), { code: "EROFS" });
   assert.deepEqual([sources[0], sources[2]], ["proc", "/run/kata-containers/sandbox/shm"]);

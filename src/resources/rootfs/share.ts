@@ -1,7 +1,9 @@
 /** A container's root file system, mounted on the host where the guest sees it. @module */
-import { bindMount, mount, remountBind, setPropagation } from "../../linux/mount.ts";
+import type { Fd } from "../../linux/fd.ts";
+import { bindMount, detachOne, mount, remountBind } from "../../linux/mount.ts";
+import { mountSetattr, openTree } from "../../linux/mount_tree.ts";
 import { MS, parseMountOptions } from "../../linux/mount_options.ts";
-import { type SharedDirectory, type SharedPath, unmountBelow } from "../share_fs.ts";
+import type { ContainerShare, SharedTree } from "../share_fs.ts";
 import { shortenOverlay } from "./overlay.ts";
 
 /** One mount of a snapshot, as the engine describes it; several of them are put on each other. */
@@ -13,36 +15,28 @@ export interface RootfsMount {
 }
 
 export interface RootfsOptions {
-  containerId: string;
   /** None: the engine has mounted it already at `path`. */
   mounts: readonly RootfsMount[];
   /** Absolute path of the root file system in the bundle. */
   path: string;
 }
 
-/** A root file system in the guest. Disposing it unmounts it. */
-export interface Rootfs extends Disposable {
-  readonly guestPath: string;
-}
-
 /** @throws {Error} Naming the mount that failed; nothing stays mounted. */
-export function shareRootfs(share: SharedDirectory, options: RootfsOptions): Rootfs {
-  const target = share.path(`${options.containerId}/rootfs`);
-  using undo = new DisposableStack();
-  Deno.mkdirSync(target.host, { recursive: true });
-  undo.defer(() => removeRootfs(target));
-  if (options.mounts.length === 0) bindMount(options.path, target.host, { recursive: true });
-  for (const each of options.mounts) mountOne(each, target.host);
+export function shareRootfs(share: ContainerShare, { mounts, path }: RootfsOptions): SharedTree {
+  using tree = mounts.length === 0 ? openTree(path, { clone: true, recursive: true }) : mountAll(mounts, share.stage);
   // What is unmounted here later must not be unmounted where it came from.
-  setPropagation(target.host, MS.SLAVE | MS.REC);
-  const resources = undo.move();
-  return { guestPath: target.guest, [Symbol.dispose]: () => resources.dispose() };
+  mountSetattr(tree, { propagation: MS.SLAVE, recursive: true });
+  return share.show(tree, "rootfs", { readOnly: false });
 }
 
-function removeRootfs(target: SharedPath): void {
-  unmountBelow(target.host);
-  Deno.removeSync(target.host);
-  Deno.removeSync(target.host.slice(0, target.host.lastIndexOf("/")));
+/** @returns What is seen when all of them are on each other, as a tree of its own. */
+function mountAll(mounts: readonly RootfsMount[], stage: string): Fd {
+  using undo = new DisposableStack();
+  undo.defer(() => {
+    while (detachOne(stage));
+  });
+  for (const each of mounts) mountOne(each, stage);
+  return openTree(stage, { clone: true, recursive: true });
 }
 
 function mountOne({ type, source, options }: RootfsMount, target: string): void {

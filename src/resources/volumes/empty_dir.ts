@@ -11,7 +11,8 @@ import type { Mount } from "../../oci/spec.ts";
 import type { StorageSchema } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../rpc/agent_api.ts";
 import { shareVolume } from "./share.ts";
-import type { Volume, VolumeContext } from "./volumes.ts";
+import type { Source } from "./source.ts";
+import type { Volume, VolumeContext } from "./volume.ts";
 
 /** As the message of the agent's API has it. */
 export type Storage = MessageInitShape<typeof StorageSchema>;
@@ -66,15 +67,15 @@ function join(directory: string, path: string): string {
 }
 
 /** @returns undefined if the mount is none. */
-export function emptyDirVolume(mount: Mount, context: VolumeContext): Volume | undefined {
+export function emptyDirVolume(mount: Mount, opened: Source, context: VolumeContext): Volume | undefined {
   const source = realPath(mount.source ?? "");
   const found = source === undefined ? undefined : findEmptyDir(source, readMountInfo());
   if (source === undefined || found === undefined) return undefined;
-  const { config, sandboxId, share } = context;
-  if (config.runtime.disable_guest_empty_dir) return shareVolume(mount, context);
+  const { config, sandboxId } = context;
+  if (config.runtime.disable_guest_empty_dir) return shareVolume(mount, opened, context);
   const root = found.inMemory
     ? `${GUEST_PATH.ephemeral}/${found.name}`
-    : share.path(`${sandboxId}/rootfs/local/${found.name}`).guest;
+    : `${GUEST_PATH.passthrough}/${sandboxId}/rootfs/local/${found.name}`;
   // Of a part, the whole has the limit; what the kubelet made for the part is made again in it. Where the whole ends and
   // the part begins is told, as what lies in the whole is its containers' to change.
   const storages = [wholeStorage(found, { root, directory: parentBy(source, found.path) })];

@@ -1,52 +1,49 @@
 /** A file or directory of the host, shown to the guest through the shared directory. @module */
-import { KataError } from "../../base/error.ts";
-import { bindMount, setPropagation } from "../../linux/mount.ts";
-import { MS } from "../../linux/mount_options.ts";
+import { mountSetattr, openTree } from "../../linux/mount_tree.ts";
+import { MOUNT_ATTR, MS, parseMountOptions } from "../../linux/mount_options.ts";
 import type { Mount } from "../../oci/spec.ts";
-import { unmountBelow } from "../share_fs.ts";
-import type { Volume, VolumeContext } from "./volumes.ts";
+import type { Source } from "./source.ts";
+import { refuse, type Volume, type VolumeContext } from "./volume.ts";
+
+/** Characters of the mount point's name that are kept, for whoever looks into the shared directory. */
+const KEPT_NAME = 32;
 
 /**
- * New mounts below the source appear in the guest as well, unless the mount is private; nothing that happens here reaches
- * the source.
+ * Nothing that happens here reaches the source. New mounts below the source appear in the guest as well, unless the mount
+ * is private, or read-only and does not ask for them: they come with the host's flags, not with those of this mount.
  *
- * Sockets, fifos and devices mean nothing in another kernel: such mounts are left out, with a warning.
- *
- * @throws {KataError} INVALID_ARGUMENT: the source does not exist. UNIMPLEMENTED: what is mounted within is to appear on
- * the host.
+ * @throws {KataError} UNIMPLEMENTED: what is mounted within is to appear on the host, or the source is the end of
+ * something that another kernel does not have.
  */
-export function shareVolume(mount: Mount, { containerId, share, log }: VolumeContext): Volume {
-  const { source = "", options = [] } = mount;
+export function shareVolume(mount: Mount, source: Source, { share }: Pick<VolumeContext, "share">): Volume {
+  const { options = [] } = mount;
   if (options.some((option) => /^r?shared$/.test(option))) {
-    const why = "what is mounted in a virtual machine cannot appear on the host";
-    throw new KataError("UNIMPLEMENTED", `Cannot mount "${source}" with propagation in both directions: ${why}`);
+    throw refuse(
+      mount,
+      "what is mounted in a virtual machine cannot appear on the host, which propagation in both directions is",
+    );
   }
-  const { isDirectory, isFile } = statSource(source, mount.destination);
-  if (!isDirectory && !isFile) {
-    log.warning("Leaving out a mount that is neither file nor directory", { source, destination: mount.destination });
-    return { mount: undefined, [Symbol.dispose]() {} };
+  if (source.kind !== "directory" && source.kind !== "file") {
+    throw refuse(mount, `a ${source.kind} of the host leads nowhere in a virtual machine`);
   }
-  const target = share.path(`${containerId}-${randomHex()}-${baseName(mount.destination)}`);
-  using undo = new DisposableStack();
-  if (isDirectory) Deno.mkdirSync(target.host);
-  else Deno.writeFileSync(target.host, new Uint8Array(), { createNew: true });
-  undo.defer(() => {
-    unmountBelow(target.host);
-    Deno.removeSync(target.host);
-  });
-  bindMount(source, target.host, { recursive: !options.includes("bind"), readOnly: options.includes("ro") });
-  setPropagation(target.host, MS.REC | (options.some((option) => /^r?private$/.test(option)) ? MS.PRIVATE : MS.SLAVE));
-  const resources = undo.move();
-  return { mount: { ...mount, source: target.guest }, [Symbol.dispose]: () => resources.dispose() };
+  const readOnly = isReadOnly(options);
+  const recursive = options.includes("rbind") || !options.includes("bind");
+  using tree = openTree(source.fd, { clone: true, recursive });
+  const listens = options.some((option) => /^r?slave$/.test(option)) || !(readOnly || options.some(isPrivate));
+  mountSetattr(tree, { propagation: listens ? MS.SLAVE : MS.PRIVATE, recursive: true });
+  const shown = share.show(tree, `${randomHex()}-${baseName(mount.destination)}`, { readOnly });
+  return { mount: { ...mount, source: shown.guestPath }, [Symbol.dispose]: () => shown[Symbol.dispose]() };
 }
 
-function statSource(source: string, destination: string): Deno.FileInfo {
-  try {
-    return Deno.statSync(source);
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : String(cause);
-    throw new KataError("INVALID_ARGUMENT", `Cannot mount "${source}" on "${destination}": ${code}`);
-  }
+/** Mounts below a read-only one are so too, as in the guest. */
+function isReadOnly(options: readonly string[]): boolean {
+  const { flags, recursive = { set: 0, clear: 0 } } = parseMountOptions(options);
+  if ((recursive.clear & MOUNT_ATTR.RDONLY) !== 0) return false;
+  return (flags & MS.RDONLY) !== 0 || (recursive.set & MOUNT_ATTR.RDONLY) !== 0;
+}
+
+function isPrivate(option: string): boolean {
+  return /^r?(private|unbindable)$/.test(option);
 }
 
 /** Two mounts of a container may end alike. */
@@ -55,5 +52,6 @@ function randomHex(): string {
 }
 
 function baseName(path: string): string {
-  return path.replace(/\/+$/, "").split("/").at(-1) || "root";
+  const name = path.replace(/\/+$/, "").split("/").at(-1) || "root";
+  return [...name].slice(0, KEPT_NAME).join("");
 }

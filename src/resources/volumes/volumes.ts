@@ -4,40 +4,25 @@
  *
  * @module
  */
-import type { Logger } from "../../base/log.ts";
-import type { Config } from "../../config/schema.ts";
 import type { Mount } from "../../oci/spec.ts";
-import { GUEST_PATH } from "../../rpc/agent_api.ts";
-import type { SharedDirectory } from "../share_fs.ts";
+import { deviceVolume } from "./device.ts";
 import { emptyDirVolume, type Storage } from "./empty_dir.ts";
+import { kernelVolume } from "./kernel_path.ts";
 import { shareVolume } from "./share.ts";
+import { shmVolume } from "./shm.ts";
+import { Source } from "./source.ts";
+import { keep, type Volume, type VolumeContext } from "./volume.ts";
 
-export interface VolumeContext {
-  config: Config;
-  sandboxId: string;
-  containerId: string;
-  share: SharedDirectory;
-  log: Logger;
-}
+/** What is done about a kind of source; nothing about others. */
+type VolumeHandler = (mount: Mount, source: Source, context: VolumeContext) => Volume | undefined;
 
-/** A mount for the guest, or none; disposing it takes back what was done on the host. */
-export interface Volume extends Disposable {
-  readonly mount: Mount | undefined;
-  /** What the agent makes first. */
-  readonly storages?: readonly Storage[];
-}
-
-/** What is done about a kind of mount; nothing about others. */
-type VolumeHandler = (mount: Mount, context: VolumeContext) => Volume | undefined;
-
-/** The first that answers decides. */
+/** The first that answers decides. Each mount is made as asked, or refused by name: none is left out. */
 const HANDLERS: readonly VolumeHandler[] = [
-  (mount) => !isBind(mount) || isKernelPath(mount.source ?? "") ? keep(mount) : undefined,
+  kernelVolume,
   // Pods that need more shared memory than usual have one of their own volumes at /dev/shm.
   emptyDirVolume,
-  // Engines bind a directory of the host here; shared memory works only inside of one kernel (B16).
-  (mount) => mount.destination === "/dev/shm" ? keep({ ...mount, source: GUEST_PATH.shm }) : undefined,
-  shareVolume,
+  shmVolume,
+  deviceVolume,
 ];
 
 export interface Volumes extends Disposable {
@@ -49,36 +34,30 @@ export interface Volumes extends Disposable {
 
 /**
  * @param mounts From the spec.
- * @throws {KataError} INVALID_ARGUMENT for a source that does not exist; nothing stays mounted.
+ * @throws {KataError} INVALID_ARGUMENT for a source that does not exist, UNIMPLEMENTED for one that means nothing in a
+ * virtual machine; nothing stays mounted.
  */
 export function prepareVolumes(mounts: readonly Mount[], context: VolumeContext): Volumes {
   using undo = new DisposableStack();
-  const prepared = mounts.flatMap((mount) => undo.use(prepare(mount, context)) ?? []);
+  const prepared = mounts.map((mount) => undo.use(prepare(mount, context)));
   const resources = undo.move();
   return {
-    mounts: prepared.flatMap(({ mount }) => mount ?? []),
+    mounts: prepared.map(({ mount }) => mount),
     storages: prepared.flatMap(({ storages = [] }) => storages),
     [Symbol.dispose]: () => resources.dispose(),
   };
 }
 
-function prepare(mount: Mount, context: VolumeContext): Volume | undefined {
+function prepare(mount: Mount, context: VolumeContext): Volume {
+  if (!isBind(mount)) return keep(mount);
+  using source = new Source(mount, context.bundle);
   for (const handler of HANDLERS) {
-    const volume = handler(mount, context);
+    const volume = handler(mount, source, context);
     if (volume !== undefined) return volume;
   }
-  return undefined;
-}
-
-function keep(mount: Mount): Volume {
-  return { mount, [Symbol.dispose]() {} };
+  return shareVolume(mount, source, context);
 }
 
 function isBind({ type, options = [] }: Mount): boolean {
   return type === "bind" || options.includes("bind") || options.includes("rbind");
-}
-
-/** The guest has its own: the host's would say the wrong things. */
-function isKernelPath(source: string): boolean {
-  return /^\/(proc|sys)(\/|$)/.test(source);
 }

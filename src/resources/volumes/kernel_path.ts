@@ -1,0 +1,68 @@
+/**
+ * Bind mounts of what a kernel shows of itself. The guest has a kernel of its own, and the host's would say the wrong
+ * things, or take orders: such a source means the guest's own file at the same place, however it is spelled and wherever
+ * the host has mounted it.
+ *
+ * @module
+ */
+import { FILE_SYSTEM_MAGIC } from "../../linux/statfs.ts";
+import type { Mount } from "../../oci/spec.ts";
+import type { Source } from "./source.ts";
+import { keep, refuse, type Volume } from "./volume.ts";
+
+/** File systems in which a kernel shows itself, and where the guest has them; undefined: it does not show them. */
+const GUEST_PLACE = {
+  binfmt_misc: undefined,
+  bpf: undefined,
+  cgroup: undefined,
+  cgroup2: "/sys/fs/cgroup",
+  configfs: undefined,
+  debugfs: undefined,
+  devpts: undefined,
+  efivarfs: undefined,
+  fusectl: undefined,
+  mqueue: undefined,
+  nsfs: undefined,
+  pidfs: undefined,
+  proc: "/proc",
+  pstore: undefined,
+  resctrl: undefined,
+  rpc_pipefs: undefined,
+  securityfs: undefined,
+  selinuxfs: undefined,
+  smackfs: undefined,
+  sysfs: "/sys",
+  tracefs: undefined,
+} as const satisfies Partial<Record<keyof typeof FILE_SYSTEM_MAGIC, string | undefined>>;
+
+type KernelFileSystem = keyof typeof GUEST_PLACE;
+
+const NAMES = new Map<number, KernelFileSystem>(
+  (Object.keys(GUEST_PLACE) as KernelFileSystem[]).map((name) => [FILE_SYSTEM_MAGIC[name], name]),
+);
+
+/**
+ * @returns undefined if the source is of no kernel.
+ * @throws {KataError} UNIMPLEMENTED: the guest has nothing that stands for it.
+ */
+export function kernelVolume(mount: Mount, source: Source): Volume | undefined {
+  const name = NAMES.get(source.magic);
+  if (name === undefined && !IN_PLACE.test(source.path)) return undefined;
+  const path = IN_PLACE.test(source.path) ? source.path : elsewhere(source, name!);
+  if (path === undefined) throw refuse(mount, `it is the host kernel's own (${name}), which a virtual machine has not`);
+  if (OF_A_PROCESS.test(path)) {
+    throw refuse(mount, "it belongs to a process of the host, which a virtual machine has not");
+  }
+  return keep({ ...mount, source: path });
+}
+
+/** Where every system has them. */
+const IN_PLACE = /^\/(proc|sys)(\/|$)/;
+const OF_A_PROCESS = /^\/proc\/\d+(\/|$)/;
+
+/** What the guest has for a file system that the host has mounted at another place. */
+function elsewhere(source: Source, name: KernelFileSystem): string | undefined {
+  const place = GUEST_PLACE[name];
+  const found = place === undefined ? undefined : source.mountInfo();
+  return found && `${place}${found.mount.root === "/" ? "" : found.mount.root}${found.within}`;
+}

@@ -1,0 +1,62 @@
+/** What a bind mount's source is, looked at once and then held: its path may lead elsewhere the next time. @module */
+import { KataError } from "../../base/error.ts";
+import { splitDevice } from "../../linux/block.ts";
+import { Fd, O_PATH } from "../../linux/fd.ts";
+import { type MountInfo, readMountInfo } from "../../linux/mountinfo.ts";
+import { statfs } from "../../linux/statfs.ts";
+import type { Mount } from "../../oci/spec.ts";
+
+export type SourceKind = "directory" | "file" | "character" | "block" | "fifo" | "socket";
+
+/** An open source of a bind mount. Nothing is read from it: a device or a fifo would notice. */
+export class Source implements Disposable {
+  readonly fd: Fd;
+  /** Without links, `.` and `..`. */
+  readonly path: string;
+  readonly kind: SourceKind;
+  /** Of a device: its numbers. */
+  readonly device: { major: number; minor: number };
+  /** Of the file system, one of `FILE_SYSTEM_MAGIC` or another. */
+  readonly magic: number;
+
+  /** @throws {KataError} INVALID_ARGUMENT: there is no such file. */
+  constructor({ source = "", destination }: Mount, bundle: string) {
+    this.fd = open(source.startsWith("/") ? source : `${bundle}/${source}`, { source, destination });
+    const seen = `/proc/self/fd/${this.fd.number}`;
+    const info = Deno.statSync(seen);
+    this.path = Deno.readLinkSync(seen);
+    this.kind = kindOf(info);
+    this.device = splitDevice(info.rdev ?? 0);
+    this.magic = statfs(seen).magic;
+  }
+
+  /** The mount that it is in, with the path from there, such as `/file`; empty for the mount's own root. */
+  mountInfo(): { mount: MountInfo; within: string } | undefined {
+    const id = Number(/^mnt_id:\s*(\d+)$/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${this.fd.number}`))?.[1]);
+    const mount = readMountInfo().find((one) => one.id === id);
+    if (mount === undefined) return undefined;
+    const { mountPoint } = mount;
+    return { mount, within: this.path.slice(mountPoint === "/" ? 0 : mountPoint.length) };
+  }
+
+  [Symbol.dispose](): void {
+    this.fd[Symbol.dispose]();
+  }
+}
+
+function open(path: string, { source, destination }: { source: string; destination: string }): Fd {
+  try {
+    return Fd.open(path, O_PATH);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : String(cause);
+    throw new KataError("INVALID_ARGUMENT", `Cannot mount "${source}" on "${destination}": ${code}`);
+  }
+}
+
+function kindOf(info: Deno.FileInfo): SourceKind {
+  if (info.isDirectory) return "directory";
+  if (info.isCharDevice) return "character";
+  if (info.isBlockDevice) return "block";
+  if (info.isFifo) return "fifo";
+  return info.isSocket ? "socket" : "file";
+}

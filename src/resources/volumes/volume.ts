@@ -1,0 +1,31 @@
+/** What a mount of a spec becomes for the guest. @module */
+import { KataError } from "../../base/error.ts";
+import type { Config } from "../../config/schema.ts";
+import type { Mount } from "../../oci/spec.ts";
+import type { ContainerShare } from "../share_fs.ts";
+import type { Storage } from "./empty_dir.ts";
+
+export interface VolumeContext {
+  config: Config;
+  sandboxId: string;
+  share: ContainerShare;
+  /** Directory on the host, where relative sources start. */
+  bundle: string;
+}
+
+/** A mount for the guest; disposing it takes back what was done on the host. */
+export interface Volume extends Disposable {
+  readonly mount: Mount;
+  /** What the agent makes first. */
+  readonly storages?: readonly Storage[];
+}
+
+/** A mount that is the guest's own business. */
+export function keep(mount: Mount): Volume {
+  return { mount, [Symbol.dispose]() {} };
+}
+
+/** The error for a mount that cannot be made. */
+export function refuse({ source = "", destination }: Mount, why: string): KataError {
+  return new KataError("UNIMPLEMENTED", `Cannot mount "${source}" on "${destination}": ${why}`);
+}

@@ -1,0 +1,210 @@
+/**
+ * The shared directory against a guest that works in it as root: the test does so through the exported view, as virtiofsd
+ * would for it. Needs root.
+ */
+import assert from "node:assert/strict";
+import { defaultConfig } from "../../src/config/schema.ts";
+import { Fd, O_DIRECTORY, O_RDONLY } from "../../src/linux/fd.ts";
+import { makeDeep } from "../../src/linux/testdata/deep.ts";
+import { removePath } from "../../src/linux/remove_tree.ts";
+import { bindMount, mount, umountTree } from "../../src/linux/mount.ts";
+import { readMountInfo } from "../../src/linux/mountinfo.ts";
+import { type ContainerShare, SharedDirectory } from "../../src/resources/share_fs.ts";
+import { shareRootfs } from "../../src/resources/rootfs/share.ts";
+import { prepareVolumes } from "../../src/resources/volumes/volumes.ts";
+import { GUEST_PATH } from "../../src/rpc/agent_api.ts";
+
+const NO_WRITE = { code: "EROFS" };
+
+/** A shared directory with a root file system in it, and files of the host that are nobody's business. */
+class Box implements Disposable {
+  readonly path = Deno.makeTempDirSync({ prefix: "kata-share-" });
+  readonly victim = this.dir("victim");
+  readonly share = new SharedDirectory(`${this.path}/shared`, "s1");
+  /** What the guest's root has of it. */
+  readonly guest = this.share.source;
+  readonly #stack = new DisposableStack();
+
+  dir(name: string): string {
+    Deno.mkdirSync(`${this.path}/${name}`, { recursive: true });
+    return `${this.path}/${name}`;
+  }
+
+  container(id: string): ContainerShare {
+    return this.#stack.use(this.share.container(id));
+  }
+
+  /** Shares one bind mount. @returns Where the guest has it, and its source in the guest's configuration. */
+  bind(source: string, options: readonly string[], destination = "/v"): { seen: string; told: string } {
+    const share = this.container(crypto.randomUUID());
+    const context = { config: defaultConfig(), sandboxId: "s1", bundle: this.path, share };
+    const mount = { destination, type: "bind", source, options: [...options] };
+    const [made] = this.#stack.use(prepareVolumes([mount], context)).mounts;
+    const told = made?.source ?? "";
+    return { told, seen: `${this.guest}${told.slice(GUEST_PATH.shared.length)}` };
+  }
+
+  [Symbol.dispose](): void {
+    this.#stack.dispose();
+    this.share[Symbol.dispose]();
+    assert.deepEqual(readMountInfo().filter(({ mountPoint }) => mountPoint.startsWith(this.path)), []);
+    assert.deepEqual([...Deno.readDirSync(this.victim)], []);
+    assert.deepEqual([...Deno.readDirSync(`${this.path}/shared`)], []);
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+Deno.test("F1: the guest cannot rename, replace, make or remove anything where the host mounts", () => {
+  using box = new Box();
+  using container = box.container("c1");
+  using _rootfs = shareRootfs(container, { mounts: [], path: box.dir("rootfs") });
+  const places = ["", "/passthrough", "/passthrough/c1"];
+  for (const place of places.map((name) => `${box.guest}${name}`)) {
+    assert.throws(() => Deno.mkdirSync(`${place}/new`), NO_WRITE);
+    assert.throws(() => Deno.writeTextFileSync(`${place}/new`, ""), NO_WRITE);
+    assert.throws(() => Deno.symlinkSync(box.victim, `${place}/link`), NO_WRITE);
+    assert.throws(() => Deno.chmodSync(place, 0o777), NO_WRITE);
+  }
+  for (const [from, to] of [["passthrough", "gone"], ["passthrough/c1", "passthrough/gone"]]) {
+    assert.throws(() => Deno.renameSync(`${box.guest}/${from}`, `${box.guest}/${to}`), NO_WRITE);
+    assert.throws(() => Deno.removeSync(`${box.guest}/${from}`), /EROFS|EBUSY|Read-only|busy/);
+  }
+  // What is the container's own stays so.
+  Deno.writeTextFileSync(`${box.guest}/passthrough/c1/rootfs/mine`, "");
+  assert.ok(Deno.statSync(`${box.path}/rootfs/mine`).isFile);
+});
+
+Deno.test("F1: links and renames in what the guest may write lead no mount and no removal elsewhere", () => {
+  using box = new Box();
+  const source = box.dir("source/a/b");
+  using _below = mount("tmpfs", source, { type: "tmpfs" });
+  using _apart = mount("tmpfs", box.dir("apart/b"), { type: "tmpfs" });
+  const { seen } = box.bind(`${box.path}/source`, ["rbind"]);
+  assert.equal(readMountInfo().filter(({ mountPoint }) => mountPoint === `${seen}/a/b`).length, 1);
+  // The way to the inner mount is the guest's to change.
+  Deno.renameSync(`${seen}/a`, `${seen}/moved`);
+  Deno.symlinkSync(`${box.path}/apart`, `${seen}/a`);
+  const points = () => readMountInfo().map(({ mountPoint }) => mountPoint);
+  box.share[Symbol.dispose]();
+  assert.ok(points().includes(`${box.path}/apart/b`));
+  assert.ok(points().includes(`${box.path}/source/moved/b`));
+  umountTree(`${box.path}/source`);
+});
+
+Deno.test("F1: a tree of 1,500 levels in a volume keeps nothing from being taken away", () => {
+  using box = new Box();
+  const { seen } = box.bind(box.dir("source"), ["rbind"]);
+  using top = Fd.open(seen, O_RDONLY | O_DIRECTORY);
+  makeDeep(top, { name: "d", depth: 1_500 });
+  box.share[Symbol.dispose]();
+  assert.ok(Deno.statSync(`${box.path}/source/d/d/d`).isDirectory);
+  removePath(`${box.path}/source`);
+});
+
+Deno.test("F11: what is read-only is so on the host, with what is mounted within, for rbind and bind alike", () => {
+  using box = new Box();
+  const source = box.dir("source");
+  using _inner = mount("tmpfs", box.dir("source/inner"), { type: "tmpfs" });
+  for (const options of [["rbind", "ro"], ["rbind", "rro"], ["rbind", "ro", "rslave"], ["rbind", "rprivate", "ro"]]) {
+    const { seen } = box.bind(source, options);
+    for (const path of [seen, `${seen}/inner`]) {
+      assert.throws(() => Deno.writeTextFileSync(`${path}/x`, ""), NO_WRITE, `${path} of ${options}`);
+    }
+  }
+  const { seen } = box.bind(source, ["bind", "ro"]);
+  assert.throws(() => Deno.writeTextFileSync(`${seen}/x`, ""), NO_WRITE);
+  for (const options of [["rbind", "rw"], ["rbind"], ["rbind", "ro", "rrw"]]) {
+    const { seen } = box.bind(source, options);
+    for (const path of [seen, `${seen}/inner`]) Deno.writeTextFileSync(`${path}/x`, "");
+  }
+  // The host's own mounts are as they were.
+  Deno.writeTextFileSync(`${source}/inner/x`, "");
+});
+
+Deno.test("F11: what is mounted later below a volume appears in it, but not below a read-only one that did not ask", () => {
+  using box = new Box();
+  const source = box.dir("source");
+  using _own = bindMount(source, source);
+  mount("", source, { flags: 1 << 20 }); // MS_SHARED, as on any host that systemd runs
+  const [open, closed, asked] = [["rbind"], ["rbind", "ro"], ["rbind", "ro", "rslave"]].map((options) =>
+    box.bind(source, options).seen
+  );
+  using _late = mount("tmpfs", box.dir("source/late"), { type: "tmpfs" });
+  Deno.writeTextFileSync(`${source}/late/file`, "late");
+  assert.equal(Deno.readTextFileSync(`${open}/late/file`), "late");
+  assert.equal(Deno.readTextFileSync(`${asked}/late/file`), "late");
+  assert.throws(() => Deno.statSync(`${closed}/late/file`), { code: "ENOENT" });
+});
+
+Deno.test("F14: devices and programs with other users' rights have no effect on the host in what the guest may write", () => {
+  using box = new Box();
+  using container = box.container("c1");
+  using _rootfs = shareRootfs(container, { mounts: [], path: box.dir("rootfs") });
+  const flags = () =>
+    readMountInfo().filter(({ mountPoint }) => mountPoint.startsWith(`${box.path}/shared/s1/`)).filter((each) =>
+      !["nodev", "nosuid"].every((flag) => each.options.includes(flag))
+    ).map(({ mountPoint }) => mountPoint);
+  box.bind(box.dir("source"), ["rbind"]);
+  assert.deepEqual(flags(), []);
+});
+
+Deno.test.each([
+  { source: "/proc", told: "/proc" },
+  { source: "//proc", told: "/proc" },
+  { source: "/../proc/", told: "/proc" },
+  { source: "/proc/./sys/kernel", told: "/proc/sys/kernel" },
+  { source: "LINK", told: "/proc" },
+  { source: "LINK/sys", told: "/proc/sys" },
+  { source: "ELSEWHERE", told: "/proc" },
+  { source: "ELSEWHERE/sys/kernel", told: "/proc/sys/kernel" },
+  { source: "PART", told: "/proc/sys/net" },
+  { source: "/sys/kernel", told: "/sys/kernel" },
+  { source: "//sys", told: "/sys" },
+])("F16, A15: $source as a volume is the guest's own $told", ({ source, told }) => {
+  using box = new Box();
+  Deno.symlinkSync("/proc", `${box.path}/LINK`);
+  using _elsewhere = mount("proc", box.dir("ELSEWHERE"), { type: "proc" });
+  using _part = bindMount("/proc/sys/net", box.dir("PART"));
+  const path = source.startsWith("/") ? source : `${box.path}/${source}`;
+  assert.equal(box.bind(path, ["rbind"]).told, told);
+});
+
+Deno.test("F16: what a process of the host has in /proc, and namespaces, are refused by name", () => {
+  using box = new Box();
+  const refused = (source: string) => assert.throws(() => box.bind(source, ["bind"]), { code: "UNIMPLEMENTED" });
+  refused("/proc/self");
+  refused(`/proc/${Deno.pid}/ns/net`);
+});
+
+Deno.test("B2: a device over a file is the guest's device, one that the guest does not have is refused by name", () => {
+  using box = new Box();
+  for (const name of ["null", "zero", "urandom"]) {
+    assert.equal(box.bind(`/dev/${name}`, ["rbind", "ro"], "/etc/shadow").told, `/dev/${name}`);
+  }
+  const node = `${box.path}/node`;
+  const make = (kind: string, numbers: readonly string[]) =>
+    assert.ok(new Deno.Command("mknod", { args: [node, kind, ...numbers] }).outputSync().success);
+  make("c", ["10", "200"]);
+  assert.equal(box.bind(node, ["bind"]).told, "/dev/net/tun");
+  for (const [kind, ...numbers] of [["c", "4", "64"], ["b", "8", "0"], ["p"]]) {
+    Deno.removeSync(node);
+    make(kind!, numbers);
+    assert.throws(() => box.bind(node, ["bind"], "/dev/x"), (error: Error) => {
+      return error.message.startsWith(`Cannot mount "${node}" on "/dev/x": `);
+    });
+  }
+  using _socket = Deno.listen({ transport: "unix", path: `${box.path}/socket` });
+  assert.throws(() => box.bind(`${box.path}/socket`, ["bind"]), { code: "UNIMPLEMENTED" });
+});
+
+Deno.test("B10: a user's volume at /dev/shm is used as asked, the engine's own shared memory is the guest's", () => {
+  using box = new Box();
+  using _engine = mount("shm", box.dir("engine/shm"), { type: "tmpfs" });
+  using _users = mount("tmpfs", box.dir("memory"), { type: "tmpfs" });
+  assert.equal(box.bind(`${box.path}/engine/shm`, ["rbind"], "/dev/shm").told, GUEST_PATH.shm);
+  assert.equal(box.bind("/dev/shm", ["rbind"], "/dev/shm/").told, GUEST_PATH.shm);
+  for (const source of [box.dir("users"), `${box.path}/memory`]) {
+    Deno.writeTextFileSync(`${source}/file`, "mine");
+    assert.equal(Deno.readTextFileSync(`${box.bind(source, ["rbind"], "/dev/shm").seen}/file`), "mine");
+  }
+});
