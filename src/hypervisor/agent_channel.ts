@@ -13,8 +13,8 @@ export const VHOST_VSOCK = "/dev/vhost-vsock";
 /** A transport that was chosen, with what it needs of the host. */
 export type AgentChannel =
   | { kind: "vsock"; cid: number; key?: HostKey | undefined }
-  /** @property socket Where the daemon and QEMU meet. @property hostSocket Where the host asks for a guest's port. */
-  | { kind: "hybrid-vsock"; socket: string; hostSocket: string; key?: HostKey | undefined }
+  /** @property hostSocket Where the host asks for a guest's port. */
+  | { kind: "hybrid-vsock"; hostSocket: string; key?: HostKey | undefined }
   | { kind: "virtio-serial"; socket: string };
 
 /**

@@ -28,7 +28,7 @@ Deno.test("chooseTransport() obeys a transport that is named, and says what it l
 Deno.test.each<{ channel: AgentChannel; address: string; params: string[] }>([
   { channel: { kind: "vsock", cid: 42 }, address: "vsock://42:1024", params: [] },
   {
-    channel: { kind: "hybrid-vsock", socket: "/r/vhost.sock", hostSocket: "/r/kata.hvsock" },
+    channel: { kind: "hybrid-vsock", hostSocket: "/r/kata.hvsock" },
     address: "hvsock:///r/kata.hvsock:1024",
     params: [],
   },

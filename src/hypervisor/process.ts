@@ -22,6 +22,8 @@ export interface ProcessOptions {
   fds?: readonly { child: number; fd: Fd }[];
   netns?: Fd | undefined;
   cgroupProcs?: readonly string[] | undefined;
+  /** Where it runs; default: where we do. */
+  cwd?: string;
   /** Whom it runs as; default: root. */
   user?: VmmUser | undefined;
   /** `none`: without capabilities. Default: ours. */
@@ -54,7 +56,7 @@ export class MonitorProcess implements AsyncDisposable {
 
   /** @throws {Error} `Cannot start "/usr/bin/qemu"`, with the step and errno as its cause. */
   static start(options: ProcessOptions): MonitorProcess {
-    const { name, path, args, log, fds = [], netns, cgroupProcs, user, rights } = options;
+    const { name, path, args, log, fds = [], netns, cgroupProcs, cwd, user, rights } = options;
     using stderr = pipe();
     const child = spawn({
       path,
@@ -63,6 +65,7 @@ export class MonitorProcess implements AsyncDisposable {
       newSession: true,
       ...(netns && { netns }),
       ...(cgroupProcs && { cgroupProcs }),
+      ...(cwd !== undefined && { cwd }),
       ...user,
       ...(rights && { rights }),
     });
@@ -107,6 +110,7 @@ export async function outputOf(path: string, args: readonly string[]): Promise<s
     path,
     args: [path, ...args],
     fds: [{ child: 1, fd: output.write }, { child: 2, fd: output.write }],
+    rights: "none",
   });
   output.write[Symbol.dispose]();
   return await new Response(readableStream(new Fd(output.read.release()))).text();

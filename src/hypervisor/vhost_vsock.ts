@@ -4,42 +4,65 @@
  *
  * @module
  */
-import { HYBRID_VSOCK_CID } from "../rpc/agent_api.ts";
 import { retry } from "../base/async.ts";
+import { removeIfThere } from "../base/files.ts";
 import type { Fd } from "../linux/fd.ts";
 import { connectUnix } from "../linux/socket.ts";
+import { HYBRID_VSOCK_CID } from "../rpc/agent_api.ts";
 import { MonitorProcess, type ProcessOptions } from "./process.ts";
+import { chooseUser, type VmmUser } from "./vmm_user.ts";
 
+/** In a directory of the daemon's own, from which it names them: it cannot get to the run directory. */
+const SOCKET = "vhost-vsock.sock";
+const HOST_SOCKET = "kata.hvsock";
 const LISTEN_POLL_MS = 1;
 
 export interface VhostVsockOptions extends Pick<ProcessOptions, "runDir" | "log" | "cgroupProcs"> {
   /** The program. */
   path: string;
-  /** Where QEMU connects, in the run directory; the daemon makes it. */
-  socket: string;
-  /** Where the host asks for a port of the guest; the daemon makes it. */
-  hostSocket: string;
+  /** Whether to run it as a user of its own where that is possible. */
+  ownUser: boolean;
   signal: AbortSignal;
 }
 
-/** The daemon, and the one connection that it takes, for QEMU. */
+/** A daemon that runs. */
 export interface VhostVsock {
   daemon: MonitorProcess;
+  /** The one connection that it takes, for QEMU. */
   connection: Fd;
+  /** Where the host asks for a port of the guest. */
+  hostSocket: string;
 }
 
-/** Starts the daemon and connects to it. */
+/** Where the daemon's sockets are, in the run directory. */
+export const VHOST_VSOCK_DIRECTORY = "vsock";
+
+/** Starts the daemon and connects to it. Its directory stays when it ends. */
 export async function startVhostVsock(options: VhostVsockOptions): Promise<VhostVsock> {
-  const { path, socket, hostSocket, signal, ...rest } = options;
+  const { path, ownUser, signal, ...rest } = options;
   await using undo = new AsyncDisposableStack();
-  const args = ["--guest-cid", String(HYBRID_VSOCK_CID), "--socket", socket, "--uds-path", hostSocket];
-  const daemon = undo.use(MonitorProcess.start({ ...rest, name: "vhost-device-vsock", path, args, rights: "none" }));
+  const directory = `${rest.runDir}/${VHOST_VSOCK_DIRECTORY}`;
+  const user = ownUser ? daemonUser(options) : undefined;
+  removeIfThere(directory, { recursive: true });
+  Deno.mkdirSync(directory, { mode: 0o700 });
+  if (user !== undefined) Deno.chownSync(directory, user.uid, user.gid);
+  const args = ["--guest-cid", String(HYBRID_VSOCK_CID), "--socket", SOCKET, "--uds-path", HOST_SOCKET];
+  const identity = { name: "vhost-device-vsock", cwd: directory, user, rights: "none" } as const;
+  const daemon = undo.use(MonitorProcess.start({ ...rest, ...identity, path, args }));
+  const socket = `${directory}/${SOCKET}`;
   const until = AbortSignal.any([signal, daemon.died]);
-  await appearance(socket, { in: rest.runDir, signal: until });
+  await appearance(socket, { in: directory, signal: until });
   // It appears before it listens.
   const connection = await retry(() => connectUnix(socket), { signal: until, everyMs: LISTEN_POLL_MS });
   undo.move();
-  return { daemon, connection };
+  return { daemon, connection, hostSocket: `${directory}/${HOST_SOCKET}` };
+}
+
+function daemonUser({ path, log }: VhostVsockOptions): VmmUser | undefined {
+  const user = chooseUser({ program: path });
+  if (typeof user !== "string") return user;
+  log.info("vhost-device-vsock runs as root, without capabilities", { reason: user });
+  return undefined;
 }
 
 /** Waits until a file exists. @throws The signal's reason. */

@@ -1,10 +1,9 @@
 /**
- * Whom a monitor runs as. Not root: that one owns most of the host, even without a single capability. And not one user for
- * all monitors, as one that its guest has taken over could then trace the others.
+ * Whom a program runs as that a guest talks to. Not root: that one owns most of the host, even without a single capability.
+ * And not one user for all of them, as one that its guest has taken over could then trace the others.
  *
  * @module
  */
-import type { QemuConfig } from "../config/schema.ts";
 
 /** A user, who needs no account. */
 export interface VmmUser {
@@ -22,21 +21,27 @@ const READ = 0o4;
 const WRITE = 0o2;
 const SEARCH = 0o1;
 
-/** What the monitor will use by path, with the rights of its own user. */
+/** What a program uses by its own right. Empty paths are none. */
 export interface UserNeeds {
-  config: QemuConfig;
-  accelerator: "kvm" | "tcg";
-  firmware: string;
+  program: string;
+  /** Files that it opens by path. */
+  reads?: readonly string[];
+  /** Files that it gets open and opens anew, wherever they are. */
+  opened?: readonly string[];
+  /** Directories that it makes files in. */
+  fills?: readonly string[];
+  /** A device that it opens by path, to read and write. */
+  device?: string | undefined;
 }
 
 /** @returns A user of its own, or why there can be none. */
 export function chooseUser(needs: UserNeeds): VmmUser | string {
-  const id = FIRST_ID + crypto.getRandomValues(new Uint32Array(1))[0]! % IDS;
   if (Deno.uid() !== 0) return "the runtime itself is not root";
-  const obstacle = unmapped(id) ?? unreachable(needs);
+  const id = FIRST_ID + crypto.getRandomValues(new Uint32Array(1))[0]! % IDS;
+  const groups = needs.device === undefined ? [] : groupsFor(needs.device);
+  const obstacle = unmapped(id) ?? closed(needs);
   if (obstacle !== undefined) return obstacle;
-  const groups = needs.accelerator === "kvm" ? groupsFor("/dev/kvm") : [];
-  return groups === undefined ? "its user cannot use /dev/kvm" : { uid: id, gid: id, groups };
+  return groups === undefined ? `others than root cannot use "${needs.device}"` : { uid: id, gid: id, groups };
 }
 
 /** In a user namespace few ids may exist. */
@@ -49,24 +54,25 @@ function unmapped(id: number): string | undefined {
   return undefined;
 }
 
-function unreachable({ config, firmware }: UserNeeds): string | undefined {
-  const { path, kernel, initrd, entropy_source, file_mem_backend } = config;
-  // The monitor gets these open, and opens them anew: where they are does not matter.
-  const closed = [kernel, initrd].find((file) => file !== "" && !allows(file, READ));
-  if (closed !== undefined) return `others than root cannot read "${closed}"`;
-  const hidden = [firmware, entropy_source].find((file) => file !== "" && !isReachable(file, READ));
-  if (hidden !== undefined) return `others than root cannot read "${hidden}"`;
-  if (!isReachable(path, READ | SEARCH)) return `others than root cannot run "${path}"`;
-  const needsMemory = file_mem_backend !== "" && !isReachable(file_mem_backend, WRITE | SEARCH);
-  return needsMemory ? `others than root cannot write to "${file_mem_backend}"` : undefined;
+function closed({ program, reads = [], opened = [], fills = [] }: UserNeeds): string | undefined {
+  const refusals: readonly [string, readonly string[], (path: string) => boolean][] = [
+    ["run", [program], (path) => isReachable(path, READ | SEARCH)],
+    ["read", reads, (path) => isReachable(path, READ)],
+    ["read", opened, (path) => allows(path, READ)],
+    ["write to", fills, (path) => isReachable(path, WRITE | SEARCH)],
+  ];
+  for (const [verb, paths, isOpen] of refusals) {
+    const path = paths.find((each) => each !== "" && !isOpen(each));
+    if (path !== undefined) return `others than root cannot ${verb} "${path}"`;
+  }
+  return undefined;
 }
 
 /** Whether others may do this with a file, and search each directory on its way. */
 function isReachable(file: string, bits: number): boolean {
   const real = Deno.realPathSync(file);
-  if (!allows(real, bits)) return false;
   const parts = real.split("/");
-  return parts.every((_, depth) => allows(parts.slice(0, depth).join("/") || "/", SEARCH));
+  return allows(real, bits) && parts.every((_, depth) => allows(parts.slice(0, depth).join("/") || "/", SEARCH));
 }
 
 function allows(path: string, bits: number): boolean {

@@ -95,3 +95,17 @@ Deno.test("captureOutput() kills the program when its signal fires", async () =>
     name: "TimeoutError",
   });
 });
+
+Deno.test({
+  name: "F14: spawn() with rights none leaves no capability in any set, and no way to one",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    const status = "grep -E '^(Cap|NoNewPrivs|Uid)' /proc/self/status | tr -s '\\t ' ' '";
+    const none = "0".repeat(16);
+    const sets = ["Inh", "Prm", "Eff", "Bnd", "Amb"].map((name) => `Cap${name}: ${none}`).join("\n");
+    for (const uid of [0, 0x70000001]) {
+      const said = await say(status, { rights: "none", uid, gid: uid });
+      assert.equal(said, `Uid: ${Array(4).fill(uid).join(" ")}\n${sets}\nNoNewPrivs: 1`);
+    }
+  },
+});

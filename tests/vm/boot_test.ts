@@ -67,6 +67,28 @@ for (const { transport, needs } of TRANSPORTS.slice(1)) {
   });
 }
 
+Deno.test({
+  name: "F14: the vsock daemon has no capabilities and a user of its own, and the guest is reached nevertheless",
+  ignore: !exists(VSOCK_DAEMON),
+  fn: async () => {
+    const directory = Deno.makeTempDirSync({ prefix: "kata-daemon-" });
+    try {
+      Deno.chmodSync(directory, 0o755);
+      const daemon = `${directory}/vhost-device-vsock`;
+      Deno.copyFileSync(VSOCK_DAEMON, daemon);
+      const settings = ['agent_transport = "hybrid-vsock"', `vhost_vsock_daemon = "${daemon}"`];
+      await using machine = await bootMachine({ settings });
+      const { pid, pids } = await machine.vm.info();
+      const status = Deno.readTextFileSync(`/proc/${pids.find((each) => each !== pid)}/status`);
+      assert.match(status, /^Uid:\t(\d{10})\t\1\t\1\t\1$/m);
+      for (const set of ["Prm", "Eff", "Bnd"]) assert.match(status, new RegExp(`^Cap${set}:\t0{16}$`, "m"));
+      assert.match(status, /^NoNewPrivs:\t1$/m);
+    } finally {
+      Deno.removeSync(directory, { recursive: true });
+    }
+  },
+});
+
 /** What anybody on the host can try. */
 async function askAgent(address: string, key?: HostKey): Promise<void> {
   using transport = createTtrpcTransport(await dial(address, { key }), { peer: "the agent", timeoutMs: () => 20_000 });

@@ -1,7 +1,7 @@
 /** QEMU itself, with a guest of a few system calls. Needs scripts/guest-image to have run, for the kernel. */
 import assert from "node:assert/strict";
 import { createLogger } from "../../src/base/log.ts";
-import { box, ready } from "../../src/hypervisor/conformance_box.ts";
+import { box, disk, ready } from "../../src/hypervisor/conformance_box.ts";
 import { hypervisorConforms } from "../../src/hypervisor/conformance_suite.ts";
 import { startTime } from "../../src/hypervisor/pid_file.ts";
 import { createNetns } from "../../src/linux/namespace.ts";
@@ -62,6 +62,25 @@ Deno.test({
       Deno.chmodSync(hidden.hypervisor.initrd, 0o644);
     }
     assert.match(lines.join("\n"), /QEMU runs as root, without capabilities.*others than root cannot read/);
+  },
+});
+
+Deno.test({
+  name: "F14: Qemu is given disks that only root can open, to write too, at the start and while it runs",
+  ignore,
+  async fn() {
+    const secrets = ["cold", "hot"].map((id) => {
+      const path = `${directory}/secret-${id}`;
+      Deno.writeFileSync(path, new Uint8Array(1 << 20), { mode: 0o600 });
+      return { ...disk(id), path, readOnly: false, driver: "virtio-blk-pci" as const };
+    });
+    await using made = box(config("idles"), { devices: [secrets[0]!] });
+    await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+    await ready(made, 60_000);
+    for (let round = 0; round < 3; round++) {
+      await made.vm.plug(secrets[1]!);
+      await made.vm.unplug("hot");
+    }
   },
 });
 

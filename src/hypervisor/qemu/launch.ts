@@ -12,7 +12,7 @@ import { Helpers } from "../helpers.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import { MonitorProcess } from "../process.ts";
 import { templateFiles } from "../template.ts";
-import { startVhostVsock } from "../vhost_vsock.ts";
+import { startVhostVsock, VHOST_VSOCK_DIRECTORY } from "../vhost_vsock.ts";
 import { chooseUser, type VmmUser } from "../vmm_user.ts";
 import { qemuArgs } from "./args.ts";
 import { clockParams, startClockMeasurement } from "./guest_clock.ts";
@@ -123,7 +123,7 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
     name: "qemu",
     path: hypervisor.path,
     args: qemuArgs(plan.machine),
-    user: ownUser(options, plan),
+    user: qemuUser(options, plan),
     rights: "none",
   });
   undo.move();
@@ -131,15 +131,20 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
 }
 
 /** @returns undefined if QEMU has to be root, which the log then explains. */
-function ownUser(
+function qemuUser(
   { config: { hypervisor: config }, log, template }: LaunchOptions,
   { machine }: Plan,
 ): VmmUser | undefined {
   if (!config.own_user) return undefined;
-  const { accelerator, firmware } = machine;
   const user = template?.kind === "make"
     ? "the files of a template are root's, and no container runs in its guest"
-    : chooseUser({ config, accelerator, firmware });
+    : chooseUser({
+      program: config.path,
+      reads: [machine.firmware, config.entropy_source],
+      opened: [config.kernel, config.initrd],
+      fills: [config.file_mem_backend],
+      device: machine.accelerator === "kvm" ? "/dev/kvm" : undefined,
+    });
   if (typeof user !== "string") return user;
   log.info("QEMU runs as root, without capabilities", { reason: user });
   return undefined;
@@ -170,16 +175,11 @@ async function openChannel(
       return { channel: { kind, cid, key }, vhostVsock: fd, hostKey };
     }
     case "hybrid-vsock": {
-      const sockets = { socket: `${runDir}/vhost-vsock.sock`, hostSocket: `${runDir}/kata.hvsock` };
-      const path = hypervisor.vhost_vsock_daemon;
-      const { daemon, connection } = await startVhostVsock({
-        ...{ runDir, log, cgroupProcs },
-        ...sockets,
-        ...{ path, signal },
-      });
-      undo.use(connection);
-      helpers.add(daemon);
-      return { channel: { kind, ...sockets, key }, vhostVsock: connection, hostKey };
+      const { vhost_vsock_daemon: path, own_user: ownUser } = hypervisor;
+      const started = await startVhostVsock({ runDir, log, cgroupProcs, path, ownUser, signal });
+      undo.use(started.connection);
+      helpers.add(started.daemon);
+      return { channel: { kind, hostSocket: started.hostSocket, key }, vhostVsock: started.connection, hostKey };
     }
     case "virtio-serial":
       return { channel: serialChannel(runDir) };
@@ -197,7 +197,8 @@ function keyFile(key: HostKey): Fd {
 export function removeFiles(runDir: string): void {
   for (const { name } of Deno.readDirSync(runDir)) {
     if (OUR_FILES.test(name)) Deno.removeSync(`${runDir}/${name}`);
+    else if (name === VHOST_VSOCK_DIRECTORY) Deno.removeSync(`${runDir}/${name}`, { recursive: true });
   }
 }
 
-const OUR_FILES = /^(agent\.sock|console\.log(\.1)?|fs-.*\.sock|vhost-vsock\.sock|kata\.hvsock)$/;
+const OUR_FILES = /^(agent\.sock|console\.log(\.1)?|fs-.*\.sock)$/;
