@@ -11,6 +11,8 @@ export type Shape = keyof typeof LEAVES | readonly [Shape] | { readonly [key: st
 const LEAVES = {
   text: { is: (value: unknown) => typeof value === "string", what: "text" },
   flag: { is: (value: unknown) => typeof value === "boolean", what: "true or false" },
+  /** What a number counts without loss: the fields that are a `number` in the types. */
+  small: { is: (value: unknown) => Number.isSafeInteger(value), what: "a whole number within 2^53" },
   integer: { is: (value: unknown) => isIntegerIn(value, -(2n ** 63n), 2n ** 64n - 1n), what: "a whole number" },
   count: { is: (value: unknown) => isIntegerIn(value, 0n, 2n ** 64n - 1n), what: "a whole number from 0" },
   u32: { is: (value: unknown) => isIntegerIn(value, 0n, 2n ** 32n - 1n), what: "a whole number from 0 to 4294967295" },
@@ -21,13 +23,13 @@ function isIntegerIn(value: unknown, from: bigint, to: bigint): boolean {
   return isWhole && BigInt(value as number) >= from && BigInt(value as number) <= to;
 }
 
-const HOOK: Shape = { path: "text", args: ["text"], env: ["text"], timeout: "integer" };
+const HOOK: Shape = { path: "text", args: ["text"], env: ["text"], timeout: "small" };
 const MAPPINGS: Shape = [{ containerID: "u32", hostID: "u32", size: "u32" }];
-const THROTTLE: Shape = [{ major: "integer", minor: "integer", rate: "count" }];
+const THROTTLE: Shape = [{ major: "small", minor: "small", rate: "count" }];
 
 export const PROCESS_SHAPE: Shape = {
   terminal: "flag",
-  consoleSize: { height: "count", width: "count" },
+  consoleSize: { height: "small", width: "small" },
   user: { uid: "u32", gid: "u32", umask: "u32", additionalGids: ["u32"], username: "text" },
   args: ["text"],
   env: ["text"],
@@ -37,29 +39,29 @@ export const PROCESS_SHAPE: Shape = {
   noNewPrivileges: "flag",
   apparmorProfile: "text",
   selinuxLabel: "text",
-  oomScoreAdj: "integer",
+  oomScoreAdj: "small",
   scheduler: {
     policy: "text",
-    nice: "integer",
-    priority: "integer",
+    nice: "small",
+    priority: "small",
     flags: ["text"],
     runtime: "count",
     deadline: "count",
     period: "count",
   },
-  ioPriority: { class: "text", priority: "integer" },
+  ioPriority: { class: "text", priority: "small" },
   execCPUAffinity: { initial: "text", final: "text" },
 };
 
 export const RESOURCES_SHAPE: Shape = {
-  devices: [{ allow: "flag", type: "text", major: "integer", minor: "integer", access: "text" }],
+  devices: [{ allow: "flag", type: "text", major: "small", minor: "small", access: "text" }],
   memory: {
     limit: "integer",
     reservation: "integer",
     swap: "integer",
     kernel: "integer",
     kernelTCP: "integer",
-    swappiness: "integer",
+    swappiness: "small",
     disableOOMKiller: "flag",
     useHierarchy: "flag",
     checkBeforeUpdate: "flag",
@@ -79,7 +81,7 @@ export const RESOURCES_SHAPE: Shape = {
   blockIO: {
     weight: "u32",
     leafWeight: "u32",
-    weightDevice: [{ major: "integer", minor: "integer", weight: "u32", leafWeight: "u32" }],
+    weightDevice: [{ major: "small", minor: "small", weight: "u32", leafWeight: "u32" }],
     throttleReadBpsDevice: THROTTLE,
     throttleWriteBpsDevice: THROTTLE,
     throttleReadIOPSDevice: THROTTLE,
@@ -117,8 +119,8 @@ export const SPEC_SHAPE: Shape = {
     devices: [{
       path: "text",
       type: "text",
-      major: "integer",
-      minor: "integer",
+      major: "small",
+      minor: "small",
       fileMode: "u32",
       uid: "u32",
       gid: "u32",
@@ -134,7 +136,7 @@ export const SPEC_SHAPE: Shape = {
         names: ["text"],
         action: "text",
         errnoRet: "u32",
-        args: [{ index: "count", value: "count", valueTwo: "count", op: "text" }],
+        args: [{ index: "small", value: "count", valueTwo: "count", op: "text" }],
       }],
     },
     rootfsPropagation: "text",

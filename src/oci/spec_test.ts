@@ -44,3 +44,11 @@ Deno.test("parseResources() knows the types of limits", () => {
   assert.deepEqual(parseResources('{"pids":{"limit":-1}}'), { pids: { limit: -1 } });
   assert.throws(() => parseResources('{"pids":{"limit":"1"}}'), TypeError);
 });
+
+Deno.test.each([
+  { process: '{"oomScoreAdj":9007199254740992}' },
+  { process: '{"ioPriority":{"class":"IOPRIO_CLASS_BE","priority":18446744073709551615}}' },
+  { process: '{"consoleSize":{"height":9007199254740993,"width":1}}' },
+])("parseProcess() refuses $process, which a number cannot hold", ({ process }) => {
+  assert.throws(() => parseProcess(process), /^TypeError: Cannot use .*, not a whole number within 2\^53$/);
+});

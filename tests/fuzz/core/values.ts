@@ -50,7 +50,7 @@ function pickPlace(random: Random, root: Json[]): Place {
   let holder: Json[] | { [key: string]: Json } = root;
   for (;;) {
     const keys: string[] = Object.keys(holder);
-    const key: string = keys.length === 0 ? anyText(random) : random.pick(keys);
+    const key: string = keys.length > 0 ? random.pick(keys) : Array.isArray(holder) ? "0" : anyText(random);
     const value: Json | undefined = Object.hasOwn(holder, key) ? Reflect.get(holder, key) : undefined;
     const isBranch = typeof value === "object" && value !== null && Object.keys(value).length > 0;
     if (!isBranch || (holder !== root && random.once(12))) return { holder, key };
