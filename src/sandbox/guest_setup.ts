@@ -3,6 +3,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
+import { Fd, O_PATH } from "../linux/fd.ts";
+import { readTextOf } from "../linux/in_root.ts";
 import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { GuestNetwork } from "../resources/network/scan.ts";
@@ -25,6 +27,8 @@ const DESTROY_MS = 3_000;
 /** Size of the shared memory where nobody says otherwise, as Docker and Kubernetes have it. */
 const SHM_BYTES = 64 * 1024 * 1024;
 const SHM = "/dev/shm";
+
+const RESOLV_CONF_BYTES = 64 << 10;
 
 /** As many as the kernel's generator holds. */
 const SEED_BYTES = 64;
@@ -109,11 +113,19 @@ export async function destroyGuest(
   }
 }
 
-/** The lines of the file that the engine mounts for the containers: what runs beside them resolves names alike. */
-function nameServers({ mounts = [] }: Spec): string[] {
+/**
+ * The lines of the file that the engine mounts for the containers: what runs beside them resolves names alike. A device
+ * that hides the file from them, such as `/dev/null`, names no servers; it is not even opened, nor is a fifo.
+ *
+ * @throws {RangeError} It is larger than 64 KiB.
+ */
+export function nameServers({ mounts = [] }: Pick<Spec, "mounts">): string[] {
   const source = mounts.find(({ destination }) => destination === "/etc/resolv.conf")?.source;
   if (source === undefined) return [];
-  return Deno.readTextFileSync(source).split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  using file = Fd.open(source, O_PATH);
+  if (!Deno.statSync(`/proc/self/fd/${file.number}`).isFile) return [];
+  const text = readTextOf(file, { path: source, limit: RESOLV_CONF_BYTES });
+  return text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
 }
 
 /** `name parameter...`, as the configuration writes it. */

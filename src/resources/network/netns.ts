@@ -2,6 +2,7 @@
 import { KataError } from "../../base/error.ts";
 import { Fd, O_RDONLY } from "../../linux/fd.ts";
 import { isSameNamespace, newNetns } from "../../linux/namespace.ts";
+import { FILE_SYSTEM_MAGIC, statfs } from "../../linux/statfs.ts";
 import type { Spec } from "../../oci/spec.ts";
 
 /** Engines write it where they do not know the process yet. */
@@ -21,13 +22,17 @@ export interface NetnsOptions {
  * Opens the namespace that the specification names, or makes one, in which hooks may then put interfaces.
  *
  * @returns undefined if there is none and none may be made.
- * @throws {KataError} INVALID_ARGUMENT for the host's network: no VM can be in it.
+ * @throws {KataError} INVALID_ARGUMENT for the host's network: no VM can be in it; and for what is no namespace.
  */
 export function openPodNetns(spec: Spec, { sandboxId, isPod, disableNew }: NetnsOptions): Fd | undefined {
   const namespace = spec.linux?.namespaces?.find(({ type }) => type === "network");
   const path = namespace?.path ?? "";
   if (path !== "" && path !== UNKNOWN) {
     if (isSameNamespace(path, OURS)) throw hostNetwork(sandboxId);
+    // Told before it is opened: opening a fifo waits for whoever writes to it.
+    if (statfs(path).magic !== FILE_SYSTEM_MAGIC.nsfs) {
+      throw new KataError("INVALID_ARGUMENT", `Cannot run sandbox "${sandboxId}" in "${path}": it is no namespace`);
+    }
     return Fd.open(path, O_RDONLY);
   }
   if (namespace === undefined && isPod) throw hostNetwork(sandboxId);
