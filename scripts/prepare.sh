@@ -2,12 +2,18 @@
 # Sourced by the scripts beside it: finds, or installs once, the pinned Deno and the Debian packages that a script asks
 # for, and says what it does. Nothing here names a host: npm and apt go where this machine's own settings send them.
 #
+# So a host need not be trusted: a program from npm is run only if its sha256 is the one that stands here, packages of
+# deno.lock only if they have the hashes of that file, and Debian packages only if apt can follow the signatures from the
+# keys of this machine's own sources to them; nothing here tells apt to do without.
+#
 #   source "${BASH_SOURCE[0]%/*}/prepare.sh"     sets $repo, $cache and $deno
 set -euo pipefail
 
 readonly deno_version=2.9.6
 # Not every registry carries each release for every architecture: second choice for building for another machine.
 readonly deno_foreign_version=2.9.5
+# The esbuild that `deno bundle` of this version runs, and the suffix of its directory.
+readonly esbuild_version=0.25.5
 repo=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 cache=${KATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kata}
 mkdir -p "$cache"
@@ -46,6 +52,31 @@ step() {
   tail -n 20 "$log" >&2
   rm -f "$log"
   fail "Cannot finish this step: $what (exit status $status of: $*)"
+}
+
+# pinned_sha256 PACKAGE@VERSION: of the program in a package of npm.
+pinned_sha256() {
+  case $1 in
+    @deno/linux-x64-glibc@2.9.6) echo bceb5b6a6239b0b010418406d8c77a508f67cf4337d94288f1c19fe71304aab0 ;;
+    @deno/linux-x64-glibc@2.9.5) echo dc480c462c8c3582524f3e75c160613d0a975e1f66b5465995d58bae236da7d3 ;;
+    @deno/linux-arm64-glibc@2.9.6) echo d08d392418df53f4e6e88a08909c0e1bccbf9adcead7232df72b6ad6075ec416 ;;
+    @deno/linux-arm64-glibc@2.9.5) echo e1a70c5eb03b0ebaf761077029ef86b9ba22d50e2b54ca45ce5437457f701b63 ;;
+    @esbuild/linux-x64@0.25.5) echo 3331e0b23c99d93d9a39e436a4838de40ca1c95ac3bcbd9874ba169d8545b634 ;;
+    @esbuild/linux-arm64@0.25.5) echo d6d656d9326ce1c55c01f73604a3cffda35c63cce60016e9ed795ac91cd1e67d ;;
+    @bufbuild/buf-linux-x64@1.75.0) echo fad1e38d6909bbb583a4da81d8c02a01046e2cd663bde7e337dd24277393764b ;;
+    @bufbuild/buf-linux-aarch64@1.75.0) echo 00eb190aa82df17f393e05b04889cc60a0b13b3259d336e21a87d5f23ab4fd26 ;;
+    *) fail "Cannot use $1 of npm: pinned_sha256 in scripts/prepare.sh has no hash of its program" ;;
+  esac
+}
+
+# verify_program FILE PACKAGE@VERSION: whether the program is the one that we have seen; says so if not.
+verify_program() {
+  local wanted got
+  wanted=$(pinned_sha256 "$2") || return 1
+  got=$(sha256sum <"$1" | cut -d " " -f 1)
+  [[ $got != "$wanted" ]] || return 0
+  echo "The program of npm's $2 is not the one that is pinned: its sha256 is $got, not $wanted" >&2
+  return 1
 }
 
 # is_stale OUTPUT INPUT...: whether the output is missing or older than a file in an input (files or directories).
@@ -203,11 +234,18 @@ deno_binary() {
   echo "$binary"
 }
 
+# Runs in a step, which is a shell of its own: what is not whole goes with it.
 install_deno() {
-  local arch=$1 home=$2 work
+  local arch=$1 home=$2 version=$deno_version work
   work=$(mktemp -d "$cache/deno.XXXXXX")
-  npm_install "$work" "@deno/linux-$arch-glibc@$deno_version" ||
-    { [[ $arch != "$(native_arch)" ]] && npm_install "$work" "@deno/linux-$arch-glibc@$deno_foreign_version"; }
+  # shellcheck disable=SC2064 # the directory of now
+  trap "rm -rf '$work'" EXIT
+  if ! npm_install "$work" "@deno/linux-$arch-glibc@$version"; then
+    [[ $arch != "$(native_arch)" ]] || return 1
+    version=$deno_foreign_version
+    npm_install "$work" "@deno/linux-$arch-glibc@$version"
+  fi
+  verify_program "$work/node_modules/@deno/linux-$arch-glibc/deno" "@deno/linux-$arch-glibc@$version"
   chmod 755 "$work/node_modules/@deno/linux-$arch-glibc/deno" "$work"
   rm -rf "$home"
   mv -T "$work" "$home"
@@ -216,6 +254,35 @@ install_deno() {
 # npm_install DIR PACKAGE: --force, because the package may be for another architecture than this machine's.
 npm_install() {
   (cd "$1" && npm install --no-audit --no-fund --no-save --ignore-scripts --force --prefix "$1" "$2")
+}
+
+# ensure_esbuild: the pinned esbuild, where `deno bundle` would else put one that it fetches; sets $esbuild.
+ensure_esbuild() {
+  local arch deno_dir
+  arch=$(native_arch)
+  deno_dir=$("$deno" info --json | sed -n 's/.*"denoDir": "\(.*\)".*/\1/p')
+  esbuild=$deno_dir/dl/esbuild-$esbuild_version-1/esbuild-linux-$arch
+  ! verify_program "$esbuild" "@esbuild/linux-$arch@$esbuild_version" 2>/dev/null || return 0
+  command -v npm >/dev/null || need_packages npm
+  step "Installing esbuild $esbuild_version from npm" install_esbuild "$arch" "$esbuild"
+}
+
+install_esbuild() {
+  local arch=$1 target=$2 work
+  mkdir -p "${target%/*}"
+  work=$(mktemp -d "${target%/*}/npm.XXXXXX")
+  # shellcheck disable=SC2064 # the directory of now
+  trap "rm -rf '$work'" EXIT
+  npm_install "$work" "@esbuild/linux-$arch@$esbuild_version"
+  verify_program "$work/node_modules/@esbuild/linux-$arch/bin/esbuild" "@esbuild/linux-$arch@$esbuild_version"
+  chmod 755 "$work/node_modules/@esbuild/linux-$arch/bin/esbuild"
+  mv "$work/node_modules/@esbuild/linux-$arch/bin/esbuild" "$target"
+}
+
+# deno_bundle ARGUMENT...: `deno bundle`, which runs esbuild.
+deno_bundle() {
+  ensure_esbuild
+  (cd "$repo" && "$deno" bundle --quiet --no-check --platform deno "$@")
 }
 
 native_arch() {
@@ -239,11 +306,9 @@ prefetch() {
 # 0.25 merges a variable that is used once into its use, and with a `using` the disposal is lost. So we call that esbuild
 # again for the harmless part.
 bundle_short() {
-  local format=$1 input=$2 output=$3 deno_dir esbuild
-  (cd "$repo" && "$deno" bundle --quiet --no-check --platform deno --format "$format" --output "$output.full" "$input")
-  deno_dir=$("$deno" info --json | sed -n 's/.*"denoDir": "\(.*\)".*/\1/p')
-  esbuild=("$deno_dir"/dl/esbuild-*/esbuild-*)
-  "${esbuild[-1]}" --minify-whitespace --minify-identifiers --log-level=error <"$output.full" >"$output"
+  local format=$1 input=$2 output=$3 esbuild
+  deno_bundle --format "$format" --output "$output.full" "$input"
+  "$esbuild" --minify-whitespace --minify-identifiers --log-level=error <"$output.full" >"$output"
   rm "$output.full"
 }
 
