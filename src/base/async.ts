@@ -45,6 +45,11 @@ export class Mutex {
   }
 }
 
+/** Waits for all of them, also if one fails; then throws what the first of those has thrown. */
+export async function awaitAll(promises: readonly Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(promises)) if (result.status === "rejected") throw result.reason;
+}
+
 /** Settles as `promise` does, or rejects with the signal's reason if that comes first. `promise` itself goes on. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();

@@ -1,9 +1,9 @@
 /** Taking away what a crashed shim left, knowing nothing but the sandbox's id. @module */
 import { retry } from "../base/async.ts";
-import { removeIfThere } from "../base/files.ts";
 import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
 import { killRecorded, startTime } from "../hypervisor/pid_file.ts";
+import { removePath } from "../linux/remove_tree.ts";
 import { removeHostCgroups } from "../resources/cgroup.ts";
 import { removeShared } from "../resources/share_fs.ts";
 import { readState } from "./persist.ts";
@@ -21,7 +21,7 @@ export async function cleanUpSandbox(id: string, { roots, log }: { roots: Sandbo
   const runDir = `${roots.run}/${verifyId(id, "sandbox")}`;
   await using steps = new AsyncDisposableStack();
   // Last first. A shim that hangs is ended before the rest, or it would clean up at the same time.
-  steps.defer(() => removeIfThere(runDir, { recursive: true }));
+  steps.defer(() => removePath(runDir));
   steps.defer(() => removeShared(`${roots.shared}/${id}`));
   const { cgroups = [] } = readState(runDir) ?? {};
   steps.defer(() => removeHostCgroups(cgroups));

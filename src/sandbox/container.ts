@@ -1,5 +1,5 @@
 /** A container in a sandbox, seen from the host. @module */
-import { abortable } from "../base/async.ts";
+import { abortable, awaitAll } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
@@ -243,18 +243,24 @@ export class Container implements AsyncDisposable {
     mustNotRun(this.init, `container "${this.id}"`);
   }
 
-  /** Takes it out of the guest and lets go of it. @throws {KataError} FAILED_PRECONDITION while it runs. */
+  /**
+   * Takes it out of the guest and lets go of it, whatever the guest says.
+   *
+   * @throws {KataError} FAILED_PRECONDITION while it runs; then nothing is done.
+   */
   async remove(): Promise<void> {
     this.mustNotRun();
-    await this.#agent.api.removeContainer({ containerId: this.id, timeout: 0 });
+    await using steps = new AsyncDisposableStack();
+    steps.use(this);
     // One that never ran is killed by its removal.
-    this.init.end(KILLED_STATUS);
-    await this[Symbol.asyncDispose]();
+    steps.defer(() => this.init.end(KILLED_STATUS));
+    await this.#agent.api.removeContainer({ containerId: this.id, timeout: 0 });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#execs.values()].map((process) => process[Symbol.asyncDispose]()));
-    await this.#resources.disposeAsync();
+    await using steps = new AsyncDisposableStack();
+    steps.use(this.#resources);
+    steps.defer(() => awaitAll([...this.#execs.values()].map((process) => process[Symbol.asyncDispose]())));
   }
 
   #running(): readonly Process[] {

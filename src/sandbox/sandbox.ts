@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { abortable } from "../base/async.ts";
+import { abortable, awaitAll } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
@@ -13,6 +13,7 @@ import type { Hypervisor, VmInfo } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/pid_file.ts";
 import type { Resources, Spec } from "../oci/spec.ts";
 import type { StatsContainerResponse } from "../proto/agent_pb.ts";
+import { removePath } from "../linux/remove_tree.ts";
 import { SandboxResources } from "../resources/sandbox_resources.ts";
 import type { ContainerType } from "../rpc/agent_api.ts";
 import type { AgentConnection } from "./agent_client.ts";
@@ -79,7 +80,7 @@ export class Sandbox implements AsyncDisposable {
     ({ promise: this.ended, resolve: this.#resolveEnded } = Promise.withResolvers<string>());
     using undo = new DisposableStack();
     makeRunDir(roots.run, id);
-    undo.defer(() => Deno.removeSync(this.#runDir, { recursive: true }));
+    undo.defer(() => removePath(this.#runDir));
     this.#host = new SandboxResources({ ...options, sharedRoot: roots.shared });
     const { config, devices, netns, cgroups } = this.#host;
     this.#vm = makeHypervisor(config, {
@@ -96,7 +97,7 @@ export class Sandbox implements AsyncDisposable {
     this.#resources.use(undo.move());
     this.#resources.use(this.#host);
     this.#resources.defer(async () => {
-      await Promise.all([...this.#containers.values()].map((container) => container[Symbol.asyncDispose]()));
+      await awaitAll([...this.#containers.values()].map((container) => container[Symbol.asyncDispose]()));
     });
     this.#resources.use(this.#vm);
     this.#booted = this.#boot();
@@ -162,14 +163,23 @@ export class Sandbox implements AsyncDisposable {
   async removeContainer(id: string): Promise<ProcessExit | undefined> {
     const container = this.container(id);
     container.mustNotRun();
+    await using steps = new AsyncDisposableStack();
+    steps.defer(() => container.afterRemoval(this.#stopping === undefined ? this.#pid : 0));
+    steps.defer(() => this.#forget(id));
     if (id === this.id) await this.stop();
     else if (this.#stopping !== undefined) await this.#stopping;
-    else await container.remove();
-    this.#containers.delete(id);
+    else {
+      // Before its guest is asked, which may never answer: a container that is in the list keeps its shim from ending.
+      this.#forget(id);
+      await container.remove();
+    }
+    return container.init.exit;
+  }
+
+  #forget(id: string): void {
+    if (!this.#containers.delete(id)) return;
     this.#growth?.forget(id);
     if (this.#stopping === undefined) this.#save();
-    await container.afterRemoval(this.#stopping === undefined ? this.#pid : 0);
-    return container.init.exit;
   }
 
   /** Changes what a container may use. @throws {KataError} RESOURCE_EXHAUSTED: the VM cannot become so large. */

@@ -38,16 +38,16 @@ export async function deleteTask(
 ): Promise<Uint8Array> {
   const spec = await readSpec(bundle).catch(() => undefined);
   const sandboxId = sandboxOf(args.id, spec);
-  umountTree(`${bundle}/rootfs`);
+  await using steps = new AsyncDisposableStack();
+  // Last first, and each of them whatever becomes of the others.
+  if (spec !== undefined) steps.defer(() => runLateHooks("poststop", { id: args.id, bundle, spec }, { pid: 0, log }));
   // A container of a pod whose shim lives is that shim's business.
   if (sandboxId === args.id || !hasShim(`${roots.run}/${sandboxId}`)) {
-    await removeSocket({ ...args, id: sandboxId }, {
-      bundle,
-      recorded: readState(`${roots.run}/${sandboxId}`)?.address,
-    });
-    await cleanUpSandbox(sandboxId, { roots, log });
+    const recorded = readState(`${roots.run}/${sandboxId}`)?.address;
+    steps.defer(() => cleanUpSandbox(sandboxId, { roots, log }));
+    steps.defer(() => removeSocket({ ...args, id: sandboxId }, { bundle, recorded }));
   }
-  if (spec !== undefined) await runLateHooks("poststop", { id: args.id, bundle, spec }, { pid: 0, log });
+  steps.defer(() => umountTree(`${bundle}/rootfs`));
   const response = create(DeleteResponseSchema, {
     exitStatus: KILLED_STATUS,
     exitedAt: timestampFromDate(new Date()),

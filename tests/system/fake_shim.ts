@@ -4,7 +4,7 @@ import { createLogger } from "../../src/base/log.ts";
 import { readMountInfo } from "../../src/linux/mountinfo.ts";
 import { TaskEvents } from "../../src/shim/events.ts";
 import { TaskService } from "../../src/shim/task_service.ts";
-import { FakeAgent, FakeVm } from "./fake_agent.ts";
+import { type AgentMethods, FakeAgent, FakeVm } from "./fake_agent.ts";
 
 export const NO_OPTIONS = { checkpoint: "", parentCheckpoint: "", terminal: false, stdin: "", stdout: "", stderr: "" };
 const log = createLogger({ sink: () => {} });
@@ -20,14 +20,17 @@ virtio_fs_daemon = "/bin/true"
 /** A shim in directories of its own. */
 export class Shim implements AsyncDisposable {
   readonly directory = Deno.makeTempDirSync({ prefix: "kata-task-" });
-  readonly agent = new FakeAgent(this.directory);
-  readonly vm = new FakeVm(this.agent.address);
+  readonly agent: FakeAgent;
+  readonly vm: FakeVm;
   readonly topics: string[] = [];
   readonly roots = { run: `${this.directory}/run`, shared: `${this.directory}/shared` };
   readonly tasks: TaskService;
   isDown = false;
 
-  constructor() {
+  /** @param hostile Methods of the agent that lie. */
+  constructor(hostile: AgentMethods = {}) {
+    this.agent = new FakeAgent(this.directory, hostile);
+    this.vm = new FakeVm(this.agent.address);
     Deno.writeTextFileSync(`${this.directory}/configuration.toml`, CONFIGURATION);
     Deno.env.set("KATA_CONF_FILE", `${this.directory}/configuration.toml`);
     this.tasks = new TaskService({

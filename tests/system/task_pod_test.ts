@@ -118,3 +118,37 @@ Deno.test("metrics of a pod's own id are those of its cgroup on the host, of a c
     await Promise.all(processes.map(({ status }) => status));
   }
 });
+
+const REFUSALS: readonly { title: string; removeContainer: () => Promise<never> }[] = [
+  { title: "refuses", removeContainer: () => Promise.reject(new Error("no")) },
+  { title: "never answers", removeContainer: () => new Promise(() => {}) },
+];
+
+Deno.test.each(REFUSALS)("F1: a guest that $title to remove a container keeps no shim from ending", async (hostile) => {
+  await using shim = new Shim({ removeContainer: hostile.removeContainer });
+  await create(shim, "c1", { annotations: POD, linux: { namespaces: [{ type: "network" }] } });
+  await create(shim, "c2", { annotations: IN_POD });
+  for (const id of ["c1", "c2"]) await shim.tasks.start({ id, execId: "" });
+  await shim.tasks.kill({ id: "c2", execId: "", signal: SIGKILL, all: true });
+  await shim.tasks.wait({ id: "c2", execId: "" });
+  const removal = shim.tasks.delete({ id: "c2", execId: "" }).then(() => "removed", () => "failed");
+  await end(shim, "c1");
+  await shim.tasks.shutdown({ id: "c1", now: false });
+  assert.ok(shim.isDown);
+  assert.deepEqual(shim.mounts(), []);
+  assert.equal(await removal, "failed");
+});
+
+Deno.test("F1: what cannot be unmounted or removed on the host keeps no shim from ending", async () => {
+  await using shim = new Shim();
+  await create(shim, "c1", { annotations: POD, linux: { namespaces: [{ type: "network" }] } });
+  await create(shim, "c2", { annotations: IN_POD });
+  for (const id of ["c1", "c2"]) await shim.tasks.start({ id, execId: "" });
+  // Something that this shim did not make.
+  Deno.writeTextFileSync(`${shim.roots.shared}/c1/mounts/passthrough/c2/other`, "");
+  await assert.rejects(end(shim, "c2"), /ENOTEMPTY/);
+  await assert.rejects(shim.tasks.delete({ id: "c2", execId: "" }), { code: "NOT_FOUND" });
+  await end(shim, "c1");
+  await shim.tasks.shutdown({ id: "c1", now: false });
+  assert.ok(shim.isDown);
+});
