@@ -1,6 +1,7 @@
 /** What a new tmpfs takes on of its mount point: the mode, and all that is in it with the option `tmpcopyup`. @module */
 import type { Child } from "../linux/child.ts";
-import { type Fd, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY } from "../linux/fd.ts";
+import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } from "../linux/fd.ts";
+import { makeDirectoryIn, pathOf } from "../linux/guarded_path.ts";
 import { openInRoot, RESOLVE } from "../linux/in_root.ts";
 import { takeDescriptor } from "../linux/pidfd.ts";
 import type { Slot } from "../linux/step.ts";
@@ -19,45 +20,44 @@ export interface CopyUp {
 export function copyUp({ pidfd }: Child, { from, to, image, withContents }: CopyUp): void {
   using source = takeDescriptor(pidfd, from.value);
   using target = takeDescriptor(pidfd, to.value);
-  const path = pathOf(target);
-  if (withContents) copyDirectory(source, path);
-  if (image !== undefined && image.value >= 0) copyMode(source, path);
+  if (withContents) copyDirectory(source, target);
+  if (image !== undefined && image.value >= 0) copyMode(source, target);
 }
 
-function copyDirectory(source: Fd, target: string): void {
+function copyDirectory(source: Fd, target: Fd): void {
   for (const { name, isDirectory, isFile, isSymlink } of Deno.readDirSync(pathOf(source))) {
-    const path = `${target}/${name}`;
     // Devices, sockets and pipes stay behind: a new file system holds none of them.
-    if (isSymlink) Deno.symlinkSync(Deno.readLinkSync(`${pathOf(source)}/${name}`), path);
-    else if (isDirectory || isFile) copyNode(source, { name, path, isDirectory });
+    if (isSymlink) Deno.symlinkSync(Deno.readLinkSync(`${pathOf(source)}/${name}`), `${pathOf(target)}/${name}`);
+    else if (isDirectory || isFile) copyNode(source, target, { name, isDirectory });
   }
 }
 
-/** The image may change under us: what is opened without following links, and only that, is copied. */
-function copyNode(parent: Fd, { name, path, isDirectory }: { name: string; path: string; isDirectory: boolean }): void {
-  const flags = isDirectory ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK;
+/**
+ * The image may change under us: what is opened without following links, and only that, is copied, and only into what is
+ * new. A name that comes twice, as a link and as a file, would lead the copy to where the link does.
+ */
+function copyNode(parent: Fd, target: Fd, { name, isDirectory }: { name: string; isDirectory: boolean }): void {
+  const flags = O_PATH | (isDirectory ? O_DIRECTORY : 0);
   using node = openInRoot(parent, name, { flags, resolve: RESOLVE.NO_SYMLINKS });
   if (isDirectory) {
-    Deno.mkdirSync(path);
-    copyDirectory(node, path);
-  } else {
-    Deno.copyFileSync(pathOf(node), path);
+    using made = makeDirectoryIn(target, name).directory;
+    copyDirectory(node, made);
+    copyOwnerAndMode(node, made);
+  } else if (Deno.statSync(pathOf(node)).isFile) {
+    using made = Fd.openAt(target, name, { flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600 });
+    Deno.copyFileSync(pathOf(node), pathOf(made));
+    copyOwnerAndMode(node, made);
   }
-  copyOwnerAndMode(node, path);
 }
 
-function copyOwnerAndMode(source: Fd, path: string): void {
+function copyOwnerAndMode(source: Fd, target: Fd): void {
   const { uid, gid } = Deno.statSync(pathOf(source));
   // The owner first: changing it takes the set-user-id bit away.
-  Deno.chownSync(path, uid, gid);
-  copyMode(source, path);
+  Deno.chownSync(pathOf(target), uid, gid);
+  copyMode(source, target);
 }
 
-function copyMode(source: Fd, path: string): void {
+function copyMode(source: Fd, target: Fd): void {
   const { mode } = Deno.statSync(pathOf(source));
-  if (mode !== null) Deno.chmodSync(path, mode & 0o7777);
-}
-
-function pathOf(fd: Fd): string {
-  return `/proc/self/fd/${fd.number}`;
+  if (mode !== null) Deno.chmodSync(pathOf(target), mode & 0o7777);
 }

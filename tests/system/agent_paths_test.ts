@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { processToProto } from "../../src/oci/proto.ts";
 import type { Mount } from "../../src/oci/spec.ts";
 import type { StorageSchema } from "../../src/proto/agent_pb.ts";
 import { DRIVER_OPTION, GUEST_PATH } from "../../src/rpc/agent_api.ts";
-import { AgentBox } from "./agent_box.ts";
+import { AgentBox, processOf } from "./agent_box.ts";
 import { swap } from "./swap.ts";
 
 type Storage = MessageInitShape<typeof StorageSchema>;
@@ -205,6 +206,52 @@ Deno.test("F2: no storage is mounted, no root file system lies, no limit is chan
   await assert.rejects(box.agent.getVolumeStats({ volumeGuestPath: `${root}/l/b` }), isRefused);
   assert.deepEqual(pod.witness(), before);
 });
+
+Deno.test("F2: of what the host has shared, no link is followed that a container has put there", async () => {
+  await using box = await AgentBox.start();
+  const shared = `${GUEST_PATH.passthrough}/v`;
+  const guest = `/proc/${box.pid}/root`;
+  Deno.mkdirSync(`${guest}${shared}/real/in`, { recursive: true });
+  Deno.mkdirSync(`${guest}${VICTIM}/in`, { recursive: true });
+  const spec = box.spec(["sh", "-c", `cd /v && busybox ln -s ${VICTIM} l && busybox ln -s real now`]);
+  spec.mounts!.push({ ...BIND, destination: "/v", source: shared });
+  await box.run("hostile", spec);
+  const look = (source: string) => {
+    const looker = box.spec(["ls", "-A", "/v"]);
+    looker.mounts!.push({ ...BIND, destination: "/v", source });
+    return box.run("looker", looker);
+  };
+  for (const path of ["l", "l/in", "now", "now/in"]) await assert.rejects(look(`${shared}/${path}`), isRefused, path);
+  assert.equal((await look(`${shared}/real`)).stdout, "in\n");
+});
+
+Deno.test.each([
+  { name: "a link to a file of the guest", make: `busybox ln -s ${VICTIM}/b/secret log` },
+  { name: "a pipe", make: "busybox mkfifo log" },
+  { name: "a directory", make: "busybox mkdir log" },
+])(
+  "F2: the message of a container's end is no text of $name that another one has put in its place",
+  async ({ make }) => {
+    await using pod = await Pod.start("memory", "echo >log");
+    const { box } = pod;
+    const spec = box.spec(["true"], { annotations: { "io.kubernetes.container.terminationMessagePath": "/log" } });
+    spec.mounts!.push({ ...mountOf("memory", "log"), destination: "/log" });
+    await box.start("ended", spec);
+    await box.agent.execProcess({
+      containerId: "hostile",
+      execId: "attack",
+      process: processToProto(processOf(["sh", "-c", `busybox rm /v/log; cd /v && ${make}`])),
+    });
+    await box.agent.waitProcess({ containerId: "hostile", execId: "attack" });
+    const asking = box.agent.getDiagnosticData({ logType: "termination_log", containerId: "ended" }, {
+      timeoutMs: 5_000,
+    });
+    await assert.rejects(
+      asking,
+      (error) => isRefused(error) || ConnectError.from(error).code === Code.FailedPrecondition,
+    );
+  },
+);
 
 Deno.test.each([
   { name: "climbs", source: "/run/kata-containers/../victim/b" },

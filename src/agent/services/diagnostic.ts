@@ -1,5 +1,7 @@
 /** What a container left for whoever asks why it ended. @module */
 import { KataError } from "../../base/error.ts";
+import { openGuarded, pathOf } from "../../linux/guarded_path.ts";
+import type { GuardSource } from "../../oci/mount_plan.ts";
 import type { GuestContainer } from "../container.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 
@@ -10,7 +12,7 @@ export function diagnosticPart({ sandbox }: Guest): AgentPart {
       if (logType !== "termination_log") {
         throw new KataError("INVALID_ARGUMENT", `Cannot get diagnostic data of type "${logType}": no such type`);
       }
-      return { data: terminationLog(sandbox.container(containerId)) };
+      return { data: terminationLog(sandbox.container(containerId), (path) => sandbox.storages.guard(path)) };
     },
   };
 }
@@ -18,11 +20,17 @@ export function diagnosticPart({ sandbox }: Guest): AgentPart {
 const TERMINATION_PATH = "io.kubernetes.container.terminationMessagePath";
 const MAX_LOG_BYTES = 4096;
 
-function terminationLog({ container: { spec } }: GuestContainer): string {
+/** The container writes the file, and if that lies in a volume, others may put something else in its place. */
+function terminationLog({ id, container: { spec } }: GuestContainer, guard: GuardSource): string {
   const destination = spec.annotations?.[TERMINATION_PATH];
   const source = spec.mounts?.find((mount) => mount.destination === destination)?.source;
   if (source === undefined) return "";
-  using file = Deno.openSync(source);
+  using found = openGuarded(guard(source));
+  if (!Deno.statSync(pathOf(found)).isFile) {
+    const what = `termination log of container "${id}"`;
+    throw new KataError("FAILED_PRECONDITION", `Cannot read the ${what}: it is no regular file`);
+  }
+  using file = Deno.openSync(pathOf(found));
   const buffer = new Uint8Array(MAX_LOG_BYTES);
   return new TextDecoder().decode(buffer.subarray(0, file.readSync(buffer) ?? 0));
 }
