@@ -41,6 +41,14 @@ interop("ctr run shows output and passes exit statuses on (B1)", async (containe
   assert.equal((await containerd.runContainer("seven", ["sh", "-c", "exit 7"])).status, 7);
 });
 
+interop("F17: a container has an id of 76 characters, the most that containerd allows", async (containerd) => {
+  const { status, stderr, stdout } = await containerd.runContainer("x".repeat(76 - "-012345".length), ["hostname"]);
+  assert.equal(status, 0, stderr);
+  assert.notEqual(stdout, "");
+  const longer = await containerd.runContainer("x".repeat(77 - "-012345".length), ["true"]);
+  assert.match(longer.stderr, /greater than maximum length \(76 characters\)/, "containerd allows more");
+});
+
 interop(
   "a disk of the host is refused by name; a privileged container, which gets all unasked, runs",
   async (containerd) => {
