@@ -6,7 +6,7 @@ import { killRecorded, startTime } from "../hypervisor/pid_file.ts";
 import { removePath } from "../linux/remove_tree.ts";
 import { removeHostCgroups } from "../resources/cgroup.ts";
 import { removeShared } from "../resources/share_fs.ts";
-import { readState } from "./persist.ts";
+import { readState, verifyRunRoot } from "./persist.ts";
 import type { SandboxRoots } from "./roots.ts";
 
 /** After SIGKILL a process is gone as soon as the kernel is done with it. */
@@ -15,10 +15,12 @@ const KILLED_MS = 2_000;
 /**
  * Ends the sandbox's processes, unmounts and removes its directories. What is not there is no error (B38).
  *
- * @throws What could not be taken away; the rest is. A KataError INVALID_ARGUMENT, and nothing is done, for what can be no id.
+ * @throws What could not be taken away; the rest is. Nothing is done, but a KataError thrown, for what can be no id
+ * (INVALID_ARGUMENT), and if others could have written there which processes to end (PERMISSION_DENIED).
  */
 export async function cleanUpSandbox(id: string, { roots, log }: { roots: SandboxRoots; log: Logger }): Promise<void> {
   const runDir = `${roots.run}/${verifyId(id, "sandbox")}`;
+  verifyRunRoot(roots.run);
   await using steps = new AsyncDisposableStack();
   // Last first. A shim that hangs is ended before the rest, or it would clean up at the same time.
   steps.defer(() => removePath(runDir));

@@ -40,14 +40,20 @@ export function makeRunDir(root: string, id: string): void {
   }
   try {
     Deno.mkdirSync(root, { recursive: true, mode: 0o750 });
-    const problem = distrust(root);
-    if (problem !== undefined) throw new KataError("PERMISSION_DENIED", problem);
+    verifyRunRoot(root);
     Deno.mkdirSync(`${root}/${id}`, { mode: 0o700 });
   } catch (cause) {
     if (cause instanceof KataError) throw new KataError(cause.code, `Cannot create sandbox "${id}"`, { cause });
     if (!(cause instanceof Deno.errors.AlreadyExists)) throw new Error(`Cannot create sandbox "${id}"`, { cause });
     throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${id}": "${root}/${id}" exists`);
   }
+}
+
+/** @throws {KataError} PERMISSION_DENIED: others than the administrator can change what is there, should it exist. */
+export function verifyRunRoot(root: string): void {
+  const problem = distrust(root);
+  if (problem === undefined || problem === "ENOENT") return;
+  throw new KataError("PERMISSION_DENIED", `Cannot keep sandboxes in "${root}": ${problem}`);
 }
 
 /**

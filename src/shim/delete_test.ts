@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../base/log.ts";
+import { startTime } from "../hypervisor/pid_file.ts";
 import { parseShimArgs } from "./args.ts";
 import { socketAddress } from "./bootstrap.ts";
 import { deleteTask } from "./delete.ts";
@@ -81,6 +82,23 @@ Deno.test("F5: deleteTask() removes no file that a state in its sandbox's direct
   await host.delete({});
   assert.equal(Deno.readTextFileSync(`${host.victim}/precious/below/file`), "precious");
   assert.deepEqual([...Deno.readDirSync(host.roots.run)], []);
+});
+
+Deno.test("F5: deleteTask() ends no process that others than root could have recorded", async () => {
+  using host = new Host();
+  const runDir = `${host.roots.run}/${ARGS.id}`;
+  Deno.mkdirSync(runDir);
+  await using victim = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+  const shim = { pid: victim.pid, startTime: startTime(victim.pid) };
+  Deno.writeTextFileSync(`${runDir}/state.json`, JSON.stringify({ id: ARGS.id, shim, cgroups: [] }));
+  Deno.chmodSync(host.roots.run, 0o777);
+  await assert.rejects(host.delete({}), {
+    code: "PERMISSION_DENIED",
+    message: `Cannot keep sandboxes in "${host.roots.run}": others than its owner may write to "${host.roots.run}"`,
+  });
+  assert.equal(startTime(victim.pid), shim.startTime, "it was ended");
+  assert.ok(Deno.statSync(runDir).isDirectory);
+  victim.kill();
 });
 
 Deno.test("deleteTask() removes the shim's own socket, wherever containerd has its directory", async () => {
