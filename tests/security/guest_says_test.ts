@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { LOST_STATUS } from "../../src/sandbox/status.ts";
 import { processesOf, until } from "../interop/containerd.ts";
-import { type Pod, type PodContainer, SLEEP, STATE } from "../interop/pod.ts";
+import { type Pod, type PodContainer, type PodNode, SLEEP, STATE } from "../interop/pod.ts";
 import { hostilePods, inGuest } from "./hostile_guest.ts";
 
 const MIB = 1 << 20;
@@ -72,4 +72,18 @@ hostilePods("F9: errors of the guest, however long, reach the caller in a few wo
       return true;
     });
   }
+});
+hostilePods("F10: what a guest writes to its console fills nothing on the host", async (node: PodNode) => {
+  await using pod = await node.pod("pod");
+  const steady = await pod.run("steady", SLEEP);
+  const shim = shimOf(pod);
+  const bytes = async () => parseInt((await node.containerd.run(["du", "-sb", `/run/kata/${pod.id}`])).stdout);
+  const [memory, files] = [residentMiB(shim), await bytes()];
+  const { stdout } = await inGuest(steady, ({ sh }) => {
+    return sh("dd if=/dev/zero bs=1024 count=1600 2>/dev/null | tr '\\0' x | fold -w 99 >/dev/console; echo written");
+  });
+  assert.equal(stdout, "written\n");
+  assert.ok(await bytes() < files + MIB, `files in /run: ${files} before, ${await bytes()} after`);
+  assert.ok(residentMiB(shim) < memory + 60, "the shim grew");
+  assert.ok(node.containerd.log().length < MIB, "the log grew");
 });

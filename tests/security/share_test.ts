@@ -147,3 +147,23 @@ function isDaemon(pid: string): boolean {
     return false;
   }
 }
+
+hostilePods("F1: a tree too deep to hold open, and links in it, are taken away with their container", async (node) => {
+  using victim = makeVictim();
+  const witness = new Witness(victim.path);
+  const pod = await node.pod("pod");
+  const one = await pod.run("one", SLEEP);
+  const made = await inGuest(one, async ({ sh }, victim) => {
+    const [root] = Deno.readTextFileSync("/proc/mounts").split("\n").map((line) => line.split(" ")[1] ?? "")
+      .filter((path) => path.endsWith("/rootfs"));
+    // A path may have 4,096 bytes: the shell goes down once, to begin anew.
+    const way = Array(1500).fill("d").join("/");
+    const plant = `mkdir -p ${way} && ln -s ${victim} ${way}/link && cd -P ${way}`;
+    return await sh(`cd ${root} && ${plant} && ${plant} && ls`);
+  }, victim.path);
+  assert.equal(made.stdout, "link\n", made.stderr);
+  await one.stop();
+  await one.remove();
+  await pod[Symbol.asyncDispose]();
+  assert.deepEqual(witness.treeChanges(), []);
+});
