@@ -164,6 +164,8 @@ export interface DescriptorMessage {
   readonly fd: Slot;
   /** Adds the step that sends it over a unix socket. */
   send(socket: number, label: string): void;
+  /** Adds the step that takes it from one; nobody at the other end is a failure. */
+  receive(socket: Slot, label: string): void;
 }
 
 const SOL_SOCKET = 1;
@@ -187,6 +189,10 @@ export function descriptorMessage(program: SyscallProgram): DescriptorMessage {
   return {
     fd: program.slot({ piece, offset: control + CMSG_HEADER }),
     send: (socket, label) => void program.call("sendmsg", [socket, address, 0], { label }),
+    receive(socket, label) {
+      const MSG_CMSG_CLOEXEC = 0x40000000;
+      program.call("recvmsg", [socket, address, MSG_CMSG_CLOEXEC], { label, zeroFails: true });
+    },
   };
 }
 
@@ -202,6 +208,8 @@ function explainBirth(failure: ErrnoError): Error {
 }
 
 export interface HeirOptions {
+  /** Where its pid goes, if the child had started before: a told slot. */
+  into?: Slot;
   /** CLONE_NEW flags of namespaces that it is born in. */
   flags?: number;
 }
@@ -215,9 +223,9 @@ export interface HeirOptions {
  *
  * @returns Where the heir's pid will be.
  */
-export function bearHeir(program: SyscallProgram, { flags = 0 }: HeirOptions = {}): Slot {
+export function bearHeir(program: SyscallProgram, { flags = 0, into }: HeirOptions = {}): Slot {
   const args = program.allocate(CLONE_ARGS_SIZE);
-  const pid = program.toldSlot();
+  const pid = into ?? program.toldSlot();
   setWord(args.view, 0, CLONE_PARENT | CLONE_PARENT_SETTID | flags);
   setWord(args.view, 24, pid.address); // parent_tid
   // In the heir the result is 0, which counts as a failure here: it passes over the child's end.

@@ -104,6 +104,7 @@ const NUMBERS = {
   setuid: [105, 146],
   setxattr: [188, 5],
   socket: [41, 198],
+  socketpair: [53, 199],
   statfs: [137, 43],
   symlinkat: [266, 36],
   sync: [162, 81],

@@ -76,9 +76,14 @@ export class SyscallProgram implements Disposable {
 
   /** From here on a child that is apart shares no memory with us: what its slots hold is no longer seen on our side. */
   part(): this {
-    this.#parting = { used: this.slot(), rest: this.slot(), restSize: this.slot() };
+    this.#parting ??= { used: this.slot(), rest: this.slot(), restSize: this.slot() };
     this.#steps.push(...partSteps(this.#memory.apart!, this.#parting));
     return this;
+  }
+
+  /** How many steps it has that no child was given yet. */
+  get length(): number {
+    return this.#steps.length;
   }
 
   /** @returns The address of a NUL-terminated copy. */

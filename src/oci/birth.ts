@@ -13,11 +13,12 @@ import { MS } from "../linux/mount_options.ts";
 import { findMount, readMountInfo } from "../linux/mountinfo.ts";
 import { enterNamespace } from "../linux/namespace.ts";
 import { socketPair } from "../linux/socket.ts";
+import type { Slot } from "../linux/step.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import { kernelMounts } from "./change_root.ts";
 import { Channel } from "./channel.ts";
-import { preservedFds, stdioPlacements } from "./child_setup.ts";
+import { freeNumber, preservedFds, stdioPlacements } from "./child_setup.ts";
 import type { CreateOptions } from "./container_create.ts";
 import { planDevices } from "./devices.ts";
 import { hasCreateHooks, type Parked } from "./guide.ts";
@@ -53,6 +54,8 @@ export interface Birth extends Disposable {
   child: Child;
   program: SyscallProgram;
   steps: Steps;
+  /** Where the pid will be of the heir that takes the child's place, if there is one. */
+  heir: Slot | undefined;
   plan: BirthPlan;
   mounts: readonly PlannedMount[] | undefined;
   /** Where the child waits for the rest of its steps. */
@@ -92,10 +95,10 @@ export function bearInit(making: Making): Birth {
   });
   const program = undo.use(new SyscallProgram({ apart: { keeps: plan.kept } }));
   const steps = new Steps(program);
-  const successor = addBirth(steps, plan);
+  const heir = addBirth(steps, plan);
   const child = beginIn(birthNamespaces(namespaces), program, {
     flags: plan.bornWithHeir.length > 0 ? [] : born.flatMap((type) => CLONE_FLAGS[type] ?? []),
-    successor,
+    successor: heir,
     ...(entrance.birthplace && { intoCgroup: open(entrance.birthplace, O_PATH | O_DIRECTORY) }),
   });
   channel.started();
@@ -106,6 +109,7 @@ export function bearInit(making: Making): Birth {
     child,
     program,
     steps,
+    heir,
     plan,
     mounts,
     planned: planned.write,
@@ -159,16 +163,29 @@ function planBirth(
   const { id, spec, stdio: given = {}, preserveFds } = options;
   const births = birthNamespaces(namespaces);
   const { fresh, joined } = namespaces;
-  const joinedFds = joined.filter(({ type }) => !births.some((one) => one.type === type)).map(({ type, path }) => ({
+  const all = joined.filter(({ type }) => !births.some((one) => one.type === type)).map(({ type, path }) => ({
     type,
     fd: open(path, O_RDONLY).number,
   }));
+  const isOutside = !fresh.has("user");
+  const pids = isOutside ? all.find(({ type }) => type === "pid") : undefined;
   const cgroupProcs = entrance.files.map((path) => open(path, O_WRONLY).number);
   const execFifo = open(directory.execFifo, O_RDWR).number;
   const stdio = stdioPlacements(given);
   const trees = mounts.flatMap((one) => one.kind === "bind" ? [one.tree, one.spare] : []).filter((fd) =>
     fd !== undefined
   );
+  const kept = [
+    ...trees,
+    ...channel.childFds.map(({ number }) => number),
+    planned,
+    execFifo,
+    ...(terminal === undefined ? [] : [terminal]),
+    ...all.map(({ fd }) => fd),
+    ...cgroupProcs,
+    ...stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number"),
+    ...preservedFds(preserveFds),
+  ];
   return {
     id,
     spec,
@@ -178,7 +195,8 @@ function planBirth(
     // In a user namespace without ids an execve costs the child its capabilities.
     bornWithHeir: fresh.has("user") ? born : [],
     unshared,
-    joined: joinedFds,
+    pids: pids && { fd: pids.fd, handle: freeNumber(kept) + 1 },
+    joined: all.filter((one) => one !== pids),
     cgroupProcs,
     waitsForScope: scope !== undefined,
     channel,
@@ -189,22 +207,12 @@ function planBirth(
     preserveFds,
     noNewKeyring: options.noNewKeyring ?? false,
     maySetGroups: Deno.uid() === 0 || !fresh.has("user"),
-    kept: [
-      ...trees,
-      ...channel.childFds.map(({ number }) => number),
-      planned,
-      execFifo,
-      ...(terminal === undefined ? [] : [terminal]),
-      ...joinedFds.map(({ fd }) => fd),
-      ...cgroupProcs,
-      ...stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number"),
-      ...preservedFds(preserveFds),
-    ],
+    kept,
   };
 }
 
 /** Gives the child the rest of its steps, and lets it go on. */
-export function planRest({ making, child, program, steps, plan, mounts, planned }: Birth): Parked {
+export function planRest({ making, child, program, steps, heir, plan, mounts, planned }: Birth): Parked {
   const { options, stored: { rootfs } } = making;
   const { spec } = options;
   const all = mounts ?? mountsOf(making, plan);
@@ -216,7 +224,7 @@ export function planRest({ making, child, program, steps, plan, mounts, planned 
     devices: planDevices(spec.linux?.devices),
     waitsForHooks: hasCreateHooks(spec),
     moved: options.noPivotRoot ? kernelMounts(readMountInfo(), rootfs) : undefined,
-  });
+  }, heir);
   program.complete();
   try {
     planned.write(new Uint8Array(1));

@@ -64,6 +64,11 @@ export class Channel implements Disposable {
     this.#toParent.read.setNonblocking();
   }
 
+  /** All that the child talks by. */
+  get childNumbers(): number[] {
+    return Object.values(this.#childNumbers);
+  }
+
   /** What the child reports by. */
   get reportNumber(): number {
     return this.#childNumbers.write;

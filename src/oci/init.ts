@@ -5,27 +5,20 @@
  * @module
  */
 import { MOUNT_ATTR, MS } from "../linux/mount_options.ts";
-import { NAMESPACES } from "../linux/namespace.ts";
 import type { Slot } from "../linux/step.ts";
-import {
-  awaitByte,
-  bearHeir,
-  changeIds,
-  descriptorMessage,
-  forbidInspection,
-  type Placement,
-  writeFile,
-} from "../linux/steps.ts";
+import { awaitByte, bearHeir, descriptorMessage, type Placement, writeFile } from "../linux/steps.ts";
 import { changeRoot } from "./change_root.ts";
 import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
 import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
 import type { CopyUp } from "./copy_up.ts";
 import { addDevices, type DeviceNode } from "./devices.ts";
+import { enterNamespaces, joinCgroups, joinNamespace, setPropagation } from "./entry.ts";
 import { addMaskedPaths, addReadonlyPaths } from "./masked.ts";
 import { deferReadOnlyDev, hasOwnDev, type PlannedMount } from "./mount_plan.ts";
 import { addMounts, seal } from "./mounts.ts";
-import { joinsUser, NAMESPACE_KINDS } from "./namespaces.ts";
+import { joinsUser } from "./namespaces.ts";
+import type { LivedInPids } from "./proc_mount.ts";
 import type { ProcessPlan } from "./process_plan.ts";
 import {
   addEarly,
@@ -37,7 +30,6 @@ import {
   addSessionKeyring,
   addWorkingDirectory,
 } from "./process_steps.ts";
-import { rlimitCall } from "./rlimits.ts";
 import { RootDirectory } from "./rootfs.ts";
 import { personalityValue } from "./scheduling.ts";
 import type { Box, Linux, NamespaceType, Spec } from "./spec.ts";
@@ -57,7 +49,9 @@ export interface BirthPlan {
   bornWithHeir: readonly NamespaceType[];
   /** Kinds of namespaces that the child makes for itself, as it is not born into them. */
   unshared: readonly NamespaceType[];
-  /** Namespaces to join, by their descriptors' numbers. */
+  /** The pid namespace to join, in which others live: the child appears there when it has no more rights than they. */
+  pids: LivedInPids | undefined;
+  /** The other namespaces to join, by their descriptors' numbers. */
   joined: readonly { type: NamespaceType; fd: number }[];
   /** Numbers of the `cgroup.procs` files of the container, open for writing. */
   cgroupProcs: readonly number[];
@@ -102,7 +96,7 @@ export interface InitResult {
 export function addBirth(steps: Steps, plan: BirthPlan): Slot | undefined {
   addEarly(steps, plan.spec.process!);
   joinCgroups(steps, plan);
-  const heir = enterNamespaces(steps, plan);
+  const heir = enterNamespaces(steps, plan) ?? (plan.pids && steps.program.toldSlot());
   steps.call("umask", [0]);
   if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
   setPropagation(steps, plan);
@@ -110,8 +104,8 @@ export function addBirth(steps: Steps, plan: BirthPlan): Slot | undefined {
   return heir;
 }
 
-/** All other steps. */
-export function addInit(steps: Steps, plan: InitPlan): InitResult {
+/** All other steps. @param heir What {@linkcode addBirth} gave. */
+export function addInit(steps: Steps, plan: InitPlan, heir: Slot | undefined): InitResult {
   const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
   const root = new RootDirectory(steps, { path: plan.rootfs, handle: freeNumber(plan.kept) });
   if (linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
@@ -134,11 +128,14 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   addDescriptors(steps, { ...plan, console });
   if (!plan.fresh.has("user") && !joinsUser(plan.joined)) addRlimits(steps, process);
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
+  // As long as we may. It is for children only.
+  if (plan.pids !== undefined) joinNamespace(steps, { type: "pid", fd: plan.pids.fd });
   addIdentity(steps, process, {
     ownedFds,
     hasTerminal: console !== undefined,
     channel,
     maySetGroups: plan.maySetGroups,
+    appear: () => appear(steps, plan, heir),
   });
   addExecutableCheck(steps, process);
   addListenedFilter(steps, process, channel);
@@ -147,114 +144,24 @@ export function addInit(steps: Steps, plan: InitPlan): InitResult {
   return { copies };
 }
 
-/** Waits for its start with nothing that is not its own: an exec, or who shares its pid namespace, may look at it. */
+/** From here on an exec, or who shares its pid namespace, may look at it: its memory is its own. */
+function appear(steps: Steps, { channel, execFifo, pids, preserveFds }: InitPlan, heir: Slot | undefined): void {
+  const { program } = steps;
+  steps.part();
+  if (pids === undefined) return;
+  const talk = channel.childNumbers;
+  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, execFifo, program.reportNumber]);
+  bearHeir(program, { ...(heir && { into: heir }) });
+  channel.addStop(steps, "heir");
+}
+
+/** Waits for its start with nothing that is not its own. */
 function park(steps: Steps, { channel, execFifo, preserveFds }: InitPlan): void {
   const { program } = steps;
-  program.part();
   closeOtherFds(steps, [...preservedFds(preserveFds), execFifo, channel.reportNumber, program.reportNumber]);
   channel.addReport(steps, "created");
   steps.call("close", [channel.reportNumber]);
   awaitByte(program, execFifo, { label: "wait for start" });
-}
-
-function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: BirthPlan): void {
-  if (waitsForScope) channel.addStop(steps, "scope");
-  const self = new TextEncoder().encode("0");
-  for (const fd of cgroupProcs) steps.call("write", [fd, self, self.length], { label: "join cgroup" });
-}
-
-function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined {
-  const { fresh, bornWithHeir, unshared, joined, channel, spec, maySetGroups } = plan;
-  const pid = joined.find(({ type }) => type === "pid");
-  const first = bornWithHeir.length > 0 ? addHeir(steps, channel, { pid, born: bornWithHeir }) : undefined;
-  if (fresh.has("user")) {
-    channel.addStop(steps, "maps");
-    changeIds(steps.program, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
-  }
-  // What cannot be looked into is root's: a plain user could not guide it any more.
-  if (Deno.uid() === 0) forbidInspection(steps.program);
-  // The user namespace first: it gives the right to enter the others.
-  const others = joined.filter((one) => one !== pid);
-  for (const { type, fd } of others.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
-    // As long as we may: it takes rights over the machine.
-    if (type === "user") addRlimits(steps, { rlimits: (spec.process?.rlimits ?? []).map(rlimitCall) });
-    join(steps, { type, fd });
-    if (type === "user") changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
-  }
-  if (unshared.length > 0) {
-    steps.call("unshare", [cloneFlags(unshared)], { label: `make ${unshared.join(", ")} namespace` });
-  }
-  const needsHeir = first === undefined && (pid !== undefined || unshared.includes("pid"));
-  const heir = needsHeir ? addHeir(steps, channel, { pid, born: [] }) : first;
-  // After the child has joined its cgroup, which becomes the root of the namespace.
-  if (fresh.has("cgroup")) steps.call("unshare", [NAMESPACES.cgroup], { label: "make cgroup namespace" });
-  if (fresh.has("time")) addTimeNamespace(steps, spec.linux?.timeOffsets ?? {});
-  if (fresh.has("network")) bringLoopbackUp(steps);
-  const { hostname, domainname } = spec;
-  if (hostname) steps.call("sethostname", [hostname, byteLength(hostname)], { label: `set hostname ${hostname}` });
-  if (domainname) {
-    steps.call("setdomainname", [domainname, byteLength(domainname)], { label: `set domainname ${domainname}` });
-  }
-  return heir;
-}
-
-function join(steps: Steps, { type, fd }: { type: NamespaceType; fd: number }): void {
-  steps.call("setns", [fd, NAMESPACES[NAMESPACE_KINDS[type]]], { label: `join ${type} namespace` });
-}
-
-function cloneFlags(types: readonly NamespaceType[]): number {
-  return types.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
-}
-
-/** Whoever makes or enters a pid namespace stays outside: a child goes on. */
-function addHeir(
-  steps: Steps,
-  channel: Channel,
-  { pid, born }: { pid: BirthPlan["joined"][number] | undefined; born: readonly NamespaceType[] },
-): Slot {
-  if (pid !== undefined) join(steps, pid);
-  const heir = bearHeir(steps.program, { flags: cloneFlags(born) });
-  channel.addStop(steps, "heir");
-  return heir;
-}
-
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
-}
-
-function addTimeNamespace(steps: Steps, offsets: NonNullable<Linux["timeOffsets"]>): void {
-  steps.call("unshare", [NAMESPACES.time], { label: "make time namespace" });
-  for (const [clock, { secs = 0, nanosecs = 0 }] of Object.entries(offsets)) {
-    writeFile(steps.program, "/proc/self/timens_offsets", {
-      content: `${clock} ${secs} ${nanosecs}`,
-      label: `set offset of clock ${clock}`,
-    });
-  }
-}
-
-function bringLoopbackUp(steps: Steps): void {
-  const [AF_INET, SOCK_DGRAM_CLOEXEC, SIOCSIFFLAGS, IFF_UP_RUNNING] = [2, 0o2000002, 0x8914, 0x41];
-  const request = new Uint8Array(40); // struct ifreq
-  request.set(new TextEncoder().encode("lo"));
-  request[16] = IFF_UP_RUNNING;
-  const socket = steps.slot();
-  steps.call("socket", [AF_INET, SOCK_DGRAM_CLOEXEC, 0], { label: "bring loopback up", result: socket });
-  steps.call("ioctl", [socket, SIOCSIFFLAGS, request], { label: "bring loopback up" });
-  steps.close(socket);
-}
-
-/**
- * Our mounts must not follow the container's. They do if the root shall be shared: then volumes of the container can be
- * seen by others, and only the mount that holds the root file system is cut off, as pivot_root(2) wants.
- */
-function setPropagation(steps: Steps, { spec, rootfsMountPoint }: BirthPlan): void {
-  const word = spec.linux?.rootfsPropagation;
-  const isShared = word?.endsWith("shared");
-  const flags = isShared ? MS.SHARED | MS.REC : MS.SLAVE | MS.REC;
-  steps.call("mount", [null, "/", null, flags, null], { label: "set propagation of all mounts" });
-  if (!isShared) return;
-  const mountPoint = rootfsMountPoint();
-  steps.call("mount", [null, mountPoint, null, MS.PRIVATE, null], { label: `make ${mountPoint} private` });
 }
 
 function makePrivate(root: RootDirectory): void {
@@ -269,7 +176,7 @@ function addTree(steps: Steps, root: RootDirectory, plan: InitPlan): { sealDev: 
     copies.push(copy);
     plan.channel.addStop(steps, "copyUp");
   };
-  addMounts(steps, root, { planned, addCopyUp });
+  addMounts(steps, root, { planned, addCopyUp, pids: plan.pids });
   const mayNotMakeNodes = plan.fresh.has("user") || plan.joined.some(({ type }) => type === "user");
   if (!hasOwnDev(planned)) addDevices(steps, root, { nodes: plan.devices, bind: mayNotMakeNodes });
   return { sealDev, copies };

@@ -7,6 +7,7 @@ import { MOUNT_ATTR, type MountOptions, MS } from "../linux/mount_options.ts";
 import type { CallOptions, Slot } from "../linux/step.ts";
 import type { CopyUp } from "./copy_up.ts";
 import type { PlannedMount } from "./mount_plan.ts";
+import { addProc, type LivedInPids } from "./proc_mount.ts";
 import { AT_EMPTY_PATH, AT_RECURSIVE, OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
 import type { Steps } from "./steps.ts";
 
@@ -27,10 +28,28 @@ type Add<P> = (steps: Steps, root: RootDirectory, planned: P, addCopyUp: AddCopy
 export interface MountsOptions {
   planned: readonly PlannedMount[];
   addCopyUp: AddCopyUp;
+  /** The pid namespace of the container, if it is one that others live in. */
+  pids: LivedInPids | undefined;
 }
 
-export function addMounts(steps: Steps, root: RootDirectory, { planned, addCopyUp }: MountsOptions): void {
-  for (const one of planned) (ADD[one.kind] as Add<PlannedMount>)(steps, root, one, addCopyUp);
+export function addMounts(steps: Steps, root: RootDirectory, { planned, addCopyUp, pids }: MountsOptions): void {
+  for (const one of planned) {
+    if (pids !== undefined && one.kind === "filesystem" && one.type === "proc") addProcOf(steps, root, one, pids);
+    else (ADD[one.kind] as Add<PlannedMount>)(steps, root, one, addCopyUp);
+  }
+}
+
+function addProcOf(steps: Steps, root: RootDirectory, planned: Planned<"filesystem">, pids: LivedInPids): void {
+  const { destination, source, options, noLinks = false } = planned;
+  const label = `mount ${source} on ${destination}`;
+  root.makeDirectories(destination);
+  const target = root.open(destination, { noLinks });
+  const attributes = attributesOf(options).set & ~TIME_DEFAULT;
+  const tree = addProc(steps, planned, { pids, root: root.fd, attributes });
+  addTreeChanges(root, { tree, options, label });
+  root.place(tree, target, { label });
+  root.cover(destination);
+  steps.close(target);
 }
 
 /**

@@ -11,6 +11,7 @@ import { labelWrites } from "../linux/label.ts";
 import { LITTLE_ENDIAN } from "../linux/libc.ts";
 import type { CompiledSeccomp } from "../linux/seccomp.ts";
 import type { Slot } from "../linux/step.ts";
+import type { CallOptions } from "../linux/step.ts";
 import { changeIds, writeFile } from "../linux/steps.ts";
 import {
   CAP_SYS_ADMIN,
@@ -139,8 +140,12 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
   }
   setCapabilities(steps, capabilities);
   addAmbient(steps, capabilities);
-  if (noNewPrivileges) steps.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "set no_new_privs" });
+  if (noNewPrivileges) setNoNewPrivileges(steps);
   if (!isFilteredEarly) appear();
+}
+
+export function setNoNewPrivileges(steps: Steps): void {
+  steps.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "set no_new_privs" });
 }
 
 function addControllingTerminal(steps: Steps): void {
@@ -173,15 +178,23 @@ function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
   }
 }
 
-/** Loads the filter. If it notifies somebody, waits until the parent has taken the listener. */
-function addSeccomp(steps: Steps, { program, flags, notify }: CompiledSeccomp, channel: Channel): void {
+/** @param program Instructions. */
+export function loadFilter(
+  steps: Steps,
+  program: Uint8Array<ArrayBuffer>,
+  { flags = 0, ...options }: CallOptions & { flags?: number },
+): void {
   // struct sock_fprog: a count of instructions and their address.
   const { address, view } = steps.program.allocate(16);
   view.setUint16(0, program.length / 8, LITTLE_ENDIAN);
   view.setBigUint64(8, BigInt(steps.program.bytes(program)), LITTLE_ENDIAN);
+  steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], options);
+}
+
+/** Loads the filter. If it notifies somebody, waits until the parent has taken the listener. */
+function addSeccomp(steps: Steps, { program, flags, notify }: CompiledSeccomp, channel: Channel): void {
   const offer = notify ? channel.offerDescriptor(steps, "listener") : undefined;
-  const label = "load seccomp filter";
-  steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], { label, ...(offer && { result: offer.number }) });
+  loadFilter(steps, program, { flags, label: "load seccomp filter", ...(offer && { result: offer.number }) });
   if (offer === undefined) return;
   offer.addStop();
   // Or the calls of a container whose agent has gone would wait for ever, as long as we are there.

@@ -17,7 +17,6 @@ export interface Call {
 
 export class Steps {
   readonly program: SyscallProgram;
-  #count = 0;
 
   constructor(program: SyscallProgram) {
     this.program = program;
@@ -25,13 +24,16 @@ export class Steps {
 
   call(name: SyscallName, args: readonly Argument[], options: CallOptions = {}): void {
     this.program.call(name, args, options);
-    this.#count++;
   }
 
   /** As {@linkcode SyscallProgram.fail}. */
   fail(label: string, explain: () => Error): void {
     this.program.fail(label, explain);
-    this.#count++;
+  }
+
+  /** As {@linkcode SyscallProgram.part}. */
+  part(): void {
+    this.program.part();
   }
 
   slot(): Slot {
@@ -54,9 +56,9 @@ export class Steps {
 
   /** Options are read when the program starts, so a number of steps may be filled in after they were added. */
   #countIn(add: () => void): number {
-    const before = this.#count;
+    const before = this.program.length;
     add();
-    return this.#count - before;
+    return this.program.length - before;
   }
 
   close(fd: Slot): void {

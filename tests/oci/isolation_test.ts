@@ -47,6 +47,25 @@ test("namespaces: joins the ones given by path", async () => {
   assert.match(links, /sleep/);
 });
 
+testEach([
+  { options: [] },
+  { options: ["nosuid", "noexec", "nodev"] },
+  { options: ["ro", "noatime", "hidepid=2", "gid=7"] },
+])("namespaces: a proc in a pid namespace that is joined is mounted with $options", async ({ options }) => {
+  await using box = new Box();
+  const id = box.id();
+  box.spec.mounts.find(({ destination }: { destination: string }) => destination === "/proc").options = options;
+  box.spec.linux.readonlyPaths = [];
+  box.sh("sleep 100").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const { stdout } = await box.ok("exec", id, "/bin/grep", " /proc proc", "/proc/self/mounts");
+  box.spec.linux.namespaces.find(({ type }: { type: string }) => type === "pid").path = `/proc/${
+    (await box.state(id)).pid
+  }/ns/pid`;
+  box.spec.linux.cgroupsPath += "-second";
+  assert.equal(await output(box, "grep ' /proc proc' /proc/self/mounts; cat /proc/1/comm"), `${stdout}sleep`);
+});
+
 test("namespaces: a path that is not a namespace is an error naming it", async () => {
   await using box = new Box();
   box.spec.linux.namespaces = [{ type: "mount" }, { type: "uts" }, { type: "network", path: "/no/such/netns" }];

@@ -76,7 +76,7 @@ class Spy implements AsyncDisposable {
   /** What it has found, of whatever process, each once. */
   get found(): string[] {
     const things = this.#lines.filter((line) => line.includes(": ")).map((line) => line.replace(/^\d+ /, ""));
-    return [...new Set(things)].filter((thing) => thing !== "root: file").sort();
+    return [...new Set(things)].sort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

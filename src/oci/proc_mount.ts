@@ -1,0 +1,146 @@
+/**
+ * A proc of a pid namespace that others live in already. It shows the namespace of whoever opens it, so somebody has to be
+ * in there; and processes with the right to trace can take whatever they see there. What they see is a process that can
+ * open file systems of a kernel type and hand them over, and nothing else: it has no descriptors, memory, root or calls
+ * for more. All that takes rights is done outside.
+ *
+ * ```text
+ * first process    outside, with the machine's rights
+ *   |- guard       outside: gives up all it has, loads a filter, enters the pid namespace
+ *   |    `- opener inside: fsopen("proc"), hands that over
+ *   `- makes a mount of it
+ * ```
+ *
+ * @see https://man7.org/linux/man-pages/man2/fsopen.2.html
+ * @module
+ */
+import { MS } from "../linux/mount_options.ts";
+import { NAMESPACES } from "../linux/namespace.ts";
+import { setWord } from "../linux/program_memory.ts";
+import { onlyCalls } from "../linux/seccomp_only.ts";
+import { SIGNALS } from "../linux/signal.ts";
+import type { Slot } from "../linux/step.ts";
+import { type DescriptorMessage, descriptorMessage } from "../linux/steps.ts";
+import { CAP_SYS_ADMIN, capabilityData, capabilityHeader } from "./capabilities.ts";
+import type { PlannedMount } from "./mount_plan.ts";
+import { loadFilter, setNoNewPrivileges } from "./process_steps.ts";
+import type { Steps } from "./steps.ts";
+
+/** The pid namespace of a container that is not new. */
+export interface LivedInPids {
+  /** Number of its file. */
+  fd: number;
+  /** A number that no descriptor has. */
+  handle: number;
+}
+
+export interface ProcMountOptions {
+  pids: LivedInPids;
+  /** The container's root. */
+  root: Slot;
+  /** `MOUNT_ATTR` bits. */
+  attributes: number;
+}
+
+const UINT_MAX = 0xffff_ffff;
+const FSOPEN_CLOEXEC = 1;
+
+/** A detached mount of it. @returns Its descriptor. */
+export function addProc(
+  steps: Steps,
+  { source, destination, options }: Extract<PlannedMount, { kind: "filesystem" }>,
+  { pids, root, attributes }: ProcMountOptions,
+): Slot {
+  const label = `mount ${source} on ${destination}`;
+  const [ours, theirs] = socketPair(steps, label);
+  const message = descriptorMessage(steps.program);
+  addGuard(steps, { pids, root, socket: theirs, message });
+  steps.close(theirs);
+  message.receive(ours, label);
+  steps.close(ours);
+  reapBoth(steps);
+  const words = options.data.split(",").filter((word) => word !== "");
+  configure(steps, message.fd, { words: (options.flags & MS.RDONLY) !== 0 ? ["ro", ...words] : words, source, label });
+  const tree = steps.slot();
+  const FSMOUNT_CLOEXEC = 1;
+  steps.call("fsmount", [message.fd, FSMOUNT_CLOEXEC, attributes], { label, result: tree });
+  steps.close(message.fd);
+  return tree;
+}
+
+/** Two ends, of which each is a slot: the kernel writes two numbers of four bytes, and takes no more of one. */
+function socketPair(steps: Steps, label: string): [Slot, Slot] {
+  const [AF_UNIX, SOCK_SEQPACKET_CLOEXEC] = [1, 0o2000005];
+  const piece = steps.program.allocate(16);
+  steps.call("socketpair", [AF_UNIX, SOCK_SEQPACKET_CLOEXEC, 0, piece.address], { label });
+  return [steps.program.slot({ piece, offset: 0 }), steps.program.slot({ piece, offset: 4 })];
+}
+
+interface Guard {
+  pids: LivedInPids;
+  root: Slot;
+  socket: Slot;
+  message: DescriptorMessage;
+}
+
+const CLONE_PARENT = 0x8000;
+const CLONE_ARGS_SIZE = 88;
+
+function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
+  const bear = { zeroFails: true, ignore: ["EPIPE"] } as const;
+  const guard = cloneArgs(steps, { flags: 0, signal: SIGNALS.SIGCHLD });
+  const label = "bear a guard";
+  // In the guard the result is 0, which counts as a failure here.
+  steps.callOrElse({ name: "clone3", args: [guard, CLONE_ARGS_SIZE], options: { ...bear, label } }, () => {
+    steps.part();
+    steps.call("fchdir", [root], { label });
+    steps.call("chroot", ["."], { label });
+    steps.call("setns", [pids.fd, NAMESPACES.pid], { label: "join pid namespace" });
+    steps.call("dup3", [socket, pids.handle, 0], { label });
+    steps.call("close_range", [0, pids.handle - 1, 0], { label });
+    steps.call("close_range", [pids.handle + 1, UINT_MAX, 0], { label });
+    const right = 1n << BigInt(CAP_SYS_ADMIN);
+    const sets = { effective: right, permitted: right, inheritable: 0n };
+    steps.call("capset", [capabilityHeader(), capabilityData(sets)], { label });
+    setNoNewPrivileges(steps);
+    loadFilter(steps, onlyCalls(["clone3", "fsopen", "sendmsg", "exit_group"]), { label });
+    const opener = cloneArgs(steps, { flags: CLONE_PARENT, signal: 0 });
+    steps.call("clone3", [opener, CLONE_ARGS_SIZE], { ...bear, label, skipIfIgnored: 1 });
+    steps.call("exit_group", [0]);
+    steps.call("fsopen", ["proc", FSOPEN_CLOEXEC], { label: "open proc", result: message.fd });
+    message.send(pids.handle, label);
+    steps.call("exit_group", [0]);
+  });
+}
+
+function cloneArgs(steps: Steps, { flags, signal }: { flags: number; signal: number }): number {
+  const { address, view } = steps.program.allocate(CLONE_ARGS_SIZE);
+  setWord(view, 0, flags);
+  setWord(view, 32, signal); // exit_signal
+  return address;
+}
+
+/** Guard and opener are both children of the first process. */
+function reapBoth(steps: Steps): void {
+  const [P_ALL, WEXITED] = [0, 4];
+  for (let count = 0; count < 2; count++) {
+    steps.call("waitid", [P_ALL, 0, null, WEXITED, null], { label: "reap a guard", ignore: ["ECHILD"] });
+  }
+}
+
+function configure(
+  steps: Steps,
+  context: Slot,
+  { words, source, label }: { words: readonly string[]; source: string; label: string },
+): void {
+  const [FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE] = [0, 1, 6];
+  steps.call("fsconfig", [context, FSCONFIG_SET_STRING, "source", source, 0], { label });
+  for (const word of words) {
+    const [key = "", ...rest] = word.split("=");
+    const args = rest.length === 0
+      ? [context, FSCONFIG_SET_FLAG, key, null, 0]
+      : [context, FSCONFIG_SET_STRING, key, rest.join("="), 0];
+    steps.call("fsconfig", args, { label });
+  }
+  steps.call("fsconfig", [context, FSCONFIG_CMD_CREATE, null, null, 0], { label });
+}
