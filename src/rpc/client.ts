@@ -31,7 +31,7 @@ import { type Call, giveUpOn, StreamCall, UnaryCall } from "./client_call.ts";
 import type { Duplex } from "./duplex.ts";
 import { requestHead, requestPayloadHead, requestTail } from "./envelope.ts";
 import { abortError, rpcError } from "./errors.ts";
-import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
+import { type Frame, FRAME_FLAG, FRAME_TYPE, nextStreamId } from "./frame.ts";
 
 export interface TtrpcTransportOptions {
   /** Names the peer in errors, such as `the agent of sandbox "s1"`. */
@@ -42,6 +42,8 @@ export interface TtrpcTransportOptions {
   timeoutMs?: (method: DescMethod) => number | undefined;
   /** Whether the peer learns of deadlines. Without, only this end keeps them. Default: true. */
   sendsDeadlines?: boolean;
+  /** Odd. Default: 1; for tests of what comes after the last one. */
+  firstStreamId?: number;
 }
 
 /** Disposing it closes the connection and fails the pending calls. */
@@ -76,11 +78,13 @@ class TtrpcConnection implements TtrpcTransport {
   readonly #channel: FrameChannel;
   readonly #options: TtrpcTransportOptions;
   readonly #calls = new Map<number, Call>();
-  #nextId = 1;
+  #nextId: number;
+  #hasWrapped = false;
 
   constructor(duplex: Duplex, options: TtrpcTransportOptions) {
     this.#channel = new FrameChannel(duplex);
     this.#options = options;
+    this.#nextId = options.firstStreamId ?? 1;
     this.closed = this.#receive();
   }
 
@@ -192,8 +196,11 @@ class TtrpcConnection implements TtrpcTransport {
   #open(call: Call, method: DescMethod, { signal }: CallOptions): number {
     if (signal?.aborted) throw abortError(signal.reason);
     if (this.#channel.isClosed) throw this.#unavailable(method);
-    const id = this.#nextId;
-    this.#nextId += 2;
+    let id = this.#nextId;
+    // After 2^31 calls, which a container that writes all the time makes in weeks; some may wait since the beginning.
+    while (this.#hasWrapped && this.#calls.has(id)) id = nextStreamId(id);
+    this.#nextId = nextStreamId(id);
+    this.#hasWrapped ||= this.#nextId < id;
     this.#calls.set(id, call);
     return id;
   }

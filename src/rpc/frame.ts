@@ -46,6 +46,17 @@ export interface Frame {
   skippedBytes: number;
 }
 
+/** The stream id of a client's next call; after the largest one they begin anew. */
+export function nextStreamId(id: number): number {
+  return (id + 2) >>> 0;
+}
+
+/** Whether one stream id comes after another, as they go round. */
+export function isLaterStreamId(id: number, other: number): boolean {
+  const ahead = (id - other) >>> 0;
+  return ahead > 0 && ahead < 0x8000_0000;
+}
+
 const READ_BYTES = 64 << 10;
 const MIN_SPACE_BYTES = 4 << 10;
 

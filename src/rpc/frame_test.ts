@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Frame, FRAME_TYPE, FrameDecoder, FrameEncoder, HEADER_BYTES, MAX_DATA_BYTES } from "./frame.ts";
+import {
+  type Frame,
+  FRAME_TYPE,
+  FrameDecoder,
+  FrameEncoder,
+  HEADER_BYTES,
+  isLaterStreamId,
+  MAX_DATA_BYTES,
+} from "./frame.ts";
 
 /** Feeds `bytes` in pieces of the given sizes (again and again) and takes frames after each, as a connection does. */
 function decode(bytes: Uint8Array, chunkSizes: readonly number[]): Frame[] {
@@ -97,4 +105,15 @@ Deno.test("FrameEncoder keeps the bytes of the last take() while new frames are 
   const taken = encoder.take();
   encoder.frame(3, { type: 1, flags: 0 }, new Uint8Array([2]));
   assert.deepEqual([...taken], [0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 1]);
+});
+
+Deno.test.each([
+  { id: 3, other: 1, later: true },
+  { id: 1, other: 1, later: false },
+  { id: 1, other: 3, later: false },
+  { id: 1, other: 0xffff_ffff, later: true },
+  { id: 0xffff_ffff, other: 1, later: false },
+  { id: 0x8000_0001, other: 3, later: true },
+])("isLaterStreamId($id, $other) is $later", ({ id, other, later }) => {
+  assert.equal(isLaterStreamId(id, other), later);
 });

@@ -7,7 +7,7 @@ import { FrameChannel } from "./channel.ts";
 import type { Duplex } from "./duplex.ts";
 import { decodeRequest, encodeStatus } from "./envelope.ts";
 import { errorToStatus, rpcError } from "./errors.ts";
-import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
+import { type Frame, FRAME_FLAG, FRAME_TYPE, isLaterStreamId } from "./frame.ts";
 import { ByteBudget, MessageQueue } from "./queue.ts";
 import { ServerCall } from "./server_call.ts";
 
@@ -42,7 +42,7 @@ export class ServerConnection {
   /** What is still coming in for calls whose request is a stream. */
   readonly #inputs = new Map<number, MessageQueue<Uint8Array>>();
   readonly #inputBudget = new ByteBudget(MAX_INPUT_BYTES);
-  #lastId = 0;
+  #lastId: number | undefined;
   #isDraining = false;
   readonly #onIdle = new Set<() => void>();
 
@@ -101,9 +101,15 @@ export class ServerConnection {
     else if (type !== FRAME_TYPE.request) {
       this.#refuse(streamId, Code.InvalidArgument, `Frames of type ${type} are unknown`);
     } else if (streamId % 2 === 0) this.#refuse(streamId, Code.InvalidArgument, "The stream id of a client is odd");
-    else if (streamId <= this.#lastId) {
+    else if (!this.#isNew(streamId)) {
       this.#refuse(streamId, Code.InvalidArgument, "Stream ids go up and are used once");
     } else this.#onRequest(streamId, flags, frame.data);
+  }
+
+  /** No stream has had this id yet, or none since the ids went round. */
+  #isNew(streamId: number): boolean {
+    if (this.#lastId === undefined) return true;
+    return isLaterStreamId(streamId, this.#lastId) && !this.#calls.has(streamId);
   }
 
   #onRequest(streamId: number, flags: number, data: Uint8Array): void {
@@ -188,7 +194,7 @@ export class ServerConnection {
     const input = this.#inputs.get(streamId);
     if (input === undefined) {
       // Data may still be on its way when a call has ended; only a stream that never was is the peer's mistake.
-      if (streamId > this.#lastId) this.#refuse(streamId, Code.InvalidArgument, "Data came before a request");
+      if (this.#isNew(streamId)) this.#refuse(streamId, Code.InvalidArgument, "Data came before a request");
       return;
     }
     if ((flags & FRAME_FLAG.noData) === 0) this.#queue(streamId, input, data);
