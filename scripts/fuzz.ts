@@ -1,10 +1,11 @@
 /**
  * Feeds everything that takes foreign words with words of all kinds, and says what broke.
  *
- * Usage: fuzz.ts [TARGET...] [--seconds N] [--inputs N] [--seed S] [--save NAME] [--list]
+ * Usage: fuzz.ts [TARGET...] [--seconds N] [--inputs N] [--seed S] [--save NAME] [--refusals] [--list]
  *
  * `--seconds` is for each target; default: 30. The default seed is the clock's. A seed with a number, such as `7:1234`,
- * runs that one input; `--save` keeps it as `tests/fuzz/seeds/TARGET-NAME.json`, which `seeds_test.ts` runs from then on.
+ * runs that one input; `--save` keeps it as `tests/fuzz/seeds/TARGET-NAME.json`, which `seeds_test.ts` runs from then on. `--refusals` shows
+ * what inputs were refused for.
  *
  * @module
  */
@@ -16,6 +17,7 @@ import type { AnyTarget } from "../tests/fuzz/core/target.ts";
 import { targetNamed, TARGETS } from "../tests/fuzz/targets.ts";
 
 const DEFAULT_SECONDS = 30;
+const SHOWN_REFUSALS = 25;
 
 const SEEDS = new URL("../tests/fuzz/seeds/", import.meta.url);
 
@@ -86,6 +88,12 @@ function saveInput(target: AnyTarget, { name, seed }: { name: string; seed: stri
   print(`wrote ${path.pathname}`);
 }
 
+/** The most common ones: they tell how far inputs get. */
+function printRefusals({ refusals }: Report): void {
+  const rows = Object.entries(refusals).sort(([, a], [, b]) => b - a).slice(0, SHOWN_REFUSALS);
+  for (const [words, count] of rows) print(`  ${String(count).padStart(7)}  ${words.split("\n")[0]}`);
+}
+
 function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
@@ -95,7 +103,8 @@ async function main(args: readonly string[]): Promise<number> {
     for (const { name, missing } of TARGETS) print([name, missing?.()].filter((word) => word !== undefined).join(": "));
     return 0;
   }
-  const { targets, options, save } = parseArguments(args);
+  const refusals = args.includes("--refusals");
+  const { targets, options, save } = parseArguments(args.filter((word) => word !== "--refusals"));
   const findings: Finding[] = [];
   print(`seed ${options.seed}`);
   for (const target of targets) {
@@ -107,6 +116,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (save !== undefined) saveInput(target, { name: save, seed: `${options.seed}:${options.from ?? 0}` });
     const report = await runTarget(target, options);
     print(formatReport(report));
+    if (refusals) printRefusals(report);
     for (const finding of report.findings) print(formatFinding(finding));
     findings.push(...report.findings);
   }

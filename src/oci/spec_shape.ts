@@ -29,7 +29,7 @@ const THROTTLE: Shape = [{ major: "small", minor: "small", rate: "count" }];
 
 export const PROCESS_SHAPE: Shape = {
   terminal: "flag",
-  consoleSize: { height: "small", width: "small" },
+  consoleSize: { height: "u32", width: "u32" },
   user: { uid: "u32", gid: "u32", umask: "u32", additionalGids: ["u32"], username: "text" },
   args: ["text"],
   env: ["text"],

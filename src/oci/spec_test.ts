@@ -48,7 +48,7 @@ Deno.test("parseResources() knows the types of limits", () => {
 Deno.test.each([
   { process: '{"oomScoreAdj":9007199254740992}' },
   { process: '{"ioPriority":{"class":"IOPRIO_CLASS_BE","priority":18446744073709551615}}' },
-  { process: '{"consoleSize":{"height":9007199254740993,"width":1}}' },
+  { process: '{"scheduler":{"policy":"SCHED_OTHER","nice":9007199254740993}}' },
 ])("parseProcess() refuses $process, which a number cannot hold", ({ process }) => {
   assert.throws(() => parseProcess(process), /^TypeError: Cannot use .*, not a whole number within 2\^53$/);
 });

@@ -139,9 +139,11 @@ class TtrpcConnection implements TtrpcTransport {
     options: CallOptions,
   ): Promise<UnaryResponse<I, O>> {
     if (this.#channel.isCrowded) await this.#awaitRoom(options);
+    // First: a message that cannot be encoded must leave no call behind, which nobody would await.
+    const payload = toBinary(method.input, create(method.input, init));
     const call = new UnaryCall(method);
     const id = this.#open(call, method, options);
-    this.#sendRequest(id, UNARY, { method, payload: toBinary(method.input, create(method.input, init)), ...options });
+    this.#sendRequest(id, UNARY, { method, payload, ...options });
     using _watch = giveUpOn(options, (error) => this.#end(id, error));
     const message = await call.answer;
     return { stream: false, service: method.parent, method, header: new Headers(), trailer: new Headers(), message };
@@ -157,10 +159,7 @@ class TtrpcConnection implements TtrpcTransport {
     // The signal belongs to this call alone, so the listener goes with it.
     signal.addEventListener("abort", () => this.#end(id, abortError(signal.reason)), { once: true });
     if (method.methodKind === "server_streaming") {
-      for await (const message of request.message) {
-        this.#sendRequest(id, REQUEST_ONLY, { method, payload: toBinary(method.input, message), timeoutMs, header });
-        break;
-      }
+      await this.#sendOnly(id, request, { timeoutMs, header });
     } else {
       this.#sendRequest(id, REQUEST_THEN_DATA, { method, payload: new Uint8Array(), timeoutMs, header });
       this.#sendData(id, request).catch((error) => this.#end(id, abortError(error)));
@@ -173,6 +172,22 @@ class TtrpcConnection implements TtrpcTransport {
       trailer: new Headers(),
       message: call.answers,
     };
+  }
+
+  async #sendOnly<I extends DescMessage, O extends DescMessage>(
+    id: number,
+    { method, message }: StreamRequest<I, O>,
+    options: CallOptions,
+  ): Promise<void> {
+    try {
+      for await (const first of message) {
+        this.#sendRequest(id, REQUEST_ONLY, { method, payload: toBinary(method.input, first), ...options });
+        break;
+      }
+    } catch (error) {
+      this.#calls.delete(id);
+      throw error;
+    }
   }
 
   async #sendData<I extends DescMessage, O extends DescMessage>(id: number, request: StreamRequest<I, O>) {

@@ -61,6 +61,14 @@ for (const [name, connect] of Object.entries(CONNECT)) {
     assert.equal((await client.say({})).data.length, 0);
   });
 
+  contract("a request that cannot be encoded fails alone, and nothing of it is left", {
+    impl: { say },
+  }, async ({ client }) => {
+    // A call that stayed would fail with the connection, with nobody to hear of it.
+    assert.match((await failure(client.say({ data: 5n as never }))).message, /data/);
+    assert.equal((await client.say({ text: "on" })).text, "ON");
+  });
+
   contract("a method without an implementation is UNIMPLEMENTED", {}, async ({ client }) => {
     const error = await failure(client.say({}));
     assert.equal(error.code, Code.Unimplemented);

@@ -8,6 +8,7 @@ import { copyFile, paths } from "./targets/paths.ts";
 import { PLANTED } from "./targets/planted.ts";
 import { qmp } from "./targets/qmp.ts";
 import { serial } from "./targets/serial.ts";
+import { shimTask, stdio } from "./targets/shim_task.ts";
 import { sizing } from "./targets/sizing.ts";
 import { execProcess, seccomp, specEngine, specHost } from "./targets/spec.ts";
 import { ttrpcClient } from "./targets/ttrpc_client.ts";
@@ -32,6 +33,8 @@ export const TARGETS: readonly AnyTarget[] = [
   seccomp,
   copyFile,
   paths,
+  stdio,
+  shimTask,
 ];
 
 /** @throws {RangeError} There is none of that name. */

@@ -40,7 +40,7 @@ export function findFault(error: unknown): Error | undefined {
 
 function findEngineFault(error: unknown, depth = 0): Error | undefined {
   if (!(error instanceof Error) || depth > 32) return undefined;
-  if (error instanceof Broken) return error;
+  if (error instanceof Broken || error.name === "AssertionError") return error;
   if (error instanceof SuppressedError) {
     return findEngineFault(error.suppressed, depth + 1) ?? findEngineFault(error.error, depth + 1);
   }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { errorChain } from "../../../src/base/error.ts";
 import { targetNamed } from "../targets.ts";
 import { decodeInput, encodeInput } from "./encode.ts";
 import { findFault, signature } from "./faults.ts";
@@ -48,6 +49,8 @@ export interface Report {
   slowestSeed: string;
   findings: Finding[];
   samples: Sample[];
+  /** How often inputs were refused, by the words: a target that is refused all the time tests little. */
+  refusals: Record<string, number>;
 }
 
 /** The number of the input that is being run, and how many were taken. */
@@ -56,6 +59,8 @@ export const PROGRESS = "progress";
 export const FINDINGS = "findings";
 const WITNESS_EVERY = 64;
 const MOST_FINDINGS = 12;
+const MOST_REFUSALS = 1000;
+const REFUSAL_TEXT = 120;
 const DEFAULT_MEMORY_MIB = 384;
 const encoder = new TextEncoder();
 
@@ -68,6 +73,7 @@ class Loop {
   readonly #tree: string;
   readonly #found = new Map<string, Finding>();
   readonly #samples: Sample[] = [];
+  readonly #refusals = new Map<string, number>();
   #at: number;
   #taken = 0;
   #slowestMs = 0;
@@ -118,6 +124,7 @@ class Loop {
       slowestSeed: this.#seed(this.#slowest),
       findings: [...this.#found.values()],
       samples: this.#samples,
+      refusals: Object.fromEntries(this.#refusals),
     };
   }
 
@@ -133,11 +140,19 @@ class Loop {
     } catch (error) {
       const fault = findFault(error);
       if (fault !== undefined) this.#find("fault", fault);
+      else this.#countRefusal(error);
     }
     const ms = performance.now() - begin;
     if (ms > this.#slowestMs) [this.#slowestMs, this.#slowest] = [ms, this.#at];
     const polluted = this.#prototypes();
     if (polluted !== undefined) this.#find("witness", new Error(polluted));
+  }
+
+  #countRefusal(error: unknown): void {
+    const words = errorChain(error).replace(/"[^"]*"|\/[\w/.-]+|\d+/g, "…").slice(0, REFUSAL_TEXT);
+    if (this.#refusals.size < MOST_REFUSALS || this.#refusals.has(words)) {
+      this.#refusals.set(words, (this.#refusals.get(words) ?? 0) + 1);
+    }
   }
 
   #checkWitness(): void {

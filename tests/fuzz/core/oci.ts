@@ -49,7 +49,7 @@ export const FULL_SPEC: Json = {
     { destination: "/etc/hosts", type: "bind", source: "/etc/hosts", options: ["rbind", "rprivate", "ro"] },
     { destination: "/data", type: "bind", source: "/tmp", options: ["bind", "rw", "rslave"] },
   ],
-  hooks: { prestart: [{ path: "/nothing", args: ["a"], env: ["X=1"], timeout: 1 }], poststop: [] },
+  hooks: { prestart: [{ path: "/bin/true", args: ["true"], env: ["X=1"], timeout: 1 }], poststop: [] },
   annotations: { "io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "s1", "a.b": "c" },
   linux: {
     namespaces: [{ type: "pid" }, { type: "network" }, { type: "ipc" }, { type: "uts" }, { type: "mount" }, {

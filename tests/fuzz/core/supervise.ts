@@ -1,5 +1,6 @@
 /** Runs a target in a process of its own and watches it from outside: a loop without an end stops all of that process. @module */
 import { exists } from "../../../src/base/files.ts";
+import { boxed, type BoxedCommand } from "./box.ts";
 import { encodeInput } from "./encode.ts";
 import { type Finding, FINDINGS, makeInput, type Plan, PROGRESS, type Report } from "./loop.ts";
 import type { AnyTarget } from "./target.ts";
@@ -60,7 +61,14 @@ async function runOnce(target: AnyTarget, plan: Omit<Plan, "directory">): Promis
     ...(exists(MEMORY) && { dir: MEMORY }),
   });
   try {
-    const child = spawnLoop({ ...plan, directory });
+    using command = commandOf(target, { ...plan, directory });
+    const child = new Deno.Command(command.command, {
+      args: [...command.args],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      env: { NO_COLOR: "1" },
+    }).spawn();
     const begin = performance.now();
     const stopWatching = new AbortController();
     const watching = watch(child, { directory, target, signal: stopWatching.signal });
@@ -87,15 +95,11 @@ async function runOnce(target: AnyTarget, plan: Omit<Plan, "directory">): Promis
   }
 }
 
-function spawnLoop(plan: Plan): Deno.ChildProcess {
+function commandOf(target: AnyTarget, plan: Plan): BoxedCommand {
   const flags = ["--v8-flags=--expose-gc,--stack-trace-limit=30", "--no-lock", "-A"];
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", ...flags, loop, JSON.stringify(plan)],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "1" },
-  }).spawn();
+  const [command, ...args] = [Deno.execPath(), "run", ...flags, loop, JSON.stringify(plan)];
+  if (target.isBoxed) return boxed([command, ...args]);
+  return { command, args, [Symbol.dispose]: () => {} };
 }
 
 interface WatchOptions {
@@ -174,7 +178,17 @@ function inputOf(target: AnyTarget, seed: string): string {
 }
 
 function emptyReport(target: string): Report {
-  return { target, inputs: 0, taken: 0, seconds: 0, slowestMs: 0, slowestSeed: "", findings: [], samples: [] };
+  return {
+    target,
+    inputs: 0,
+    taken: 0,
+    seconds: 0,
+    slowestMs: 0,
+    slowestSeed: "",
+    findings: [],
+    samples: [],
+    refusals: {},
+  };
 }
 
 function addReport(total: Report, part: Report): void {
@@ -184,6 +198,9 @@ function addReport(total: Report, part: Report): void {
   if (part.slowestMs > total.slowestMs) [total.slowestMs, total.slowestSeed] = [part.slowestMs, part.slowestSeed];
   total.findings.push(...part.findings);
   total.samples.push(...part.samples);
+  for (const [words, count] of Object.entries(part.refusals)) {
+    total.refusals[words] = (total.refusals[words] ?? 0) + count;
+  }
 }
 
 /** What inputs made may be deep, and without rights for others, but it is ours. */

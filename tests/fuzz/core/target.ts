@@ -24,6 +24,8 @@ export interface Target<Input> {
   boundMs?: number;
   /** How much the process may hold beyond what it started with, in MiB. Default: 384. */
   memoryMiB?: number;
+  /** Runs in namespaces of its own, see `box.ts`: its inputs mount, make containers, or name files to open. */
+  isBoxed?: true;
   /** Why it cannot run here, such as a missing right. */
   missing?(): string | undefined;
 }

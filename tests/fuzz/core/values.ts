@@ -40,7 +40,7 @@ export function mutateJson(random: Random, value: Json, most = 5): Json {
   const root: Json[] = [changed];
   const changeAt = random.once(2) ? changeOnce : changeKindly;
   for (let change = random.between(1, most); change > 0; change--) changeAt(random, pickPlace(random, root));
-  return root[0]!;
+  return root[0] ?? null;
 }
 
 type Place = { holder: Json[] | { [key: string]: Json }; key: string };

@@ -14,7 +14,7 @@ import { anyMessage } from "../core/message.ts";
 import { defineTarget, hold, type Scratch } from "../core/target.ts";
 import { anyPath, anyTree, type Entry, plantTree } from "../core/trees.ts";
 
-const MODES = [0o100644, 0o040755, 0o120777, 0o010644, 0o060644, 0o106755, 0];
+const MODES = [0o100644, 0o100600, 0o104755, 0o040755, 0o041777, 0o120777, 0o120777, 0o010644, 0o060644, 0];
 
 export const copyFile = defineTarget({
   name: "copy-file",
@@ -27,10 +27,10 @@ export const copyFile = defineTarget({
       return {
         ...plain(request),
         path: random.once(10) ? request.path : `SHARED/${anyPath(random)}`,
-        fileMode: random.once(6) ? request.fileMode : random.pick(MODES),
+        fileMode: random.once(12) ? request.fileMode : random.pick(MODES),
         data,
-        offset: random.once(3) ? request.offset : BigInt(random.pick([0, 0, 1, data.length])),
-        fileSize: random.once(3) ? request.fileSize : BigInt(data.length),
+        offset: random.once(8) ? request.offset : BigInt(random.pick([0, 0, 1, data.length])),
+        fileSize: random.once(8) ? request.fileSize : BigInt(data.length),
       };
     }),
   }),
