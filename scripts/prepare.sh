@@ -3,8 +3,8 @@
 # for, and says what it does. Nothing here names a host: npm and apt go where this machine's own settings send them.
 #
 # So a host need not be trusted: a program from npm is run only if its sha256 is the one that stands here, packages of
-# deno.lock only if they have the hashes of that file, and Debian packages only if apt can follow the signatures from the
-# keys of this machine's own sources to them; nothing here tells apt to do without.
+# deno.lock and proto/generator.lock only if they have the hashes of these files, and Debian packages only if apt can
+# follow the signatures from the keys of this machine's own sources to them; nothing here tells apt to do without.
 #
 #   source "${BASH_SOURCE[0]%/*}/prepare.sh"     sets $repo, $cache and $deno
 set -euo pipefail
