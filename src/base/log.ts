@@ -75,8 +75,9 @@ export function createLogger(options: LoggerOptions): Logger {
     if (LEVELS.indexOf(at) < least) return;
     const moment = { now: now().getTime(), most: MOST_LINES[at] };
     const suppressed = rate.admit(`${at} ${kindOf(message, extra)}`, moment);
+    if (suppressed === undefined) return;
     for (const silent of rate.takeSilent(moment.now)) put("warning", "Lines of one kind were left out", { ...silent });
-    if (suppressed !== undefined) put(at, message, suppressed === 0 ? extra : { ...extra, suppressed });
+    put(at, message, suppressed === 0 ? extra : { ...extra, suppressed });
   };
   return {
     trace: write("trace"),
