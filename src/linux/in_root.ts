@@ -7,7 +7,7 @@
  */
 import { nameText, type RawName } from "./directory.ts";
 import { isErrno } from "./errno.ts";
-import { AT_FDCWD, Fd, O_CLOEXEC, O_RDONLY } from "./fd.ts";
+import { AT_FDCWD, Fd, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "./fd.ts";
 import { bind, check, cstring } from "./libc.ts";
 
 const libc = bind({
@@ -105,7 +105,8 @@ const CHUNK = 16 << 10;
 export function readTextOf(node: Fd, { path, limit }: { path: string; limit: number }): string {
   const seen = `/proc/self/fd/${node.number}`;
   if (!Deno.statSync(seen).isFile) throw new RangeError(`Cannot read "${path}": no regular file`);
-  using file = Fd.open(seen, O_RDONLY);
+  // Some files of /proc are regular as well, and keep who reads them until there is something.
+  using file = Fd.open(seen, O_RDONLY | O_NONBLOCK);
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(Math.min(limit + 1, CHUNK));
   let text = "";

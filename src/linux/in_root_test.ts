@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isErrno } from "./errno.ts";
 import { Fd, O_DIRECTORY, O_PATH } from "./fd.ts";
 import { openInRoot, readTextOf } from "./in_root.ts";
 
@@ -13,4 +14,17 @@ Deno.test("readTextOf() reads regular files only", () => {
   for (const path of ["/dev/null", "/etc"]) {
     assert.throws(() => read(path), { message: `Cannot read "${path}": no regular file` });
   }
+});
+
+Deno.test({
+  name: "F17: readTextOf() is not kept by a regular file that has nothing to say",
+  ignore: Deno.uid() !== 0,
+  fn() {
+    using file = Fd.open("/proc/kmsg", O_PATH);
+    try {
+      readTextOf(file, { path: "/proc/kmsg", limit: 1 << 20 });
+    } catch (error) {
+      assert.ok(isErrno(error, "EAGAIN", "EPERM") || error instanceof RangeError, String(error));
+    }
+  },
 });

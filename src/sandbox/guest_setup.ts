@@ -5,9 +5,11 @@ import type { Config } from "../config/schema.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { Fd, O_PATH } from "../linux/fd.ts";
 import { readTextOf } from "../linux/in_root.ts";
-import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
+import { statfs } from "../linux/statfs.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { GuestNetwork } from "../resources/network/scan.ts";
+import { isAtShm, isEngineShm, SHM } from "../resources/volumes/shm.ts";
+import { Source } from "../resources/volumes/source.ts";
 import { type AgentConnection, type AgentHost, explainSilence } from "./agent_client.ts";
 import { guestStorages } from "./guest_storages.ts";
 
@@ -26,7 +28,6 @@ const DESTROY_MS = 3_000;
 
 /** Size of the shared memory where nobody says otherwise, as Docker and Kubernetes have it. */
 const SHM_BYTES = 64 * 1024 * 1024;
-const SHM = "/dev/shm";
 
 const RESOLV_CONF_BYTES = 64 << 10;
 
@@ -76,12 +77,14 @@ async function createSandbox(agent: AgentConnection, { id, spec, config }: Guest
   });
 }
 
-/** As large as the tmpfs that the engine has mounted for it on the host (B16); the host's own is not meant. */
+/** As large as the tmpfs that the engine has mounted for it on the host (B16); the host's own and volumes are not meant. */
 function shmBytes({ mounts = [] }: Spec): number {
-  const source = mounts.find(({ destination, type }) => destination === SHM && type === "bind")?.source ?? SHM;
-  if (source === SHM) return SHM_BYTES;
-  const { magic, blocks, blockSize } = statfs(source);
-  return magic === FILE_SYSTEM_MAGIC.tmpfs ? blocks * blockSize : SHM_BYTES;
+  const mount = mounts.find((one) => isAtShm(one) && one.type === "bind");
+  if (mount === undefined) return SHM_BYTES;
+  using source = new Source(mount, "/");
+  if (!isEngineShm(source) || source.path === SHM) return SHM_BYTES;
+  const { blocks, blockSize } = statfs(`/proc/self/fd/${source.fd.number}`);
+  return blocks * blockSize;
 }
 
 /** Interfaces first: routes and neighbours name them. */

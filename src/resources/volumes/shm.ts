@@ -5,7 +5,7 @@ import { GUEST_PATH } from "../../rpc/agent_api.ts";
 import type { Source } from "./source.ts";
 import { keep, type Volume } from "./volume.ts";
 
-const SHM = "/dev/shm";
+export const SHM = "/dev/shm";
 
 /** How engines name the tmpfs that they make for it: containerd, CRI-O, Docker and Podman alike. */
 const ENGINES_NAME = "shm";
