@@ -141,13 +141,23 @@ function removeIfThere(remove: () => void): void {
 
 /** Only root gets into the sandbox's directory; within, modes are what the guest's users see. */
 function makeDirectories(directory: string): void {
-  // Left by a shim that crashed: no sandbox of this id is running.
-  removeShared(directory);
-  Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  Deno.mkdirSync(directory.slice(0, directory.lastIndexOf("/")), { recursive: true, mode: 0o750 });
+  makeOwn(directory);
   for (const name of ["mounts", "mounts/passthrough", "shared"]) {
     Deno.mkdirSync(`${directory}/${name}`, { mode: 0o755 });
   }
   Deno.mkdirSync(`${directory}/stage`, { mode: 0o700 });
+}
+
+function makeOwn(directory: string): void {
+  try {
+    Deno.mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    // Left by a shim that crashed: no sandbox of this id is running.
+    removeShared(directory);
+    Deno.mkdirSync(directory, { mode: 0o700 });
+  }
 }
 
 /** It receives what is mounted in `mounts`, and gives nothing back. Its flags are those of the top alone. */
