@@ -14,6 +14,7 @@ import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts"
 import type { CopyUp } from "./copy_up.ts";
 import { addDevices, type DeviceNode } from "./devices.ts";
 import { enterNamespaces, joinCgroups, joinNamespace, setPropagation } from "./entry.ts";
+import { resolveInside } from "./inside.ts";
 import { addMaskedPaths, addReadonlyPaths } from "./masked.ts";
 import { deferReadOnlyDev, hasOwnDev, type PlannedMount } from "./mount_plan.ts";
 import { addMounts, seal } from "./mounts.ts";
@@ -112,13 +113,14 @@ export function addInit(steps: Steps, plan: InitPlan, heir: Slot | undefined): I
   const { sealDev, copies } = addTree(steps, root, plan);
   addSysctls(steps, linux);
   if (plan.waitsForHooks) channel.addStop(steps, "hooks");
-  addReadonlyPaths(root, linux.readonlyPaths ?? []);
-  addMaskedPaths(steps, root, linux.maskedPaths ?? []);
+  const inside = hints(plan);
+  addReadonlyPaths(root, (linux.readonlyPaths ?? []).map(inside));
+  addMaskedPaths(steps, root, (linux.maskedPaths ?? []).map(inside));
   const console = plan.terminal === undefined
     ? undefined
     : addTerminal(steps, root, { socket: plan.terminal, size: processSpec?.consoleSize });
   if (sealDev) seal(root, "/dev");
-  const cwd = processSpec?.cwd ?? "/";
+  const cwd = inside(processSpec?.cwd ?? "/");
   root.makeDirectories(cwd, { ignore: ["EEXIST"] });
   if (rootSpec?.readonly) root.setAttributes(root.fd, { set: MOUNT_ATTR.RDONLY }, { label: "make root read-only" });
   changeRoot(steps, root, { propagation: linux.rootfsPropagation, moved: plan.moved });
@@ -162,6 +164,19 @@ function park(steps: Steps, { channel, execFifo, preserveFds }: InitPlan): void 
   channel.addReport(steps, "created");
   steps.call("close", [channel.reportNumber]);
   awaitByte(program, execFifo, { label: "wait for start" });
+}
+
+/** Follows the image's links: those that hold `..` the kernel would give up on if anybody renames a file meanwhile. */
+function hints({ rootfs, mounts }: InitPlan): (path: string) => string {
+  const covered = mounts.filter(({ kind }) => kind !== "link").map(({ destination }) => destination);
+  return (path) => {
+    try {
+      return resolveInside(rootfs, path, { covered });
+    } catch (error) {
+      if (error instanceof RangeError) return path; // a circle of links, as the kernel will find
+      throw error;
+    }
+  };
 }
 
 function makePrivate(root: RootDirectory): void {

@@ -10,8 +10,7 @@ import { openHow } from "../linux/in_root.ts";
 import { labelWrites } from "../linux/label.ts";
 import { LITTLE_ENDIAN } from "../linux/libc.ts";
 import type { CompiledSeccomp } from "../linux/seccomp.ts";
-import type { Slot } from "../linux/step.ts";
-import type { CallOptions } from "../linux/step.ts";
+import type { CallOptions, Slot } from "../linux/step.ts";
 import { changeIds, writeFile } from "../linux/steps.ts";
 import {
   CAP_SYS_ADMIN,
@@ -84,6 +83,8 @@ export function addSessionKeyring(steps: Steps, id: string): void {
   });
 }
 
+const WORKING_DIRECTORY_TRIES = 16;
+
 /**
  * Goes to the working directory. It is opened inside the root and without magic links: a path such as /proc/self/fd/7
  * would lead out through a descriptor of ours.
@@ -95,7 +96,11 @@ export function addWorkingDirectory(steps: Steps, { cwd, root }: { cwd: string; 
   const how = openHow({ flags: O_PATH | O_DIRECTORY });
   const directory = steps.slot();
   if (root === undefined) steps.call("chdir", ["/"], { label });
-  steps.call("openat2", [root ?? AT_FDCWD, cwd, how, how.length], { label, result: directory });
+  const open = (more: CallOptions) =>
+    steps.call("openat2", [root ?? AT_FDCWD, cwd, how, how.length], { label, result: directory, ...more });
+  // Any rename on the machine makes the kernel give up on a `..` of a link.
+  for (let left = WORKING_DIRECTORY_TRIES - 1; left > 0; left--) open({ ignore: ["EAGAIN"], skipIfDone: left });
+  open({});
   steps.call("fchdir", [directory], { label });
   steps.close(directory);
 }

@@ -6,6 +6,7 @@ import { statfs } from "../../src/linux/statfs.ts";
 import { MS } from "../../src/linux/mount_options.ts";
 import { Box, eventually, finish, finished, host } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
+import { swap } from "../system/swap.ts";
 
 async function output(box: Box, script: string): Promise<string> {
   const { code, stdout, stderr } = await box.sh(script).run();
@@ -138,6 +139,25 @@ test("masked and read-only paths behind links of the image are those of the imag
   );
   Deno.writeTextFileSync(`${outside}/new`, ""); // the host's can be written still
   assert.equal(Deno.readTextFileSync(`${outside}/file`), "outside");
+});
+
+test("a neighbour that renames files all the time keeps nobody from starting", async () => {
+  await using box = new Box();
+  for (const name of ["one", "other"]) Deno.writeTextFileSync(`${box.dir}/${name}`, "");
+  Deno.mkdirSync(`${box.rootfs}/srv/app`, { recursive: true });
+  Deno.writeTextFileSync(`${box.rootfs}/srv/secret`, "secret");
+  Deno.symlinkSync("../../../srv/app", `${box.rootfs}/work`);
+  Deno.symlinkSync("../../../srv", `${box.rootfs}/link`);
+  box.spec.process.cwd = "/work";
+  box.spec.linux.maskedPaths = ["/link/secret"];
+  await using _swapping = await swap(`${box.dir}/one`, `${box.dir}/other`);
+  for (let round = 0; round < 5; round++) assert.equal(await output(box, "pwd; cat /srv/secret"), "/srv/app");
+  const id = box.id();
+  box.sh("sleep 1000").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  for (let round = 0; round < 5; round++) {
+    assert.equal((await box.ok("exec", "--cwd", "/work", id, "/bin/pwd")).stdout, "/srv/app\n");
+  }
 });
 
 testEach([
