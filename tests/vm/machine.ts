@@ -15,6 +15,9 @@ export const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
 /** The vsock daemon that `scripts/test` unpacks. */
 export const VSOCK_DAEMON = `${CACHE}/unpacked/sid-${DEBIAN_ARCH}/vhost-device-vsock/usr/bin/vhost-device-vsock`;
 
+/** How long a guest may take to boot: more in a machine that is emulated itself. */
+const BOOT_MS = Number(Deno.env.get("KATA_BOOT_MS") ?? 60_000);
+
 export interface MachineOptions {
   /** Lines of the table [hypervisor.qemu]. */
   settings?: readonly string[];
@@ -38,7 +41,7 @@ export async function bootMachine(options: MachineOptions = {}): Promise<Machine
   const runDir = await Deno.makeTempDir({ prefix: "kata-vm-" });
   stack.defer(() => Deno.remove(runDir, { recursive: true }));
   const config = await writeConfig(runDir, options);
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(BOOT_MS);
   const log = createLogger({ sink: () => {} });
   const vm = stack.use(createHypervisor(config, { id: "vm-test", runDir, log }));
   const begin = performance.now();
@@ -63,6 +66,7 @@ async function writeConfig(
     "default_memory = 512",
     ...settings,
     "[agent.kata]",
+    `reconnect_timeout_ms = ${BOOT_MS}`,
     ...agent,
   ];
   await Deno.writeTextFile(path, `${lines.join("\n")}\n`);
