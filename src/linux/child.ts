@@ -48,6 +48,9 @@ export interface RunningProgram {
 /** Children that were not reaped yet, by pid. */
 const children = new Map<number, Child>();
 
+/** Those whose heir is not among them yet, though it may have ended already. */
+const expecting = new Set<Child>();
+
 /** A process of ours. Its owner awaits its end, or disposes it, which kills it. */
 export class Child implements AsyncDisposable {
   readonly pid: number;
@@ -60,12 +63,14 @@ export class Child implements AsyncDisposable {
   #watching: Promise<void> | undefined;
   #status: ExitStatus | undefined;
   #heir = 0;
+  #adopted: Child | undefined;
 
   constructor({ pid, pidfd, program }: { pid: number; pidfd: Fd; program?: RunningProgram }) {
     this.pid = pid;
     this.#pidfd = pidfd;
     this.#program = program;
     children.set(pid, this);
+    if (program?.heir !== undefined || program?.successor !== undefined) expecting.add(this);
     if (program !== undefined && program.executed === undefined) this.#leaveProgram();
   }
 
@@ -100,7 +105,8 @@ export class Child implements AsyncDisposable {
    */
   inherit(): Child {
     this.waitSync();
-    return new Child({ pid: this.#heir, pidfd: openPidfd(this.#heir) });
+    expecting.delete(this);
+    return this.#adopt(this.#heir);
   }
 
   /**
@@ -108,12 +114,28 @@ export class Child implements AsyncDisposable {
    * made itself known, before {@linkcode executed}: see `bearHeir`.
    */
   succeed(): Child {
-    const { successor, ...program } = this.#program!;
+    this.waitSync();
+    expecting.delete(this);
+    return this.#adopted ?? this.#adopt(this.#program!.successor!.value);
+  }
+
+  /** The heir of one of our children, if this is its pid: it is to be reaped as a child. */
+  static findHeir(pid: number): Child | undefined {
+    for (const child of expecting) {
+      const { heir, successor } = child.#program ?? {};
+      if ((heir ?? successor)?.value === pid || child.#heir === pid) return child.#adopt(pid);
+    }
+    return undefined;
+  }
+
+  #adopt(pid: number): Child {
+    if (this.#adopted !== undefined) return this.#adopted;
+    const pidfd = openPidfd(pid);
+    if (this.#program?.successor === undefined) return this.#adopted = new Child({ pid, pidfd });
+    const { successor: _, ...program } = this.#program;
     // The steps are the heir's from now on.
     this.#program = undefined;
-    this.waitSync();
-    const pid = successor!.value;
-    return new Child({ pid, pidfd: openPidfd(pid), program });
+    return this.#adopted = new Child({ pid, pidfd, program });
   }
 
   /** Waits for the end, and reaps the process. Any number of callers may wait. */
@@ -151,8 +173,9 @@ export class Child implements AsyncDisposable {
       await this.wait();
     }
     await this.#watching; // whoever else reaped it has only asked the thread that watches to stop
-    if (this.#program?.heir !== undefined) endUnknown(this.#program.heir.value);
+    expecting.delete(this);
     this.#leaveProgram();
+    if (this.#adopted === undefined) endUnknown(this.#heir);
   }
 
   #reap(options: number): boolean {
@@ -251,7 +274,7 @@ export function reapChildren(): Ended[] {
   for (;;) {
     const ended = peek();
     if (ended === undefined) return orphans;
-    const child = children.get(ended.pid);
+    const child = children.get(ended.pid) ?? Child.findHeir(ended.pid);
     if (child !== undefined) child.reapIfEnded();
     else orphans.push(waitFor({ idtype: P_PID, id: ended.pid }, WEXITED) ?? ended);
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Child } from "./child.ts";
+import { type Child, reapChildren } from "./child.ts";
 import { pipe } from "./fd.ts";
 import { awaitByte, bearHeir, report } from "./steps.ts";
 import { SyscallProgram } from "./syscall_program.ts";
@@ -65,6 +65,16 @@ Deno.test.each(
   assert.equal(reports.read.read(new Uint8Array(1)), 0); // the heir had the other end
 });
 
+Deno.test("an heir that has failed leaves nothing to be reaped, though nobody asks for it", async () => {
+  const program = new SyscallProgram(APART);
+  const heir = bearHeir(program.part());
+  program.execve(["/no/such"], { args: ["such"], env: [] });
+  const child = program.start({ heir });
+  await assert.rejects(child.executed(), /ENOENT/);
+  await child[Symbol.asyncDispose]();
+  assert.deepEqual(reapChildren(), []);
+});
+
 Deno.test("bearHeir() tells of a step of the heir that fails, though it shares no memory with us", async () => {
   const program = new SyscallProgram(APART);
   program.part();
@@ -75,4 +85,20 @@ Deno.test("bearHeir() tells of a step of the heir that fails, though it shares n
   await assert.rejects(child.executed(), /chdir \/no\/such: ENOENT/);
   await using successor = child.inherit();
   assert.deepEqual(await successor.wait(), { code: 127 });
+});
+
+Deno.test("an heir that has ended before it is asked for keeps its status, also where all that end are reaped", async () => {
+  using life = pipe();
+  const program = new SyscallProgram({ apart: { keeps: [life.write.number] } });
+  program.call("dup3", [life.write.number, 1, 0]);
+  const heir = bearHeir(program.part());
+  program.execve(["/bin/sh"], { args: ["sh", "-c", "exit 7"], env: [] });
+  await using child = program.start({ heir });
+  life.write[Symbol.dispose]();
+  await child.executed();
+  assert.equal(life.read.read(new Uint8Array(1)), 0);
+  // As a machine's first process does, which may hear of the end first.
+  for (let count = 0; count < 3; count++) assert.deepEqual(reapChildren(), []);
+  await using successor = child.inherit();
+  assert.deepEqual(await successor.wait(), { code: 7 });
 });

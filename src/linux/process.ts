@@ -23,8 +23,7 @@ export function becomeSubreaper(): void {
 }
 
 /**
- * Keeps other processes of our user out of our memory and descriptors. To be called before the first child is started
- * that joins namespaces of a container: until its execve it shares our memory.
+ * Keeps other processes of our user out of our memory and descriptors.
  */
 export function forbidInspection(): void {
   check("prctl", () => libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "PR_SET_DUMPABLE");

@@ -13,6 +13,8 @@ const PAGE = 4096;
 
 /** The same for a child that is apart. It maps all of it at once. */
 const APART_SIZE = 32 << 20;
+/** Of its first page, as large as pages are on any kernel. */
+const TOLD_SIZE = 64 << 10;
 /** From here on such memory lies, so that the child finds nothing of its own there. */
 const APART_BASE = 0x10_0000_0000;
 const APART_PLACES = 4096;
@@ -60,14 +62,14 @@ export class ProgramMemory implements Disposable {
     setFileSize(file, APART_SIZE);
     const chunk = mapApart(file);
     this.#chunks.push(chunk);
-    this.#used = PAGE;
-    this.apart = { file, fileNumber: file.number, address: chunk.address, size: APART_SIZE, toldSize: PAGE };
+    this.#used = TOLD_SIZE;
+    this.apart = { file, fileNumber: file.number, address: chunk.address, size: APART_SIZE, toldSize: TOLD_SIZE };
     undo.move();
   }
 
-  /** How much of the memory of a child apart has something in it, in whole pages, besides the page that stays shared. */
+  /** How much of the memory of a child apart has something in it, in whole pages, besides the one that stays shared. */
   settle(): number {
-    return Math.ceil(this.#used / PAGE) * PAGE - this.apart!.toldSize;
+    return Math.ceil(this.#used / TOLD_SIZE) * TOLD_SIZE - this.apart!.toldSize;
   }
 
   /** 8 bytes of the page that stays shared. */

@@ -11,7 +11,10 @@ import { BOOT_ADDRESS, HEADER, machineCode } from "./machine_code.ts";
 import { type ApartMemory, setWord } from "./program_memory.ts";
 import { layOutSteps, type Slot, type Step, systemCall } from "./step.ts";
 
-const PAGE = 4096;
+/** As large as pages are on any kernel: each part has its own rights. */
+const PAGE = 64 << 10;
+/** Of what maps the memory. */
+const BOOT_BYTES = 4096;
 const ELF_HEADER_BYTES = 64;
 const SEGMENT_BYTES = 56;
 /** Behind the headers, in the page that they are in. */
@@ -33,7 +36,7 @@ const MADV_DONTFORK = 10;
 
 /** @param program Address of the header of the program that it goes on with. @returns The file, to be executed. */
 export function smallProgram(memory: ApartMemory, program: number): Fd {
-  const image = new Uint8Array(2 * PAGE);
+  const image = new Uint8Array(PAGE + BOOT_BYTES);
   writeHeaders(new DataView(image.buffer));
   image.set(machineCode(Deno.build.arch), CODE_OFFSET);
   writeBoot(new DataView(image.buffer, PAGE), { steps: mapSteps(memory), program });
@@ -44,7 +47,7 @@ function writeHeaders(view: DataView<ArrayBuffer>): void {
   [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1].forEach((byte, index) => view.setUint8(index, byte)); // ELF, 64 bits, little-endian
   const segments = [
     { type: PT_LOAD, flags: PF.read | PF.exec, offset: 0, address: CODE_PAGE, size: PAGE },
-    { type: PT_LOAD, flags: PF.read | PF.write, offset: PAGE, address: BOOT_ADDRESS, size: PAGE },
+    { type: PT_LOAD, flags: PF.read | PF.write, offset: PAGE, address: BOOT_ADDRESS, size: BOOT_BYTES },
     { type: PT_GNU_STACK, flags: PF.read | PF.write, offset: 0, address: 0, size: 0 },
   ];
   view.setUint16(16, ET_EXEC, LITTLE_ENDIAN);

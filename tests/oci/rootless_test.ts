@@ -73,6 +73,22 @@ test("rootless: run maps the user to root, with all capabilities asked and an ow
   assert.equal(Deno.statSync(`${box.rootfs}/tmp/mine`).uid, USER);
 });
 
+test("runk 46r: rootless: a created container holds nothing of its user's, seen by exec into it", async () => {
+  await using box = await UserBox.open();
+  const id = box.id();
+  const secret = `${box.dir}/secret`;
+  Deno.writeTextFileSync(secret, "");
+  box.save();
+  await box.asOk("create", "--bundle", box.bundle, id);
+  const script = `for fd in /proc/1/fd/*; do
+    [ -d $fd ] && echo "directory $(readlink $fd)"; [ -e $fd${secret} ] && echo secret
+  done
+  for link in cwd root; do [ -e /proc/1/$link${secret} ] && echo $link; done
+  echo looked`;
+  const { stdout } = await box.asOk("exec", id, "/bin/sh", "-c", script);
+  assert.equal(stdout, "looked\n");
+});
+
 test("rootless: create, start, state, list, kill, delete work without a cgroup", async () => {
   await using box = await UserBox.open();
   const id = box.id();

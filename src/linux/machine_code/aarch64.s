@@ -34,8 +34,7 @@ quit:
   mov x8, #94                // exit_group
   svc #0
 entry:
-  mov x19, #0x1000           // the program that maps the other one
-  movk x19, #0x40, lsl #16
+  mov x19, #0x410000         // the program that maps the other one
   ldp x20, x21, [x19, #32]
   bl walk
   ldr x19, [x19]             // which is that one

@@ -48,7 +48,7 @@ quit:
   mov eax, 231               # exit_group
   syscall
 entry:
-  mov ebx, 0x401000          # the program that maps the other one
+  mov ebx, 0x410000          # the program that maps the other one
   mov r12, [rbx+32]
   mov r13, [rbx+40]
   call walk
