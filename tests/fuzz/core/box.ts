@@ -28,6 +28,8 @@ export interface BoxedCommand extends Disposable {
 
 /** The command line that runs `words` in a box. Needs root. */
 export function boxed(words: readonly string[]): BoxedCommand {
+  const missing = missingForBox();
+  if (missing !== undefined) throw new Error(`Cannot run in a box: ${missing}`);
   const name = `kata-fuzz-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
   const { mode, root, unified, v1 } = detectCgroups();
   const hierarchies = mode === "v2" ? [root] : [...new Set(v1.values()), ...(unified === undefined ? [] : [unified])];
@@ -52,9 +54,12 @@ export function boxed(words: readonly string[]): BoxedCommand {
   };
 }
 
-/** Why there can be no box; undefined if there can. */
+/**
+ * Why there can be no box; undefined if there can. There is none now: a request that remounts the root makes it writable
+ * again, file system and all, and what is removed in the box is then gone on the machine.
+ */
 export function missingForBox(): string | undefined {
-  return Deno.uid() === 0 ? undefined : "it needs root";
+  return "the box does not hold what is in it: its read-only root can be remounted";
 }
 
 function removeGroups(group: string): void {
