@@ -18,7 +18,7 @@ import type { CreateContainerRequest } from "../proto/agent_pb.ts";
 import { GUEST_PATH } from "../rpc/agent_api.ts";
 import { GuestContainer } from "./container.ts";
 import type { Guest } from "./guest.ts";
-import { refusePart } from "./guest_path.ts";
+import { bundleOf, refusePart } from "./guest_path.ts";
 import { addGuestHooks } from "./hooks.ts";
 import { guestNamespaces } from "./namespaces.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
@@ -121,7 +121,7 @@ function refuseUnknown(request: CreateContainerRequest): void {
 }
 
 function makeBundle(id: string, undo: AsyncDisposableStack): string {
-  const bundle = `${GUEST_PATH.containers}/${id}`;
+  const bundle = bundleOf(GUEST_PATH.containers, id);
   Deno.mkdirSync(bundle, { recursive: true, mode: 0o700 });
   undo.defer(() => {
     umountTree(bundle); // what is still mounted here must not be emptied

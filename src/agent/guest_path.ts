@@ -8,6 +8,14 @@ import { KataError } from "../base/error.ts";
 import type { GuardedPath } from "../linux/guarded_path.ts";
 import { GUEST_PATH } from "../rpc/agent_api.ts";
 
+/** Directories of the agent's own among the containers' bundles. */
+const OWN_NAMES: readonly string[] = ["sandbox", "shared"];
+
+/** Directory of a container; an id never begins with a dot, so that none of the agent's own directories is one. */
+export function bundleOf(containersDir: string, containerId: string): string {
+  return `${containersDir}/${OWN_NAMES.includes(containerId) ? "." : ""}${containerId}`;
+}
+
 /** @returns The path without empty parts and `.`. @throws {KataError} INVALID_ARGUMENT: it is relative, or climbs. */
 export function cleanPath(path: string): string {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");

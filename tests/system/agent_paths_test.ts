@@ -253,6 +253,21 @@ Deno.test.each([
   },
 );
 
+Deno.test.each(["sandbox", "shared"])(
+  "F2: a container called %s takes nothing of the agent's along",
+  async (containerId) => {
+    await using pod = await Pod.start("memory", "echo kept >file");
+    const { box } = pod;
+    const kept = `${GUEST_PATH.containers}/${containerId}/kept/file`;
+    Deno.mkdirSync(pod.guest(`${GUEST_PATH.containers}/${containerId}/kept`), { recursive: true });
+    Deno.writeTextFileSync(pod.guest(kept), "");
+    const before = pod.witness();
+    await box.run(containerId, box.spec(["true"]));
+    assert.deepEqual(pod.witness(), before);
+    assert.equal(Deno.readTextFileSync(pod.guest(kept)), "");
+  },
+);
+
 Deno.test.each([
   { name: "climbs", source: "/run/kata-containers/../victim/b" },
   { name: "is a magic link", source: "/proc/self/root/run" },

@@ -4,7 +4,7 @@ import { O_DIRECTORY, O_PATH } from "../../linux/fd.ts";
 import { parseMountOptions } from "../../linux/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, STORAGE_OPTION } from "../../rpc/agent_api.ts";
-import { refusePart } from "../guest_path.ts";
+import { bundleOf, refusePart } from "../guest_path.ts";
 import type { Places, StorageContext } from "./handler.ts";
 import { mountAt } from "./mount_point.ts";
 
@@ -18,8 +18,8 @@ export function attachOverlay(storage: Storage, context: StorageContext & Places
   }
   const options = storage.options.filter((option) => option !== STORAGE_OPTION.overlayReadWrite);
   if (options.length < storage.options.length && containerId !== undefined) {
-    const upperdir = `${containersDir}/${containerId}/upper`;
-    const workdir = `${containersDir}/${containerId}/work`;
+    const bundle = bundleOf(containersDir, containerId);
+    const [upperdir, workdir] = [`${bundle}/upper`, `${bundle}/work`];
     for (const path of [upperdir, workdir]) makeDirectory(path);
     options.push(`upperdir=${upperdir}`, `workdir=${workdir}`);
   }
