@@ -67,8 +67,9 @@ export function prepareContainer(options: ContainerOptions, context: ContainerCo
   using undo = new DisposableStack();
   const path = root.startsWith("/") ? root : `${bundle}/${root}`;
   const share = undo.use(context.share.container(id));
-  const rootfs = undo.use(shareRootfs(share, { mounts, path }));
   const volumes = undo.use(prepareVolumes(spec.mounts ?? [], { ...context, share, bundle }));
+  const points = [...volumes.points, { destination: spec.process.cwd, node: "directory" as const }];
+  const rootfs = undo.use(shareRootfs(share, { mounts, path, ...(isSealed(options) && { readOnly: points }) }));
   const resources = undo.move();
   return {
     guestSpec: toGuestSpec(spec, {
@@ -81,6 +82,15 @@ export function prepareContainer(options: ContainerOptions, context: ContainerCo
     storages: volumes.storages,
     [Symbol.dispose]: () => resources.dispose(),
   };
+}
+
+/**
+ * Whether nobody in the guest writes to the root file system, the guest itself included: it keeps a pod's emptyDirs in that
+ * of the pod's own container, and makes devices in one that has no other place for them.
+ */
+function isSealed({ type, spec }: ContainerOptions): boolean {
+  const hasDev = spec.mounts?.some(({ destination }) => /^\/dev\/*$/.test(destination)) ?? false;
+  return spec.root?.readonly === true && type !== "pod_sandbox" && hasDev;
 }
 
 /** Disposing it lets go of what it has on the host; {@linkcode Container.remove} takes it out of the guest first. */

@@ -58,12 +58,13 @@ hostilePods(
 );
 
 /** Writes where a container may only read. @returns Where that worked. */
-function writeReadOnly(): string[] {
+function writeReadOnly(_guest: HostileGuest, container: string): string[] {
   const passthrough = "/run/kata-containers/shared/containers/passthrough";
   const done: string[] = [];
   const visit = (path: string) => {
     for (const { name, isDirectory } of Deno.readDirSync(path)) {
-      if (isDirectory && name !== "rootfs") visit(`${path}/${name}`);
+      // The pod's own root file system is the guest's.
+      if (isDirectory && (name !== "rootfs" || path.endsWith(container))) visit(`${path}/${name}`);
     }
     try {
       Deno.writeTextFileSync(`${path}/written`, "");
@@ -85,8 +86,9 @@ hostilePods("F11: a guest's root cannot write to what its containers may only re
   const witness = new Witness(source, `${source}/inner`);
   await using pod = await node.pod("pod");
   const mounts = [{ container_path: "/data", host_path: source, readonly: true }];
-  const one = await pod.run("one", SLEEP, { mounts });
-  assert.deepEqual(await inGuest(one, writeReadOnly), []);
+  const linux = { security_context: { readonly_rootfs: true } };
+  const one = await pod.run("one", SLEEP, { mounts, linux });
+  assert.deepEqual(await inGuest(one, writeReadOnly, one.id), []);
   assert.deepEqual(witness.treeChanges(), []);
   assert.notEqual((await one.tryExec("touch /data/inner/x")).status, 0);
 });

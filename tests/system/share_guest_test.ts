@@ -208,3 +208,28 @@ Deno.test("B10: a user's volume at /dev/shm is used as asked, the engine's own s
     assert.equal(Deno.readTextFileSync(`${box.bind(source, ["rbind"], "/dev/shm").seen}/file`), "mine");
   }
 });
+
+Deno.test("F11: a read-only root file system is so for the guest, with all that it needs to mount in it", () => {
+  using box = new Box();
+  using container = box.container("c1");
+  Deno.mkdirSync(`${box.dir("rootfs")}/run`);
+  Deno.symlinkSync("../run/kept", `${box.path}/rootfs/link`);
+  Deno.symlinkSync(box.victim, `${box.path}/rootfs/out`);
+  using _rootfs = shareRootfs(container, {
+    mounts: [],
+    path: `${box.path}/rootfs`,
+    readOnly: [
+      { destination: "/proc", node: "directory" },
+      { destination: "/etc/hosts", node: "file" },
+      { destination: "/link/secrets/", node: "directory" },
+      { destination: "/run/kept/secrets/below", node: "directory" },
+      { destination: "/out/x", node: "file" },
+      { destination: "/", node: "directory" },
+    ],
+  });
+  const root = `${box.guest}/passthrough/c1/rootfs`;
+  for (const name of ["proc", "run/kept/secrets"]) assert.ok(Deno.statSync(`${root}/${name}`).isDirectory, name);
+  assert.ok(Deno.statSync(`${root}/etc/hosts`).isFile);
+  assert.throws(() => Deno.statSync(`${root}/run/kept/secrets/below`), { code: "ENOENT" });
+  assert.throws(() => Deno.writeTextFileSync(`${root}/x`, ""), NO_WRITE);
+});

@@ -4,6 +4,7 @@ import { bindMount, detachOne, mount, remountBind } from "../../linux/mount.ts";
 import { mountSetattr, openTree } from "../../linux/mount_tree.ts";
 import { MS, parseMountOptions } from "../../linux/mount_options.ts";
 import type { ContainerShare, SharedTree } from "../share_fs.ts";
+import { makeMountPoints, type MountPoint } from "./mount_points.ts";
 import { shortenOverlay } from "./overlay.ts";
 
 /** One mount of a snapshot, as the engine describes it; several of them are put on each other. */
@@ -19,14 +20,17 @@ export interface RootfsOptions {
   mounts: readonly RootfsMount[];
   /** Absolute path of the root file system in the bundle. */
   path: string;
+  /** If the guest may only read it: what has to be there for its mounts. */
+  readOnly?: readonly MountPoint[];
 }
 
 /** @throws {Error} Naming the mount that failed; nothing stays mounted. */
-export function shareRootfs(share: ContainerShare, { mounts, path }: RootfsOptions): SharedTree {
+export function shareRootfs(share: ContainerShare, { mounts, path, readOnly }: RootfsOptions): SharedTree {
   using tree = mounts.length === 0 ? openTree(path, { clone: true, recursive: true }) : mountAll(mounts, share.stage);
   // What is unmounted here later must not be unmounted where it came from.
   mountSetattr(tree, { propagation: MS.SLAVE, recursive: true });
-  return share.show(tree, "rootfs", { readOnly: false });
+  if (readOnly !== undefined) makeMountPoints(tree, readOnly);
+  return share.show(tree, "rootfs", { readOnly: readOnly !== undefined });
 }
 
 /** @returns What is seen when all of them are on each other, as a tree of its own. */

@@ -27,5 +27,5 @@ export function deviceVolume(mount: Mount, { kind, device }: Source): Volume | u
   if (path === undefined) {
     throw refuse(mount, `it is ${kind} device ${number} of the host, which the guest does not have`);
   }
-  return keep({ ...mount, source: path });
+  return keep({ ...mount, source: path }, "file");
 }

@@ -53,7 +53,7 @@ export function kernelVolume(mount: Mount, source: Source): Volume | undefined {
   if (OF_A_PROCESS.test(path)) {
     throw refuse(mount, "it belongs to a process of the host, which a virtual machine has not");
   }
-  return keep({ ...mount, source: path });
+  return keep({ ...mount, source: path }, source.kind === "directory" ? "directory" : "file");
 }
 
 /** Where every system has them. */

@@ -32,7 +32,11 @@ export function shareVolume(mount: Mount, source: Source, { share }: Pick<Volume
   const listens = options.some((option) => /^r?slave$/.test(option)) || !(readOnly || options.some(isPrivate));
   mountSetattr(tree, { propagation: listens ? MS.SLAVE : MS.PRIVATE, recursive: true });
   const shown = share.show(tree, `${randomHex()}-${baseName(mount.destination)}`, { readOnly });
-  return { mount: { ...mount, source: shown.guestPath }, [Symbol.dispose]: () => shown[Symbol.dispose]() };
+  return {
+    mount: { ...mount, source: shown.guestPath },
+    node: source.kind,
+    [Symbol.dispose]: () => shown[Symbol.dispose](),
+  };
 }
 
 /** Mounts below a read-only one are so too, as in the guest. */

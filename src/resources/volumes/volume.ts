@@ -1,6 +1,7 @@
 /** What a mount of a spec becomes for the guest. @module */
 import { KataError } from "../../base/error.ts";
 import type { Config } from "../../config/schema.ts";
+import type { NodeKind } from "../../oci/mount_plan.ts";
 import type { Mount } from "../../oci/spec.ts";
 import type { ContainerShare } from "../share_fs.ts";
 import type { Storage } from "./empty_dir.ts";
@@ -16,13 +17,15 @@ export interface VolumeContext {
 /** A mount for the guest; disposing it takes back what was done on the host. */
 export interface Volume extends Disposable {
   readonly mount: Mount;
+  /** What its mount point is; a directory unless it says otherwise. */
+  readonly node?: NodeKind;
   /** What the agent makes first. */
   readonly storages?: readonly Storage[];
 }
 
 /** A mount that is the guest's own business. */
-export function keep(mount: Mount): Volume {
-  return { mount, [Symbol.dispose]() {} };
+export function keep(mount: Mount, node: NodeKind = "directory"): Volume {
+  return { mount, node, [Symbol.dispose]() {} };
 }
 
 /** The error for a mount that cannot be made. */

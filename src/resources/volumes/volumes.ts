@@ -5,6 +5,7 @@
  * @module
  */
 import type { Mount } from "../../oci/spec.ts";
+import type { MountPoint } from "../rootfs/mount_points.ts";
 import { deviceVolume } from "./device.ts";
 import { emptyDirVolume, type Storage } from "./empty_dir.ts";
 import { kernelVolume } from "./kernel_path.ts";
@@ -28,6 +29,8 @@ const HANDLERS: readonly VolumeHandler[] = [
 export interface Volumes extends Disposable {
   /** For the spec that the guest gets. */
   readonly mounts: readonly Mount[];
+  /** Where they are mounted in the container, in order. */
+  readonly points: readonly MountPoint[];
   /** To be made in the guest before the container. */
   readonly storages: readonly Storage[];
 }
@@ -43,6 +46,7 @@ export function prepareVolumes(mounts: readonly Mount[], context: VolumeContext)
   const resources = undo.move();
   return {
     mounts: prepared.map(({ mount }) => mount),
+    points: prepared.map(({ mount: { destination }, node = "directory" }) => ({ destination, node })),
     storages: prepared.flatMap(({ storages = [] }) => storages),
     [Symbol.dispose]: () => resources.dispose(),
   };
