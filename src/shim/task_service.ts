@@ -59,7 +59,21 @@ export class TaskService {
     this.#options = options;
   }
 
-  async create(request: Request<wire.CreateTaskRequest>): Promise<{ pid: number }> {
+  /** @param options `signal`: fires when whoever asks is gone. */
+  async create(
+    request: Request<wire.CreateTaskRequest>,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<{ pid: number }> {
+    try {
+      return await this.#create(request);
+    } catch (error) {
+      // An engine that died meanwhile does not know, once it is back, that there is a shim without a task to end.
+      if (signal?.aborted && this.#sandbox === undefined) this.#options.onShutdown();
+      throw error;
+    }
+  }
+
+  async #create(request: Request<wire.CreateTaskRequest>): Promise<{ pid: number }> {
     const { id, bundle, terminal, stdin, stdout, stderr } = request;
     verifyId(id);
     if (request.checkpoint !== "") {

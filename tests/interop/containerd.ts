@@ -118,9 +118,10 @@ export class Containerd implements AsyncDisposable {
   /** What this containerd's sandboxes have on the host, but for ctr's own fifos; nothing once all are gone. */
   async remains(): Promise<readonly string[]> {
     const names = new RegExp([this.directory, ...this.#ids].map(RegExp.escape).join("|"));
-    const own = [`${this.#release.bin}/containerd `, "ctr ", "strace ", "script "];
+    // Shims name containerd's program too: among their arguments.
+    const own = [`${this.#release.bin}/containerd `, `${this.#release.bin}/ctr `, "strace ", "script "];
     const processes = list("/proc").flatMap(commandOf).filter((line) => names.test(line))
-      .filter((line) => !own.some((word) => line.includes(word)));
+      .filter((line) => !own.some((word) => line.startsWith(word)));
     const mounts = Deno.readTextFileSync("/proc/self/mountinfo").split("\n").map((line) => line.split(" ")[4] ?? "");
     const groups = list("/sys/fs/cgroup").map((group) => `/sys/fs/cgroup/${group}/default`);
     const places = ["/run/kata", "/run/kata-containers/shared/sandboxes", ...groups];

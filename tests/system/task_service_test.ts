@@ -186,3 +186,16 @@ Deno.test("Create with a missing configuration fails before a VM is made (B46)",
   Deno.removeSync(`${shim.directory}/configuration.toml`);
   await assert.rejects(shim.create(["sleep"]), /Cannot find a configuration file/);
 });
+
+Deno.test.each([
+  { who: "is gone", isGone: true },
+  { who: "waits, and will end the shim", isGone: false },
+])("a shim whose Create failed ends by itself only if who asked $who: $isGone", async ({ isGone }) => {
+  await using shim = new Shim();
+  for (const root of Object.values(shim.roots)) Deno.mkdirSync(root);
+  const asking = new AbortController();
+  if (isGone) asking.abort();
+  const request = { id: "c1", bundle: `${shim.directory}/no-bundle`, rootfs: [], ...NO_OPTIONS };
+  await assert.rejects(shim.tasks.create(request, { signal: asking.signal }));
+  assert.equal(shim.isDown, isGone);
+});
