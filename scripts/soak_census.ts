@@ -5,9 +5,10 @@ import type { Figure } from "./soak_trend.ts";
 
 /** A thing that is left behind once in twenty rounds is a leak; two may be on their way. */
 const THINGS = { perRound: 0.05, slack: 2 };
-/** Where sandboxes, containers and their clients have files; /run and /dev/shm are memory. */
-const PLACES = ["/run", "/dev/shm", "/var/lib/cni"];
-const IN_MEMORY = ["/run", "/dev/shm"];
+/** Where sandboxes, containers and their clients have files. */
+const PLACES = ["/run", "/var/lib/cni"];
+/** Where files are memory. */
+const IN_MEMORY = ["/run"];
 const NAMESPACES = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 
 /** Of the machine, as far as this mount namespace and this pid namespace show it. */

@@ -50,7 +50,7 @@ export interface KillOptions {
   progress?: (death: Death, failure: string | undefined) => void;
 }
 
-/** Kills each victim so many times, in the phases in turn. */
+/** Kills each victim so many times, in the phases in turn; each victim begins with another one. */
 export async function killRounds({ kills, seed, victims = VICTIMS, progress }: KillOptions): Promise<Outcome> {
   const random = randomNumbers(seed);
   const outcome = { deaths: [] as Death[], tooLate: 0, failures: [] as string[] };
@@ -58,7 +58,8 @@ export async function killRounds({ kills, seed, victims = VICTIMS, progress }: K
     await using lives = await Lives.start(victim);
     const count = () => outcome.deaths.filter((death) => death.victim === victim).length;
     for (let tries = 0; count() < kills && tries < 4 * kills; tries++) {
-      const death = { victim, phase: PHASES[tries % PHASES.length]!, moment: random() };
+      const phase = PHASES[(tries + VICTIMS.indexOf(victim)) % PHASES.length]!;
+      const death = { victim, phase, moment: random() };
       const result = await lives.live(death).catch((error) => errorChain(error));
       if (result === false) {
         outcome.tooLate++;
@@ -99,7 +100,7 @@ class Lives implements AsyncDisposable {
     const lives = new Lives(await Containerd.start({ release: releases()[0]!, configure }));
     for (const phase of PHASES) {
       const begin = performance.now();
-      assert.ok(await lives.#go(phase), `${phase}: ${lives.#containerd.log().slice(-2000)}`);
+      assert.ok(await lives.#go(phase), `${phase}: ${lives.#containerd.log().slice(-4000)}`);
       lives.#usualMs[phase] = performance.now() - begin;
     }
     await lives.#removed();
@@ -197,7 +198,7 @@ class Lives implements AsyncDisposable {
     await this.#ctr("snapshots", "remove", this.#id);
     const left = () => this.#containerd.remains();
     await until(async () => (await left()).length === 0, { ms: GONE_MS }).catch(async () => {
-      assert.deepEqual(await left(), [], `left behind; ${this.#containerd.log().slice(-2000)}`);
+      assert.deepEqual(await left(), [], `left behind; ${this.#containerd.log().slice(-4000)}`);
     });
   }
 
