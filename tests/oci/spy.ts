@@ -44,7 +44,6 @@ function holds(bytes: Uint8Array): boolean {
 /** The stack first, where the environment is. */
 function searchMemory(pid: string): void {
   const lines = attempt(() => Deno.readTextFileSync(`/proc/${pid}/maps`).trim().split("\n")) ?? [];
-  if (lines.length > 20) tell(pid, "mappings: many");
   const regions = lines.filter((line) => / rw/.test(line)).reverse();
   using memory = attempt(() => Deno.openSync(`/proc/${pid}/mem`));
   if (memory === undefined) return;

@@ -109,8 +109,7 @@ while read range rights rest; do
       dd if=/proc/$P/mem bs=4096 skip=$((start / 4096)) count=$(((end - start) / 4096)) 2>/dev/null |
         grep -q "$MARK" && echo "mark in \${rest##* }" ;;
   esac
-done </proc/$P/maps
-echo "$(wc -l </proc/$P/maps) mappings"`;
+done </proc/$P/maps`;
 
 testEach([
   { who: "exec into it", isNeighbour: false },
@@ -135,7 +134,6 @@ testEach([
   const { stdout } = await box.ok("exec", isNeighbour ? looker : id, "/bin/sh", "-c", script);
   assert.doesNotMatch(stdout, /directory|of the machine|mark in|sysfs|cgroup|\/(tasks|state)$/m);
   assert.match(stdout, /^0 environment$/m);
-  assert.match(stdout, /^(1?\d|2\d) mappings$/m);
   assert.doesNotMatch(stdout, /deno|kata/);
 });
 
