@@ -5,9 +5,11 @@
  * @module
  */
 import { errorChain, KataError } from "../base/error.ts";
+import { cutText } from "../base/text.ts";
 
 /** Name of the socket in the directory of a sandbox. */
 export const MANAGEMENT_SOCKET = "shim-monitor.sock";
+const QUOTED_BYTES = 256;
 
 /** What a shim can be asked. Texts are those of the tools: Prometheus, iptables-save, rego, JSON. */
 export interface Management {
@@ -120,11 +122,17 @@ function needed(value: string | null, name: string): string {
 
 /** Both forms that Kata's tools write. */
 function readResize(body: string): [volume: string, size: number] {
-  const { volume_guest_path, size, VolumePath, Size } = JSON.parse(body);
-  const volume: unknown = volume_guest_path ?? VolumePath;
-  const bytes: unknown = size ?? Size;
-  if (typeof volume !== "string" || typeof bytes !== "number") {
-    throw new RangeError(`Cannot read a volume and its size from ${body}`);
+  const { volume_guest_path, size, VolumePath, Size } = parseObject(body);
+  const volume = volume_guest_path ?? VolumePath;
+  const bytes = size ?? Size;
+  if (typeof volume === "string" && typeof bytes === "number") return [volume, bytes];
+  throw new RangeError(`Cannot read a volume and its size from ${cutText(body, QUOTED_BYTES)}`);
+}
+
+function parseObject(body: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(body));
+  } catch {
+    throw new RangeError(`Cannot read JSON from ${cutText(body, QUOTED_BYTES)}`);
   }
-  return [volume, bytes];
 }

@@ -69,6 +69,8 @@ Deno.test.each([
   { request: "DELETE /metrics", status: 404 },
   { request: "POST /direct-volume/stats", status: 400 },
   { request: "POST /direct-volume/resize", body: '{"VolumePath":"/v","Size":"big"}', status: 400 },
+  { request: "POST /direct-volume/resize", body: "null", status: 400 },
+  { request: "POST /direct-volume/resize", body: "{x", status: 400 },
   { request: "POST /direct-volume/resize", body: '{"VolumePath":"/v","Size":5}', status: 200 },
 ])("serveManagement() answers $request $body with $status", async ({ request, body, status }) => {
   const management = { volumeStats: async () => "", resizeVolume: async () => {} };

@@ -2,6 +2,7 @@
 import type { AnyTarget } from "./core/target.ts";
 import { agentAnswers } from "./targets/agent_answers.ts";
 import { annotations, configuration } from "./targets/config.ts";
+import { hostProof, hybridVsock, logLines, management } from "./targets/doors.ts";
 import { kernelBytes } from "./targets/kernel_bytes.ts";
 import { kernelFiles } from "./targets/kernel_files.ts";
 import { copyFile, paths } from "./targets/paths.ts";
@@ -33,6 +34,10 @@ export const TARGETS: readonly AnyTarget[] = [
   seccomp,
   copyFile,
   paths,
+  management,
+  hybridVsock,
+  hostProof,
+  logLines,
   stdio,
   shimTask,
 ];

@@ -46,7 +46,7 @@ export const FULL_SPEC: Json = {
     { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "size=65536k"] },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "ro"] },
     { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro", "nosuid"] },
-    { destination: "/etc/hosts", type: "bind", source: "/etc/hosts", options: ["rbind", "rprivate", "ro"] },
+    { destination: "/etc/hosts", type: "bind", source: "/etc/passwd", options: ["rbind", "rprivate", "ro"] },
     { destination: "/data", type: "bind", source: "/tmp", options: ["bind", "rw", "rslave"] },
   ],
   hooks: { prestart: [{ path: "/bin/true", args: ["true"], env: ["X=1"], timeout: 1 }], poststop: [] },
