@@ -17,7 +17,6 @@ import {
   Code,
   type ConnectError,
   type ContextValues,
-  createContextValues,
   type Interceptor,
   type StreamRequest,
   type StreamResponse,
@@ -31,7 +30,8 @@ import { type Call, giveUpOn, StreamCall, UnaryCall } from "./client_call.ts";
 import type { Duplex } from "./duplex.ts";
 import { requestHead, requestPayloadHead, requestTail } from "./envelope.ts";
 import { abortError, rpcError } from "./errors.ts";
-import { type Frame, FRAME_FLAG, FRAME_TYPE, nextStreamId } from "./frame.ts";
+import { awaitRoom, PendingCalls, requestOf } from "./pending_calls.ts";
+import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
 
 export interface TtrpcTransportOptions {
   /** Names the peer in errors, such as `the agent of sandbox "s1"`. */
@@ -77,14 +77,12 @@ class TtrpcConnection implements TtrpcTransport {
   readonly closed: Promise<void>;
   readonly #channel: FrameChannel;
   readonly #options: TtrpcTransportOptions;
-  readonly #calls = new Map<number, Call>();
-  #nextId: number;
-  #hasWrapped = false;
+  readonly #calls: PendingCalls;
 
   constructor(duplex: Duplex, options: TtrpcTransportOptions) {
     this.#channel = new FrameChannel(duplex);
     this.#options = options;
-    this.#nextId = options.firstStreamId ?? 1;
+    this.#calls = new PendingCalls(options.firstStreamId);
     this.closed = this.#receive();
   }
 
@@ -108,7 +106,7 @@ class TtrpcConnection implements TtrpcTransport {
     }
     // The deadline is kept in `next`: one timer, and one wording of its error.
     return runUnaryCall<I, O>({
-      req: { ...requestOf(method, header, contextValues), stream: false, method, message },
+      req: { ...requestOf(method, { header, contextValues }), stream: false, method, message },
       next: (request: UnaryRequest<I, O>) => this.#callUnary(method, request.message, { ...request, timeoutMs }),
       interceptors,
       ...(signal !== undefined && { signal }),
@@ -125,7 +123,7 @@ class TtrpcConnection implements TtrpcTransport {
   ): Promise<StreamResponse<I, O>> {
     timeoutMs ??= this.#options.timeoutMs?.(method);
     return runStreamingCall<I, O>({
-      req: { ...requestOf(method, header, contextValues), stream: true, method, message },
+      req: { ...requestOf(method, { header, contextValues }), stream: true, method, message },
       next: (request) => this.#callStream(request, timeoutMs),
       interceptors: this.#options.interceptors ?? [],
       ...(timeoutMs !== undefined && { timeoutMs }),
@@ -138,13 +136,13 @@ class TtrpcConnection implements TtrpcTransport {
     init: MessageInitShape<I>,
     options: CallOptions,
   ): Promise<UnaryResponse<I, O>> {
-    if (this.#channel.isCrowded) await this.#awaitRoom(options);
+    if (this.#channel.isCrowded) await awaitRoom(this.#channel, options);
     // First: a message that cannot be encoded must leave no call behind, which nobody would await.
     const payload = toBinary(method.input, create(method.input, init));
     const call = new UnaryCall(method);
     const id = this.#open(call, method, options);
     this.#sendRequest(id, UNARY, { method, payload, ...options });
-    using _watch = giveUpOn(options, (error) => this.#end(id, error));
+    using _watch = giveUpOn(options, (error) => this.#calls.fail(id, error));
     const message = await call.answer;
     return { stream: false, service: method.parent, method, header: new Headers(), trailer: new Headers(), message };
   }
@@ -157,12 +155,12 @@ class TtrpcConnection implements TtrpcTransport {
     const call = new StreamCall<O>(method);
     const id = this.#open(call, method, { signal });
     // The signal belongs to this call alone, so the listener goes with it.
-    signal.addEventListener("abort", () => this.#end(id, abortError(signal.reason)), { once: true });
+    signal.addEventListener("abort", () => this.#calls.fail(id, abortError(signal.reason)), { once: true });
     if (method.methodKind === "server_streaming") {
       await this.#sendOnly(id, request, { timeoutMs, header });
     } else {
       this.#sendRequest(id, REQUEST_THEN_DATA, { method, payload: new Uint8Array(), timeoutMs, header });
-      this.#sendData(id, request).catch((error) => this.#end(id, abortError(error)));
+      this.#sendData(id, request).catch((error) => this.#calls.fail(id, abortError(error)));
     }
     return {
       stream: true,
@@ -199,25 +197,11 @@ class TtrpcConnection implements TtrpcTransport {
     if (this.#calls.has(id)) this.#channel.send(id, END);
   }
 
-  /** A peer that does not read, but seems alive: what nobody has given up yet is all that waits for it. */
-  async #awaitRoom(options: CallOptions): Promise<void> {
-    const givenUp = Promise.withResolvers<never>();
-    if (options.signal?.aborted) throw abortError(options.signal.reason);
-    using _watch = giveUpOn(options, givenUp.reject);
-    await Promise.race([this.#channel.room(), givenUp.promise]);
-  }
-
   /** Ids go up on the wire, so what follows must send the request in the same turn. */
   #open(call: Call, method: DescMethod, { signal }: CallOptions): number {
     if (signal?.aborted) throw abortError(signal.reason);
     if (this.#channel.isClosed) throw this.#unavailable(method);
-    let id = this.#nextId;
-    // After 2^31 calls, which a container that writes all the time makes in weeks; some may wait since the beginning.
-    while (this.#hasWrapped && this.#calls.has(id)) id = nextStreamId(id);
-    this.#nextId = nextStreamId(id);
-    this.#hasWrapped ||= this.#nextId < id;
-    this.#calls.set(id, call);
-    return id;
+    return this.#calls.add(call);
   }
 
   #sendRequest(
@@ -240,16 +224,10 @@ class TtrpcConnection implements TtrpcTransport {
     if (call === undefined) return;
     if (frame.skippedBytes > 0) {
       const message = `Cannot take an answer of ${frame.skippedBytes} bytes from ${this.#options.peer}`;
-      this.#end(frame.streamId, rpcError(message, Code.ResourceExhausted));
+      this.#calls.fail(frame.streamId, rpcError(message, Code.ResourceExhausted));
     } else if (call.onFrame(frame)) {
       this.#calls.delete(frame.streamId);
     }
-  }
-
-  #end(id: number, error: ConnectError): void {
-    const call = this.#calls.get(id);
-    this.#calls.delete(id);
-    call?.fail(error);
   }
 
   async #receive(): Promise<void> {
@@ -264,23 +242,11 @@ class TtrpcConnection implements TtrpcTransport {
 
   #fail(cause?: unknown): void {
     this.#channel.close();
-    const calls = [...this.#calls.values()];
-    this.#calls.clear();
-    for (const call of calls) call.fail(this.#unavailable(call.method, cause));
+    this.#calls.failAll(({ method }) => this.#unavailable(method, cause));
   }
 
   #unavailable(method: DescMethod, cause?: unknown): ConnectError {
     const message = `Cannot call ${method.name} of ${this.#options.peer}: the connection is closed`;
     return rpcError(message, Code.Unavailable, cause);
   }
-}
-
-function requestOf(method: DescMethod, header: HeadersInit | undefined, contextValues: ContextValues | undefined) {
-  return {
-    service: method.parent,
-    requestMethod: "POST",
-    url: `/${method.parent.typeName}/${method.name}`,
-    header: new Headers(header),
-    contextValues: contextValues ?? createContextValues(),
-  };
 }
