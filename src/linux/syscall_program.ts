@@ -69,6 +69,11 @@ export class SyscallProgram implements Disposable {
     return this.#apart!.reportNumber;
   }
 
+  /** Numbers of the descriptors that a child which is apart has of its own. */
+  get ownNumbers(): number[] {
+    return [this.reportNumber, this.#memory.apart!.fileNumber];
+  }
+
   /** A slot that an heir of a child which is apart cannot write to. */
   toldSlot(): Slot {
     return new Slot(this.#memory.allocateTold());

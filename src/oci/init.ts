@@ -108,7 +108,8 @@ export function addBirth(steps: Steps, plan: BirthPlan): Slot | undefined {
 /** All other steps. @param heir What {@linkcode addBirth} gave. */
 export function addInit(steps: Steps, plan: InitPlan, heir: Slot | undefined): InitResult {
   const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
-  const root = new RootDirectory(steps, { path: plan.rootfs, handle: freeNumber(plan.kept) });
+  const handle = freeNumber([...plan.kept, ...steps.program.ownNumbers]);
+  const root = new RootDirectory(steps, { path: plan.rootfs, handle });
   if (linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
   const { sealDev, copies } = addTree(steps, root, plan);
   addSysctls(steps, linux);
@@ -191,7 +192,7 @@ function addTree(steps: Steps, root: RootDirectory, plan: InitPlan): { sealDev: 
     copies.push(copy);
     plan.channel.addStop(steps, "copyUp");
   };
-  addMounts(steps, root, { planned, addCopyUp, pids: plan.pids });
+  addMounts(steps, root, { planned, addCopyUp, pids: plan.pids && withHandle(steps, plan, plan.pids) });
   const mayNotMakeNodes = plan.fresh.has("user") || plan.joined.some(({ type }) => type === "user");
   if (!hasOwnDev(planned)) addDevices(steps, root, { nodes: plan.devices, bind: mayNotMakeNodes });
   return { sealDev, copies };
@@ -217,4 +218,10 @@ function addTerminal(
   steps.close(message.fd);
   bindConsole(steps, root, console);
   return console;
+}
+
+/** The number after that of the root's handle, as nothing else may have it. */
+function withHandle(steps: Steps, { kept }: InitPlan, { fd }: LivedInPids): LivedInPids {
+  const used = [...kept, ...steps.program.ownNumbers];
+  return { fd, handle: freeNumber([...used, freeNumber(used)]) };
 }
