@@ -9,6 +9,7 @@ import { errorChain } from "../src/base/error.ts";
 import { Containerd, processesOf, releases, RUNTIME, until } from "../tests/interop/containerd.ts";
 import { IMAGE } from "../tests/interop/image.ts";
 import { SLEEP } from "../tests/interop/pod.ts";
+import { added } from "./leftovers.ts";
 import { attackCommand, hostileGuests } from "../tests/security/hostile_guest.ts";
 
 export const VICTIMS = ["shim", "VMM", "virtiofsd", "agent", "containerd"] as const;
@@ -69,7 +70,7 @@ export async function killRounds({ kills, seed, victims = VICTIMS, progress }: K
       const failure = typeof result === "string" ? `${JSON.stringify(death)}: ${result}` : undefined;
       if (failure !== undefined) {
         outcome.failures.push(failure);
-        lives.renew();
+        await lives.renew();
       }
       progress?.(death, failure);
     }
@@ -83,6 +84,8 @@ class Lives implements AsyncDisposable {
   readonly #settings: string;
   readonly #usualMs: Record<Phase, number> = { start: 0, run: 0, exec: 0, stop: 0 };
   #id: string;
+  /** What is left of those that went wrong. */
+  #known: readonly string[] = [];
 
   constructor(containerd: Containerd) {
     this.#containerd = containerd;
@@ -107,8 +110,9 @@ class Lives implements AsyncDisposable {
     return lives;
   }
 
-  /** What went wrong once may be in the way of the next ones: they have another id. */
-  renew(): void {
+  /** What went wrong once may be in the way of the next ones: they have another id, and are not blamed for it. */
+  async renew(): Promise<void> {
+    this.#known = await this.#containerd.remains();
     this.#id = this.#containerd.id("kill");
   }
 
@@ -153,8 +157,9 @@ class Lives implements AsyncDisposable {
       return true;
     }
     for (;;) {
-      const [pid] = processesOf(PROGRAMS[victim], this.#id);
-      if (pid !== undefined) return tryKill(pid);
+      const pids = processesOf(PROGRAMS[victim], this.#id);
+      // virtiofsd is two processes, a shim too while it starts.
+      if (pids.length > 0) return tryKill(pids[Math.floor(moment * pids.length)]!);
       if (ended.aborted) return false;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -196,7 +201,7 @@ class Lives implements AsyncDisposable {
     await within("the removal", this.#containerd.remove(this.#id));
     // ctr's own: it makes a snapshot before the container that would remove it.
     await this.#ctr("snapshots", "remove", this.#id);
-    const left = () => this.#containerd.remains();
+    const left = async () => added(this.#known, await this.#containerd.remains());
     await until(async () => (await left()).length === 0, { ms: GONE_MS }).catch(async () => {
       assert.deepEqual(await left(), [], `left behind; ${this.#containerd.log().slice(-4000)}`);
     });

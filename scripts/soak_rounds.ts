@@ -112,7 +112,8 @@ async function copyByStream(container: PodContainer): Promise<void> {
 }
 
 async function podFigures(node: PodNode, pod: Pod): Promise<Record<string, Figure>> {
-  const pid = (program: string) => processesOf(program, pod.id)[0]!;
+  // Of virtiofsd's two processes the first only waits for the second.
+  const pid = (program: string) => processesOf(program, pod.id).at(-1)!;
   const remains = { value: (await node.remains()).length, bound: { perRound: 0, slack: 0 } };
   return {
     "processes, mounts and files of the pod": remains,
