@@ -11,7 +11,7 @@ import { optionValue, parseId, parseMode } from "./options.ts";
 const S_ISGID = 0o2000;
 
 /**
- * Makes the directory; it goes with its last user. Of a volume's part all that is missing is made alike, and what is there
+ * Makes the directory; it goes with its last user, unless it was there before. Of a volume's part all that is missing is made alike, and what is there
  * is the containers' and stays as it is, as the kubelet does it; it goes with the volume.
  */
 export function attachLocal(storage: Storage, { place }: Places): Disposable {
@@ -20,8 +20,11 @@ export function attachLocal(storage: Storage, { place }: Places): Disposable {
     openPart(place, settle);
     return { [Symbol.dispose]() {} };
   }
-  using made = makeGuarded(place).directory;
+  const { directory, isMade } = makeGuarded(place);
+  using made = directory;
   settle(made);
+  // What was there before belongs to somebody else, whoever asks for it: it may be the guest's own /etc.
+  if (!isMade) return { [Symbol.dispose]() {} };
   const [above, name] = splitLast(place);
   return {
     [Symbol.dispose]() {
