@@ -22,7 +22,7 @@ const ASKED_BYTES = 64;
 
 export const agentAnswers = defineTarget({
   name: "agent-answers",
-  rounds: 1500,
+  rounds: 700,
   make(random) {
     const client = random.pick(["api", "api", "api", "health", "connections"] as const satisfies readonly Client[]);
     const method = random.pick(SERVICES[client].methods);

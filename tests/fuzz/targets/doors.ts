@@ -48,7 +48,7 @@ function anyHttp(random: Random): string {
 
 export const management = defineTarget({
   name: "management",
-  rounds: 200,
+  rounds: 100,
   make: (random) => cut(random, encoder.encode(anyHttp(random))),
   async run(pieces, { inside }) {
     const path = `${inside}/management.sock`;

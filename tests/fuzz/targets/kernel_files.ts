@@ -92,7 +92,7 @@ function cpuStatsOfV1(group: string): unknown {
 
 export const kernelFiles = textParsers({
   name: "kernel-files",
-  rounds: 2000,
+  rounds: 1000,
   rows: {
     mountinfo: {
       good: [MOUNTINFO],

@@ -18,7 +18,7 @@ const MODES = [0o100644, 0o100600, 0o104755, 0o040755, 0o041777, 0o120777, 0o120
 
 export const copyFile = defineTarget({
   name: "copy-file",
-  rounds: 800,
+  rounds: 300,
   make: (random) => ({
     tree: anyTree(random),
     requests: random.times(random.between(1, 4), () => {
@@ -114,7 +114,7 @@ const WALKS: Readonly<Record<string, Walk>> = {
 
 export const paths = defineTarget({
   name: "paths",
-  rounds: 800,
+  rounds: 300,
   make: (random) => ({ tree: anyTree(random), path: anyPath(random), walk: random.pick(Object.keys(WALKS)) }),
   run({ tree, path, walk }: { tree: Entry[]; path: string; walk: string }, scratch) {
     const root = `${scratch.inside}/root`;

@@ -11,7 +11,7 @@ const NONCES = ["0123456789abcdef", "ffffffffffffffff", "0000000000000000"];
 
 export const serial = defineTarget({
   name: "serial",
-  rounds: 700,
+  rounds: 300,
   make: (random) => ({
     junk: cut(random, joinBytes(random.times(random.between(1, 30), () => anyPiece(random)))),
     data: anyData(random, random.pick([0, 1, 30, 3000])),

@@ -28,7 +28,7 @@ const log = createLogger({ sink: () => {} });
 
 export const specHost = defineTarget({
   name: "spec-host",
-  rounds: 1500,
+  rounds: 700,
   make: (random) => anySpec(random),
   run(text) {
     const spec = parseSpec(text);
@@ -88,7 +88,7 @@ const { process: PROCESS, linux: { seccomp: SECCOMP } } = FULL_SPEC as unknown a
 
 export const execProcess = defineTarget({
   name: "exec-process",
-  rounds: 1500,
+  rounds: 700,
   make: (random) => JSON.stringify(mutateJson(random, PROCESS)),
   run(text) {
     const process = parseProcess(text);

@@ -13,7 +13,7 @@ import { defineTarget, hold } from "../core/target.ts";
 
 export const ttrpcClient = defineTarget({
   name: "ttrpc-client",
-  rounds: 600,
+  rounds: 300,
   make(random) {
     const calls = random.times(random.between(1, 12), () => anyMethod(random, [AgentService, Echo]));
     const frames = random.times(random.between(1, 30), () => anyAnswer(random, calls));

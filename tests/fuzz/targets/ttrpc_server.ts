@@ -39,7 +39,7 @@ const services = [
 
 export const ttrpcServer = defineTarget({
   name: "ttrpc-server",
-  rounds: 600,
+  rounds: 300,
   make: (random) => ({
     pieces: cut(random, joinBytes(random.times(random.between(1, 40), (at) => anyFrame(random, at)))),
   }),
