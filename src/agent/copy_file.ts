@@ -9,8 +9,8 @@
  */
 import { KataError } from "../base/error.ts";
 import { ErrnoError, isErrno } from "../linux/errno.ts";
-import { Fd, O_CREAT, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } from "../linux/fd.ts";
-import { makeDirectoryIn, makeGuarded, pathOf } from "../linux/guarded_path.ts";
+import { Fd, O_CREAT, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../linux/fd.ts";
+import { makeDirectoryIn, makeGuarded } from "../linux/guarded_path.ts";
 import { removeTree } from "../linux/remove_tree.ts";
 import type { Copy } from "./copy_request.ts";
 

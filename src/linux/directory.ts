@@ -1,5 +1,6 @@
 /**
  * Work in a directory that is open: what a path leads to may change under somebody's hands, a descriptor stays what it is.
+ * Names are of one component here; `in_root.ts` opens longer ones, `remove_tree.ts` removes what is below one.
  *
  * @module
  */

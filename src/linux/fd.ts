@@ -135,6 +135,11 @@ export class Fd implements Disposable {
   }
 }
 
+/** A path that leads to what is open, whatever has become of its own, for calls that take no descriptor. */
+export function pathOf(file: Fd): string {
+  return `/proc/self/fd/${file.number}`;
+}
+
 /** Both ends of a pipe; disposing it closes those that were not released. */
 export interface Pipe extends Disposable {
   readonly read: Fd;

@@ -2,13 +2,16 @@
  * Paths of which somebody else can write a part. Such a path is never used as a string, in which each link counts and
  * each name may mean another thing a moment later: it is opened, and what is open is used.
  *
+ * It bounds where such a path leads, whoever owns what is there; whether only the administrator can have put it there is
+ * what `trusted.ts` tells.
+ *
  * @see https://man7.org/linux/man-pages/man2/openat2.2.html
  * @module
  */
 import { KataError } from "../base/error.ts";
 import { mkdirAt } from "./directory.ts";
 import { isErrno } from "./errno.ts";
-import { type Fd, O_DIRECTORY, O_PATH } from "./fd.ts";
+import { type Fd, O_DIRECTORY, O_PATH, pathOf } from "./fd.ts";
 import { openAbsolute, openBeneath, RESOLVE } from "./in_root.ts";
 
 /** A path in two halves. */
@@ -36,11 +39,6 @@ export function baseRules({ links }: GuardedPath): number {
 /** As text, for messages. */
 export function guardedText({ base, part }: GuardedPath): string {
   return part === undefined ? base : `${base === "/" ? "" : base}/${part}`;
-}
-
-/** A path that leads to what is open, for calls that take no descriptor. */
-export function pathOf(file: Fd): string {
-  return `/proc/self/fd/${file.number}`;
 }
 
 /**

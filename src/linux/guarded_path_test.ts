@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { errorCode } from "../base/error.ts";
 import { isErrno } from "./errno.ts";
-import { type GuardedPath, makeDirectoryIn, makeGuarded, openGuarded, pathOf, splitLast } from "./guarded_path.ts";
-import { Fd, O_DIRECTORY, O_PATH } from "./fd.ts";
+import { type GuardedPath, makeDirectoryIn, makeGuarded, openGuarded, splitLast } from "./guarded_path.ts";
+import { Fd, O_DIRECTORY, O_PATH, pathOf } from "./fd.ts";
 
 interface Area {
   base: string;

@@ -2,12 +2,15 @@
  * Opening files inside a directory that holds somebody else's files: whatever `..` and symlinks it has, the kernel
  * resolves them as if the directory were `/`.
  *
+ * One call, openat2(2), and its rules. `guarded_path.ts` says which rules hold for a path of two owners; `trusted.ts` looks
+ * at whose each step of a path is; `directory.ts` works with single names in what is open.
+ *
  * @see https://man7.org/linux/man-pages/man2/openat2.2.html
  * @module
  */
 import { nameText, type RawName } from "./directory.ts";
 import { isErrno } from "./errno.ts";
-import { AT_FDCWD, Fd, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "./fd.ts";
+import { AT_FDCWD, Fd, O_CLOEXEC, O_NONBLOCK, O_RDONLY, pathOf } from "./fd.ts";
 import { bind, check, cstring } from "./libc.ts";
 
 const libc = bind({
@@ -103,7 +106,7 @@ const CHUNK = 16 << 10;
  * @throws {ErrnoError} It cannot be opened for reading.
  */
 export function readTextOf(node: Fd, { path, limit }: { path: string; limit: number }): string {
-  const seen = `/proc/self/fd/${node.number}`;
+  const seen = pathOf(node);
   if (!Deno.statSync(seen).isFile) throw new RangeError(`Cannot read "${path}": no regular file`);
   // Some files of /proc are regular as well, and keep who reads them until there is something.
   using file = Fd.open(seen, O_RDONLY | O_NONBLOCK);

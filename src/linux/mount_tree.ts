@@ -1,5 +1,6 @@
 /**
  * Mount trees by descriptor: copies that are in no directory yet, so that they can be changed before anybody sees them.
+ * `mount.ts` mounts by path, at once for everybody to see, and unmounts.
  *
  * @module
  */

@@ -7,7 +7,7 @@
  * @module
  */
 import { ERRNO, ErrnoError } from "./errno.ts";
-import { memfd } from "./fd.ts";
+import { memfd, pathOf } from "./fd.ts";
 import { bindLibrary, cstring, LITTLE_ENDIAN } from "./libc.ts";
 import {
   actionValue,
@@ -161,5 +161,5 @@ function exportProgram(context: Deno.PointerObject): Uint8Array<ArrayBuffer> {
   using file = memfd("seccomp");
   const result = lib.seccomp_export_bpf(context, file.number);
   if (result < 0) throw new ErrnoError("seccomp_export_bpf", -result);
-  return Deno.readFileSync(`/proc/self/fd/${file.number}`);
+  return Deno.readFileSync(pathOf(file));
 }

@@ -2,10 +2,12 @@
  * Files that only the administrator can have put where they are: whoever could change a file, one of the directories
  * above it or a link on the way could choose what root reads or runs.
  *
+ * Here links may lead anywhere, as long as they are the administrator's; `guarded_path.ts` is for paths that are not.
+ *
  * @see https://man7.org/linux/man-pages/man7/path_resolution.7.html
  * @module
  */
-import { Fd, O_NOFOLLOW, O_PATH } from "./fd.ts";
+import { Fd, O_NOFOLLOW, O_PATH, pathOf } from "./fd.ts";
 
 /** Others than the administrator can change what a path leads to. */
 export class UntrustedError extends Error {
@@ -63,7 +65,7 @@ export function openTrusted(path: string): TrustedFile {
     }
     if (++links > MOST_LINKS) throw new UntrustedError(`"${path}" leads through more than ${MOST_LINKS} links`);
     // Nobody but the administrator could have exchanged it meanwhile.
-    const target = Deno.readLinkSync(`${seenAs(at.fd)}/${name}`);
+    const target = Deno.readLinkSync(`${pathOf(at.fd)}/${name}`);
     if (target.startsWith("/")) walked.length = 1;
     rest.push(...namesOf(target));
   }
@@ -89,12 +91,8 @@ function openNext(at: Place, name: string): Place {
   return { fd: Fd.openAt(at.fd, name, { flags: O_PATH | O_NOFOLLOW }), path: `${at.path}/${name}` };
 }
 
-function seenAs(fd: Fd): string {
-  return `/proc/self/fd/${fd.number}`;
-}
-
 function verifyPlace({ fd, path }: Place, owners?: readonly number[]): Deno.FileInfo {
-  const info = Deno.statSync(seenAs(fd));
+  const info = Deno.statSync(pathOf(fd));
   const mode = info.mode ?? 0;
   if (owners !== undefined && !owners.includes(info.uid!)) {
     throw new UntrustedError(`"${path || "/"}" belongs to user ${info.uid}`);
@@ -108,5 +106,5 @@ function verifyPlace({ fd, path }: Place, owners?: readonly number[]): Deno.File
 
 function trustedFile({ fd, path }: Place): TrustedFile {
   const own = new Fd(fd.release());
-  return { path: path || "/", seen: seenAs(own), [Symbol.dispose]: () => own[Symbol.dispose]() };
+  return { path: path || "/", seen: pathOf(own), [Symbol.dispose]: () => own[Symbol.dispose]() };
 }

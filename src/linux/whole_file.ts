@@ -1,6 +1,6 @@
 /** Files that appear whole or not at all, also if their writer is killed. @module */
 import { isErrno } from "./errno.ts";
-import { AT_FDCWD, Fd, O_DIRECTORY, O_WRONLY } from "./fd.ts";
+import { AT_FDCWD, Fd, O_DIRECTORY, O_WRONLY, pathOf } from "./fd.ts";
 import { bind, check, cstring } from "./libc.ts";
 
 const libc = bind({
@@ -46,7 +46,7 @@ function openNameless(directory: string, mode: number): Fd | undefined {
 }
 
 function nameFile(file: Fd, path: string): void {
-  const [nameless, name] = [cstring(`/proc/self/fd/${file.number}`), cstring(path)];
+  const [nameless, name] = [cstring(pathOf(file)), cstring(path)];
   check("linkat", () => libc.linkat(AT_FDCWD, nameless, AT_FDCWD, name, AT_SYMLINK_FOLLOW), path);
 }
 

@@ -1,7 +1,7 @@
 /** What a new tmpfs takes on of its mount point: the mode, and all that is in it with the option `tmpcopyup`. @module */
 import type { Child } from "../linux/child.ts";
-import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } from "../linux/fd.ts";
-import { makeDirectoryIn, pathOf } from "../linux/guarded_path.ts";
+import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../linux/fd.ts";
+import { makeDirectoryIn } from "../linux/guarded_path.ts";
 import { openInRoot, RESOLVE } from "../linux/in_root.ts";
 import { takeDescriptor } from "../linux/pidfd.ts";
 import type { Slot } from "../linux/step.ts";

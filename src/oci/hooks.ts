@@ -7,7 +7,7 @@
 import { errorChain } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import { type Child, exitCode, type ExitStatus } from "../linux/child.ts";
-import { type Fd, memfd } from "../linux/fd.ts";
+import { type Fd, memfd, pathOf } from "../linux/fd.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import { bearHeir, changeIds, placeDescriptors } from "../linux/steps.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
@@ -94,7 +94,7 @@ async function runHook(hook: Hook, options: RunHooksOptions): Promise<void> {
   const status = await running.wait(hook.timeout ? { signal: AbortSignal.timeout(hook.timeout * 1000) } : {});
   const code = exitCode(status);
   if (code === 0) return;
-  const printed = Deno.readTextFileSync(`/proc/self/fd/${output.number}`).trim();
+  const printed = Deno.readTextFileSync(pathOf(output)).trim();
   throw new Error(`it ended with status ${code}${printed === "" ? "" : `, saying: ${printed.slice(0, 4096)}`}`);
 }
 

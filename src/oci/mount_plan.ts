@@ -6,8 +6,8 @@
  */
 import { errorCode, KataError } from "../base/error.ts";
 import { isErrno } from "../linux/errno.ts";
-import { Fd, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
-import { type GuardedPath, openGuarded, pathOf } from "../linux/guarded_path.ts";
+import { Fd, O_DIRECTORY, O_PATH, pathOf } from "../linux/fd.ts";
+import { type GuardedPath, openGuarded } from "../linux/guarded_path.ts";
 import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
 import { type MountOptions, MS, parseMountOptions } from "../linux/mount_options.ts";
 import { type CgroupMountContext, planCgroupMount } from "./cgroup_mount.ts";

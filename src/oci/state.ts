@@ -7,7 +7,7 @@
 import { systemClock } from "../base/clock.ts";
 import { KataError } from "../base/error.ts";
 import { isErrno } from "../linux/errno.ts";
-import { Fd, O_DIRECTORY, O_RDONLY } from "../linux/fd.ts";
+import { Fd, O_DIRECTORY, O_RDONLY, pathOf } from "../linux/fd.ts";
 import { tryLock } from "../linux/flock.ts";
 import { isAlive, readProcessStat } from "../linux/process.ts";
 import { formatSpec, parseJson, type Spec } from "./spec.ts";
@@ -135,7 +135,7 @@ export class StateDirectory {
       using undo = new DisposableStack();
       const fd = undo.use(Fd.open(this.path, O_RDONLY | O_DIRECTORY));
       // Whoever had the lock before may have deleted the directory, and another may have made it anew.
-      if (!tryLock(fd) || !isSameFile(`/proc/self/fd/${fd.number}`, this.path)) return undefined;
+      if (!tryLock(fd) || !isSameFile(pathOf(fd), this.path)) return undefined;
       undo.move();
       return fd;
     } catch (error) {

@@ -11,7 +11,7 @@
  */
 import { mkdirAt, type RawName, rawName, rmdirAt, unlinkAt } from "../linux/directory.ts";
 import { isErrno } from "../linux/errno.ts";
-import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } from "../linux/fd.ts";
+import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../linux/fd.ts";
 import { openInRoot, RESOLVE } from "../linux/in_root.ts";
 import { bindMount, detachOne, setPropagation, umountTree } from "../linux/mount.ts";
 import { mountSetattr, openTree, placeTree } from "../linux/mount_tree.ts";
@@ -104,7 +104,7 @@ export class ContainerShare implements Disposable {
    */
   show(tree: Fd, name: string, { readOnly }: ShowOptions): SharedTree {
     mountSetattr(tree, { set: UNTRUSTED | (readOnly ? MOUNT_ATTR.RDONLY : 0), recursive: true });
-    const { isDirectory } = Deno.statSync(`/proc/self/fd/${tree.number}`);
+    const { isDirectory } = Deno.statSync(pathOf(tree));
     using undo = new DisposableStack();
     if (isDirectory) mkdirAt(this.#directory, name, 0o755);
     else Fd.openAt(this.#directory, name, { flags: NEW_FILE, mode: 0o644 })[Symbol.dispose]();
@@ -112,7 +112,7 @@ export class ContainerShare implements Disposable {
     using point = openInRoot(this.#directory, name, { flags: O_PATH | O_NOFOLLOW, resolve: NO_WAY_OUT });
     placeTree(tree, point);
     // The guest's inode cache keeps files open in virtiofsd: without detaching, a live guest makes this EBUSY.
-    undo.defer(() => void (this.#directory.isOpen && detachOne(`/proc/self/fd/${this.#directory.number}/${name}`)));
+    undo.defer(() => void (this.#directory.isOpen && detachOne(`${pathOf(this.#directory)}/${name}`)));
     const resources = undo.move();
     return { guestPath: `${GUEST_PATH.passthrough}/${this.#id}/${name}`, [Symbol.dispose]: () => resources.dispose() };
   }

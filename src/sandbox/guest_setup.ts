@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
-import { Fd, O_PATH } from "../linux/fd.ts";
+import { Fd, O_PATH, pathOf } from "../linux/fd.ts";
 import { readTextOf } from "../linux/in_root.ts";
 import { statfs } from "../linux/statfs.ts";
 import type { Spec } from "../oci/spec.ts";
@@ -83,7 +83,7 @@ function shmBytes({ mounts = [] }: Spec): number {
   if (mount === undefined) return SHM_BYTES;
   using source = new Source(mount, "/");
   if (!isEngineShm(source) || source.path === SHM) return SHM_BYTES;
-  const { blocks, blockSize } = statfs(`/proc/self/fd/${source.fd.number}`);
+  const { blocks, blockSize } = statfs(pathOf(source.fd));
   return blocks * blockSize;
 }
 
@@ -126,7 +126,7 @@ export function nameServers({ mounts = [] }: Pick<Spec, "mounts">): string[] {
   const source = mounts.find(({ destination }) => destination === "/etc/resolv.conf")?.source;
   if (source === undefined) return [];
   using file = Fd.open(source, O_PATH);
-  if (!Deno.statSync(`/proc/self/fd/${file.number}`).isFile) return [];
+  if (!Deno.statSync(pathOf(file)).isFile) return [];
   const text = readTextOf(file, { path: source, limit: RESOLV_CONF_BYTES });
   return text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
 }

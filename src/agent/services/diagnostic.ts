@@ -1,6 +1,7 @@
 /** What a container left for whoever asks why it ended. @module */
+import { pathOf } from "../../linux/fd.ts";
 import { KataError } from "../../base/error.ts";
-import { openGuarded, pathOf } from "../../linux/guarded_path.ts";
+import { openGuarded } from "../../linux/guarded_path.ts";
 import type { GuardSource } from "../../oci/mount_plan.ts";
 import type { GuestContainer } from "../container.ts";
 import type { AgentPart, Guest } from "../guest.ts";

@@ -1,6 +1,7 @@
 /** What is mounted in the guest: new limits, and how full it is. @module */
+import { pathOf } from "../../linux/fd.ts";
 import { isErrno } from "../../linux/errno.ts";
-import { openGuarded, pathOf } from "../../linux/guarded_path.ts";
+import { openGuarded } from "../../linux/guarded_path.ts";
 import { VolumeUsage_Unit } from "../../proto/csi_pb.ts";
 import { GUEST_PATH } from "../../rpc/agent_api.ts";
 import { usageOf } from "../filesystems.ts";

@@ -1,7 +1,7 @@
 /** Memory as a file system: emptyDir, `/dev/shm` and huge pages. @module */
 import { KataError } from "../../base/error.ts";
-import { O_DIRECTORY, O_PATH } from "../../linux/fd.ts";
-import { type GuardedPath, openGuarded, pathOf } from "../../linux/guarded_path.ts";
+import { O_DIRECTORY, O_PATH, pathOf } from "../../linux/fd.ts";
+import { type GuardedPath, openGuarded } from "../../linux/guarded_path.ts";
 import { mount } from "../../linux/mount.ts";
 import { MS, parseMountOptions } from "../../linux/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";

@@ -1,7 +1,7 @@
 /** A directory of the guest, shared by the containers of a pod. @module */
 import { isErrno } from "../../linux/errno.ts";
-import type { Fd } from "../../linux/fd.ts";
-import { makeGuarded, openGuarded, pathOf, splitLast } from "../../linux/guarded_path.ts";
+import { type Fd, pathOf } from "../../linux/fd.ts";
+import { makeGuarded, openGuarded, splitLast } from "../../linux/guarded_path.ts";
 import { removeTree } from "../../linux/remove_tree.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { STORAGE_OPTION } from "../../rpc/agent_api.ts";

@@ -1,6 +1,6 @@
 /** Layers that are in the guest already, as one tree. @module */
-import { makeGuarded, openGuarded, pathOf } from "../../linux/guarded_path.ts";
-import { O_DIRECTORY, O_PATH } from "../../linux/fd.ts";
+import { makeGuarded, openGuarded } from "../../linux/guarded_path.ts";
+import { O_DIRECTORY, O_PATH, pathOf } from "../../linux/fd.ts";
 import { parseMountOptions } from "../../linux/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, STORAGE_OPTION } from "../../rpc/agent_api.ts";

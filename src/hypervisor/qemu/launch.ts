@@ -188,9 +188,7 @@ async function openChannel(
 
 /** No file that has a name. */
 function keyFile(key: HostKey): Fd {
-  const file = memfd("kata-host-key");
-  Deno.writeTextFileSync(`/proc/self/fd/${file.number}`, `${HOST_KEY_NAME}${key}`);
-  return file;
+  return memfd("kata-host-key", new TextEncoder().encode(`${HOST_KEY_NAME}${key}`));
 }
 
 /** Sockets and logs of ours; the directory itself is the caller's. */

@@ -1,7 +1,7 @@
 /** Mount points of a root file system that nobody in the guest may write to. @module */
 import { mkdirAt } from "../../linux/directory.ts";
 import { isErrno } from "../../linux/errno.ts";
-import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } from "../../linux/fd.ts";
+import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../../linux/fd.ts";
 import { openInRoot, RESOLVE } from "../../linux/in_root.ts";
 import { resolveInside } from "../../oci/inside.ts";
 import type { NodeKind } from "../../oci/mount_plan.ts";
@@ -23,7 +23,7 @@ export interface MountPoint {
 export function makeMountPoints(root: Fd, points: readonly MountPoint[]): void {
   const covered: string[] = [];
   for (const { destination, node } of points) {
-    const path = resolveInside(`/proc/self/fd/${root.number}`, destination, { covered });
+    const path = resolveInside(pathOf(root), destination, { covered });
     if (!covered.some((one) => `${path}/`.startsWith(`${one}/`))) make(root, split(path), node);
     covered.push(path);
   }

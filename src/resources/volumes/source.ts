@@ -1,7 +1,7 @@
 /** What a bind mount's source is, looked at once and then held: its path may lead elsewhere the next time. @module */
 import { KataError } from "../../base/error.ts";
 import { splitDevice } from "../../linux/block.ts";
-import { Fd, O_PATH } from "../../linux/fd.ts";
+import { Fd, O_PATH, pathOf } from "../../linux/fd.ts";
 import { type MountInfo, readMountInfo } from "../../linux/mountinfo.ts";
 import { statfs } from "../../linux/statfs.ts";
 import type { Mount } from "../../oci/spec.ts";
@@ -22,7 +22,7 @@ export class Source implements Disposable {
   /** @throws {KataError} INVALID_ARGUMENT: there is no such file. */
   constructor({ source = "", destination }: Mount, bundle: string) {
     this.fd = open(source.startsWith("/") ? source : `${bundle}/${source}`, { source, destination });
-    const seen = `/proc/self/fd/${this.fd.number}`;
+    const seen = pathOf(this.fd);
     const info = Deno.statSync(seen);
     this.path = Deno.readLinkSync(seen);
     this.kind = kindOf(info);
