@@ -167,8 +167,7 @@ function planBirth(
     type,
     fd: open(path, O_RDONLY).number,
   }));
-  const isOutside = !fresh.has("user");
-  const pids = isOutside ? all.find(({ type }) => type === "pid") : undefined;
+  const pids = all.find(({ type }) => type === "pid");
   const cgroupProcs = entrance.files.map((path) => open(path, O_WRONLY).number);
   const execFifo = open(directory.execFifo, O_RDWR).number;
   const stdio = stdioPlacements(given);

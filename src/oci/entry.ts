@@ -20,9 +20,7 @@ export function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel 
 /** @returns Where the pid will be of the heir that goes on instead, if there is one. */
 export function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined {
   const { fresh, bornWithHeir, unshared, joined, channel, spec, maySetGroups } = plan;
-  // One of the machine cannot be entered from within a user namespace.
-  const pid = joined.find(({ type }) => type === "pid");
-  const first = bornWithHeir.length > 0 ? addHeir(steps, channel, { pid, born: bornWithHeir }) : undefined;
+  const first = bornWithHeir.length > 0 ? enterFreshUser(steps, plan) : undefined;
   if (fresh.has("user")) {
     channel.addStop(steps, "maps");
     changeIds(steps.program, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
@@ -30,8 +28,7 @@ export function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined
   // What cannot be looked into is root's: a plain user could not guide it any more.
   if (Deno.uid() === 0) forbidInspection(steps.program);
   // The user namespace first: it gives the right to enter the others.
-  const others = joined.filter((one) => one !== pid);
-  for (const { type, fd } of others.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
+  for (const { type, fd } of joined.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
     // As long as we may: it takes rights over the machine.
     if (type === "user") addRlimits(steps, { rlimits: (spec.process?.rlimits ?? []).map(rlimitCall) });
     joinNamespace(steps, { type, fd });
@@ -40,7 +37,7 @@ export function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined
   if (unshared.length > 0) {
     steps.call("unshare", [cloneFlags(unshared)], { label: `make ${unshared.join(", ")} namespace` });
   }
-  const heir = unshared.includes("pid") ? addHeir(steps, channel, { pid: undefined, born: [] }) : first;
+  const heir = unshared.includes("pid") ? addHeir(steps, channel, []) : first;
   // After the child has joined its cgroup, which becomes the root of the namespace.
   if (fresh.has("cgroup")) steps.call("unshare", [NAMESPACES.cgroup], { label: "make cgroup namespace" });
   if (fresh.has("time")) addTimeNamespace(steps, spec.linux?.timeOffsets ?? {});
@@ -61,13 +58,21 @@ function cloneFlags(types: readonly NamespaceType[]): number {
   return types.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
 }
 
-/** Whoever makes or enters a pid namespace stays outside: a child goes on. */
-function addHeir(
-  steps: Steps,
-  channel: Channel,
-  { pid, born }: { pid: BirthPlan["joined"][number] | undefined; born: readonly NamespaceType[] },
-): Slot {
-  if (pid !== undefined) joinNamespace(steps, pid);
+/**
+ * Into a user namespace of its own, with all that is born in it. A pid namespace in which others live is joined before, as
+ * one of the machine cannot be entered from within; but nobody appears there yet, as it is for children only.
+ *
+ * @returns Where the pid will be of the heir that goes on instead, if there is one.
+ */
+function enterFreshUser(steps: Steps, { bornWithHeir, pids, channel }: BirthPlan): Slot | undefined {
+  if (pids === undefined) return addHeir(steps, channel, bornWithHeir);
+  joinNamespace(steps, { type: "pid", fd: pids.fd });
+  steps.call("unshare", [cloneFlags(bornWithHeir)], { label: `make ${bornWithHeir.join(", ")} namespace` });
+  return undefined;
+}
+
+/** Whoever makes a pid namespace stays outside: a child goes on. */
+function addHeir(steps: Steps, channel: Channel, born: readonly NamespaceType[]): Slot {
   const heir = bearHeir(steps.program, { flags: cloneFlags(born) });
   channel.addStop(steps, "heir");
   return heir;

@@ -132,7 +132,7 @@ export function addInit(steps: Steps, plan: InitPlan, heir: Slot | undefined): I
   if (!plan.fresh.has("user") && !joinsUser(plan.joined)) addRlimits(steps, process);
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
   // As long as we may. It is for children only.
-  if (plan.pids !== undefined) joinNamespace(steps, { type: "pid", fd: plan.pids.fd });
+  if (plan.pids !== undefined && !plan.fresh.has("user")) joinNamespace(steps, { type: "pid", fd: plan.pids.fd });
   addIdentity(steps, process, {
     ownedFds,
     hasTerminal: console !== undefined,
@@ -192,7 +192,9 @@ function addTree(steps: Steps, root: RootDirectory, plan: InitPlan): { sealDev: 
     copies.push(copy);
     plan.channel.addStop(steps, "copyUp");
   };
-  addMounts(steps, root, { planned, addCopyUp, pids: plan.pids && withHandle(steps, plan, plan.pids) });
+  // A proc of the machine's pid namespace is not for the root of another user namespace to open.
+  const pids = plan.fresh.has("user") ? undefined : plan.pids;
+  addMounts(steps, root, { planned, addCopyUp, pids: pids && withHandle(steps, plan, pids) });
   const mayNotMakeNodes = plan.fresh.has("user") || plan.joined.some(({ type }) => type === "user");
   if (!hasOwnDev(planned)) addDevices(steps, root, { nodes: plan.devices, bind: mayNotMakeNodes });
   return { sealDev, copies };

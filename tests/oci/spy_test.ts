@@ -27,6 +27,15 @@ function sharePids(box: Box, pid: number): void {
   box.spec.linux.cgroupsPath += "-neighbour";
 }
 
+/** The next containers of the box have a user namespace of their own. */
+function ownUser(box: Box): void {
+  box.spec.linux.namespaces.push({ type: "user" });
+  box.spec.linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
+  box.spec.linux.gidMappings = [{ containerID: 0, hostID: 200000, size: 65536 }];
+  Deno.chmodSync(box.dir, 0o755);
+  Deno.chownSync(box.rootfs, 100000, 200000);
+}
+
 /** Looks around in the pid namespace of a process, with no more than the right to trace. */
 class Spy implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
@@ -198,4 +207,26 @@ test("F4, runk 47: a spy finds nothing of the machine in a container that waits 
   const { code, stderr } = await creating;
   assert.equal(code, 0, stderr);
   assert.deepEqual(found, []);
+});
+
+test("F4: a spy finds nothing of the machine in what comes with a user namespace of its own", async () => {
+  await using box = new Box();
+  allow(box, "CAP_SYS_PTRACE");
+  const secret = secretOf(box);
+  const { pid } = await sleeping(box);
+  await using spy = await Spy.start(pid, secret);
+  sharePids(box, pid);
+  ownUser(box);
+  // As an engine does it: a new one may only be mounted by who owns the pid namespace.
+  const proc = { destination: "/proc", type: "bind", source: "/proc", options: ["rbind"] };
+  box.spec.mounts = box.spec.mounts.map((one: { type: string }) => one.type === "proc" ? proc : one);
+  box.save();
+  for (let count = 0; count < 10; count++) {
+    const other = box.id();
+    const { code, stderr } = await box.call(["create", "--bundle", box.bundle, other], { env: ENV });
+    assert.equal(code, 0, stderr);
+    await eventually(() => spy.seen > count);
+    await box.ok("delete", "--force", other);
+  }
+  assert.deepEqual(spy.found, []);
 });

@@ -19,7 +19,7 @@ const LACKS: Record<string, readonly Lack[]> = {
     { tests: /^1\.1\+/, why: "1.1 is older than that part of the specification" },
     { tests: /^NOTIFY_SOCKET: a barrier/, why: "1.1 is older than the barrier" },
     {
-      tests: /^F4.*(create starts|waits for its hooks)/,
+      tests: /^F4.*(create starts|waits for its hooks|user namespace of its own)/,
       why: "enters the pid namespace of others while the machine's root is its own still",
     },
     { tests: /^runk 50.*moved/, why: "of Debian 12 cannot move a root where mounts are shared" },
