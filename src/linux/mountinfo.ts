@@ -63,19 +63,26 @@ function parseLine(line: string): MountInfo {
   };
 }
 
+/** Optional fields of a line that name a peer group. */
+const PEER_GROUPS: Readonly<Record<string, "shared" | "master" | "propagateFrom">> = {
+  shared: "shared",
+  master: "master",
+  propagate_from: "propagateFrom",
+};
+
 function parseTags(tags: string[]): Pick<MountInfo, "shared" | "master" | "propagateFrom" | "unbindable"> {
-  const values = new Map(tags.map((tag) => [tag.split(":")[0]!, tag.split(":")[1]] as const));
-  const [shared, master, propagateFrom] = ["shared", "master", "propagate_from"].map((name) => values.get(name));
-  return {
-    ...(shared !== undefined && { shared: Number(shared) }),
-    ...(master !== undefined && { master: Number(master) }),
-    ...(propagateFrom !== undefined && { propagateFrom: Number(propagateFrom) }),
-    unbindable: values.has("unbindable"),
-  };
+  const parsed: ReturnType<typeof parseTags> = { unbindable: tags.includes("unbindable") };
+  for (const tag of tags) {
+    const [name, group] = tag.split(":", 2);
+    const key = PEER_GROUPS[name!];
+    if (key !== undefined) parsed[key] = Number(group);
+  }
+  return parsed;
 }
 
 /** Undoes the kernel's octal escapes of space, tab, newline and backslash; the bytes are UTF-8 already. */
 export function unescapeMountField(field: string): string {
+  if (!field.includes("\\")) return field; // a table of a node has thousands of fields
   return field.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
 }
 

@@ -81,7 +81,7 @@ async function createSandbox(agent: AgentConnection, { id, spec, config }: Guest
 function shmBytes({ mounts = [] }: Spec): number {
   const mount = mounts.find((one) => isAtShm(one) && one.type === "bind");
   if (mount === undefined) return SHM_BYTES;
-  using source = new Source(mount, "/");
+  using source = new Source(mount, { bundle: "/" });
   if (!isEngineShm(source) || source.path === SHM) return SHM_BYTES;
   const { blocks, blockSize } = statfs(pathOf(source.fd));
   return blocks * blockSize;

@@ -6,7 +6,8 @@
  * @module
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type MountInfo, readMountInfo } from "../../linux/mountinfo.ts";
+import { pathOf } from "../../linux/fd.ts";
+import type { MountInfo } from "../../linux/mountinfo.ts";
 import type { Mount } from "../../oci/spec.ts";
 import type { StorageSchema } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../rpc/agent_api.ts";
@@ -67,19 +68,18 @@ function join(directory: string, path: string): string {
 }
 
 /** @returns undefined if the mount is none. */
-export function emptyDirVolume(mount: Mount, opened: Source, context: VolumeContext): Volume | undefined {
-  const source = realPath(mount.source ?? "");
-  const found = source === undefined ? undefined : findEmptyDir(source, readMountInfo());
-  if (source === undefined || found === undefined) return undefined;
+export function emptyDirVolume(mount: Mount, source: Source, context: VolumeContext): Volume | undefined {
+  const found = source.kind === "directory" ? findEmptyDir(source.path, source.table()) : undefined;
+  if (found === undefined) return undefined;
   const { config, sandboxId } = context;
-  if (config.runtime.disable_guest_empty_dir) return shareVolume(mount, opened, context);
+  if (config.runtime.disable_guest_empty_dir) return shareVolume(mount, source, context);
   const root = found.inMemory
     ? `${GUEST_PATH.ephemeral}/${found.name}`
     : `${GUEST_PATH.passthrough}/${sandboxId}/rootfs/local/${found.name}`;
   // Of a part, the whole has the limit; what the kubelet made for the part is made again in it. Where the whole ends and
   // the part begins is told, as what lies in the whole is its containers' to change.
-  const storages = [wholeStorage(found, { root, directory: parentBy(source, found.path) })];
-  if (found.path !== "") storages.push(partStorage(root, found.path.slice(1), Deno.statSync(source)));
+  const storages = [wholeStorage(found, { root, directory: parentBy(source.path, found.path) })];
+  if (found.path !== "") storages.push(partStorage(root, found.path.slice(1), Deno.statSync(pathOf(source.fd))));
   return { mount: { ...mount, source: `${root}${found.path}` }, storages, [Symbol.dispose]() {} };
 }
 
@@ -117,13 +117,4 @@ function partStorage(root: string, part: string, info: Deno.FileInfo): Storage {
 function ownership({ mode, gid }: Deno.FileInfo): string[] {
   const options = [`${STORAGE_OPTION.mode}${((mode ?? 0o777) & 0o7777).toString(8)}`];
   return gid ? [...options, `${STORAGE_OPTION.fsGroup}${gid}`] : options;
-}
-
-/** undefined if it is no directory: links, files and what is missing are for others. */
-function realPath(path: string): string | undefined {
-  try {
-    return Deno.statSync(path).isDirectory ? Deno.realPathSync(path) : undefined;
-  } catch {
-    return undefined;
-  }
 }

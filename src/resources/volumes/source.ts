@@ -8,6 +8,13 @@ import type { Mount } from "../../oci/spec.ts";
 
 export type SourceKind = "directory" | "file" | "character" | "block" | "fifo" | "socket";
 
+export interface SourceOptions {
+  /** Directory on the host, where relative sources start. */
+  bundle: string;
+  /** Reads the mount table, if it is needed: some ten microseconds for each mount of the host, of which a node has many. */
+  table?: () => readonly MountInfo[];
+}
+
 /** An open source of a bind mount. Nothing is read from it: a device or a fifo would notice. */
 export class Source implements Disposable {
   readonly fd: Fd;
@@ -19,8 +26,12 @@ export class Source implements Disposable {
   /** Of the file system, one of `FILE_SYSTEM_MAGIC` or another. */
   readonly magic: number;
 
+  /** The host's mount table. */
+  readonly table: () => readonly MountInfo[];
+
   /** @throws {KataError} INVALID_ARGUMENT: there is no such file. */
-  constructor({ source = "", destination }: Mount, bundle: string) {
+  constructor({ source = "", destination }: Mount, { bundle, table = readMountInfo }: SourceOptions) {
+    this.table = table;
     this.fd = open(source.startsWith("/") ? source : `${bundle}/${source}`, { source, destination });
     const seen = pathOf(this.fd);
     const info = Deno.statSync(seen);
@@ -33,7 +44,7 @@ export class Source implements Disposable {
   /** The mount that it is in, with the path from there, such as `/file`; empty for the mount's own root. */
   mountInfo(): { mount: MountInfo; within: string } | undefined {
     const id = Number(/^mnt_id:\s*(\d+)$/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${this.fd.number}`))?.[1]);
-    const mount = readMountInfo().find((one) => one.id === id);
+    const mount = this.table().find((one) => one.id === id);
     if (mount === undefined) return undefined;
     const { mountPoint } = mount;
     return { mount, within: this.path.slice(mountPoint === "/" ? 0 : mountPoint.length) };

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type MountInfo, readMountInfo } from "../../linux/mountinfo.ts";
 import type { Mount } from "../../oci/spec.ts";
 import type { MountPoint } from "../rootfs/mount_points.ts";
 import { deviceVolume } from "./device.ts";
@@ -11,7 +12,7 @@ import { emptyDirVolume, type Storage } from "./empty_dir.ts";
 import { kernelVolume } from "./kernel_path.ts";
 import { shareVolume } from "./share.ts";
 import { shmVolume } from "./shm.ts";
-import { Source } from "./source.ts";
+import { Source, type SourceOptions } from "./source.ts";
 import { keep, type Volume, type VolumeContext } from "./volume.ts";
 
 /** What is done about a kind of source; nothing about others. */
@@ -42,7 +43,10 @@ export interface Volumes extends Disposable {
  */
 export function prepareVolumes(mounts: readonly Mount[], context: VolumeContext): Volumes {
   using undo = new DisposableStack();
-  const prepared = mounts.map((mount) => undo.use(prepare(mount, context)));
+  // Read once for all of them: what is mounted meanwhile is none of theirs.
+  let read: readonly MountInfo[] | undefined;
+  const table = () => read ??= readMountInfo();
+  const prepared = mounts.map((mount) => undo.use(prepare(mount, { ...context, table })));
   const resources = undo.move();
   return {
     mounts: prepared.map(({ mount }) => mount),
@@ -52,9 +56,9 @@ export function prepareVolumes(mounts: readonly Mount[], context: VolumeContext)
   };
 }
 
-function prepare(mount: Mount, context: VolumeContext): Volume {
+function prepare(mount: Mount, context: VolumeContext & SourceOptions): Volume {
   if (!isBind(mount)) return keep(mount);
-  using source = new Source(mount, context.bundle);
+  using source = new Source(mount, context);
   for (const handler of HANDLERS) {
     const volume = handler(mount, source, context);
     if (volume !== undefined) return volume;
