@@ -12,8 +12,11 @@ import { HYBRID_VSOCK_CID } from "../rpc/agent_api.ts";
 import { MonitorProcess, type ProcessOptions } from "./process.ts";
 import { chooseUser, type VmmUser } from "./vmm_user.ts";
 
-/** In a directory of the daemon's own, from which it names them: it cannot get to the run directory. */
-const SOCKET = "vhost-vsock.sock";
+/**
+ * In a directory of the daemon's own, from which it names them: it cannot get to the run directory. Short, as those of
+ * `vmFiles`.
+ */
+const SOCKET = "vhost.sock";
 const HOST_SOCKET = "kata.hvsock";
 const LISTEN_POLL_MS = 1;
 
@@ -37,6 +40,12 @@ export interface VhostVsock {
 /** Where the daemon's sockets are, in the run directory. */
 export const VHOST_VSOCK_DIRECTORY = "vsock";
 
+/** Full paths of both. */
+export function vhostVsockSockets(runDir: string): { socket: string; hostSocket: string } {
+  const directory = `${runDir}/${VHOST_VSOCK_DIRECTORY}`;
+  return { socket: `${directory}/${SOCKET}`, hostSocket: `${directory}/${HOST_SOCKET}` };
+}
+
 /** Starts the daemon and connects to it. Its directory stays when it ends. */
 export async function startVhostVsock(options: VhostVsockOptions): Promise<VhostVsock> {
   const { path, ownUser, signal, ...rest } = options;
@@ -49,13 +58,13 @@ export async function startVhostVsock(options: VhostVsockOptions): Promise<Vhost
   const args = ["--guest-cid", String(HYBRID_VSOCK_CID), "--socket", SOCKET, "--uds-path", HOST_SOCKET];
   const identity = { name: "vhost-device-vsock", cwd: directory, user, rights: "none" } as const;
   const daemon = undo.use(MonitorProcess.start({ ...rest, ...identity, path, args }));
-  const socket = `${directory}/${SOCKET}`;
+  const { socket, hostSocket } = vhostVsockSockets(rest.runDir);
   const until = AbortSignal.any([signal, daemon.died]);
   await appearance(socket, { in: directory, signal: until });
   // It appears before it listens.
   const connection = await retry(() => connectUnix(socket), { signal: until, everyMs: LISTEN_POLL_MS });
   undo.move();
-  return { daemon, connection, hostSocket: `${directory}/${HOST_SOCKET}` };
+  return { daemon, connection, hostSocket };
 }
 
 function daemonUser({ path, log }: VhostVsockOptions): VmmUser | undefined {
