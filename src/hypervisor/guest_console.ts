@@ -34,10 +34,14 @@ export class GuestConsole implements Disposable {
 
   /** @param socket Owned. */
   constructor(socket: Fd, { file }: ConsoleOptions = {}) {
-    const log = file === undefined ? undefined : new BoundedFile(file, FILE_BYTES);
+    let log = file === undefined ? undefined : new BoundedFile(file, FILE_BYTES);
     const push = (chunk: Uint8Array) => {
       this.#words.push(chunk);
-      log?.write(chunk);
+      try {
+        log?.write(chunk);
+      } catch {
+        log = undefined; // a full disk ends the file, not the reading: a guest whose console nobody reads stands still
+      }
     };
     this.done = readLines(socket, { push, end: () => this.#words.end() }, {
       ended: this.#ended.signal,

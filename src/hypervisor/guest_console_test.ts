@@ -31,6 +31,18 @@ Deno.test("GuestConsole reads what is there when its VMM has ended, though someb
   writer[Symbol.dispose]();
 });
 
+Deno.test("F10: GuestConsole reads on when its file cannot be written any more", async () => {
+  const directory = Deno.makeTempDirSync();
+  const { console, writer } = GuestConsole.open({ file: `${directory}/console.log` });
+  Deno.removeSync(directory);
+  writer.writeAll(bytes("first\n"));
+  while (console.tail(1)[0] !== "first") await new Promise((resolve) => setTimeout(resolve, 5));
+  writer.writeAll(bytes("second\n"));
+  writer[Symbol.dispose]();
+  await console.done;
+  assert.deepEqual(console.tail(2), ["first", "second"]);
+});
+
 Deno.test("F10: BoundedFile never has more than it may, and keeps what came last", () => {
   const directory = Deno.makeTempDirSync();
   try {
