@@ -6,13 +6,12 @@ import type { Config } from "../config/schema.ts";
 import { processToProto, resourcesToProto, specToProto } from "../oci/proto.ts";
 import type { Process as ProcessSpec, Resources, Spec } from "../oci/spec.ts";
 import type { StatsContainerResponse } from "../proto/agent_pb.ts";
-import { checkDevices } from "../resources/devices.ts";
-import { toGuestProcess, toGuestResources, toGuestSpec } from "../resources/guest_spec.ts";
-import { type RootfsMount, shareRootfs } from "../resources/rootfs/share.ts";
+import { toGuestProcess, toGuestResources } from "../resources/guest_spec.ts";
+import type { RootfsMount } from "../resources/rootfs/share.ts";
 import type { SharedDirectory } from "../resources/share_fs.ts";
-import { prepareVolumes, type Volumes } from "../resources/volumes/volumes.ts";
 import type { ContainerType } from "../rpc/agent_api.ts";
 import type { AgentConnection } from "./agent_client.ts";
+import type { ContainerResources } from "./container_files.ts";
 import { runLateHooks } from "./host_hooks.ts";
 import { Process, type ProcessExit } from "./process.ts";
 import { KILLED_STATUS } from "./status.ts";
@@ -41,56 +40,12 @@ export interface ExecOptions {
   stdio: Stdio;
 }
 
-/** What a container has on the host, ready before its VM is. */
-export interface ContainerResources extends Disposable {
-  readonly guestSpec: Spec;
-  /** Made in the guest before the container. */
-  readonly storages: Volumes["storages"];
-}
-
 /** What a container needs of its sandbox. */
 export interface ContainerContext {
   sandboxId: string;
   config: Config;
   share: SharedDirectory;
   log: Logger;
-}
-
-/** Mounts a container's files where the guest will see them. @throws {Error} Nothing stays mounted. */
-export function prepareContainer(options: ContainerOptions, context: ContainerContext): ContainerResources {
-  const { id, type, bundle, spec, rootfs: mounts } = options;
-  if (spec.process === undefined) {
-    throw new KataError("INVALID_ARGUMENT", `Cannot create container "${id}": its configuration has no process`);
-  }
-  checkDevices(spec.linux, { containerId: id, log: context.log });
-  const root = spec.root?.path ?? "rootfs";
-  using undo = new DisposableStack();
-  const path = root.startsWith("/") ? root : `${bundle}/${root}`;
-  const share = undo.use(context.share.container(id));
-  const volumes = undo.use(prepareVolumes(spec.mounts ?? [], { ...context, share, bundle }));
-  const points = [...volumes.points, { destination: spec.process.cwd, node: "directory" as const }];
-  const rootfs = undo.use(shareRootfs(share, { mounts, path, ...(isSealed(options) && { readOnly: points }) }));
-  const resources = undo.move();
-  return {
-    guestSpec: toGuestSpec(spec, {
-      config: context.config,
-      type,
-      bundle,
-      rootfs: rootfs.guestPath,
-      mounts: volumes.mounts,
-    }),
-    storages: volumes.storages,
-    [Symbol.dispose]: () => resources.dispose(),
-  };
-}
-
-/**
- * Whether nobody in the guest writes to the root file system, the guest itself included: it keeps a pod's emptyDirs in that
- * of the pod's own container, and makes devices in one that has no other place for them.
- */
-function isSealed({ type, spec }: ContainerOptions): boolean {
-  const hasDev = spec.mounts?.some(({ destination }) => /^\/dev\/*$/.test(destination)) ?? false;
-  return spec.root?.readonly === true && type !== "pod_sandbox" && hasDev;
 }
 
 /** Disposing it lets go of what it has on the host; {@linkcode Container.remove} takes it out of the guest first. */

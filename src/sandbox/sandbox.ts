@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { abortable, awaitAll } from "../base/async.ts";
+import { awaitAll } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
@@ -17,7 +17,8 @@ import { removePath } from "../linux/remove_tree.ts";
 import { SandboxResources } from "../resources/sandbox_resources.ts";
 import type { ContainerType } from "../rpc/agent_api.ts";
 import type { AgentConnection } from "./agent_client.ts";
-import { Container, type ContainerOptions, prepareContainer } from "./container.ts";
+import { Container, type ContainerOptions } from "./container.ts";
+import { prepareContainer } from "./container_files.ts";
 import { Growth } from "./growth.ts";
 import { destroyGuest, setUpGuest, setUpGuestNetwork } from "./guest_setup.ts";
 import { runEarlyHooks } from "./host_hooks.ts";
@@ -29,10 +30,7 @@ import { DEFAULT_ROOTS, type SandboxRoots } from "./roots.ts";
 import { startMachine } from "./start_machine.ts";
 import { statsOf } from "./stats.ts";
 import { KILLED_STATUS, LOST_STATUS } from "./status.ts";
-import { watchAgent, watchOutOfMemory } from "./watch.ts";
-
-/** How long after its agent's connection a VM may end. */
-const VM_END_MS = 2_000;
+import { awaitLoss, watchOutOfMemory } from "./watch.ts";
 
 export interface SandboxOptions {
   id: string;
@@ -253,11 +251,7 @@ export class Sandbox implements AsyncDisposable {
 
   /** The only watcher of the VM: its death ends every process at once. */
   async #watch(agent: AgentConnection): Promise<void> {
-    const { signal } = this.#abort;
-    const vmEnded = this.#vm.wait().then(({ reason }) => reason);
-    // The end of a VM shows in its agent's connection first, but only the VM can say why.
-    const closed = agent.closed.then(() => abortable(vmEnded, AbortSignal.timeout(VM_END_MS))).then(() => {}, () => {});
-    const reason = await Promise.race([vmEnded, watchAgent({ closed, health: agent.health }, { signal })]);
+    const reason = await awaitLoss(this.#vm, agent, { signal: this.#abort.signal });
     if (this.#stopping !== undefined) return;
     this.#lost = reason;
     this.#options.log.error("Lost the sandbox", { sandbox: this.id, reason, console: this.#vm.consoleTail(5) });

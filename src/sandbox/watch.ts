@@ -1,8 +1,10 @@
 /** Watching the agent while its sandbox lives. @module */
 import { Code, ConnectError } from "@connectrpc/connect";
+import { abortable } from "../base/async.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { errorChain } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
+import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { AgentConnection } from "./agent_client.ts";
 
 /** Pause between two questions. */
@@ -15,6 +17,9 @@ const AGAIN_MS = 5_000;
 /** The longest that a VM or an agent can hang before it is taken for dead. */
 export const HANG_MS = EVERY_MS + ANSWER_MS + AGAIN_MS;
 
+/** How long after its agent's connection a VM may end. */
+const VM_END_MS = 2_000;
+
 export interface WatchOptions {
   signal: AbortSignal;
   clock?: Clock;
@@ -24,6 +29,22 @@ export interface WatchOptions {
 export interface WatchedAgent {
   closed: AgentConnection["closed"];
   health: Pick<AgentConnection["health"], "check">;
+}
+
+/**
+ * Waits for the end of a VM, or of its agent. The end of a VM shows in its agent's connection first, but only the VM can
+ * say why.
+ *
+ * @returns Why.
+ */
+export async function awaitLoss(
+  vm: Pick<Hypervisor, "wait">,
+  { closed, health }: WatchedAgent,
+  options: WatchOptions,
+): Promise<string> {
+  const vmEnded = vm.wait().then(({ reason }) => reason);
+  const explained = closed.then(() => abortable(vmEnded, AbortSignal.timeout(VM_END_MS))).then(() => {}, () => {});
+  return await Promise.race([vmEnded, watchAgent({ closed: explained, health }, options)]);
 }
 
 /**
