@@ -131,8 +131,10 @@ export function receiveReport(report: Fd, header: DataView<ArrayBuffer>): void {
 
 /** The highest that the limit leaves, if that is a low one. */
 function unusedNumber(used: readonly number[]): number {
-  let number = Math.max(HIGH_NUMBER, ...used.map((one) => one + 1));
-  const { soft } = openFilesLimit();
-  if (number >= soft) { for (number = soft - 1; used.includes(number);) number--; }
+  const beyond = Math.max(HIGH_NUMBER, ...used.map((one) => one + 1));
+  const limit = openFilesLimit();
+  if (beyond < limit) return beyond;
+  let number = limit - 1;
+  while (used.includes(number)) number--;
   return number;
 }

@@ -55,12 +55,12 @@ export function setRlimit(
   check("prlimit64", () => libc.prlimit64(pid, limit.resource, limit.limits, null), limit.name);
 }
 
-/** How many descriptors we may have: numbers are below that. Infinity for no limit. */
-export function openFilesLimit(): { soft: number } {
+/** How many descriptors we may have, by the soft limit: their numbers are below that. */
+export function openFilesLimit(): number {
   const RLIMIT_NOFILE = 7;
   const limits = new BigUint64Array(2);
   check("prlimit64", () => libc.prlimit64(0, RLIMIT_NOFILE, null, limits), "RLIMIT_NOFILE");
-  return { soft: Number(limits[0]) };
+  return Number(limits[0]);
 }
 
 /** A row of `/proc/PID/stat`. */

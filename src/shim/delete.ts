@@ -85,7 +85,7 @@ function removeSocketIn(path: string, name: string): void {
     using directory = openTrusted(path);
     if (Deno.lstatSync(`${directory.seen}/${name}`).isSocket) Deno.removeSync(`${directory.seen}/${name}`);
   } catch (error) {
-    if (!isErrno(error, "ENOENT") && !(error instanceof Deno.errors.NotFound)) throw error;
+    if (!isErrno(error, "ENOENT")) throw error;
   }
 }
 
