@@ -30,6 +30,26 @@ export function isBelow(path: string, directory: string): boolean {
   return path.startsWith(directory === "/" ? "/" : `${directory}/`) && path !== directory;
 }
 
+/** A host without root's rights has the same places below its user's own directory. */
+const USER_DIRECTORY = /^\/run\/user\/\d+(?=\/)/;
+
+/** Whether a clean path lies among what the host and the agent put into the guest. */
+function isPlaced(path: string): boolean {
+  return isBelow(path.replace(USER_DIRECTORY, ""), GUEST_PATH.containers);
+}
+
+/**
+ * Where the agent makes, mounts and removes for a host: of the guest's own file system nothing is a host's to hide or change.
+ *
+ * @returns The clean path. @throws {KataError} As {@linkcode cleanPath}; PERMISSION_DENIED: it lies elsewhere.
+ */
+export function storagePath(path: string): string {
+  const clean = cleanPath(path);
+  if (isPlaced(clean)) return clean;
+  const where = `storages lie below "${GUEST_PATH.containers}"`;
+  throw new KataError("PERMISSION_DENIED", `Cannot make a storage at "${clean}": ${where}`);
+}
+
 /** What there is in the guest already, by clean paths. */
 export interface Storages {
   /** Directories whose content is the containers' own, wherever links in them lead as long as they stay. */
@@ -49,7 +69,7 @@ export function guardPath(path: string, { volumes, others }: Storages): GuardedP
   const clean = cleanPath(path);
   const above = [...volumes].filter((volume) => isBelow(clean, volume)).sort((a, b) => a.length - b.length);
   const [base = clean] = above;
-  const isOwn = !isBelow(base, GUEST_PATH.containers) && ![...volumes, ...others].some((one) => isBelow(base, one));
+  const isOwn = !isPlaced(base) && ![...volumes, ...others].some((one) => isBelow(base, one));
   const links = isOwn ? "plain" : "none";
   return base === clean ? { base, links } : { base, links, part: clean.slice(base.length + 1) };
 }

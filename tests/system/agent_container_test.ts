@@ -149,7 +149,7 @@ Deno.test("a refused request names its fault and leaves nothing behind", async (
   );
   const storages = [
     { driver: "ephemeral", source: "tmpfs", fstype: "tmpfs", mountPoint: "/run/kata-containers/sandbox/ephemeral/v" },
-    { driver: "scsi", source: "0:1", mountPoint: "/run/m" },
+    { driver: "scsi", source: "0:1", mountPoint: "/run/kata-containers/m" },
   ];
   await assert.rejects(box.create("c1", spec, { storages }), /"scsi"/);
   await assert.rejects(box.create("c1", box.spec(["no-such-program"])), /no-such-program/);

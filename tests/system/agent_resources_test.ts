@@ -1,7 +1,9 @@
 /** Terminals, limits, freezing, memory events, storages and files through the agent's API. */
 import assert from "node:assert/strict";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { processToProto, resourcesToProto } from "../../src/oci/proto.ts";
+import type { StorageSchema } from "../../src/proto/agent_pb.ts";
 import { GUEST_PATH } from "../../src/rpc/agent_api.ts";
 import { AgentBox, decode, type ProcessName, processOf } from "./agent_box.ts";
 
@@ -122,8 +124,50 @@ Deno.test("storages: a tmpfs with its size (B16), a directory for two containers
   await box.agent.updateEphemeralMounts({ storages: [{ ...shm, options: ["size=2097152"] }] });
   const { usage } = await box.agent.getVolumeStats({ volumeGuestPath: GUEST_PATH.shm });
   assert.equal(usage[0]?.total, 2097152n);
+  const remounts = [
+    { ...shm, mountPoint: "/run", options: ["size=65536"] },
+    { ...local, fstype: "tmpfs", options: ["ro"] },
+    { ...shm, driver: "local" },
+    { ...shm, options: ["bind"] },
+  ];
+  for (const storage of remounts) {
+    await assert.rejects(box.agent.updateEphemeralMounts({ storages: [storage] }), hasCode(Code.InvalidArgument));
+  }
   for (const containerId of ["c1", "c2"]) await box.agent.removeContainer({ containerId });
   assert.throws(() => Deno.statSync(`/proc/${box.pid}/root${local.mountPoint}`), Deno.errors.NotFound);
+  assert.deepEqual(box.usage().mounts, before.mounts);
+});
+
+const ELSEWHERE: MessageInitShape<typeof StorageSchema>[] = [
+  { driver: "local", source: "local", options: ["mode=0777"], mountPoint: "/run/of-nobody" },
+  { driver: "ephemeral", source: "tmpfs", fstype: "tmpfs", mountPoint: "/run/of-nobody" },
+  { driver: "ephemeral", source: "tmpfs", fstype: "tmpfs", mountPoint: "/run" },
+  { driver: "overlayfs", source: "overlay", fstype: "overlay", mountPoint: "/run/of-nobody" },
+];
+
+// The places are in the agent's own /run: whatever goes wrong here goes wrong there.
+Deno.test("storages elsewhere are refused, and nothing is made or mounted there", async () => {
+  await using box = await AgentBox.start();
+  await box.agent.createSandbox({ sandboxId: "s1" });
+  const before = box.usage();
+  for (const storage of ELSEWHERE) {
+    const name = `${storage.driver} at ${storage.mountPoint}`;
+    const creating = box.create("c1", box.spec(["true"]), { storages: [storage] });
+    await assert.rejects(creating, hasCode(Code.PermissionDenied), name);
+    const starting = box.agent.createSandbox({ sandboxId: "s1", storages: [storage] });
+    await assert.rejects(starting, hasCode(Code.PermissionDenied), name);
+  }
+  assert.throws(() => Deno.lstatSync(`/proc/${box.pid}/root/run/of-nobody`), Deno.errors.NotFound);
+  assert.deepEqual(box.usage().mounts, before.mounts);
+});
+
+Deno.test("memory is a tmpfs or hugetlbfs that is new, and shows nothing that is there already", async () => {
+  await using box = await AgentBox.start();
+  const before = box.usage();
+  const memory = { driver: "ephemeral", source: "/proc", fstype: "tmpfs", mountPoint: `${GUEST_PATH.ephemeral}/v` };
+  for (const storage of [{ ...memory, options: ["rbind"] }, { ...memory, fstype: "proc" }]) {
+    await assert.rejects(box.create("c1", box.spec(["true"]), { storages: [storage] }), hasCode(Code.InvalidArgument));
+  }
   assert.deepEqual(box.usage().mounts, before.mounts);
 });
 

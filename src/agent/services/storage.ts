@@ -1,9 +1,11 @@
 /** What is mounted in the guest: new limits, and how full it is. @module */
+import { KataError } from "../../base/error.ts";
 import { pathOf } from "../../linux/fd.ts";
 import { isErrno } from "../../linux/errno.ts";
 import { openGuarded } from "../../linux/guarded_path.ts";
+import type { Storage } from "../../proto/agent_pb.ts";
 import { VolumeUsage_Unit } from "../../proto/csi_pb.ts";
-import { GUEST_PATH } from "../../rpc/agent_api.ts";
+import { GUEST_PATH, STORAGE_DRIVER } from "../../rpc/agent_api.ts";
 import { usageOf } from "../filesystems.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 import { remountEphemeral } from "../storage/ephemeral.ts";
@@ -12,7 +14,10 @@ import { remountEphemeral } from "../storage/ephemeral.ts";
 export function storagePart({ sandbox: { storages: registry } }: Guest): AgentPart {
   return {
     updateEphemeralMounts({ storages }) {
-      for (const storage of storages) remountEphemeral(storage, registry.guard(storage.mountPoint));
+      for (const storage of storages) {
+        refuseOthers(storage);
+        remountEphemeral(storage, registry.placeOf(storage));
+      }
       return {};
     },
     removeStaleVirtiofsShareMounts() {
@@ -28,6 +33,13 @@ export function storagePart({ sandbox: { storages: registry } }: Guest): AgentPa
       };
     },
   };
+}
+
+/** Only memory has limits to change. @throws {KataError} INVALID_ARGUMENT */
+function refuseOthers({ driver, mountPoint }: Storage): void {
+  if (driver === STORAGE_DRIVER.ephemeral) return;
+  const why = `the driver is "${driver}", and only "${STORAGE_DRIVER.ephemeral}" takes new options`;
+  throw new KataError("INVALID_ARGUMENT", `Cannot change the storage at "${mountPoint}": ${why}`);
 }
 
 /** Looking at a name makes the kernel notice that the host has taken it away. */

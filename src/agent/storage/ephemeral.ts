@@ -11,16 +11,20 @@ import { mountAt, removeAt } from "./mount_point.ts";
 import { optionValue, parseCount, parseId } from "./options.ts";
 
 const HUGE_PAGES_DIR = "/sys/kernel/mm/hugepages";
+/** No word is a tmpfs. */
+const MEMORY_TYPES: readonly string[] = ["tmpfs", "hugetlbfs", ""];
+const NO_MEMORY = MS.BIND | MS.REMOUNT;
 const S_ISGID = 0o2000;
 
 /** Mounts a tmpfs or hugetlbfs; a size among the options is honoured (B16). */
 export function attachEphemeral(storage: Storage, { place }: Places): Disposable {
-  const { source, fstype, options } = storage;
+  const { source, options } = storage;
+  const fstype = storage.fstype || "tmpfs";
   if (fstype === "hugetlbfs") reserveHugePages(options, HUGE_PAGES_DIR);
   const { flags, data } = mountableOptions(storage);
   using undo = new DisposableStack();
   undo.defer(() => removeAt(place));
-  undo.use(mountAt(place, source, { type: fstype || "tmpfs", flags, data }));
+  undo.use(mountAt(place, source, { type: fstype, flags, data }));
   const group = optionValue(options, STORAGE_OPTION.fsGroup);
   if (group !== undefined) giveToGroup(place, parseId(group));
   return undo.move();
@@ -33,8 +37,12 @@ export function remountEphemeral(storage: Storage, place: GuardedPath): void {
   mount(storage.source, pathOf(mounted), { type: storage.fstype, flags: flags | MS.REMOUNT, data });
 }
 
-function mountableOptions({ options }: Storage): { flags: number; data: string } {
-  return parseMountOptions(options.filter((option) => !option.startsWith(STORAGE_OPTION.fsGroup)));
+/** @throws {KataError} INVALID_ARGUMENT: this would show something that is there already, and is no memory. */
+function mountableOptions({ fstype, options }: Storage): { flags: number; data: string } {
+  const { flags, data } = parseMountOptions(options.filter((option) => !option.startsWith(STORAGE_OPTION.fsGroup)));
+  if ((flags & NO_MEMORY) === 0 && MEMORY_TYPES.includes(fstype)) return { flags, data };
+  const words = `file system "${fstype}" with options "${options.join()}"`;
+  throw new KataError("INVALID_ARGUMENT", `Cannot mount ${words} as memory: it is a new tmpfs or hugetlbfs`);
 }
 
 /** A new look finds what is mounted. */

@@ -4,7 +4,7 @@ import { O_DIRECTORY, O_PATH, pathOf } from "../../linux/fd.ts";
 import { parseMountOptions } from "../../linux/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, STORAGE_OPTION } from "../../rpc/agent_api.ts";
-import { bundleOf, refusePart } from "../guest_path.ts";
+import { bundleOf, refusePart, storagePath } from "../guest_path.ts";
 import type { Places, StorageContext } from "./handler.ts";
 import { mountAt } from "./mount_point.ts";
 
@@ -14,7 +14,7 @@ export function attachOverlay(storage: Storage, context: StorageContext & Places
   const makeDirectory = (path: string) => makeGuarded(refusePart(guard(path))).directory[Symbol.dispose]();
   for (const option of storage.driverOptions) {
     const prefix = DRIVER_OPTION.overlayCreateDirectory;
-    if (option.startsWith(prefix)) makeDirectory(option.slice(prefix.length));
+    if (option.startsWith(prefix)) makeDirectory(storagePath(option.slice(prefix.length)));
   }
   const options = storage.options.filter((option) => option !== STORAGE_OPTION.overlayReadWrite);
   if (options.length < storage.options.length && containerId !== undefined) {

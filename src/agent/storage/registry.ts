@@ -3,7 +3,7 @@ import { KataError } from "../../base/error.ts";
 import type { GuardedPath } from "../../linux/guarded_path.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, STORAGE_DRIVER, type StorageDriver } from "../../rpc/agent_api.ts";
-import { cleanPath, guardPath, refusePart } from "../guest_path.ts";
+import { cleanPath, guardPath, refusePart, storagePath } from "../guest_path.ts";
 import { attachEphemeral } from "./ephemeral.ts";
 import type { StorageContext, StorageHandler } from "./handler.ts";
 import { attachLocal } from "./local.ts";
@@ -36,6 +36,7 @@ export function storageDrivers(): string[] {
 const VOLUME_DRIVERS: readonly string[] = [STORAGE_DRIVER.ephemeral, STORAGE_DRIVER.local];
 
 interface Attached {
+  driver: string;
   /** Where the volume begins that containers write; undefined if it is none. */
   volume: string | undefined;
   users: number;
@@ -62,7 +63,7 @@ export class StorageRegistry implements AsyncDisposable {
    * @throws {KataError} UNIMPLEMENTED or INVALID_ARGUMENT, naming the driver.
    */
   async acquire(storage: Storage, context: StorageContext): Promise<AsyncDisposable> {
-    const key = cleanPath(storage.mountPoint);
+    const key = storagePath(storage.mountPoint);
     const attached = this.#attached.get(key) ?? this.#attach(key, storage, context);
     this.#attached.set(key, attached);
     attached.users++;
@@ -83,7 +84,7 @@ export class StorageRegistry implements AsyncDisposable {
     const guard = (path: string) => this.guard(path, volume);
     const place = storage.driver === STORAGE_DRIVER.local ? guard(key) : refusePart(guard(key));
     const ready = (async () => await handler(storage, { ...context, place, guard }))();
-    return { volume, users: 0, shared: storage.shared, ready };
+    return { driver: storage.driver, volume, users: 0, shared: storage.shared, ready };
   }
 
   /**
@@ -94,6 +95,18 @@ export class StorageRegistry implements AsyncDisposable {
   guard(path: string, more?: string): GuardedPath {
     const volumes = [...this.#attached.values(), { volume: more }].flatMap(({ volume }) => volume ?? []);
     return guardPath(path, { volumes, others: this.#attached.keys() });
+  }
+
+  /**
+   * The place of a storage that the sandbox has, for a change of it.
+   *
+   * @throws {KataError} As {@linkcode guard}; PERMISSION_DENIED or INVALID_ARGUMENT: the driver has none there.
+   */
+  placeOf({ driver, mountPoint }: Storage): GuardedPath {
+    const place = refusePart(this.guard(mountPoint));
+    if (this.#attached.get(place.base)?.driver === driver) return place;
+    const why = `the sandbox has no storage of driver "${driver}" there`;
+    throw new KataError("INVALID_ARGUMENT", `Cannot change the storage at "${place.base}": ${why}`);
   }
 
   async #release(key: string, attached: Attached): Promise<void> {
@@ -115,7 +128,7 @@ function beginOf(mountPoint: string, { driverOptions }: Storage): string {
   const part = optionValue(driverOptions, DRIVER_OPTION.volumePart);
   if (part === undefined) return mountPoint;
   const end = cleanPath(`/${part}`);
-  if (end !== "/" && mountPoint.endsWith(end)) return cleanPath(mountPoint.slice(0, -end.length));
+  if (end !== "/" && mountPoint.endsWith(end)) return storagePath(mountPoint.slice(0, -end.length));
   throw new KataError(
     "INVALID_ARGUMENT",
     `Cannot use "${mountPoint}" as part "${part}" of a volume: it ends otherwise`,

@@ -8,15 +8,17 @@ import { storageDrivers, StorageRegistry } from "./registry.ts";
 
 const context = { log: createLogger({ sink: () => {} }), containersDir: "/none" };
 
+const ROOT = "/run/kata-containers";
+
 function storage(fields: MessageInitShape<typeof StorageSchema>): Storage {
-  return create(StorageSchema, { driver: "fake", source: "s", mountPoint: "/m", ...fields });
+  return create(StorageSchema, { driver: "fake", source: "s", mountPoint: `${ROOT}/m`, ...fields });
 }
 
 function openRegistry(events: string[]): StorageRegistry {
   return new StorageRegistry({
     fake: ({ mountPoint }) => {
-      events.push(`attach ${mountPoint}`);
-      return { [Symbol.dispose]: () => void events.push(`detach ${mountPoint}`) };
+      events.push(`attach ${mountPoint.replace(ROOT, "")}`);
+      return { [Symbol.dispose]: () => void events.push(`detach ${mountPoint.replace(ROOT, "")}`) };
     },
     broken: () => {
       throw new Error("no such disk");
@@ -44,7 +46,7 @@ Deno.test("StorageRegistry keeps a shared storage until the sandbox ends, and de
     await using registry = openRegistry(events);
     const user = await registry.acquire(storage({ shared: true }), context);
     await user[Symbol.asyncDispose]();
-    await registry.acquire(storage({ mountPoint: "/n" }), context);
+    await registry.acquire(storage({ mountPoint: `${ROOT}/n` }), context);
   }
   assert.deepEqual(events, ["attach /m", "attach /n", "detach /n", "detach /m"]);
 });
@@ -52,7 +54,7 @@ Deno.test("StorageRegistry keeps a shared storage until the sandbox ends, and de
 Deno.test("StorageRegistry forgets what could not be attached", async () => {
   const events: string[] = [];
   await using registry = openRegistry(events);
-  const message = 'Cannot use storage "s" at "/m"';
+  const message = `Cannot use storage "s" at "${ROOT}/m"`;
   await assert.rejects(registry.acquire(storage({ driver: "broken" }), context), { message });
   await registry.acquire(storage({}), context);
   assert.deepEqual(events, ["attach /m"]);
@@ -83,17 +85,45 @@ Deno.test("F2: StorageRegistry tells parts of volumes, which drivers then open b
   const attach = (fields: MessageInitShape<typeof StorageSchema>) => registry.acquire(storage(fields), context);
   await attach({ driver: "ephemeral", mountPoint: "/run/kata-containers/v/" });
   await attach({ driver: "local", mountPoint: "/run/kata-containers/v/a/b" });
-  await attach({ driver: "local", mountPoint: "/w/a/b", driverOptions: ["io.katacontainers.volume.part=a/b"] });
+  await attach({ driver: "local", mountPoint: `${ROOT}/w/a/b`, driverOptions: ["io.katacontainers.volume.part=a/b"] });
   assert.deepEqual(places, [
     { base: "/run/kata-containers/v", links: "none" },
     { base: "/run/kata-containers/v", links: "none", part: "a/b" },
-    { base: "/w", links: "plain", part: "a/b" },
+    { base: `${ROOT}/w`, links: "none", part: "a/b" },
   ]);
-  assert.deepEqual(registry.guard("/w/x"), { base: "/w", links: "plain", part: "x" });
+  assert.deepEqual(registry.guard(`${ROOT}/w/x`), { base: `${ROOT}/w`, links: "none", part: "x" });
   const isCode = (code: string) => (error: unknown) => errorCode(error) === code;
   for (const driver of ["ephemeral", "overlayfs"]) {
-    await assert.rejects(attach({ driver, mountPoint: "/w/x" }), isCode("PERMISSION_DENIED"), driver);
+    await assert.rejects(attach({ driver, mountPoint: `${ROOT}/w/x` }), isCode("PERMISSION_DENIED"), driver);
   }
-  const wrong = { driver: "local", mountPoint: "/x/a", driverOptions: ["io.katacontainers.volume.part=b"] };
+  const wrong = { driver: "local", mountPoint: `${ROOT}/x/a`, driverOptions: ["io.katacontainers.volume.part=b"] };
   await assert.rejects(attach(wrong), isCode("INVALID_ARGUMENT"));
+  const all = { ...wrong, driverOptions: ["io.katacontainers.volume.part=kata-containers/x/a"] };
+  await assert.rejects(attach(all), isCode("PERMISSION_DENIED"));
+});
+
+Deno.test("StorageRegistry takes storages at the places of a host with and without root's rights, and nowhere else", async () => {
+  const events: string[] = [];
+  await using registry = openRegistry(events);
+  for (const place of ["shared/containers", "sandbox/shm", "c1/rootfs", "virtual-volumes/x"]) {
+    await registry.acquire(storage({ mountPoint: `${ROOT}/${place}/` }), context);
+    await registry.acquire(storage({ mountPoint: `/run/user/1000${ROOT}/${place}` }), context);
+  }
+  assert.equal(events.length, 8);
+  const isDenied = (error: unknown) => errorCode(error) === "PERMISSION_DENIED";
+  const elsewhere = [
+    "/",
+    "/etc",
+    "/usr/lib",
+    "/dev/shm",
+    "/run",
+    ROOT,
+    `${ROOT}x/a`,
+    `/run/user/x${ROOT}/a`,
+    `/x${ROOT}/a`,
+  ];
+  for (const mountPoint of elsewhere) {
+    await assert.rejects(registry.acquire(storage({ mountPoint }), context), isDenied, mountPoint);
+  }
+  assert.equal(events.length, 8);
 });
