@@ -7,8 +7,11 @@
  * @module
  */
 import { type Clock, systemClock } from "../base/clock.ts";
+import { exists } from "../base/files.ts";
 import { hasCgroupFile, readCgroupFile, writeCgroupFile } from "./cgroup_file.ts";
+import { removeCgroupsBelow, visitCgroups } from "./cgroup_tree.ts";
 import { isErrno } from "./errno.ts";
+import { pathOf } from "./fd.ts";
 import { bind, check, cstring } from "./libc.ts";
 
 const libc = bind({ rmdir: { parameters: ["buffer" /* path */], result: "i32" } });
@@ -144,7 +147,8 @@ const REMOVE_PAUSES_MS = [20, 40, 80, 160];
 export async function removeCgroup(path: string, { signal, clock = systemClock }: CgroupWait = {}): Promise<void> {
   for (let attempt = 0;; attempt++) {
     try {
-      return removeTree(path);
+      removeCgroupsBelow(path);
+      return removeDirectory(path);
     } catch (cause) {
       const pauseMs = REMOVE_PAUSES_MS[attempt];
       if (!isErrno(cause, "EBUSY") || pauseMs === undefined) {
@@ -153,11 +157,6 @@ export async function removeCgroup(path: string, { signal, clock = systemClock }
       await clock.sleep(pauseMs, signal);
     }
   }
-}
-
-function removeTree(path: string): void {
-  for (const { name } of childDirectories(path)) removeTree(`${path}/${name}`);
-  removeDirectory(path);
 }
 
 /** rmdir(2): the files of a cgroup go with it, they cannot be removed one by one. */
@@ -184,8 +183,11 @@ export function cgroupMembers(path: string, options: MemberOptions = {}): number
     : readProcesses(path);
   const members = (text ?? "").split("\n").map(Number).filter((id) => id > 0);
   if (!options.recursive) return members;
-  const below = childDirectories(path).flatMap(({ name }) => cgroupMembers(`${path}/${name}`, options));
-  return [...new Set([...members, ...below])];
+  const all = new Set(members);
+  visitCgroups(path, {
+    enter: (group) => cgroupMembers(pathOf(group), { ...options, recursive: false }).forEach((id) => all.add(id)),
+  });
+  return [...all];
 }
 
 /** A threaded v2 cgroup refuses: its processes are members of the domain above it. */
@@ -241,10 +243,5 @@ export function moveMembers(from: string, to: string): void {
 }
 
 function childDirectories(path: string): Deno.DirEntry[] {
-  try {
-    return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENODEV")) return [];
-    throw error;
-  }
+  return exists(path) ? [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory) : [];
 }

@@ -13,6 +13,7 @@ import {
 } from "../../src/linux/cgroup.ts";
 import { killCgroup } from "../../src/linux/cgroup_kill.ts";
 import { readCgroupFile, writeCgroupFile } from "../../src/linux/cgroup_file.ts";
+import { pipe } from "../../src/linux/fd.ts";
 import { spawn } from "../../src/linux/spawn.ts";
 
 const ignore = Deno.uid() !== 0;
@@ -59,6 +60,34 @@ for (const [name, root] of hierarchies()) {
     }
     assert.equal(readCgroupFile(path, "cgroup.procs"), undefined);
   });
+}
+
+/** Goes on as a process in a group that a container could have made, and says so. */
+const HIDE = {
+  "with a name that is no text": `d="$(printf 'a\\377')" && mkdir "$d" && cd -P "$d"`,
+  "deeper than a path is long":
+    `d=$(printf '%0200d' 0) && for level in $(seq 30); do mkdir "$d" && cd -P "$d" || exit; done`,
+};
+
+// A cpuset takes no process before it has CPUs.
+for (const [name, root] of hierarchies().filter(([name]) => name !== "v1 cpuset")) {
+  for (const [what, hide] of Object.entries(HIDE)) {
+    Deno.test(`F1: a process of ${name} in a group ${what} is found, killed and its group removed`, async () => {
+      const path = `${root}/${NAME}-hidden`;
+      createCgroup(path);
+      using report = pipe();
+      const script = `cd ${path} && ${hide} && echo $$ >cgroup.procs && echo hidden && exec sleep 100 >&-`;
+      await using child = spawn({ path: "sh", args: ["sh", "-c", script], fds: [{ child: 1, fd: report.write }] });
+      report.write[Symbol.dispose]();
+      assert.equal(report.read.read(new Uint8Array(16)), "hidden\n".length);
+      assert.deepEqual(cgroupMembers(path), []);
+      assert.deepEqual(cgroupMembers(path, { recursive: true }), [child.pid]);
+      await killCgroup(path);
+      assert.deepEqual(await child.wait(), { signal: 9 });
+      await removeCgroup(path);
+      assert.equal(readCgroupFile(path, "cgroup.procs"), undefined);
+    });
+  }
 }
 
 Deno.test(
