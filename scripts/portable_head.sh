@@ -39,7 +39,12 @@ kata_trusts() {
 kata_unpack() (
   umask 022
   t=$d.$$
-  mkdir -p "${d%/*}" 2>/dev/null && kata_trusts "${d%/*}" && mkdir "$t" 2>/dev/null || return 1
+  mkdir -p "${d%/*}" 2>/dev/null && kata_trusts "${d%/*}" || return 1
+  # Of one that was killed, there may be half a tree; in a container we have its number each time.
+  until mkdir "$t" 2>/dev/null; do
+    [ -e "$t" ] && [ "${#t}" -lt "$((${#d} + 30))" ] || return 1
+    t=${t}0
+  done
   trap 'rm -rf "$t"' EXIT
   printf '#!/bin/sh\n' >"$t/probe" && chmod 755 "$t/probe" || return 1
   "$t/probe" 2>/dev/null || return 126

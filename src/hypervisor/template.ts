@@ -85,10 +85,11 @@ export function readTemplate(root: string, id: string): Template | undefined {
 
 /** The template of this identity, or why there is none. */
 export async function fittingTemplate(root: string, wanted: TemplateIdentity): Promise<Template | string> {
-  const problem = distrust(root);
+  const id = await templateId(wanted);
+  const problem = distrust(`${root}/${id}`);
   if (problem !== undefined && problem !== "ENOENT") return problem;
-  const template = readTemplate(root, await templateId(wanted));
-  if (template !== undefined) return distrust(template.directory) ?? template;
+  const template = readTemplate(root, id);
+  if (template !== undefined) return template;
   const last = listTemplates(root).at(-1);
   if (last === undefined) return `there is none in ${root}; "kata-runtime factory init" makes one`;
   return `none in ${root} fits; of the last one, ${differences(last.identity, wanted).join("; ")}`;
@@ -169,9 +170,11 @@ function onlyIn(one: TemplateIdentity, other: TemplateIdentity): string {
   return one.arguments.filter((argument) => !other.arguments.includes(argument)).join(" ");
 }
 
+/** Those that nobody else can change: others may make some, if the root is a directory such as `/tmp`. */
 function directories(root: string): string[] {
   try {
-    return [...Deno.readDirSync(root)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
+    const names = [...Deno.readDirSync(root)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
+    return names.filter((name) => distrust(`${root}/${name}`) === undefined);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;

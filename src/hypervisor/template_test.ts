@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { recordPid, startTime } from "./pid_file.ts";
 import {
   differences,
   fittingTemplate,
@@ -86,9 +87,33 @@ Deno.test("F3: fittingTemplate() does not trust a template that others can write
     const refusal = { message: `Cannot use template_path "${root}": ${problem}` };
     assert.throws(() => new UnfinishedTemplate(root), refusal);
     await assert.rejects(removeTemplates(root), refusal);
-    assert.equal(listTemplates(root).length, 1);
     Deno.chmodSync(root, 0o700);
+    assert.equal(listTemplates(root).length, 1);
   });
+});
+
+Deno.test({
+  name: "F3: what another user planted where all may make directories is neither read nor removed, and ends no process",
+  ignore: Deno.uid() !== 0,
+  fn: () =>
+    withRoot(async (root) => {
+      Deno.chmodSync(root, 0o1777);
+      const { id } = await publish(root, IDENTITY);
+      await using victim = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+      const other = { ...IDENTITY, vcpus: 2 };
+      const planted = await publish(root, other);
+      for (const directory of [planted.directory, `${root}/.making-planted`]) {
+        Deno.mkdirSync(directory, { recursive: true });
+        recordPid(directory, { name: "qemu", pid: victim.pid });
+        Deno.chownSync(directory, 65534, 65534);
+      }
+      assert.equal(await fittingTemplate(root, other), `"${planted.directory}" belongs to user 65534`);
+      assert.deepEqual(listTemplates(root).map((template) => template.id), [id]);
+      assert.deepEqual(await removeTemplates(root), [id]);
+      assert.notEqual(startTime(victim.pid), undefined, "it was ended");
+      assert.equal([...Deno.readDirSync(root)].length, 2);
+      victim.kill();
+    }),
 });
 
 Deno.test("F17: the memory of a template is for nobody but its owner", async () => {

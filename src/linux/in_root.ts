@@ -10,7 +10,7 @@
  */
 import { nameText, type RawName } from "./directory.ts";
 import { isErrno } from "./errno.ts";
-import { AT_FDCWD, Fd, O_CLOEXEC, O_NONBLOCK, O_RDONLY, pathOf } from "./fd.ts";
+import { AT_FDCWD, Fd, O_CLOEXEC, O_NONBLOCK, O_PATH, O_RDONLY, pathOf } from "./fd.ts";
 import { bind, check, cstring } from "./libc.ts";
 
 const libc = bind({
@@ -94,6 +94,16 @@ function tryByRules(directory: Fd | undefined, path: string | RawName, options: 
   const [name, how] = [typeof path === "string" ? cstring(path) : path, openHow(options)];
   const open = () => libc.openat2(SYS_OPENAT2, directory?.number ?? AT_FDCWD, name, how, how.length);
   return new Fd(check("openat2", open, typeof path === "string" ? path : nameText(path)));
+}
+
+/**
+ * The text of a file by its path, links followed, as {@linkcode readTextOf}: it waits for no writer of a FIFO.
+ *
+ * @param options `limit` in bytes.
+ */
+export function readPlainText(path: string, { limit }: { limit: number }): string {
+  using file = Fd.open(path, O_PATH);
+  return readTextOf(file, { path, limit });
 }
 
 const CHUNK = 16 << 10;

@@ -21,6 +21,7 @@ import { addJoin, type JoinPlan, keptDescriptors } from "./join.ts";
 import { differingNamespaces } from "./namespaces.ts";
 import { planProcess, type Program } from "./process_plan.ts";
 import type { Hook, Process } from "./spec.ts";
+import { checkAllowed, livePid, type StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
 import { validateProcess } from "./validate.ts";
 
@@ -105,6 +106,7 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
   const [terminal, terminalSocket] = process.terminal ? socketPair() : [];
   undo.use(terminal);
   ours.use(terminalSocket);
+  const initPidfd = ours.use(openInit(stored));
   const differing = differingNamespaces(stored.pid);
   const entries = options.subCgroups ? subCgroupFiles(cgroup, options.subCgroups) : cgroup.procsFiles(stored.pid);
   const { birthplace, files } = planEntrance(entries, process);
@@ -116,7 +118,7 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
       log: home.log,
       program: hook,
     }),
-    initPidfd: ours.use(openPidfd(stored.pid)),
+    initPidfd,
     namespaces: differing,
     cgroupProcs: files.map((path) => ours.use(Fd.open(path, O_WRONLY))),
     channel,
@@ -136,6 +138,15 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
   undo.move();
   const isListenedTo = plan.process.seccomp?.notify ?? false;
   return { child, heir, isListenedTo, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };
+}
+
+/** By descriptor, and only then a look whether it is ours: its pid may have passed to another process meanwhile. */
+function openInit(stored: StoredState): Fd {
+  using undo = new DisposableStack();
+  const pidfd = undo.use(openPidfd(stored.pid));
+  if (livePid(stored) === 0) checkAllowed("exec", { id: stored.id, status: "stopped" });
+  undo.move();
+  return pidfd;
 }
 
 function end(channel: Channel, terminal: Fd | undefined): void {

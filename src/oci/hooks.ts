@@ -7,7 +7,7 @@
 import { errorChain } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import { type Child, exitCode, type ExitStatus } from "../linux/child.ts";
-import { type Fd, memfd, pathOf } from "../linux/fd.ts";
+import { Fd, memfd, O_RDONLY, pathOf } from "../linux/fd.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import { bearHeir, changeIds, placeDescriptors } from "../linux/steps.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
@@ -94,8 +94,15 @@ async function runHook(hook: Hook, options: RunHooksOptions): Promise<void> {
   const status = await running.wait(hook.timeout ? { signal: AbortSignal.timeout(hook.timeout * 1000) } : {});
   const code = exitCode(status);
   if (code === 0) return;
-  const printed = Deno.readTextFileSync(pathOf(output)).trim();
-  throw new Error(`it ended with status ${code}${printed === "" ? "" : `, saying: ${printed.slice(0, 4096)}`}`);
+  const printed = readBeginning(output);
+  throw new Error(`it ended with status ${code}${printed === "" ? "" : `, saying: ${printed}`}`);
+}
+
+/** A program of the image may print as much as it likes. */
+function readBeginning(output: Fd): string {
+  using file = Fd.open(pathOf(output), O_RDONLY);
+  const bytes = new Uint8Array(4096);
+  return new TextDecoder().decode(bytes.subarray(0, file.read(bytes))).trim();
 }
 
 async function startHook(hook: Hook, stdio: HookStdio, options: RunHooksOptions): Promise<RunningHook> {

@@ -6,7 +6,7 @@ import { killRecorded, startTime } from "../hypervisor/pid_file.ts";
 import { removePath } from "../linux/remove_tree.ts";
 import { removeHostCgroups } from "../resources/cgroup.ts";
 import { removeShared } from "../resources/share_fs.ts";
-import { readState, verifyRunRoot } from "./persist.ts";
+import { readState, verifyRunDir } from "./persist.ts";
 import type { SandboxRoots } from "./roots.ts";
 
 /** After SIGKILL a process is gone as soon as the kernel is done with it. */
@@ -20,7 +20,7 @@ const KILLED_MS = 2_000;
  */
 export async function cleanUpSandbox(id: string, { roots, log }: { roots: SandboxRoots; log: Logger }): Promise<void> {
   const runDir = `${roots.run}/${verifyId(id, "sandbox")}`;
-  verifyRunRoot(roots.run);
+  verifyRunDir(runDir);
   await using steps = new AsyncDisposableStack();
   // Last first. A shim that hangs is ended before the rest, or it would clean up at the same time.
   steps.defer(() => removePath(runDir));

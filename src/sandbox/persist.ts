@@ -40,7 +40,7 @@ export function makeRunDir(root: string, id: string): void {
   }
   try {
     Deno.mkdirSync(root, { recursive: true, mode: 0o750 });
-    verifyRunRoot(root);
+    verifyRunDir(root);
     Deno.mkdirSync(`${root}/${id}`, { mode: 0o700 });
   } catch (cause) {
     if (cause instanceof KataError) throw new KataError(cause.code, `Cannot create sandbox "${id}"`, { cause });
@@ -49,11 +49,15 @@ export function makeRunDir(root: string, id: string): void {
   }
 }
 
-/** @throws {KataError} PERMISSION_DENIED: others than the administrator can change what is there, should it exist. */
-export function verifyRunRoot(root: string): void {
-  const problem = distrust(root);
+/**
+ * Looks at the directory of a sandbox, or of all.
+ *
+ * @throws {KataError} PERMISSION_DENIED: others than the administrator can change what is there, should it exist.
+ */
+export function verifyRunDir(path: string): void {
+  const problem = distrust(path);
   if (problem === undefined || problem === "ENOENT") return;
-  throw new KataError("PERMISSION_DENIED", `Cannot keep sandboxes in "${root}": ${problem}`);
+  throw new KataError("PERMISSION_DENIED", `Cannot keep a sandbox in "${path}": ${problem}`);
 }
 
 /**

@@ -10,6 +10,7 @@ import { runLateHooks } from "../sandbox/host_hooks.ts";
 import { readState } from "../sandbox/persist.ts";
 import { DEFAULT_ROOTS, type SandboxRoots } from "../sandbox/roots.ts";
 import { isErrno } from "../linux/errno.ts";
+import { readPlainText } from "../linux/in_root.ts";
 import { openTrusted } from "../linux/trusted.ts";
 import type { Logger } from "../base/log.ts";
 import type { ShimArgs } from "./args.ts";
@@ -36,7 +37,7 @@ export async function deleteTask(
   args: ShimArgs,
   { bundle, log, roots = DEFAULT_ROOTS }: DeleteOptions,
 ): Promise<Uint8Array> {
-  const spec = await readSpec(bundle).catch(() => undefined);
+  const spec = specOf(bundle);
   const sandboxId = sandboxOf(args.id, spec);
   await using steps = new AsyncDisposableStack();
   // Last first, and each of them whatever becomes of the others.
@@ -53,6 +54,15 @@ export async function deleteTask(
     exitedAt: timestampFromDate(new Date()),
   });
   return toBinary(DeleteResponseSchema, response);
+}
+
+/** @returns Undefined if there is none any more, or none that can be read. */
+function specOf(bundle: string): Spec | undefined {
+  try {
+    return readSpec(bundle);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Without a readable configuration the task is taken for a sandbox: then it can only be alone. */
@@ -91,7 +101,7 @@ function removeSocketIn(path: string, name: string): void {
 
 function addressFile(bundle: string): string | undefined {
   try {
-    return Deno.readTextFileSync(`${bundle}/address`).trim();
+    return readPlainText(`${bundle}/address`, { limit: 4096 }).trim();
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../base/log.ts";
 import { startTime } from "../hypervisor/pid_file.ts";
+import { makeFifo } from "../linux/fifo.ts";
 import { parseShimArgs } from "./args.ts";
 import { socketAddress } from "./bootstrap.ts";
 import { deleteTask } from "./delete.ts";
@@ -94,12 +95,38 @@ Deno.test("F5: deleteTask() ends no process that others than root could have rec
   Deno.chmodSync(host.roots.run, 0o777);
   await assert.rejects(host.delete({}), {
     code: "PERMISSION_DENIED",
-    message: `Cannot keep sandboxes in "${host.roots.run}": others than its owner may write to "${host.roots.run}"`,
+    message: `Cannot keep a sandbox in "${runDir}": others than its owner may write to "${host.roots.run}"`,
   });
   assert.equal(startTime(victim.pid), shim.startTime, "it was ended");
   assert.ok(Deno.statSync(runDir).isDirectory);
+  if (Deno.uid() === 0) {
+    Deno.chmodSync(host.roots.run, 0o1777);
+    Deno.chownSync(runDir, 65534, 65534);
+    const message = `Cannot keep a sandbox in "${runDir}": "${runDir}" belongs to user 65534`;
+    await assert.rejects(host.delete({}), { code: "PERMISSION_DENIED", message });
+    assert.equal(startTime(victim.pid), shim.startTime, "it was ended");
+  }
   victim.kill();
 });
+
+Deno.test("F5, F17: deleteTask() waits for no writer of a fifo in the bundle, and reads no file without end", async () => {
+  for (const make of [fifo, zero]) {
+    using host = new Host();
+    make(`${host.bundle}/address`);
+    await host.delete({});
+    Deno.removeSync(`${host.bundle}/config.json`);
+    make(`${host.bundle}/config.json`);
+    await deleteTask(ARGS, { bundle: host.bundle, log, roots: host.roots });
+  }
+});
+
+function fifo(path: string): void {
+  makeFifo(path, 0o600);
+}
+
+function zero(path: string): void {
+  Deno.symlinkSync("/dev/zero", path);
+}
 
 Deno.test("deleteTask() removes the shim's own socket, wherever containerd has its directory", async () => {
   using host = new Host();

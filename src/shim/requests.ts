@@ -2,6 +2,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { errorChain, KataError } from "../base/error.ts";
+import { readPlainText } from "../linux/in_root.ts";
 import { parseSpec, type Process, type Resources, type Spec } from "../oci/spec.ts";
 import { OptionsSchema } from "../proto/runtime_options_pb.ts";
 
@@ -19,11 +20,14 @@ export function optionsPath(options: Any | undefined): string | undefined {
   }
 }
 
+/** Bytes of a `config.json`; those of engines have some ten thousand. */
+const SPEC_LIMIT = 16 << 20;
+
 /** The bundle's `config.json`. @throws {KataError} INVALID_ARGUMENT naming the file. */
-export async function readSpec(bundle: string): Promise<Spec> {
+export function readSpec(bundle: string): Spec {
   const path = `${bundle}/config.json`;
   try {
-    return parseSpec(await Deno.readTextFile(path));
+    return parseSpec(readPlainText(path, { limit: SPEC_LIMIT }));
   } catch (error) {
     throw new KataError("INVALID_ARGUMENT", `Cannot read "${path}": ${errorChain(error)}`);
   }

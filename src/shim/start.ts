@@ -3,6 +3,7 @@ import { KataError } from "../base/error.ts";
 import { removeIfThere } from "../base/files.ts";
 import { O_NONBLOCK, pipe } from "../linux/fd.ts";
 import { spawn } from "../linux/spawn.ts";
+import { writeWholeFile } from "../linux/whole_file.ts";
 import { identify } from "../oci/annotations.ts";
 import { dial } from "../rpc/address.ts";
 import type { ShimArgs } from "./args.ts";
@@ -31,16 +32,16 @@ export interface StartOptions {
  * @throws {Error} Why no shim could be started; then nothing is left.
  */
 export async function start(args: ShimArgs, { bundle, input }: StartOptions): Promise<string> {
-  const { annotations } = await readSpec(bundle);
+  const { annotations } = readSpec(bundle);
   const { type, sandboxId } = identify(annotations, args.id);
   const settings = parseStartInput(input, args);
   const address = await socketAddress({ ...args, id: sandboxId }, settings.socketDir);
   if (type !== "pod_container") {
     await makeRoom(address);
     const pid = await startServing(args, { ...settings, address });
-    Deno.writeTextFileSync(`${bundle}/shim.pid`, String(pid));
+    writeWholeFile(`${bundle}/shim.pid`, String(pid), { mode: 0o644 });
   }
-  Deno.writeTextFileSync(`${bundle}/address`, address);
+  writeWholeFile(`${bundle}/address`, address, { mode: 0o644 });
   return address;
 }
 

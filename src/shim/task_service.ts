@@ -79,7 +79,7 @@ export class TaskService {
     if (request.checkpoint !== "") {
       throw new KataError("UNIMPLEMENTED", `Cannot create container "${id}" from a checkpoint: a VM has none`);
     }
-    const spec = await readSpec(bundle);
+    const spec = readSpec(bundle);
     const identity = identify(spec.annotations, id);
     const sandbox = identity.type === "pod_container"
       ? this.#found(identity.sandboxId)

@@ -319,6 +319,15 @@ portable("what a killed remover left behind holds up one start only", async () =
   assert.doesNotMatch(stdout, /going/);
 });
 
+portable("what a start left that was killed while it unpacked keeps no later one of the same pid from it", async () => {
+  const script = '"$KATA" version';
+  const { code, stdout, stderr } = await run(`${PLANT} mount -t tmpfs -o mode=755,ro none /run && export HOME=/proc/none
+    for pid in $(seq 300); do mkdir -p /var/cache/kata/$digest.$pid; done
+    unshare --pid --fork sh -c '${script}'; ls /var/cache/kata | wc -l`);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^kata .*\n301\n$/, stderr);
+});
+
 portable("without a place for it, one line says so", async () => {
   const { code, stderr } = await run(
     `install -m 755 "$KATA" /var/cache/portable && export HOME=/proc/none XDG_CACHE_HOME=

@@ -5,6 +5,7 @@ import { createClient } from "@connectrpc/connect";
 import { DeleteResponseSchema, Task as TaskV2 } from "../../src/proto/task_v2_pb.ts";
 import { Task as TaskV3 } from "../../src/proto/task_v3_pb.ts";
 import { RuntimeInfoSchema } from "../../src/proto/containerd_types_pb.ts";
+import { makeFifo } from "../../src/linux/fifo.ts";
 import { dial } from "../../src/rpc/address.ts";
 import { socketAddress } from "../../src/shim/bootstrap.ts";
 import { createTtrpcTransport } from "../../src/rpc/client.ts";
@@ -92,6 +93,23 @@ Deno.test("start prints the bare address of a shim that serves task API 2 and 3,
   }
   await untilGone(`/proc/${pid}`);
   assert.ok(!await pathExists(address.slice(7)));
+});
+
+Deno.test("F17: start writes nothing where links in its bundle lead, and waits for no writer of a fifo there", async () => {
+  using task = new Task();
+  const victim = `${task.bundle}/victim`;
+  Deno.writeTextFileSync(victim, "precious");
+  for (const name of ["address", "shim.pid"]) Deno.symlinkSync(victim, `${task.bundle}/${name}`);
+  assert.equal(Deno.readTextFileSync(`${task.bundle}/address`), "precious");
+  const address = await task.start();
+  assert.equal(Deno.readTextFileSync(victim), "precious");
+  assert.equal(Deno.readTextFileSync(`${task.bundle}/address`), address);
+  using other = new Task();
+  Deno.removeSync(`${other.bundle}/config.json`);
+  makeFifo(`${other.bundle}/config.json`, 0o600);
+  const { status, stderr } = await other.action("start");
+  assert.equal(status, 1);
+  assert.match(stderr, /config.json": Cannot read ".*": no regular file/);
 });
 
 Deno.test("start answers for a pod's container with the sandbox's address and starts nothing", async () => {
