@@ -207,6 +207,20 @@ Deno.test("F2: no storage is mounted, no root file system lies, no limit is chan
   assert.deepEqual(pod.witness(), before);
 });
 
+Deno.test("F2: an ephemeral storage takes the directory away that it made, and leaves one that was there", async () => {
+  await using box = await AgentBox.start();
+  const guest = (path: string) => `/proc/${box.pid}/root${path}`;
+  await box.agent.createSandbox({ sandboxId: "s" });
+  const [there, made] = ["there", "made/by/storage"].map((name) => `/run/kata-containers/${name}`) as [string, string];
+  Deno.mkdirSync(guest(there));
+  const storages = [there, made].map((mountPoint): Storage => ({ ...VOLUMES.memory, mountPoint }));
+  await box.create("c", box.spec(["true"]), { storages });
+  assert.notEqual(Deno.statSync(guest(made)).dev, Deno.statSync(guest("/run")).dev);
+  await box.agent.removeContainer({ containerId: "c", timeout: 0 });
+  assert.equal(Deno.statSync(guest(there)).dev, Deno.statSync(guest("/run")).dev);
+  assert.throws(() => Deno.statSync(guest(made)), Deno.errors.NotFound);
+});
+
 Deno.test("F2: of what the host has shared, no link is followed that a container has put there", async () => {
   await using box = await AgentBox.start();
   const shared = `${GUEST_PATH.passthrough}/v`;

@@ -7,7 +7,7 @@ import { MS, parseMountOptions } from "../../linux/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { STORAGE_OPTION } from "../../rpc/agent_api.ts";
 import type { Places } from "./handler.ts";
-import { mountAt, removeAt } from "./mount_point.ts";
+import { mountAt } from "./mount_point.ts";
 import { optionValue, parseCount, parseId } from "./options.ts";
 
 const HUGE_PAGES_DIR = "/sys/kernel/mm/hugepages";
@@ -23,7 +23,6 @@ export function attachEphemeral(storage: Storage, { place }: Places): Disposable
   if (fstype === "hugetlbfs") reserveHugePages(options, HUGE_PAGES_DIR);
   const { flags, data } = mountableOptions(storage);
   using undo = new DisposableStack();
-  undo.defer(() => removeAt(place));
   undo.use(mountAt(place, source, { type: fstype, flags, data }));
   const group = optionValue(options, STORAGE_OPTION.fsGroup);
   if (group !== undefined) giveToGroup(place, parseId(group));

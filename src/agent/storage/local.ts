@@ -11,8 +11,8 @@ import { optionValue, parseId, parseMode } from "./options.ts";
 const S_ISGID = 0o2000;
 
 /**
- * Makes the directory; it goes with its last user, unless it was there before. Of a volume's part all that is missing is made alike, and what is there
- * is the containers' and stays as it is, as the kubelet does it; it goes with the volume.
+ * Makes the directory; it goes with its last user, unless it was there before. Of a volume's part all that is missing is
+ * made alike, and what is there is the containers' and stays as it is, as the kubelet does it; it goes with the volume.
  */
 export function attachLocal(storage: Storage, { place }: Places): Disposable {
   const settle = settler(storage);

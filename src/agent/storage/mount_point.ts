@@ -5,11 +5,18 @@ import { type Fd, pathOf } from "../../linux/fd.ts";
 import { type GuardedPath, makeGuarded, openGuarded, splitLast } from "../../linux/guarded_path.ts";
 import { detachOne, mount, type MountCall } from "../../linux/mount.ts";
 
-/** Makes the directory if it is not there, and mounts on it. Disposing it unmounts. */
+/**
+ * Makes the directory if it is not there, and mounts on it. Disposing it unmounts, and removes a directory that it made; one
+ * that was there before is somebody else's, and stays.
+ */
 export function mountAt(place: GuardedPath, source: string, call: MountCall): Disposable {
-  using target = makeGuarded(place).directory;
+  const { directory, isMade } = makeGuarded(place);
+  using target = directory;
+  using undo = new DisposableStack();
+  if (isMade) undo.defer(() => removeAt(place));
   mount(source, pathOf(target), call);
-  return { [Symbol.dispose]: () => unmountAt(place) };
+  undo.defer(() => void unmountAt(place));
+  return undo.move();
 }
 
 /**
@@ -23,7 +30,7 @@ export function unmountAt(place: GuardedPath): boolean {
 }
 
 /** Removes the directory if it is empty. @throws {ErrnoError} ENOTEMPTY, EBUSY */
-export function removeAt(place: GuardedPath): void {
+function removeAt(place: GuardedPath): void {
   atName(place, (parent, name) => rmdirAt(parent, rawName(name)));
 }
 
