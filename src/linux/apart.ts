@@ -17,12 +17,12 @@
  * @module
  */
 import { isErrno } from "./errno.ts";
-import { Fd, type Pipe, pipe } from "./fd.ts";
+import { Fd, FD_CLOEXEC, type Pipe, pipe } from "./fd.ts";
 import { HEADER } from "./machine_code.ts";
 import { openFilesLimit } from "./process.ts";
 import type { Piece, ProgramMemory } from "./program_memory.ts";
 import { smallProgram } from "./small_program.ts";
-import { Slot, type Step, systemCall } from "./step.ts";
+import { HIGH_NUMBER, Slot, type Step, systemCall } from "./step.ts";
 
 export interface ApartOptions {
   /** Numbers of the descriptors that its steps need, besides 0, 1 and 2. It has them by the same numbers. */
@@ -33,10 +33,7 @@ const AT_EMPTY_PATH = 0x1000;
 const CLOSE_RANGE_CLOEXEC = 4;
 const UINT_MAX = 0xffff_ffff;
 const F_SETFD = 2;
-const FD_CLOEXEC = 1;
 
-/** Out of the way of the numbers that steps give to their own descriptors. */
-const HIGH_NUMBER = 1000;
 /** Results that are told together with a failure, as whoever words it looks at them. */
 const MOST_RESULTS = 64;
 const REPORT_AT = HEADER.failed;

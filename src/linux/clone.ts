@@ -7,12 +7,12 @@
 import type { ApartChild } from "./apart.ts";
 import { Child } from "./child.ts";
 import { ErrnoError } from "./errno.ts";
-import { Fd, pipe } from "./fd.ts";
+import { F_DUPFD_CLOEXEC, Fd, pipe } from "./fd.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { HEADER, runProgram } from "./machine_code.ts";
 import { type Piece, type ProgramMemory, setWord } from "./program_memory.ts";
 import { SIGNALS } from "./signal.ts";
-import { layOutSteps, type Slot, type Step, type StepList, systemCall } from "./step.ts";
+import { HIGH_NUMBER, layOutSteps, type Slot, type Step, type StepList, systemCall } from "./step.ts";
 
 const CLONE_VM = 0x100n;
 const CLONE_PIDFD = 0x1000n;
@@ -194,9 +194,6 @@ function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions):
   return address;
 }
 
-/** Out of the way of the numbers that steps give to their own descriptors. */
-const HIGH_NUMBER = 1000;
-
 interface ExecutionPipe extends Disposable {
   /** Move the child's end out of the way. */
   arrival(): readonly Step[];
@@ -206,7 +203,6 @@ interface ExecutionPipe extends Disposable {
 
 /** A pipe that ends when the child executes or exits: only the child holds its close-on-exec writing end. */
 function executionPipe(): ExecutionPipe {
-  const F_DUPFD_CLOEXEC = 1030;
   const { read, write } = pipe();
   const { number } = write;
   return {

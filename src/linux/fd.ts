@@ -39,10 +39,10 @@ export const O_PATH = 0o10000000;
 export const AT_FDCWD = -100;
 
 const F_GETFD = 1;
-const FD_CLOEXEC = 1;
+export const FD_CLOEXEC = 1;
 const F_GETFL = 3;
 const F_SETFL = 4;
-const F_DUPFD_CLOEXEC = 1030;
+export const F_DUPFD_CLOEXEC = 1030;
 
 /** An open file descriptor. Its owner disposes it, or {@linkcode release}s it to another owner. */
 export class Fd implements Disposable {

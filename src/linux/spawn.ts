@@ -9,14 +9,13 @@ import { entranceOf } from "./cgroup.ts";
 import type { NamespaceFlag } from "./clone.ts";
 import { Fd, O_DIRECTORY, O_PATH, pipe } from "./fd.ts";
 import { readText } from "./fd_stream.ts";
+import { dropBounding, giveUpCapabilities, lastCapability } from "./rights.ts";
 import type { SignalName } from "./signal.ts";
 import {
   changeIds,
   dieWithParent,
-  emptyBoundingSet,
   environment,
   execCandidates,
-  giveUpCapabilities,
   nullForUnplaced,
   placeDescriptors,
   type Placement,
@@ -91,7 +90,7 @@ function addSteps(program: SyscallProgram, options: SpawnOptions): void {
   const placements: Placement[] = [...fds, ...nullForUnplaced(program, fds)];
   placeDescriptors(program, placements);
   if (cwd !== undefined) program.call("chdir", [cwd]);
-  if (rights === "none") emptyBoundingSet(program);
+  if (rights === "none") dropBounding(program, { kept: 0n, last: lastCapability() });
   changeIds(program, uid === undefined ? options : { groups: [], ...options });
   if (rights === "none") giveUpCapabilities(program);
   if (parentDeathSignal !== undefined) dieWithParent(program, parentDeathSignal);

@@ -60,6 +60,9 @@ export interface Step {
   readonly options: CallOptions;
 }
 
+/** From here on descriptors of a child are ours: out of the way of the numbers that steps give to their own. */
+export const HIGH_NUMBER = 1000;
+
 export function systemCall(name: SyscallName, args: Step["args"], options: CallOptions = {}): Step {
   return { number: syscallNumber(name), args, label: options.label ?? name, options };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { ERRNO, ErrnoError } from "./errno.ts";
-import { AT_FDCWD, type Fd, O_CLOEXEC, O_RDWR, O_WRONLY } from "./fd.ts";
+import { AT_FDCWD, F_DUPFD_CLOEXEC, type Fd, O_CLOEXEC, O_RDWR, O_WRONLY } from "./fd.ts";
 import { LITTLE_ENDIAN } from "./libc.ts";
 import { setWord } from "./program_memory.ts";
 import { SIGNALS } from "./signal.ts";
@@ -49,7 +49,6 @@ export interface Placement {
 }
 
 const CLOSE_RANGE_CLOEXEC = 4;
-const F_DUPFD_CLOEXEC = 1030;
 const UINT_MAX = 0xffff_ffff;
 
 /**
@@ -97,15 +96,6 @@ export function dieWithParent(program: SyscallProgram, signal: keyof typeof SIGN
   program.call("prctl", [PR_SET_PDEATHSIG, SIGNALS[signal]], { label: "prctl PR_SET_PDEATHSIG" });
 }
 
-/**
- * Keeps processes without rights over the child out of its memory and descriptors. What it writes below `/proc/self`
- * afterwards takes root's rights.
- */
-export function forbidInspection(program: SyscallProgram): void {
-  const PR_SET_DUMPABLE = 4;
-  program.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: "prctl PR_SET_DUMPABLE" });
-}
-
 /** User, group and supplementary groups, in the order that keeps the right to change the next. */
 export function changeIds(
   program: SyscallProgram,
@@ -117,30 +107,6 @@ export function changeIds(
   }
   if (gid !== undefined) program.call("setresgid", [gid, gid, gid], { label: `setresgid ${gid}` });
   if (uid !== undefined) program.call("setresuid", [uid, uid, uid], { label: `setresuid ${uid}` });
-}
-
-const PR_CAPBSET_DROP = 24;
-const PR_SET_NO_NEW_PRIVS = 38;
-const CAPABILITY_VERSION_3 = 0x20080522;
-
-/** Leaves nothing to be gained: no program that the child executes has capabilities. Before ids change, as that takes one. */
-export function emptyBoundingSet(program: SyscallProgram): void {
-  const last = Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
-  for (let number = 0; number <= last; number++) {
-    // EPERM: without CAP_SETPCAP the set stays, and everything in it is out of reach anyway.
-    program.call("prctl", [PR_CAPBSET_DROP, number, 0, 0, 0], {
-      label: "drop capability",
-      ignore: ["EINVAL", "EPERM"],
-    });
-  }
-}
-
-/** Gives up all capabilities, and the way to get any by executing something. */
-export function giveUpCapabilities(program: SyscallProgram): void {
-  // struct __user_cap_header_struct: a version, and 0 for the caller; three empty sets of 64 bits.
-  const header = new Uint8Array(Uint32Array.of(CAPABILITY_VERSION_3, 0).buffer);
-  program.call("capset", [header, new Uint8Array(24)], { label: "give up capabilities" });
-  program.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "set no_new_privs" });
 }
 
 /** `NAME=value` for each. @throws {TypeError} A name holds `=`, or is empty. */
@@ -196,10 +162,31 @@ export function descriptorMessage(program: SyscallProgram): DescriptorMessage {
   };
 }
 
-/** The heir's parent is ours, not the child. */
-const CLONE_PARENT = 0x8000;
+/** A new process' parent is that of the caller, not the caller. */
+export const CLONE_PARENT = 0x8000;
 const CLONE_PARENT_SETTID = 0x100000;
 const CLONE_ARGS_SIZE = 88;
+
+export interface CloneOptions {
+  /** CLONE flags. */
+  flags?: number;
+  /** Sent to the parent at its end; none without it, which CLONE_PARENT wants. */
+  exitSignal?: number;
+  /** Where the pid goes, with CLONE_PARENT_SETTID. */
+  pid?: Slot;
+}
+
+/** What a step's clone3(2) takes: the address of a struct clone_args, and its size. */
+export function cloneArguments(
+  program: SyscallProgram,
+  { flags = 0, exitSignal = 0, pid }: CloneOptions,
+): readonly [address: number, size: number] {
+  const { address, view } = program.allocate(CLONE_ARGS_SIZE);
+  setWord(view, 0, flags);
+  if (pid !== undefined) setWord(view, 24, pid.address); // parent_tid
+  setWord(view, 32, exitSignal);
+  return [address, CLONE_ARGS_SIZE];
+}
 
 /** @see {@link https://man7.org/linux/man-pages/man7/pid_namespaces.7.html} for what ENOMEM means, other than memory. */
 function explainBirth(failure: ErrnoError): Error {
@@ -224,13 +211,11 @@ export interface HeirOptions {
  * @returns Where the heir's pid will be.
  */
 export function bearHeir(program: SyscallProgram, { flags = 0, into }: HeirOptions = {}): Slot {
-  const args = program.allocate(CLONE_ARGS_SIZE);
   const pid = into ?? program.toldSlot();
-  setWord(args.view, 0, CLONE_PARENT | CLONE_PARENT_SETTID | flags);
-  setWord(args.view, 24, pid.address); // parent_tid
+  const args = cloneArguments(program, { flags: CLONE_PARENT | CLONE_PARENT_SETTID | flags, pid });
   // In the heir the result is 0, which counts as a failure here: it passes over the child's end.
   const options = { zeroFails: true, ignore: ["EPIPE"], skipIfIgnored: 1, explain: explainBirth } as const;
-  program.call("clone3", [args.address, CLONE_ARGS_SIZE], options);
+  program.call("clone3", args, options);
   program.call("exit_group", [0]);
   return pid;
 }

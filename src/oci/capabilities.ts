@@ -126,19 +126,3 @@ export function readCapabilitySet(status: string, field: "CapPrm" | "CapBnd"): C
   const match = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, "m").exec(status);
   return match === null ? 0n : BigInt(`0x${match[1]}`);
 }
-
-/** struct __user_cap_header_struct for the calling process, version 3: 64 bits in two halves. */
-export function capabilityHeader(): Uint8Array<ArrayBuffer> {
-  const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
-  return new Uint8Array(new Uint32Array([LINUX_CAPABILITY_VERSION_3, 0]).buffer);
-}
-
-/** struct __user_cap_data_struct[2]: effective, permitted, inheritable of the low half, then of the high half. */
-export function capabilityData(
-  sets: Pick<CapabilitySets, "effective" | "permitted" | "inheritable">,
-): Uint8Array<ArrayBuffer> {
-  const words = [sets.effective, sets.permitted, sets.inheritable];
-  const low = words.map((set) => Number(set & 0xffffffffn));
-  const high = words.map((set) => Number(set >> 32n));
-  return new Uint8Array(new Uint32Array([...low, ...high]).buffer);
-}

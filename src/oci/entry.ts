@@ -1,8 +1,9 @@
 /** The way of a container's first process into its cgroups and namespaces. @module */
 import { MS } from "../linux/mount_options.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
+import { forbidInspection } from "../linux/rights.ts";
 import type { Slot } from "../linux/step.ts";
-import { bearHeir, changeIds, forbidInspection, writeFile } from "../linux/steps.ts";
+import { bearHeir, changeIds, writeFile } from "../linux/steps.ts";
 import type { Channel } from "./channel.ts";
 import type { BirthPlan } from "./init.ts";
 import { NAMESPACE_KINDS } from "./namespaces.ts";

@@ -2,8 +2,9 @@
 import { AT_FDCWD, type Fd } from "../linux/fd.ts";
 import { openHow } from "../linux/in_root.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
+import { forbidInspection } from "../linux/rights.ts";
 import type { Slot } from "../linux/step.ts";
-import { bearHeir, changeIds, descriptorMessage, forbidInspection, type Placement } from "../linux/steps.ts";
+import { bearHeir, changeIds, descriptorMessage, type Placement } from "../linux/steps.ts";
 import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, preservedFds } from "./child_setup.ts";
 import { addConsole, type Console, PTMX_FLAGS } from "./console.ts";

@@ -1,6 +1,6 @@
 /** The steps that mount. @see https://man7.org/linux/man-pages/man2/move_mount.2.html @module */
 import { ERRNO, ErrnoError } from "../linux/errno.ts";
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
+import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
 import { baseRules } from "../linux/guarded_path.ts";
 import { openHow } from "../linux/in_root.ts";
 import { MOUNT_ATTR, type MountOptions, MS } from "../linux/mount_options.ts";
@@ -78,7 +78,6 @@ function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): v
 
 /** @returns Where the descriptor of the detached copy will be. */
 function takeSource(steps: Steps, planned: Planned<"bind">, label: string): Slot {
-  const F_DUPFD_CLOEXEC = 1030;
   const tree = steps.slot();
   const take = (fd: number) => steps.call("fcntl", [fd, F_DUPFD_CLOEXEC, 3], { label, result: tree });
   const { guard, source, options, spare } = planned;

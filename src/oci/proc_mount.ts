@@ -16,14 +16,14 @@
  */
 import { MS } from "../linux/mount_options.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
-import { setWord } from "../linux/program_memory.ts";
+import { setCapabilities, setNoNewPrivileges } from "../linux/rights.ts";
 import { onlyCalls } from "../linux/seccomp_only.ts";
 import { SIGNALS } from "../linux/signal.ts";
 import type { Slot } from "../linux/step.ts";
-import { type DescriptorMessage, descriptorMessage } from "../linux/steps.ts";
-import { CAP_SYS_ADMIN, capabilityData, capabilityHeader } from "./capabilities.ts";
+import { CLONE_PARENT, cloneArguments, type DescriptorMessage, descriptorMessage } from "../linux/steps.ts";
+import { CAP_SYS_ADMIN } from "./capabilities.ts";
 import type { PlannedMount } from "./mount_plan.ts";
-import { loadFilter, setNoNewPrivileges } from "./process_steps.ts";
+import { loadFilter } from "./process_steps.ts";
 import type { Steps } from "./steps.ts";
 
 /** The pid namespace of a container that is not new. */
@@ -83,15 +83,13 @@ interface Guard {
   message: DescriptorMessage;
 }
 
-const CLONE_PARENT = 0x8000;
-const CLONE_ARGS_SIZE = 88;
-
 function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
+  const { program } = steps;
   const bear = { zeroFails: true, ignore: ["EPIPE"] } as const;
-  const guard = cloneArgs(steps, { flags: 0, signal: SIGNALS.SIGCHLD });
+  const guard = cloneArguments(program, { exitSignal: SIGNALS.SIGCHLD });
   const label = "bear a guard";
   // In the guard the result is 0, which counts as a failure here.
-  steps.callOrElse({ name: "clone3", args: [guard, CLONE_ARGS_SIZE], options: { ...bear, label } }, () => {
+  steps.callOrElse({ name: "clone3", args: guard, options: { ...bear, label } }, () => {
     steps.part();
     steps.call("fchdir", [root], { label });
     steps.call("chroot", ["."], { label });
@@ -101,23 +99,15 @@ function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
     steps.call("close_range", [pids.handle + 1, UINT_MAX, 0], { label });
     const right = 1n << BigInt(CAP_SYS_ADMIN);
     const sets = { effective: right, permitted: right, inheritable: 0n };
-    steps.call("capset", [capabilityHeader(), capabilityData(sets)], { label });
-    setNoNewPrivileges(steps);
+    setCapabilities(program, sets, label);
+    setNoNewPrivileges(program);
     loadFilter(steps, onlyCalls(["clone3", "fsopen", "sendmsg", "exit_group"]), { label });
-    const opener = cloneArgs(steps, { flags: CLONE_PARENT, signal: 0 });
-    steps.call("clone3", [opener, CLONE_ARGS_SIZE], { ...bear, label, skipIfIgnored: 1 });
+    steps.call("clone3", cloneArguments(program, { flags: CLONE_PARENT }), { ...bear, label, skipIfIgnored: 1 });
     steps.call("exit_group", [0]);
     steps.call("fsopen", ["proc", FSOPEN_CLOEXEC], { label: "open proc", result: message.fd });
     message.send(pids.handle, label);
     steps.call("exit_group", [0]);
   });
-}
-
-function cloneArgs(steps: Steps, { flags, signal }: { flags: number; signal: number }): number {
-  const { address, view } = steps.program.allocate(CLONE_ARGS_SIZE);
-  setWord(view, 0, flags);
-  setWord(view, 32, signal); // exit_signal
-  return address;
 }
 
 /** Guard and opener are both children of the first process. */

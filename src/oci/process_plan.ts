@@ -1,4 +1,5 @@
 /** Everything about a process that can be decided before it exists. @module */
+import { lastCapability } from "../linux/rights.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import { type CompiledSeccomp, compileSeccomp } from "../linux/seccomp.ts";
@@ -49,14 +50,14 @@ export function planProcess(process: Process, options: PlanOptions): ProcessPlan
   const env = program?.env ??
     completeEnvironment(process.env ?? [], () => homeOf(readPasswd(rootfs, binds), process.user.uid));
   const searchPath = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) || DEFAULT_PATH;
-  const lastCapability = Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
+  const last = lastCapability();
   return {
     process,
     args,
     env,
     candidates: program === undefined ? execCandidates(args[0] ?? "", searchPath) : [program.path],
-    capabilities: capabilitySets(process.capabilities, availableCapabilities(linux, lastCapability)),
-    lastCapability,
+    capabilities: capabilitySets(process.capabilities, availableCapabilities(linux, last)),
+    lastCapability: last,
     rlimits: (process.rlimits ?? []).map(rlimitCall),
     seccomp: isFilter(linux?.seccomp) ? compile(linux.seccomp) : undefined,
   };

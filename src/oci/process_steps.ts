@@ -11,14 +11,9 @@ import { labelWrites } from "../linux/label.ts";
 import { LITTLE_ENDIAN } from "../linux/libc.ts";
 import type { CompiledSeccomp } from "../linux/seccomp.ts";
 import type { CallOptions, Slot } from "../linux/step.ts";
+import { dropBounding, setCapabilities, setNoNewPrivileges } from "../linux/rights.ts";
 import { changeIds, writeFile } from "../linux/steps.ts";
-import {
-  CAP_SYS_ADMIN,
-  capabilityData,
-  capabilityHeader,
-  capabilityNumbers,
-  type CapabilitySets,
-} from "./capabilities.ts";
+import { CAP_SYS_ADMIN, capabilityNumbers, type CapabilitySets } from "./capabilities.ts";
 import type { Channel } from "./channel.ts";
 import { explainExec, type ProcessPlan } from "./process_plan.ts";
 import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
@@ -26,8 +21,6 @@ import type { Process } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 
 const PR_SET_KEEPCAPS = 8;
-const PR_CAPBSET_DROP = 24;
-const PR_SET_NO_NEW_PRIVS = 38;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
@@ -125,7 +118,7 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
     steps.call("fchown", [fd, user.uid, SAME_ID], { label: `hand over fd ${fd}`, ignore });
   }
   steps.call("umask", [user.umask ?? 0o022]);
-  dropBounding(steps, plan);
+  dropBounding(steps.program, { kept: capabilities.bounding, last: plan.lastCapability });
   steps.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], { label: "keep capabilities" });
   const { uid, gid, additionalGids: groups = [] } = user;
   changeIds(steps.program, { uid, gid, ...(maySetGroups && { groups }) });
@@ -139,18 +132,14 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
   if (isFilteredEarly) {
     // Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there. The filter itself may
     // not allow to appear.
-    setCapabilities(steps, withSysAdmin(capabilities));
+    setCapabilities(steps.program, withSysAdmin(capabilities));
     appear();
     addSeccomp(steps, seccomp, channel);
   }
-  setCapabilities(steps, capabilities);
+  setCapabilities(steps.program, capabilities);
   addAmbient(steps, capabilities);
-  if (noNewPrivileges) setNoNewPrivileges(steps);
+  if (noNewPrivileges) setNoNewPrivileges(steps.program);
   if (!isFilteredEarly) appear();
-}
-
-export function setNoNewPrivileges(steps: Steps): void {
-  steps.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "set no_new_privs" });
 }
 
 function addControllingTerminal(steps: Steps): void {
@@ -158,21 +147,9 @@ function addControllingTerminal(steps: Steps): void {
   steps.call("ioctl", [0, TIOCSCTTY, 0], { label: "set controlling terminal" });
 }
 
-function dropBounding(steps: Steps, { capabilities, lastCapability }: ProcessPlan): void {
-  for (let number = 0; number <= lastCapability; number++) {
-    if ((capabilities.bounding >> BigInt(number)) & 1n) continue;
-    // EPERM: without CAP_SETPCAP the set stays, and everything in it is out of reach anyway.
-    steps.call("prctl", [PR_CAPBSET_DROP, number, 0, 0, 0], { label: "drop capability", ignore: ["EINVAL", "EPERM"] });
-  }
-}
-
 function withSysAdmin(sets: CapabilitySets): CapabilitySets {
   const bit = 1n << BigInt(CAP_SYS_ADMIN);
   return { ...sets, permitted: sets.permitted | bit, effective: sets.effective | bit };
-}
-
-function setCapabilities(steps: Steps, sets: CapabilitySets): void {
-  steps.call("capset", [capabilityHeader(), capabilityData(sets)], { label: "set capabilities" });
 }
 
 function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
