@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { KataError } from "../base/error.ts";
+import { errorCode, KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import { Fd, O_NONBLOCK, O_WRONLY } from "../linux/fd.ts";
 import { isErrno } from "../linux/errno.ts";
@@ -70,9 +70,13 @@ export class Container {
   static async removeRemains(id: string, home: Home): Promise<void> {
     verifyId(id);
     const directory = new StateDirectory(home.stateRoot, id);
-    if (!directory.exists()) return;
-    using _lock = await directory.lock();
-    if (!directory.isWritten()) directory.remove();
+    try {
+      using _lock = await directory.lock();
+      if (!directory.isWritten()) directory.remove();
+    } catch (error) {
+      // There are none, or another command has been faster.
+      if (errorCode(error) !== "NOT_FOUND") throw error;
+    }
   }
 
   get id(): string {
