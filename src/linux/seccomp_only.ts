@@ -12,7 +12,8 @@ const BPF_JUMP_IF_EQUAL = 0x15;
 const BPF_RETURN = 0x06;
 /** Offsets in struct seccomp_data. */
 const DATA = { number: 0, architecture: 4 } as const;
-const AUDIT_ARCH = { x86_64: 0xc000003e, aarch64: 0xc00000b7 } as const;
+/** How filters tell architectures apart. */
+export const AUDIT_ARCH = { x86_64: 0xc000003e, aarch64: 0xc00000b7 } as const;
 const SECCOMP_RET = { kill: 0x80000000, allow: 0x7fff0000 } as const;
 
 /** @returns Instructions, as seccomp(2) takes them. */

@@ -166,6 +166,10 @@ export function descriptorMessage(program: SyscallProgram): DescriptorMessage {
 export const CLONE_PARENT = 0x8000;
 const CLONE_PARENT_SETTID = 0x100000;
 const CLONE_ARGS_SIZE = 88;
+/** What an heir is born with. */
+export const BIRTH_FLAGS = CLONE_PARENT | CLONE_PARENT_SETTID;
+/** Filters of system calls often forbid the newer one, whose arguments they cannot see. */
+export type BirthCall = "clone" | "clone3";
 
 export interface CloneOptions {
   /** CLONE flags. */
@@ -199,6 +203,8 @@ export interface HeirOptions {
   into?: Slot;
   /** CLONE_NEW flags of namespaces that it is born in. */
   flags?: number;
+  /** Default: `clone3`. */
+  by?: BirthCall;
 }
 
 /**
@@ -210,12 +216,12 @@ export interface HeirOptions {
  *
  * @returns Where the heir's pid will be.
  */
-export function bearHeir(program: SyscallProgram, { flags = 0, into }: HeirOptions = {}): Slot {
+export function bearHeir(program: SyscallProgram, { flags = 0, into, by = "clone3" }: HeirOptions = {}): Slot {
   const pid = into ?? program.toldSlot();
-  const args = cloneArguments(program, { flags: CLONE_PARENT | CLONE_PARENT_SETTID | flags, pid });
   // In the heir the result is 0, which counts as a failure here: it passes over the child's end.
   const options = { zeroFails: true, ignore: ["EPIPE"], skipIfIgnored: 1, explain: explainBirth } as const;
-  program.call("clone3", args, options);
+  if (by === "clone") program.call(by, [BIRTH_FLAGS | flags, 0, pid.address, 0, 0], options);
+  else program.call(by, cloneArguments(program, { flags: BIRTH_FLAGS | flags, pid }), options);
   program.call("exit_group", [0]);
   return pid;
 }

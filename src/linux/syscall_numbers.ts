@@ -14,6 +14,7 @@ const NUMBERS = {
   capset: [126, 91],
   chdir: [80, 49],
   chroot: [161, 51],
+  clone: [56, 220],
   clone3: [435, 435],
   close: [3, 57],
   close_range: [436, 436],

@@ -6,7 +6,7 @@
  */
 import { MOUNT_ATTR, MS } from "../linux/mount_options.ts";
 import type { Slot } from "../linux/step.ts";
-import { awaitByte, bearHeir, descriptorMessage, type Placement, writeFile } from "../linux/steps.ts";
+import { awaitByte, bearHeir, descriptorMessage, type HeirOptions, type Placement, writeFile } from "../linux/steps.ts";
 import { changeRoot } from "./change_root.ts";
 import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
@@ -138,7 +138,8 @@ export function addInit(steps: Steps, plan: InitPlan, heir: Slot | undefined): I
     hasTerminal: console !== undefined,
     channel,
     maySetGroups: plan.maySetGroups,
-    appear: () => appear(steps, plan, heir),
+    leave: () => leave(steps, plan),
+    appear: (by) => appear(steps, plan, { by, ...(heir && { into: heir }) }),
   });
   addExecutableCheck(steps, process);
   addListenedFilter(steps, process, channel);
@@ -148,13 +149,16 @@ export function addInit(steps: Steps, plan: InitPlan, heir: Slot | undefined): I
 }
 
 /** From here on an exec, or who shares its pid namespace, may look at it: its memory is its own. */
-function appear(steps: Steps, { channel, execFifo, pids, preserveFds }: InitPlan, heir: Slot | undefined): void {
-  const { program } = steps;
+function leave(steps: Steps, { channel, execFifo, pids, preserveFds }: InitPlan): void {
   steps.part();
   if (pids === undefined) return;
   const talk = channel.childNumbers;
-  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, execFifo, program.reportNumber]);
-  bearHeir(program, { ...(heir && { into: heir }) });
+  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, execFifo, steps.program.reportNumber]);
+}
+
+function appear(steps: Steps, { channel, pids }: InitPlan, heir: HeirOptions): void {
+  if (pids === undefined) return;
+  bearHeir(steps.program, heir);
   channel.addStop(steps, "heir");
 }
 

@@ -74,20 +74,20 @@ export function addJoin(steps: Steps, plan: JoinPlan): Slot | undefined {
     hasTerminal: console !== undefined,
     channel,
     maySetGroups: plan.maySetGroups,
-    appear: () => heir = appear(steps, plan),
+    leave: () => leave(steps, plan),
+    appear: (by) => heir = plan.namespaces.includes("pid") ? bearHeir(steps.program, { by }) : undefined,
   });
   addListenedFilter(steps, plan.process, channel);
   addExec(steps, plan.process, channel);
   return heir;
 }
 
-/** With memory of its own, and no descriptor but what it takes to its program. */
-function appear(steps: Steps, { channel, namespaces, preserveFds, process }: JoinPlan): Slot | undefined {
+/** To be seen with memory of its own, and no descriptor but what it takes to its program. */
+function leave(steps: Steps, { channel, preserveFds, process }: JoinPlan): void {
   const { program } = steps;
   const talks = process.seccomp?.notify ? channel.childFds.map(({ number }) => number) : [];
   program.part();
   closeOtherFds(steps, [...preservedFds(preserveFds), ...talks, program.reportNumber]);
-  return namespaces.includes("pid") ? bearHeir(program) : undefined;
 }
 
 /** Numbers of what its steps need. */

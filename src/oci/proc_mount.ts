@@ -23,7 +23,7 @@ import type { Slot } from "../linux/step.ts";
 import { CLONE_PARENT, cloneArguments, type DescriptorMessage, descriptorMessage } from "../linux/steps.ts";
 import { CAP_SYS_ADMIN } from "./capabilities.ts";
 import type { PlannedMount } from "./mount_plan.ts";
-import { loadFilter } from "./process_steps.ts";
+import { loadFilter } from "./filter_steps.ts";
 import type { Steps } from "./steps.ts";
 
 /** The pid namespace of a container that is not new. */

@@ -8,13 +8,12 @@
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../linux/fd.ts";
 import { openHow } from "../linux/in_root.ts";
 import { labelWrites } from "../linux/label.ts";
-import { LITTLE_ENDIAN } from "../linux/libc.ts";
-import type { CompiledSeccomp } from "../linux/seccomp.ts";
 import type { CallOptions, Slot } from "../linux/step.ts";
 import { dropBounding, setCapabilities, setNoNewPrivileges } from "../linux/rights.ts";
-import { changeIds, writeFile } from "../linux/steps.ts";
+import { type BirthCall, changeIds, writeFile } from "../linux/steps.ts";
 import { CAP_SYS_ADMIN, capabilityNumbers, type CapabilitySets } from "./capabilities.ts";
 import type { Channel } from "./channel.ts";
+import { addSeccomp, allowsAppearing, CONTROLLING_TERMINAL } from "./filter_steps.ts";
 import { explainExec, type ProcessPlan } from "./process_plan.ts";
 import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
 import type { Process } from "./spec.ts";
@@ -24,7 +23,6 @@ const PR_SET_KEEPCAPS = 8;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
-const SECCOMP_SET_MODE_FILTER = 1;
 /** To chown(2). */
 const SAME_ID = -1;
 
@@ -104,8 +102,10 @@ export interface LateOptions {
   hasTerminal: boolean;
   channel: Channel;
   maySetGroups: boolean;
+  /** Adds what comes before {@linkcode LateOptions.appear} and no filter need allow. */
+  leave: () => void;
   /** Adds what lets processes of the container see this one: as late as can be, when it has no more rights than they. */
-  appear?: () => void;
+  appear: (by: BirthCall) => void;
 }
 
 /** From root to the user of the process. The descriptors 0 to 2 are in place. */
@@ -123,28 +123,30 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
   const { uid, gid, additionalGids: groups = [] } = user;
   changeIds(steps.program, { uid, gid, ...(maySetGroups && { groups }) });
   steps.call("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0], { label: "keep no capabilities" });
-  const appear = () => {
-    options.appear?.();
+  const appear = (by: BirthCall) => {
+    options.appear(by);
     steps.call("setsid", [], { ignore: ["EPERM"] });
     if (hasTerminal) addControllingTerminal(steps);
   };
   const isFilteredEarly = seccomp !== undefined && !isLoadedLate(plan);
+  // Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there. Who may trace in the
+  // container must not find it, so it is loaded where they see nothing yet, if the filter allows to appear after that.
+  const isHidden = isFilteredEarly && allowsAppearing(seccomp, { hasTerminal });
   if (isFilteredEarly) {
-    // Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there. The filter itself may
-    // not allow to appear.
     setCapabilities(steps.program, withSysAdmin(capabilities));
-    appear();
+    options.leave();
+    if (!isHidden) appear("clone3");
     addSeccomp(steps, seccomp, channel);
   }
   setCapabilities(steps.program, capabilities);
   addAmbient(steps, capabilities);
   if (noNewPrivileges) setNoNewPrivileges(steps.program);
-  if (!isFilteredEarly) appear();
+  if (!isFilteredEarly) options.leave();
+  if (!isFilteredEarly || isHidden) appear(isHidden ? "clone" : "clone3");
 }
 
 function addControllingTerminal(steps: Steps): void {
-  const TIOCSCTTY = 0x540e;
-  steps.call("ioctl", [0, TIOCSCTTY, 0], { label: "set controlling terminal" });
+  steps.call("ioctl", [...CONTROLLING_TERMINAL], { label: "set controlling terminal" });
 }
 
 function withSysAdmin(sets: CapabilitySets): CapabilitySets {
@@ -158,29 +160,6 @@ function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
   for (const number of capabilityNumbers(ambient)) {
     steps.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0], { label });
   }
-}
-
-/** @param program Instructions. */
-export function loadFilter(
-  steps: Steps,
-  program: Uint8Array<ArrayBuffer>,
-  { flags = 0, ...options }: CallOptions & { flags?: number },
-): void {
-  // struct sock_fprog: a count of instructions and their address.
-  const { address, view } = steps.program.allocate(16);
-  view.setUint16(0, program.length / 8, LITTLE_ENDIAN);
-  view.setBigUint64(8, BigInt(steps.program.bytes(program)), LITTLE_ENDIAN);
-  steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], options);
-}
-
-/** Loads the filter. If it notifies somebody, waits until the parent has taken the listener. */
-function addSeccomp(steps: Steps, { program, flags, notify }: CompiledSeccomp, channel: Channel): void {
-  const offer = notify ? channel.offerDescriptor(steps, "listener") : undefined;
-  loadFilter(steps, program, { flags, label: "load seccomp filter", ...(offer && { result: offer.number }) });
-  if (offer === undefined) return;
-  offer.addStop();
-  // Or the calls of a container whose agent has gone would wait for ever, as long as we are there.
-  steps.close(offer.number);
 }
 
 /** Without no_new_privs the filter is loaded with the identity; with it, as late as can be. */

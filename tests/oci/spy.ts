@@ -2,10 +2,11 @@
  * What a process of a container does that looks for other people's secrets. Run inside a pid namespace, with a /proc of it
  * and the rights that a container has: `deno run -A spy.ts MARK FILE`.
  *
- * It looks at every process that comes, as fast as it can, for MARK in memory and environment, and for the way to FILE
- * through root, working directory and descriptors. Each thing found is a line; end of stdin ends it.
+ * It looks at every process that comes, as fast as it can, for MARK in memory and environment, for a right that no
+ * container has, and for the way to FILE through root, working directory and descriptors. Each thing found is a line; end of stdin ends it.
  */
 const [mark = "", file = ""] = Deno.args;
+const CAP_SYS_ADMIN = 1n << 21n;
 const needle = new TextEncoder().encode(mark);
 const isKnown = new Set<string>(pids());
 const found = new Set<string>();
@@ -68,6 +69,11 @@ function look(pid: string): void {
   for (const { name } of attempt(() => [...Deno.readDirSync(`/proc/${pid}/fd`)]) ?? []) {
     if (attempt(() => Deno.statSync(`/proc/${pid}/fd/${name}${file}`))) tell(pid, "descriptor: file");
   }
+  // What opens the container's proc has that right, under a filter which lets it do nothing else.
+  const status = attempt(() => Deno.readTextFileSync(`/proc/${pid}/status`)) ?? "";
+  const [, rights = "0"] = /^CapPrm:\s*(.*)$/m.exec(status) ?? [];
+  const isFree = /^Seccomp:\s*0$/m.test(status);
+  if (isFree && (BigInt(`0x${rights}`) & CAP_SYS_ADMIN) !== 0n) tell(pid, "rights: CAP_SYS_ADMIN");
   if (attempt(() => holds(Deno.readFileSync(`/proc/${pid}/environ`)))) tell(pid, "environment: mark");
   searchMemory(pid);
 }
