@@ -169,7 +169,7 @@ function planBirth(
   }));
   const pids = all.find(({ type }) => type === "pid");
   const cgroupProcs = entrance.files.map((path) => open(path, O_WRONLY).number);
-  const execFifo = open(directory.execFifo, O_RDWR).number;
+  const execFifo = open(directory.earlyFifo, O_RDWR).number;
   const stdio = stdioPlacements(given);
   const trees = mounts.flatMap((one) => one.kind === "bind" ? [one.tree, one.spare] : []).filter((fd) =>
     fd !== undefined

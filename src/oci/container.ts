@@ -110,8 +110,8 @@ export class Container {
   status(): Status {
     const { cgroup, directory } = this.#parts;
     if (!this.#isAlive()) return "stopped";
-    if (cgroup.isFrozen()) return "paused";
-    return directory.hasExecFifo() ? "created" : "running";
+    const stage = directory.stage();
+    return stage !== "creating" && cgroup.isFrozen() ? "paused" : stage;
   }
 
   #isAlive(): boolean {

@@ -89,7 +89,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
     stored.pid > 0 ? tryHooks("poststop", spec.hooks, { state: ociState(stored, "stopped"), log }) : undefined
   );
   directory.write(stored);
-  makeFifo(directory.execFifo, 0o600);
+  makeFifo(directory.earlyFifo, 0o600);
   const cgroup = takeCgroup(options, stored, undo);
   using birth = bearInit({ options, stored, directory, cgroup });
   undo.use(birth.child);
@@ -103,6 +103,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   const onHeir = (heir: Child) => remember(undo.use(heir));
   await guide(parked, { onHeir, stored, cgroup, rootless: options.rootless });
   const console = birth.terminal && await receiveMaster(birth.terminal);
+  directory.finish();
   undo.move();
   return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console, options) };
 }

@@ -19,10 +19,10 @@ export type Status = "creating" | "created" | "running" | "paused" | "stopped";
 const ALLOWED = {
   start: ["created"],
   exec: ["created", "running"],
-  kill: ["created", "running", "paused"],
+  kill: ["creating", "created", "running", "paused"],
   pause: ["created", "running"],
   resume: ["paused"],
-  delete: ["stopped", "created"],
+  delete: ["stopped", "creating", "created"],
   update: ["created", "running", "paused"],
 } as const satisfies Record<string, readonly Status[]>;
 
@@ -76,6 +76,8 @@ export function livePid({ pid, startTime }: StoredState): number {
 
 const STATE_FILE = "state.json";
 const EXEC_FIFO = "exec.fifo";
+/** Its name while the container is being made. */
+const EARLY_FIFO = "exec.fifo.early";
 /** Longer than any step but a hook's. */
 const LOCK_TIMEOUT_MS = 10_000;
 const LOCK_POLL_MS = 5;
@@ -92,6 +94,21 @@ export class StateDirectory {
 
   get execFifo(): string {
     return `${this.path}/${EXEC_FIFO}`;
+  }
+
+  get earlyFifo(): string {
+    return `${this.path}/${EARLY_FIFO}`;
+  }
+
+  /** The first process waits for its start: until now the root, the mounts and the rights that it had were ours. */
+  finish(): void {
+    Deno.renameSync(this.earlyFifo, this.execFifo);
+  }
+
+  /** How far the container has come, if it lives. */
+  stage(): "creating" | "created" | "running" {
+    if (isFifo(this.earlyFifo)) return "creating";
+    return isFifo(this.execFifo) ? "created" : "running";
   }
 
   /** @throws {KataError} ALREADY_EXISTS: the id is taken. */
@@ -169,16 +186,6 @@ export class StateDirectory {
     Deno.renameSync(temporary, `${this.path}/${STATE_FILE}`);
   }
 
-  /** Whether the container waits for its start. */
-  hasExecFifo(): boolean {
-    try {
-      return Deno.lstatSync(this.execFifo).isFifo === true;
-    } catch (error) {
-      if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
-      throw error;
-    }
-  }
-
   removeExecFifo(): void {
     removeIfThere(this.execFifo);
   }
@@ -191,6 +198,15 @@ export class StateDirectory {
 function isSameFile(left: string, right: string): boolean {
   const [a, b] = [Deno.statSync(left), Deno.statSync(right)];
   return a.dev === b.dev && a.ino === b.ino;
+}
+
+function isFifo(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFifo === true;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
+    throw error;
+  }
 }
 
 function removeIfThere(path: string): void {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { makeFifo } from "../linux/fifo.ts";
 import { checkAllowed, StateDirectory, type Status, type StoredState } from "./state.ts";
 
 function directory(): Disposable & { root: string; state: StateDirectory } {
@@ -41,11 +42,24 @@ Deno.test("StateDirectory.read() gives back what was written, whole", () => {
 Deno.test("StateDirectory.read() of nothing is NOT_FOUND, in the words that engines know", () => {
   using made = directory();
   assert.throws(() => made.state.read(), { code: "NOT_FOUND", message: /container does not exist/ });
-  assert.ok(!made.state.hasExecFifo());
+  assert.equal(made.state.stage(), "running");
   made.state.remove();
 });
 
+Deno.test("StateDirectory.stage() tells a container that is being made from one that waits, and both from one that runs", () => {
+  using made = directory();
+  made.state.create();
+  makeFifo(made.state.earlyFifo, 0o600);
+  assert.equal(made.state.stage(), "creating");
+  made.state.finish();
+  assert.equal(made.state.stage(), "created");
+  made.state.removeExecFifo();
+  assert.equal(made.state.stage(), "running");
+});
+
 Deno.test.each<{ operation: Parameters<typeof checkAllowed>[0]; status: Status; words: RegExp }>([
+  { operation: "exec", status: "creating", words: /Cannot exec container "c1": it is creating/ },
+  { operation: "start", status: "creating", words: /it is creating/ },
   { operation: "kill", status: "stopped", words: /container not running$/ },
   { operation: "start", status: "running", words: /Cannot start container "c1": it is running/ },
   { operation: "exec", status: "paused", words: /it is paused/ },

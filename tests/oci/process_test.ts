@@ -310,3 +310,18 @@ test("exec: a background process joins the container's cgroup and dies with it",
   const left = await new Deno.Command("ps", { args: ["-o", "stat=", "-p", pid] }).output();
   assert.match(new TextDecoder().decode(left.stdout), /^(Z.*)?\s*$/);
 });
+
+test("exec: enters no container that is being made, whose root is the machine's still", async () => {
+  await using box = new Box();
+  const secret = `${box.dir}/secret`;
+  Deno.writeTextFileSync(secret, "of the machine");
+  const id = box.id();
+  const exec = box.words(["exec", id, "/bin/cat", secret]);
+  const args = ["sh", "-c", `cat >/dev/null; "$@" >${box.dir}/seen 2>&1; echo $? >>${box.dir}/seen`, "sh", ...exec];
+  box.spec.hooks = { createRuntime: [{ path: "/bin/sh", args, env: [`PATH=${Deno.env.get("PATH")}`] }] };
+  box.sh("sleep 100").save();
+  await box.ok("create", "--bundle", box.bundle, id);
+  assert.match(Deno.readTextFileSync(`${box.dir}/seen`), /(it is creating|does not exist)[^]*\n255\n$/);
+  await box.ok("exec", id, "/bin/true");
+  await box.ok("start", id);
+});
