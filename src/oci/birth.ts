@@ -27,6 +27,7 @@ import { addBirth, addInit, type BirthPlan } from "./init.ts";
 import { isMapped, isPart, openSource, planMounts, type PlannedMount } from "./mount_plan.ts";
 import { type BirthNamespace, birthNamespaces, joinsUser, type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
+import { procsOf } from "./proc_mount.ts";
 import type { NamespaceType } from "./spec.ts";
 import type { StateDirectory, StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
@@ -231,7 +232,7 @@ export function planRest({ making, child, program, steps, heir, plan, mounts, pl
     // A first step has failed, as whoever waits for the child will learn.
     if (!isErrno(error, "EPIPE")) throw error;
   }
-  return { child, channel: plan.channel, ...result };
+  return { child, channel: plan.channel, procs: plan.pids === undefined ? [] : procsOf(all), ...result };
 }
 
 function mountsOf(

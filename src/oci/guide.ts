@@ -13,6 +13,7 @@ import { writeIdMaps } from "./idmap.ts";
 import type { InitResult } from "./init.ts";
 import { differingNamespaces } from "./namespaces.ts";
 import { rlimitCall } from "./rlimits.ts";
+import { verifyProc } from "./proc_mount.ts";
 import { OCI_VERSION, type Resources, type Spec } from "./spec.ts";
 import type { OciState, Status, StoredState } from "./state.ts";
 import { startScope } from "./systemd/scope.ts";
@@ -21,6 +22,8 @@ import { startScope } from "./systemd/scope.ts";
 export interface Parked extends InitResult {
   child: Child;
   channel: Channel;
+  /** Where it has a proc that others could have exchanged: see `proc_mount.ts`. */
+  procs: readonly string[];
 }
 
 /** The container that the process is to be the first of. */
@@ -51,7 +54,10 @@ export async function guide(parked: Parked, guided: Guided): Promise<void> {
       await child.executed();
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
-    if (message === "created") return limit();
+    if (message === "created") {
+      for (const destination of parked.procs) verifyProc(child.pid, destination);
+      return limit();
+    }
     if (message === "scope") await enterScope(child.pid, guided);
     if (message === "heir") guided.onHeir(parked.child = child.succeed());
     if (message === "maps") {

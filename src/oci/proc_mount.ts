@@ -9,16 +9,21 @@
  *   |- guard       outside: gives up all it has, loads a filter, enters the pid namespace
  *   |    `- opener inside: fsopen("proc"), hands that over
  *   `- makes a mount of it
+ * parent           looks whether that is a proc, before anything of the container runs
  * ```
  *
  * @see https://man7.org/linux/man-pages/man2/fsopen.2.html
  * @module
  */
+import { KataError } from "../base/error.ts";
+import { Fd, O_DIRECTORY, O_PATH, pathOf } from "../linux/fd.ts";
+import { openInRoot } from "../linux/in_root.ts";
 import { MS } from "../linux/mount_options.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import { setCapabilities, setNoNewPrivileges } from "../linux/rights.ts";
 import { onlyCalls } from "../linux/seccomp_only.ts";
 import { SIGNALS } from "../linux/signal.ts";
+import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
 import type { Slot } from "../linux/step.ts";
 import { CLONE_PARENT, cloneArguments, type DescriptorMessage, descriptorMessage } from "../linux/steps.ts";
 import { CAP_SYS_ADMIN } from "./capabilities.ts";
@@ -124,6 +129,8 @@ function configure(
   { words, source, label }: { words: readonly string[]; source: string; label: string },
 ): void {
   const [FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE] = [0, 1, 6];
+  // Only a proc takes this, its default: whoever traces the opener may have had it open another file system.
+  steps.call("fsconfig", [context, FSCONFIG_SET_STRING, "hidepid", "0", 0], { label });
   steps.call("fsconfig", [context, FSCONFIG_SET_STRING, "source", source, 0], { label });
   for (const word of words) {
     const [key = "", ...rest] = word.split("=");
@@ -133,4 +140,24 @@ function configure(
     steps.call("fsconfig", args, { label });
   }
   steps.call("fsconfig", [context, FSCONFIG_CMD_CREATE, null, null, 0], { label });
+}
+
+/** Where a proc is to be seen in the end. */
+export function procsOf(mounts: readonly PlannedMount[]): string[] {
+  const last = new Map(mounts.map((mount) => [mount.destination, mount]));
+  return [...last.values()].filter((mount) => mount.kind === "filesystem" && mount.type === "proc")
+    .map(({ destination }) => destination);
+}
+
+/**
+ * Looks at what stands where a container shall have its proc, before it is started. Some kinds of file systems take any
+ * option.
+ *
+ * @param pid The container's first process. @throws {KataError} PERMISSION_DENIED: it is no proc.
+ */
+export function verifyProc(pid: number, destination: string): void {
+  using root = Fd.open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY);
+  using proc = openInRoot(root, destination, { flags: O_PATH | O_DIRECTORY });
+  if (statfs(pathOf(proc)).magic === FILE_SYSTEM_MAGIC.proc) return;
+  throw new KataError("PERMISSION_DENIED", `Cannot mount proc on "${destination}": what opened it was tampered with`);
 }
