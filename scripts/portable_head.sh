@@ -51,7 +51,11 @@ kata_unpack() (
   rm "$t/probe"
   # What Deno keeps of its work is run later: no umask makes it anybody else's.
   mkdir -p "$t/cache/main/npm" "$t/cache/runk/npm" || return 1
-  tail -c +@HEAD_BYTES@ "$0" | tar -xzf - -C "$t" --no-same-owner && : >"$t/used" && kata_prelink "$t" || return 1
+  if ! k=$(tail -c +@HEAD_BYTES@ "$0" | tar -xzf - -C "$t" --no-same-owner 2>&1); then
+    printf '%s\n' "$k" | tail -n 2 | head -n 1 >&2 # a full disk has a line for each file
+    return 1
+  fi
+  : >"$t/used" && kata_prelink "$t" || return 1
   # Whoever comes first wins the rename; its rivals unpacked the same bytes and throw them away.
   if mv -T "$t" "$d" 2>/dev/null; then kata_prune; fi
   [ -e "$d/main.js" ] && kata_trusts "$d" deno launcher main.js runk.js

@@ -328,6 +328,13 @@ portable("what a start left that was killed while it unpacked keeps no later one
   assert.match(stdout, /^kata .*\n301\n$/, stderr);
 });
 
+portable("on a full disk, a line says so and one that there is no place; nothing is left", async () => {
+  const { stdout, stderr } = await run(`mount -t tmpfs -o mode=755,size=20m none /var/cache && export HOME=/proc/none
+    mount -t tmpfs -o mode=755,ro none /run; "$KATA" version; echo $?; ls -A /var/cache/kata`);
+  assert.equal(stdout, "1\n");
+  assert.match(stderr, /^tar: [^\n]+ No space left on device\nkata: Cannot unpack the program [^\n]+\n$/);
+});
+
 portable("without a place for it, one line says so", async () => {
   const { code, stderr } = await run(
     `install -m 755 "$KATA" /var/cache/portable && export HOME=/proc/none XDG_CACHE_HOME=
