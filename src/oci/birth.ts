@@ -4,21 +4,21 @@
  *
  * @module
  */
-import { type CgroupEntrance, entranceOf } from "../linux/cgroup.ts";
+import { entranceOf } from "../linux/cgroup.ts";
 import type { Child } from "../linux/child.ts";
-import type { NamespaceFlag, StartOptions } from "../linux/clone.ts";
+import type { StartOptions } from "../linux/clone.ts";
 import { isErrno } from "../linux/errno.ts";
-import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, pipe } from "../linux/fd.ts";
+import { Fd, O_DIRECTORY, O_PATH, pipe } from "../linux/fd.ts";
 import { MS } from "../linux/mount_options.ts";
-import { findMount, readMountInfo } from "../linux/mountinfo.ts";
+import { readMountInfo } from "../linux/mountinfo.ts";
 import { enterNamespace } from "../linux/namespace.ts";
 import { socketPair } from "../linux/socket.ts";
 import type { Slot } from "../linux/step.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
+import { birthFlags, type Open, partNamespaces, planBirth } from "./birth_plan.ts";
 import { kernelMounts } from "./change_root.ts";
 import { Channel } from "./channel.ts";
-import { freeNumber, preservedFds, stdioPlacements } from "./child_setup.ts";
 import type { CreateOptions } from "./container_create.ts";
 import { planDevices } from "./devices.ts";
 import { hasCreateHooks, type Parked } from "./guide.ts";
@@ -28,7 +28,6 @@ import { isMapped, isPart, openSource, planMounts, type PlannedMount } from "./m
 import { type BirthNamespace, birthNamespaces, joinsUser, type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import { procsOf } from "./proc_mount.ts";
-import type { NamespaceType } from "./spec.ts";
 import type { StateDirectory, StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
 
@@ -39,15 +38,6 @@ export interface Making {
   cgroup: Cgroup;
   directory: StateDirectory;
 }
-
-const CLONE_FLAGS: Partial<Record<NamespaceType, NamespaceFlag>> = {
-  user: "newuser",
-  mount: "newns",
-  uts: "newuts",
-  ipc: "newipc",
-  network: "newnet",
-  pid: "newpid",
-};
 
 /** The first process while it does its first steps. Disposing it ends the talk, not the process. */
 export interface Birth extends Disposable {
@@ -76,10 +66,7 @@ export function bearInit(making: Making): Birth {
   const namespaces = planNamespaces(spec.linux?.namespaces);
   const { born, unshared } = partNamespaces(namespaces);
   const entrance = entranceOf(scope === undefined ? cgroup.procsFiles() : []);
-  const isOther = namespaces.fresh.has("user") || joinsUser(namespaces.joined);
-  const mounts = isOther || (spec.mounts ?? []).some((one) => isMapped(one) || isPart(one, making.options))
-    ? mountsOf(making, namespaces).map((one) => openTrees(one, { isOther, ours }))
-    : undefined;
+  const mounts = earlyMounts(making, { namespaces, ours });
   const [terminal, terminalSocket] = spec.process?.terminal ? socketPair() : [];
   undo.use(terminal);
   ours.use(terminalSocket);
@@ -98,7 +85,7 @@ export function bearInit(making: Making): Birth {
   const steps = new Steps(program);
   const heir = addBirth(steps, plan);
   const child = beginIn(birthNamespaces(namespaces), program, {
-    flags: plan.bornWithHeir.length > 0 ? [] : born.flatMap((type) => CLONE_FLAGS[type] ?? []),
+    flags: plan.bornWithHeir.length > 0 ? [] : birthFlags(born),
     successor: heir,
     ...(entrance.birthplace && { intoCgroup: open(entrance.birthplace, O_PATH | O_DIRECTORY) }),
   });
@@ -119,15 +106,15 @@ export function bearInit(making: Making): Birth {
   };
 }
 
-/**
- * All namespaces belong to the user namespace that they are made with; that of pids is for those who are born in it. In a
- * user namespace that the child joins, this is an heir. The message queues of one of IPC belong to the user who makes it,
- * which in a new user namespace the child is only once it has its ids.
- */
-function partNamespaces({ fresh, joined }: NamespacePlan): { born: NamespaceType[]; unshared: NamespaceType[] } {
-  const all = [...fresh].filter((type) => type in CLONE_FLAGS);
-  const isBorn = (type: NamespaceType) => fresh.has("user") ? type !== "ipc" : type === "pid" && !joinsUser(joined);
-  return { born: all.filter(isBorn), unshared: all.filter((type) => !isBorn(type)) };
+/** Those whose sources the child cannot open by itself. @returns Undefined: all can be planned when the child is there. */
+function earlyMounts(
+  making: Making,
+  { namespaces, ours }: { namespaces: NamespacePlan; ours: DisposableStack },
+): PlannedMount[] | undefined {
+  const { options, options: { spec } } = making;
+  const isOther = namespaces.fresh.has("user") || joinsUser(namespaces.joined);
+  const isEarly = isOther || (spec.mounts ?? []).some((one) => isMapped(one) || isPart(one, options));
+  return isEarly ? mountsOf(making, namespaces).map((one) => openTrees(one, { isOther, ours })) : undefined;
 }
 
 function beginIn(births: readonly BirthNamespace[], program: SyscallProgram, options: StartOptions): Child {
@@ -140,75 +127,6 @@ function beginIn(births: readonly BirthNamespace[], program: SyscallProgram, opt
     }
   }
   return program.begin(options);
-}
-
-/** Opens something for the child; we close it once the child has it. */
-type Open = (path: string, flags: number) => Fd;
-
-interface PlanBirthOptions {
-  namespaces: NamespacePlan;
-  born: readonly NamespaceType[];
-  unshared: readonly NamespaceType[];
-  entrance: CgroupEntrance;
-  channel: Channel;
-  planned: number;
-  terminal: number | undefined;
-  open: Open;
-  mounts: readonly PlannedMount[] | undefined;
-}
-
-function planBirth(
-  { options, stored: { rootfs, scope }, directory }: Making,
-  { namespaces, born, unshared, entrance, channel, planned, terminal, open, mounts = [] }: PlanBirthOptions,
-): BirthPlan {
-  const { id, spec, stdio: given = {}, preserveFds } = options;
-  const births = birthNamespaces(namespaces);
-  const { fresh, joined } = namespaces;
-  const all = joined.filter(({ type }) => !births.some((one) => one.type === type)).map(({ type, path }) => ({
-    type,
-    fd: open(path, O_RDONLY).number,
-  }));
-  const pids = all.find(({ type }) => type === "pid");
-  const cgroupProcs = entrance.files.map((path) => open(path, O_WRONLY).number);
-  const execFifo = open(directory.earlyFifo, O_RDWR).number;
-  const stdio = stdioPlacements(given);
-  const trees = mounts.flatMap((one) => one.kind === "bind" ? [one.tree, one.spare] : []).filter((fd) =>
-    fd !== undefined
-  );
-  const kept = [
-    ...trees,
-    ...channel.childFds.map(({ number }) => number),
-    planned,
-    execFifo,
-    ...(terminal === undefined ? [] : [terminal]),
-    ...all.map(({ fd }) => fd),
-    ...cgroupProcs,
-    ...stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number"),
-    ...preservedFds(preserveFds),
-  ];
-  return {
-    id,
-    spec,
-    rootfs,
-    rootfsMountPoint: () => findMount(readMountInfo(), rootfs)?.mountPoint ?? "/",
-    fresh,
-    // In a user namespace without ids an execve costs the child its capabilities.
-    bornWithHeir: fresh.has("user") ? born : [],
-    unshared,
-    pids: pids && { fd: pids.fd, handle: freeNumber(kept) + 1 },
-    joined: all.filter((one) => one !== pids),
-    cgroupProcs,
-    waitsForScope: scope !== undefined,
-    channel,
-    planned,
-    execFifo,
-    terminal,
-    stdio,
-    preserveFds,
-    noNewKeyring: options.noNewKeyring ?? false,
-    maySetGroups: Deno.uid() === 0 || !fresh.has("user"),
-    kept,
-  };
 }
 
 /** Gives the child the rest of its steps, and lets it go on. */
