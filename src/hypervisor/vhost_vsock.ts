@@ -5,8 +5,8 @@
  * @module
  */
 import { retry } from "../base/async.ts";
-import { removeIfThere } from "../base/files.ts";
-import type { Fd } from "../linux/fd.ts";
+import { Fd, O_NOFOLLOW, O_PATH } from "../linux/fd.ts";
+import { removePath } from "../linux/remove_tree.ts";
 import { connectUnix } from "../linux/socket.ts";
 import { HYBRID_VSOCK_CID } from "../rpc/agent_api.ts";
 import { MonitorProcess, type ProcessOptions } from "./process.ts";
@@ -33,8 +33,11 @@ export interface VhostVsock {
   daemon: MonitorProcess;
   /** The one connection that it takes, for QEMU. */
   connection: Fd;
-  /** Where the host asks for a port of the guest. */
-  hostSocket: string;
+  /**
+   * The socket where the host asks for a port of the guest, open: its directory is the daemon's, which a guest may have
+   * taken and which could put a link in the socket's place.
+   */
+  hostSocket: Fd;
 }
 
 /** Where the daemon's sockets are, in the run directory. */
@@ -52,17 +55,20 @@ export async function startVhostVsock(options: VhostVsockOptions): Promise<Vhost
   await using undo = new AsyncDisposableStack();
   const directory = `${rest.runDir}/${VHOST_VSOCK_DIRECTORY}`;
   const user = ownUser ? daemonUser(options) : undefined;
-  removeIfThere(directory, { recursive: true });
+  removePath(directory);
   Deno.mkdirSync(directory, { mode: 0o700 });
   if (user !== undefined) Deno.chownSync(directory, user.uid, user.gid);
   const args = ["--guest-cid", String(HYBRID_VSOCK_CID), "--socket", SOCKET, "--uds-path", HOST_SOCKET];
   const identity = { name: "vhost-device-vsock", cwd: directory, user, rights: "none" } as const;
   const daemon = undo.use(MonitorProcess.start({ ...rest, ...identity, path, args }));
-  const { socket, hostSocket } = vhostVsockSockets(rest.runDir);
+  const sockets = vhostVsockSockets(rest.runDir);
   const until = AbortSignal.any([signal, daemon.died]);
-  await appearance(socket, { in: directory, signal: until });
+  await appearance(sockets.socket, { in: directory, signal: until });
   // It appears before it listens.
-  const connection = await retry(() => connectUnix(socket), { signal: until, everyMs: LISTEN_POLL_MS });
+  const connection = await retry(() => connectUnix(sockets.socket), { signal: until, everyMs: LISTEN_POLL_MS });
+  undo.use(connection);
+  // No guest runs yet, and the daemon has made it before the other.
+  const hostSocket = Fd.open(sockets.hostSocket, O_PATH | O_NOFOLLOW);
   undo.move();
   return { daemon, connection, hostSocket };
 }

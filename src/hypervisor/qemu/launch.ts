@@ -1,7 +1,8 @@
 /** Bringing a VM up: its channel, its helpers, QEMU and the monitor connection, each undone if a later one fails. @module */
 import { exists } from "../../base/files.ts";
 import type { Config } from "../../config/schema.ts";
-import { type Fd, memfd } from "../../linux/fd.ts";
+import { type Fd, memfd, pathOf } from "../../linux/fd.ts";
+import { removePath } from "../../linux/remove_tree.ts";
 import { socketPair } from "../../linux/socket.ts";
 import { allocateGuestCid } from "../../linux/vsock.ts";
 import { HOST_KEY_NAME, type HostKey, newHostKey } from "../../rpc/host_proof.ts";
@@ -179,7 +180,8 @@ async function openChannel(
       const started = await startVhostVsock({ runDir, log, cgroupProcs, path, ownUser, signal });
       undo.use(started.connection);
       helpers.add(started.daemon);
-      return { channel: { kind, hostSocket: started.hostSocket, key }, vhostVsock: started.connection, hostKey };
+      const hostSocket = pathOf(undo.use(started.hostSocket));
+      return { channel: { kind, hostSocket, key }, vhostVsock: started.connection, hostKey };
     }
     case "virtio-serial":
       return { channel: serialChannel(runDir) };
@@ -195,7 +197,7 @@ function keyFile(key: HostKey): Fd {
 export function removeFiles(runDir: string): void {
   for (const { name } of Deno.readDirSync(runDir)) {
     if (OUR_FILES.test(name)) Deno.removeSync(`${runDir}/${name}`);
-    else if (name === VHOST_VSOCK_DIRECTORY) Deno.removeSync(`${runDir}/${name}`, { recursive: true });
+    else if (name === VHOST_VSOCK_DIRECTORY) removePath(`${runDir}/${name}`);
   }
 }
 
