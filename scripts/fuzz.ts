@@ -1,23 +1,31 @@
 /**
  * Feeds everything that takes foreign words with words of all kinds, and says what broke.
  *
- * Usage: fuzz.ts [TARGET...] [--seconds N] [--inputs N] [--seed S] [--save NAME] [--refusals] [--list]
+ * Usage: fuzz.ts [--vm] [TARGET...] [--seconds N | --rounds] [--inputs N] [--seed S] [--save NAME] [--refusals]
+ *        fuzz.ts [--vm] --input FILE...
+ *        fuzz.ts --list
  *
  * `--seconds` is for each target; default: 30. The default seed is the clock's. A seed with a number, such as `7:1234`,
  * runs that one input; `--save` keeps it as `tests/fuzz/seeds/TARGET-NAME.json`, which `seeds_test.ts` runs from then on. `--refusals` shows
- * what inputs were refused for.
+ * what inputs were refused for. `--rounds` runs as many inputs as CI, `--input` one that was kept. `--vm` runs all that
+ * in a machine to throw away, which the targets that could do harm need.
  *
  * @module
  */
 import { type Finding, makeInput, type Report } from "../tests/fuzz/core/loop.ts";
-import { encodeInput } from "../tests/fuzz/core/encode.ts";
+import { decodeInput, encodeInput } from "../tests/fuzz/core/encode.ts";
 import { slopeOf } from "../tests/fuzz/core/growth.ts";
 import { formatFinding, type RunOptions, runTarget } from "../tests/fuzz/core/supervise.ts";
 import type { AnyTarget } from "../tests/fuzz/core/target.ts";
-import { targetNamed, TARGETS } from "../tests/fuzz/targets.ts";
+import { BOXED, targetNamed, TARGETS } from "../tests/fuzz/targets.ts";
+import { ENDED, fuzzInMachine } from "../tests/vm/fuzz_machine.ts";
 
 const DEFAULT_SECONDS = 30;
 const SHOWN_REFUSALS = 25;
+/** For the boot of an emulated machine, and for inputs that take their time at the end. */
+const MACHINE_SECONDS = 600;
+/** Options without a value. */
+const WORDS: readonly string[] = ["--refusals", "--rounds"];
 
 const SEEDS = new URL("../tests/fuzz/seeds/", import.meta.url);
 
@@ -98,22 +106,58 @@ function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
+/** Those that a machine to throw away is for, if none are named; what it writes comes as it is written. */
+async function runInMachine(args: readonly string[]): Promise<number> {
+  const { targets, options } = parseArguments(args.filter((word) => !WORDS.includes(word)));
+  const isNamed = targets !== TARGETS;
+  const names = isNamed ? [] : BOXED.map(({ name }) => name);
+  const seconds = (isNamed ? targets : BOXED).length * (options.seconds ?? DEFAULT_SECONDS);
+  const text = await fuzzInMachine([[...args, ...names]], {
+    onText: (text) => Deno.stdout.writeSync(new TextEncoder().encode(text)),
+    limitMs: (seconds + MACHINE_SECONDS) * 1000,
+  });
+  return Number(ENDED.exec(text)?.[1] ?? 1);
+}
+
+/** An input as `--save` keeps it. */
+function readKept(path: string): { target: AnyTarget; options: RunOptions } {
+  const { target, input } = decodeInput(Deno.readTextFileSync(path)) as { target: string; input: unknown };
+  return { target: targetNamed(target), options: { seed: path, inputs: 1, input: encodeInput(input) } };
+}
+
+function list(): number {
+  for (const { name, missing } of TARGETS) print([name, missing?.()].filter((word) => word !== undefined).join(": "));
+  return 0;
+}
+
 async function main(args: readonly string[]): Promise<number> {
-  if (args.includes("--list")) {
-    for (const { name, missing } of TARGETS) print([name, missing?.()].filter((word) => word !== undefined).join(": "));
-    return 0;
+  if (args.includes("--list")) return list();
+  if (args.includes("--vm")) return await runInMachine(args.filter((word) => word !== "--vm"));
+  if (args[0] === "--input") {
+    const runs = args.slice(1).map(readKept);
+    return await runAll(runs, { refusals: false });
   }
-  const refusals = args.includes("--refusals");
-  const { targets, options, save } = parseArguments(args.filter((word) => word !== "--refusals"));
-  const findings: Finding[] = [];
+  const { targets, options, save } = parseArguments(args.filter((word) => !WORDS.includes(word)));
+  if (save !== undefined) {
+    for (const target of targets) saveInput(target, { name: save, seed: `${options.seed}:${options.from ?? 0}` });
+  }
   print(`seed ${options.seed}`);
-  for (const target of targets) {
+  const ofCI = ({ rounds }: AnyTarget) => ({ seed: options.seed, inputs: rounds });
+  const runs = targets.map((target) => ({ target, options: args.includes("--rounds") ? ofCI(target) : options }));
+  return await runAll(runs, { refusals: args.includes("--refusals") });
+}
+
+async function runAll(
+  runs: readonly { target: AnyTarget; options: RunOptions }[],
+  { refusals }: { refusals: boolean },
+): Promise<number> {
+  const findings: Finding[] = [];
+  for (const { target, options } of runs) {
     const missing = target.missing?.();
     if (missing !== undefined) {
       print(`${target.name}: left out, ${missing}`);
       continue;
     }
-    if (save !== undefined) saveInput(target, { name: save, seed: `${options.seed}:${options.from ?? 0}` });
     const report = await runTarget(target, options);
     print(formatReport(report));
     if (refusals) printRefusals(report);

@@ -1,6 +1,7 @@
 /** All targets, by name. @module */
 import type { AnyTarget } from "./core/target.ts";
 import { agentAnswers } from "./targets/agent_answers.ts";
+import { agentRequests } from "./targets/agent_requests.ts";
 import { annotations, configuration } from "./targets/config.ts";
 import { hostProof, hybridVsock, logLines, management } from "./targets/doors.ts";
 import { kernelBytes } from "./targets/kernel_bytes.ts";
@@ -8,6 +9,7 @@ import { kernelFiles } from "./targets/kernel_files.ts";
 import { copyFile, paths } from "./targets/paths.ts";
 import { PLANTED } from "./targets/planted.ts";
 import { qmp } from "./targets/qmp.ts";
+import { runk, runkState } from "./targets/runk.ts";
 import { serial } from "./targets/serial.ts";
 import { shimTask, stdio } from "./targets/shim_task.ts";
 import { sizing } from "./targets/sizing.ts";
@@ -40,7 +42,13 @@ export const TARGETS: readonly AnyTarget[] = [
   logLines,
   stdio,
   shimTask,
+  agentRequests,
+  runk,
+  runkState,
 ];
+
+/** Those that run in a machine to throw away alone. */
+export const BOXED: readonly AnyTarget[] = TARGETS.filter(({ isBoxed }) => isBoxed);
 
 /** @throws {RangeError} There is none of that name. */
 export function targetNamed(name: string): AnyTarget {

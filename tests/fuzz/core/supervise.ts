@@ -14,7 +14,8 @@ const LAST_WORDS = 2000;
 const MOST_FINDINGS = 4;
 /** What of an input is printed, in characters. */
 const SHOWN_INPUT = 1500;
-const loop = new URL("loop.ts", import.meta.url).pathname;
+/** Beside this file, also where both are bundled for a machine that has no sources. */
+const loop = new URL(import.meta.url.endsWith(".js") ? "loop.js" : "loop.ts", import.meta.url).pathname;
 
 export interface RunOptions {
   seed: string;

@@ -1,8 +1,12 @@
 /** Targets with a fault each, which show that the machine finds what it looks for. Not in the list of targets. @module */
+import { mount } from "../../../src/linux/mount.ts";
+import { missingForBox } from "../core/box.ts";
+import { watchMachine } from "../core/left.ts";
 import { Random } from "../core/random.ts";
 import type { AnyTarget, Scratch } from "../core/target.ts";
 import { defineTarget } from "../core/target.ts";
 
+const SHORT_MS = 100;
 /** The input that does it. */
 const BAD = new Random("1:40").word();
 
@@ -11,6 +15,18 @@ function planted(name: string, run: (input: number, scratch: Scratch) => unknown
 }
 
 const kept: Uint8Array[] = [];
+
+/** Runs in a box, as what makes containers does. */
+const remains: AnyTarget = {
+  ...planted("remains", async () => {
+    const nothingStays = watchMachine(SHORT_MS);
+    mount("tmpfs", "/run", { type: "tmpfs", flags: 0, data: "" });
+    await nothingStays();
+  }),
+  isBoxed: true,
+  missing: missingForBox,
+  boundMs: 60_000,
+};
 
 export const PLANTED: readonly AnyTarget[] = [
   planted("refusal", () => {
@@ -38,4 +54,5 @@ export const PLANTED: readonly AnyTarget[] = [
   planted("growth", () => {
     kept.push(new Uint8Array(16 << 10).fill(1));
   }),
+  remains,
 ];

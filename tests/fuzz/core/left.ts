@@ -1,0 +1,88 @@
+/** What a target may leave of the machine's: no mount, process, group or directory of a container. For targets in a box. @module */
+import { readMountInfo } from "../../../src/linux/mountinfo.ts";
+import { exists } from "../../../src/base/files.ts";
+import { enableControllers } from "./box.ts";
+import { hold } from "./target.ts";
+
+const SETTLE_MS = 10_000;
+const LOOK_EVERY_MS = 20;
+/** What the runtime itself may open on its way. */
+const DESCRIPTORS = 32;
+const CGROUPS = "/sys/fs/cgroup";
+/** The parent of groups in the inputs. Parents are an engine's, and stay. */
+const PARENT = `${CGROUPS}/kata-fuzz`;
+const RUN = "/run";
+/** The agent's, of which there is one in each guest; directories above storages stay in them. */
+const STAYS = [`${RUN}/kata-containers`, `${RUN}/sandbox-ns`];
+
+let firstDescriptors: number | undefined;
+
+/** A function that waits until all is as it is now. @throws {Broken} It does not become so. */
+export function watchMachine(settleMs = SETTLE_MS): () => Promise<void> {
+  for (const directory of STAYS) Deno.mkdirSync(directory, { recursive: true });
+  if (!exists(PARENT)) {
+    Deno.mkdirSync(PARENT);
+    for (const group of [CGROUPS, PARENT]) enableControllers(group);
+  }
+  const before = census();
+  firstDescriptors ??= countDescriptors();
+  return async () => {
+    let more = difference(before);
+    for (const end = performance.now() + settleMs; more.length > 0 && performance.now() < end;) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      more = difference(before);
+    }
+    hold(more.length === 0, `nothing stays behind: ${more.join(", ")}`);
+    const descriptors = countDescriptors() - firstDescriptors!;
+    hold(descriptors <= DESCRIPTORS, `descriptors are closed: ${descriptors} more than at first`);
+  };
+}
+
+/** Names of all there is, with their counts. */
+function census(): Map<string, number> {
+  const things = [
+    ...readMountInfo().map(({ type, mountPoint }) => `mount of ${type} at ${mountPoint}`),
+    ...namesIn("/proc").filter((name) => /^\d+$/.test(name)).flatMap(processOf),
+    ...groupsBelow(PARENT).map((group) => `group ${group}`),
+    ...namesIn(RUN).map((name) => `${RUN}/${name}`),
+  ];
+  const counts = new Map<string, number>();
+  for (const thing of things) counts.set(thing, (counts.get(thing) ?? 0) + 1);
+  return counts;
+}
+
+function difference(before: Map<string, number>): string[] {
+  const now = census();
+  const more = [...now].filter(([thing, count]) => count > (before.get(thing) ?? 0)).map(([thing]) => thing);
+  const fewer = [...before].filter(([thing, count]) => count > (now.get(thing) ?? 0) && !thing.startsWith("process"));
+  return [...more, ...fewer.map(([thing]) => `no ${thing} any more`)];
+}
+
+function processOf(pid: string): string[] {
+  try {
+    return [`process ${Deno.readTextFileSync(`/proc/${pid}/comm`).trim()} ${pid}`];
+  } catch {
+    return []; // ended in between
+  }
+}
+
+function groupsBelow(directory: string): string[] {
+  const inner = entriesIn(directory).filter(({ isDirectory }) => isDirectory).map(({ name }) => `${directory}/${name}`);
+  return [...inner, ...inner.flatMap(groupsBelow)];
+}
+
+function countDescriptors(): number {
+  return namesIn("/proc/self/fd").length;
+}
+
+function namesIn(directory: string): string[] {
+  return entriesIn(directory).map(({ name }) => name);
+}
+
+function entriesIn(directory: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(directory)];
+  } catch {
+    return [];
+  }
+}
