@@ -13,7 +13,7 @@ const CGROUPS = "/sys/fs/cgroup";
 const PARENT = `${CGROUPS}/kata-fuzz`;
 const RUN = "/run";
 /** The agent's, of which there is one in each guest; directories above storages stay in them. */
-const STAYS = [`${RUN}/kata-containers`, `${RUN}/sandbox-ns`];
+const STAYS = [`${RUN}/kata-containers`, `${RUN}/sandbox-ns`, `${RUN}/kata-agent`];
 
 let firstDescriptors: number | undefined;
 

@@ -78,7 +78,9 @@ async function runOnce(target: AnyTarget, plan: Omit<Plan, "directory">): Promis
     const hang = await watching;
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     if (hang === undefined && output.success) {
-      return { report: JSON.parse(text(output.stdout).trim().split("\n").at(-1)!) };
+      // An input may name our own output as the file to write.
+      const line = text(output.stdout).trim().split("\n").at(-1)!;
+      return { report: JSON.parse(line.slice(line.indexOf('{"target":'))) };
     }
     const stoppedAt = readProgress(directory) ?? plan.from;
     const words = text(output.stderr).slice(-LAST_WORDS);
