@@ -1,6 +1,6 @@
 /** What is counted after each round: of the machine, and of one process. @module */
-import { statfs } from "../src/linux/statfs.ts";
-import { list } from "../tests/interop/host.ts";
+import { FILE_SYSTEM_MAGIC, statfs } from "../src/linux/statfs.ts";
+import { list, ownPids } from "../tests/interop/host.ts";
 import type { Figure } from "./soak_trend.ts";
 
 /** A thing that is left behind once in twenty rounds is a leak; two may be on their way. */
@@ -13,7 +13,7 @@ const NAMESPACES = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"]
 
 /** Of the machine, as far as this mount namespace and this pid namespace show it. */
 export function machineFigures(): Record<string, Figure> {
-  const pids = list("/proc").filter((name) => /^\d+$/.test(name));
+  const pids = ownPids();
   const counts = {
     processes: pids.length,
     mounts: lines("/proc/self/mountinfo").length,
@@ -24,7 +24,8 @@ export function machineFigures(): Record<string, Figure> {
     "sockets that listen": lines("/proc/net/unix").filter((line) => line.includes(" 00010000 ")).length,
   };
   const figures = Object.entries(counts).map(([name, value]) => [name, { value, bound: THINGS }] as const);
-  const memory = Object.fromEntries(IN_MEMORY.map((path) => [`KiB in ${path}`, usedKib(path)]));
+  const inMemory = IN_MEMORY.filter((path) => statfs(path).magic === FILE_SYSTEM_MAGIC.tmpfs);
+  const memory = Object.fromEntries(inMemory.map((path) => [`KiB in ${path}`, usedKib(path)]));
   return { ...Object.fromEntries(figures), ...memory };
 }
 
@@ -47,7 +48,7 @@ function usedKib(path: string): Figure {
 }
 
 /** Of the processes, and those that a mount keeps without any. */
-function namespaces(pids: readonly string[]): ReadonlySet<string> {
+function namespaces(pids: readonly number[]): ReadonlySet<string> {
   const ofProcesses = pids.flatMap((pid) => NAMESPACES.flatMap((kind) => linkTo(`/proc/${pid}/ns/${kind}`)));
   const ofMounts = lines("/proc/self/mountinfo").flatMap((line) => / (\w+:\[\d+\]) /.exec(line)?.[1] ?? []);
   return new Set([...ofProcesses, ...ofMounts]);

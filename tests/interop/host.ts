@@ -1,4 +1,6 @@
 /** What stands on the machine: processes, files, and waiting for them. @module */
+import { readProcessStat } from "../../src/linux/process.ts";
+
 /** Long enough for what is on its way. */
 const USUAL_MS = 20_000;
 
@@ -23,6 +25,31 @@ export function commandOf(pid: string): readonly string[] {
   } catch {
     return [];
   }
+}
+
+const INIT = 1;
+/** Processes of the machine's other users, and those above this one. */
+const OTHERS: ReadonlySet<number> = new Set(pids().filter((pid) => pid !== INIT && pid !== Deno.pid));
+
+/**
+ * Processes that come from this one, and those whose parents are gone, which may. What others have started beside the
+ * tests is none of their business.
+ */
+export function ownPids(): readonly number[] {
+  return pids().filter(isOwn);
+}
+
+function pids(): readonly number[] {
+  return list("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+function isOwn(pid: number): boolean {
+  for (let at: number | undefined = pid; at !== undefined; at = readProcessStat(at)?.parent) {
+    if (at === Deno.pid) return true;
+    if (OTHERS.has(at)) return false;
+    if (at <= INIT) return true;
+  }
+  return false; // it has ended
 }
 
 /** Names in a directory; none if there is no such. */

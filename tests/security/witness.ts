@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { removeShared } from "../../src/resources/share_fs.ts";
-import { commandOf, list, until } from "../interop/host.ts";
+import { commandOf, list, ownPids, until } from "../interop/host.ts";
 
 /** Long enough for what is being ended. */
 const SETTLED_MS = 10_000;
@@ -41,7 +41,9 @@ export class Witness {
   }
 
   #tree(): string[] {
-    const mounts = mountLines().filter((line) => this.#trees.some((tree) => ` ${line} `.includes(` ${tree}`)));
+    // A volume that is in the tree is mounted elsewhere by right.
+    const isIn = (line: string) => this.#trees.some((tree) => line.split(" ")[2]!.startsWith(tree));
+    const mounts = mountLines().filter(isIn);
     return [...this.#trees.flatMap((tree) => linesOf(tree)), ...mounts];
   }
 }
@@ -92,7 +94,7 @@ function mountLines(): string[] {
 
 /** Kernel threads have no command line. */
 function processLines(): string[] {
-  const running = list("/proc").map((pid) => ({ pid, command: commandOf(pid).join("").trim() }));
+  const running = ownPids().map((pid) => ({ pid, command: commandOf(String(pid)).join("").trim() }));
   return running.filter(({ command }) => command !== "").map(({ pid, command }) => `process ${pid}: ${command}`);
 }
 
