@@ -104,6 +104,9 @@ Deno.test("F17: start writes nothing where links in its bundle lead, and waits f
   const address = await task.start();
   assert.equal(Deno.readTextFileSync(victim), "precious");
   assert.equal(Deno.readTextFileSync(`${task.bundle}/address`), address);
+  Deno.kill(Number(Deno.readTextFileSync(`${task.bundle}/shim.pid`)), "SIGKILL");
+  await task.action("-bundle", task.bundle, "delete");
+  assert.ok(!await pathExists(address.slice(7)));
   using other = new Task();
   Deno.removeSync(`${other.bundle}/config.json`);
   makeFifo(`${other.bundle}/config.json`, 0o600);
