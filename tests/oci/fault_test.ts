@@ -159,19 +159,33 @@ testEach(STAGES)("kill -9 at each step of $stage: delete --force takes away all 
   const steps = distinct(all.slice(all.findIndex(({ name }) => row.since === undefined || name === row.since)));
   await box.ok("delete", "--force", whole.id);
   assert.ok(steps.length >= 3, `${steps.length} steps`);
-  const missed = new Set<string>();
-  for (const { name, count, what } of steps) {
+  for (const step of steps) await killAt(box, { row, step });
+});
+
+/** More than any step was ever missed in a row, on a busy machine too. */
+const TRIES = 20;
+
+/**
+ * Kills a command at a step, and looks at what stays. Calls of the event loop and of its threads, which differ from run to
+ * run, shift the counts: a step that is missed is tried again, where the last run had it, if it came as far.
+ *
+ * @throws {Error} The step is never reached, or something stays.
+ */
+async function killAt(box: Box, { row, step }: { row: Stage; step: Step }): Promise<void> {
+  const { name, what } = step;
+  let { count } = step;
+  for (let left = TRIES; left > 0; left--) {
     const { id, args } = await prepare(box, row);
-    const strace = ["-e", `inject=${name}:signal=SIGKILL:when=${count}`];
-    const last = (await trace(box, { id, args, strace })).at(-1);
-    if (last?.what !== what) missed.add(what);
+    const steps = await trace(box, { id, args, strace: ["-e", `inject=${name}:signal=SIGKILL:when=${count}`] });
     if (row.command.startsWith("exec")) await assertGoesOn(box, id);
     await box.ok("delete", "--force", id);
     assert.deepEqual(await remains(box, id), [], `killed at "${what}" of ${row.stage}`);
+    const last = steps.at(-1);
+    if (last?.what === what && last.count === count) return;
+    count = steps.findLast((seen) => seen.what === what)?.count ?? step.count;
   }
-  // Writes of the event loop, which differ from run to run, may shift a count.
-  assert.ok(missed.size <= steps.length / 5, `not hit: ${[...missed].join("; ")}`);
-});
+  assert.fail(`"${what}" of ${row.stage} is not reached in ${TRIES} runs`);
+}
 
 test("create: a full disk below the state root is an error and leaves nothing", async () => {
   await using box = new Box();
