@@ -9,7 +9,7 @@
  * @module
  */
 import { KataError } from "../base/error.ts";
-import { mkdirAt } from "./directory.ts";
+import { mkdirAt, rawName, rmdirAt } from "./directory.ts";
 import { isErrno } from "./errno.ts";
 import { type Fd, O_DIRECTORY, O_PATH, pathOf } from "./fd.ts";
 import { openAbsolute, openBeneath, RESOLVE } from "./in_root.ts";
@@ -72,21 +72,29 @@ export interface MadeDirectory {
 }
 
 /**
- * Opens a directory, and makes those on the way that are missing: to the base as root's, 0755; of the part as `settle`
- * makes them, which nobody but us can use before.
+ * Opens a directory, and makes what is missing: the directory itself and the way to it in the part as `settle` makes them,
+ * which nobody but us can use before; the way to the base as root's, 0755. What was there before stays as it is.
+ *
+ * @throws What `settle` throws; nothing is left then of the directory that it was called for.
  */
-export function makeGuarded(path: GuardedPath, settle: (made: Fd) => void = () => {}): MadeDirectory {
+export function makeGuarded(path: GuardedPath, settle: (made: Fd) => void = settleAsRoots): MadeDirectory {
   const directory = openIfThere(path);
   if (directory !== undefined) return { directory, isMade: false };
   const [above, name] = splitLast(path);
-  using parent = makeGuarded(above, settle).directory;
+  using parent = makeGuarded(above, above.part === undefined ? settleAsRoots : settle).directory;
   using undo = new DisposableStack();
   const made = refusingLinks(path, () => makeDirectoryIn(parent, name));
   undo.use(made.directory);
-  if (made.isMade && path.part === undefined) Deno.chmodSync(pathOf(made.directory), 0o755);
-  else if (made.isMade) settle(made.directory);
+  if (made.isMade) {
+    undo.defer(() => rmdirAt(parent, rawName(name)));
+    settle(made.directory);
+  }
   undo.move();
   return made;
+}
+
+function settleAsRoots(made: Fd): void {
+  Deno.chmodSync(pathOf(made), 0o755);
 }
 
 function openIfThere(path: GuardedPath): Fd | undefined {

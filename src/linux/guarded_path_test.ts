@@ -90,6 +90,20 @@ Deno.test("makeGuarded() makes what is missing, root's on the way to the base an
   });
 });
 
+Deno.test("makeGuarded() leaves nothing of a directory that cannot be settled", () => {
+  withArea(({ base }) => {
+    const before = [...Deno.readDirSync(base)].length;
+    const fail = () => {
+      throw new Error("no such group");
+    };
+    for (const part of [undefined, "new"]) {
+      const path = part === undefined ? { base: `${base}/new` } : { base, part };
+      assert.throws(() => makeGuarded({ links: "none", ...path }, fail), /no such group/);
+      assert.equal([...Deno.readDirSync(base)].length, before);
+    }
+  });
+});
+
 Deno.test("makeDirectoryIn() counts as made only what nobody can have used", () => {
   withArea(({ base }) => {
     using parent = Fd.open(base, O_PATH | O_DIRECTORY);

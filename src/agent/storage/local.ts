@@ -5,7 +5,7 @@ import { makeGuarded, openGuarded, splitLast } from "../../linux/guarded_path.ts
 import { removeTree } from "../../linux/remove_tree.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { STORAGE_OPTION } from "../../rpc/agent_api.ts";
-import type { Places } from "./handler.ts";
+import type { Places, StorageContext } from "./handler.ts";
 import { optionValue, parseId, parseMode } from "./options.ts";
 
 const S_ISGID = 0o2000;
@@ -14,17 +14,20 @@ const S_ISGID = 0o2000;
  * Makes the directory; it goes with its last user, unless it was there before. Of a volume's part all that is missing is
  * made alike, and what is there is the containers' and stays as it is, as the kubelet does it; it goes with the volume.
  */
-export function attachLocal(storage: Storage, { place }: Places): Disposable {
-  const settle = settler(storage);
+export function attachLocal(storage: Storage, { place, log }: Pick<StorageContext, "log"> & Places): Disposable {
+  const ownership = ownershipOf(storage);
+  const settle = (made: Fd) => give(made, ownership);
   if (place.part !== undefined) {
     openPart(place, settle);
     return { [Symbol.dispose]() {} };
   }
-  const { directory, isMade } = makeGuarded(place);
-  using made = directory;
-  settle(made);
-  // What was there before belongs to somebody else, whoever asks for it: it may be the guest's own /etc.
-  if (!isMade) return { [Symbol.dispose]() {} };
+  const { directory, isMade } = makeGuarded(place, settle);
+  using opened = directory;
+  // What was there before belongs to somebody else, whoever asks for it: neither its owner is ours to change nor its end.
+  if (!isMade) {
+    if (!isGiven(opened, ownership)) log.warning(`Left owner and mode of ${place.base}: it was there before`);
+    return { [Symbol.dispose]() {} };
+  }
   const [above, name] = splitLast(place);
   return {
     [Symbol.dispose]() {
@@ -44,12 +47,26 @@ function openPart(place: Places["place"], settle: (made: Fd) => void): void {
   }
 }
 
-function settler({ options }: Storage): (made: Fd) => void {
+/** What is asked of a directory. */
+interface Ownership {
+  /** Permission bits. */
+  mode: number;
+  gid?: number;
+}
+
+function ownershipOf({ options }: Storage): Ownership {
   const mode = optionValue(options, STORAGE_OPTION.mode);
   const group = optionValue(options, STORAGE_OPTION.fsGroup);
-  const [bits, gid] = [mode === undefined ? 0o755 : parseMode(mode), group === undefined ? undefined : parseId(group)];
-  return (made) => {
-    if (gid !== undefined) Deno.chownSync(pathOf(made), null, gid);
-    Deno.chmodSync(pathOf(made), bits | (gid === undefined ? 0 : S_ISGID));
-  };
+  const bits = mode === undefined ? 0o755 : parseMode(mode);
+  return group === undefined ? { mode: bits } : { mode: bits | S_ISGID, gid: parseId(group) };
+}
+
+function give(directory: Fd, { mode, gid }: Ownership): void {
+  if (gid !== undefined) Deno.chownSync(pathOf(directory), null, gid);
+  Deno.chmodSync(pathOf(directory), mode);
+}
+
+function isGiven(directory: Fd, { mode, gid }: Ownership): boolean {
+  const found = Deno.statSync(pathOf(directory));
+  return (found.mode! & 0o7777) === mode && (gid === undefined || found.gid === gid);
 }
