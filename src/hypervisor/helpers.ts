@@ -42,6 +42,7 @@ export class Helpers implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const process of this.#all.values()) await process[Symbol.asyncDispose]();
+    await using all = new AsyncDisposableStack();
+    for (const process of this.#all.values()) all.use(process);
   }
 }

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { createLogger } from "../../src/base/log.ts";
 import { box, disk, ready } from "../../src/hypervisor/conformance_box.ts";
 import { hypervisorConforms } from "../../src/hypervisor/conformance_suite.ts";
+import type { NetDevice } from "../../src/hypervisor/device.ts";
 import { startTime } from "../../src/hypervisor/pid_file.ts";
+import { memfd } from "../../src/linux/fd.ts";
 import { createNetns } from "../../src/linux/namespace.ts";
 import { config, directory, ignore, links, netCard } from "./tiny_guest.ts";
 
@@ -152,6 +154,24 @@ Deno.test({
     assert.deepEqual(links(path), ["eth0", "eth1"]);
     await made.vm.stop();
     assert.deepEqual(links(path), []); // a tap goes with its last descriptor
+  },
+});
+
+Deno.test({
+  name: "B21: Qemu keeps no descriptor of a card that it refuses",
+  ignore,
+  async fn() {
+    await using made = box(config("idles"));
+    await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+    const [pid] = (await made.vm.info()).pids;
+    const tapFds = ["taken", "waiting", "last"].map((name) => memfd(name));
+    const card: NetDevice = { kind: "net", id: "eth0", mac: "02:00:00:00:00:01", tapFds, vhostFds: [] };
+    await assert.rejects(made.vm.plug(card), { message: 'Cannot plug net "eth0"' });
+    const open = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) =>
+      Deno.readLinkSync(`/proc/${pid}/fd/${name}`)
+    );
+    // The one that it has looked at and found to be no tap, QEMU itself forgets to close.
+    assert.deepEqual(open.filter((path) => /waiting|last/.test(path)), []);
   },
 });
 

@@ -14,17 +14,20 @@ const DISK: BlockDevice = { kind: "block", id: "d1", path: "/images/d1", readOnl
 interface BoxOptions {
   /** Commands that QEMU refuses. */
   refuses?: readonly string[];
+  /** Those that it does not answer. */
+  ignores?: readonly string[];
   /** Whether the guest lets go of devices. */
   letsGo?: boolean;
   qemu?: Partial<QemuConfig>;
 }
 
 /** A hotplug with two ports over a monitor that records what it is told. */
-async function box({ refuses = [], letsGo = true, qemu = {} }: BoxOptions = {}) {
+async function box({ refuses = [], ignores = [], letsGo = true, qemu = {} }: BoxOptions = {}) {
   const commands: Command[] = [];
   const wire = fakeMonitor((command, say) => {
     commands.push(command);
     const { execute, arguments: args, id } = command;
+    if (ignores.includes(execute)) return;
     if (refuses.includes(execute)) return say({ error: { class: "GenericError", desc: `no ${execute} today` }, id });
     say({ return: execute === "add-fd" ? { "fdset-id": 7, fd: 42 } : {}, id });
     if (execute === "device_del" && letsGo) say({ event: "DEVICE_DELETED", data: { device: args.id } });
@@ -156,4 +159,46 @@ Deno.test("Hotplug.plug() connects a shared directory to its daemon, and unplug(
   ]);
   await made.hotplug.unplug("shared", soon());
   assert.deepEqual(made.names(), ["getfd", "chardev-add", "device_add", "device_del", "chardev-remove"]);
+});
+
+const CARD = { kind: "net", id: "eth0", mac: "02:00:00:00:00:01" } as const;
+const SHARE = { kind: "shareFs", id: "shared", tag: "kataShared", source: "/share" } as const;
+
+/** For each command that a plug sends, what takes away what those before it have added. */
+const UNDONE = [
+  { device: () => DISK, refuses: "blockdev-add", undone: ["remove-fd"] },
+  { device: () => DISK, refuses: "device_add", undone: ["blockdev-del", "remove-fd"] },
+  { device: card, refuses: "netdev_add", undone: ["closefd", "closefd"] },
+  { device: card, refuses: "device_add", undone: ["netdev_del"] },
+  { device: () => SHARE, refuses: "chardev-add", undone: ["closefd"] },
+  { device: () => SHARE, refuses: "device_add", undone: ["chardev-remove"] },
+];
+
+function card(): NetDevice {
+  return { ...CARD, tapFds: [memfd("tap")], vhostFds: [memfd("vhost")] };
+}
+
+for (const { device, refuses, undone } of UNDONE) {
+  Deno.test(`B21: Hotplug.plug() of kind ${device().kind} leaves nothing in QEMU when it refuses ${refuses}`, async () => {
+    await using made = await box({ refuses: [refuses] });
+    const plugged = device();
+    await assert.rejects(made.hotplug.plug(plugged, soon()), {
+      message: `Cannot plug ${plugged.kind} "${plugged.id}"`,
+    });
+    assert.deepEqual(made.names().slice(made.names().indexOf(refuses) + 1), undone);
+    assert.equal(made.hotplug.address(plugged.id), undefined);
+  });
+}
+
+Deno.test("B21: Hotplug.plug() takes away what a step adds that was answered too late", async () => {
+  await using made = await box({ ignores: ["blockdev-add"] });
+  await assert.rejects(made.hotplug.plug(DISK, AbortSignal.timeout(50)));
+  assert.deepEqual(made.names(), ["add-fd", "blockdev-add", "blockdev-del", "remove-fd"]);
+});
+
+Deno.test("B22: Hotplug.unplug() takes the file of a disk back even if its node stays", async () => {
+  await using made = await box({ refuses: ["blockdev-del"] });
+  await made.hotplug.plug(DISK, soon());
+  await assert.rejects(made.hotplug.unplug("d1", soon()));
+  assert.deepEqual(made.names().slice(-2), ["blockdev-del", "remove-fd"]);
 });

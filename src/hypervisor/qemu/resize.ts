@@ -8,6 +8,7 @@ import { Mutex } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Machine } from "./args.ts";
+import { MonitorSteps } from "./monitor_steps.ts";
 import { jsonProps, type Props } from "./props.ts";
 import type { Qmp } from "./qmp.ts";
 
@@ -81,16 +82,15 @@ export class Resize {
   }
 
   async #addModule(sizeMiB: number): Promise<void> {
-    const { qmp } = this.#options;
+    await using steps = new MonitorSteps(this.#options.qmp);
     const memory = `mem-${this.#modules}`;
-    const backend = { "qom-type": "memory-backend-memfd", id: memory, size: sizeMiB * 2 ** 20, share: true };
-    await qmp.execute("object-add", backend);
-    try {
-      await qmp.execute("device_add", { driver: "pc-dimm", id: `dimm-${this.#modules}`, memdev: memory });
-    } catch (error) {
-      await qmp.execute("object-del", { id: memory });
-      throw error;
-    }
+    await steps.run({
+      command: "object-add",
+      args: { "qom-type": "memory-backend-memfd", id: memory, size: sizeMiB * 2 ** 20, share: true },
+      undo: (signal) => this.#options.qmp.execute("object-del", { id: memory }, { signal }),
+    });
+    await this.#options.qmp.execute("device_add", { driver: "pc-dimm", id: `dimm-${this.#modules}`, memdev: memory });
+    steps.keep();
     this.#modules++;
     this.#memoryMiB += sizeMiB;
   }
