@@ -40,9 +40,10 @@ kata_unpack() (
   umask 022
   t=$d.$$
   mkdir -p "${d%/*}" 2>/dev/null && kata_trusts "${d%/*}" || return 1
-  # Of one that was killed, there may be half a tree; in a container we have its number each time.
-  until mkdir "$t" 2>/dev/null; do
-    [ -e "$t" ] && [ "${#t}" -lt "$((${#d} + 30))" ] || return 1
+  kata_sweep
+  # The name may be taken, as in a container we have the same number each time, or the tree be swept before we hold it.
+  until mkdir "$t" 2>/dev/null && kata_hold "$t"; do
+    [ -w "${d%/*}" ] && [ "${#t}" -lt "$((${#d} + 30))" ] || return 1
     t=${t}0
   done
   trap 'rm -rf "$t"' EXIT
@@ -69,24 +70,38 @@ kata_prelink() {
   fi
   rm -rf "$DENO_DIR"
 }
-# Of the cache's entries only trees are ours to remove: 32 hexadecimal digits, and a number if it is half of one.
+# Whether the directory $1 is ours, and held by nobody but us from now on: by this shell and what it starts.
+kata_hold() {
+  [ -d "$1" ] && [ -O "$1" ] && ! [ -L "$1" ] || return 1
+  command -v flock >/dev/null || return 0
+  # shellcheck disable=SC3013 # -ef is in every shell, and in POSIX since 2024
+  command exec 9<"$1" && flock -n 9 && [ "$1" -ef /proc/self/fd/9 ]
+} 2>/dev/null
+# Removes halves of trees that nobody holds, as whoever made them was killed. Builds before this one held none of theirs,
+# but took no ten minutes to make them.
+kata_sweep() {
+  for o in "${d%/*}"/*.*; do
+    n=${o##*/}
+    case ${n#*.} in *[!0-9]* | '') continue ;; esac
+    kata_is_tree "${n%%.*}" || continue
+    if [ "${n%.*}" != "${d##*/}" ] || ! command -v flock >/dev/null; then
+      [ -n "$(find "$o" -prune -mmin +10)" ] || continue
+    fi
+    (kata_hold "$o" && rm -rf "$o")
+  done 2>/dev/null
+}
+# Whether $1 is the name of a tree, 32 hexadecimal digits: of the cache's entries only those are ours to remove, and halves of
+# them, which have a number besides.
+kata_is_tree() {
+  case $1 in *[!0-9a-f]*) return 1 ;; esac
+  [ "${#1}" = 32 ]
+}
+# Removes the trees of other builds.
 kata_prune() {
   # Only in the machine's first process namespace does one see all who may run in a tree.
   [ "$(readlink /proc/self/ns/pid)" = "pid:[4026531836]" ] || return 0
-  h='[0-9a-f]' && h=$h$h$h$h && h=$h$h$h$h$h$h$h$h
   for o in "${d%/*}"/*; do
-    if [ "$o" = "$d" ] || ! [ -d "$o" ] || ! [ -O "$o" ] || [ -L "$o" ]; then continue; fi
-    n=${o##*/}
-    # shellcheck disable=SC2254 # it is a pattern
-    case $n in
-      $h) ;;
-      $h.*[!0-9]* | $h.) continue ;;
-      $h.*) # whoever made it has long finished, or was killed
-        [ -z "$(find "$o" -prune -mmin +10)" ] || rm -rf "$o"
-        continue
-        ;;
-      *) continue ;;
-    esac
+    if [ "$o" = "$d" ] || ! kata_is_tree "${o##*/}" || ! [ -d "$o" ] || ! [ -O "$o" ] || [ -L "$o" ]; then continue; fi
     true >"$o/going"
     # Builds before this one did not mark what they used.
     mark=$o/used && [ -e "$mark" ] || mark=$o/main.js

@@ -322,10 +322,38 @@ portable("what a killed remover left behind holds up one start only", async () =
 portable("what a start left that was killed while it unpacked keeps no later one of the same pid from it", async () => {
   const script = '"$KATA" version';
   const { code, stdout, stderr } = await run(`${PLANT} mount -t tmpfs -o mode=755,ro none /run && export HOME=/proc/none
-    for pid in $(seq 300); do mkdir -p /var/cache/kata/$digest.$pid; done
+    for pid in $(seq 300); do mkdir -p /var/cache/kata/$digest.$pid; done; chown 65534 /var/cache/kata/*
     unshare --pid --fork sh -c '${script}'; ls /var/cache/kata | wc -l`);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^kata .*\n301\n$/, stderr);
+});
+
+portable(
+  "what a start left that was killed while it unpacked goes with the next one, and nothing that lives or is not ours",
+  async () => {
+    const { code, stdout, stderr } = await run(`${PLANT} mkdir /var/cache/bin /var/cache/kata && cd /var/cache/kata
+    printf '#!/bin/sh\nexec sleep 1000\n' >../bin/tar; chmod 755 ../bin/tar; others=$(printf %032x 1).7
+    mkdir $digest.x $digest. $others; ln -s $others $digest.7; echo x >$digest.8; mkdir $digest.9; chown 65534 $digest.9
+    PATH=/var/cache/bin:$PATH setsid "$KATA" version & first=$!
+    until ls $digest.$first/cache/main; do sleep 0.05; done >/dev/null 2>&1
+    "$KATA" version; ls -d $digest.$first; kill -9 -$first; wait 2>/dev/null
+    rm -r $digest; "$KATA" version; ls -d $digest* 0* | sed "s/$digest/tree/; s/$first/first/"`);
+    assert.equal(code, 0, stderr);
+    const [version, living, again, ...left] = stdout.trim().split("\n");
+    assert.match(version!, /^kata /);
+    assert.match(living!, /^[0-9a-f]{32}\.\d+$/);
+    assert.match(again!, /^kata /);
+    const others = `${"1".padStart(32, "0")}.7`;
+    assert.deepEqual(left.sort(), [others, "tree", "tree.", "tree.7", "tree.8", "tree.9", "tree.x"]);
+  },
+);
+
+portable("a start whose half tree is swept before it holds it makes another", async () => {
+  const { code, stdout, stderr } = await run(`mkdir /var/cache/bin; flock=$(command -v flock)
+    printf '#!/bin/sh\n[ -e /var/cache/swept ] || { >/var/cache/swept; rmdir /var/cache/kata/*; }\nexec %s "$@"\n' $flock >/var/cache/bin/flock
+    chmod 755 /var/cache/bin/flock; cd /var/cache; PATH=/var/cache/bin:$PATH "$KATA" version; ls swept kata`);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^kata .*\nswept\n\nkata:\n[0-9a-f]{32}\n$/, stderr);
 });
 
 portable("on a full disk, a line says so and one that there is no place; nothing is left", async () => {
