@@ -13,8 +13,11 @@ export const VHOST_VSOCK = "/dev/vhost-vsock";
 /** A transport that was chosen, with what it needs of the host. */
 export type AgentChannel =
   | { kind: "vsock"; cid: number; key?: HostKey | undefined }
-  /** @property hostSocket Where the host asks for a guest's port. */
-  | { kind: "hybrid-vsock"; hostSocket: string; key?: HostKey | undefined }
+  /**
+   * @property hostSocket Where the host asks for a guest's port.
+   * @property isReady Whether it may ask.
+   */
+  | { kind: "hybrid-vsock"; hostSocket: string; isReady: () => boolean; key?: HostKey | undefined }
   | { kind: "virtio-serial"; socket: string };
 
 /**
@@ -34,12 +37,17 @@ export function chooseTransport(config: QemuConfig, exists: (path: string) => bo
   return exists(needs["hybrid-vsock"]) ? "hybrid-vsock" : "virtio-serial";
 }
 
-/** Where the host dials the agent. */
+/**
+ * Where the host dials the agent.
+ *
+ * @throws {Error} It must not dial yet: who tries again later gets the address then.
+ */
 export function hostAddress(channel: AgentChannel): string {
   switch (channel.kind) {
     case "vsock":
       return `vsock://${channel.cid}:${AGENT_PORT}`;
     case "hybrid-vsock":
+      if (!channel.isReady()) throw new Error("Cannot dial the agent: the guest has not set up its vsock device yet");
       return `hvsock://${channel.hostSocket}:${AGENT_PORT}`;
     case "virtio-serial":
       return `serial://${channel.socket}`;

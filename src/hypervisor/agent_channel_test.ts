@@ -28,7 +28,7 @@ Deno.test("chooseTransport() obeys a transport that is named, and says what it l
 Deno.test.each<{ channel: AgentChannel; address: string; params: string[] }>([
   { channel: { kind: "vsock", cid: 42 }, address: "vsock://42:1024", params: [] },
   {
-    channel: { kind: "hybrid-vsock", hostSocket: "/r/kata.hvsock" },
+    channel: { kind: "hybrid-vsock", hostSocket: "/r/kata.hvsock", isReady: () => true },
     address: "hvsock:///r/kata.hvsock:1024",
     params: [],
   },
@@ -40,4 +40,12 @@ Deno.test.each<{ channel: AgentChannel; address: string; params: string[] }>([
 ])("hostAddress() and listenParams() meet at $address", ({ channel, address, params }) => {
   assert.equal(hostAddress(channel), address);
   assert.deepEqual(listenParams(channel), params);
+});
+
+Deno.test("W17: hostAddress() gives the vsock daemon's socket to nobody before the guest has set up its device", () => {
+  let isReady = false;
+  const channel: AgentChannel = { kind: "hybrid-vsock", hostSocket: "/r/kata.hvsock", isReady: () => isReady };
+  assert.throws(() => hostAddress(channel), { message: /the guest has not set up its vsock device yet/ });
+  isReady = true;
+  assert.equal(hostAddress(channel), "hvsock:///r/kata.hvsock:1024");
 });

@@ -92,7 +92,11 @@ export interface Hypervisor extends AsyncDisposable {
    */
   save(): Promise<void>;
   info(): Promise<VmInfo>;
-  /** Where to dial the agent; an address of `rpc/address.ts`. Refuses connections until the agent listens. */
+  /**
+   * Where to dial the agent; an address of `rpc/address.ts`. Refuses connections until the agent listens.
+   *
+   * @throws {Error} Dialling would do harm yet, as the guest has only begun to boot.
+   */
   agentAddress(): string;
   /** What to prove oneself to the agent with, on each connection; undefined where nobody else can connect, or none is asked for. */
   agentKey(): HostKey | undefined;

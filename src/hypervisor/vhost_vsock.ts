@@ -5,6 +5,7 @@
  * @module
  */
 import { retry } from "../base/async.ts";
+import { isErrno } from "../linux/errno.ts";
 import { Fd, O_NOFOLLOW, O_PATH } from "../linux/fd.ts";
 import { removePath } from "../linux/remove_tree.ts";
 import { connectUnix } from "../linux/socket.ts";
@@ -19,6 +20,8 @@ import { chooseUser, type VmmUser } from "./vmm_user.ts";
 const SOCKET = "vhost.sock";
 const HOST_SOCKET = "kata.hvsock";
 const LISTEN_POLL_MS = 1;
+/** To the guest, and from it. */
+const RINGS = [0, 1];
 
 export interface VhostVsockOptions extends Pick<ProcessOptions, "runDir" | "log" | "cgroupProcs"> {
   /** The program. */
@@ -38,6 +41,8 @@ export interface VhostVsock {
    * taken and which could put a link in the socket's place.
    */
   hostSocket: Fd;
+  /** Whether the host may ask for a port: once is enough, and too early does harm. See {@linkcode hasRings}. */
+  isReady(): boolean;
 }
 
 /** Where the daemon's sockets are, in the run directory. */
@@ -70,7 +75,38 @@ export async function startVhostVsock(options: VhostVsockOptions): Promise<Vhost
   // No guest runs yet, and the daemon has made it before the other.
   const hostSocket = Fd.open(sockets.hostSocket, O_PATH | O_NOFOLLOW);
   undo.move();
-  return { daemon, connection, hostSocket };
+  return { daemon, connection, hostSocket, isReady: () => hasRings(daemon.pid) };
+}
+
+/**
+ * Whether the daemon waits for the guest's rings. A guest's driver has it map the guest's memory first, and a moment later
+ * gives it the rings. Whoever connects in between ends the thread that serves all connections: a request finds no rings,
+ * which the daemon (0.3.0) takes for the end. It goes on to live, and answers nobody any more. Before that it closes each
+ * connection at once.
+ *
+ * @see https://github.com/rust-vmm/vhost-device/tree/main/vhost-device-vsock `VhostUserVsockBackend::handle_event`
+ */
+function hasRings(pid: number): boolean {
+  const descriptors = `/proc/${pid}/fdinfo`;
+  try {
+    return [...Deno.readDirSync(descriptors)].some(({ name }) =>
+      waitsForRings(Deno.readTextFileSync(`${descriptors}/${name}`))
+    );
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ESRCH")) return false; // it ended, or closed a connection just now
+    if (isErrno(error, "EACCES", "EPERM")) return true; // nobody knows
+    throw error;
+  }
+}
+
+/**
+ * Whether an epoll set has the two rings that carry data. The daemon marks each with its number.
+ *
+ * @param fdinfo As proc_pid_fdinfo(5) shows a descriptor.
+ */
+export function waitsForRings(fdinfo: string): boolean {
+  const marks = [...fdinfo.matchAll(/^tfd:.*\bdata:\s*([0-9a-f]+)\b/gm)].map(([, mark]) => parseInt(mark!, 16));
+  return RINGS.every((ring) => marks.includes(ring));
 }
 
 function daemonUser({ path, log }: VhostVsockOptions): VmmUser | undefined {

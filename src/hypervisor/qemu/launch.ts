@@ -181,7 +181,7 @@ async function openChannel(
       undo.use(started.connection);
       helpers.add(started.daemon);
       const hostSocket = pathOf(undo.use(started.hostSocket));
-      return { channel: { kind, hostSocket, key }, vhostVsock: started.connection, hostKey };
+      return { channel: { kind, hostSocket, isReady: started.isReady, key }, vhostVsock: started.connection, hostKey };
     }
     case "virtio-serial":
       return { channel: serialChannel(runDir) };
