@@ -164,6 +164,8 @@ export function descriptorMessage(program: SyscallProgram): DescriptorMessage {
 
 /** A new process' parent is that of the caller, not the caller. */
 export const CLONE_PARENT = 0x8000;
+/** Whoever traces the caller traces the new process as well: see `suspended_filter.ts`. */
+export const CLONE_PTRACE = 0x2000;
 const CLONE_PARENT_SETTID = 0x100000;
 const CLONE_ARGS_SIZE = 88;
 /** What an heir is born with. */

@@ -75,6 +75,7 @@ const NUMBERS = {
   ppoll: [271, 73],
   prctl: [157, 167],
   prlimit64: [302, 261],
+  ptrace: [101, 117],
   pwrite64: [18, 68],
   read: [0, 63],
   readlinkat: [267, 78],

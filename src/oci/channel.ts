@@ -8,7 +8,8 @@
  *   |  <------------- "scope"             |  only if systemd is to make the cgroup, around it
  *   |  asks systemd                       |
  *   |  release ------------------------>  |
- *   |  <------------- "heir"              |  only of a child that has made a pid namespace: its first process goes on
+ *   |  <------------- "heir"              |  only of a child that has made a pid namespace: its first process goes on;
+ *   |                                     |  or later, of one that appears in a pid namespace in which others live
  *   |  takes that for the child           |
  *   |  release ------------------------>  |
  *   |  <------------- "maps"              |  in a new user namespace, without ids
@@ -21,9 +22,13 @@
  *   |  <------------- "hooks"             |  only if there are hooks to run
  *   |  limits, hooks                      |
  *   |  release ------------------------>  |  masks, pivot_root, ids, filter
+ *   |  <------------- "suspend"           |  if its filter does not allow what is left to do: see `filter_talk.ts`
+ *   |  suspends it until the next "heir"  |
+ *   |  release ------------------------>  |
  *   |  <------------- "listener"          |  of a filter with notifications, of a process that joins too
  *   |  hands it to its agent              |  (the message ends with its number)
  *   |  release ------------------------>  |
+ *   |  <------------- "heldListener"      |  the same, but the agent gets it after the next "heir"
  *   |  <------------- "created"           |  waits for a byte on exec.fifo
  * ```
  *
@@ -47,7 +52,9 @@ const MESSAGES = {
   maps: "m",
   copyUp: "u",
   hooks: "h",
+  suspend: "f",
   listener: "l",
+  heldListener: "k",
   created: "c",
 } as const;
 

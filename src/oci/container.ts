@@ -16,11 +16,18 @@ import type { CgroupStats } from "./cgroup/stats.ts";
 import { cgroupOf, type ContainerParts, createContainer, type CreateOptions, type Home } from "./container_create.ts";
 import { execHook, type ExecOptions, execProcess } from "./container_exec.ts";
 import { applyOomScore, type ContainerProcess } from "./container_process.ts";
-import { ociState } from "./guide.ts";
 import { type HookStarter, runHooks, tryHooks } from "./hooks.ts";
 import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "./spec.ts";
-import { checkAllowed, livePid, type OciState, type Operation, StateDirectory, type Status } from "./state.ts";
+import {
+  checkAllowed,
+  livePid,
+  type OciState,
+  ociState,
+  type Operation,
+  StateDirectory,
+  type Status,
+} from "./state.ts";
 import { stopScope, updateScope } from "./systemd/scope.ts";
 
 export type { Stdio } from "./child_setup.ts";

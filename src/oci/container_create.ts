@@ -13,11 +13,11 @@ import { NoCgroup } from "./cgroup/none.ts";
 import type { Stdio } from "./child_setup.ts";
 import { ContainerProcess } from "./container_process.ts";
 import { receiveMaster } from "./console.ts";
-import { guide, ociState } from "./guide.ts";
+import { guide } from "./guide.ts";
 import { tryHooks } from "./hooks.ts";
 import type { GuardSource } from "./mount_plan.ts";
 import type { Spec } from "./spec.ts";
-import { livePid, StateDirectory, type StoredState } from "./state.ts";
+import { livePid, ociState, StateDirectory, type StoredState } from "./state.ts";
 import { openScope, type Scope, stopScope } from "./systemd/scope.ts";
 import { validate } from "./validate.ts";
 

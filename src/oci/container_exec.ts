@@ -14,7 +14,7 @@ import { type Stdio, stdioPlacements } from "./child_setup.ts";
 import type { ContainerParts } from "./container_create.ts";
 import { receiveMaster } from "./console.ts";
 import { applyOomScore, ContainerProcess } from "./container_process.ts";
-import { handOverListener } from "./guide.ts";
+import { FilterTalk } from "./filter_talk.ts";
 import type { HookStdio, RunningHook } from "./hooks.ts";
 import { maySetGroups } from "./idmap.ts";
 import { addJoin, type JoinPlan, keptDescriptors } from "./join.ts";
@@ -86,8 +86,8 @@ interface Joining extends Disposable {
   child: Child;
   /** Where the pid of its heir will be, if it bears one. */
   heir: Slot | undefined;
-  /** It stops to have the listener of its filter taken. */
-  isListenedTo: boolean;
+  /** It says something about its filter. */
+  talks: boolean;
   channel: Channel;
   /** What the master of its terminal comes over. */
   terminal: Fd | undefined;
@@ -129,15 +129,14 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
     maySetGroups: !differing.includes("user") || maySetGroups(stored.pid),
   };
   const program = undo.use(new SyscallProgram({ apart: { keeps: keptDescriptors(plan) } }));
-  const heir = addJoin(new Steps(program), plan);
+  const { heir, talks } = addJoin(new Steps(program), plan);
   const child = program.start({
     ...(birthplace && { intoCgroup: ours.use(Fd.open(birthplace, O_PATH | O_DIRECTORY)) }),
     heir,
   });
   channel.started();
   undo.move();
-  const isListenedTo = plan.process.seccomp?.notify ?? false;
-  return { child, heir, isListenedTo, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };
+  return { child, heir, talks, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };
 }
 
 /** By descriptor, and only then a look whether it is ours: its pid may have passed to another process meanwhile. */
@@ -156,14 +155,24 @@ function end(channel: Channel, terminal: Fd | undefined): void {
 
 /** Answers the child until nothing is left to be taken from it. @returns Its terminal, if it has one. */
 async function guide(joining: Joining, { stored }: ContainerParts): Promise<Fd | undefined> {
-  const { child, heir, isListenedTo, channel, terminal } = joining;
+  const { child, heir, talks, channel, terminal } = joining;
   using undo = new DisposableStack();
   const master = terminal && undo.use(await receiveMaster(terminal) ?? await failed(child));
-  if (isListenedTo) {
-    if (await channel.receive() === undefined) await failed(child);
-    const pid = heir?.value ?? child.pid;
+  await using filterTalk = new FilterTalk(channel, { stored, status: "running" });
+  for (let isOver = !talks; !isOver;) {
+    const message = await channel.receive();
+    if (message === undefined) {
+      await filterTalk[Symbol.asyncDispose]();
+      return await failed(child);
+    }
+    const pid = heir?.value || child.pid;
     using pidfd = openPidfd(pid);
-    await handOverListener({ pid, pidfd, number: channel.receiveNumber() }, { stored, status: "running" });
+    await filterTalk.answer(message, { pid, pidfd });
+    isOver = message === "heir" || message === "listener";
+    if (message === "heir") {
+      await filterTalk.resume();
+      await filterTalk.handOverHeld(pid);
+    }
     channel.release();
   }
   undo.move();

@@ -27,9 +27,17 @@ export function loadFilter(
   steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], options);
 }
 
-/** Loads the filter. If it notifies somebody, waits until the parent has taken the listener. */
-export function addSeccomp(steps: Steps, { program, flags, notify }: CompiledSeccomp, channel: Channel): void {
-  const offer = notify ? channel.offerDescriptor(steps, "listener") : undefined;
+/**
+ * Loads the filter. If it notifies somebody, waits until the parent has taken the listener.
+ *
+ * @param options `as`: `heldListener` if the process that appears in the container is still to be born.
+ */
+export function addSeccomp(
+  steps: Steps,
+  { program, flags, notify }: CompiledSeccomp,
+  { channel, as = "listener" }: { channel: Channel; as?: "listener" | "heldListener" },
+): void {
+  const offer = notify ? channel.offerDescriptor(steps, as) : undefined;
   loadFilter(steps, program, { flags, label: "load seccomp filter", ...(offer && { result: offer.number }) });
   if (offer === undefined) return;
   offer.addStop();
@@ -37,20 +45,29 @@ export function addSeccomp(steps: Steps, { program, flags, notify }: CompiledSec
   steps.close(offer.number);
 }
 
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+/** What prctl(2) empties the ambient set with. */
+export const CLEAR_AMBIENT: readonly number[] = [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0];
+
 const TIOCSCTTY = 0x540e;
 /** What ioctl(2) makes the terminal of a session with. */
 export const CONTROLLING_TERMINAL: readonly number[] = [0, TIOCSCTTY, 0];
 
-/** Whether a process that the filter holds for already can appear in the container, at the head of its session. */
-export function allowsAppearing(
-  { program, notify }: CompiledSeccomp,
-  { hasTerminal }: { hasTerminal: boolean },
-): boolean {
-  if (notify) return false; // the listener is taken from who appears
+/**
+ * Whether a process that the filter holds for already can give up its rights, appear in the container at the head of its
+ * session, and tell of it, without anybody being asked.
+ */
+export function allowsAppearing({ program }: CompiledSeccomp, { hasTerminal }: { hasTerminal: boolean }): boolean {
   const calls = [
+    { name: "capset" },
+    { name: "prctl", args: CLEAR_AMBIENT },
+    { name: "close" },
     { name: "clone", args: [BIRTH_FLAGS] },
     { name: "exit_group" },
     { name: "setsid" },
+    { name: "write" },
+    { name: "read" },
     ...hasTerminal ? [{ name: "ioctl", args: CONTROLLING_TERMINAL } as const] : [],
   ] as const;
   return calls.every((call) => allowsCall(program, call));

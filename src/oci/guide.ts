@@ -1,21 +1,20 @@
 /** What the parent does while a container's first process goes to its place: see `channel.ts` for the order. @module */
 import type { Child } from "../linux/child.ts";
 import { joinCgroup } from "../linux/cgroup.ts";
-import type { Fd } from "../linux/fd.ts";
-import { takeDescriptor } from "../linux/pidfd.ts";
 import { setRlimit } from "../linux/process.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
-import type { Channel } from "./channel.ts";
-import { copyUp } from "./copy_up.ts";
+import type { Channel, Message } from "./channel.ts";
+import { type CopyUp, copyUp } from "./copy_up.ts";
 import { deviceRules } from "./devices.ts";
+import { FilterTalk } from "./filter_talk.ts";
 import { runHooks } from "./hooks.ts";
 import { writeIdMaps } from "./idmap.ts";
 import type { InitResult } from "./init.ts";
 import { differingNamespaces } from "./namespaces.ts";
 import { rlimitCall } from "./rlimits.ts";
 import { verifyProc } from "./proc_mount.ts";
-import { OCI_VERSION, type Resources, type Spec } from "./spec.ts";
-import type { OciState, Status, StoredState } from "./state.ts";
+import type { Resources, Spec } from "./spec.ts";
+import { ociState, type StoredState } from "./state.ts";
 import { startScope } from "./systemd/scope.ts";
 
 /** The first process while it is guided to its place. */
@@ -38,46 +37,63 @@ export interface Guided {
 
 /** Answers the child until it waits for its start. */
 export async function guide(parked: Parked, guided: Guided): Promise<void> {
-  const { channel, copies } = parked;
-  const { stored, stored: { spec }, cgroup } = guided;
-  const resources = resourcesOf(guided);
-  const waiting = copies.values();
-  let isLimited = false;
-  const limit = () => {
-    if (resources !== undefined && !isLimited) cgroup.apply(resources);
-    isLimited = true;
-  };
+  const { channel } = parked;
+  const { stored } = guided;
+  await using filterTalk = new FilterTalk(channel, { stored, status: "creating" });
+  const limit = limiter(guided);
+  const copies = parked.copies.values();
   for (;;) {
     const message = await channel.receive();
-    const { child } = parked;
     if (message === undefined) {
-      await child.executed();
+      await filterTalk[Symbol.asyncDispose]();
+      await parked.child.executed();
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
     if (message === "created") {
-      for (const destination of parked.procs) verifyProc(child.pid, destination);
+      for (const destination of parked.procs) verifyProc(parked.child.pid, destination);
       return limit();
     }
-    if (message === "scope") await enterScope(child.pid, guided);
-    if (message === "heir") guided.onHeir(parked.child = child.succeed());
-    if (message === "maps") {
-      const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
-      writeIdMaps(child.pid, { uidMappings, gidMappings });
-      // The child is no longer root of the machine, which raising a limit takes.
-      for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
+    if (message === "heir") {
+      await filterTalk.resume();
+      guided.onHeir(parked.child = parked.child.succeed());
+      await filterTalk.handOverHeld(parked.child.pid);
     }
-    if (message === "copyUp") copyUp(child, waiting.next().value!);
-    if (message === "listener") {
-      const { pid, pidfd } = child;
-      await handOverListener({ pid, pidfd, number: channel.receiveNumber() }, { stored, status: "creating" });
-    }
-    if (message === "hooks") {
-      // Limits come first, as hooks are there to change what the engine has made.
-      limit();
-      await runCreateHooks(child, stored);
-    }
+    await filterTalk.answer(message, parked.child);
+    await help(message, parked.child, { guided, copies, limit });
     channel.release();
   }
+}
+
+/** Does what takes rights that the child has not, or what it cannot do by system calls alone. */
+async function help(
+  message: Message,
+  child: Child,
+  { guided, copies, limit }: { guided: Guided; copies: Iterator<CopyUp>; limit: () => void },
+): Promise<void> {
+  const { stored, stored: { spec } } = guided;
+  if (message === "scope") await enterScope(child.pid, guided);
+  if (message === "maps") {
+    const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
+    writeIdMaps(child.pid, { uidMappings, gidMappings });
+    // The child is no longer root of the machine, which raising a limit takes.
+    for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
+  }
+  if (message === "copyUp") copyUp(child, copies.next().value);
+  if (message === "hooks") {
+    // Limits come first, as hooks are there to change what the engine has made.
+    limit();
+    await runCreateHooks(child, stored);
+  }
+}
+
+/** @returns What sets the container's limits, once. */
+function limiter(guided: Guided): () => void {
+  const resources = resourcesOf(guided);
+  let isLimited = false;
+  return () => {
+    if (resources !== undefined && !isLimited) guided.cgroup.apply(resources);
+    isLimited = true;
+  };
 }
 
 /** Has systemd make the unit around the process, which then joins the hierarchies that systemd leaves alone. */
@@ -108,40 +124,4 @@ async function runCreateHooks({ pid, pidfd }: Child, stored: StoredState): Promi
   // Where runc starts them: `ldconfig -r .` means the container's files.
   const inside = { pid, pidfd, namespaces: differingNamespaces(pid), cwd: stored.rootfs };
   await runHooks("createContainer", stored.spec.hooks, { state, inside });
-}
-
-/** The state as the specification words it. */
-export function ociState({ id, bundle, pid, spec }: StoredState, status: Status): OciState {
-  const { annotations } = spec;
-  const common = {
-    ociVersion: spec.ociVersion || OCI_VERSION,
-    id,
-    status,
-    pid: status === "stopped" ? 0 : pid,
-    bundle,
-  };
-  return annotations === undefined ? common : { ...common, annotations };
-}
-
-/** Where the listener of a filter is: a descriptor of the process that has loaded it. */
-export interface Listener {
-  pid: number;
-  pidfd: Fd;
-  number: number;
-}
-
-/** Gives the listener of a filter to who answers it: the profile's socket. */
-export async function handOverListener(
-  { pid, pidfd, number }: Listener,
-  { stored, status }: { stored: StoredState; status: Status },
-): Promise<void> {
-  const { sendListener } = await import("./seccomp_listener.ts");
-  using descriptor = takeDescriptor(pidfd, number);
-  const { listenerPath = "", listenerMetadata } = stored.spec.linux?.seccomp ?? {};
-  sendListener(descriptor, {
-    path: listenerPath,
-    metadata: listenerMetadata,
-    pid,
-    state: ociState(stored, status),
-  });
 }

@@ -6,7 +6,7 @@
  */
 import { MOUNT_ATTR, MS } from "../linux/mount_options.ts";
 import type { Slot } from "../linux/step.ts";
-import { awaitByte, bearHeir, descriptorMessage, type HeirOptions, type Placement, writeFile } from "../linux/steps.ts";
+import { awaitByte, bearHeir, descriptorMessage, type Placement, writeFile } from "../linux/steps.ts";
 import { changeRoot } from "./change_root.ts";
 import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
@@ -139,7 +139,8 @@ export function addInit(steps: Steps, plan: InitPlan, heir: Slot | undefined): I
     channel,
     maySetGroups: plan.maySetGroups,
     leave: () => leave(steps, plan),
-    appear: (by) => appear(steps, plan, { by, ...(heir && { into: heir }) }),
+    appear: plan.pids && ((by) => void bearHeir(steps.program, { ...by, ...(heir && { into: heir }) })),
+    isFollowed: true,
   });
   addExecutableCheck(steps, process);
   addListenedFilter(steps, process, channel);
@@ -154,12 +155,6 @@ function leave(steps: Steps, { channel, execFifo, pids, preserveFds }: InitPlan)
   if (pids === undefined) return;
   const talk = channel.childNumbers;
   closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, execFifo, steps.program.reportNumber]);
-}
-
-function appear(steps: Steps, { channel, pids }: InitPlan, heir: HeirOptions): void {
-  if (pids === undefined) return;
-  bearHeir(steps.program, heir);
-  channel.addStop(steps, "heir");
 }
 
 /** Waits for its start with nothing that is not its own. */

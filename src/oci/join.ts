@@ -4,7 +4,7 @@ import { openHow } from "../linux/in_root.ts";
 import { NAMESPACES } from "../linux/namespace.ts";
 import { forbidInspection } from "../linux/rights.ts";
 import type { Slot } from "../linux/step.ts";
-import { bearHeir, changeIds, descriptorMessage, type Placement } from "../linux/steps.ts";
+import { bearHeir, changeIds, descriptorMessage, type HeirOptions, type Placement } from "../linux/steps.ts";
 import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, preservedFds } from "./child_setup.ts";
 import { addConsole, type Console, PTMX_FLAGS } from "./console.ts";
@@ -41,12 +41,15 @@ export interface JoinPlan {
   maySetGroups: boolean;
 }
 
-/**
- * It does all from outside of the container's pid namespace, where nobody inside can see it, and appears there at the end.
- *
- * @returns Where the pid will be of the heir that runs the program, if it bears one.
- */
-export function addJoin(steps: Steps, plan: JoinPlan): Slot | undefined {
+export interface JoinResult {
+  /** Where the pid will be of the heir that runs the program, if it bears one. */
+  heir: Slot | undefined;
+  /** It says something about itself and its filter: `heir` or `listener` is the last. */
+  talks: boolean;
+}
+
+/** It does all from outside of the container's pid namespace, where nobody inside can see it, and appears there at the end. */
+export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const { process: { process }, channel } = plan;
   addEarly(steps, process);
   addRlimits(steps, plan.process);
@@ -69,25 +72,26 @@ export function addJoin(steps: Steps, plan: JoinPlan): Slot | undefined {
   addDescriptors(steps, { ...plan, console });
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
   let heir: Slot | undefined;
-  addIdentity(steps, plan.process, {
+  const appear = (by: HeirOptions) => void (heir = bearHeir(steps.program, by));
+  const talks = addIdentity(steps, plan.process, {
     ownedFds,
     hasTerminal: console !== undefined,
     channel,
     maySetGroups: plan.maySetGroups,
-    leave: () => leave(steps, plan),
-    appear: (by) => heir = plan.namespaces.includes("pid") ? bearHeir(steps.program, { by }) : undefined,
+    leave: ({ talk }) => leave(steps, plan, talk),
+    appear: plan.namespaces.includes("pid") ? appear : undefined,
+    isFollowed: false,
   });
   addListenedFilter(steps, plan.process, channel);
   addExec(steps, plan.process, channel);
-  return heir;
+  return { heir, talks };
 }
 
 /** To be seen with memory of its own, and no descriptor but what it takes to its program. */
-function leave(steps: Steps, { channel, preserveFds, process }: JoinPlan): void {
+function leave(steps: Steps, { preserveFds }: JoinPlan, talk: readonly number[]): void {
   const { program } = steps;
-  const talks = process.seccomp?.notify ? channel.childFds.map(({ number }) => number) : [];
   program.part();
-  closeOtherFds(steps, [...preservedFds(preserveFds), ...talks, program.reportNumber]);
+  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, program.reportNumber]);
 }
 
 /** Numbers of what its steps need. */

@@ -10,10 +10,10 @@ import { openHow } from "../linux/in_root.ts";
 import { labelWrites } from "../linux/label.ts";
 import type { CallOptions, Slot } from "../linux/step.ts";
 import { dropBounding, setCapabilities, setNoNewPrivileges } from "../linux/rights.ts";
-import { type BirthCall, changeIds, writeFile } from "../linux/steps.ts";
+import { changeIds, CLONE_PTRACE, type HeirOptions, writeFile } from "../linux/steps.ts";
 import { CAP_SYS_ADMIN, capabilityNumbers, type CapabilitySets } from "./capabilities.ts";
 import type { Channel } from "./channel.ts";
-import { addSeccomp, allowsAppearing, CONTROLLING_TERMINAL } from "./filter_steps.ts";
+import { addSeccomp, allowsAppearing, CLEAR_AMBIENT, CONTROLLING_TERMINAL } from "./filter_steps.ts";
 import { explainExec, type ProcessPlan } from "./process_plan.ts";
 import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
 import type { Process } from "./spec.ts";
@@ -22,7 +22,6 @@ import type { Steps } from "./steps.ts";
 const PR_SET_KEEPCAPS = 8;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
-const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** To chown(2). */
 const SAME_ID = -1;
 
@@ -103,50 +102,83 @@ export interface LateOptions {
   channel: Channel;
   maySetGroups: boolean;
   /** Adds what comes before {@linkcode LateOptions.appear} and no filter need allow. */
-  leave: () => void;
-  /** Adds what lets processes of the container see this one: as late as can be, when it has no more rights than they. */
-  appear: (by: BirthCall) => void;
+  leave: (kept: { talk: readonly number[] }) => void;
+  /**
+   * Adds what lets processes of the container see this one: as late as can be, when it has no more rights than they.
+   * Undefined if there is nobody else, or if they see it already.
+   */
+  appear: ((by: HeirOptions) => void) | undefined;
+  /** Its parent wants to know who goes on, as soon as it has appeared. */
+  isFollowed: boolean;
 }
 
-/** From root to the user of the process. The descriptors 0 to 2 are in place. */
-export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOptions): void {
-  const { ownedFds, hasTerminal, channel, maySetGroups } = options;
-  const { process: { user, noNewPrivileges }, capabilities, seccomp } = plan;
+/**
+ * From root to the user of the process. The descriptors 0 to 2 are in place.
+ *
+ * @returns Whether its parent is to listen for what it says about itself and its filter.
+ */
+export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOptions): boolean {
+  becomeUser(steps, plan, options);
+  const { hasTerminal, channel, isFollowed } = options;
+  const { capabilities, seccomp } = plan;
+  const loading = planLoading(plan, options);
+  const isOutside = loading === "outside" || loading === "suspended";
+  const tells = options.appear !== undefined && (isFollowed || loading === "suspended" || isOutside && seccomp!.notify);
+  const talks = tells || (seccomp?.notify ?? false);
+  const appear = (by: HeirOptions) => {
+    options.appear?.(by);
+    steps.call("setsid", [], { ignore: ["EPERM"] });
+    if (hasTerminal) steps.call("ioctl", CONTROLLING_TERMINAL, { label: "set controlling terminal" });
+    if (tells) channel.addStop(steps, "heir");
+  };
+  if (loading === "later") addRights(steps, plan);
+  else setCapabilities(steps.program, withSysAdmin(capabilities));
+  options.leave({ talk: talks ? channel.childNumbers : [] });
+  if (loading === "suspended") channel.addStop(steps, "suspend");
+  if (!isOutside) appear({});
+  if (loading === "later") return talks;
+  addSeccomp(steps, seccomp!, { channel, as: isOutside ? "heldListener" : "listener" });
+  addRights(steps, plan);
+  if (isOutside) appear(loading === "suspended" ? { flags: CLONE_PTRACE } : { by: "clone" });
+  return talks;
+}
+
+function becomeUser(
+  steps: Steps,
+  { process: { user }, capabilities, lastCapability }: ProcessPlan,
+  { ownedFds, maySetGroups }: LateOptions,
+): void {
   for (const fd of ownedFds) {
     // A pipe to /dev/stdout is opened anew by many programs, which needs its ownership. Some files do not have one.
     const ignore = ["EINVAL", "EPERM", "EROFS", "EACCES", "EOPNOTSUPP"] as const;
     steps.call("fchown", [fd, user.uid, SAME_ID], { label: `hand over fd ${fd}`, ignore });
   }
   steps.call("umask", [user.umask ?? 0o022]);
-  dropBounding(steps.program, { kept: capabilities.bounding, last: plan.lastCapability });
+  dropBounding(steps.program, { kept: capabilities.bounding, last: lastCapability });
   steps.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], { label: "keep capabilities" });
   const { uid, gid, additionalGids: groups = [] } = user;
   changeIds(steps.program, { uid, gid, ...(maySetGroups && { groups }) });
   steps.call("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0], { label: "keep no capabilities" });
-  const appear = (by: BirthCall) => {
-    options.appear(by);
-    steps.call("setsid", [], { ignore: ["EPERM"] });
-    if (hasTerminal) addControllingTerminal(steps);
-  };
-  const isFilteredEarly = seccomp !== undefined && !isLoadedLate(plan);
-  // Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there. Who may trace in the
-  // container must not find it, so it is loaded where they see nothing yet, if the filter allows to appear after that.
-  const isHidden = isFilteredEarly && allowsAppearing(seccomp, { hasTerminal });
-  if (isFilteredEarly) {
-    setCapabilities(steps.program, withSysAdmin(capabilities));
-    options.leave();
-    if (!isHidden) appear("clone3");
-    addSeccomp(steps, seccomp, channel);
-  }
+}
+
+/**
+ * Where the filter is loaded: `later`, with no_new_privs, if at all; `inside`, where nobody looks or the process has
+ * CAP_SYS_ADMIN by right; `outside`, before it appears; `suspended`, as that, but it does not allow to appear.
+ */
+type Loading = "later" | "inside" | "outside" | "suspended";
+
+/** Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there. */
+function planLoading(plan: ProcessPlan, { appear, hasTerminal }: LateOptions): Loading {
+  const { seccomp, capabilities } = plan;
+  if (seccomp === undefined || isLoadedLate(plan)) return "later";
+  if (appear === undefined || capabilities.permitted === withSysAdmin(capabilities).permitted) return "inside";
+  return allowsAppearing(seccomp, { hasTerminal }) ? "outside" : "suspended";
+}
+
+function addRights(steps: Steps, { capabilities, process: { noNewPrivileges } }: ProcessPlan): void {
   setCapabilities(steps.program, capabilities);
   addAmbient(steps, capabilities);
   if (noNewPrivileges) setNoNewPrivileges(steps.program);
-  if (!isFilteredEarly) options.leave();
-  if (!isFilteredEarly || isHidden) appear(isHidden ? "clone" : "clone3");
-}
-
-function addControllingTerminal(steps: Steps): void {
-  steps.call("ioctl", [...CONTROLLING_TERMINAL], { label: "set controlling terminal" });
 }
 
 function withSysAdmin(sets: CapabilitySets): CapabilitySets {
@@ -156,7 +188,7 @@ function withSysAdmin(sets: CapabilitySets): CapabilitySets {
 
 function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
   const label = "set ambient capabilities";
-  steps.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], { label, ignore: ["EINVAL"] });
+  steps.call("prctl", CLEAR_AMBIENT, { label, ignore: ["EINVAL"] });
   for (const number of capabilityNumbers(ambient)) {
     steps.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0], { label });
   }
@@ -169,7 +201,7 @@ function isLoadedLate({ process, seccomp }: ProcessPlan): boolean {
 
 /** Loads a late filter that notifies, while there is still somebody to hand its listener over. */
 export function addListenedFilter(steps: Steps, plan: ProcessPlan, channel: Channel): void {
-  if (isLoadedLate(plan) && plan.seccomp!.notify) addSeccomp(steps, plan.seccomp!, channel);
+  if (isLoadedLate(plan) && plan.seccomp!.notify) addSeccomp(steps, plan.seccomp!, { channel });
 }
 
 /** Fails now, with the usual words, if none of the candidates can be run: at start it would be too late to say so. */
@@ -200,6 +232,6 @@ export function addExecutableCheck(steps: Steps, { args, candidates }: ProcessPl
 export function addExec(steps: Steps, plan: ProcessPlan, channel: Channel): void {
   const { args, env, candidates, seccomp } = plan;
   // As late as can be, so that the filter need not allow what only we do.
-  if (isLoadedLate(plan) && !seccomp!.notify) addSeccomp(steps, seccomp!, channel);
+  if (isLoadedLate(plan) && !seccomp!.notify) addSeccomp(steps, seccomp!, { channel });
   steps.program.execve(candidates, { args, env, explain: ({ code }) => explainExec(args[0] ?? "", code) });
 }

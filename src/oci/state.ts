@@ -10,7 +10,7 @@ import { isErrno } from "../linux/errno.ts";
 import { Fd, O_DIRECTORY, O_RDONLY, pathOf } from "../linux/fd.ts";
 import { tryLock } from "../linux/flock.ts";
 import { isAlive, readProcessStat } from "../linux/process.ts";
-import { formatSpec, parseJson, type Spec } from "./spec.ts";
+import { formatSpec, OCI_VERSION, parseJson, type Spec } from "./spec.ts";
 import type { Scope } from "./systemd/scope.ts";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
@@ -45,6 +45,19 @@ export interface OciState {
   pid: number;
   bundle: string;
   annotations?: Record<string, string>;
+}
+
+/** The state as the specification words it. */
+export function ociState({ id, bundle, pid, spec }: StoredState, status: Status): OciState {
+  const { annotations } = spec;
+  const common = {
+    ociVersion: spec.ociVersion || OCI_VERSION,
+    id,
+    status,
+    pid: status === "stopped" ? 0 : pid,
+    bundle,
+  };
+  return annotations === undefined ? common : { ...common, annotations };
 }
 
 /** The file `state.json`. */

@@ -73,6 +73,22 @@ test("rootless: run maps the user to root, with all capabilities asked and an ow
   assert.equal(Deno.statSync(`${box.rootfs}/tmp/mine`).uid, USER);
 });
 
+test("F4: rootless: a filter that does not let a process appear among others is refused by name", async () => {
+  await using box = await UserBox.open();
+  const id = box.id();
+  box.spec.linux.seccomp = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    syscalls: [{ names: ["setsid"], action: "SCMP_ACT_ERRNO" }],
+  };
+  box.spec.process.noNewPrivileges = false;
+  box.sh("sleep 100").save();
+  await box.asOk("run", "--detach", "--bundle", box.bundle, id);
+  const { code, stderr } = await box.as("exec", id, "/bin/true");
+  assert.equal(code, 255);
+  assert.match(stderr, /seccomp filter.*setsid.*noNewPrivileges.*not permitted/);
+  await box.asOk("exec", "--no-new-privs", id, "/bin/true");
+});
+
 test("runk 46r: rootless: a created container holds nothing of its user's, seen by exec into it", async () => {
   await using box = await UserBox.open();
   const id = box.id();

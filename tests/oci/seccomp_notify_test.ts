@@ -102,6 +102,29 @@ testEach([{ noNewPrivileges: true }, { noNewPrivileges: false }])(
   },
 );
 
+testEach([{ noNewPrivileges: true }, { noNewPrivileges: false }])(
+  "seccomp: SCMP_ACT_NOTIFY asks for a container beside another, noNewPrivileges $noNewPrivileges",
+  async ({ noNewPrivileges }) => {
+    await using box = new Box();
+    const neighbour = box.id();
+    box.sh("sleep 1000").save();
+    await box.ok("run", "--detach", "--bundle", box.bundle, neighbour);
+    await using agent = new Agent(`${box.dir}/agent`);
+    const id = box.id();
+    notifying(box.spec, `${box.dir}/agent`);
+    box.spec.process.noNewPrivileges = noNewPrivileges;
+    box.spec.linux.namespaces.find(({ type }: { type: string }) => type === "pid").path = `/proc/${
+      (await box.state(neighbour)).pid
+    }/ns/pid`;
+    box.spec.linux.cgroupsPath += "-beside";
+    box.sh(SCRIPT).save();
+    await box.ok("create", "--bundle", box.bundle, id);
+    const { pid } = await box.state(id);
+    const [, message] = await Promise.all([box.ok("start", id), agent.answerOne(ERRNO.ENOMSG)]);
+    assert.deepEqual([message.pid, message.state.pid, message.state.status], [pid, pid, "creating"]);
+  },
+);
+
 test("seccomp: SCMP_ACT_NOTIFY of an exec hands over a listener of its own", async () => {
   await using box = new Box();
   await using agent = new Agent(`${box.dir}/agent`);
@@ -112,10 +135,11 @@ test("seccomp: SCMP_ACT_NOTIFY of an exec hands over a listener of its own", asy
   await box.ok("run", "--detach", "--bundle", box.bundle, id);
   const first = await init;
   const [{ stdout, stderr }, { pid, state }] = await Promise.all([
-    box.call(["exec", id, "/bin/sh", "-c", SCRIPT]),
+    box.call(["exec", "--pid-file", `${box.dir}/pid`, id, "/bin/sh", "-c", SCRIPT]),
     agent.answerOne(ERRNO.ENOMSG),
   ]);
   assert.match(stdout, ANSWER, stderr);
+  assert.equal(pid, Number(Deno.readTextFileSync(`${box.dir}/pid`)));
   assert.notEqual(pid, first.pid);
   assert.deepEqual([state.id, state.status, state.pid], [id, "running", first.pid]);
 });

@@ -72,8 +72,8 @@ function look(pid: string): void {
   // What opens the container's proc has that right, under a filter which lets it do nothing else.
   const status = attempt(() => Deno.readTextFileSync(`/proc/${pid}/status`)) ?? "";
   const [, rights = "0"] = /^CapPrm:\s*(.*)$/m.exec(status) ?? [];
-  const isFree = /^Seccomp:\s*0$/m.test(status);
-  if (isFree && (BigInt(`0x${rights}`) & CAP_SYS_ADMIN) !== 0n) tell(pid, "rights: CAP_SYS_ADMIN");
+  const isOpener = /^Seccomp:\s*2$/m.test(status) && /^NoNewPrivs:\s*1$/m.test(status);
+  if (!isOpener && (BigInt(`0x${rights}`) & CAP_SYS_ADMIN) !== 0n) tell(pid, "rights: CAP_SYS_ADMIN");
   if (attempt(() => holds(Deno.readFileSync(`/proc/${pid}/environ`)))) tell(pid, "environment: mark");
   searchMemory(pid);
 }
