@@ -10,11 +10,15 @@ const directory = import.meta.dirname;
 const cache = Deno.env.get("DENO_DIR");
 const use = useOf(Deno.args);
 const name = `file://${directory}/runk/${use}`;
+const DATABASES = ["v8_code_cache_v2", "dep_analysis_cache_v2", "node_analysis_cache_v2"];
 const source = Deno.readTextFileSync(`${directory}/runk_program.js`);
 
 evaluate();
 const status = await globalThis.kataStatus;
-if (status === 0 && !exists(`${cache}/learned-${use}`)) await learn();
+if (status === 0) {
+  const isLearned = sizeOf(`${cache}/learned-${use}`) !== undefined;
+  if (!isLearned || sizeOf(`${cache}/${DATABASES[0]}-wal`) > 0) await settle(isLearned);
+}
 Deno.exit(status);
 
 function evaluate() {
@@ -39,32 +43,39 @@ function useOf(args) {
   return [args.find((word) => commands.test(word)) ?? "", ...[...letters].sort()].join("-");
 }
 
-function exists(path) {
+function sizeOf(path) {
   try {
-    Deno.lstatSync(path);
-    return true;
+    return Deno.lstatSync(path).size;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
-async function learn() {
+// Learns this use, if it is new, and leaves the logs of Deno's databases empty: whoever starts reads all that is in them,
+// which is up to 0.7 ms of each start. A use that is known writes there once in a while, as when it first has to wait.
+async function settle(isLearned) {
   try {
     if (Deno.statSync(cache).uid !== Deno.uid()) return; // what another user's runk has learned has to do
     // Deno would load a module that a literal names before it runs this one.
     const sqlite = "node:sqlite";
     const { DatabaseSync } = await import(sqlite);
-    using database = new DatabaseSync(`${cache}/v8_code_cache_v2`);
-    database.prepare("DELETE FROM codecache WHERE specifier = ?").run(name);
-    globalThis.kataLearns = true;
-    evaluate();
-    await Deno.lstat("/"); // in a turn of the event loop this module's own code is put into the cache
-    await Deno.lstat("/");
-    // SQLite would move what is in its log into the database when that is closed, which an exit does not do; a start that
-    // reads the code out of the log has 140 page faults more.
-    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    if (!isLearned) await learn(DatabaseSync);
+    // SQLite would move what is in its log into the database when that is closed, which an exit does not do.
+    for (const file of DATABASES) {
+      using database = new DatabaseSync(`${cache}/${file}`);
+      database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
     Deno.writeTextFileSync(`${cache}/learned-${use}`, "", { mode: 0o644 });
   } catch {
     // Another command uses the database, or nobody may write to it: a later one learns, and all works without.
   }
+}
+
+async function learn(DatabaseSync) {
+  using database = new DatabaseSync(`${cache}/${DATABASES[0]}`);
+  database.prepare("DELETE FROM codecache WHERE specifier = ?").run(name);
+  globalThis.kataLearns = true;
+  evaluate();
+  await Deno.lstat("/"); // in a turn of the event loop this module's own code is put into the cache
+  await Deno.lstat("/");
 }

@@ -143,11 +143,13 @@ export const ERRNO = {
 /** Name of an error number, such as `"ENOENT"`. */
 export type ErrnoName = keyof typeof ERRNO;
 
-const NAMES = new Map<number, string>(Object.entries(ERRNO).map(([name, number]) => [number, name]));
+/** Made when the first error is named: most starts of runk name none. */
+let names: Map<number, string> | undefined;
 
 /** @returns The name, or `errno 999` for a number that has none. */
 export function errnoName(errno: number): string {
-  return NAMES.get(errno) ?? `errno ${errno}`;
+  names ??= new Map(Object.entries(ERRNO).map(([name, number]) => [number, name]));
+  return names.get(errno) ?? `errno ${errno}`;
 }
 
 /** A call that the kernel refused: `mount /dev/vda on /run: EBUSY`. */

@@ -14,7 +14,7 @@ const libc = bind({
   pipe2: { parameters: ["buffer", /* int[2] */ "i32" /* flags */], result: "i32" },
   eventfd: { parameters: ["u32", /* initial */ "i32" /* flags */], result: "i32" },
   memfd_create: { parameters: ["buffer", /* name */ "u32" /* flags */], result: "i32" },
-  lseek: { parameters: ["i32", /* fd */ "i64", /* offset */ "i32" /* whence */], result: "i64" },
+  pwrite: { parameters: ["i32", /* fd */ "buffer", "usize", /* count */ "i64" /* offset */], result: "isize" },
   ftruncate: { parameters: ["i32", /* fd */ "i64" /* length */], result: "i32" },
 });
 
@@ -93,6 +93,14 @@ export class Fd implements Disposable {
   /** Writes all of `data` to a blocking descriptor. */
   writeAll(data: Uint8Array<ArrayBuffer>): void {
     for (let rest = data; rest.length > 0;) rest = rest.subarray(this.write(rest));
+  }
+
+  /** Writes all of `data` to a file, from `offset` on; the descriptor's own offset stays where it is. */
+  writeAllAt(data: Uint8Array<ArrayBuffer>, offset: number): void {
+    for (let done = 0; done < data.length;) {
+      const rest = data.subarray(done);
+      done += check("pwrite", () => libc.pwrite(this.number, rest, rest.length, offset + done));
+    }
   }
 
   /**
@@ -176,8 +184,7 @@ export function memfd(name: string, content: Uint8Array<ArrayBuffer> = new Uint8
   const MFD_CLOEXEC = 1;
   const cname = cstring(name);
   const fd = new Fd(check("memfd_create", () => libc.memfd_create(cname, MFD_CLOEXEC), name));
-  fd.writeAll(content);
-  check("lseek", () => libc.lseek(fd.number, 0, 0));
+  fd.writeAllAt(content, 0);
   return fd;
 }
 

@@ -36,11 +36,18 @@ const MADV_DONTFORK = 10;
 
 /** @param program Address of the header of the program that it goes on with. @returns The file, to be executed. */
 export function smallProgram(memory: ApartMemory, program: number): Fd {
-  const image = new Uint8Array(PAGE + BOOT_BYTES);
-  writeHeaders(new DataView(image.buffer));
-  image.set(machineCode(Deno.build.arch), CODE_OFFSET);
-  writeBoot(new DataView(image.buffer, PAGE), { steps: mapSteps(memory), program });
-  return memfd("init", image);
+  const code = machineCode(Deno.build.arch);
+  const head = new Uint8Array(CODE_OFFSET + code.length);
+  writeHeaders(new DataView(head.buffer));
+  head.set(code, CODE_OFFSET);
+  const boot = new Uint8Array(BOOT_BYTES);
+  writeBoot(new DataView(boot.buffer), { steps: mapSteps(memory), program });
+  using undo = new DisposableStack();
+  const file = undo.use(memfd("init", head));
+  // The rest of the first page is a hole, which takes neither time nor memory.
+  file.writeAllAt(boot, PAGE);
+  undo.move();
+  return file;
 }
 
 function writeHeaders(view: DataView<ArrayBuffer>): void {
