@@ -11,13 +11,17 @@ const POLL_MS = 10;
 /** A killed process that is still there after this long hangs in the kernel. */
 const KILL_TIMEOUT_MS = 5_000;
 
-/** Ticks since boot at which a process started; undefined if there is none, or only its zombie. */
+/**
+ * Ticks since boot at which a process started; undefined if there is none, or only its zombie. Of one that was killed, the
+ * first thread may be a zombie before the others have left their memory and their cgroups: then it is still there.
+ */
 export function startTime(pid: number): string | undefined {
   try {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
     // The name, in parentheses, may hold anything; state and the rest follow its last one.
     const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return state === "Z" || state === "X" ? undefined : fields[18];
+    const [threads, started] = [Number(fields[16]), fields[18]];
+    return state === "X" || (state === "Z" && threads <= 1) ? undefined : started;
   } catch {
     return undefined;
   }

@@ -33,3 +33,22 @@ Deno.test("recordPid() removes its file at the end of the scope", () => {
 });
 
 Deno.test("startTime() of nobody is undefined", () => assert.equal(startTime(0x7fffffff), undefined));
+
+/** Ends its first thread; the others, which Deno has, go on. Number of exit(2), on amd64 and arm64. */
+const FIRST_THREAD_ENDS = `Deno.dlopen("libc.so.6", { syscall: { parameters: ["i64", "i64"], result: "i64" } })
+  .symbols.syscall(Deno.build.arch === "x86_64" ? 60n : 93n, 0n)`;
+
+Deno.test("startTime() and killRecorded() know a process whose first thread has ended by those that go on", async () => {
+  const directory = Deno.makeTempDirSync({ prefix: "kata-pid-" });
+  const child = new Deno.Command(Deno.execPath(), { args: ["eval", "--quiet", FIRST_THREAD_ENDS] }).spawn();
+  const stat = () => Deno.readTextFileSync(`/proc/${child.pid}/stat`);
+  try {
+    recordPid(directory, { name: "qemu", pid: child.pid });
+    while (!stat().includes(") Z ")) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.ok(startTime(child.pid) !== undefined);
+    assert.deepEqual(await killRecorded(directory), ["qemu"]);
+    assert.equal((await child.status).signal, "SIGKILL");
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});

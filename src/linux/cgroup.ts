@@ -136,22 +136,24 @@ export function removeEmptyCgroup(path: string): boolean {
   }
 }
 
-/** Pauses before the second try and on: an exit is seen in the cgroup a little later than by the parent. */
-const REMOVE_PAUSES_MS = [20, 40, 80, 160];
+/** Between tries. The first is short: an exit is seen in the cgroup only a little later than by the parent. */
+const REMOVAL_PAUSE_MS = { first: 20, longest: 160 };
 
-/**
- * Removes a cgroup and the groups below it; one that is gone already is no failure.
- *
- * @throws {Error} It still has processes after five tries in 300 ms.
- */
-export async function removeCgroup(path: string, { signal, clock = systemClock }: CgroupWait = {}): Promise<void> {
-  for (let attempt = 0;; attempt++) {
+export interface CgroupRemoval extends CgroupWait {
+  /** How long those in it may take to leave. @default 300 */
+  patienceMs?: number;
+}
+
+/** Removes a cgroup and the groups below it, if they are there. @throws {Error} It still has processes. */
+export async function removeCgroup(path: string, options: CgroupRemoval = {}): Promise<void> {
+  const { signal, clock = systemClock, patienceMs = 300 } = options;
+  let pauseMs = REMOVAL_PAUSE_MS.first;
+  for (let waitedMs = 0;; waitedMs += pauseMs, pauseMs = Math.min(2 * pauseMs, REMOVAL_PAUSE_MS.longest)) {
     try {
       removeCgroupsBelow(path);
       return removeDirectory(path);
     } catch (cause) {
-      const pauseMs = REMOVE_PAUSES_MS[attempt];
-      if (!isErrno(cause, "EBUSY") || pauseMs === undefined) {
+      if (!isErrno(cause, "EBUSY") || waitedMs >= patienceMs) {
         throw new Error(`Cannot remove cgroup "${path}"`, { cause });
       }
       await clock.sleep(pauseMs, signal);

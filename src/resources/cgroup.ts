@@ -76,6 +76,9 @@ export class HostCgroups implements AsyncDisposable {
   }
 }
 
+/** Threads of a VM that was killed may take this long to leave on a busy machine. containerd waits 5 s for all clean-up. */
+const LEAVING_MS = 3_000;
+
 /**
  * Removes the groups of a sandbox whose shim is gone, by their {@linkcode HostCgroups.directories}.
  *
@@ -83,10 +86,11 @@ export class HostCgroups implements AsyncDisposable {
  */
 export async function removeHostCgroups(directories: readonly string[]): Promise<void> {
   await using steps = new AsyncDisposableStack();
-  for (const directory of directories) {
-    steps.defer(() => removeOverheadParent(directory));
-    steps.defer(() => removeCgroup(directory));
-  }
+  const removals = directories.map((directory) => removeCgroup(directory, { patienceMs: LEAVING_MS }));
+  // All of them wait for the same processes.
+  await Promise.allSettled(removals);
+  for (const removal of removals) steps.defer(() => removal);
+  for (const directory of directories) steps.defer(() => removeOverheadParent(directory));
 }
 
 /** The group above that of one sandbox' overhead goes with the last of them. */

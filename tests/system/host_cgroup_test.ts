@@ -79,6 +79,14 @@ for (const { version, layout } of ignore ? [] : layouts()) {
     assert.throws(exist, Deno.errors.NotFound);
   });
 
+  Deno.test(`the groups of a shim that is gone are removed on ${version} once those in them have ended, late as it may be`, async () => {
+    const groups = make({ sandboxOnly: true });
+    await using late = spawn({ path: "/bin/sleep", args: ["sleep", "1"], cgroupProcs: groups.procsFiles });
+    await late.executed();
+    await removeHostCgroups(groups.directories);
+    for (const directory of groups.directories) assert.throws(() => Deno.statSync(directory), Deno.errors.NotFound);
+  });
+
   Deno.test(`HostCgroups.placeVm() on ${version} does not mind threads that have ended`, async () => {
     await using groups = make({ sandboxOnly: false });
     groups.placeVm({ pid: 4_000_000, vcpuThreads: [4_000_000] });
