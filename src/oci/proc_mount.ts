@@ -8,8 +8,9 @@
  * first process    outside, with the machine's rights
  *   |- guard       outside: gives up all it has, loads a filter, enters the pid namespace
  *   |    `- opener inside: fsopen("proc"), hands that over
+ *   |- looks whether that is a proc
  *   `- makes a mount of it
- * parent           looks whether that is a proc, before anything of the container runs
+ * parent           looks once more, before anything of the container runs
  * ```
  *
  * @see https://man7.org/linux/man-pages/man2/fsopen.2.html
@@ -64,6 +65,7 @@ export function addProc(
   message.receive(ours, label);
   steps.close(ours);
   reapBoth(steps);
+  addKindCheck(steps, message.fd, destination);
   const words = options.data.split(",").filter((word) => word !== "");
   configure(steps, message.fd, { words: (options.flags & MS.RDONLY) !== 0 ? ["ro", ...words] : words, source, label });
   const tree = steps.slot();
@@ -123,14 +125,29 @@ function reapBoth(steps: Steps): void {
   }
 }
 
+const FSCONFIG_SET_STRING = 1;
+
+/**
+ * Whoever traces the opener may have had it open another file system, which nothing is mounted of yet. Only a proc knows
+ * this option, and so takes its default and refuses nonsense: some others take whatever they are given.
+ *
+ * @param context Of a file system that is not configured yet. The steps fail unless it is a proc.
+ */
+export function addKindCheck(steps: Steps, context: Slot, destination: string): void {
+  const explain = () => tamperedWith(destination);
+  const label = "look what was opened";
+  const set = (value: string) => [context, FSCONFIG_SET_STRING, "hidepid", value, 0];
+  steps.call("fsconfig", set("nonsense"), { label, ignore: ["EINVAL"], skipIfIgnored: 1 });
+  steps.fail(label, explain);
+  steps.call("fsconfig", set("0"), { label, explain: (failure) => failure.code === "EINVAL" ? explain() : failure });
+}
+
 function configure(
   steps: Steps,
   context: Slot,
   { words, source, label }: { words: readonly string[]; source: string; label: string },
 ): void {
-  const [FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE] = [0, 1, 6];
-  // Only a proc takes this, its default: whoever traces the opener may have had it open another file system.
-  steps.call("fsconfig", [context, FSCONFIG_SET_STRING, "hidepid", "0", 0], { label });
+  const [FSCONFIG_SET_FLAG, FSCONFIG_CMD_CREATE] = [0, 6];
   steps.call("fsconfig", [context, FSCONFIG_SET_STRING, "source", source, 0], { label });
   for (const word of words) {
     const [key = "", ...rest] = word.split("=");
@@ -150,8 +167,7 @@ export function procsOf(mounts: readonly PlannedMount[]): string[] {
 }
 
 /**
- * Looks at what stands where a container shall have its proc, before it is started. Some kinds of file systems take any
- * option.
+ * Looks at what stands where a container shall have its proc, before it is started.
  *
  * @param pid The container's first process. @throws {KataError} PERMISSION_DENIED: it is no proc.
  */
@@ -159,5 +175,9 @@ export function verifyProc(pid: number, destination: string): void {
   using root = Fd.open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY);
   using proc = openInRoot(root, destination, { flags: O_PATH | O_DIRECTORY });
   if (statfs(pathOf(proc)).magic === FILE_SYSTEM_MAGIC.proc) return;
-  throw new KataError("PERMISSION_DENIED", `Cannot mount proc on "${destination}": what opened it was tampered with`);
+  throw tamperedWith(destination);
+}
+
+function tamperedWith(destination: string): KataError {
+  return new KataError("PERMISSION_DENIED", `Cannot mount proc on "${destination}": what opened it was tampered with`);
 }

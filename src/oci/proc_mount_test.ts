@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { verifyProc } from "./proc_mount.ts";
+import { SyscallProgram } from "../linux/syscall_program.ts";
+import { addKindCheck, verifyProc } from "./proc_mount.ts";
+import { Steps } from "./steps.ts";
 
 Deno.test("F4: verifyProc() takes a proc, and nothing else that a tracer could have had opened for one", {
   ignore: Deno.uid() !== 0,
@@ -7,5 +9,23 @@ Deno.test("F4: verifyProc() takes a proc, and nothing else that a tracer could h
   verifyProc(Deno.pid, "/proc");
   for (const path of ["/sys", "/dev", "/"]) {
     assert.throws(() => verifyProc(Deno.pid, path), { code: "PERMISSION_DENIED" }, path);
+  }
+});
+
+Deno.test("F4: addKindCheck() lets a proc pass, and no kind that takes any option, or this one not", {
+  ignore: Deno.uid() !== 0,
+}, async () => {
+  /** Some are not in every kernel. */
+  const known = Deno.readTextFileSync("/proc/filesystems").split("\n").map((line) => line.split("\t").at(-1)!);
+  for (const type of known.filter((one) => !["", "pipefs", "sockfs", "bdev"].includes(one))) {
+    using program = new SyscallProgram();
+    const steps = new Steps(program);
+    const context = steps.slot();
+    steps.call("fsopen", [type, 1], { result: context, label: "open it" });
+    addKindCheck(steps, context, "/there");
+    await using child = program.start();
+    const passed = child.executed();
+    if (type === "proc") await passed;
+    else await assert.rejects(passed, /tampered with|^ErrnoError: open it/, type);
   }
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { Box, eventually, finished, RUNTIME } from "./runtime.ts";
+import { spawnInside } from "./spy_start.ts";
 import { test, testEach } from "./suite.ts";
 
 /** In the environment of the runtime: nothing of the container has it. */
@@ -50,24 +51,7 @@ class Spy implements AsyncDisposable {
   }
 
   static async start(pid: number, file: string): Promise<Spy> {
-    const program = new URL("spy.ts", import.meta.url).pathname;
-    const caps = "-all,+sys_ptrace,+dac_override";
-    const words = [
-      "setpriv",
-      `--bounding-set=${caps}`,
-      `--inh-caps=${caps}`,
-      Deno.execPath(),
-      "run",
-      "-A",
-      "--no-lock",
-    ];
-    const script = `mount -t proc proc /proc && exec "$@"`;
-    const inside = ["unshare", "--mount", "sh", "-c", script, "sh", ...words, "--no-config", program, MARK, file];
-    const child = new Deno.Command("nsenter", {
-      args: [`--target=${pid}`, "--pid", ...inside],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
+    const child = spawnInside(pid, { program: "spy.ts", args: [MARK, file] });
     const spy = new Spy(child);
     await eventually(() => spy.#lines.includes("ready"));
     return spy;
