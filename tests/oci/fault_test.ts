@@ -79,6 +79,8 @@ function consoleFlags(dir: string): string[] {
 async function prepare(box: Box, { before, command }: Stage): Promise<{ id: string; args: string[] }> {
   const id = box.id();
   for (const name of before) await box.ok(...COMMANDS[name](box, id));
+  // One that a killed command has left is another system call for the next: it is removed first.
+  await Deno.remove(`${box.dir}/pid`).catch(() => {});
   return { id, args: COMMANDS[command](box, id) };
 }
 
