@@ -28,8 +28,9 @@ function evaluate() {
 
 // The command, with the flags that let it run other functions. Arguments that only look like these do no harm.
 function useOf(args) {
-  const commands =
-    /^(?:checkpoint|create|delete|events|exec|features|kill|list|pause|ps|restore|resume|run|spec|start|state|update)$/;
+  // A list of words: a pattern would be compiled by each start.
+  const commands = ("checkpoint create delete events exec features kill list pause ps restore resume run spec start " +
+    "state update").split(" ");
   const flags = {
     "-d": "d",
     "--detach": "d",
@@ -40,7 +41,7 @@ function useOf(args) {
     "--systemd-cgroup": "s",
   };
   const letters = new Set(args.flatMap((word) => flags[word] ?? []));
-  return [args.find((word) => commands.test(word)) ?? "", ...[...letters].sort()].join("-");
+  return [args.find((word) => commands.includes(word)) ?? "", ...[...letters].sort()].join("-");
 }
 
 function sizeOf(path) {
