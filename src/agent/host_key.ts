@@ -8,7 +8,7 @@
 import { isErrno } from "../linux/errno.ts";
 import type { Logger } from "../base/log.ts";
 import type { AgentOptions } from "../rpc/agent_options.ts";
-import { type Admission, HOST_KEY_NAME, type HostKey, parseHostKey } from "../rpc/host_proof.ts";
+import { type Admission, HOST_KEY_NAME, type HostMark, parseHostMark } from "../rpc/host_proof.ts";
 
 const SMBIOS_TABLES = "/sys/firmware/dmi/tables/DMI";
 const OEM_STRINGS = 11;
@@ -23,9 +23,11 @@ const HEADER = 4;
  */
 export function hostAdmission({ hostProof, serverAddress, logPort }: AgentOptions, log?: Logger): Admission {
   const usesVsock = logPort > 0 || serverAddress.startsWith("vsock:");
+  const mark = hostProof === "none" || !usesVsock ? undefined : hostMark ??= readHostMark();
   let refused = 0;
   return {
-    key: hostProof === "none" || !usesVsock ? undefined : readHostKey(),
+    key: mark?.key,
+    usesHostPorts: mark?.usesHostPorts === true,
     onRefused(reason) {
       refused++;
       if (Number.isInteger(Math.log2(refused))) log?.warning("Refused a connection", { reason, refused });
@@ -33,9 +35,12 @@ export function hostAdmission({ hostProof, serverAddress, logPort }: AgentOption
   };
 }
 
-function readHostKey(): HostKey {
+/** Read once: in an emulated guest that takes a while, and it stays as it is. */
+let hostMark: HostMark | undefined;
+
+function readHostMark(): HostMark {
   const text = findHostKey(oemStrings(readTables()));
-  if (text !== undefined) return parseHostKey(text);
+  if (text !== undefined) return parseHostMark(text);
   throw new Error(
     'Cannot serve on vsock: this machine was given no key that its host could prove itself with. "agent.host_proof=none" ' +
       "on the kernel's command line lets the agent serve everybody on the host, as Kata's own does",
@@ -51,7 +56,7 @@ function readTables(): Uint8Array {
   }
 }
 
-/** @returns The key's digits, unchecked. */
+/** @returns What stands behind its name, unchecked. */
 export function findHostKey(strings: readonly string[]): string | undefined {
   return strings.find((text) => text.startsWith(HOST_KEY_NAME))?.slice(HOST_KEY_NAME.length);
 }

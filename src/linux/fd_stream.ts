@@ -1,10 +1,10 @@
 /**
- * Descriptors as web streams and as text.
+ * Descriptors as connections, as web streams and as text.
  *
  * @module
  */
 import type { Fd } from "./fd.ts";
-import { readSome, type WaitOptions, writeAll } from "./poll.ts";
+import { readSome, type WaitOptions, writable, writeAll, writeNow } from "./poll.ts";
 
 /** What a pipe holds. */
 const CHUNK = 64 << 10;
@@ -62,4 +62,53 @@ export function writableStream(fd: Fd): WritableStream<Uint8Array<ArrayBuffer>> 
     close: () => fd[Symbol.dispose](),
     abort: () => fd[Symbol.dispose](),
   });
+}
+
+/** A connection, of the shape of `Deno.Conn`. */
+export interface FdDuplex extends Disposable {
+  /** Reads at least one byte. @returns How many, or null at the end. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** @returns How many bytes were taken. */
+  write(data: Uint8Array): Promise<number>;
+  /** A pending read or write fails. */
+  close(): void;
+}
+
+/** A connected socket as a connection, which owns it. */
+export function fdDuplex(socket: Fd): FdDuplex {
+  socket.setNonblocking();
+  const closing = new AbortController();
+  const { signal } = closing;
+  const pending = new Set<Promise<unknown>>();
+  // Nobody may wait for a descriptor that is closed.
+  async function whileOpen<T>(act: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const acting = act();
+    pending.add(acting);
+    try {
+      return await acting;
+    } finally {
+      pending.delete(acting);
+    }
+  }
+  const close = () => {
+    if (signal.aborted) return;
+    closing.abort(new Error("The connection was closed"));
+    void Promise.allSettled(pending).then(() => socket[Symbol.dispose]());
+  };
+  return {
+    read: (buffer) =>
+      whileOpen(async () => await readSome(socket, buffer as Uint8Array<ArrayBuffer>, { signal }) || null),
+    write: (data) => whileOpen(() => writeSome(socket, data as Uint8Array<ArrayBuffer>, { signal })),
+    close,
+    [Symbol.dispose]: close,
+  };
+}
+
+async function writeSome(fd: Fd, data: Uint8Array<ArrayBuffer>, options: WaitOptions): Promise<number> {
+  for (;;) {
+    const count = writeNow(fd, data);
+    if (count > 0 || data.length === 0) return count;
+    await writable(fd, options);
+  }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { pipe } from "./fd.ts";
-import { readableStream, readText, writableStream } from "./fd_stream.ts";
+import { fdDuplex, readableStream, readText, writableStream } from "./fd_stream.ts";
+import { socketPair } from "./socket.ts";
 
 Deno.test("a writable and a readable stream pipe through with backpressure", async () => {
   const { read, write } = pipe();
@@ -52,4 +53,39 @@ Deno.test("readText() joins what was cut within a character", async () => {
   ends.write.write(bytes.subarray(3));
   ends.write[Symbol.dispose]();
   assert.equal(await reading, "größer");
+});
+
+Deno.test("fdDuplex() carries both directions at once, in pieces, to the end", async () => {
+  const [one, other] = socketPair().map(fdDuplex);
+  const sent = Uint8Array.from({ length: 1 << 20 }, (_, index) => index % 251);
+  async function send(to: typeof one): Promise<void> {
+    for (let at = 0; at < sent.length;) at += await to!.write(sent.subarray(at));
+  }
+  async function receive(from: typeof one): Promise<void> {
+    const received = new Uint8Array(sent.length);
+    for (let at = 0; at < sent.length;) at += await from!.read(received.subarray(at)) ?? Infinity;
+    assert.deepEqual(received, sent);
+  }
+  await Promise.all([send(one), receive(other), send(other), receive(one)]);
+  const end = other!.read(new Uint8Array(1));
+  one!.close();
+  assert.equal(await end, null);
+  other!.close();
+});
+
+Deno.test("fdDuplex().close() ends a pending read and write, and closes once they are over", async () => {
+  const [socket, peer] = socketPair();
+  using _peer = peer;
+  const duplex = fdDuplex(socket);
+  const filling = (async () => {
+    for (;;) await duplex.write(new Uint8Array(1 << 20));
+  })();
+  const pending = [duplex.read(new Uint8Array(1)), filling].map((each) => assert.rejects(each, /was closed/));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  duplex.close();
+  duplex.close();
+  await Promise.all(pending);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.ok(!socket.isOpen);
+  await assert.rejects(duplex.read(new Uint8Array(1)), /was closed/);
 });

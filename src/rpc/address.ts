@@ -18,6 +18,7 @@
  */
 import { abortable } from "../base/async.ts";
 import { type Duplex, greet, type Listener, writeAll } from "./duplex.ts";
+import { drawHostPort } from "./host_ports.ts";
 import { type Admission, admitHost, type HostKey, proofOf } from "./host_proof.ts";
 import { connectHybridVsock } from "./hybrid_vsock.ts";
 import { findSerialPort, listenSerial, openSerialPort } from "./serial_guest.ts";
@@ -39,7 +40,18 @@ export interface DialOptions {
   signal?: AbortSignal;
   /** Sent first, on the transports that need it: see `host_proof.ts`. */
   key?: HostKey | undefined;
+  /**
+   * Connects a vsock from a port that was chosen. With it and a key the host dials from a port that only it knows, without
+   * from any, which is enough for an agent that listens to all: see `host_ports.ts`.
+   */
+  connectFrom?: ConnectFrom;
 }
+
+/** @param ends Where to, and the own port. @throws If nobody listens, or the port is taken. */
+export type ConnectFrom = (
+  ends: { cid: number; port: number; ownPort: number },
+  options: { signal: AbortSignal },
+) => Promise<Duplex>;
 
 export interface ListenOptions {
   /** Whom a listener on vsock serves. */
@@ -73,11 +85,12 @@ export function parseAddress(text: string): Address {
  *
  * @throws If nobody listens, or the peer behind the socket does not answer its greeting.
  */
-export async function dial(text: string, { signal = NEVER, key }: DialOptions = {}): Promise<Duplex> {
+export async function dial(text: string, options: DialOptions = {}): Promise<Duplex> {
+  const { signal = NEVER, key } = options;
   const address = parseAddress(text);
   try {
     signal.throwIfAborted();
-    const duplex = await connect(address, signal);
+    const duplex = await connect(address, { ...options, signal });
     const needsProof = address.kind === "vsock" || address.kind === "hvsock";
     return needsProof && key !== undefined ? await prove(duplex, key, signal) : duplex;
   } catch (cause) {
@@ -99,7 +112,8 @@ export function listen(text: string, { admission }: ListenOptions = {}): Listene
         return Deno.listen({ transport: "unix", path: address.path });
       case "vsock": {
         if (admission === undefined) throw new TypeError("A vsock needs to know whom to serve");
-        return admitHost(Deno.listen({ transport: "vsock", cid: address.cid, port: address.port }), admission);
+        const listener = Deno.listen({ transport: "vsock", cid: address.cid, port: address.port });
+        return admitHost(listener, { ...admission, guestPort: address.port });
       }
       case "serial-port":
         return listenSerial(openSerialPort(findSerialPort(address.name)));
@@ -112,12 +126,14 @@ export function listen(text: string, { admission }: ListenOptions = {}): Listene
   }
 }
 
-async function connect(address: Address, signal: AbortSignal): Promise<Duplex> {
+async function connect(address: Address, options: DialOptions & { signal: AbortSignal }): Promise<Duplex> {
+  const { signal, key, connectFrom } = options;
   switch (address.kind) {
     case "unix":
       return await Deno.connect({ transport: "unix", path: address.path });
     case "vsock":
-      return await connectVsock(address, signal);
+      if (key === undefined || connectFrom === undefined) return await connectVsock(address, signal);
+      return await connectFrom({ ...address, ownPort: await drawHostPort(key, address.port) }, { signal });
     case "hvsock":
       return await connectHybridVsock(address.path, address.port, signal);
     case "serial-socket":

@@ -8,13 +8,16 @@
  *  host  --- "kata-host " 64 hexadecimal digits "\n" --->  guest     then the connection is what it is for
  * ```
  *
- * Nothing is answered: whoever sends something else, or nothing, finds the connection closed. The other transports need
- * none of this: their sockets are in a directory that is root's alone.
+ * Nothing is answered: whoever sends something else, or nothing, finds the connection closed. So that a flood of strangers
+ * leaves the host its place, it comes from ports that only it knows: see `host_ports.ts`. Through a daemon that stands in
+ * for vsock nobody can choose a port; that one's socket, and those of the other transports, are in a directory that is
+ * root's alone.
  *
  * @module
  */
 import { systemClock } from "../base/clock.ts";
 import type { Duplex, Listener } from "./duplex.ts";
+import { HostPorts } from "./host_ports.ts";
 import { MessageQueue } from "./queue.ts";
 
 /** The context id of the host, as its guests see it. */
@@ -22,6 +25,8 @@ export const HOST_CID = 2;
 
 /** In the guest this stands before the key's digits, as one of the OEM strings of the firmware (SMBIOS type 11). */
 export const HOST_KEY_NAME = "org.katacontainers.host-key=";
+/** Stands behind them if the host dials from ports that only it knows. */
+const WITH_PORTS = ",ports";
 
 const OPENING = "kata-host ";
 const KEY_BYTES = 32;
@@ -44,6 +49,24 @@ export function parseHostKey(text: string): HostKey {
   return text as HostKey;
 }
 
+/** What a host has to show, as its VMM tells the guest. */
+export interface HostMark {
+  key: HostKey;
+  /** Whether it dials from ports that only it knows. */
+  usesHostPorts: boolean;
+}
+
+/** One OEM string. */
+export function encodeHostMark({ key, usesHostPorts }: HostMark): string {
+  return `${HOST_KEY_NAME}${key}${usesHostPorts ? WITH_PORTS : ""}`;
+}
+
+/** @param text What stands behind the name. @throws {RangeError} It has no key; the message does not show it. */
+export function parseHostMark(text: string): HostMark {
+  const usesHostPorts = text.endsWith(WITH_PORTS);
+  return { key: parseHostKey(usesHostPorts ? text.slice(0, -WITH_PORTS.length) : text), usesHostPorts };
+}
+
 /** What the host sends first. Always of one length. */
 export function proofOf(key: HostKey): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${OPENING}${key}\n`);
@@ -53,40 +76,46 @@ export function proofOf(key: HostKey): Uint8Array<ArrayBuffer> {
 export interface Admission {
   /** What the host must know; undefined: whoever comes from the host is served. */
   key: HostKey | undefined;
+  /** Whether the host, if it has a key, comes from ports that only it knows. */
+  usesHostPorts?: boolean;
   /** Hears why a connection was closed. */
   onRefused(reason: string): void;
 }
 
 /** A connection that may tell where it comes from; on vsock it does. */
-export type Caller = Duplex & { readonly remoteAddr?: { readonly cid?: number } };
+export type Caller = Duplex & { readonly remoteAddr?: { readonly cid?: number; readonly port?: number } };
 
 /** What `Deno.listen` gives. */
 export interface CallerListener extends AsyncIterable<Caller> {
   close(): void;
 }
 
+/** @property guestPort Where it listens. */
+export type AdmissionAt = Admission & { guestPort: number };
+
 /**
  * Yields the connections of a listener that come from the host and, if there is a key, have proved to know it. Others are
  * closed, and keep nobody waiting.
  */
-export function admitHost(listener: CallerListener, admission: Admission): Listener {
+export function admitHost(listener: CallerListener, admission: AdmissionAt): Listener {
   return new AdmittingListener(listener, admission);
 }
 
 class AdmittingListener implements Listener {
   readonly #listener: CallerListener;
-  readonly #admission: Admission;
+  readonly #admission: AdmissionAt;
   readonly #unproved = new Set<AbortController>();
-  #admitted = new MessageQueue<Duplex>();
+  #hostPorts: HostPorts | undefined;
+  #admitted = queueOfConnections();
 
-  constructor(listener: CallerListener, admission: Admission) {
+  constructor(listener: CallerListener, admission: AdmissionAt) {
     this.#listener = listener;
     this.#admission = admission;
   }
 
   /** May be called again after an error, as with other listeners. */
   [Symbol.asyncIterator](): AsyncIterator<Duplex> {
-    const admitted = this.#admitted = new MessageQueue<Duplex>();
+    const admitted = this.#admitted = queueOfConnections();
     this.#accept().then(() => admitted.end(), (error) => admitted.end({ error }));
     return admitted[Symbol.asyncIterator]();
   }
@@ -94,6 +123,7 @@ class AdmittingListener implements Listener {
   close(): void {
     this.#listener.close();
     for (const waiting of this.#unproved) waiting.abort();
+    this.#admitted.discard();
   }
 
   [Symbol.dispose](): void {
@@ -101,15 +131,23 @@ class AdmittingListener implements Listener {
   }
 
   async #accept(): Promise<void> {
-    const { key, onRefused } = this.#admission;
+    const { key, usesHostPorts, guestPort, onRefused } = this.#admission;
+    if (key !== undefined && usesHostPorts) this.#hostPorts ??= await HostPorts.derive(key, guestPort);
     for await (const caller of this.#listener) {
-      const cid = caller.remoteAddr?.cid;
-      if (cid !== HOST_CID) {
+      const refused = this.#whyStrange(caller);
+      if (refused !== undefined) {
         caller.close();
-        onRefused(`it comes from context id ${cid}, not from the host`);
+        onRefused(refused);
       } else if (key === undefined) this.#admit(caller);
       else void this.#prove(caller, proofOf(key));
     }
+  }
+
+  /** What its address alone says against a caller. There may be very many of them: nothing is kept of one. */
+  #whyStrange({ remoteAddr: { cid, port } = {} }: Caller): string | undefined {
+    if (cid !== HOST_CID) return `it comes from context id ${cid}, not from the host`;
+    if (this.#hostPorts?.use(port) === false) return "it comes from a port that the host does not use for this";
+    return undefined;
   }
 
   async #prove(caller: Caller, expected: Uint8Array): Promise<void> {
@@ -134,6 +172,10 @@ class AdmittingListener implements Listener {
     this.#unproved.delete(oldest);
     oldest.abort();
   }
+}
+
+function queueOfConnections(): MessageQueue<Duplex> {
+  return new MessageQueue({ letGo: (connection) => connection.close() });
 }
 
 /** @returns undefined for the host. The connection is closed if `waiting` fires. */

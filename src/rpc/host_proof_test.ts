@@ -1,8 +1,21 @@
 import assert from "node:assert/strict";
 import { type Duplex, writeAll } from "./duplex.ts";
-import { admitHost, type Caller, HOST_CID, type HostKey, newHostKey, parseHostKey, proofOf } from "./host_proof.ts";
+import {
+  admitHost,
+  type Caller,
+  encodeHostMark,
+  HOST_CID,
+  HOST_KEY_NAME,
+  type HostKey,
+  newHostKey,
+  parseHostKey,
+  parseHostMark,
+  proofOf,
+} from "./host_proof.ts";
+import { HostPorts } from "./host_ports.ts";
 
 const KEY = newHostKey();
+const GUEST_PORT = 1024;
 
 /** A listener whose callers come from context ids as the test says, in order. */
 function vsockOf(cids: readonly number[]): { listener: Deno.TcpListener; callers: AsyncIterable<Caller> & Disposable } {
@@ -31,7 +44,8 @@ function serve({ key, cids = [] }: { key: HostKey | undefined; cids?: readonly n
   const close = () => listener.close();
   const wrapped = { [Symbol.asyncIterator]: () => callers[Symbol.asyncIterator](), close };
   const serving = (async () => {
-    for await (const duplex of admitHost(wrapped, { key, onRefused: (reason) => refused.push(reason) })) {
+    const admission = { key, guestPort: GUEST_PORT, onRefused: (reason: string) => refused.push(reason) };
+    for await (const duplex of admitHost(wrapped, admission)) {
       admitted.push(duplex);
       await writeAll(duplex, new TextEncoder().encode("hello"));
     }
@@ -116,4 +130,115 @@ Deno.test("parseHostKey() refuses what is no key, and does not show it", () => {
   for (const text of ["", "secret", `${KEY}0`, KEY.toUpperCase().replace(/\d/g, "A")]) {
     assert.throws(() => parseHostKey(text), (error: Error) => text === "" || !error.message.includes(text));
   }
+});
+
+Deno.test("parseHostMark() reads what encodeHostMark() wrote", () => {
+  for (const usesHostPorts of [true, false]) {
+    const text = encodeHostMark({ key: KEY, usesHostPorts });
+    assert.deepEqual(parseHostMark(text.slice(HOST_KEY_NAME.length)), { key: KEY, usesHostPorts });
+  }
+  for (const text of [`${KEY},port`, `${KEY} ports`, ",ports", `${KEY},ports,ports`]) {
+    assert.throws(() => parseHostMark(text), RangeError, text);
+  }
+});
+
+/** A connection that counts its reads, and whose peer has sent `sent` and nothing more. */
+class FakeCaller {
+  readonly remoteAddr: { cid: number; port: number };
+  readonly #sent: Uint8Array;
+  #end = Promise.withResolvers<null>();
+  #at = 0;
+  reads = 0;
+  closed = 0;
+
+  constructor(port: number, sent: Uint8Array = new Uint8Array()) {
+    this.remoteAddr = { cid: HOST_CID, port };
+    this.#sent = sent;
+  }
+
+  read(buffer: Uint8Array): Promise<number | null> {
+    this.reads++;
+    const piece = this.#sent.subarray(this.#at, this.#at + buffer.length);
+    if (piece.length === 0) return this.#end.promise;
+    buffer.set(piece);
+    this.#at += piece.length;
+    return Promise.resolve(piece.length);
+  }
+
+  write(data: Uint8Array): Promise<number> {
+    return Promise.resolve(data.length);
+  }
+
+  close(): void {
+    this.closed++;
+    this.#end.resolve(null);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Serves callers in this order. @returns Those who were let in. */
+async function admitInOrder(callers: readonly FakeCaller[], { guestPort = GUEST_PORT } = {}): Promise<Duplex[]> {
+  const listener = Object.assign(
+    (async function* () {
+      yield* callers;
+      // A moment for those who prove themselves; the listener of an agent never ends.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    })(),
+    { close: () => {} },
+  );
+  const admitted: Duplex[] = [];
+  const admission = { key: KEY, usesHostPorts: true, guestPort, onRefused: () => {} };
+  using server = admitHost(listener, admission);
+  for await (const duplex of server) admitted.push(duplex);
+  return admitted;
+}
+
+Deno.test("S1: 10,000 strangers at once leave the host its place: they are sent away by their port, without a read", async () => {
+  const ports = await HostPorts.derive(KEY, GUEST_PORT);
+  const host = new FakeCaller(ports.any(), proofOf(KEY));
+  const strangers = Array.from({ length: 10_000 }, (_, index) => new FakeCaller(100_000 + index));
+  const callers = [...strangers.slice(0, 5_000), host, ...strangers.slice(5_000)];
+  assert.deepEqual(await admitInOrder(callers), [host]);
+  assert.ok(strangers.every(({ reads, closed }) => reads === 0 && closed === 1));
+});
+
+Deno.test("S1: a port lets in once, and at one port of the guest only; a host that was started anew uses the rest", async () => {
+  const port = (await HostPorts.derive(KEY, GUEST_PORT)).any();
+  const [first, replay] = [new FakeCaller(port, proofOf(KEY)), new FakeCaller(port, proofOf(KEY))];
+  const restarted = new FakeCaller(await otherPort(port), proofOf(KEY));
+  assert.deepEqual(await admitInOrder([first, replay, restarted]), [first, restarted]);
+  assert.deepEqual(await admitInOrder([new FakeCaller(port, proofOf(KEY))], { guestPort: 1025 }), []);
+});
+
+async function otherPort(than: number): Promise<number> {
+  const ports = await HostPorts.derive(KEY, GUEST_PORT);
+  for (;;) {
+    const port = ports.any();
+    if (port !== than) return port;
+  }
+}
+
+Deno.test("S1: admitHost() asks for the proof behind the right port as well", async () => {
+  const ports = await HostPorts.derive(KEY, GUEST_PORT);
+  assert.deepEqual(await admitInOrder([new FakeCaller(ports.any(), proofOf(newHostKey()))]), []);
+});
+
+Deno.test("admitHost() closes what nobody takes any more", async () => {
+  const callers = Array.from({ length: 3 }, () => new FakeCaller(1));
+  const listener = Object.assign(
+    (async function* () {
+      yield* callers;
+    })(),
+    { close: () => {} },
+  );
+  using server = admitHost(listener, { key: undefined, guestPort: GUEST_PORT, onRefused: () => {} });
+  for await (const first of server) {
+    assert.equal(first, callers[0]);
+    break;
+  }
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.deepEqual(callers.map(({ closed }) => closed), [0, 1, 1]);
 });

@@ -28,15 +28,24 @@ export class ByteBudget {
   }
 }
 
+export interface MessageQueueOptions<T> {
+  /** Bytes that several queues share; default: as much, for this one alone. */
+  budget?: ByteBudget;
+  /** Hears of each item that was taken over and that nobody will see. */
+  letGo?: (item: T) => void;
+}
+
 /** Hands items from one who pushes to one who iterates; the one iteration that there may be lets go of the rest. */
 export class MessageQueue<T> implements AsyncIterable<T> {
   readonly #budget: ByteBudget;
   readonly #items: { item: T; bytes: number }[] = [];
+  readonly #letGo: (item: T) => void;
   #end: { error?: unknown } | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(budget: ByteBudget = new ByteBudget()) {
+  constructor({ budget = new ByteBudget(), letGo = () => {} }: MessageQueueOptions<T> = {}) {
     this.#budget = budget;
+    this.#letGo = letGo;
   }
 
   /** Items not yet taken. */
@@ -49,7 +58,10 @@ export class MessageQueue<T> implements AsyncIterable<T> {
    * @returns False if too much waits already: the item is not taken, and its stream must end.
    */
   push(item: T, bytes: number): boolean {
-    if (this.#end !== undefined) return true;
+    if (this.#end !== undefined) {
+      this.#letGo(item);
+      return true;
+    }
     if (this.#items.length >= MAX_QUEUED_MESSAGES || !this.#budget.take(bytes)) return false;
     this.#items.push({ item, bytes });
     this.#wake?.();
@@ -64,7 +76,10 @@ export class MessageQueue<T> implements AsyncIterable<T> {
 
   /** Lets go of what nobody will take. */
   discard(): void {
-    for (const { bytes } of this.#items.splice(0)) this.#budget.giveBack(bytes);
+    for (const { item, bytes } of this.#items.splice(0)) {
+      this.#budget.giveBack(bytes);
+      this.#letGo(item);
+    }
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
@@ -81,6 +96,8 @@ export class MessageQueue<T> implements AsyncIterable<T> {
         await new Promise<void>((resolve) => this.#wake = resolve);
       }
     } finally {
+      // What comes from now on is nobody's, either.
+      this.end();
       this.discard();
     }
   }

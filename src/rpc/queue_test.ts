@@ -19,7 +19,7 @@ Deno.test("MessageQueue.push() refuses more than 1,024 messages, however small",
 
 Deno.test("F17: queues share a budget, and give back what nobody took", async () => {
   const budget = new ByteBudget(10);
-  const [one, other, third] = [0, 0, 0].map(() => new MessageQueue<string>(budget));
+  const [one, other, third] = [0, 0, 0].map(() => new MessageQueue<string>({ budget }));
   assert.deepEqual([one!.push("a", 6), other!.push("b", 6), other!.push("c", 4)], [true, false, true]);
   one!.discard();
   assert.ok(third!.push("d", 6));

@@ -182,7 +182,7 @@ export class ServerConnection {
   }
 
   #openInput(streamId: number, flags: number, { payload }: Request): AsyncIterable<Uint8Array> {
-    const input = new MessageQueue<Uint8Array>(this.#inputBudget);
+    const input = new MessageQueue<Uint8Array>({ budget: this.#inputBudget });
     const isOpen = (flags & FRAME_FLAG.remoteOpen) !== 0;
     if (!isOpen || payload.length > 0) this.#queue(streamId, input, payload);
     if (isOpen) this.#inputs.set(streamId, input);

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { errorChain, KataError } from "../base/error.ts";
 import type { AgentConfig } from "../config/schema.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
+import { connectVsock } from "../linux/vsock_stream.ts";
 import { AgentService } from "../proto/agent_pb.ts";
 import { Connections } from "../proto/connections_pb.ts";
 import { dial } from "../rpc/address.ts";
@@ -73,11 +74,11 @@ export async function connectAgent(vm: AgentHost, options: ConnectOptions): Prom
     const words = expected ? `, ${lastWords(vm)}` : "";
     throw new KataError("UNAVAILABLE", `Cannot reach the agent: the VM ended while it booted: ${reason}${words}`);
   });
-  const dialling = retry(() => dial(vm.agentAddress(), { signal, key: vm.agentKey() }), {
-    signal,
-    everyMs: config.dial_timeout_ms,
-    clock,
-  });
+  let attempts = 0;
+  const dialling = retry(() => {
+    attempts++;
+    return dial(vm.agentAddress(), { signal, key: vm.agentKey(), connectFrom: connectVsock });
+  }, { signal, everyMs: config.dial_timeout_ms, clock });
   // The loser of the race goes on until the signal stops it; its failure is nobody's business.
   dialling.catch(() => {});
   try {
@@ -92,7 +93,9 @@ export async function connectAgent(vm: AgentHost, options: ConnectOptions): Prom
   } catch (error) {
     void dialling.then((late) => late.close(), () => {});
     if (!deadline.aborted || options.signal.aborted) throw error;
-    throw await explainSilence(vm, { what: "Cannot reach the agent", waitedMs: clock.now() - begin, cause: error });
+    const lastError = await dialling.then(() => error, (last) => last);
+    const cause = new Error(`Dialled ${attempts} times, the last time`, { cause: lastError });
+    throw await explainSilence(vm, { what: "Cannot reach the agent", waitedMs: clock.now() - begin, cause });
   }
 }
 

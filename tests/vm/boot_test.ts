@@ -6,6 +6,7 @@ import { AGENT_LOG_PORT } from "../../src/rpc/agent_api.ts";
 import { createClient } from "@connectrpc/connect";
 import { Health } from "../../src/proto/health_pb.ts";
 import { createTtrpcTransport } from "../../src/rpc/client.ts";
+import { connectVsock } from "../../src/linux/vsock_stream.ts";
 import { dial } from "../../src/rpc/address.ts";
 import { writeAll } from "../../src/rpc/duplex.ts";
 import { type HostKey, newHostKey } from "../../src/rpc/host_proof.ts";
@@ -101,13 +102,16 @@ function putAnotherSocketInItsPlace(address: string): void {
 
 /** What anybody on the host can try. */
 async function askAgent(address: string, key?: HostKey): Promise<void> {
-  using transport = createTtrpcTransport(await dial(address, { key }), { peer: "the agent", timeoutMs: () => 20_000 });
+  using transport = createTtrpcTransport(await dial(address, { key, connectFrom: connectVsock }), {
+    peer: "the agent",
+    timeoutMs: () => 20_000,
+  });
   await createClient(Health, transport).check({});
 }
 
 /** @returns The beginning of the log; empty if the guest closes the connection. */
 async function readLog(agent: string, key?: HostKey): Promise<string> {
-  using connection = await dial(agent.replace(/:\d+$/, `:${AGENT_LOG_PORT}`), { key });
+  using connection = await dial(agent.replace(/:\d+$/, `:${AGENT_LOG_PORT}`), { key, connectFrom: connectVsock });
   try {
     if (key === undefined) await writeAll(connection, new Uint8Array(100)); // else it would wait for more
     const buffer = new Uint8Array(64 << 10);

@@ -5,7 +5,7 @@ import { type Fd, memfd, pathOf } from "../../linux/fd.ts";
 import { removePath } from "../../linux/remove_tree.ts";
 import { socketPair } from "../../linux/socket.ts";
 import { allocateGuestCid } from "../../linux/vsock.ts";
-import { HOST_KEY_NAME, type HostKey, newHostKey } from "../../rpc/host_proof.ts";
+import { encodeHostMark, type HostMark, newHostKey } from "../../rpc/host_proof.ts";
 import { type AgentChannel, chooseTransport } from "../agent_channel.ts";
 import type { Device } from "../device.ts";
 import { GuestConsole } from "../guest_console.ts";
@@ -169,7 +169,8 @@ async function openChannel(
   const { config: { hypervisor, agent }, runDir, log, cgroupProcs, signal, template } = options;
   const kind = template?.kind === "make" ? "virtio-serial" : chooseTransport(hypervisor, exists);
   const key = kind === "virtio-serial" || agent.host_proof === "none" ? undefined : newHostKey();
-  const hostKey = key && undo.use(keyFile(key));
+  // Through the daemon nobody chooses a port, and nobody else gets to its socket.
+  const hostKey = key && undo.use(keyFile({ key, usesHostPorts: kind === "vsock" }));
   switch (kind) {
     case "vsock": {
       const { fd, cid } = undo.use(allocateGuestCid());
@@ -189,8 +190,8 @@ async function openChannel(
 }
 
 /** No file that has a name. */
-function keyFile(key: HostKey): Fd {
-  return memfd("kata-host-key", new TextEncoder().encode(`${HOST_KEY_NAME}${key}`));
+function keyFile(mark: HostMark): Fd {
+  return memfd("kata-host-key", new TextEncoder().encode(encodeHostMark(mark)));
 }
 
 /** Sockets and logs of ours; the directory itself is the caller's. */

@@ -2,6 +2,7 @@
 import { createLogger } from "../../../src/base/log.ts";
 import { exists } from "../../../src/base/files.ts";
 import { connectHybridVsock } from "../../../src/rpc/hybrid_vsock.ts";
+import { drawHostPort } from "../../../src/rpc/host_ports.ts";
 import { admitHost, type Caller, HOST_CID, newHostKey, proofOf } from "../../../src/rpc/host_proof.ts";
 import { type Management, serveManagement } from "../../../src/rpc/management.ts";
 import { cut, mutateBytes } from "../core/bytes.ts";
@@ -97,37 +98,44 @@ export const hybridVsock = defineTarget({
 });
 
 const KEY = newHostKey();
+const GUEST_PORT = 1024;
 
 export const hostProof = defineTarget({
   name: "host-proof",
   rounds: 1000,
   make: (random) => ({
     cid: random.once(6) ? random.integer() : HOST_CID,
+    // Undefined: one of the host's ports.
+    port: random.once(3) ? random.integer() : undefined,
+    usesHostPorts: random.once(2),
     // 0: the proof; else a change of it. The key is another in each process.
     change: random.once(3) ? 0 : random.between(1, 2 ** 30),
     ends: random.once(2),
     after: random.bytes(random.few(20)),
   }),
-  async run({ cid, change, ends, after }) {
+  async run({ cid, port, usesHostPorts, change, ends, after }) {
     const proof = proofOf(KEY);
     const sent = change === 0 ? proof : mutateBytes(new Random(String(change)), proof);
     const [peer, end] = memoryPair();
-    const caller = Object.assign(end, { remoteAddr: { cid } }) as Caller;
+    const hostPort = await drawHostPort(KEY, GUEST_PORT);
+    const caller = Object.assign(end, { remoteAddr: { cid, port: port ?? hostPort } }) as Caller;
     const callers = (async function* () {
       yield caller;
     })();
     const listener = Object.assign(callers, { close: () => {} });
     const served: Uint8Array[] = [];
+    const admission = { key: KEY, usesHostPorts, guestPort: GUEST_PORT, onRefused: () => {} };
     await peer.write(sent).catch(() => {});
     await peer.write(after).catch(() => {});
     if (ends || change !== 0) peer.closeWrite();
-    for await (const duplex of admitHost(listener, { key: KEY, onRefused: () => {} })) {
+    for await (const duplex of admitHost(listener, admission)) {
       served.push(sent);
       duplex.close();
     }
     await new Promise((resolve) => setTimeout(resolve, 0));
     const isProof = sent.length >= proof.length && proof.every((byte, at) => sent[at] === byte);
-    hold(served.length === 0 || (isProof && cid === HOST_CID), "nobody is served who has not proved to be the host");
+    const isHost = isProof && cid === HOST_CID && (port === undefined || !usesHostPorts);
+    hold(served.length === 0 || isHost, "nobody is served who has not proved to be the host");
     if (!ends) peer.close();
   },
 });
