@@ -53,7 +53,7 @@ export function parseArguments(args: readonly string[]): Asked {
       else if (name === "--seconds") seconds = parseCount(name, value);
       else if (name === "--inputs") inputs = parseCount(name, value);
       else {throw new RangeError(
-          `Cannot use option "${name}": there are --seconds, --inputs, --seed, --save and --list`,
+          `Cannot use option "${name}": there are --seconds, --rounds, --inputs, --seed, --save, --refusals, --input, --vm and --list`,
         );}
     }
   }
@@ -106,13 +106,20 @@ function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
-/** Those that a machine to throw away is for, if none are named; what it writes comes as it is written. */
+/** Those that a machine to throw away is for, if none are named. */
 async function runInMachine(args: readonly string[]): Promise<number> {
+  // The machine has the kept ones, in a place of its own.
+  if (args[0] === "--input") return await inMachine(args.map((path) => path.replace(/^.*(?=seeds\/[^/]+$)/, "")), 0);
   const { targets, options } = parseArguments(args.filter((word) => !WORDS.includes(word)));
   const isNamed = targets !== TARGETS;
   const names = isNamed ? [] : BOXED.map(({ name }) => name);
   const seconds = (isNamed ? targets : BOXED).length * (options.seconds ?? DEFAULT_SECONDS);
-  const text = await fuzzInMachine([[...args, ...names]], {
+  return await inMachine([...args, ...names], seconds);
+}
+
+/** What it writes comes as it is written. */
+async function inMachine(args: readonly string[], seconds: number): Promise<number> {
+  const text = await fuzzInMachine([args], {
     onText: (text) => Deno.stdout.writeSync(new TextEncoder().encode(text)),
     limitMs: (seconds + MACHINE_SECONDS) * 1000,
   });

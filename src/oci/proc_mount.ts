@@ -159,11 +159,13 @@ function configure(
   steps.call("fsconfig", [context, FSCONFIG_CMD_CREATE, null, null, 0], { label });
 }
 
-/** Where a proc is to be seen in the end. */
+/** Where a proc is to be seen in the end: not below what is mounted later. */
 export function procsOf(mounts: readonly PlannedMount[]): string[] {
-  const last = new Map(mounts.map((mount) => [mount.destination, mount]));
-  return [...last.values()].filter((mount) => mount.kind === "filesystem" && mount.type === "proc")
-    .map(({ destination }) => destination);
+  const covers = (above: PlannedMount, { destination }: PlannedMount) =>
+    above.kind !== "link" && `${destination}/`.startsWith(`${above.destination}/`);
+  return mounts.filter((mount, index) =>
+    mount.kind === "filesystem" && mount.type === "proc" && !mounts.slice(index + 1).some((one) => covers(one, mount))
+  ).map(({ destination }) => destination);
 }
 
 /**

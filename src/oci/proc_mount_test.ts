@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { parseMountOptions } from "../linux/mount_options.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
-import { addKindCheck, verifyProc } from "./proc_mount.ts";
+import type { PlannedMount } from "./mount_plan.ts";
+import { addKindCheck, procsOf, verifyProc } from "./proc_mount.ts";
 import { Steps } from "./steps.ts";
 
 Deno.test("F4: verifyProc() takes a proc, and nothing else that a tracer could have had opened for one", {
@@ -28,4 +30,13 @@ Deno.test("F4: addKindCheck() lets a proc pass, and no kind that takes any optio
     if (type === "proc") await passed;
     else await assert.rejects(passed, /tampered with|^ErrnoError: open it/, type);
   }
+});
+
+Deno.test("procsOf() tells of each proc that is seen in the end, and of none that a later mount covers", () => {
+  const at = (type: string, destination: string): PlannedMount => {
+    return { kind: "filesystem", type, destination, source: type, options: parseMountOptions([]) };
+  };
+  const mounts = [at("proc", "/a/proc"), at("proc", "/proc"), at("proc", "/b"), at("tmpfs", "/b"), at("tmpfs", "/a")];
+  assert.deepEqual(procsOf(mounts), ["/proc"]);
+  assert.deepEqual(procsOf([at("tmpfs", "/a"), at("proc", "/a/proc"), at("tmpfs", "/a/proc2")]), ["/a/proc"]);
 });
