@@ -4,6 +4,7 @@
  * @module
  */
 import { errorChain } from "./src/base/error.ts";
+import { plainText } from "./src/base/text.ts";
 import { VERSION } from "./src/base/version.ts";
 
 /** A program: gets the arguments after its name, returns the exit status. */
@@ -58,7 +59,7 @@ function print(line: string): number {
 }
 
 function fail(message: string): number {
-  Deno.stderr.writeSync(new TextEncoder().encode(`${message}\n`));
+  Deno.stderr.writeSync(new TextEncoder().encode(`${plainText(message)}\n`));
   return 1;
 }
 

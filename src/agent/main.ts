@@ -6,6 +6,7 @@
  */
 import { errorChain } from "../base/error.ts";
 import { createLogger, LEVELS, type Logger } from "../base/log.ts";
+import { plainText } from "../base/text.ts";
 import { VERSION } from "../base/version.ts";
 import { endMachine } from "../linux/power.ts";
 import { reapChildren } from "../linux/spawn.ts";
@@ -52,7 +53,7 @@ async function runMachine(args: AgentArgs, services: Services): Promise<void> {
     await run(options, { isInit: true, services });
   } catch (error) {
     // There is no later: the console is what the host shows when the agent does not answer.
-    Deno.stderr.writeSync(new TextEncoder().encode(`kata-agent: ${errorChain(error)}\n`));
+    Deno.stderr.writeSync(new TextEncoder().encode(`kata-agent: ${plainText(errorChain(error))}\n`));
   }
 }
 

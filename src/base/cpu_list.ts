@@ -1,10 +1,9 @@
 /** Lists of CPUs or memory nodes such as `0-3,7`, as ranges: a short text may name thousands. Pure. @module */
 import { KataError } from "./error.ts";
-import { cutText } from "./text.ts";
+import { quoted } from "./text.ts";
 
 /** A kernel can be built for as many CPUs. */
 export const MAX_CPUS = 8192;
-const QUOTED_BYTES = 256;
 
 /** Both ends belong to it. */
 export interface CpuRange {
@@ -24,8 +23,7 @@ export function parseCpuList(text: string): CpuList {
     const [, first, last = first] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
     const range = { first: Number(first), last: Number(last) };
     if (range.first <= range.last && range.last < MAX_CPUS) return range;
-    const quoted = cutText(text, QUOTED_BYTES);
-    throw new KataError("INVALID_ARGUMENT", `Cannot use "${quoted}" as a list of processors of 0-${MAX_CPUS - 1}`);
+    throw new KataError("INVALID_ARGUMENT", `Cannot use ${quoted(text)} as a list of processors of 0-${MAX_CPUS - 1}`);
   });
   return merged(ranges);
 }

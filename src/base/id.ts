@@ -1,5 +1,6 @@
 /** What an id of a container, exec or sandbox may be. @module */
 import { KataError } from "./error.ts";
+import { quoted } from "./text.ts";
 
 /**
  * Ids become file names, so they never hold a slash, never start with a dot, and are bounded.
@@ -10,5 +11,5 @@ import { KataError } from "./error.ts";
 export function verifyId(id: string, kind: "container" | "exec" | "sandbox" = "container"): string {
   if (id.length <= 256 && /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(id)) return id;
   const rule = "letters, digits, '_', '.' and '-', starting with a letter or digit, at most 256 of them";
-  throw new KataError("INVALID_ARGUMENT", `Cannot use ${kind} id "${id.slice(0, 300)}": an id is ${rule}`);
+  throw new KataError("INVALID_ARGUMENT", `Cannot use ${kind} id ${quoted(id)}: an id is ${rule}`);
 }

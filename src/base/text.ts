@@ -26,3 +26,18 @@ export function plainText(text: string): string {
   // deno-lint-ignore no-control-regex -- these are what it removes
   return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "\ufffd");
 }
+
+/** Of a text in a message: longer than any path that an engine makes. */
+const QUOTED_CHARACTERS = 200;
+
+/**
+ * A text that somebody else chose, as a part of one line for people: between quotation marks, cut, and without anything
+ * that ends the line, is obeyed by a terminal or turns the direction of reading. What is missing is an empty text.
+ */
+export function quoted(text: string | null | undefined): string {
+  const whole = text ?? "";
+  const obeyed = /[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+  const escape = (one: string) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const shown = JSON.stringify(whole.slice(0, QUOTED_CHARACTERS)).replace(obeyed, escape);
+  return whole.length <= QUOTED_CHARACTERS ? shown : `${shown}… (cut, ${whole.length} characters in all)`;
+}

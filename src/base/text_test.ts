@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cutText, plainText } from "./text.ts";
+import { cutText, plainText, quoted } from "./text.ts";
 
 function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
@@ -28,4 +28,11 @@ Deno.test.each([
 Deno.test("plainText() takes what a terminal obeys, and leaves letters, line ends and tabs", () => {
   assert.equal(plainText("a\tb\nÄ€😀\u00a0"), "a\tb\nÄ€😀\u00a0");
   assert.equal(plainText("\x1b]0;owned\x07\r\x7f\x9b2J\0"), "\ufffd]0;owned\ufffd\ufffd\ufffd\ufffd2J\ufffd");
+});
+
+Deno.test("quoted() is one line of bounded length, whatever the text", () => {
+  assert.equal(quoted("Ä€😀 a/b"), '"Ä€😀 a/b"');
+  assert.equal(quoted('a"\n\x1b[2J\x9b\u202eb\ud83d'), String.raw`"a\"\n\u001b[2J\u009b\u202eb\ud83d"`);
+  assert.equal(quoted("x".repeat(200)), `"${"x".repeat(200)}"`);
+  assert.equal(quoted("x".repeat(4096)), `"${"x".repeat(200)}"… (cut, 4096 characters in all)`);
 });

@@ -1,4 +1,5 @@
 /** What a pod may change by annotations: one row per key. @module */
+import { quoted } from "../base/text.ts";
 import { KataError } from "../base/error.ts";
 import type { Config } from "./schema.ts";
 
@@ -50,14 +51,14 @@ export function applyAnnotations(
   for (const [key, text] of ours) {
     const apply = Object.hasOwn(ANNOTATIONS, key.slice(PREFIX.length)) && ANNOTATIONS[key.slice(PREFIX.length)];
     if (!apply) {
-      warnings.push(`Unknown annotation ${key} has no effect`);
+      warnings.push(`Unknown annotation ${quoted(key)} has no effect`);
       continue;
     }
     requireEnabled(key, config.hypervisor.enable_annotations);
     try {
       apply(changed, text);
     } catch (cause) {
-      throw new KataError("INVALID_ARGUMENT", `Cannot use annotation ${key} "${text}"`, { cause });
+      throw new KataError("INVALID_ARGUMENT", `Cannot use annotation ${key} ${quoted(text)}`, { cause });
     }
   }
   return { config: changed, warnings };
@@ -67,7 +68,10 @@ function requireEnabled(key: string, enabled: readonly string[]): void {
   if (!key.startsWith(HYPERVISOR_PREFIX)) return;
   const name = key.slice(HYPERVISOR_PREFIX.length);
   if (enabled.some((expression) => new RegExp(`^(?:${expression})$`).test(name))) return;
-  throw new KataError("PERMISSION_DENIED", `Cannot use annotation ${key}: enable_annotations does not list "${name}"`);
+  throw new KataError(
+    "PERMISSION_DENIED",
+    `Cannot use annotation ${key}: enable_annotations does not list ${quoted(name)}`,
+  );
 }
 
 function parseNumber(text: string, { least }: { least: number }): number {

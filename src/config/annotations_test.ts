@@ -41,5 +41,15 @@ Deno.test.each(["", "two", "-1", "NaN", "1e999"])("applyAnnotations() refuses de
 
 Deno.test.each([`${HYPERVISOR}.nope`, "io.katacontainers.config.toString"])("applyAnnotations() warns of %s", (key) => {
   const { warnings } = applyAnnotations(defaultConfig(), { [key]: "x" });
-  assert.deepEqual(warnings, [`Unknown annotation ${key} has no effect`]);
+  assert.deepEqual(warnings, [`Unknown annotation "${key}" has no effect`]);
+});
+
+const LONG = `\x1b]0;owned\x07\n${"x".repeat(4096)}`;
+const IS_SHORT_LINE = /^\P{Cc}{1,500}$/u;
+
+Deno.test("F12: what a pod wrote stands in a message as one short line", () => {
+  const key = `${HYPERVISOR}.default_vcpus`;
+  assert.throws(() => applyAnnotations(defaultConfig(), { [key]: LONG }), { message: IS_SHORT_LINE });
+  const { warnings } = applyAnnotations(defaultConfig(), { [`${HYPERVISOR}.${LONG}`]: "x" });
+  assert.match(warnings[0]!, IS_SHORT_LINE);
 });

@@ -1,4 +1,5 @@
 /** Where a configuration may come from (B51). What it names runs as root, so it is the administrator's in each case. @module */
+import { quoted } from "../base/text.ts";
 import { KataError } from "../base/error.ts";
 import { isErrno } from "../linux/errno.ts";
 import { openTrusted, type TrustedFile, UntrustedError } from "../linux/trusted.ts";
@@ -73,7 +74,7 @@ function openForPod(path: string, directories: readonly string[]): TrustedFile {
   const isAllowed = (text: string) =>
     directories.some((directory) => text.startsWith(`${directory}/`)) && text.endsWith(".toml") &&
     !text.split("/").includes("..");
-  const named = `annotation io.katacontainers.config_path "${path}"`;
+  const named = `annotation io.katacontainers.config_path ${quoted(path)}`;
   const choice = `a pod chooses among the *.toml files in and below ${directories.join(", ")}`;
   const refusal = new KataError("PERMISSION_DENIED", `Cannot use ${named}: ${choice}`);
   if (!isAllowed(path)) throw refusal;

@@ -161,3 +161,8 @@ Deno.test("loadConfig() reads nothing but regular files", async () => {
     message: `Cannot read configuration "${files.path("config.d/x.toml")}": it is no regular file`,
   });
 });
+
+Deno.test("F12: a path that a pod wrote stands in the message as one short line", () => {
+  const annotation = `\x1b]0;owned\x07\n${"x".repeat(4096)}`;
+  assert.throws(() => openConfig({ annotation }), { message: /^\P{Cc}{1,600}$/u });
+});

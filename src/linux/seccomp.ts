@@ -6,6 +6,7 @@
  * @see https://man7.org/linux/man-pages/man3/seccomp_rule_add.3.html
  * @module
  */
+import { quoted } from "../base/text.ts";
 import { ERRNO, ErrnoError } from "./errno.ts";
 import { memfd, pathOf } from "./fd.ts";
 import { bindLibrary, cstring, LITTLE_ENDIAN } from "./libc.ts";
@@ -101,7 +102,7 @@ function newFilter(defaultValue: number): Disposable & { context: Deno.PointerOb
 
 function addArchitecture(context: Deno.PointerObject, name: string): void {
   const token = lib.seccomp_arch_resolve_name(cstring(architectureName(name)));
-  if (token === 0) throw new TypeError(`Cannot use architecture "${name}": this libseccomp does not know it`);
+  if (token === 0) throw new TypeError(`Cannot use architecture ${quoted(name)}: this libseccomp does not know it`);
   const result = lib.seccomp_arch_add(context, token);
   // The machine's own is there from the start.
   if (result < 0 && result !== -ERRNO.EEXIST) throw new ErrnoError("seccomp_arch_add", -result, name);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { quoted } from "../base/text.ts";
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import type { Spec } from "./spec.ts";
@@ -91,7 +92,10 @@ function identifyBy(
   const kind = annotations[engine.type];
   if (kind === engine.sandboxValue) return { type: "pod_sandbox", sandboxId: id, ...names(engine, annotations) };
   if (kind !== CONTAINER_VALUE) {
-    throw invalid(id, `annotation "${engine.type}" is "${kind}", not "${engine.sandboxValue}" or "${CONTAINER_VALUE}"`);
+    throw invalid(
+      id,
+      `annotation "${engine.type}" is ${quoted(kind)}, not "${engine.sandboxValue}" or "${CONTAINER_VALUE}"`,
+    );
   }
   const sandboxId = annotations[engine.sandboxId];
   if (!sandboxId) throw invalid(id, `annotation "${engine.sandboxId}" is missing`);

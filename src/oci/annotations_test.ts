@@ -90,3 +90,8 @@ Deno.test("identify() refuses a kind that it does not know", () => {
       'not "sandbox" or "container"',
   });
 });
+
+Deno.test("F12: identify() quotes a kind that a pod wrote as one short line", () => {
+  const annotations = { "io.kubernetes.cri.container-type": `\x1b]0;owned\x07\n${"x".repeat(4096)}` };
+  assert.throws(() => identify(annotations, "c1"), { message: /^\P{Cc}{1,500}$/u });
+});

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { quoted } from "../base/text.ts";
 import { errorCode, KataError } from "../base/error.ts";
 import { isErrno } from "../linux/errno.ts";
 import { Fd, O_DIRECTORY, O_PATH, pathOf } from "../linux/fd.ts";
@@ -125,7 +126,7 @@ function sourceKind(mount: Mount, { source, guard }: { source: string; guard: Gu
     return Deno.statSync(open === undefined ? source : pathOf(open)).isDirectory ? "directory" : "file";
   } catch (cause) {
     const code = errorCode(cause) ?? (isErrno(cause, "ENOENT") ? "NOT_FOUND" : "INTERNAL");
-    throw new KataError(code, `Cannot mount "${source}" on "${mount.destination}"`, { cause });
+    throw new KataError(code, `Cannot mount ${quoted(source)} on ${quoted(mount.destination)}`, { cause });
   }
 }
 
@@ -152,7 +153,7 @@ function checkDestination(mount: Mount, context: PlanContext & { destination: st
   if (destination === "/") throw refuse(mount, "it leads to the root directory itself");
   const isKernelView = mount.type === "proc" || mount.type === "sysfs";
   if (isKernelView && destination !== resolveInside("", mount.destination, { readLink: () => undefined })) {
-    throw refuse(mount, `the image makes it a link to "${destination}"`);
+    throw refuse(mount, `the image makes it a link to ${quoted(destination)}`);
   }
   if (destination === "/proc") {
     if (mount.type !== "proc" && !isProcBind(mount, context)) throw refuse(mount, "only proc may be mounted there");
@@ -168,7 +169,10 @@ function isProcBind(mount: Mount, { guardSource }: PlanContext): boolean {
 }
 
 function refuse(mount: Mount, why: string): KataError {
-  return new KataError("INVALID_ARGUMENT", `Cannot mount "${mount.source ?? ""}" on "${mount.destination}": ${why}`);
+  return new KataError(
+    "INVALID_ARGUMENT",
+    `Cannot mount ${quoted(mount.source ?? "")} on ${quoted(mount.destination)}: ${why}`,
+  );
 }
 
 /** Opens the source of a bind mount, with what is mounted there only when it is looked at. */

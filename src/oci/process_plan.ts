@@ -1,4 +1,5 @@
 /** Everything about a process that can be decided before it exists. @module */
+import { quoted } from "../base/text.ts";
 import { lastCapability } from "../linux/rights.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
@@ -45,7 +46,9 @@ export interface Program {
 /** @throws {KataError} INVALID_ARGUMENT: a seccomp profile that cannot be obeyed. */
 export function planProcess(process: Process, options: PlanOptions): ProcessPlan {
   const { linux, rootfs, binds = [], log, program } = options;
-  for (const name of unknownCapabilities(process.capabilities)) log?.warning(`skipping unknown capability "${name}"`);
+  for (const name of unknownCapabilities(process.capabilities)) {
+    log?.warning(`skipping unknown capability ${quoted(name)}`);
+  }
   const args = process.args ?? [];
   const env = program?.env ??
     completeEnvironment(process.env ?? [], () => homeOf(readPasswd(rootfs, binds), process.user.uid));
@@ -95,5 +98,5 @@ export function explainExec(name: string, code: string): Error {
 }
 
 function notFound(name: string, why: string): KataError {
-  return new KataError("NOT_FOUND", `exec: "${name}": ${why}`);
+  return new KataError("NOT_FOUND", `exec: ${quoted(name)}: ${why}`);
 }

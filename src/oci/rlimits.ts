@@ -1,4 +1,5 @@
 /** Resource limits of a process. @see https://man7.org/linux/man-pages/man2/prlimit.2.html @module */
+import { quoted } from "../base/text.ts";
 import type { Rlimit } from "./spec.ts";
 
 const NUMBERS: Readonly<Record<string, number>> = {
@@ -34,10 +35,10 @@ export interface RlimitCall {
  */
 export function rlimitCall({ type, soft, hard }: Rlimit): RlimitCall {
   const resource = NUMBERS[type];
-  if (resource === undefined) throw new TypeError(`Cannot set limit "${type}": there is none of this name`);
+  if (resource === undefined) throw new TypeError(`Cannot set limit ${quoted(type)}: there is none of this name`);
   const [softValue, hardValue] = [BigInt(soft), BigInt(hard)];
   if (softValue < 0n || hardValue >= 2n ** 64n || softValue > hardValue) {
-    throw new RangeError(`Cannot set limit "${type}" to ${soft} (soft) and ${hard} (hard)`);
+    throw new RangeError(`Cannot set limit ${quoted(type)} to ${soft} (soft) and ${hard} (hard)`);
   }
   return { name: type, resource, limits: new Uint8Array(new BigUint64Array([softValue, hardValue]).buffer) };
 }

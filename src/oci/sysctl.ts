@@ -1,4 +1,5 @@
 /** Kernel parameters that belong to the container's own namespaces. @module */
+import { quoted } from "../base/text.ts";
 import type { NamespaceType } from "./spec.ts";
 
 const IPC = new Set([
@@ -21,7 +22,7 @@ const IPC = new Set([
 export function sysctlPath(name: string): string {
   const path = name.includes("/") ? name.replace(/^\/+/, "") : name.replaceAll(".", "/");
   if (path === "" || path.split("/").some((part) => part === "" || part === "." || part === "..")) {
-    throw new RangeError(`Cannot set sysctl "${name}": not a name below /proc/sys`);
+    throw new RangeError(`Cannot set sysctl ${quoted(name)}: not a name below /proc/sys`);
   }
   return `/proc/sys/${path}`;
 }
@@ -34,9 +35,9 @@ export function sysctlPath(name: string): string {
 export function sysctlProblem(name: string, own: ReadonlySet<NamespaceType>): string | undefined {
   const dotted = name.replaceAll("/", ".");
   const needed = neededNamespace(dotted);
-  if (needed === undefined) return `sysctl "${name}" is not in a namespace of its own`;
-  if (!own.has(needed)) return `sysctl "${name}" needs a ${needed} namespace of its own`;
-  if (dotted === "kernel.hostname") return `sysctl "${name}" is set by "hostname"`;
+  if (needed === undefined) return `sysctl ${quoted(name)} is not in a namespace of its own`;
+  if (!own.has(needed)) return `sysctl ${quoted(name)} needs a ${needed} namespace of its own`;
+  if (dotted === "kernel.hostname") return `sysctl ${quoted(name)} is set by "hostname"`;
   return undefined;
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { quoted } from "../base/text.ts";
 import { KataError } from "../base/error.ts";
 import { isApparmorEnabled, isSelinuxEnabled } from "../linux/label.ts";
 import { parsePropagation } from "../linux/mount_options.ts";
@@ -58,7 +59,7 @@ function report(problems: string[]): void {
 function versionIsKnown({ ociVersion }: Spec): string[] {
   // Kata's own runtimes leave it empty at times.
   if (!ociVersion) return [];
-  return /^1\.\d+\.\d+/.test(ociVersion) ? [] : [`ociVersion "${ociVersion}" is not 1.x`];
+  return /^1\.\d+\.\d+/.test(ociVersion) ? [] : [`ociVersion ${quoted(ociVersion)} is not 1.x`];
 }
 
 function rootIsGiven({ root }: Spec): string[] {
@@ -75,8 +76,10 @@ function processProblems(process: Process): string[] {
   const { selinuxLabel, apparmorProfile } = process;
   if (args.length === 0) problems.push("process.args is empty");
   if (!cwd) problems.push("process.cwd is missing");
-  else if (!cwd.startsWith("/")) problems.push(`process.cwd "${cwd}" is not absolute`);
-  for (const entry of env) if (!/^[^=]+=/.test(entry)) problems.push(`process.env holds "${entry}", without a value`);
+  else if (!cwd.startsWith("/")) problems.push(`process.cwd ${quoted(cwd)} is not absolute`);
+  for (const entry of env) {
+    if (!/^[^=]+=/.test(entry)) problems.push(`process.env holds ${quoted(entry)}, without a value`);
+  }
   for (const text of [...args, ...env, cwd ?? ""]) {
     if (text.includes("\0")) problems.push(`process holds ${JSON.stringify(text)}, with a NUL`);
   }
@@ -84,10 +87,12 @@ function processProblems(process: Process): string[] {
   for (const rlimit of rlimits) problems.push(...problemOf(() => rlimitCall(rlimit)));
   const types = rlimits.map(({ type }) => type);
   const twice = types.find((type, index) => types.indexOf(type) !== index);
-  if (twice !== undefined) problems.push(`process.rlimits names "${twice}" twice`);
-  if (selinuxLabel && !isSelinuxEnabled()) problems.push(`process.selinuxLabel "${selinuxLabel}" ${NEEDS_SELINUX}`);
+  if (twice !== undefined) problems.push(`process.rlimits names ${quoted(twice)} twice`);
+  if (selinuxLabel && !isSelinuxEnabled()) {
+    problems.push(`process.selinuxLabel ${quoted(selinuxLabel)} ${NEEDS_SELINUX}`);
+  }
   if (apparmorProfile && !isApparmorEnabled()) {
-    problems.push(`process.apparmorProfile "${apparmorProfile}" needs AppArmor, which is not enabled here`);
+    problems.push(`process.apparmorProfile ${quoted(apparmorProfile)} needs AppArmor, which is not enabled here`);
   }
   return problems;
 }
@@ -97,7 +102,7 @@ const NEEDS_SELINUX = "needs SELinux, which is not enabled here";
 function mountLabelHolds({ linux }: Spec): string[] {
   if (!linux?.mountLabel) return [];
   if (linux.mountLabel.includes('"')) return ["linux.mountLabel holds a quotation mark"];
-  return isSelinuxEnabled() ? [] : [`linux.mountLabel "${linux.mountLabel}" ${NEEDS_SELINUX}`];
+  return isSelinuxEnabled() ? [] : [`linux.mountLabel ${quoted(linux.mountLabel)} ${NEEDS_SELINUX}`];
 }
 
 function mountsAreComplete({ mounts = [] }: Spec): string[] {
@@ -107,10 +112,10 @@ function mountsAreComplete({ mounts = [] }: Spec): string[] {
 function namespacesAreUnique({ linux }: Spec): string[] {
   const types = (linux?.namespaces ?? []).map(({ type }) => type);
   const unknown = types.filter((type) => !Object.hasOwn(NAMESPACE_KINDS, type)).map((type) =>
-    `namespace type "${type}" is unknown`
+    `namespace type ${quoted(type)} is unknown`
   );
   const twice = types.filter((type, index) => types.indexOf(type) !== index).map((type) =>
-    `namespace "${type}" is listed twice`
+    `namespace ${quoted(type)} is listed twice`
   );
   const mount = types.includes("mount") ? [] : ["a container needs a mount namespace"];
   return [...unknown, ...twice, ...mount];
@@ -134,7 +139,9 @@ function mappingsAreComplete({ linux }: Spec): string[] {
 function pathsAreAbsolute({ linux }: Spec): string[] {
   const lists = { maskedPaths: linux?.maskedPaths ?? [], readonlyPaths: linux?.readonlyPaths ?? [] };
   return Object.entries(lists).flatMap(([key, paths]) =>
-    paths.filter((path) => !path.startsWith("/")).map((path) => `linux.${key} holds "${path}", which is not absolute`)
+    paths.filter((path) => !path.startsWith("/")).map((path) =>
+      `linux.${key} holds ${quoted(path)}, which is not absolute`
+    )
   );
 }
 
@@ -154,16 +161,16 @@ function sysctlsAreNamespaced({ linux }: Spec, { ownsMachine = false }: Validate
 
 function devicesAreComplete({ linux }: Spec): string[] {
   return (linux?.devices ?? []).flatMap(({ path, type }) => {
-    if (!path?.startsWith("/")) return [`device "${path}" has no absolute path`];
-    return ["b", "c", "u", "p"].includes(type) ? [] : [`device "${path}" has the unknown type "${type}"`];
+    if (!path?.startsWith("/")) return [`device ${quoted(path)} has no absolute path`];
+    return ["b", "c", "u", "p"].includes(type) ? [] : [`device ${quoted(path)} has the unknown type ${quoted(type)}`];
   });
 }
 
 function hooksAreComplete({ hooks = {} }: Spec): string[] {
   const all: Hook[] = Object.values(hooks).flat();
   return all.flatMap(({ path, timeout = 1 }) => {
-    if (!path?.startsWith("/")) return [`hook "${path}" has no absolute path`];
-    return timeout > 0 ? [] : [`hook "${path}" has the timeout ${timeout}`];
+    if (!path?.startsWith("/")) return [`hook ${quoted(path)} has no absolute path`];
+    return timeout > 0 ? [] : [`hook ${quoted(path)} has the timeout ${timeout}`];
   });
 }
 

@@ -1,4 +1,5 @@
 /** Which devices of a container's spec it can have in the guest. @module */
+import { quoted } from "../base/text.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import type { Device, DeviceRule, Linux, Resources } from "../oci/spec.ts";
@@ -12,7 +13,7 @@ import type { Device, DeviceRule, Linux, Resources } from "../oci/spec.ts";
 export function checkDevices(linux: Linux = {}, { containerId, log }: { containerId: string; log: Logger }): void {
   if (isPrivileged(linux.resources)) return;
   for (const device of linux.devices ?? []) {
-    const name = `device "${device.path}" (${device.type} ${device.major}:${device.minor})`;
+    const name = `device ${quoted(device.path)} (${device.type} ${device.major}:${device.minor})`;
     if (isDisk(device)) {
       const why = "disks of the host cannot be passed to a virtual machine yet";
       throw new KataError("UNIMPLEMENTED", `Cannot give ${name} to container "${containerId}": ${why}`);

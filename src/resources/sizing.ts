@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { quoted } from "../base/text.ts";
 import { countCpus, type CpuList, parseCpuList, unite } from "../base/cpu_list.ts";
 import { KataError } from "../base/error.ts";
 import type { Config } from "../config/schema.ts";
@@ -136,7 +137,7 @@ function atLeastZero(value: bigint): bigint {
 
 function parseAnnotation(key: string, text: string): bigint {
   if (!/^-?\d+$/.test(text)) {
-    throw new KataError("INVALID_ARGUMENT", `Cannot parse annotation ${key} "${text}": expected a whole number`);
+    throw new KataError("INVALID_ARGUMENT", `Cannot parse annotation ${key} ${quoted(text)}: expected a whole number`);
   }
   return BigInt(text);
 }

@@ -63,7 +63,7 @@ export function rpcCode(error: unknown): Code | undefined {
   return chain.map((cause) => "code" in cause ? ERRNO_CODES[String(cause.code)] : undefined).find(isCode);
 }
 
-/** The text of a status, in both directions: whoever reads a longer one reads no line any more. */
+/** The text of a status, in both directions. People read it on terminals, and of a longer one no line. */
 export const MAX_STATUS_BYTES = 4096;
 /** All details of a status together, type names included. */
 const MAX_DETAILS_BYTES = 16 << 10;
@@ -73,22 +73,24 @@ export function errorToStatus(error: unknown, fallback: Code): Status {
   const text = error instanceof ConnectError ? error.rawMessage : errorChain(error);
   return create(StatusSchema, {
     code: rpcCode(error) ?? fallback,
-    message: cutText(text, MAX_STATUS_BYTES),
+    message: plainStatus(text),
     details: error instanceof ConnectError ? packDetails(error) : [],
   });
 }
 
-/** The error that a call throws when the peer answers with this status. People read its text on terminals. */
+/** The error that a call throws when the peer answers with this status. */
 export function statusToError({ code, message, details }: Status): ConnectError {
-  const error = rpcError(
-    cutText(plainText(cutText(message, MAX_STATUS_BYTES)), MAX_STATUS_BYTES),
-    code in Code ? code : Code.Unknown,
-  );
+  const error = rpcError(plainStatus(message), code in Code ? code : Code.Unknown);
   error.isWireError = true;
   error.details = within(details).map(({ typeUrl, value }) => {
     return { type: typeUrl.slice(typeUrl.lastIndexOf("/") + 1), value };
   });
   return error;
+}
+
+/** What stands for a control character may be longer than that. */
+function plainStatus(text: string): string {
+  return cutText(plainText(cutText(text, MAX_STATUS_BYTES)), MAX_STATUS_BYTES);
 }
 
 /** What cannot be packed is left out: the code and the text are what an answer needs. */

@@ -84,3 +84,8 @@ Deno.test("abortError() keeps the reason", () => {
   assert.equal(error.message, "enough");
   assert.equal(error.cause, reason);
 });
+
+Deno.test("errorToStatus() says nothing that a terminal obeys", () => {
+  const { message } = errorToStatus(new Error('Cannot mount "\x1b]0;owned\x07"'), Code.Unknown);
+  assert.equal(message, 'Cannot mount "\ufffd]0;owned\ufffd"');
+});

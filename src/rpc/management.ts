@@ -5,7 +5,7 @@
  * @module
  */
 import { errorChain, KataError } from "../base/error.ts";
-import { cutText } from "../base/text.ts";
+import { cutText, plainText } from "../base/text.ts";
 
 /** Name of the socket in the directory of a sandbox. */
 export const MANAGEMENT_SOCKET = "shim-monitor.sock";
@@ -83,7 +83,7 @@ async function answer(request: Request, management: Partial<Management>): Promis
     const args = route.read(searchParams, await request.text());
     return new Response(String(await handler.apply(management, [...args]) ?? ""));
   } catch (error) {
-    return new Response(errorChain(error), { status: error instanceof RangeError ? 400 : 500 });
+    return new Response(plainText(errorChain(error)), { status: error instanceof RangeError ? 400 : 500 });
   }
 }
 

@@ -7,6 +7,7 @@
  */
 import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
+import { plainText } from "../../base/text.ts";
 import { VERSION } from "../../base/version.ts";
 import { waitInPlace } from "../../linux/poll.ts";
 import { describeErrnos } from "../../linux/strerror.ts";
@@ -67,7 +68,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await dispatch(rest, flags, log);
   } catch (error) {
     // Docker and Podman tell a program that is missing from one that may not run by these words.
-    const message = describeErrnos(errorChain(error));
+    const message = plainText(describeErrnos(errorChain(error)));
     log?.error(message);
     // As runc: who has the record in a log gets a line to show.
     const shown = isLogged ? `${message}\n` : textLine(message, "error");

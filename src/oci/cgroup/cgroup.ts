@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { quoted } from "../../base/text.ts";
 import type { CgroupLayout } from "../../linux/cgroup.ts";
 import type { Resources } from "../spec.ts";
 import type { CgroupStats } from "./stats.ts";
@@ -70,7 +71,7 @@ export function openCgroup(layout: CgroupLayout, path: string): Cgroup {
  */
 export function cgroupPath(cgroupsPath: string | undefined, id: string): string {
   const parts = (cgroupsPath || id).replaceAll(":", "/").split("/").filter((part) => part !== "" && part !== ".");
-  if (parts.includes("..")) throw new RangeError(`Cannot use cgroups path "${cgroupsPath}": it holds ".."`);
+  if (parts.includes("..")) throw new RangeError(`Cannot use cgroups path ${quoted(cgroupsPath)}: it holds ".."`);
   return parts.length === 0 ? id : parts.join("/");
 }
 

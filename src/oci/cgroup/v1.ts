@@ -1,4 +1,5 @@
 /** A container's groups on v1: one directory in the hierarchy of each controller. @module */
+import { quoted } from "../../base/text.ts";
 import {
   type CgroupLayout,
   cgroupMembers,
@@ -82,7 +83,7 @@ export class CgroupV1 implements Cgroup {
   /** @throws {Error} A limit is asked whose controller this machine does not have. */
   apply(resources: Resources): void {
     const [file] = Object.keys(resources.unified ?? {});
-    if (file !== undefined) throw new Error(`Cannot set "${file}": this machine has cgroups of version 1`);
+    if (file !== undefined) throw new Error(`Cannot set ${quoted(file)}: this machine has cgroups of version 1`);
     for (const { name, apply } of CONTROLLERS) {
       const path = this.paths[name];
       if (path !== undefined) apply(path, resources);

@@ -1,4 +1,5 @@
 /** A container's group on v2: one directory for all controllers. @module */
+import { quoted } from "../../base/text.ts";
 import {
   cgroupMembers,
   createCgroup,
@@ -143,7 +144,7 @@ function enableControllers(cgroup: string): void {
 
 /** @throws {RangeError} The name would leave the group. */
 function applyUnified(cgroup: string, file: string, value: string): void {
-  if (file.includes("/")) throw new RangeError(`Cannot set "${file}" of the cgroup: a file name has no slash`);
+  if (file.includes("/")) throw new RangeError(`Cannot set ${quoted(file)} of the cgroup: a file name has no slash`);
   for (const line of value.split("\n")) writeCgroupFile(cgroup, file, line);
 }
 

@@ -1,4 +1,5 @@
 /** Which network namespace is a pod's. @module */
+import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import { Fd, O_RDONLY } from "../../linux/fd.ts";
 import { isSameNamespace, newNetns } from "../../linux/namespace.ts";
@@ -31,7 +32,10 @@ export function openPodNetns(spec: Spec, { sandboxId, isPod, disableNew }: Netns
     if (isSameNamespace(path, OURS)) throw hostNetwork(sandboxId);
     // Told before it is opened: opening a fifo waits for whoever writes to it.
     if (statfs(path).magic !== FILE_SYSTEM_MAGIC.nsfs) {
-      throw new KataError("INVALID_ARGUMENT", `Cannot run sandbox "${sandboxId}" in "${path}": it is no namespace`);
+      throw new KataError(
+        "INVALID_ARGUMENT",
+        `Cannot run sandbox ${quoted(sandboxId)} in ${quoted(path)}: it is no namespace`,
+      );
     }
     return Fd.open(path, O_RDONLY);
   }

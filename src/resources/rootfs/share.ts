@@ -1,4 +1,5 @@
 /** A container's root file system, mounted on the host where the guest sees it. @module */
+import { quoted } from "../../base/text.ts";
 import type { Fd } from "../../linux/fd.ts";
 import { bindMount, detachOne, mount, remountBind } from "../../linux/mount.ts";
 import { mountSetattr, openTree } from "../../linux/mount_tree.ts";
@@ -63,6 +64,6 @@ function mountOne({ type, source, options }: RootfsMount, target: string): void 
       Deno.chdir(before);
     }
   } catch (cause) {
-    throw new Error(`Cannot mount the root file system (${type} "${source}")`, { cause });
+    throw new Error(`Cannot mount the root file system (${type} ${quoted(source)})`, { cause });
   }
 }

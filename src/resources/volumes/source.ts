@@ -1,4 +1,5 @@
 /** What a bind mount's source is, looked at once and then held: its path may lead elsewhere the next time. @module */
+import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import { splitDevice } from "../../linux/block.ts";
 import { Fd, O_PATH, pathOf } from "../../linux/fd.ts";
@@ -60,7 +61,7 @@ function open(path: string, { source, destination }: { source: string; destinati
     return Fd.open(path, O_PATH);
   } catch (cause) {
     const code = cause instanceof Error && "code" in cause ? cause.code : String(cause);
-    throw new KataError("INVALID_ARGUMENT", `Cannot mount "${source}" on "${destination}": ${code}`);
+    throw new KataError("INVALID_ARGUMENT", `Cannot mount ${quoted(source)} on ${quoted(destination)}: ${code}`);
   }
 }
 

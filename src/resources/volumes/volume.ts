@@ -1,4 +1,5 @@
 /** What a mount of a spec becomes for the guest. @module */
+import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import type { Config } from "../../config/schema.ts";
 import type { NodeKind } from "../../oci/mount_plan.ts";
@@ -30,5 +31,5 @@ export function keep(mount: Mount, node: NodeKind = "directory"): Volume {
 
 /** The error for a mount that cannot be made. */
 export function refuse({ source = "", destination }: Mount, why: string): KataError {
-  return new KataError("UNIMPLEMENTED", `Cannot mount "${source}" on "${destination}": ${why}`);
+  return new KataError("UNIMPLEMENTED", `Cannot mount ${quoted(source)} on ${quoted(destination)}: ${why}`);
 }
