@@ -1,12 +1,11 @@
 /** Making the guest ready for containers. @module */
-import { KataError } from "../base/error.ts";
 import { setHostname } from "../linux/machine.ts";
 import { bindMount } from "../linux/mount.ts";
 import { spawn } from "../linux/spawn.ts";
 import type { CreateSandboxRequest, KernelModule } from "../proto/agent_pb.ts";
 import { GUEST_PATH } from "../rpc/agent_api.ts";
 import type { Guest } from "./guest.ts";
-import { cleanPath, isBelow } from "./guest_path.ts";
+import { hookPath } from "./guest_path.ts";
 import { createSharedNamespaces } from "./shared_namespaces.ts";
 
 const RESOLV_CONF = "/etc/resolv.conf";
@@ -14,7 +13,7 @@ const RESOLV_CONF = "/etc/resolv.conf";
 /** Carries out CreateSandbox: a clean directory, modules, shared namespaces, storages, name servers. */
 export async function createSandbox({ sandbox, log, isInit }: Guest, request: CreateSandboxRequest): Promise<void> {
   sandbox.id = request.sandboxId;
-  sandbox.guestHookPath = checkedHookPath(request.guestHookPath);
+  sandbox.guestHookPath = hookPath(request.guestHookPath);
   Deno.mkdirSync(GUEST_PATH.containers, { recursive: true });
   for (const module of request.kernelModules) await loadModule(module);
   sandbox.namespaces ??= createSharedNamespaces(GUEST_PATH.namespaces, { hostname: request.hostname });
@@ -24,13 +23,6 @@ export async function createSandbox({ sandbox, log, isInit }: Guest, request: Cr
     sandbox.resources.use(await sandbox.storages.acquire(storage, context));
   }
   if (request.dns.length > 0) sandbox.resources.use(useNameServers(request.dns));
-}
-
-/** Hooks run with the rights of the agent: they come from the image of the guest, and from nothing that is shared. */
-function checkedHookPath(path: string): string {
-  const clean = path === "" ? "" : cleanPath(path);
-  if (!isBelow(clean, GUEST_PATH.containers)) return clean;
-  throw new KataError("PERMISSION_DENIED", `Cannot run hooks of "${path}": containers can write there`);
 }
 
 async function loadModule({ name, parameters }: KernelModule): Promise<void> {

@@ -50,6 +50,19 @@ export function storagePath(path: string): string {
   throw new KataError("PERMISSION_DENIED", `Cannot make a storage at "${clean}": ${where}`);
 }
 
+/**
+ * Where hooks of the guest may lie, which run with the rights of the agent: they come from its image, and from nothing that
+ * is shared, nor through `/proc` from a container's root.
+ *
+ * @returns The clean path; empty if there are to be none. @throws {KataError} As {@linkcode storagePath}.
+ */
+export function hookPath(path: string): string {
+  const clean = path === "" ? "" : cleanPath(path);
+  // The directory itself has those of containers in it.
+  if (!isPlaced(`${clean}/hooks`) && clean !== "/proc" && !isBelow(clean, "/proc")) return clean;
+  throw new KataError("PERMISSION_DENIED", `Cannot run hooks of "${clean}": containers can write there`);
+}
+
 /** What there is in the guest already, by clean paths. */
 export interface Storages {
   /** Directories whose content is the containers' own, wherever links in them lead as long as they stay. */

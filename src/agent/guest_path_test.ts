@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { errorCode } from "../base/error.ts";
-import { cleanPath, guardPath } from "./guest_path.ts";
+import { cleanPath, guardPath, hookPath } from "./guest_path.ts";
 
 const KATA = "/run/kata-containers";
 const CACHE = `${KATA}/sandbox/ephemeral/cache`;
@@ -22,4 +22,16 @@ Deno.test.each([
 
 Deno.test.each(["", "a/b", "/a/../b", "/a/..", "/a\0b"])("cleanPath() refuses %j", (path) => {
   assert.throws(() => cleanPath(path), (error) => errorCode(error) === "INVALID_ARGUMENT");
+});
+
+Deno.test("F2: hookPath() takes directories of the guest's image, and none that containers can write", () => {
+  assert.deepEqual(["", "/usr/share/oci/hooks/", "/run/hooks"].map(hookPath), [
+    "",
+    "/usr/share/oci/hooks",
+    "/run/hooks",
+  ]);
+  const below = ["", "/", "/shared/containers/c1/rootfs", "/sandbox"].map((rest) => `/run/kata-containers${rest}`);
+  for (const path of [...below, ...below.map((path) => `/run/user/1000${path}`), "/proc/self/root", "/proc"]) {
+    assert.throws(() => hookPath(path), { code: "PERMISSION_DENIED" }, path);
+  }
 });
