@@ -115,6 +115,12 @@ export interface Mapping {
   readonly pointer: Deno.PointerObject;
   /** A number, as user space ends at 2 ** 47: a bigint for each would cost the most part of writing a program down. */
   readonly address: number;
+  readonly size: number;
+}
+
+/** A part of such memory, as bytes. V8 counts what is shown as its own, and collects garbage the sooner for it. */
+export interface Shown {
+  readonly address: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
@@ -131,17 +137,24 @@ export function mapMemory(size: number, { file, near = 0 }: MapOptions = {}): Ma
   const pointer = libc.mmap(near, size, PROT_READ | PROT_WRITE, flags, file?.number ?? -1, 0);
   const address = Deno.UnsafePointer.value(pointer);
   check("mmap", () => BigInt.asIntN(64, address));
+  return { pointer: pointer!, address: Number(address), size };
+}
+
+/** Of a mapping, as bytes: to be hidden before it is unmapped. */
+export function showMemory({ pointer, address }: Mapping, { offset, size }: { offset: number; size: number }): Shown {
   return {
-    pointer: pointer!,
-    address: Number(address),
-    bytes: new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer!, size)),
+    address: address + offset,
+    bytes: new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, size, offset)),
   };
 }
 
-/** No process may be using the memory. Views of it that are still around throw from now on, instead of crashing. */
-export function unmapMemory({ pointer, bytes }: Mapping): void {
-  const size = bytes.byteLength;
+/** Views of it that are still around throw from now on, instead of crashing. */
+export function hideMemory({ bytes }: Shown): void {
   bytes.buffer.transfer(0);
+}
+
+/** No process may be using the memory, and nothing of it be shown. */
+export function unmapMemory({ pointer, size }: Mapping): void {
   check("munmap", () => libc.munmap(pointer, size));
 }
 
@@ -163,7 +176,9 @@ export function runProgram(header: number): number {
 /** Maps machine code, at most a page, to be called. It stays mapped. */
 export function mapCode(code: Uint8Array): Deno.PointerObject {
   const mapping = mapMemory(PAGE);
-  mapping.bytes.set(code);
+  const shown = showMemory(mapping, { offset: 0, size: PAGE });
+  shown.bytes.set(code);
+  hideMemory(shown);
   check("mprotect", () => libc.mprotect(mapping.pointer, PAGE, PROT_READ | PROT_EXEC));
   return mapping.pointer;
 }

@@ -5,13 +5,13 @@
  */
 import { type Fd, memfd, setFileSize } from "./fd.ts";
 import { LITTLE_ENDIAN, refuseNul } from "./libc.ts";
-import { mapMemory, type Mapping, unmapMemory } from "./machine_code.ts";
+import { hideMemory, mapMemory, type Mapping, showMemory, type Shown, unmapMemory } from "./machine_code.ts";
 
-/** Address space for what most programs need; pages are only taken when they are written. */
+/** What most programs need; pages are only taken when they are written. */
 const CHUNK = 128 << 10;
 const PAGE = 4096;
 
-/** The same for a child that is apart. It maps all of it at once. */
+/** Address space for a child that is apart. It maps all of it at once; we see of it what is written. */
 const APART_SIZE = 32 << 20;
 /** Of its first page, as large as pages are on any kernel. */
 const TOLD_SIZE = 64 << 10;
@@ -48,7 +48,8 @@ export interface ApartMemory {
 export class ProgramMemory implements Disposable {
   /** Of a child that shares nothing else with us: see {@linkcode ProgramOptions}. */
   readonly apart: ApartMemory | undefined;
-  #chunks: Mapping[] = [];
+  #mappings: Mapping[] = [];
+  #chunks: Shown[] = [];
   /** Steps name the same few paths again and again. */
   readonly #strings = new Map<string, number>();
   #used = 0;
@@ -60,16 +61,19 @@ export class ProgramMemory implements Disposable {
     using undo = new DisposableStack();
     const file = undo.use(memfd("steps"));
     setFileSize(file, APART_SIZE);
-    const chunk = mapApart(file);
-    this.#chunks.push(chunk);
+    const mapping = mapApart(file);
+    this.#mappings.push(mapping);
+    this.#chunks.push(showMemory(mapping, { offset: 0, size: CHUNK }));
     this.#used = TOLD_SIZE;
-    this.apart = { file, fileNumber: file.number, address: chunk.address, size: APART_SIZE, toldSize: TOLD_SIZE };
+    this.apart = { file, fileNumber: file.number, address: mapping.address, size: APART_SIZE, toldSize: TOLD_SIZE };
     undo.move();
   }
 
   /** How much of the memory of a child apart has something in it, in whole pages, besides the one that stays shared. */
   settle(): number {
-    return Math.ceil(this.#used / TOLD_SIZE) * TOLD_SIZE - this.apart!.toldSize;
+    const { address, toldSize } = this.apart!;
+    const end = this.#chunks.at(-1)!.address + this.#used - address;
+    return Math.ceil(end / TOLD_SIZE) * TOLD_SIZE - toldSize;
   }
 
   /** 8 bytes of the page that stays shared. */
@@ -89,15 +93,26 @@ export class ProgramMemory implements Disposable {
   }
 
   /** The last chunk, which has room for that many bytes. */
-  #chunkFor(size: number): Mapping {
+  #chunkFor(size: number): Shown {
     if (this.#isGone) throw new Error("Cannot use the memory of a program after its end");
     const last = this.#chunks.at(-1);
     if (last !== undefined && this.#used + size <= last.bytes.byteLength) return last;
-    if (this.apart !== undefined) throw new RangeError(`Cannot write down more than ${APART_SIZE} bytes of steps`);
-    const chunk = mapMemory(Math.max(CHUNK, Math.ceil(size / PAGE) * PAGE));
+    const chunk = this.#nextChunk(Math.max(CHUNK, Math.ceil(size / PAGE) * PAGE));
     this.#chunks.push(chunk);
     this.#used = 0;
     return chunk;
+  }
+
+  #nextChunk(size: number): Shown {
+    if (this.apart === undefined) {
+      const mapping = mapMemory(size);
+      this.#mappings.push(mapping);
+      return showMemory(mapping, { offset: 0, size });
+    }
+    const { address, bytes } = this.#chunks.at(-1)!;
+    const offset = address + bytes.byteLength - this.apart.address;
+    if (offset + size > APART_SIZE) throw new RangeError(`Cannot write down more than ${APART_SIZE} bytes of steps`);
+    return showMemory(this.#mappings[0]!, { offset, size });
   }
 
   /** @returns The address of a copy. */
@@ -137,7 +152,8 @@ export class ProgramMemory implements Disposable {
   /** Gives the memory back. No child may be using it. */
   [Symbol.dispose](): void {
     this.#isGone = true;
-    for (const chunk of this.#chunks.splice(0)) unmapMemory(chunk);
+    for (const chunk of this.#chunks.splice(0)) hideMemory(chunk);
+    for (const mapping of this.#mappings.splice(0)) unmapMemory(mapping);
     this.apart?.file[Symbol.dispose]();
   }
 }

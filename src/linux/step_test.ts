@@ -96,8 +96,8 @@ Deno.test("StepList.add() goes on after the first steps, as far as there is room
 
 Deno.test("ProgramMemory gives every piece a place of its own, however large", () => {
   fc.assert(
-    fc.property(fc.array(fc.nat(300_000), { maxLength: 20 }), (sizes) => {
-      using memory = new ProgramMemory();
+    fc.property(fc.array(fc.nat(300_000), { maxLength: 20 }), fc.boolean(), (sizes, isApart) => {
+      using memory = new ProgramMemory({ isApart });
       const pieces = sizes.map((size) => ({ size, ...memory.allocate(size) }));
       const sorted = pieces.filter(({ size }) => size > 0).toSorted((a, b) => a.address < b.address ? -1 : 1);
       for (const [index, { address, size, view }] of sorted.entries()) {
@@ -105,8 +105,18 @@ Deno.test("ProgramMemory gives every piece a place of its own, however large", (
         assert.equal(view.byteLength, size);
         const next = sorted[index + 1];
         assert.ok(next === undefined || address + size <= next.address);
+        if (memory.apart === undefined) continue;
+        const begin = memory.apart.address + memory.apart.toldSize;
+        assert.ok(address >= begin && address + size <= begin + memory.settle());
       }
     }),
     { numRuns: 20 },
   );
+});
+
+Deno.test("ProgramMemory makes V8 collect no garbage: of the memory of a child apart it sees what is written only", () => {
+  const before = Deno.memoryUsage().external;
+  using memory = new ProgramMemory({ isApart: true });
+  memory.allocate(1000);
+  assert.ok(Deno.memoryUsage().external - before < 1 << 20);
 });
