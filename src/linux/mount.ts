@@ -5,6 +5,7 @@
  */
 import { errorChain } from "../base/error.ts";
 import { isErrno } from "./errno.ts";
+import { type Fd, pathOf } from "./fd.ts";
 import { bind, check, cstring } from "./libc.ts";
 import { MS } from "./mount_options.ts";
 import { outermostBelow, readMountInfo } from "./mountinfo.ts";
@@ -130,6 +131,12 @@ export function detachOne(target: string): boolean {
     if (isErrno(error, "EINVAL", "ENOENT")) return false;
     throw error;
   }
+}
+
+/** Detaches a mount whose root is open, wherever that is, with all that is mounted within. */
+export function detachOpen(root: Fd): void {
+  const target = cstring(pathOf(root));
+  check("umount", () => libc.umount2(target, MNT_DETACH));
 }
 
 /**

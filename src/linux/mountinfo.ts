@@ -91,6 +91,12 @@ export function readMountInfo(path = "/proc/self/mountinfo"): MountInfo[] {
   return parseMountInfo(Deno.readTextFileSync(path));
 }
 
+/** Whether something may be mounted below `path`: without parsing the table, as a node has hundreds of mounts. */
+export function mayHoldMounts(path: string): boolean {
+  const isEscaped = /[ \t\n\\]/.test(path);
+  return isEscaped || Deno.readTextFileSync("/proc/self/mountinfo").includes(` ${path === "/" ? "" : path}/`);
+}
+
 /** The mount that answers for `path` (absolute, without symbolic links): the deepest, and of equals the last. */
 export function findMount(mounts: readonly MountInfo[], path: string): MountInfo | undefined {
   let found: MountInfo | undefined;

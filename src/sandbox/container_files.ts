@@ -27,7 +27,9 @@ export function prepareContainer(options: ContainerOptions, context: ContainerCo
   const share = undo.use(context.share.container(id));
   const volumes = undo.use(prepareVolumes(spec.mounts ?? [], { ...context, share, bundle }));
   const points = [...volumes.points, { destination: spec.process.cwd, node: "directory" as const }];
-  const rootfs = undo.use(shareRootfs(share, { mounts, path, ...(isSealed(options) && { readOnly: points }) }));
+  const rootfs = undo.use(
+    shareRootfs(share, { mounts, path, log: context.log, ...(isSealed(options) && { readOnly: points }) }),
+  );
   const resources = undo.move();
   return {
     guestSpec: toGuestSpec(spec, {

@@ -3,6 +3,7 @@
  * would for it. Needs root.
  */
 import assert from "node:assert/strict";
+import { createLogger } from "../../src/base/log.ts";
 import { defaultConfig } from "../../src/config/schema.ts";
 import { Fd, O_DIRECTORY, O_RDONLY } from "../../src/linux/fd.ts";
 import { makeDeep } from "../../src/linux/testdata/deep.ts";
@@ -24,6 +25,8 @@ class Box implements Disposable {
   /** What the guest's root has of it. */
   readonly guest = this.share.source;
   readonly #stack = new DisposableStack();
+  readonly #warnings: Record<string, unknown>[] = [];
+  readonly log = createLogger({ sink: (line, level) => level === "warning" && this.#warnings.push(JSON.parse(line)) });
 
   dir(name: string): string {
     Deno.mkdirSync(`${this.path}/${name}`, { recursive: true });
@@ -34,10 +37,15 @@ class Box implements Disposable {
     return this.#stack.use(this.share.container(id));
   }
 
+  /** Lines of the log, by their fields. */
+  get warnings(): readonly Record<string, unknown>[] {
+    return this.#warnings;
+  }
+
   /** Shares one bind mount. @returns Where the guest has it, and its source in the guest's configuration. */
   bind(source: string, options: readonly string[], destination = "/v"): { seen: string; told: string } {
     const share = this.container(crypto.randomUUID());
-    const context = { config: defaultConfig(), sandboxId: "s1", bundle: this.path, share };
+    const context = { config: defaultConfig(), sandboxId: "s1", bundle: this.path, share, log: this.log };
     const mount = { destination, type: "bind", source, options: [...options] };
     const [made] = this.#stack.use(prepareVolumes([mount], context)).mounts;
     const told = made?.source ?? "";
@@ -121,7 +129,7 @@ Deno.test("F11: what is read-only is so on the host, with what is mounted within
   Deno.writeTextFileSync(`${source}/inner/x`, "");
 });
 
-Deno.test("F11: what is mounted later below a volume appears in it, but not below a read-only one that did not ask", () => {
+Deno.test("F11: what is mounted later below a volume appears in it, but not below a read-only one, which a line says", () => {
   using box = new Box();
   const source = box.dir("source");
   using _own = bindMount(source, source);
@@ -132,8 +140,56 @@ Deno.test("F11: what is mounted later below a volume appears in it, but not belo
   using _late = mount("tmpfs", box.dir("source/late"), { type: "tmpfs" });
   Deno.writeTextFileSync(`${source}/late/file`, "late");
   assert.equal(Deno.readTextFileSync(`${open}/late/file`), "late");
-  assert.equal(Deno.readTextFileSync(`${asked}/late/file`), "late");
-  assert.throws(() => Deno.statSync(`${closed}/late/file`), { code: "ENOENT" });
+  // It would come with the flags that it has on the host, whatever the volume's are.
+  for (const path of [closed, asked]) assert.throws(() => Deno.statSync(`${path}/late/file`), { code: "ENOENT" });
+  assert.deepEqual(box.warnings.map(({ volume }) => volume), [source]);
+});
+
+Deno.test("F16: kernel file systems of the host below a volume are left out, with all that is in them, which a line says", () => {
+  using box = new Box();
+  const source = box.dir("source");
+  using _proc = mount("proc", box.dir("source/proc"), { type: "proc" });
+  using _sys = mount("sysfs", box.dir("source/deep/sys"), { type: "sysfs" });
+  using _inner = mount("tmpfs", box.dir("source/deep/sys/fs"), { type: "tmpfs" });
+  using _stacked = mount("proc", box.dir("source/proc"), { type: "proc" });
+  using _covered = mount("tmpfs", box.dir("source/deep/sys/fs"), { type: "tmpfs" });
+  using _pts = mount("devpts", box.dir("source/pts"), { type: "devpts" });
+  using _kept = mount("tmpfs", box.dir("source/kept"), { type: "tmpfs" });
+  using _below = mount("proc", box.dir("source/kept/proc"), { type: "proc" });
+  Deno.writeTextFileSync(`${source}/kept/file`, "mine");
+  const seenBy = (see: () => string) => {
+    const path = see();
+    for (const name of ["proc", "deep/sys", "pts", "kept/proc"]) {
+      assert.deepEqual([...Deno.readDirSync(`${path}/${name}`)], [], `${path}/${name}`);
+    }
+    assert.equal(Deno.readTextFileSync(`${path}/kept/file`), "mine");
+  };
+  for (const options of [["rbind"], ["rbind", "ro"], ["rbind", "rslave"], ["rbind", "rprivate"]]) {
+    seenBy(() => box.bind(source, options).seen);
+  }
+  const without = (path: string) => `${source}/${path}`;
+  assert.equal(box.warnings.length, 4);
+  assert.deepEqual(box.warnings[0]!.left, ["deep/sys", "kept/proc", "proc", "pts"].map(without));
+  using container = box.container("c1");
+  using _rootfs = shareRootfs(container, { mounts: [], path: source, log: box.log });
+  seenBy(() => `${box.guest}/passthrough/c1/rootfs`);
+  // The host's own are as they were, and nothing that happens here reaches them.
+  assert.ok(Deno.statSync(`${source}/proc/self`).isDirectory);
+  assert.ok(Deno.statSync(`${source}/kept/proc/self`).isDirectory);
+});
+
+Deno.test("F16: kernel file systems are left out where the guest has moved the way to them, and through no link", () => {
+  using box = new Box();
+  const source = box.dir("source");
+  using _apart = mount("proc", box.dir("apart/proc"), { type: "proc" });
+  using _proc = mount("proc", box.dir("source/a/proc"), { type: "proc" });
+  const { seen } = box.bind(source, ["rbind"]);
+  Deno.renameSync(`${seen}/a`, `${seen}/moved`);
+  Deno.symlinkSync(`${box.path}/apart`, `${seen}/a`);
+  assert.deepEqual([...Deno.readDirSync(`${box.bind(source, ["rbind"]).seen}/moved/proc`)], []);
+  for (const path of ["apart/proc", "source/moved/proc"]) assert.ok(Deno.statSync(`${box.path}/${path}/self`), path);
+  Deno.removeSync(`${source}/a`);
+  Deno.renameSync(`${source}/moved`, `${source}/a`);
 });
 
 Deno.test("F14: devices and programs with other users' rights have no effect on the host in what the guest may write", () => {

@@ -1,9 +1,11 @@
 /** A container's root file system, mounted on the host where the guest sees it. @module */
+import type { Logger } from "../../base/log.ts";
 import { quoted } from "../../base/text.ts";
 import type { Fd } from "../../linux/fd.ts";
 import { bindMount, detachOne, mount, remountBind } from "../../linux/mount.ts";
 import { mountSetattr, openTree } from "../../linux/mount_tree.ts";
 import { MS, parseMountOptions } from "../../linux/mount_options.ts";
+import { copyWithoutKernel } from "../kernel_mounts.ts";
 import type { ContainerShare, SharedTree } from "../share_fs.ts";
 import { makeMountPoints, type MountPoint } from "./mount_points.ts";
 import { shortenOverlay } from "./overlay.ts";
@@ -23,13 +25,17 @@ export interface RootfsOptions {
   path: string;
   /** If the guest may only read it: what has to be there for its mounts. */
   readOnly?: readonly MountPoint[];
+  log?: Logger;
 }
 
 /** @throws {Error} Naming the mount that failed; nothing stays mounted. */
-export function shareRootfs(share: ContainerShare, { mounts, path, readOnly }: RootfsOptions): SharedTree {
-  using tree = mounts.length === 0 ? openTree(path, { clone: true, recursive: true }) : mountAll(mounts, share.stage);
+export function shareRootfs(share: ContainerShare, { mounts, path, readOnly, log }: RootfsOptions): SharedTree {
   // What is unmounted here later must not be unmounted where it came from.
-  mountSetattr(tree, { propagation: MS.SLAVE, recursive: true });
+  const propagation = MS.SLAVE;
+  using tree = mounts.length === 0
+    ? copyWithoutKernel(path, { path: Deno.realPathSync(path), stage: share.stage, propagation, log })
+    : mountAll(mounts, share.stage);
+  mountSetattr(tree, { propagation, recursive: true });
   if (readOnly !== undefined) makeMountPoints(tree, readOnly);
   return share.show(tree, "rootfs", { readOnly: readOnly !== undefined });
 }

@@ -41,6 +41,11 @@ const NAMES = new Map<number, KernelFileSystem>(
   (Object.keys(GUEST_PLACE) as KernelFileSystem[]).map((name) => [FILE_SYSTEM_MAGIC[name], name]),
 );
 
+/** Whether a file system shows a kernel, by its magic number or by its type in the mount table. */
+export function showsKernel(kind: number | string): boolean {
+  return typeof kind === "string" ? Object.hasOwn(GUEST_PLACE, kind) : NAMES.has(kind);
+}
+
 /**
  * @returns undefined if the source is of no kernel.
  * @throws {KataError} UNIMPLEMENTED: the guest has nothing that stands for it.

@@ -2,6 +2,7 @@
 import { mountSetattr, openTree } from "../../linux/mount_tree.ts";
 import { MOUNT_ATTR, MS, parseMountOptions } from "../../linux/mount_options.ts";
 import type { Mount } from "../../oci/spec.ts";
+import { copyWithoutKernel } from "../kernel_mounts.ts";
 import type { Source } from "./source.ts";
 import { refuse, type Volume, type VolumeContext } from "./volume.ts";
 
@@ -10,13 +11,14 @@ const KEPT_NAME = 32;
 
 /**
  * Nothing that happens here reaches the source. New mounts below the source appear in the guest as well, unless the mount
- * is private, or read-only and does not ask for them: they come with the host's flags, not with those of this mount.
+ * is private or read-only: they would come with the host's flags, and the guest is not trusted to keep its own.
  *
  * @throws {KataError} UNIMPLEMENTED: what is mounted within is to appear on the host, or the source is the end of
  * something that another kernel does not have.
  */
-export function shareVolume(mount: Mount, source: Source, { share }: Pick<VolumeContext, "share">): Volume {
+export function shareVolume(mount: Mount, source: Source, context: Pick<VolumeContext, "share" | "log">): Volume {
   const { options = [] } = mount;
+  const { share, log } = context;
   if (options.some((option) => /^r?shared$/.test(option))) {
     throw refuse(
       mount,
@@ -28,9 +30,14 @@ export function shareVolume(mount: Mount, source: Source, { share }: Pick<Volume
   }
   const readOnly = isReadOnly(options);
   const recursive = options.includes("rbind") || !options.includes("bind");
-  using tree = openTree(source.fd, { clone: true, recursive });
-  const listens = options.some((option) => /^r?slave$/.test(option)) || !(readOnly || options.some(isPrivate));
-  mountSetattr(tree, { propagation: listens ? MS.SLAVE : MS.PRIVATE, recursive: true });
+  const propagation = readOnly || options.some(isPrivate) ? MS.PRIVATE : MS.SLAVE;
+  if (readOnly && options.some((option) => /^r?slave$/.test(option))) {
+    log?.warning("What the host mounts later below a read-only volume does not appear in it", { volume: source.path });
+  }
+  using tree = recursive && source.kind === "directory"
+    ? copyWithoutKernel(source.fd, { path: source.path, stage: share.stage, propagation, log })
+    : openTree(source.fd, { clone: true });
+  mountSetattr(tree, { propagation, recursive: true });
   const shown = share.show(tree, `${randomHex()}-${baseName(mount.destination)}`, { readOnly });
   return {
     mount: { ...mount, source: shown.guestPath },

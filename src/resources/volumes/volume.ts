@@ -1,6 +1,7 @@
 /** What a mount of a spec becomes for the guest. @module */
 import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
+import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
 import type { NodeKind } from "../../oci/mount_plan.ts";
 import type { Mount } from "../../oci/spec.ts";
@@ -13,6 +14,7 @@ export interface VolumeContext {
   share: ContainerShare;
   /** Directory on the host, where relative sources start. */
   bundle: string;
+  log?: Logger;
 }
 
 /** A mount for the guest; disposing it takes back what was done on the host. */
