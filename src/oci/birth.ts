@@ -15,29 +15,21 @@ import { enterNamespace } from "../linux/namespace.ts";
 import { socketPair } from "../linux/socket.ts";
 import type { Slot } from "../linux/step.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
-import type { Cgroup } from "./cgroup/cgroup.ts";
 import { birthFlags, type Open, partNamespaces, planBirth } from "./birth_plan.ts";
 import { kernelMounts } from "./change_root.ts";
 import { Channel } from "./channel.ts";
-import type { CreateOptions } from "./container_create.ts";
 import { planDevices } from "./devices.ts";
 import { hasCreateHooks, type Parked } from "./guide.ts";
 import { openDetachedTree, openMappedTree, openSpareTree } from "./idmap.ts";
-import { addBirth, addInit, type BirthPlan } from "./init.ts";
-import { isMapped, isPart, openSource, planMounts, type PlannedMount } from "./mount_plan.ts";
+import type { BirthPlan } from "./init_plan.ts";
+import { addBirth, addInit } from "./init.ts";
+import type { PlannedMount } from "./planned_mount.ts";
+import { isMapped, isPart, openSource, planMounts } from "./mount_plan.ts";
 import { type BirthNamespace, birthNamespaces, joinsUser, type NamespacePlan, planNamespaces } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import { procsOf } from "./proc_mount.ts";
-import type { StateDirectory, StoredState } from "./state.ts";
 import { Steps } from "./steps.ts";
-
-/** The container whose first process it is. */
-export interface Making {
-  options: CreateOptions;
-  stored: StoredState;
-  cgroup: Cgroup;
-  directory: StateDirectory;
-}
+import type { Making } from "./create_options.ts";
 
 /** The first process while it does its first steps. Disposing it ends the talk, not the process. */
 export interface Birth extends Disposable {

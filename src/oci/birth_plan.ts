@@ -3,11 +3,11 @@ import type { CgroupEntrance } from "../linux/cgroup.ts";
 import type { NamespaceFlag } from "../linux/clone.ts";
 import { type Fd, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/fd.ts";
 import { findMount, readMountInfo } from "../linux/mountinfo.ts";
-import type { Making } from "./birth.ts";
+import type { Making } from "./create_options.ts";
 import type { Channel } from "./channel.ts";
 import { freeNumber, preservedFds, stdioPlacements } from "./child_setup.ts";
-import type { BirthPlan } from "./init.ts";
-import type { PlannedMount } from "./mount_plan.ts";
+import type { BirthPlan } from "./init_plan.ts";
+import type { PlannedMount } from "./planned_mount.ts";
 import { birthNamespaces, joinsUser, type NamespacePlan } from "./namespaces.ts";
 import type { NamespaceType } from "./spec.ts";
 

@@ -5,7 +5,7 @@
  */
 import type { CgroupLayout } from "../linux/cgroup.ts";
 import { type MountOptions, MS } from "../linux/mount_options.ts";
-import type { PlannedMount } from "./mount_plan.ts";
+import type { PlannedMount } from "./planned_mount.ts";
 
 export interface CgroupMountContext {
   layout: CgroupLayout;

@@ -13,7 +13,8 @@ import { isErrno } from "../linux/errno.ts";
 import { openPidfd, sendSignal, signalPid } from "../linux/pidfd.ts";
 import { SIGNALS } from "../linux/signal.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
-import { cgroupOf, type ContainerParts, createContainer, type CreateOptions, type Home } from "./container_create.ts";
+import type { ContainerParts, CreateOptions, Home } from "./create_options.ts";
+import { cgroupOf, createContainer } from "./container_create.ts";
 import { execHook, type ExecOptions, execProcess } from "./container_exec.ts";
 import { applyOomScore, type ContainerProcess } from "./container_process.ts";
 import { type HookStarter, runHooks, tryHooks } from "./hooks.ts";
@@ -28,10 +29,10 @@ import {
   StateDirectory,
   type Status,
 } from "./state.ts";
-import { stopScope, updateScope } from "./systemd/scope.ts";
+import { stopScope, updateScope } from "./cgroup/systemd/scope_manager.ts";
 
 export type { Stdio } from "./child_setup.ts";
-export type { CreateOptions, Home } from "./container_create.ts";
+export type { CreateOptions, Home } from "./create_options.ts";
 export type { ExecOptions } from "./container_exec.ts";
 export type { ContainerProcess } from "./container_process.ts";
 

@@ -11,7 +11,7 @@ import { SyscallProgram } from "../linux/syscall_program.ts";
 import { subCgroupFiles, type SubCgroups } from "./cgroup/sub_cgroup.ts";
 import { Channel } from "./channel.ts";
 import { type Stdio, stdioPlacements } from "./child_setup.ts";
-import type { ContainerParts } from "./container_create.ts";
+import type { ContainerParts } from "./create_options.ts";
 import { receiveMaster } from "./console.ts";
 import { applyOomScore, ContainerProcess } from "./container_process.ts";
 import { FilterTalk } from "./filter_talk.ts";

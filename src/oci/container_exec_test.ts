@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ContainerParts } from "./container_create.ts";
+import type { ContainerParts } from "./create_options.ts";
 import { execProcess } from "./container_exec.ts";
 
 Deno.test("execProcess() enters no process that got the pid of the container's own meanwhile", async () => {

@@ -5,7 +5,7 @@ import { forbidInspection } from "../linux/rights.ts";
 import type { Slot } from "../linux/step.ts";
 import { bearHeir, changeIds, writeFile } from "../linux/steps.ts";
 import type { Channel } from "./channel.ts";
-import type { BirthPlan } from "./init.ts";
+import type { BirthPlan } from "./init_plan.ts";
 import { NAMESPACE_KINDS } from "./namespaces.ts";
 import { addRlimits } from "./process_steps.ts";
 import { rlimitCall } from "./rlimits.ts";

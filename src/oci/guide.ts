@@ -9,13 +9,13 @@ import { deviceRules } from "./devices.ts";
 import { FilterTalk } from "./filter_talk.ts";
 import { runHooks } from "./hooks.ts";
 import { writeIdMaps } from "./idmap.ts";
-import type { InitResult } from "./init.ts";
+import type { InitResult } from "./init_plan.ts";
 import { differingNamespaces } from "./namespaces.ts";
 import { rlimitCall } from "./rlimits.ts";
 import { verifyProc } from "./proc_mount.ts";
 import type { Resources, Spec } from "./spec.ts";
 import { ociState, type StoredState } from "./state.ts";
-import { startScope } from "./systemd/scope.ts";
+import { startScope } from "./cgroup/systemd/scope_manager.ts";
 
 /** The first process while it is guided to its place. */
 export interface Parked extends InitResult {

@@ -6,21 +6,19 @@
  */
 import { MOUNT_ATTR, MS } from "../linux/mount_options.ts";
 import type { Slot } from "../linux/step.ts";
-import { awaitByte, bearHeir, descriptorMessage, type Placement, writeFile } from "../linux/steps.ts";
+import { awaitByte, bearHeir, descriptorMessage, writeFile } from "../linux/steps.ts";
 import { changeRoot } from "./change_root.ts";
-import type { Channel } from "./channel.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
 import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
 import type { CopyUp } from "./copy_up.ts";
-import { addDevices, type DeviceNode } from "./devices.ts";
+import { addDevices } from "./devices.ts";
 import { enterNamespaces, joinCgroups, joinNamespace, setPropagation } from "./entry.ts";
 import { resolveInside } from "./inside.ts";
 import { addMaskedPaths, addReadonlyPaths } from "./masked.ts";
-import { deferReadOnlyDev, hasOwnDev, type PlannedMount } from "./mount_plan.ts";
+import { deferReadOnlyDev, hasOwnDev } from "./mount_plan.ts";
 import { addMounts, seal } from "./mounts.ts";
 import { joinsUser } from "./namespaces.ts";
 import type { LivedInPids } from "./proc_mount.ts";
-import type { ProcessPlan } from "./process_plan.ts";
 import {
   addEarly,
   addExec,
@@ -33,61 +31,10 @@ import {
 } from "./process_steps.ts";
 import { RootDirectory } from "./rootfs.ts";
 import { personalityValue } from "./scheduling.ts";
-import type { Box, Linux, NamespaceType, Spec } from "./spec.ts";
+import type { Box, Linux } from "./spec.ts";
 import type { Steps } from "./steps.ts";
 import { sysctlPath } from "./sysctl.ts";
-
-/** What is decided before the child is born. */
-export interface BirthPlan {
-  id: string;
-  spec: Spec;
-  /** Absolute. */
-  rootfs: string;
-  /** Finds where `rootfs` is mounted: what must not be shared for pivot_root(2). */
-  rootfsMountPoint: () => string;
-  fresh: ReadonlySet<NamespaceType>;
-  /** Kinds of namespaces that not the child but its heir is born into. */
-  bornWithHeir: readonly NamespaceType[];
-  /** Kinds of namespaces that the child makes for itself, as it is not born into them. */
-  unshared: readonly NamespaceType[];
-  /** The pid namespace to join, in which others live: the child appears there when it has no more rights than they. */
-  pids: LivedInPids | undefined;
-  /** The other namespaces to join, by their descriptors' numbers. */
-  joined: readonly { type: NamespaceType; fd: number }[];
-  /** Numbers of the `cgroup.procs` files of the container, open for writing. */
-  cgroupProcs: readonly number[];
-  /** The parent puts it into a cgroup, of which there is none yet. */
-  waitsForScope: boolean;
-  channel: Channel;
-  /** A byte in it says that the other steps are there. A number, as the next. */
-  planned: number;
-  /** A byte in it lets the container start. Open for reading and writing, so that the child never sees its end. */
-  execFifo: number;
-  /** The socket that the master of its terminal goes over, if it has one. */
-  terminal: number | undefined;
-  stdio: readonly Placement[];
-  preserveFds: number | undefined;
-  noNewKeyring: boolean;
-  /** False in a user namespace of an unprivileged user, who must give up that right to map a group. */
-  maySetGroups: boolean;
-  /** The numbers of all descriptors that the child is to find, but 0 to 2. */
-  kept: readonly number[];
-}
-
-export interface InitPlan extends BirthPlan {
-  process: ProcessPlan;
-  mounts: readonly PlannedMount[];
-  devices: readonly DeviceNode[];
-  waitsForHooks: boolean;
-  /** As for {@linkcode changeRoot}. */
-  moved: readonly string[] | undefined;
-}
-
-/** What the child has for its parent. */
-export interface InitResult {
-  /** One for each "copyUp" that the child reports, in this order. */
-  copies: readonly CopyUp[];
-}
+import type { BirthPlan, InitPlan, InitResult } from "./init_plan.ts";
 
 /**
  * The first steps: what takes no plan of the mounts. They end with a wait for the parent, who makes that meanwhile.

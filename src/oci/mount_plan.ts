@@ -10,38 +10,12 @@ import { isErrno } from "../linux/errno.ts";
 import { Fd, O_DIRECTORY, O_PATH, pathOf } from "../linux/fd.ts";
 import { type GuardedPath, openGuarded } from "../linux/guarded_path.ts";
 import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
-import { type MountOptions, MS, parseMountOptions } from "../linux/mount_options.ts";
+import { MS, parseMountOptions } from "../linux/mount_options.ts";
 import { type CgroupMountContext, planCgroupMount } from "./cgroup_mount.ts";
 import type { IdMaps } from "./idmap.ts";
 import { resolveInside } from "./inside.ts";
 import type { Linux, Mount } from "./spec.ts";
-
-/** A mount point is a file or a directory, as what is mounted there. */
-export type NodeKind = "directory" | "file";
-
-export interface PlannedBind {
-  kind: "bind";
-  destination: string;
-  source: string;
-  /** How to get to the source, where others may write a part of its path; as any path without it. */
-  guard?: GuardedPath;
-  node: NodeKind;
-  options: MountOptions;
-  /** Its owners are to be seen through these. */
-  maps?: IdMaps;
-  /** Number of a descriptor that the child has: the source, detached, and mapped already if it shall be. */
-  tree?: number;
-  /** The source, detached, for a child whose user cannot get to it by its path. */
-  spare?: number;
-}
-
-/** One thing to do. `destination` is absolute inside the root, its links are followed already. */
-export type PlannedMount =
-  | PlannedBind
-  | { kind: "filesystem"; destination: string; source: string; type: string; options: MountOptions; noLinks?: boolean }
-  | { kind: "link"; destination: string; target: string }
-  /** Make it read-only, now that all in it is made. */
-  | { kind: "seal"; destination: string };
+import type { NodeKind, PlannedBind, PlannedMount } from "./planned_mount.ts";
 
 export interface PlanContext {
   /** The root file system as we see it. */

@@ -6,7 +6,7 @@ import { openHow } from "../linux/in_root.ts";
 import { MOUNT_ATTR, type MountOptions, MS } from "../linux/mount_options.ts";
 import type { CallOptions, Slot } from "../linux/step.ts";
 import type { CopyUp } from "./copy_up.ts";
-import type { PlannedMount } from "./mount_plan.ts";
+import type { PlannedMount } from "./planned_mount.ts";
 import { addProc, type LivedInPids } from "./proc_mount.ts";
 import { AT_EMPTY_PATH, AT_RECURSIVE, OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
 import type { Steps } from "./steps.ts";

@@ -28,7 +28,7 @@ import { FILE_SYSTEM_MAGIC, statfs } from "../linux/statfs.ts";
 import type { Slot } from "../linux/step.ts";
 import { CLONE_PARENT, cloneArguments, type DescriptorMessage, descriptorMessage } from "../linux/steps.ts";
 import { CAP_SYS_ADMIN } from "./capabilities.ts";
-import type { PlannedMount } from "./mount_plan.ts";
+import type { PlannedMount } from "./planned_mount.ts";
 import { loadFilter } from "./filter_steps.ts";
 import type { Steps } from "./steps.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseMountOptions } from "../linux/mount_options.ts";
 import { SyscallProgram } from "../linux/syscall_program.ts";
-import type { PlannedMount } from "./mount_plan.ts";
+import type { PlannedMount } from "./planned_mount.ts";
 import { addKindCheck, procsOf, verifyProc } from "./proc_mount.ts";
 import { Steps } from "./steps.ts";
 

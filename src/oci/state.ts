@@ -11,7 +11,7 @@ import { Fd, O_DIRECTORY, O_RDONLY, pathOf } from "../linux/fd.ts";
 import { tryLock } from "../linux/flock.ts";
 import { isAlive, readProcessStat } from "../linux/process.ts";
 import { formatSpec, OCI_VERSION, parseJson, type Spec } from "./spec.ts";
-import type { Scope } from "./systemd/scope.ts";
+import type { Scope } from "./cgroup/systemd/scope.ts";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
 

@@ -10,7 +10,8 @@
 import type { VmInfo } from "../hypervisor/hypervisor.ts";
 import { type CgroupLayout, joinCgroup, joinCgroupThread, removeCgroup } from "../linux/cgroup.ts";
 import { isErrno } from "../linux/errno.ts";
-import { type Cgroup, cgroupPath, openCgroup } from "../oci/cgroup/cgroup.ts";
+import { openCgroup } from "../oci/cgroup/open.ts";
+import { type Cgroup, cgroupPath } from "../oci/cgroup/cgroup.ts";
 import type { CgroupStats } from "../oci/cgroup/stats.ts";
 
 const OVERHEAD = "kata_overhead";

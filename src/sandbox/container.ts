@@ -1,52 +1,19 @@
 /** A container in a sandbox, seen from the host. @module */
 import { abortable, awaitAll } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
-import type { Logger } from "../base/log.ts";
-import type { Config } from "../config/schema.ts";
 import { processToProto, resourcesToProto, specToProto } from "../oci/proto.ts";
-import type { Process as ProcessSpec, Resources, Spec } from "../oci/spec.ts";
+import type { Resources, Spec } from "../oci/spec.ts";
 import type { StatsContainerResponse } from "../proto/agent_pb.ts";
 import { toGuestProcess, toGuestResources } from "../resources/guest_spec.ts";
-import type { RootfsMount } from "../resources/rootfs/share.ts";
-import type { SharedDirectory } from "../resources/share_fs.ts";
-import type { ContainerType } from "../rpc/agent_api.ts";
 import type { AgentConnection } from "./agent_client.ts";
 import type { ContainerResources } from "./container_files.ts";
 import { runLateHooks } from "./host_hooks.ts";
 import { Process, type ProcessExit } from "./process.ts";
 import { KILLED_STATUS } from "./status.ts";
-import type { Stdio } from "./stdio.ts";
+import type { ContainerContext, ContainerOptions, ExecOptions } from "./container_options.ts";
 
 /** For exec'd processes to report their own end after the container's. */
 const EXECS_MS = 1_000;
-
-export interface ContainerOptions {
-  id: string;
-  type: ContainerType;
-  /** Directory on the host. */
-  bundle: string;
-  spec: Spec;
-  rootfs: readonly RootfsMount[];
-  terminal: boolean;
-  /** Taken over, also when the creation fails. */
-  stdio: Stdio;
-}
-
-export interface ExecOptions {
-  execId: string;
-  process: ProcessSpec;
-  terminal: boolean;
-  /** Taken over, also when the call fails. */
-  stdio: Stdio;
-}
-
-/** What a container needs of its sandbox. */
-export interface ContainerContext {
-  sandboxId: string;
-  config: Config;
-  share: SharedDirectory;
-  log: Logger;
-}
 
 /** Disposing it lets go of what it has on the host; {@linkcode Container.remove} takes it out of the guest first. */
 export class Container implements AsyncDisposable {

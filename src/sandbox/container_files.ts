@@ -5,7 +5,7 @@ import { checkDevices } from "../resources/devices.ts";
 import { toGuestSpec } from "../resources/guest_spec.ts";
 import { shareRootfs } from "../resources/rootfs/share.ts";
 import { prepareVolumes, type Volumes } from "../resources/volumes/volumes.ts";
-import type { ContainerContext, ContainerOptions } from "./container.ts";
+import type { ContainerContext, ContainerOptions } from "./container_options.ts";
 
 /** What a container has on the host, ready before its VM is. */
 export interface ContainerResources extends Disposable {

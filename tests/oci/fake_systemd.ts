@@ -5,9 +5,9 @@
  * @module
  */
 import { exists } from "../../src/base/files.ts";
-import { BUS, DbusClient } from "../../src/oci/systemd/dbus_client.ts";
-import { MESSAGE, type Message } from "../../src/oci/systemd/dbus_message.ts";
-import type { Value, Variant } from "../../src/oci/systemd/dbus_wire.ts";
+import { BUS, DbusClient } from "../../src/systemd/dbus_client.ts";
+import { MESSAGE, type Message } from "../../src/systemd/dbus_message.ts";
+import type { Value, Variant } from "../../src/systemd/dbus_wire.ts";
 
 const NAME = "org.freedesktop.systemd1";
 const PATH = "/org/freedesktop/systemd1";

@@ -7,11 +7,8 @@
  * @module
  */
 import { quoted } from "../../base/text.ts";
-import type { CgroupLayout } from "../../linux/cgroup.ts";
 import type { Resources } from "../spec.ts";
 import type { CgroupStats } from "./stats.ts";
-import { CgroupV1 } from "./v1.ts";
-import { CgroupV2 } from "./v2.ts";
 
 /** Waiting for what the kernel does a little later. */
 export interface WaitOptions {
@@ -52,16 +49,6 @@ export interface Cgroup {
 }
 
 /**
- * Chooses the container's group. Nothing is made yet.
- *
- * @param path What {@linkcode cgroupPath} gave.
- */
-export function openCgroup(layout: CgroupLayout, path: string): Cgroup {
-  if (layout.mode === "v2") return new CgroupV2(layout.root, path);
-  return new CgroupV1(layout, path);
-}
-
-/**
  * The path below the root of each hierarchy, without a leading slash.
  *
  * @param cgroupsPath As in the configuration: a path, whose leading slash means the root of the hierarchy (B3), or
@@ -73,9 +60,4 @@ export function cgroupPath(cgroupsPath: string | undefined, id: string): string 
   const parts = (cgroupsPath || id).replaceAll(":", "/").split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..")) throw new RangeError(`Cannot use cgroups path ${quoted(cgroupsPath)}: it holds ".."`);
   return parts.length === 0 ? id : parts.join("/");
-}
-
-/** Whether the path asks for systemd: exactly `slice:prefix:name`. */
-export function isSystemdPath(cgroupsPath: string): boolean {
-  return !cgroupsPath.startsWith("/") && cgroupsPath.split(":").length === 3;
 }

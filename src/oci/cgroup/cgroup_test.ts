@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { CgroupLayout } from "../../linux/cgroup.ts";
-import { cgroupPath, isSystemdPath, openCgroup } from "./cgroup.ts";
+import { openCgroup } from "./open.ts";
+import { cgroupPath } from "./cgroup.ts";
 
 Deno.test.each([
   { path: "/kubepods/pod1/c1", expected: "kubepods/pod1/c1" },
@@ -15,12 +16,6 @@ Deno.test.each([
 
 Deno.test("cgroupPath() refuses to leave the hierarchy", () => {
   assert.throws(() => cgroupPath("/a/../../b", "id"), RangeError);
-});
-
-Deno.test("isSystemdPath() knows slice:prefix:name", () => {
-  assert.ok(isSystemdPath("user.slice:runk:c1"));
-  assert.ok(!isSystemdPath("/a:b:c"));
-  assert.ok(!isSystemdPath("a/b"));
 });
 
 const hybrid: CgroupLayout = {

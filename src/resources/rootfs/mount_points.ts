@@ -4,7 +4,7 @@ import { isErrno } from "../../linux/errno.ts";
 import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../../linux/fd.ts";
 import { openInRoot, RESOLVE } from "../../linux/in_root.ts";
 import { resolveInside } from "../../oci/inside.ts";
-import type { NodeKind } from "../../oci/mount_plan.ts";
+import type { NodeKind } from "../../oci/planned_mount.ts";
 import { split } from "../../oci/rootfs.ts";
 
 /** Where something will be mounted, or has to be there. */

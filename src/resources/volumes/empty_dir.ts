@@ -5,18 +5,14 @@
  *
  * @module
  */
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { pathOf } from "../../linux/fd.ts";
 import type { MountInfo } from "../../linux/mountinfo.ts";
 import type { Mount } from "../../oci/spec.ts";
-import type { StorageSchema } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../rpc/agent_api.ts";
 import { shareVolume } from "./share.ts";
 import type { Source } from "./source.ts";
 import type { Volume, VolumeContext } from "./volume.ts";
-
-/** As the message of the agent's API has it. */
-export type Storage = MessageInitShape<typeof StorageSchema>;
+import type { Storage } from "./volume.ts";
 
 /** Where the kubelet makes them: `<pod>/volumes/kubernetes.io~empty-dir/<name>`. */
 const EMPTY_DIR = /\/volumes\/kubernetes\.io~empty-dir\/([^/]+)(\/.*)?$/;

@@ -3,10 +3,11 @@ import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
-import type { NodeKind } from "../../oci/mount_plan.ts";
+import type { NodeKind } from "../../oci/planned_mount.ts";
 import type { Mount } from "../../oci/spec.ts";
 import type { ContainerShare } from "../share_fs.ts";
-import type { Storage } from "./empty_dir.ts";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { StorageSchema } from "../../proto/agent_pb.ts";
 
 export interface VolumeContext {
   config: Config;
@@ -35,3 +36,6 @@ export function keep(mount: Mount, node: NodeKind = "directory"): Volume {
 export function refuse({ source = "", destination }: Mount, why: string): KataError {
   return new KataError("UNIMPLEMENTED", `Cannot mount ${quoted(source)} on ${quoted(destination)}: ${why}`);
 }
+
+/** As the message of the agent's API has it. */
+export type Storage = MessageInitShape<typeof StorageSchema>;

@@ -16,8 +16,8 @@ import { decodeUevent } from "../../../src/linux/uevent.ts";
 import {
   decodeMessage as decodeBusMessage,
   encodeMessage as encodeBusMessage,
-} from "../../../src/oci/systemd/dbus_message.ts";
-import { splitSignature } from "../../../src/oci/systemd/dbus_wire.ts";
+} from "../../../src/systemd/dbus_message.ts";
+import { splitSignature } from "../../../src/systemd/dbus_wire.ts";
 import { parseStartInput } from "../../../src/shim/bootstrap.ts";
 import { decodeRequest, decodeResponse } from "../../../src/rpc/envelope.ts";
 import { bytesParsers } from "../core/parsers.ts";

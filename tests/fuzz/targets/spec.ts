@@ -14,7 +14,7 @@ import { birthNamespaces, ownNamespaces, planNamespaces } from "../../../src/oci
 import { planProcess } from "../../../src/oci/process_plan.ts";
 import { processToProto, specFromProto, specToProto } from "../../../src/oci/proto.ts";
 import { formatSpec, parseProcess, parseSpec } from "../../../src/oci/spec.ts";
-import { resourceProperties } from "../../../src/oci/systemd/properties.ts";
+import { resourceProperties } from "../../../src/oci/cgroup/systemd/properties.ts";
 import { validate, validateProcess } from "../../../src/oci/validate.ts";
 import { ProcessSchema, SpecSchema } from "../../../src/proto/oci_pb.ts";
 import { checkDevices } from "../../../src/resources/devices.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { socketPath } from "./dbus_client.ts";
+import { socketPath } from "../../../systemd/dbus_client.ts";
 import { expandSlice, planScope } from "./scope.ts";
 
 Deno.test.each([

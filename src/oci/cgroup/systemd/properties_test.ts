@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import type { DeviceRule, Resources } from "../spec.ts";
+import type { DeviceRule, Resources } from "../../spec.ts";
 import { deviceProperties } from "./device_properties.ts";
-import { annotationProperties, type Property, resourceProperties } from "./properties.ts";
+import type { Property } from "../../../systemd/manager.ts";
+import { annotationProperties, resourceProperties } from "./properties.ts";
 
 function plain(properties: readonly Property[]): Record<string, unknown> {
   return Object.fromEntries(properties.map(([name, { value }]) => [name, value]));

@@ -1,6 +1,6 @@
 /** Access to devices as properties of a systemd unit, which would take away what it does not know of. @module */
-import type { DeviceRule } from "../spec.ts";
-import { type Property, property } from "./properties.ts";
+import type { DeviceRule } from "../../spec.ts";
+import { type Property, property } from "../../../systemd/manager.ts";
 
 /** What rules come to: everything but some, which systemd cannot express, or nothing but a list. */
 interface Access {

@@ -4,15 +4,13 @@
  * @see https://www.freedesktop.org/software/systemd/man/systemd.resource-control.html
  * @module
  */
-import { KataError } from "../../base/error.ts";
-import { cpuWeight } from "../cgroup/v2/cpu.ts";
-import { swapMax } from "../cgroup/v2/memory.ts";
-import { cpuNumbers } from "../scheduling.ts";
-import type { BlockIoResources, CpuResources, Int64, MemoryResources, Resources } from "../spec.ts";
-import type { Value, Variant } from "./dbus_wire.ts";
-
-/** Name and value. */
-export type Property = readonly [name: string, value: Variant];
+import { KataError } from "../../../base/error.ts";
+import { cpuWeight } from "../v2/cpu.ts";
+import { swapMax } from "../v2/memory.ts";
+import { cpuNumbers } from "../../scheduling.ts";
+import type { BlockIoResources, CpuResources, Int64, MemoryResources, Resources } from "../../spec.ts";
+import type { Variant } from "../../../systemd/dbus_wire.ts";
+import { type Property, property } from "../../../systemd/manager.ts";
 
 /** What the answers of systemd depend on. */
 export interface PropertyContext {
@@ -24,10 +22,6 @@ export interface PropertyContext {
 
 const INFINITY = 0xffff_ffff_ffff_ffffn;
 const DEFAULT_PERIOD_US = 100_000n;
-
-export function property(name: string, signature: string, value: Value): Property {
-  return [name, { signature, value }];
-}
 
 export function resourceProperties(resources: Resources, context: PropertyContext): Property[] {
   const { memory, cpu, pids, blockIO } = resources;

@@ -1,12 +1,11 @@
 /**
- * Which unit of systemd a container is, and where that lies among the cgroups. Small, as every command of runk loads it;
- * what talks to systemd is loaded when there is something to say.
+ * Which unit of systemd a container is, and where that lies among the cgroups. Pure.
  *
  * @see https://systemd.io/CONTROL_GROUP_INTERFACE
  * @module
  */
-import { KataError } from "../../base/error.ts";
-import type { Resources } from "../spec.ts";
+import { KataError } from "../../../base/error.ts";
+import type { Resources } from "../../spec.ts";
 
 /** A unit, as the state file keeps it. */
 export interface Scope {
@@ -59,29 +58,4 @@ export interface StartScopeOptions {
   resources: Resources | undefined;
   /** `org.systemd.property.NAME` among them set a property of the unit. */
   annotations: Readonly<Record<string, string>>;
-}
-
-/** Asks systemd to put a process into the unit, which begins with that. */
-export async function startScope(scope: Scope, pid: number, options: StartScopeOptions): Promise<void> {
-  const { startUnit } = await import("./manager.ts");
-  await startUnit(scope, pid, options);
-}
-
-/** Tells systemd of new limits, or it would write the old ones over them some day. */
-export async function updateScope(scope: Scope, resources: Resources): Promise<void> {
-  const { setUnitProperties } = await import("./manager.ts");
-  await setUnitProperties(scope, resources);
-}
-
-/** Ends the unit; one that has gone with its last process is fine. */
-export async function stopScope(scope: Scope): Promise<void> {
-  const { stopUnit } = await import("./manager.ts");
-  await stopUnit(scope);
-}
-
-/** The unit of a container that systemd is to manage. */
-export async function openScope(cgroupsPath: string | undefined, id: string): Promise<Scope> {
-  if (Deno.uid() === 0) return planScope(cgroupsPath, { id, ofUser: false });
-  const { userManagerPath } = await import("./manager.ts");
-  return planScope(cgroupsPath, { id, ofUser: true, managerPath: await userManagerPath() });
 }
