@@ -16,13 +16,3 @@ export function parseSize(text: string): number {
   if (!Number.isSafeInteger(bytes)) throw new RangeError(`Cannot parse size "${text}": larger than 2^53 bytes`);
   return bytes;
 }
-
-/** The shortest exact form: `2097152` is `2M`, `1500` stays `1500`. */
-export function formatSize(bytes: number): string {
-  let power = 0;
-  while (bytes > 0 && bytes % 1024 === 0 && power < UNITS.length - 1) {
-    bytes /= 1024;
-    power++;
-  }
-  return `${bytes}${UNITS[power]}`;
-}

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Fd } from "./fd.ts";
-import { readSome, type WaitOptions, writable, writeAll, writeNow } from "./poll.ts";
+import { readSome, type WaitOptions, writable, writeNow } from "./poll.ts";
 
 /** What a pipe holds. */
 const CHUNK = 64 << 10;
@@ -47,21 +47,6 @@ export function readableStream(fd: Fd): ReadableStream<Uint8Array<ArrayBuffer>> 
       fd[Symbol.dispose]();
     },
   }, { highWaterMark: 0 });
-}
-
-/** Writes to a descriptor, a chunk when the last is through. Owns it: it is closed by `close`, `abort` or an error. */
-export function writableStream(fd: Fd): WritableStream<Uint8Array<ArrayBuffer>> {
-  fd.setNonblocking();
-  return new WritableStream({
-    async write(chunk, { signal }) {
-      using owned = new DisposableStack();
-      owned.use(fd);
-      await writeAll(fd, chunk, { signal });
-      owned.move();
-    },
-    close: () => fd[Symbol.dispose](),
-    abort: () => fd[Symbol.dispose](),
-  });
 }
 
 /** A connection, of the shape of `Deno.Conn`. */

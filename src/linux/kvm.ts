@@ -55,27 +55,3 @@ export function hasVirtualization(cpuinfo: string): boolean {
 export function cpuFlags(cpuinfo: string): string[] {
   return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo)?.[1]?.split(" ") ?? [];
 }
-
-/** A way to keep a guest's memory from its host. */
-export type Protection = "tdx" | "sev-snp" | "sev-es" | "sev" | "none";
-
-const PARAMETERS: readonly [Exclude<Protection, "none">, path: string][] = [
-  ["tdx", "kvm_intel/parameters/tdx"],
-  ["sev-snp", "kvm_amd/parameters/sev_snp"],
-  ["sev-es", "kvm_amd/parameters/sev_es"],
-  ["sev", "kvm_amd/parameters/sev"],
-];
-
-/** The strongest protection that the KVM module is set up for. @param modules `/sys/module` */
-export function probeProtection(modules = "/sys/module"): Protection {
-  return PARAMETERS.find(([, path]) => isOn(`${modules}/${path}`))?.[0] ?? "none";
-}
-
-function isOn(path: string): boolean {
-  try {
-    return ["Y", "1"].includes(Deno.readTextFileSync(path).trim());
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return false;
-    throw error;
-  }
-}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpuFlags, hasVirtualization, probeKvm, probeProtection } from "./kvm.ts";
+import { cpuFlags, hasVirtualization, probeKvm } from "./kvm.ts";
 
 Deno.test("cpuFlags() reads the first processor of either architecture", () => {
   assert.deepEqual(cpuFlags("processor\t: 0\nflags\t\t: fpu vmx\nflags\t\t: svm\n"), ["fpu", "vmx"]);
@@ -19,19 +19,4 @@ Deno.test("probeKvm() says why KVM cannot be used", () => {
     usable: false,
     reason: "/dev/null cannot be used: KVM_GET_API_VERSION: ENOTTY",
   });
-});
-
-Deno.test.each([
-  { files: {}, protection: "none" },
-  { files: { "kvm_amd/parameters/sev": "Y\n", "kvm_amd/parameters/sev_snp": "N\n" }, protection: "sev" },
-  { files: { "kvm_amd/parameters/sev": "Y\n", "kvm_amd/parameters/sev_es": "1\n" }, protection: "sev-es" },
-  { files: { "kvm_intel/parameters/tdx": "Y\n" }, protection: "tdx" },
-])("probeProtection() finds $protection", ({ files, protection }) => {
-  const root = Deno.makeTempDirSync({ prefix: "kvm_test-" });
-  using _ = { [Symbol.dispose]: () => Deno.removeSync(root, { recursive: true }) };
-  for (const [path, text] of Object.entries(files)) {
-    Deno.mkdirSync(`${root}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
-    Deno.writeTextFileSync(`${root}/${path}`, text);
-  }
-  assert.equal(probeProtection(root), protection);
 });

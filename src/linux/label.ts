@@ -8,53 +8,16 @@ import { isErrno } from "./errno.ts";
 import { bind, check, cstring } from "./libc.ts";
 
 const libc = bind({
-  lgetxattr: { parameters: ["buffer", /* path */ "buffer", /* name */ "buffer", "usize" /* size */], result: "isize" },
   lsetxattr: {
     parameters: ["buffer", /* path */ "buffer", /* name */ "buffer", "usize", /* size */ "i32" /* flags */],
     result: "i32",
   },
-  lremovexattr: { parameters: ["buffer", /* path */ "buffer" /* name */], result: "i32" },
-  llistxattr: { parameters: ["buffer", /* path */ "buffer", "usize" /* size */], result: "isize" },
 });
-
-/** The kernel's limit of a value and of a list of names. */
-const MAX_SIZE = 65536;
-
-/** Of the link itself if the path is one. @returns undefined if the file has no such attribute. */
-export function getXattr(path: string, name: string): Uint8Array<ArrayBuffer> | undefined {
-  const [cpath, cname] = [cstring(path), cstring(name)];
-  const value = new Uint8Array(MAX_SIZE);
-  try {
-    const size = check("lgetxattr", () => libc.lgetxattr(cpath, cname, value, MAX_SIZE), `${path} ${name}`);
-    return value.slice(0, size);
-  } catch (error) {
-    if (isErrno(error, "ENODATA")) return undefined;
-    throw error;
-  }
-}
 
 /** Sets an attribute, of the link itself if the path is one; a former value is lost. */
 export function setXattr(path: string, name: string, value: Uint8Array<ArrayBuffer>): void {
   const [cpath, cname] = [cstring(path), cstring(name)];
   check("lsetxattr", () => libc.lsetxattr(cpath, cname, value, value.length, 0), `${path} ${name}`);
-}
-
-/** One that is not there is no failure. */
-export function removeXattr(path: string, name: string): void {
-  const [cpath, cname] = [cstring(path), cstring(name)];
-  try {
-    check("lremovexattr", () => libc.lremovexattr(cpath, cname), `${path} ${name}`);
-  } catch (error) {
-    if (!isErrno(error, "ENODATA")) throw error;
-  }
-}
-
-/** Names of all attributes that this process may see. */
-export function listXattrs(path: string): string[] {
-  const cpath = cstring(path);
-  const names = new Uint8Array(MAX_SIZE);
-  const size = check("llistxattr", () => libc.llistxattr(cpath, names, MAX_SIZE), path);
-  return new TextDecoder().decode(names.subarray(0, size)).split("\0").filter((name) => name !== "");
 }
 
 /** What a program that is about to start is confined by. */

@@ -11,7 +11,6 @@ const libc = bind({
   sethostname: { parameters: ["buffer", /* name */ "usize" /* length */], result: "i32" },
   clock_settime: { parameters: ["i32", /* clock */ "buffer" /* struct timespec */], result: "i32" },
   swapon: { parameters: ["buffer", /* path */ "i32" /* flags */], result: "i32" },
-  swapoff: { parameters: ["buffer" /* path */], result: "i32" },
 });
 
 /** Of this uts namespace. @param name At most 64 bytes. */
@@ -37,12 +36,6 @@ export function setClock({ seconds, nanoseconds = 0 }: Time): void {
 export function swapOn(path: string): void {
   const cpath = cstring(path);
   check("swapon", () => libc.swapon(cpath, 0), path);
-}
-
-/** Stops swapping, once all is back in memory. */
-export function swapOff(path: string): void {
-  const cpath = cstring(path);
-  check("swapoff", () => libc.swapoff(cpath), path);
 }
 
 const PAGE_SIZE = 4096;

@@ -15,12 +15,6 @@ const libc = bind({
 });
 
 const PR_SET_DUMPABLE = 4;
-const PR_SET_CHILD_SUBREAPER = 36;
-
-/** Orphans below us become our children, so that {@linkcode reapChildren} sees their end. */
-export function becomeSubreaper(): void {
-  check("prctl", () => libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "PR_SET_CHILD_SUBREAPER");
-}
 
 /**
  * Keeps other processes of our user out of our memory and descriptors.

@@ -32,7 +32,6 @@ const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
-const SO_PEERCRED = 17;
 const SO_SNDBUFFORCE = 32;
 const SCM_RIGHTS = 1;
 const MSG_NOSIGNAL = 0x4000;
@@ -206,12 +205,4 @@ function descriptors(control: DataView<ArrayBuffer>, used: number): Fd[] {
     at += Math.max(CMSG_HEADER, Math.ceil(size / 8) * 8);
   }
   return fds;
-}
-
-/** The process at the other end, as of its connect or listen. */
-export function peerCredentials(socket: Fd): { pid: number; uid: number; gid: number } {
-  const credentials = new Int32Array(3); // struct ucred
-  const size = Uint32Array.of(credentials.byteLength);
-  check("getsockopt", () => libc.getsockopt(socket.number, SOL_SOCKET, SO_PEERCRED, credentials, size));
-  return { pid: credentials[0]!, uid: credentials[1]! >>> 0, gid: credentials[2]! >>> 0 };
 }

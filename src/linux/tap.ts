@@ -83,23 +83,6 @@ function attachQueue(fd: Fd, { name, isMulti }: { name: string; isMulti: boolean
   return new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
 }
 
-/**
- * Opens the character device of a macvtap link: `/dev/tapN`, N being the link's index in its own network namespace.
- *
- * @param device Path of the node, which the host's devtmpfs has; another namespace's link may have the same number.
- */
-export function openMacvtap(device: string): Fd {
-  using undo = new DisposableStack();
-  const fd = undo.use(Fd.open(device, O_RDWR));
-  const request = new Uint8Array(IFREQ_SIZE);
-  const flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  request.set([flags & 0xff, flags >> 8], IFNAMSIZ);
-  ioctl(fd, TUNSETIFF, { argument: request, detail: device });
-  ioctl(fd, TUNSETVNETHDRSZ, { argument: Uint32Array.of(VNET_HEADER_SIZE), detail: device });
-  undo.move();
-  return fd;
-}
-
 /** A descriptor of the kernel's virtio-net backend, one for each queue; undefined if the host has none. */
 export function openVhostNet(device = "/dev/vhost-net"): Fd | undefined {
   try {

@@ -46,10 +46,6 @@ const ENGINES: readonly Engine[] = [
   { type: "io.kubernetes.docker.type", sandboxValue: "podsandbox", sandboxId: "io.kubernetes.sandbox.id" },
 ];
 
-/** Written by Kata's runtime, read by the agent and the policy. */
-export const KATA_CONTAINER_TYPE = "io.katacontainers.pkg.oci.container_type";
-export const KATA_BUNDLE_PATH = "io.katacontainers.pkg.oci.bundle_path";
-
 /** What a container is in its engine's eyes. */
 export interface ContainerIdentity {
   type: ContainerType;

@@ -2,7 +2,7 @@
 import type { Fd } from "../linux/fd.ts";
 import { nullForUnplaced, placeDescriptors, type Placement } from "../linux/steps.ts";
 import type { Console } from "./console.ts";
-import { makeDevice } from "./devices.ts";
+import { joinDevice } from "../linux/block.ts";
 import type { Steps } from "./steps.ts";
 
 /**
@@ -51,7 +51,7 @@ export function stdioPlacements({ stdin, stdout, stderr }: Stdio): Placement[] {
 
 function isNullDevice({ number }: Fd): boolean {
   const { isCharDevice, rdev } = Deno.statSync(`/proc/self/fd/${number}`);
-  return isCharDevice === true && rdev === Number(makeDevice(1, 3));
+  return isCharDevice === true && rdev === Number(joinDevice({ major: 1, minor: 3 }));
 }
 
 export interface PlaceOptions {

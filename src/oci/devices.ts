@@ -1,4 +1,5 @@
 /** The container's /dev: device nodes, links, and which devices may be used. @module */
+import { joinDevice } from "../linux/block.ts";
 import { AT_FDCWD, O_CLOEXEC } from "../linux/fd.ts";
 import { OPEN_TREE_CLONE, type RootDirectory, split } from "./rootfs.ts";
 import type { Device, DeviceRule, DeviceType } from "./spec.ts";
@@ -50,16 +51,10 @@ export function planDevices(devices: readonly Device[] = []): DeviceNode[] {
   ) => ({
     path,
     mode: KIND[type] | (fileMode & 0o7777),
-    device: type === "p" ? 0n : makeDevice(major, minor),
+    device: type === "p" ? 0n : joinDevice({ major, minor }),
     uid,
     gid,
   }));
-}
-
-/** @see https://man7.org/linux/man-pages/man3/makedev.3.html */
-export function makeDevice(major: number, minor: number): bigint {
-  const [high, low] = [BigInt(major), BigInt(minor)];
-  return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn);
 }
 
 export interface AddDevicesOptions {

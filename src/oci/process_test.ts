@@ -10,13 +10,13 @@ import {
   unknownCapabilities,
 } from "./capabilities.ts";
 import { closeOtherFds, freeNumber } from "./child_setup.ts";
-import { DEFAULT_DEVICE_RULES, deviceRules, makeDevice, planDevices } from "./devices.ts";
+import { DEFAULT_DEVICE_RULES, deviceRules, planDevices } from "./devices.ts";
 import { explainExec } from "./process_plan.ts";
 import { rlimitCall } from "./rlimits.ts";
 import { cpuMask, ioPriorityValue, personalityValue, schedulerAttributes } from "./scheduling.ts";
 import type { Steps } from "./steps.ts";
 import { sysctlPath, sysctlProblem } from "./sysctl.ts";
-import { completeEnvironment, homeOf, parseGroup, parsePasswd, readPasswd } from "./user.ts";
+import { completeEnvironment, homeOf, parsePasswd, readPasswd } from "./user.ts";
 
 const ALL = 2n ** 41n - 1n;
 
@@ -84,11 +84,6 @@ Deno.test("sysctlProblem() asks for a namespace of the container's own", () => {
   assert.match(sysctlProblem("net.core.somaxconn", new Set())!, /network namespace of its own/);
 });
 
-Deno.test("makeDevice() is makedev(3)", () => {
-  assert.equal(makeDevice(8, 1), 0x801n);
-  assert.equal(makeDevice(0xfff + 1, 0x100), (0x1000n << 32n) | 0x100000n);
-});
-
 Deno.test("planDevices() has the default devices, once, and those of the configuration", () => {
   const nodes = planDevices([{ path: "/dev/null", type: "c", major: 1, minor: 3, fileMode: 0o600 }, {
     path: "/dev/p",
@@ -111,7 +106,6 @@ Deno.test("User databases are read line by line, and nonsense in them is passed 
   assert.deepEqual(passwd.map(({ name, uid, gid }) => [name, uid, gid]), [["root", 0, 0], ["u", 7, 8]]);
   assert.equal(homeOf(passwd, 7), "/home/u");
   assert.equal(homeOf(passwd, 99), "/");
-  assert.deepEqual(parseGroup("wheel:x:10:a,b\nx"), [{ name: "wheel", gid: 10, members: ["a", "b"] }]);
 });
 
 Deno.test("readPasswd() stays inside the root, and takes anything but a small file for nothing", () => {

@@ -21,27 +21,12 @@ export interface PasswdEntry {
   home: string;
 }
 
-export interface GroupEntry {
-  name: string;
-  gid: number;
-  members: string[];
-}
-
 /** Parses /etc/passwd. Lines that are no entry are skipped, as libc does. */
 export function parsePasswd(text: string): PasswdEntry[] {
   return text.split("\n").flatMap((line) => {
     const [name, , uid, gid, , home = ""] = line.split(":");
     if (!name || !isId(uid) || !isId(gid)) return [];
     return [{ name, uid: Number(uid), gid: Number(gid), home }];
-  });
-}
-
-/** Parses /etc/group. */
-export function parseGroup(text: string): GroupEntry[] {
-  return text.split("\n").flatMap((line) => {
-    const [name, , gid, members = ""] = line.split(":");
-    if (!name || !isId(gid)) return [];
-    return [{ name, gid: Number(gid), members: members.split(",").filter((member) => member !== "") }];
   });
 }
 
@@ -65,10 +50,6 @@ export interface Bind {
  */
 export function readPasswd(root: string, binds: readonly Bind[] = []): PasswdEntry[] {
   return parsePasswd(readDatabase(() => openDatabase(PASSWD, { root, binds })));
-}
-
-export function readGroup(root: string): GroupEntry[] {
-  return parseGroup(readDatabase(() => openDatabase("/etc/group", { root, binds: [] })));
 }
 
 function openDatabase(path: string, { root, binds }: { root: string; binds: readonly Bind[] }): Fd {

@@ -8,8 +8,6 @@
 /** vsock ports in the guest. */
 export const AGENT_PORT = 1024;
 export const AGENT_LOG_PORT = 1025;
-export const DEBUG_CONSOLE_PORT = 1026;
-export const PASSED_FD_PORT = 1027;
 
 /** The context id of each guest behind a hybrid vsock: the VMM gives every VM a socket of its own. */
 export const HYBRID_VSOCK_CID = 3;
@@ -65,7 +63,6 @@ export const DEVICE_DRIVER = {
   vfioAp: "vfio-ap",
   vfioApCold: "vfio-ap-cold",
 } as const;
-export type DeviceDriver = typeof DEVICE_DRIVER[keyof typeof DEVICE_DRIVER];
 
 /** Entries of `Storage.driver_options`; those ending in `=` take a value. */
 export const DRIVER_OPTION = {

@@ -2,24 +2,8 @@ import assert from "node:assert/strict";
 import { Code } from "@connectrpc/connect";
 import { KataError } from "../base/error.ts";
 import { createLogger } from "../base/log.ts";
-import { logCalls, sendTraceContext, traceContextOf } from "./interceptors.ts";
+import { logCalls } from "./interceptors.ts";
 import { CONNECT, failure, withEcho } from "./testdata/echo.ts";
-
-const TRACE = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", tracestate: "kata=1" };
-
-Deno.test("sendTraceContext() gives the handler what traceContextOf() reads", async () => {
-  let current: typeof TRACE | undefined = TRACE;
-  const seen: unknown[] = [];
-  await withEcho(CONNECT.unix, {
-    impl: { say: (_request, { requestHeader }) => (seen.push(traceContextOf(requestHeader)), {}) },
-    client: { interceptors: [sendTraceContext(() => current)] },
-  }, async ({ client }) => {
-    await client.say({});
-    current = undefined;
-    await client.say({});
-  });
-  assert.deepEqual(seen, [TRACE, undefined]);
-});
 
 Deno.test("logCalls() names method, duration and code, never the message", async () => {
   const lines: string[] = [];

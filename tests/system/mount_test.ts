@@ -1,7 +1,5 @@
 /** Mounts on the real kernel, each test below a directory of its own that it leaves empty. Needs root. */
 import assert from "node:assert/strict";
-import { attachLoop } from "../../src/linux/loop.ts";
-import { blockDeviceInfo, deviceNodeByNumber, deviceNumber } from "../../src/linux/block.ts";
 import { forgetUnusedNames } from "../../src/linux/dentries.ts";
 import { bindMount, mount, remountBind, setPropagation, umount, umountTree } from "../../src/linux/mount.ts";
 import { mountSetattr, moveMount, openTree } from "../../src/linux/mount_tree.ts";
@@ -165,20 +163,4 @@ Deno.test({ name: "forgetUnusedNames() changes nothing about a mount, and names 
   forgetUnusedNames(target);
   assert.deepEqual(place.mountOf(target), before);
   assert.throws(() => forgetUnusedNames(place.directory("plain")), { message: `fspick ${place.path}/plain: EINVAL` });
-});
-
-Deno.test({ name: "attachLoop() shows a part of a file as a device until it is disposed", ignore }, () => {
-  const file = Deno.makeTempFileSync({ prefix: "mount_test-" });
-  using _ = { [Symbol.dispose]: () => Deno.removeSync(file) };
-  Deno.writeFileSync(file, new Uint8Array(1 << 20).map((_, i) => i >> 12));
-  {
-    using loop = attachLoop(file, { readOnly: true, offset: 4096, sizeLimit: 8192 });
-    assert.deepEqual(blockDeviceInfo(loop.device), { size: 8192, sectorSize: 512, readOnly: true });
-    assert.equal(deviceNodeByNumber(deviceNumber(loop.device)!), loop.device);
-    const bytes = Deno.readFileSync(loop.device);
-    assert.deepEqual([bytes.length, bytes[0], bytes[4096]], [8192, 1, 2]);
-  }
-  const { stdout } = new Deno.Command("losetup", { args: ["--associated", file] }).outputSync();
-  assert.equal(new TextDecoder().decode(stdout), "");
-  assert.throws(() => attachLoop("/no/such"), { message: "open /no/such: ENOENT" });
 });

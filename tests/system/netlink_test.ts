@@ -1,6 +1,5 @@
 /** Links, addresses, routes and neighbours, each test in a network namespace of its own. Needs root. */
 import assert from "node:assert/strict";
-import { linkDriver } from "../../src/linux/ethtool.ts";
 import { Fd, O_RDONLY } from "../../src/linux/fd.ts";
 import { createNetns, enterNetns } from "../../src/linux/namespace.ts";
 import { type Link, Rtnetlink } from "../../src/linux/rtnetlink.ts";
@@ -153,15 +152,6 @@ Deno.test({ name: "neighbour entries are permanent unless told otherwise, and ca
   ]);
   net.netlink.deleteNeighbor({ link, address: "10.9.0.1" });
   assert.equal(net.netlink.neighbors({ link, family: "inet" }).length, 0);
-});
-
-Deno.test({ name: "linkDriver() names the driver of a link, if it tells", ignore }, () => {
-  using net = new Net();
-  net.veth("a", "b");
-  using _ = enterNetns(net.path);
-  assert.deepEqual(linkDriver("a"), { driver: "veth", bus: "" });
-  assert.equal(linkDriver("lo"), undefined);
-  assert.throws(() => linkDriver("none"), { message: "SIOCETHTOOL none: ENODEV" });
 });
 
 Deno.test.each<{ what: string; act: (netlink: Rtnetlink) => void; message: RegExp }>([

@@ -7,7 +7,7 @@ import type { NamespaceFlag } from "../../src/linux/clone.ts";
 import { Fd, O_DIRECTORY, O_RDONLY, pipe } from "../../src/linux/fd.ts";
 import { readText } from "../../src/linux/fd_stream.ts";
 import { createNetns, enterNetns, isSameNamespace, NAMESPACES, openNamespace } from "../../src/linux/namespace.ts";
-import { becomeSubreaper, forbidInspection, readProcessStat } from "../../src/linux/process.ts";
+import { forbidInspection } from "../../src/linux/process.ts";
 import { readSome } from "../../src/linux/poll.ts";
 import { type Child, reapChildren, spawn } from "../../src/linux/spawn.ts";
 import { awaitByte, bearHeir, placeDescriptors, report } from "../../src/linux/steps.ts";
@@ -273,20 +273,6 @@ Deno.test("reapChildren() wakes the waiters of our children", { ignore }, async 
   const waiting = child.wait();
   while (child.status === undefined) reapChildren();
   assert.deepEqual(await waiting, { code: 0 });
-});
-
-Deno.test("becomeSubreaper() brings us orphans, which reapChildren() returns", { ignore }, async () => {
-  becomeSubreaper();
-  await using child = spawn({ path: "/bin/sh", args: ["sh", "-c", "sleep 0.05 & exit 3"] });
-  assert.deepEqual(await child.wait(), { code: 3 });
-  const orphan = Number(childProcesses());
-  assert.equal(readProcessStat(orphan)?.parent, Deno.pid);
-  const ended = [];
-  while (ended.length === 0) {
-    ended.push(...reapChildren());
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  assert.deepEqual(ended, [{ pid: orphan, status: { code: 0 } }]);
 });
 
 Deno.test(

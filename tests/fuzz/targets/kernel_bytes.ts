@@ -6,7 +6,6 @@ import {
   decodeMessages,
   encodeMessage,
 } from "../../../src/linux/netlink.ts";
-import { decodeDmDevice, decodeDmTable } from "../../../src/linux/devicemapper.ts";
 import { decodeInotify } from "../../../src/linux/inotify.ts";
 import { decodeAddress, encodeAddress } from "../../../src/linux/rtnetlink_address.ts";
 import { decodeLink, encodeNewLink } from "../../../src/linux/rtnetlink_link.ts";
@@ -74,10 +73,6 @@ export const kernelBytes = bytesParsers({
     inotify: {
       good: [Uint8Array.of(1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0x61, 0, 0, 0)],
       parse: decodeInotify,
-    },
-    "device mapper": {
-      good: [new Uint8Array(400)],
-      parse: (bytes) => [decodeDmDevice(bytes), decodeDmTable(bytes)],
     },
     bus: {
       good: bus,

@@ -8,7 +8,7 @@ import { makeGuarded, openGuarded } from "../../../src/linux/guarded_path.ts";
 import { openBeneath, openInRoot } from "../../../src/linux/in_root.ts";
 import { removePath, removeTree } from "../../../src/linux/remove_tree.ts";
 import { resolveInside } from "../../../src/oci/inside.ts";
-import { readGroup, readPasswd } from "../../../src/oci/user.ts";
+import { readPasswd } from "../../../src/oci/user.ts";
 import { CopyFileRequestSchema } from "../../../src/proto/agent_pb.ts";
 import { anyMessage } from "../core/message.ts";
 import { defineTarget, hold, type Scratch } from "../core/target.ts";
@@ -101,7 +101,7 @@ const WALKS: Readonly<Record<string, Walk>> = {
     makeGuarded(place).directory[Symbol.dispose]();
   },
   users: (root, _path) => {
-    const names = [...readPasswd(root), ...readGroup(root)].map(({ name }) => name);
+    const names = readPasswd(root).map(({ name }) => name);
     hold(!names.includes("witness"), "the users of an image are its own");
   },
   remove: (root, path) => {

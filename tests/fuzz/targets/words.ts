@@ -15,7 +15,7 @@ import { cpuMask } from "../../../src/oci/scheduling.ts";
 import { sysctlPath, sysctlProblem } from "../../../src/oci/sysctl.ts";
 import { expandSlice, planScope } from "../../../src/oci/cgroup/systemd/scope.ts";
 import { socketPath } from "../../../src/systemd/dbus_client.ts";
-import { completeEnvironment, homeOf, parseGroup, parsePasswd } from "../../../src/oci/user.ts";
+import { completeEnvironment, homeOf, parsePasswd } from "../../../src/oci/user.ts";
 import { shortenOverlay } from "../../../src/resources/rootfs/overlay.ts";
 import { parseAddress } from "../../../src/rpc/address.ts";
 import { agentKernelParameters, parseAgentOptions } from "../../../src/rpc/agent_options.ts";
@@ -65,7 +65,6 @@ export const words = textParsers({
         homeOf(parsePasswd(text), 0);
       },
     },
-    group: { good: ["root:x:0:\nwheel:x:10:a,b,c\n"], parse: parseGroup },
     environment: {
       good: ["HOME=\nPATH=/bin\n=x\nA"],
       parse: (text) => completeEnvironment(text.split("\n"), () => "/"),
