@@ -13,7 +13,7 @@ import { readMountInfo } from "../linux/mountinfo.ts";
 import { Container, type CreateOptions } from "../oci/container.ts";
 import type { GuardSource } from "../oci/mount_plan.ts";
 import { specFromProto } from "../oci/proto.ts";
-import type { Spec } from "../oci/spec.ts";
+import { formatSpec, type Spec } from "../oci/spec.ts";
 import type { CreateContainerRequest } from "../proto/agent_pb.ts";
 import { GUEST_PATH } from "../rpc/agent_api.ts";
 import { GuestContainer } from "./container.ts";
@@ -45,7 +45,7 @@ export async function createContainer(guest: Guest, request: CreateContainerRequ
   const guard = (path: string) => guest.sandbox.storages.guard(path);
   checkRoot(spec, { bundle, guard });
   letGoOfShared(spec, { guard, undo });
-  Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(spec, bigintAsNumber));
+  Deno.writeTextFileSync(`${bundle}/config.json`, formatSpec(spec));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit, guardSource: guard });
   // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
   guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
@@ -161,8 +161,4 @@ async function startInit(options: InitOptions): Promise<{ container: Container; 
 /** The kernel refuses to pivot away from the first root file system. */
 function rootIsInitramfs(): boolean {
   return readMountInfo().findLast(({ mountPoint }) => mountPoint === "/")?.type === "rootfs";
-}
-
-function bigintAsNumber(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? Number(value) : value;
 }

@@ -8,7 +8,7 @@
 import { bpf, CODE, encodeProgram, type Instruction, loadProgram } from "./bpf_program.ts";
 import { isErrno } from "./errno.ts";
 import { Fd, O_DIRECTORY, O_RDONLY } from "./fd.ts";
-import { addressOf, LITTLE_ENDIAN } from "./libc.ts";
+import { addressIn, LITTLE_ENDIAN } from "./libc.ts";
 
 /** A rule; of several that match, the last one counts, for each kind of access by itself. */
 export interface DeviceRule {
@@ -95,6 +95,8 @@ const BPF_PROG_TYPE_CGROUP_DEVICE = 15;
 const BPF_CGROUP_DEVICE = 6;
 const BPF_F_ALLOW_MULTI = 2;
 const MAX_ATTACHED = 64;
+/** Bytes of the part of union bpf_attr that a query fills. */
+const QUERY_SIZE = 32;
 
 /**
  * Makes `rules` the only ones of this cgroup; those of its ancestors hold as well. At no time is it without rules.
@@ -114,16 +116,15 @@ export function setDeviceRules(cgroup: string, rules: readonly DeviceRule[]): vo
 
 /** Ids of the device programs attached to this cgroup itself. */
 function attachedPrograms(cgroup: Fd): number[] {
-  const ids = new Uint32Array(MAX_ATTACHED);
   // u32 target, attach type, query flags, attach flags; u64 ids; u32 count.
-  const attributes = new Uint8Array(32);
-  const view = new DataView(attributes.buffer);
+  const whole = new Uint8Array(QUERY_SIZE + 4 * MAX_ATTACHED);
+  const view = new DataView(whole.buffer);
   view.setUint32(0, cgroup.number, LITTLE_ENDIAN);
   view.setUint32(4, BPF_CGROUP_DEVICE, LITTLE_ENDIAN);
-  view.setBigUint64(16, addressOf(new Uint8Array(ids.buffer)), LITTLE_ENDIAN);
+  view.setBigUint64(16, addressIn(whole, QUERY_SIZE), LITTLE_ENDIAN);
   view.setUint32(24, MAX_ATTACHED, LITTLE_ENDIAN);
-  bpf("PROG_QUERY", attributes);
-  return [...ids.subarray(0, view.getUint32(24, LITTLE_ENDIAN))];
+  bpf("PROG_QUERY", whole, QUERY_SIZE);
+  return [...new Uint32Array(whole.buffer, QUERY_SIZE, view.getUint32(24, LITTLE_ENDIAN))];
 }
 
 /** undefined if the program was unloaded meanwhile. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { Fd } from "./fd.ts";
-import { addressOf, bind, check, cstring, LITTLE_ENDIAN } from "./libc.ts";
+import { addressIn, bind, check, cstring, LITTLE_ENDIAN } from "./libc.ts";
 import { syscallNumber } from "./syscall_numbers.ts";
 
 /** `struct bpf_insn`: u8 code, u4 destination, u4 source, i16 jump, i32 immediate. */
@@ -75,14 +75,21 @@ const COMMAND = {
   LINK_CREATE: 28,
 } as const;
 
-/** One bpf(2). @throws {ErrnoError} `bpf BPF_PROG_LOAD: EPERM` */
+/**
+ * One bpf(2).
+ *
+ * @param attributes The union, and behind it whatever it points to: no part may be collected before the call.
+ * @param size Bytes of the union alone.
+ * @throws {ErrnoError} `bpf BPF_PROG_LOAD: EPERM`
+ */
 export function bpf(
   command: keyof typeof COMMAND,
   attributes: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>,
+  size: number = attributes.byteLength,
 ): number {
   return check(
     "bpf",
-    () => libc.bpf(syscallNumber("bpf"), COMMAND[command], attributes, attributes.byteLength),
+    () => libc.bpf(syscallNumber("bpf"), COMMAND[command], attributes, size),
     `BPF_${command}`,
   );
 }
@@ -98,18 +105,23 @@ export interface ProgramKind {
   license?: string;
 }
 
+/** Bytes of the part of union bpf_attr that loading fills. */
+const LOAD_SIZE = 112;
+
 /** Loads without attaching, as a trial as well. @throws {ErrnoError} EACCES or EINVAL: the kernel's verifier refuses. */
 export function loadProgram(program: Uint8Array<ArrayBuffer>, kind: ProgramKind): Fd {
   const { type, attachType = 0, attachTo = 0 } = kind;
   const license = cstring(kind.license ?? "Apache-2.0");
   // u32 type, count; u64 program, license; … u32 attach type at 68; u32 number of a function at 108.
-  const attributes = new Uint8Array(112);
-  const view = new DataView(attributes.buffer);
+  const whole = new Uint8Array(LOAD_SIZE + program.length + license.length);
+  const view = new DataView(whole.buffer);
+  whole.set(program, LOAD_SIZE);
+  whole.set(license, LOAD_SIZE + program.length);
   view.setUint32(0, type, LITTLE_ENDIAN);
   view.setUint32(4, program.length / INSTRUCTION_SIZE, LITTLE_ENDIAN);
-  view.setBigUint64(8, addressOf(program), LITTLE_ENDIAN);
-  view.setBigUint64(16, addressOf(license), LITTLE_ENDIAN);
+  view.setBigUint64(8, addressIn(whole, LOAD_SIZE), LITTLE_ENDIAN);
+  view.setBigUint64(16, addressIn(whole, LOAD_SIZE + program.length), LITTLE_ENDIAN);
   view.setUint32(68, attachType, LITTLE_ENDIAN);
   view.setUint32(108, attachTo, LITTLE_ENDIAN);
-  return new Fd(bpf("PROG_LOAD", attributes));
+  return new Fd(bpf("PROG_LOAD", whole, LOAD_SIZE));
 }

@@ -166,6 +166,20 @@ function resetSignals(memory: ProgramMemory): Step[] {
   ];
 }
 
+/** Offsets of struct clone_args. @see https://man7.org/linux/man-pages/man2/clone.2.html */
+const CLONE_ARGS = {
+  flags: 0,
+  pidfd: 8,
+  child_tid: 16,
+  parent_tid: 24,
+  exit_signal: 32,
+  stack: 40,
+  stack_size: 48,
+  tls: 56,
+  set_tid: 64,
+  set_tid_size: 72,
+  cgroup: 80,
+};
 const CLONE_ARGS_SIZE = 88;
 const STACK_SIZE = 4096;
 
@@ -177,7 +191,7 @@ function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions):
   for (const name of namespaces) flags |= BigInt(NEW_NAMESPACE[name]);
   if (vfork) flags |= CLONE_VFORK;
   if (intoCgroup !== undefined) flags |= CLONE_INTO_CGROUP;
-  const fields = {
+  const fields: Record<keyof typeof CLONE_ARGS, number | bigint> = {
     flags,
     pidfd: header.address + HEADER.pidfd,
     child_tid: header.address + HEADER.alive,
@@ -190,7 +204,7 @@ function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions):
     set_tid_size: 0,
     cgroup: intoCgroup?.number ?? 0,
   };
-  Object.values(fields).forEach((value, index) => setWord(view, 8 * index, value));
+  for (const [name, offset] of Object.entries(CLONE_ARGS)) setWord(view, offset, fields[name as keyof typeof fields]);
   return address;
 }
 

@@ -169,10 +169,10 @@ export function refuseNul(text: string): void {
 }
 
 /**
- * The address of a buffer, to be put into a struct. The caller keeps the buffer referenced until the call is over;
- * best, both stand in one buffer, which is passed: an address alone does not keep the collector away.
+ * The address of a place in a buffer, to be put into a struct in the same buffer, which is what the call gets: an address
+ * alone does not keep the collector away from what it points to.
  */
-export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
+export function addressIn(whole: Uint8Array<ArrayBuffer>, offset: number): bigint {
   // By way of `.buffer`, which moves a small array out of V8's heap, where the collector could move it.
-  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer.buffer)) + BigInt(buffer.byteOffset);
+  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(whole.buffer)) + BigInt(whole.byteOffset + offset);
 }

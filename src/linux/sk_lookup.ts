@@ -7,7 +7,7 @@
  */
 import { bpf, CODE, encodeProgram, type Instruction, loadProgram } from "./bpf_program.ts";
 import { Fd } from "./fd.ts";
-import { addressOf, LITTLE_ENDIAN } from "./libc.ts";
+import { addressIn, LITTLE_ENDIAN } from "./libc.ts";
 
 const BPF_MAP_TYPE_SOCKMAP = 15;
 const BPF_PROG_TYPE_SK_LOOKUP = 30;
@@ -107,9 +107,9 @@ function putSocket(map: Fd, place: number, socket: Fd): void {
   const view = new DataView(whole.buffer);
   const [keyOffset, valueOffset] = [32, 40];
   view.setUint32(0, map.number, LITTLE_ENDIAN);
-  view.setBigUint64(8, addressOf(whole) + BigInt(keyOffset), LITTLE_ENDIAN);
-  view.setBigUint64(16, addressOf(whole) + BigInt(valueOffset), LITTLE_ENDIAN);
+  view.setBigUint64(8, addressIn(whole, keyOffset), LITTLE_ENDIAN);
+  view.setBigUint64(16, addressIn(whole, valueOffset), LITTLE_ENDIAN);
   view.setUint32(keyOffset, place, LITTLE_ENDIAN);
   view.setBigUint64(valueOffset, BigInt(socket.number), LITTLE_ENDIAN);
-  bpf("MAP_UPDATE_ELEM", whole.subarray(0, keyOffset));
+  bpf("MAP_UPDATE_ELEM", whole, keyOffset);
 }

@@ -6,7 +6,7 @@
  */
 import { isErrno } from "./errno.ts";
 import { Fd, O_CLOEXEC } from "./fd.ts";
-import { addressOf, bind, check, LITTLE_ENDIAN } from "./libc.ts";
+import { addressIn, bind, check, LITTLE_ENDIAN } from "./libc.ts";
 import { readable, type WaitOptions } from "./poll.ts";
 
 const libc = bind({
@@ -134,14 +134,13 @@ const MAX_FDS = 253;
 function message(dataSize: number, controlSize: number) {
   const size = MSGHDR_SIZE + IOVEC_SIZE + Math.ceil(controlSize / 8) * 8;
   const whole = new Uint8Array(size + dataSize);
-  const address = addressOf(whole);
   const view = new DataView(whole.buffer);
   const controlOffset = MSGHDR_SIZE + IOVEC_SIZE;
-  view.setBigUint64(16, address + BigInt(MSGHDR_SIZE), LITTLE_ENDIAN); // msg_iov
+  view.setBigUint64(16, addressIn(whole, MSGHDR_SIZE), LITTLE_ENDIAN); // msg_iov
   view.setBigUint64(24, 1n, LITTLE_ENDIAN); // msg_iovlen
-  if (controlSize > 0) view.setBigUint64(32, address + BigInt(controlOffset), LITTLE_ENDIAN); // msg_control
+  if (controlSize > 0) view.setBigUint64(32, addressIn(whole, controlOffset), LITTLE_ENDIAN); // msg_control
   view.setBigUint64(40, BigInt(size - controlOffset), LITTLE_ENDIAN); // msg_controllen
-  view.setBigUint64(MSGHDR_SIZE, address + BigInt(size), LITTLE_ENDIAN); // iov_base
+  view.setBigUint64(MSGHDR_SIZE, addressIn(whole, size), LITTLE_ENDIAN); // iov_base
   view.setBigUint64(MSGHDR_SIZE + 8, BigInt(dataSize), LITTLE_ENDIAN); // iov_len
   return {
     whole,

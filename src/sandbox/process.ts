@@ -142,11 +142,11 @@ export class Process implements AsyncDisposable {
     this.#status = transition(this.#name(), this.#status, status);
   }
 
-  /** Notes its end; only the first call counts. For a VM that died. */
-  end(status: number): void {
+  /** Notes its end, now or at an earlier time; only the first call counts. For a VM that died. */
+  end(status: number, at: Date = new Date()): void {
     if (this.#exit !== undefined) return;
     this.#status = transition(this.#name(), this.#status, "stopped");
-    this.#exit = { status, at: new Date() };
+    this.#exit = { status, at };
     this.#resolveExit(this.#exit);
   }
 
@@ -165,8 +165,9 @@ export class Process implements AsyncDisposable {
     const { agent, containerId, execId, log } = this.#options;
     try {
       const { status } = await agent.api.waitProcess({ containerId, execId });
+      const at = new Date();
       await this.#drain();
-      this.end(status);
+      this.end(status, at);
     } catch (error) {
       if (ConnectError.from(error).code === Code.Unavailable) await this.#awaitLoss();
       if (this.#exit === undefined) {

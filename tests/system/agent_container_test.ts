@@ -172,3 +172,14 @@ Deno.test("thirty containers with execs leave no descriptor, process or mount be
   }
   assert.deepEqual(box.usage(), before);
 });
+
+Deno.test("the bundle's config.json has integers of 64 bits as they were given", async () => {
+  await using box = await AgentBox.start();
+  const spec = box.spec(["true"]);
+  spec.process!.rlimits = [{ type: "RLIMIT_CORE", soft: 9223372036854775807n, hard: 18446744073709551615n }];
+  await box.create("c1", spec);
+  const text = Deno.readTextFileSync(`/proc/${box.pid}/root/run/kata-containers/c1/config.json`);
+  assert.match(text, /"hard":18446744073709551615\b/);
+  assert.match(text, /"soft":9223372036854775807\b/);
+  await box.agent.removeContainer({ containerId: "c1" });
+});
