@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { detectCgroups, joinCgroup, parseCgroupMembership } from "../src/linux/cgroup.ts";
+import { detectCgroups, joinCgroup, parseCgroupMembership } from "../src/linux/cgroup/cgroup.ts";
 import { processesOf } from "../tests/interop/host.ts";
 import type { Pod, PodContainer } from "../tests/interop/pod.ts";
 import { BRIDGE, GATEWAY } from "../tests/interop/pod_settings.ts";

@@ -10,8 +10,8 @@
 import { createClient } from "@connectrpc/connect";
 import { createLogger } from "../src/base/log.ts";
 import { Health } from "../src/proto/health_pb.ts";
-import { createTtrpcTransport } from "../src/rpc/client.ts";
-import { defineService, serveTtrpc } from "../src/rpc/server.ts";
+import { createTtrpcTransport } from "../src/rpc/ttrpc/client.ts";
+import { defineService, serveTtrpc } from "../src/rpc/ttrpc/server.ts";
 import { median } from "./bench_report.ts";
 
 const IN_FLIGHT = [1, 32];

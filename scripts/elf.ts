@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Architecture } from "../src/linux/syscall_numbers.ts";
+import type { Architecture } from "../src/linux/child_program/syscall_numbers.ts";
 import { concat } from "./guest/cpio.ts";
 
 const BASE = 0x400000;

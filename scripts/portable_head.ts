@@ -24,7 +24,7 @@
  *
  * @module
  */
-import type { Architecture } from "../src/linux/syscall_numbers.ts";
+import type { Architecture } from "../src/linux/child_program/syscall_numbers.ts";
 import { CODE_ADDRESS, type Constant, Constants, linkElf, uint64 } from "./elf.ts";
 import { concat } from "./guest/cpio.ts";
 

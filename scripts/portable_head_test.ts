@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { testAssembly } from "../src/linux/machine_code/assembler.ts";
+import { testAssembly } from "../src/linux/child_program/testing/assembler.ts";
 import { assembleInit } from "./guest/init_program.ts";
 import { launcher } from "./launcher/launcher.ts";
 import { headCode, portableHead } from "./portable_head.ts";

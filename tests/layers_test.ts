@@ -5,9 +5,10 @@
 import assert from "node:assert/strict";
 
 const GROUND = ["base", "proto", "linux", "rpc"];
+const CONTRACTS = ["agent_api", "shim_api"];
 const DOMAIN = ["config", "systemd", "oci", "hypervisor", "resources", "sandbox"];
 
-/** What each folder of src/ may import besides itself. Whoever is not product code (below) may import all of src/. */
+/** What product code of each folder of src/, and the tests in it, may import besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   base: [],
   proto: [],
@@ -16,12 +17,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   rpc: ["base", "proto"],
   systemd: ["base", "linux"],
   oci: ["base", "proto", "linux", "systemd"],
-  hypervisor: ["base", "proto", "linux", "rpc", "config"],
-  resources: ["base", "proto", "linux", "rpc", "config", "oci", "hypervisor"],
-  sandbox: [...GROUND, ...DOMAIN],
-  agent: ["base", "proto", "linux", "rpc", "oci"],
-  shim: [...GROUND, ...DOMAIN],
-  cli: [...GROUND, ...DOMAIN],
+  agent_api: ["base", "proto", "rpc", "oci"],
+  shim_api: ["base"],
+  hypervisor: ["base", "proto", "linux", "rpc", "agent_api", "config"],
+  resources: ["base", "proto", "linux", "rpc", "agent_api", "config", "oci", "hypervisor"],
+  sandbox: [...GROUND, "agent_api", ...DOMAIN],
+  agent: ["base", "proto", "linux", "rpc", "agent_api", "oci"],
+  shim: [...GROUND, ...CONTRACTS, ...DOMAIN],
+  cli: [...GROUND, ...CONTRACTS, ...DOMAIN],
 };
 
 const PROTOBUF = "@bufbuild/protobuf";
@@ -32,7 +35,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   proto: [PROTOBUF],
   rpc: [PROTOBUF, CONNECT],
   config: ["smol-toml", "valibot"],
-  oci: [PROTOBUF],
+  agent_api: [PROTOBUF],
   resources: [PROTOBUF],
   sandbox: [PROTOBUF, CONNECT],
   agent: [PROTOBUF, CONNECT, "smol-toml"],
@@ -100,7 +103,7 @@ function folderOf(file: string): string | undefined {
 
 /** Tests, and what only tests need. */
 function isTestSupport(file: string): boolean {
-  return /_(?:test|bench)\.ts$|\/(?:testing|testdata)\/|^tests\//.test(file);
+  return /_(?:test|bench)\.ts$|\/testing\/|^tests\//.test(file);
 }
 
 /** Files that are shipped, and those that build and measure what is shipped. */

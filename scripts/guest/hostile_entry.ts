@@ -10,9 +10,9 @@ import { main } from "../../src/agent/main.ts";
 import { agentServices } from "../../src/agent/services/mod.ts";
 import type { Guest } from "../../src/agent/guest.ts";
 import { errorChain } from "../../src/base/error.ts";
-import { captureOutput, type Output } from "../../src/linux/spawn.ts";
+import { captureOutput, type Output } from "../../src/linux/process/spawn.ts";
 import type { ExecProcessRequest } from "../../src/proto/agent_pb.ts";
-import type { TtrpcService } from "../../src/rpc/server.ts";
+import type { TtrpcService } from "../../src/rpc/ttrpc/server.ts";
 import { installTimers } from "./timers.ts";
 
 /** What an attack works with; the rest is Deno's, as root of the guest. */

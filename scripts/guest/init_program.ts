@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Architecture } from "../../src/linux/syscall_numbers.ts";
+import type { Architecture } from "../../src/linux/child_program/syscall_numbers.ts";
 import { type Constant, Constants, linkElf, uint32, uint64 } from "../elf.ts";
 import { concat } from "./cpio.ts";
 

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { Architecture } from "../../src/linux/syscall_numbers.ts";
+import type { Architecture } from "../../src/linux/child_program/syscall_numbers.ts";
 import {
   AGENT,
   AGENT_DIRECTORY,

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { findBtfFunction } from "../../src/linux/btf.ts";
-import { SOCKET_CREATE_HOOK } from "../../src/linux/vsock_guard.ts";
+import { findBtfFunction } from "../../src/linux/bpf/btf.ts";
+import { SOCKET_CREATE_HOOK } from "../../src/linux/security/vsock_guard.ts";
 
 /** How BTF begins: magic, version 1, no flags, a header of 24 bytes, types right behind it. */
 const BEGINNING = Uint8Array.of(0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0);

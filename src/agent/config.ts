@@ -11,7 +11,7 @@ import {
   type AgentOptions,
   defaultAgentOptions,
   parseAgentOptions,
-} from "../rpc/agent_options.ts";
+} from "../agent_api/options.ts";
 
 /** Where settings come from, each a value, so that tests need no files. */
 export interface ConfigSources {

@@ -1,12 +1,12 @@
 /** Making the guest ready for containers. @module */
-import { setHostname } from "../linux/machine.ts";
-import { bindMount } from "../linux/mount.ts";
-import { spawn } from "../linux/spawn.ts";
+import { setHostname } from "../linux/device/machine.ts";
+import { bindMount } from "../linux/mount/mount.ts";
+import { spawn } from "../linux/process/spawn.ts";
 import type { CreateSandboxRequest, KernelModule } from "../proto/agent_pb.ts";
-import { GUEST_PATH } from "../rpc/agent_api.ts";
+import { GUEST_PATH } from "../agent_api/names.ts";
 import type { Guest } from "./guest.ts";
-import { hookPath } from "./guest_path.ts";
-import { createSharedNamespaces } from "./shared_namespaces.ts";
+import { hookPath } from "./files/guest_path.ts";
+import { createSharedNamespaces } from "./machine/shared_namespaces.ts";
 
 const RESOLV_CONF = "/etc/resolv.conf";
 

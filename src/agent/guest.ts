@@ -2,7 +2,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Logger } from "../base/log.ts";
 import type { AgentService } from "../proto/agent_pb.ts";
-import type { AgentOptions } from "../rpc/agent_options.ts";
+import type { AgentOptions } from "../agent_api/options.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** The agent as its services see it. */

@@ -1,10 +1,10 @@
 /** The state of the guest: one sandbox with its containers, storages and shared namespaces. @module */
 import { KataError } from "../base/error.ts";
-import type { Fd } from "../linux/fd.ts";
-import type { GuestContainer } from "./container.ts";
-import type { SharedNamespaces } from "./shared_namespaces.ts";
-import { OomQueue } from "./oom.ts";
-import type { GuestProcess } from "./process.ts";
+import type { Fd } from "../linux/io/fd.ts";
+import type { GuestContainer } from "./container/container.ts";
+import type { SharedNamespaces } from "./machine/shared_namespaces.ts";
+import { OomQueue } from "./container/oom.ts";
+import type { GuestProcess } from "./container/process.ts";
 import { StorageRegistry } from "./storage/registry.ts";
 
 /** Everything that CreateSandbox and the calls after it build up. Disposing it ends all containers first; twice is well. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** The conditions that a caller tells apart; each maps to one RPC code, see `rpc/interceptors.ts`. */
+/** The conditions that a caller tells apart; each maps to one RPC code, see `rpc/ttrpc/interceptors.ts`. */
 export type KataErrorCode =
   | "ABORTED"
   | "ALREADY_EXISTS"

@@ -1,6 +1,6 @@
 /** Rules between fields and against the host: one named function per rule, each with its message. @module */
 import { KataError } from "../base/error.ts";
-import { distrust } from "../linux/trusted.ts";
+import { distrust } from "../linux/fs/trusted.ts";
 import type { Config } from "./schema.ts";
 
 /** What the rules need to know of the host. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { checkConfig, type HostFacts, readHostFacts, warnOfUnbuilt } from "./check.ts";
-import { filesOf } from "./testdata/temporary_files.ts";
+import { filesOf } from "./testing/temporary_files.ts";
 import { defaultConfig, type QemuConfig } from "./schema.ts";
 
 function isThere(path: string): string | undefined {

@@ -2,7 +2,7 @@
 import { parse as parseToml, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { KataError } from "../base/error.ts";
-import type { TrustedFile } from "../linux/trusted.ts";
+import type { TrustedFile } from "../linux/fs/trusted.ts";
 import { open, openConfig, type Places, unreadable } from "./places.ts";
 import { ALIASES, type Config, fileSchema, toConfig } from "./schema.ts";
 import { getKey, keyPaths, mergeTables, moveKey, type Table } from "./table.ts";

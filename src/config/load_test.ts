@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { loadConfig } from "./load.ts";
 import { defaultConfig } from "./schema.ts";
-import { filesOf } from "./testdata/temporary_files.ts";
+import { filesOf } from "./testing/temporary_files.ts";
 
 Deno.test("loadConfig() gives an empty file all defaults", () => {
   using files = filesOf({ "c.toml": "" });

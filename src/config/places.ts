@@ -1,8 +1,8 @@
 /** Where a configuration may come from (B51). What it names runs as root, so it is the administrator's in each case. @module */
 import { quoted } from "../base/text.ts";
 import { KataError } from "../base/error.ts";
-import { isErrno } from "../linux/errno.ts";
-import { openTrusted, type TrustedFile, UntrustedError } from "../linux/trusted.ts";
+import { isErrno } from "../linux/ffi/errno.ts";
+import { openTrusted, type TrustedFile, UntrustedError } from "../linux/fs/trusted.ts";
 
 /** Where a configuration is looked for when nobody names one, best first. */
 export const DEFAULT_PATHS: readonly string[] = [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { loadConfig } from "./load.ts";
 import { DEFAULT_PATHS, openConfig, type Places, POD_DIRECTORIES } from "./places.ts";
-import { filesOf } from "./testdata/temporary_files.ts";
+import { filesOf } from "./testing/temporary_files.ts";
 
 /** The path of the configuration that these places give. */
 function found(places: Places): string {

@@ -1,6 +1,6 @@
 import { defaultConfig } from "../config/schema.ts";
-import { hypervisorConforms } from "./conformance_suite.ts";
-import { fakeQemu } from "./qemu/fake_qemu.ts";
+import { hypervisorConforms } from "./testing/conformance_suite.ts";
+import { fakeQemu } from "./qemu/testing/fake_qemu.ts";
 
 hypervisorConforms({
   name: "Qemu over a fake monitor",

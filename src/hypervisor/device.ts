@@ -1,5 +1,5 @@
 /** What can be put into a VM, and where the guest then finds it. @module */
-import type { Fd } from "../linux/fd.ts";
+import type { Fd } from "../linux/io/fd.ts";
 
 /** A disk from a file or a block device of the host. */
 export interface BlockDevice {

@@ -5,8 +5,8 @@
  * @module
  */
 import type { Logger } from "../base/log.ts";
-import type { Fd } from "../linux/fd.ts";
-import type { HostKey } from "../rpc/host_proof.ts";
+import type { Fd } from "../linux/io/fd.ts";
+import type { HostKey } from "../rpc/transport/host_proof.ts";
 import type { Device, GuestAddress } from "./device.ts";
 
 /** What a monitor can do; a sandbox asks before it relies on it. */
@@ -93,7 +93,7 @@ export interface Hypervisor extends AsyncDisposable {
   save(): Promise<void>;
   info(): Promise<VmInfo>;
   /**
-   * Where to dial the agent; an address of `rpc/address.ts`. Refuses connections until the agent listens.
+   * Where to dial the agent; an address of `rpc/transport/address.ts`. Refuses connections until the agent listens.
    *
    * @throws {Error} Dialling would do harm yet, as the guest has only begun to boot.
    */

@@ -12,8 +12,8 @@
  * @module
  */
 import { removeIfThere } from "../base/files.ts";
-import { distrust } from "../linux/trusted.ts";
-import { killRecorded } from "./pid_file.ts";
+import { distrust } from "../linux/fs/trusted.ts";
+import { killRecorded } from "./common/pid_file.ts";
 
 /** What a template must have in common with the machine that starts from it. Values are compared as text. */
 export interface TemplateIdentity {

@@ -1444,7 +1444,7 @@ export const SharedMountSchema: GenMessage<SharedMount> = /*@__PURE__*/
  */
 export type Storage = Message<"grpc.Storage"> & {
   /**
-   * The known names are in src/rpc/agent_api.ts.
+   * The known names are in src/agent_api/names.ts.
    *
    * @generated from field: string driver = 1;
    */

@@ -8,8 +8,8 @@
  * @module
  */
 import type { VmInfo } from "../hypervisor/hypervisor.ts";
-import { type CgroupLayout, joinCgroup, joinCgroupThread, removeCgroup } from "../linux/cgroup.ts";
-import { isErrno } from "../linux/errno.ts";
+import { type CgroupLayout, joinCgroup, joinCgroupThread, removeCgroup } from "../linux/cgroup/cgroup.ts";
+import { isErrno } from "../linux/ffi/errno.ts";
 import { openCgroup } from "../oci/cgroup/open.ts";
 import { type Cgroup, cgroupPath } from "../oci/cgroup/cgroup.ts";
 import type { CgroupStats } from "../oci/cgroup/stats.ts";

@@ -2,7 +2,7 @@
 import { quoted } from "../base/text.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
-import type { Device, DeviceRule, Linux, Resources } from "../oci/spec.ts";
+import type { Device, DeviceRule, Linux, Resources } from "../oci/spec/spec.ts";
 
 /**
  * Says which devices that a container asks for by name it does not get. A privileged one names none: its engine lists

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../base/log.ts";
-import type { Device, Resources } from "../oci/spec.ts";
+import type { Device, Resources } from "../oci/spec/spec.ts";
 import { checkDevices } from "./devices.ts";
 
 const DISK: Device = { path: "/dev/sdb", type: "b", major: 8, minor: 16 };

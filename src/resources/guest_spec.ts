@@ -1,7 +1,7 @@
 /** What of a container's spec makes sense in the guest. Pure. @module */
 import type { Config } from "../config/schema.ts";
-import type { Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec.ts";
-import { type ContainerType, SPEC_ANNOTATION } from "../rpc/agent_api.ts";
+import type { Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec/spec.ts";
+import { type ContainerType, SPEC_ANNOTATION } from "../agent_api/names.ts";
 import { toGuestDevices, toGuestRules } from "./devices.ts";
 
 export interface GuestSpecOptions {

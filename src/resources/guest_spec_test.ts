@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { defaultConfig } from "../config/schema.ts";
-import type { DeviceRule, Linux, Spec } from "../oci/spec.ts";
+import type { DeviceRule, Linux, Spec } from "../oci/spec/spec.ts";
 import { toGuestSpec } from "./guest_spec.ts";
 
 function guestSpec(spec: Partial<Spec>, config = defaultConfig()): Spec {

@@ -5,13 +5,13 @@
  * @module
  */
 import type { Logger } from "../base/log.ts";
-import { isErrno } from "../linux/errno.ts";
-import { type Fd, O_PATH, pathOf } from "../linux/fd.ts";
-import { openInRoot, RESOLVE } from "../linux/in_root.ts";
-import { detachOne, detachOpen } from "../linux/mount.ts";
-import { type MountAttributes, mountSetattr, moveMount, openTree } from "../linux/mount_tree.ts";
-import { mayHoldMounts, mountsBelow, readMountInfo } from "../linux/mountinfo.ts";
-import { statfs } from "../linux/statfs.ts";
+import { isErrno } from "../linux/ffi/errno.ts";
+import { type Fd, O_PATH, pathOf } from "../linux/io/fd.ts";
+import { openInRoot, RESOLVE } from "../linux/fs/in_root.ts";
+import { detachOne, detachOpen } from "../linux/mount/mount.ts";
+import { type MountAttributes, mountSetattr, moveMount, openTree } from "../linux/mount/mount_tree.ts";
+import { mayHoldMounts, mountsBelow, readMountInfo } from "../linux/mount/mountinfo.ts";
+import { statfs } from "../linux/fs/statfs.ts";
 import { showsKernel } from "./volumes/kernel_path.ts";
 
 export interface KernelMountsOptions {

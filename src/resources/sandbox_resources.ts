@@ -2,10 +2,10 @@
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
 import type { Device } from "../hypervisor/device.ts";
-import { detectCgroups } from "../linux/cgroup.ts";
-import type { Fd } from "../linux/fd.ts";
-import type { Spec } from "../oci/spec.ts";
-import { type ContainerType, SHARED_TAG } from "../rpc/agent_api.ts";
+import { detectCgroups } from "../linux/cgroup/cgroup.ts";
+import type { Fd } from "../linux/io/fd.ts";
+import type { Spec } from "../oci/spec/spec.ts";
+import { type ContainerType, SHARED_TAG } from "../agent_api/names.ts";
 import { HostCgroups } from "./cgroup.ts";
 import { catchLoopback, type Loopback } from "./network/loopback.ts";
 import { openPodNetns } from "./network/netns.ts";

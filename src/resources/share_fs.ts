@@ -9,15 +9,15 @@
  *
  * @module
  */
-import { mkdirAt, type RawName, rawName, rmdirAt, unlinkAt } from "../linux/directory.ts";
-import { isErrno } from "../linux/errno.ts";
-import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../linux/fd.ts";
-import { openInRoot, RESOLVE } from "../linux/in_root.ts";
-import { bindMount, detachOne, setPropagation, umountTree } from "../linux/mount.ts";
-import { mountSetattr, openTree, placeTree } from "../linux/mount_tree.ts";
-import { MOUNT_ATTR, MS } from "../linux/mount_options.ts";
-import { removePath } from "../linux/remove_tree.ts";
-import { GUEST_PATH } from "../rpc/agent_api.ts";
+import { mkdirAt, type RawName, rawName, rmdirAt, unlinkAt } from "../linux/fs/directory.ts";
+import { isErrno } from "../linux/ffi/errno.ts";
+import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../linux/io/fd.ts";
+import { openInRoot, RESOLVE } from "../linux/fs/in_root.ts";
+import { bindMount, detachOne, setPropagation, umountTree } from "../linux/mount/mount.ts";
+import { mountSetattr, openTree, placeTree } from "../linux/mount/mount_tree.ts";
+import { MOUNT_ATTR, MS } from "../linux/mount/mount_options.ts";
+import { removePath } from "../linux/fs/remove_tree.ts";
+import { GUEST_PATH } from "../agent_api/names.ts";
 
 /** Something in the shared directory. Disposing it takes it away from the guest. */
 export interface SharedTree extends Disposable {

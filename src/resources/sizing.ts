@@ -10,7 +10,7 @@ import { quoted } from "../base/text.ts";
 import { countCpus, type CpuList, parseCpuList, unite } from "../base/cpu_list.ts";
 import { KataError } from "../base/error.ts";
 import type { Config } from "../config/schema.ts";
-import type { Resources, Spec } from "../oci/spec.ts";
+import type { Resources, Spec } from "../oci/spec/spec.ts";
 import { type Fraction, fractionOf, roundUp, sum, ZERO } from "./fraction.ts";
 
 /** What containerd's CRI plugin says about a pod on its sandbox. */

@@ -2,8 +2,8 @@
 import { retry } from "../base/async.ts";
 import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
-import { killRecorded, startTime } from "../hypervisor/pid_file.ts";
-import { removePath } from "../linux/remove_tree.ts";
+import { killRecorded, startTime } from "../hypervisor/common/pid_file.ts";
+import { removePath } from "../linux/fs/remove_tree.ts";
 import { removeHostCgroups } from "../resources/cgroup.ts";
 import { removeShared } from "../resources/share_fs.ts";
 import { readState, verifyRunDir } from "./persist.ts";

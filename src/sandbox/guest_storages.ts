@@ -1,7 +1,7 @@
 /** What every sandbox has mounted in its guest. Pure. @module */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { StorageSchema } from "../proto/agent_pb.ts";
-import { GUEST_PATH, SHARED_TAG, STORAGE_DRIVER } from "../rpc/agent_api.ts";
+import { GUEST_PATH, SHARED_TAG, STORAGE_DRIVER } from "../agent_api/names.ts";
 
 type Storage = MessageInitShape<typeof StorageSchema>;
 

@@ -2,7 +2,7 @@
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
-import { distrust } from "../linux/trusted.ts";
+import { distrust } from "../linux/fs/trusted.ts";
 
 const FILE = "state.json";
 /** The longest path of a socket (unix(7)), and what the names of a VM's sockets take of it. */
@@ -16,7 +16,7 @@ export interface SandboxState {
   namespace: string;
   /** Address of the shim's socket. */
   address: string;
-  /** The shim, with its start time: see `hypervisor/pid_file.ts`, which records the VM's processes beside this file. */
+  /** The shim, with its start time: see `hypervisor/common/pid_file.ts`, which records the VM's processes beside this file. */
   shim: { pid: number; startTime: string };
   /** Directories of the sandbox's cgroups on the host. */
   cgroups: readonly string[];

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../base/log.ts";
-import { SHARED_TAG } from "../rpc/agent_api.ts";
+import { SHARED_TAG } from "../agent_api/names.ts";
 import { vmFiles } from "../hypervisor/qemu/plan.ts";
-import { vhostVsockSockets } from "../hypervisor/vhost_vsock.ts";
+import { vhostVsockSockets } from "../hypervisor/common/vhost_vsock.ts";
 import { makeRunDir, readState, rewriteState, writeState } from "./persist.ts";
 
 const STATE = {

@@ -1,9 +1,9 @@
 /** What a container or a whole pod has used. @module */
 import { create } from "@bufbuild/protobuf";
-import { statsToWire } from "../oci/proto_stats.ts";
+import { statsToWire } from "../agent_api/stats_codec.ts";
 import { NetworkStatsSchema, type StatsContainerResponse, StatsContainerResponseSchema } from "../proto/agent_pb.ts";
 import type { SandboxResources } from "../resources/sandbox_resources.ts";
-import type { Container } from "./container.ts";
+import type { Container } from "./container/container.ts";
 
 type Host = Pick<SandboxResources, "cgroups" | "networkStatistics">;
 

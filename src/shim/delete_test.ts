@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../base/log.ts";
-import { startTime } from "../hypervisor/pid_file.ts";
-import { makeFifo } from "../linux/fifo.ts";
+import { startTime } from "../hypervisor/common/pid_file.ts";
+import { makeFifo } from "../linux/io/fifo.ts";
 import { parseShimArgs } from "./args.ts";
 import { socketAddress } from "./bootstrap.ts";
 import { deleteTask } from "./delete.ts";

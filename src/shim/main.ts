@@ -25,7 +25,7 @@ const ACTIONS = {
   },
   async delete(args) {
     const { deleteTask } = await import("./delete.ts");
-    const { openShimLog } = await import("./logs.ts");
+    const { openShimLog } = await import("./log/logs.ts");
     const bundle = args.bundle || Deno.cwd();
     using logs = openShimLog({ ...args, bundle });
     return print(await deleteTask(args, { bundle, log: logs.log }));

@@ -10,7 +10,7 @@ import type {
 } from "../proto/agent_pb.ts";
 import * as v1 from "../proto/cgroups_v1_pb.ts";
 import * as v2 from "../proto/cgroups_v2_pb.ts";
-import { packAny } from "../rpc/any.ts";
+import { packAny } from "../rpc/ttrpc/any.ts";
 
 const NS_PER_US = 1000n;
 /** The largest uint64. */

@@ -2,8 +2,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { errorChain, KataError } from "../base/error.ts";
-import { readPlainText } from "../linux/in_root.ts";
-import { parseSpec, type Process, type Resources, type Spec } from "../oci/spec.ts";
+import { readPlainText } from "../linux/fs/in_root.ts";
+import { parseSpec, type Process, type Resources, type Spec } from "../oci/spec/spec.ts";
 import { OptionsSchema } from "../proto/runtime_options_pb.ts";
 
 /**

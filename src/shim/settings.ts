@@ -5,8 +5,8 @@ import { applyAnnotations } from "../config/annotations.ts";
 import { checkConfig, warnOfUnbuilt } from "../config/check.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import type { Spec } from "../oci/spec.ts";
-import type { ShimLog } from "./logs.ts";
+import type { Spec } from "../oci/spec/spec.ts";
+import type { ShimLog } from "./log/logs.ts";
 import { optionsPath } from "./requests.ts";
 
 /** Set on a sandbox, it beats every other place of the configuration (B51). */

@@ -1,11 +1,11 @@
 /** `start`: makes sure that a shim serves the task, and answers with its address. @module */
 import { KataError } from "../base/error.ts";
 import { removeIfThere } from "../base/files.ts";
-import { O_NONBLOCK, pipe } from "../linux/fd.ts";
-import { spawn } from "../linux/spawn.ts";
-import { writeWholeFile } from "../linux/whole_file.ts";
-import { identify } from "../oci/annotations.ts";
-import { dial } from "../rpc/address.ts";
+import { O_NONBLOCK, pipe } from "../linux/io/fd.ts";
+import { spawn } from "../linux/process/spawn.ts";
+import { writeWholeFile } from "../linux/fs/whole_file.ts";
+import { identify } from "./annotations.ts";
+import { dial } from "../rpc/transport/address.ts";
 import type { ShimArgs } from "./args.ts";
 import { parseStartInput, socketAddress, type StartInput } from "./bootstrap.ts";
 import { awaitReady, READY_FD, READY_VARIABLE } from "./ready.ts";

@@ -4,9 +4,9 @@
  * @see https://dbus.freedesktop.org/doc/dbus-specification.html#auth-protocol
  * @module
  */
-import type { Fd } from "../linux/fd.ts";
-import { readSome, type WaitOptions, writeAll } from "../linux/poll.ts";
-import { connectUnix } from "../linux/socket.ts";
+import type { Fd } from "../linux/io/fd.ts";
+import { readSome, type WaitOptions, writeAll } from "../linux/io/poll.ts";
+import { connectUnix } from "../linux/net/socket.ts";
 import { decodeMessage, encodeMessage, MESSAGE, type Message } from "./dbus_message.ts";
 import type { Value } from "./dbus_wire.ts";
 

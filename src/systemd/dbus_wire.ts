@@ -4,7 +4,7 @@
  * @see https://dbus.freedesktop.org/doc/dbus-specification.html#message-protocol-marshaling
  * @module
  */
-import { LITTLE_ENDIAN } from "../linux/libc.ts";
+import { LITTLE_ENDIAN } from "../linux/ffi/libc.ts";
 
 /** A value whose type travels with it. */
 export interface Variant {

@@ -4,7 +4,7 @@
  * @see https://www.freedesktop.org/software/systemd/man/org.freedesktop.systemd1.html
  * @module
  */
-import { isErrno } from "../linux/errno.ts";
+import { isErrno } from "../linux/ffi/errno.ts";
 import { BUS, DbusClient, DbusError, socketPath, type Target } from "./dbus_client.ts";
 import type { Value, Variant } from "./dbus_wire.ts";
 

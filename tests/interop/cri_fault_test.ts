@@ -1,7 +1,7 @@
 /** Pods whose parts die under them, and disks that are full: nothing hangs, nothing is left behind. See `pod.ts`. */
 import assert from "node:assert/strict";
-import { LOST_STATUS } from "../../src/sandbox/status.ts";
-import { HANG_MS } from "../../src/sandbox/watch.ts";
+import { LOST_STATUS } from "../../src/sandbox/container/status.ts";
+import { HANG_MS } from "../../src/sandbox/agent/watch.ts";
 import { processesOf, until } from "./containerd.ts";
 import { type Pod, type PodContainer, type PodNode, pods, SLEEP, STATE } from "./pod.ts";
 

@@ -1,5 +1,5 @@
 /** What stands on the machine: processes, files, and waiting for them. @module */
-import { readProcessStat } from "../../src/linux/process.ts";
+import { readProcessStat } from "../../src/linux/process/process.ts";
 
 /** Long enough for what is on its way. */
 const USUAL_MS = 20_000;

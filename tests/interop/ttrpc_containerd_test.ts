@@ -8,11 +8,11 @@ import { createLogger } from "../../src/base/log.ts";
 import { TaskExitSchema, TaskOOMSchema } from "../../src/proto/events_pb.ts";
 import { Status } from "../../src/proto/task_types_pb.ts";
 import { Task } from "../../src/proto/task_v2_pb.ts";
-import { dial, listen } from "../../src/rpc/address.ts";
-import { packAny } from "../../src/rpc/any.ts";
-import { createTtrpcTransport } from "../../src/rpc/client.ts";
-import { connectEvents } from "../../src/rpc/events.ts";
-import { defineService, serveTtrpc } from "../../src/rpc/server.ts";
+import { dial, listen } from "../../src/rpc/transport/address.ts";
+import { packAny } from "../../src/rpc/ttrpc/any.ts";
+import { createTtrpcTransport } from "../../src/rpc/ttrpc/client.ts";
+import { connectEvents } from "../../src/shim/events/publisher.ts";
+import { defineService, serveTtrpc } from "../../src/rpc/ttrpc/server.ts";
 import { Containerd, releases, until } from "./containerd.ts";
 import { IMAGE } from "./image.ts";
 

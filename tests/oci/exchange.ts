@@ -5,7 +5,7 @@
  * It stops the next process that appears before that does anything, and puts TYPE where it has "proc" in its memory. A line
  * says that it has.
  */
-import { SIGNALS } from "../../src/linux/signal.ts";
+import { SIGNALS } from "../../src/linux/process/signal.ts";
 
 const [type = ""] = Deno.args;
 /** Where strings of steps begin. */

@@ -1,6 +1,6 @@
 /** What a runtime leaves when it is killed, has no room, or may not write. */
 import assert from "node:assert/strict";
-import { listenUnix } from "../../src/linux/socket.ts";
+import { listenUnix } from "../../src/linux/net/socket.ts";
 import { Box, eventually, finish, host } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 

@@ -1,9 +1,9 @@
 /** What an image may hold, and a container do, to get at the machine: the ways that runtimes have been left by. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import { listenUnix } from "../../src/linux/socket.ts";
-import { statfs } from "../../src/linux/statfs.ts";
-import { MS } from "../../src/linux/mount_options.ts";
+import { listenUnix } from "../../src/linux/net/socket.ts";
+import { statfs } from "../../src/linux/fs/statfs.ts";
+import { MS } from "../../src/linux/mount/mount_options.ts";
 import { Box, eventually, finish, finished, host } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 import { swap } from "../system/swap.ts";

@@ -1,9 +1,9 @@
 /** Readiness: what a container says to its NOTIFY_SOCKET comes to ours (sd_notify(3)). */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import { bindDatagram, connectDatagram } from "../../src/linux/datagram.ts";
-import { readableWithin } from "../../src/linux/poll.ts";
-import { receiveFds } from "../../src/linux/socket.ts";
+import { bindDatagram, connectDatagram } from "../../src/linux/net/datagram.ts";
+import { readableWithin } from "../../src/linux/io/poll.ts";
+import { receiveFds } from "../../src/linux/net/socket.ts";
 import { Box, eventually, finished, RUNTIME } from "./runtime.ts";
 import { test } from "./suite.ts";
 

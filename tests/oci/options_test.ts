@@ -1,9 +1,9 @@
 /** Options of the command line, one by one, as go-runc, Docker, Podman and CRI-O pass them. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import type { Fd } from "../../src/linux/fd.ts";
-import { acceptUnix, listenUnix, receiveFds } from "../../src/linux/socket.ts";
-import { readable } from "../../src/linux/poll.ts";
+import type { Fd } from "../../src/linux/io/fd.ts";
+import { acceptUnix, listenUnix, receiveFds } from "../../src/linux/net/socket.ts";
+import { readable } from "../../src/linux/io/poll.ts";
 import { Box, eventually, finish, finished, type Result, RUNTIME } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 

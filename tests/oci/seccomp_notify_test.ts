@@ -1,11 +1,11 @@
 /** Filters that ask an agent: the listener goes to `listenerPath` with the state of the container and the process. */
 import assert from "node:assert/strict";
-import { ERRNO } from "../../src/linux/errno.ts";
-import type { Fd } from "../../src/linux/fd.ts";
-import { ioctl } from "../../src/linux/ioctl.ts";
-import { LITTLE_ENDIAN } from "../../src/linux/libc.ts";
-import { readable } from "../../src/linux/poll.ts";
-import { acceptUnix, listenUnix, receiveFds } from "../../src/linux/socket.ts";
+import { ERRNO } from "../../src/linux/ffi/errno.ts";
+import type { Fd } from "../../src/linux/io/fd.ts";
+import { ioctl } from "../../src/linux/ffi/ioctl.ts";
+import { LITTLE_ENDIAN } from "../../src/linux/ffi/libc.ts";
+import { readable } from "../../src/linux/io/poll.ts";
+import { acceptUnix, listenUnix, receiveFds } from "../../src/linux/net/socket.ts";
 import { Box, type Spec } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 

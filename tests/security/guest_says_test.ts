@@ -1,6 +1,6 @@
 /** A guest whose agent lies, floods and fails: the host's answers, events, memory and files. See `hostile_guest.ts`. */
 import assert from "node:assert/strict";
-import { LOST_STATUS } from "../../src/sandbox/status.ts";
+import { LOST_STATUS } from "../../src/sandbox/container/status.ts";
 import { processesOf, until } from "../interop/containerd.ts";
 import { type Pod, type PodContainer, type PodNode, SLEEP, STATE } from "../interop/pod.ts";
 import { hostilePods, inGuest } from "./hostile_guest.ts";

@@ -1,6 +1,6 @@
 /** The shared directory against hostile guests and containers: what they do in it does nothing to the host. */
 import assert from "node:assert/strict";
-import { bindMount, mount, umountTree } from "../../src/linux/mount.ts";
+import { bindMount, mount, umountTree } from "../../src/linux/mount/mount.ts";
 import { pods, SLEEP } from "../interop/pod.ts";
 import type { HostileGuest } from "../../scripts/guest/hostile_entry.ts";
 import { hostilePods, inGuest } from "./hostile_guest.ts";

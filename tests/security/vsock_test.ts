@@ -1,6 +1,6 @@
 /** S1: containers have no vsock, whatever way they take. */
 import assert from "node:assert/strict";
-import { ERRNO } from "../../src/linux/errno.ts";
+import { ERRNO } from "../../src/linux/ffi/errno.ts";
 import type { PodContainer } from "../interop/pod.ts";
 import { pods } from "../interop/pod.ts";
 import { hostileContainer, podWith } from "./hostile_container.ts";

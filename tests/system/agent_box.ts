@@ -7,13 +7,13 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
-import { readMountInfo } from "../../src/linux/mountinfo.ts";
-import { specToProto } from "../../src/oci/proto.ts";
-import type { Process, Spec } from "../../src/oci/spec.ts";
+import { readMountInfo } from "../../src/linux/mount/mountinfo.ts";
+import { specToProto } from "../../src/agent_api/spec_codec.ts";
+import type { Process, Spec } from "../../src/oci/spec/spec.ts";
 import { AgentService, type CreateContainerRequestSchema } from "../../src/proto/agent_pb.ts";
 import { Health } from "../../src/proto/health_pb.ts";
-import { dial } from "../../src/rpc/address.ts";
-import { createTtrpcTransport, type TtrpcTransport } from "../../src/rpc/client.ts";
+import { dial } from "../../src/rpc/transport/address.ts";
+import { createTtrpcTransport, type TtrpcTransport } from "../../src/rpc/ttrpc/client.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const START_MS = 20_000;

@@ -1,7 +1,7 @@
 /** Containers through the agent's API, from create to remove. */
 import assert from "node:assert/strict";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { processToProto } from "../../src/oci/proto.ts";
+import { processToProto } from "../../src/agent_api/spec_codec.ts";
 import { AgentBox, decode, type ProcessName, processOf } from "./agent_box.ts";
 
 function init(containerId: string): ProcessName {

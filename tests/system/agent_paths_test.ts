@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { processToProto } from "../../src/oci/proto.ts";
-import type { Mount } from "../../src/oci/spec.ts";
+import { processToProto } from "../../src/agent_api/spec_codec.ts";
+import type { Mount } from "../../src/oci/spec/spec.ts";
 import type { StorageSchema } from "../../src/proto/agent_pb.ts";
-import { DRIVER_OPTION, GUEST_PATH } from "../../src/rpc/agent_api.ts";
+import { DRIVER_OPTION, GUEST_PATH } from "../../src/agent_api/names.ts";
 import { AgentBox, processOf } from "./agent_box.ts";
 import { swap } from "./swap.ts";
 

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { processToProto, resourcesToProto } from "../../src/oci/proto.ts";
+import { processToProto, resourcesToProto } from "../../src/agent_api/spec_codec.ts";
 import type { StorageSchema } from "../../src/proto/agent_pb.ts";
-import { GUEST_PATH } from "../../src/rpc/agent_api.ts";
+import { GUEST_PATH } from "../../src/agent_api/names.ts";
 import { AgentBox, decode, type ProcessName, processOf } from "./agent_box.ts";
 
 function init(containerId: string): ProcessName {

@@ -1,6 +1,6 @@
 /** Cgroups on the real kernel, of whatever versions it has mounted. Needs root. */
 import assert from "node:assert/strict";
-import { type DeviceRule, setDeviceRules } from "../../src/linux/bpf.ts";
+import { type DeviceRule, setDeviceRules } from "../../src/linux/bpf/device_program.ts";
 import {
   cgroupMembers,
   createCgroup,
@@ -10,11 +10,11 @@ import {
   moveMembers,
   parseCgroupMembership,
   removeCgroup,
-} from "../../src/linux/cgroup.ts";
-import { killCgroup } from "../../src/linux/cgroup_kill.ts";
-import { readCgroupFile, writeCgroupFile } from "../../src/linux/cgroup_file.ts";
-import { pipe } from "../../src/linux/fd.ts";
-import { spawn } from "../../src/linux/spawn.ts";
+} from "../../src/linux/cgroup/cgroup.ts";
+import { killCgroup } from "../../src/linux/cgroup/kill.ts";
+import { readCgroupFile, writeCgroupFile } from "../../src/linux/cgroup/file.ts";
+import { pipe } from "../../src/linux/io/fd.ts";
+import { spawn } from "../../src/linux/process/spawn.ts";
 
 const ignore = Deno.uid() !== 0;
 const NAME = `kata-cgroup_test-${Deno.pid}`;

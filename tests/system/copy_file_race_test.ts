@@ -1,8 +1,8 @@
 /** CopyFile while a neighbour who can write to the directory exchanges names in it. */
 import assert from "node:assert/strict";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { copyInto } from "../../src/agent/copy_file.ts";
-import { parseCopy } from "../../src/agent/copy_request.ts";
+import { copyInto } from "../../src/agent/files/copy_file.ts";
+import { parseCopy } from "../../src/agent/files/copy_request.ts";
 import { CopyFileRequestSchema } from "../../src/proto/agent_pb.ts";
 import { removeIfThere } from "../../src/base/files.ts";
 import { swap } from "./swap.ts";

@@ -9,8 +9,8 @@ import { createLogger } from "../../src/base/log.ts";
 import type { Hypervisor, VmExit } from "../../src/hypervisor/hypervisor.ts";
 import { AgentService, type CreateContainerRequest } from "../../src/proto/agent_pb.ts";
 import { Health } from "../../src/proto/health_pb.ts";
-import { listen } from "../../src/rpc/address.ts";
-import { defineService, serveTtrpc } from "../../src/rpc/server.ts";
+import { listen } from "../../src/rpc/transport/address.ts";
+import { defineService, serveTtrpc } from "../../src/rpc/ttrpc/server.ts";
 
 /** A process by its first argument: `echo WORD...`, `cat`, `exit N`, or `sleep`, which ends by a signal. */
 class FakeProcess {

@@ -1,8 +1,8 @@
 /** The shim's task service over the host's whole domain, with an agent that has no guest. @module */
 import assert from "node:assert/strict";
 import { createLogger } from "../../src/base/log.ts";
-import { readMountInfo } from "../../src/linux/mountinfo.ts";
-import { TaskEvents } from "../../src/shim/events.ts";
+import { readMountInfo } from "../../src/linux/mount/mountinfo.ts";
+import { TaskEvents } from "../../src/shim/events/task_events.ts";
 import { TaskService } from "../../src/shim/task_service.ts";
 import { type AgentMethods, FakeAgent, FakeVm } from "./fake_agent.ts";
 

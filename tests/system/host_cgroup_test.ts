@@ -1,7 +1,7 @@
 /** The host's cgroups of a sandbox, on the real kernel: v1, and the v2 hierarchy beside it or alone. Needs root. */
 import assert from "node:assert/strict";
-import { type CgroupLayout, cgroupMembers, detectCgroups } from "../../src/linux/cgroup.ts";
-import { spawn } from "../../src/linux/spawn.ts";
+import { type CgroupLayout, cgroupMembers, detectCgroups } from "../../src/linux/cgroup/cgroup.ts";
+import { spawn } from "../../src/linux/process/spawn.ts";
 import { HostCgroups, removeHostCgroups } from "../../src/resources/cgroup.ts";
 
 const ignore = Deno.uid() !== 0;

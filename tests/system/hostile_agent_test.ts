@@ -5,8 +5,8 @@ import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { TaskExitSchema, TaskOOMSchema } from "../../src/proto/events_pb.ts";
 import { StatusSchema } from "../../src/proto/rpc_status_pb.ts";
-import { FRAME_TYPE } from "../../src/rpc/frame.ts";
-import { encodeStatus } from "../../src/rpc/envelope.ts";
+import { FRAME_TYPE } from "../../src/rpc/ttrpc/frame.ts";
+import { encodeStatus } from "../../src/rpc/ttrpc/envelope.ts";
 import { HostileShim, pause } from "./hostile_shim.ts";
 
 /** A shim's process has 60 to 90 MiB; what one answer of 4 MiB costs comes on top. */

@@ -1,13 +1,19 @@
 /** Mounts on the real kernel, each test below a directory of its own that it leaves empty. Needs root. */
 import assert from "node:assert/strict";
-import { forgetUnusedNames } from "../../src/linux/dentries.ts";
-import { bindMount, mount, remountBind, setPropagation, umount, umountTree } from "../../src/linux/mount.ts";
-import { mountSetattr, moveMount, openTree } from "../../src/linux/mount_tree.ts";
-import { findMount, isMountPoint, type MountInfo, mountsBelow, readMountInfo } from "../../src/linux/mountinfo.ts";
-import { MOUNT_ATTR, MS, parseMountOptions } from "../../src/linux/mount_options.ts";
-import { openNamespace } from "../../src/linux/namespace.ts";
-import { FILE_SYSTEM_MAGIC, statfs } from "../../src/linux/statfs.ts";
-import { SyscallProgram } from "../../src/linux/syscall_program.ts";
+import { forgetUnusedNames } from "../../src/linux/fs/dentries.ts";
+import { bindMount, mount, remountBind, setPropagation, umount, umountTree } from "../../src/linux/mount/mount.ts";
+import { mountSetattr, moveMount, openTree } from "../../src/linux/mount/mount_tree.ts";
+import {
+  findMount,
+  isMountPoint,
+  type MountInfo,
+  mountsBelow,
+  readMountInfo,
+} from "../../src/linux/mount/mountinfo.ts";
+import { MOUNT_ATTR, MS, parseMountOptions } from "../../src/linux/mount/mount_options.ts";
+import { openNamespace } from "../../src/linux/process/namespace.ts";
+import { FILE_SYSTEM_MAGIC, statfs } from "../../src/linux/fs/statfs.ts";
+import { SyscallProgram } from "../../src/linux/child_program/program.ts";
 
 const ignore = Deno.uid() !== 0;
 

@@ -1,9 +1,9 @@
 /** Links, addresses, routes and neighbours, each test in a network namespace of its own. Needs root. */
 import assert from "node:assert/strict";
-import { Fd, O_RDONLY } from "../../src/linux/fd.ts";
-import { createNetns, enterNetns } from "../../src/linux/namespace.ts";
-import { type Link, Rtnetlink } from "../../src/linux/rtnetlink.ts";
-import { ROUTE_PROTOCOL, ROUTE_TABLE } from "../../src/linux/rtnetlink_route.ts";
+import { Fd, O_RDONLY } from "../../src/linux/io/fd.ts";
+import { createNetns, enterNetns } from "../../src/linux/process/namespace.ts";
+import { type Link, Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
+import { ROUTE_PROTOCOL, ROUTE_TABLE } from "../../src/linux/net/rtnetlink_route.ts";
 
 const ignore = Deno.uid() !== 0;
 

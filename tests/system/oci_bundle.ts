@@ -1,12 +1,12 @@
 /** A bundle with a busybox root file system, and containers made from it, for the tests of the engine. */
 import assert from "node:assert/strict";
-import { detectCgroups } from "../../src/linux/cgroup.ts";
-import { type Pipe, pipe } from "../../src/linux/fd.ts";
-import { readableStream } from "../../src/linux/fd_stream.ts";
-import { mountsBelow, readMountInfo } from "../../src/linux/mountinfo.ts";
-import { exitCode } from "../../src/linux/child.ts";
-import { Container, type ContainerProcess, type CreateOptions } from "../../src/oci/container.ts";
-import type { Process, Spec } from "../../src/oci/spec.ts";
+import { detectCgroups } from "../../src/linux/cgroup/cgroup.ts";
+import { type Pipe, pipe } from "../../src/linux/io/fd.ts";
+import { readableStream } from "../../src/linux/io/fd_stream.ts";
+import { mountsBelow, readMountInfo } from "../../src/linux/mount/mountinfo.ts";
+import { exitCode } from "../../src/linux/child_program/child.ts";
+import { Container, type ContainerProcess, type CreateOptions } from "../../src/oci/container/container.ts";
+import type { Process, Spec } from "../../src/oci/spec/spec.ts";
 
 const APPLETS = "sh cat echo sleep true false id ls mount hostname kill stat touch grep cut wc mkdir tty stty env"
   .split(" ");

@@ -3,12 +3,12 @@
  * hierarchy stands beside it, that one is taken as a whole layout for the rest. Needs root and busybox-static.
  */
 import assert from "node:assert/strict";
-import { readCgroupFile } from "../../src/linux/cgroup_file.ts";
-import { type CgroupLayout, createCgroup, detectCgroups, joinCgroup } from "../../src/linux/cgroup.ts";
-import { pipe } from "../../src/linux/fd.ts";
-import { SIGNALS } from "../../src/linux/signal.ts";
-import { Container } from "../../src/oci/container.ts";
-import type { Process } from "../../src/oci/spec.ts";
+import { readCgroupFile } from "../../src/linux/cgroup/file.ts";
+import { type CgroupLayout, createCgroup, detectCgroups, joinCgroup } from "../../src/linux/cgroup/cgroup.ts";
+import { pipe } from "../../src/linux/io/fd.ts";
+import { SIGNALS } from "../../src/linux/process/signal.ts";
+import { Container } from "../../src/oci/container/container.ts";
+import type { Process } from "../../src/oci/spec/spec.ts";
 import { Bundle, codeOf, isReady, readAll, TestContainer } from "./oci_bundle.ts";
 
 const layout = isReady() ? detectCgroups() : undefined;

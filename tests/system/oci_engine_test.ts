@@ -1,10 +1,10 @@
 /** The container engine on the real kernel: the life of a container. Needs root and busybox-static. */
 import assert from "node:assert/strict";
 import { errorChain } from "../../src/base/error.ts";
-import { pipe } from "../../src/linux/fd.ts";
-import { SIGNALS } from "../../src/linux/signal.ts";
-import { Container } from "../../src/oci/container.ts";
-import type { Process } from "../../src/oci/spec.ts";
+import { pipe } from "../../src/linux/io/fd.ts";
+import { SIGNALS } from "../../src/linux/process/signal.ts";
+import { Container } from "../../src/oci/container/container.ts";
+import type { Process } from "../../src/oci/spec/spec.ts";
 import { Bundle, codeOf, isReady, readAll, TestContainer } from "./oci_bundle.ts";
 
 const ignore = !isReady();

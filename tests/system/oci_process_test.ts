@@ -1,9 +1,9 @@
 /** The container engine on the real kernel: who a process is and what it may do. Needs root and busybox-static. */
 import assert from "node:assert/strict";
-import { pipe } from "../../src/linux/fd.ts";
-import { readText } from "../../src/linux/fd_stream.ts";
-import { Container } from "../../src/oci/container.ts";
-import type { Process } from "../../src/oci/spec.ts";
+import { pipe } from "../../src/linux/io/fd.ts";
+import { readText } from "../../src/linux/io/fd_stream.ts";
+import { Container } from "../../src/oci/container/container.ts";
+import type { Process } from "../../src/oci/spec/spec.ts";
 import { Bundle, codeOf, isReady, readAll, TestContainer } from "./oci_bundle.ts";
 
 const ignore = !isReady();

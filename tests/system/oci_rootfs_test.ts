@@ -1,8 +1,8 @@
 /** The container engine on the real kernel: root file system, mounts, devices. Needs root and busybox-static. */
 import assert from "node:assert/strict";
-import { detectCgroups } from "../../src/linux/cgroup.ts";
-import { readMountInfo } from "../../src/linux/mountinfo.ts";
-import { Container } from "../../src/oci/container.ts";
+import { detectCgroups } from "../../src/linux/cgroup/cgroup.ts";
+import { readMountInfo } from "../../src/linux/mount/mountinfo.ts";
+import { Container } from "../../src/oci/container/container.ts";
 import { Bundle, isReady } from "./oci_bundle.ts";
 
 const ignore = !isReady();

@@ -1,10 +1,10 @@
 /** A pod's links joined to the taps of its VM, in network namespaces of the test's own. Needs root and /dev/net/tun. */
 import assert from "node:assert/strict";
-import { isErrno } from "../../src/linux/errno.ts";
-import { Fd, O_RDONLY } from "../../src/linux/fd.ts";
-import { enterNetns, newNetns } from "../../src/linux/namespace.ts";
-import { Rtnetlink } from "../../src/linux/rtnetlink.ts";
-import { openTap } from "../../src/linux/tap.ts";
+import { isErrno } from "../../src/linux/ffi/errno.ts";
+import { Fd, O_RDONLY } from "../../src/linux/io/fd.ts";
+import { enterNetns, newNetns } from "../../src/linux/process/namespace.ts";
+import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
+import { openTap } from "../../src/linux/net/tap.ts";
 import { PodNetwork } from "../../src/resources/network/network.ts";
 import { openPodNetns } from "../../src/resources/network/netns.ts";
 

@@ -1,11 +1,11 @@
 /** An agent that sends what no server of ours would: the test makes each answer's bytes. @module */
 import { createLogger } from "../../src/base/log.ts";
 import type { Request } from "../../src/proto/ttrpc_pb.ts";
-import { listen } from "../../src/rpc/address.ts";
-import { FrameChannel } from "../../src/rpc/channel.ts";
-import type { Duplex, Listener } from "../../src/rpc/duplex.ts";
-import { decodeRequest } from "../../src/rpc/envelope.ts";
-import { FRAME_TYPE } from "../../src/rpc/frame.ts";
+import { listen } from "../../src/rpc/transport/address.ts";
+import { FrameChannel } from "../../src/rpc/ttrpc/channel.ts";
+import type { Duplex, Listener } from "../../src/rpc/transport/duplex.ts";
+import { decodeRequest } from "../../src/rpc/ttrpc/envelope.ts";
+import { FRAME_TYPE } from "../../src/rpc/ttrpc/frame.ts";
 
 const RESPONSE = { type: FRAME_TYPE.response, flags: 0 };
 const log = createLogger({ sink: () => {} });

@@ -1,9 +1,9 @@
 /** Compiled seccomp profiles, loaded by a child that then makes the calls they speak of. */
 import assert from "node:assert/strict";
-import { LITTLE_ENDIAN } from "../../src/linux/libc.ts";
-import { compileSeccomp, hasSeccompLibrary } from "../../src/linux/seccomp.ts";
-import type { SeccompProfile } from "../../src/linux/seccomp_profile.ts";
-import { SyscallProgram } from "../../src/linux/syscall_program.ts";
+import { LITTLE_ENDIAN } from "../../src/linux/ffi/libc.ts";
+import { compileSeccomp, hasSeccompLibrary } from "../../src/linux/security/seccomp.ts";
+import type { SeccompProfile } from "../../src/linux/security/seccomp_profile.ts";
+import { SyscallProgram } from "../../src/linux/child_program/program.ts";
 
 const ignore = !hasSeccompLibrary();
 const PR_SET_NO_NEW_PRIVS = 38;

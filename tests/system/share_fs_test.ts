@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../src/base/log.ts";
 import { defaultConfig } from "../../src/config/schema.ts";
-import { bindMount, mount } from "../../src/linux/mount.ts";
-import { readMountInfo } from "../../src/linux/mountinfo.ts";
-import { recordPid } from "../../src/hypervisor/pid_file.ts";
-import type { Mount } from "../../src/oci/spec.ts";
+import { bindMount, mount } from "../../src/linux/mount/mount.ts";
+import { readMountInfo } from "../../src/linux/mount/mountinfo.ts";
+import { recordPid } from "../../src/hypervisor/common/pid_file.ts";
+import type { Mount } from "../../src/oci/spec/spec.ts";
 import { shareRootfs } from "../../src/resources/rootfs/share.ts";
 import { SharedDirectory } from "../../src/resources/share_fs.ts";
 import { prepareVolumes } from "../../src/resources/volumes/volumes.ts";
-import { GUEST_PATH } from "../../src/rpc/agent_api.ts";
+import { GUEST_PATH } from "../../src/agent_api/names.ts";
 import { cleanUpSandbox } from "../../src/sandbox/cleanup.ts";
 import { writeState } from "../../src/sandbox/persist.ts";
 

@@ -5,15 +5,15 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../src/base/log.ts";
 import { defaultConfig } from "../../src/config/schema.ts";
-import { Fd, O_DIRECTORY, O_RDONLY } from "../../src/linux/fd.ts";
-import { makeDeep } from "../../src/linux/testdata/deep.ts";
-import { removePath } from "../../src/linux/remove_tree.ts";
-import { bindMount, mount, umountTree } from "../../src/linux/mount.ts";
-import { readMountInfo } from "../../src/linux/mountinfo.ts";
+import { Fd, O_DIRECTORY, O_RDONLY } from "../../src/linux/io/fd.ts";
+import { makeDeep } from "../../src/linux/fs/testing/deep.ts";
+import { removePath } from "../../src/linux/fs/remove_tree.ts";
+import { bindMount, mount, umountTree } from "../../src/linux/mount/mount.ts";
+import { readMountInfo } from "../../src/linux/mount/mountinfo.ts";
 import { type ContainerShare, SharedDirectory } from "../../src/resources/share_fs.ts";
 import { shareRootfs } from "../../src/resources/rootfs/share.ts";
 import { prepareVolumes } from "../../src/resources/volumes/volumes.ts";
-import { GUEST_PATH } from "../../src/rpc/agent_api.ts";
+import { GUEST_PATH } from "../../src/agent_api/names.ts";
 
 const NO_WRITE = { code: "EROFS" };
 

@@ -5,10 +5,10 @@ import { createClient } from "@connectrpc/connect";
 import { DeleteResponseSchema, Task as TaskV2 } from "../../src/proto/task_v2_pb.ts";
 import { Task as TaskV3 } from "../../src/proto/task_v3_pb.ts";
 import { RuntimeInfoSchema } from "../../src/proto/containerd_types_pb.ts";
-import { makeFifo } from "../../src/linux/fifo.ts";
-import { dial } from "../../src/rpc/address.ts";
+import { makeFifo } from "../../src/linux/io/fifo.ts";
+import { dial } from "../../src/rpc/transport/address.ts";
 import { socketAddress } from "../../src/shim/bootstrap.ts";
-import { createTtrpcTransport } from "../../src/rpc/client.ts";
+import { createTtrpcTransport } from "../../src/rpc/ttrpc/client.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const POD = { "io.kubernetes.cri.container-type": "container" };

@@ -7,11 +7,11 @@
  * @module
  */
 import { Code } from "@connectrpc/connect";
-import { listen } from "../../src/rpc/address.ts";
-import { connectEvents } from "../../src/rpc/events.ts";
-import { serveTtrpc } from "../../src/rpc/server.ts";
-import { TaskEvents } from "../../src/shim/events.ts";
-import { openShimLog } from "../../src/shim/logs.ts";
+import { listen } from "../../src/rpc/transport/address.ts";
+import { connectEvents } from "../../src/shim/events/publisher.ts";
+import { serveTtrpc } from "../../src/rpc/ttrpc/server.ts";
+import { TaskEvents } from "../../src/shim/events/task_events.ts";
+import { openShimLog } from "../../src/shim/log/logs.ts";
 import { surviveAccidents } from "../../src/shim/serve.ts";
 import { shimServices } from "../../src/shim/services.ts";
 import { TaskService } from "../../src/shim/task_service.ts";

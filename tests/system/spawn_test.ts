@@ -3,15 +3,21 @@
  * Needs root.
  */
 import assert from "node:assert/strict";
-import type { NamespaceFlag } from "../../src/linux/clone.ts";
-import { Fd, O_DIRECTORY, O_RDONLY, pipe } from "../../src/linux/fd.ts";
-import { readText } from "../../src/linux/fd_stream.ts";
-import { createNetns, enterNetns, isSameNamespace, NAMESPACES, openNamespace } from "../../src/linux/namespace.ts";
-import { forbidInspection } from "../../src/linux/process.ts";
-import { readSome } from "../../src/linux/poll.ts";
-import { type Child, reapChildren, spawn } from "../../src/linux/spawn.ts";
-import { awaitByte, bearHeir, placeDescriptors, report } from "../../src/linux/steps.ts";
-import { SyscallProgram } from "../../src/linux/syscall_program.ts";
+import type { NamespaceFlag } from "../../src/linux/child_program/start.ts";
+import { Fd, O_DIRECTORY, O_RDONLY, pipe } from "../../src/linux/io/fd.ts";
+import { readText } from "../../src/linux/io/fd_stream.ts";
+import {
+  createNetns,
+  enterNetns,
+  isSameNamespace,
+  NAMESPACES,
+  openNamespace,
+} from "../../src/linux/process/namespace.ts";
+import { forbidInspection } from "../../src/linux/process/process.ts";
+import { readSome } from "../../src/linux/io/poll.ts";
+import { type Child, reapChildren, spawn } from "../../src/linux/process/spawn.ts";
+import { awaitByte, bearHeir, placeDescriptors, report } from "../../src/linux/child_program/calls.ts";
+import { SyscallProgram } from "../../src/linux/child_program/program.ts";
 
 const ignore = Deno.uid() !== 0;
 const ALL: NamespaceFlag[] = ["newuser", "newns", "newuts", "newipc", "newpid"];

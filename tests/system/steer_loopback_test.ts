@@ -1,12 +1,12 @@
 /** Connections to a network namespace's loopback, steered to one listener. Needs root. */
 import assert from "node:assert/strict";
-import type { Fd } from "../../src/linux/fd.ts";
-import { enterNetns, newNetns } from "../../src/linux/namespace.ts";
-import { readSome, writeAll } from "../../src/linux/poll.ts";
-import { Rtnetlink } from "../../src/linux/rtnetlink.ts";
-import { steerLoopback } from "../../src/linux/sk_lookup.ts";
-import { acceptUnix } from "../../src/linux/socket.ts";
-import { finishWriting, listenOnLoopback, localPort } from "../../src/linux/tcp.ts";
+import type { Fd } from "../../src/linux/io/fd.ts";
+import { enterNetns, newNetns } from "../../src/linux/process/namespace.ts";
+import { readSome, writeAll } from "../../src/linux/io/poll.ts";
+import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
+import { steerLoopback } from "../../src/linux/net/sk_lookup.ts";
+import { acceptUnix } from "../../src/linux/net/socket.ts";
+import { finishWriting, listenOnLoopback, localPort } from "../../src/linux/net/tcp.ts";
 
 const LOOPBACK = 1;
 

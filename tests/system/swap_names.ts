@@ -6,9 +6,9 @@
  * @see https://man7.org/linux/man-pages/man2/rename.2.html on RENAME_EXCHANGE
  * @module
  */
-import { AT_FDCWD } from "../../src/linux/fd.ts";
-import { bind, check, cstring } from "../../src/linux/libc.ts";
-import { syscallNumber } from "../../src/linux/syscall_numbers.ts";
+import { AT_FDCWD } from "../../src/linux/io/fd.ts";
+import { bind, check, cstring } from "../../src/linux/ffi/libc.ts";
+import { syscallNumber } from "../../src/linux/child_program/syscall_numbers.ts";
 
 const RENAME_EXCHANGE = 2;
 

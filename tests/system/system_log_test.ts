@@ -1,7 +1,7 @@
 /** The shim's log in the system log, which busybox' syslogd keeps here. Needs root, busybox and unshare. */
 import assert from "node:assert/strict";
 
-const LOGS = new URL("../../src/shim/logs.ts", import.meta.url).href;
+const LOGS = new URL("../../src/shim/log/logs.ts", import.meta.url).href;
 const MESSAGE = "shown in the system log";
 
 /** A `/dev` of our own with a daemon's socket in it; then `$2...` runs, and ends before the daemon does. */

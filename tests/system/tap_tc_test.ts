@@ -1,11 +1,11 @@
 /** Taps, and frames that cross between a container's link and its VM's tap. Needs root and /dev/net/tun. */
 import assert from "node:assert/strict";
-import { isErrno } from "../../src/linux/errno.ts";
-import type { Fd } from "../../src/linux/fd.ts";
-import { createNetns, enterNetns } from "../../src/linux/namespace.ts";
-import { Rtnetlink } from "../../src/linux/rtnetlink.ts";
-import { openTap, openVhostNet, type Tap } from "../../src/linux/tap.ts";
-import { addIngress, crossConnect, removeIngress } from "../../src/linux/tc.ts";
+import { isErrno } from "../../src/linux/ffi/errno.ts";
+import type { Fd } from "../../src/linux/io/fd.ts";
+import { createNetns, enterNetns } from "../../src/linux/process/namespace.ts";
+import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
+import { openTap, openVhostNet, type Tap } from "../../src/linux/net/tap.ts";
+import { addIngress, crossConnect, removeIngress } from "../../src/linux/net/tc.ts";
 
 const ignore = Deno.uid() !== 0;
 const VNET_HEADER_SIZE = 12;

@@ -1,6 +1,6 @@
 /** Events of devices, as the real kernel sends them. Needs root. */
 import assert from "node:assert/strict";
-import { UeventSocket } from "../../src/linux/uevent.ts";
+import { UeventSocket } from "../../src/linux/device/uevent.ts";
 
 const DEVICE = "/sys/devices/virtual/mem/null";
 

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { VERSION } from "../../src/base/version.ts";
-import { AGENT_LOG_PORT } from "../../src/rpc/agent_api.ts";
+import { AGENT_LOG_PORT } from "../../src/agent_api/names.ts";
 import { createClient } from "@connectrpc/connect";
 import { Health } from "../../src/proto/health_pb.ts";
-import { createTtrpcTransport } from "../../src/rpc/client.ts";
-import { connectVsock } from "../../src/linux/vsock_stream.ts";
-import { dial } from "../../src/rpc/address.ts";
-import { writeAll } from "../../src/rpc/duplex.ts";
-import { type HostKey, newHostKey } from "../../src/rpc/host_proof.ts";
+import { createTtrpcTransport } from "../../src/rpc/ttrpc/client.ts";
+import { connectVsock } from "../../src/linux/net/vsock_stream.ts";
+import { dial } from "../../src/rpc/transport/address.ts";
+import { writeAll } from "../../src/rpc/transport/duplex.ts";
+import { type HostKey, newHostKey } from "../../src/rpc/transport/host_proof.ts";
 import { bootMachine, VSOCK_DAEMON } from "./machine.ts";
 
 const TRANSPORTS = [

@@ -4,7 +4,7 @@ import type { Config } from "../../src/config/schema.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { createHypervisor } from "../../src/hypervisor/create.ts";
 import type { Hypervisor } from "../../src/hypervisor/hypervisor.ts";
-import { type AgentConnection, connectAgent } from "../../src/sandbox/agent_client.ts";
+import { type AgentConnection, connectAgent } from "../../src/sandbox/agent/client.ts";
 
 const REPO = new URL("../../", import.meta.url).pathname;
 const CACHE = Deno.env.get("KATA_CACHE") ??

@@ -1,12 +1,12 @@
 /** QEMU itself, with a guest of a few system calls. Needs scripts/guest-image to have run, for the kernel. */
 import assert from "node:assert/strict";
 import { createLogger } from "../../src/base/log.ts";
-import { box, disk, ready } from "../../src/hypervisor/conformance_box.ts";
-import { hypervisorConforms } from "../../src/hypervisor/conformance_suite.ts";
+import { box, disk, ready } from "../../src/hypervisor/testing/conformance_box.ts";
+import { hypervisorConforms } from "../../src/hypervisor/testing/conformance_suite.ts";
 import type { NetDevice } from "../../src/hypervisor/device.ts";
-import { startTime } from "../../src/hypervisor/pid_file.ts";
-import { memfd } from "../../src/linux/fd.ts";
-import { createNetns } from "../../src/linux/namespace.ts";
+import { startTime } from "../../src/hypervisor/common/pid_file.ts";
+import { memfd } from "../../src/linux/io/fd.ts";
+import { createNetns } from "../../src/linux/process/namespace.ts";
 import { config, directory, ignore, links, netCard } from "./tiny_guest.ts";
 
 hypervisorConforms({ name: "Qemu", config, bootMs: 60_000, ignore });

@@ -1,9 +1,9 @@
 /** QEMU from a template, with what a sandbox plugs into it. Needs root and scripts/guest-image to have run. */
 import assert from "node:assert/strict";
-import { box, ready } from "../../src/hypervisor/conformance_box.ts";
-import { withTemplate } from "../../src/hypervisor/conformance_templates.ts";
-import { startTime } from "../../src/hypervisor/pid_file.ts";
-import { createNetns } from "../../src/linux/namespace.ts";
+import { box, ready } from "../../src/hypervisor/testing/conformance_box.ts";
+import { withTemplate } from "../../src/hypervisor/testing/conformance_templates.ts";
+import { startTime } from "../../src/hypervisor/common/pid_file.ts";
+import { createNetns } from "../../src/linux/process/namespace.ts";
 import { config, directory, ignore, links, netCard } from "./tiny_guest.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;

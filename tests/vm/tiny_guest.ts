@@ -2,10 +2,10 @@
 import { type CpioEntry, packCpio } from "../../scripts/guest/cpio.ts";
 import { assembleInit, type Step } from "../../scripts/guest/init_program.ts";
 import { type Config, defaultConfig } from "../../src/config/schema.ts";
-import type { GuestHabit } from "../../src/hypervisor/conformance_box.ts";
+import type { GuestHabit } from "../../src/hypervisor/testing/conformance_box.ts";
 import type { NetDevice } from "../../src/hypervisor/device.ts";
-import { enterNetns } from "../../src/linux/namespace.ts";
-import { openTap } from "../../src/linux/tap.ts";
+import { enterNetns } from "../../src/linux/process/namespace.ts";
+import { openTap } from "../../src/linux/net/tap.ts";
 
 const KERNEL = new URL("../../dist/guest/vmlinux", import.meta.url).pathname;
 const STDOUT = 1;

@@ -1,7 +1,7 @@
 /** The life of a container, and what is asked of it as a whole. @module */
 import { KataError } from "../../base/error.ts";
-import { resourcesFromProto } from "../../oci/proto.ts";
-import { statsToWire } from "../../oci/proto_stats.ts";
+import { resourcesFromProto } from "../../agent_api/spec_codec.ts";
+import { statsToWire } from "../../agent_api/stats_codec.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 
 /** Everything about a container but its processes. */
@@ -9,7 +9,7 @@ export function containerPart(guest: Guest): AgentPart {
   const { sandbox } = guest;
   return {
     async createContainer(request) {
-      const { createContainer } = await import("../create_container.ts");
+      const { createContainer } = await import("../container/create.ts");
       await sandbox.addContainer(request.containerId, () => createContainer(guest, request));
       return {};
     },

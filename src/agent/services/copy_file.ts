@@ -1,7 +1,7 @@
 /** Files from the host. @module */
-import { GUEST_PATH } from "../../rpc/agent_api.ts";
-import { copyInto } from "../copy_file.ts";
-import { parseCopy } from "../copy_request.ts";
+import { GUEST_PATH } from "../../agent_api/names.ts";
+import { copyInto } from "../files/copy_file.ts";
+import { parseCopy } from "../files/copy_request.ts";
 import type { AgentPart } from "../guest.ts";
 
 /** One call per piece of a file; see `copy_file.ts` beside this folder. */

@@ -1,9 +1,9 @@
 /** What a container left for whoever asks why it ended. @module */
-import { pathOf } from "../../linux/fd.ts";
+import { pathOf } from "../../linux/io/fd.ts";
 import { KataError } from "../../base/error.ts";
-import { openGuarded } from "../../linux/guarded_path.ts";
-import type { GuardSource } from "../../oci/mount_plan.ts";
-import type { GuestContainer } from "../container.ts";
+import { openGuarded } from "../../linux/fs/guarded_path.ts";
+import type { GuardSource } from "../../oci/mount/plan.ts";
+import type { GuestContainer } from "../container/container.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 
 /** One kind so far: the message file that Kubernetes knows. */

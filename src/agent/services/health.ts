@@ -2,7 +2,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import { VERSION } from "../../base/version.ts";
 import { type Health, HealthCheckResponse_ServingStatus } from "../../proto/health_pb.ts";
-import { AGENT_API_VERSION } from "../../rpc/agent_api.ts";
+import { AGENT_API_VERSION } from "../../agent_api/names.ts";
 
 /** The health service; it never looks at the sandbox, so that it answers whatever that is busy with. */
 export function healthService(): ServiceImpl<typeof Health> {

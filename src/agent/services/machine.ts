@@ -1,7 +1,7 @@
 /** Resources of the machine that change while it runs, its clock and its randomness. @module */
-import { addEntropy, setClock, swapOn } from "../../linux/machine.ts";
+import { addEntropy, setClock, swapOn } from "../../linux/device/machine.ts";
 import type { AgentPart } from "../guest.ts";
-import { onlineCpus, onlineMemory, SYSTEM_DEVICES } from "../hotplug.ts";
+import { onlineCpus, onlineMemory, SYSTEM_DEVICES } from "../machine/hotplug.ts";
 
 /** Each needs the machine to be a guest: on a host they change the host. */
 export function machinePart(): AgentPart {

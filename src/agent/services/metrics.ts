@@ -1,7 +1,7 @@
 /** Figures of the guest. @module */
-import { filesystemUsages } from "../filesystems.ts";
+import { filesystemUsages } from "../machine/filesystems.ts";
 import type { AgentPart } from "../guest.ts";
-import { renderMetrics } from "../metrics.ts";
+import { renderMetrics } from "../machine/metrics.ts";
 
 /** Counts how often it is asked. */
 export function metricsPart(): AgentPart {

@@ -2,7 +2,7 @@
 import { AgentService } from "../../proto/agent_pb.ts";
 import { Connections } from "../../proto/connections_pb.ts";
 import { Health } from "../../proto/health_pb.ts";
-import { defineService, type TtrpcService } from "../../rpc/server.ts";
+import { defineService, type TtrpcService } from "../../rpc/ttrpc/server.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 import { connectionsService } from "./connections.ts";
 import { containerPart } from "./container.ts";

@@ -1,9 +1,9 @@
 /** Interfaces, routes and neighbours of the guest. @module */
-import { Rtnetlink } from "../../linux/rtnetlink.ts";
-import { ROUTE_TABLE } from "../../linux/rtnetlink_route.ts";
+import { Rtnetlink } from "../../linux/net/rtnetlink.ts";
+import { ROUTE_TABLE } from "../../linux/net/rtnetlink_route.ts";
 import type { AgentPart, Guest } from "../guest.ts";
-import { addNeighbors, updateInterface, updateRoutes } from "../network.ts";
-import { interfaceToWire, routeToWire } from "../network_wire.ts";
+import { addNeighbors, updateInterface, updateRoutes } from "../machine/network.ts";
+import { interfaceToWire, routeToWire } from "../machine/network_wire.ts";
 
 /** All of it is applied at once: the guest has no network daemon. */
 export function networkPart({ options }: Guest): AgentPart {

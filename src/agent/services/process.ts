@@ -1,7 +1,7 @@
 /** Processes in containers: start, signal, wait. @module */
 import { KataError } from "../../base/error.ts";
 import { verifyId } from "../../base/id.ts";
-import { processFromProto } from "../../oci/proto.ts";
+import { processFromProto } from "../../agent_api/spec_codec.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 
 /** An empty exec id is the container's first process. */

@@ -1,12 +1,12 @@
 /** What is mounted in the guest: new limits, and how full it is. @module */
 import { KataError } from "../../base/error.ts";
-import { pathOf } from "../../linux/fd.ts";
-import { isErrno } from "../../linux/errno.ts";
-import { openGuarded } from "../../linux/guarded_path.ts";
+import { pathOf } from "../../linux/io/fd.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { openGuarded } from "../../linux/fs/guarded_path.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { VolumeUsage_Unit } from "../../proto/csi_pb.ts";
-import { GUEST_PATH, STORAGE_DRIVER } from "../../rpc/agent_api.ts";
-import { usageOf } from "../filesystems.ts";
+import { GUEST_PATH, STORAGE_DRIVER } from "../../agent_api/names.ts";
+import { usageOf } from "../machine/filesystems.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 import { remountEphemeral } from "../storage/ephemeral.ts";
 

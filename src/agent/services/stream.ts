@@ -1,8 +1,8 @@
 /** The standard streams of processes. @module */
-import { setWindowSize } from "../../linux/tty.ts";
+import { setWindowSize } from "../../linux/io/tty.ts";
 import type { ReadStreamRequest } from "../../proto/agent_pb.ts";
 import type { AgentPart, Guest } from "../guest.ts";
-import type { Caller, OutputName } from "../stdio.ts";
+import type { Caller, OutputName } from "../container/stdio.ts";
 
 /** What a pipe holds: a larger buffer would cost its memory and never be filled. */
 const MAX_READ_BYTES = 64 << 10;

@@ -1,11 +1,11 @@
 /** Memory as a file system: emptyDir, `/dev/shm` and huge pages. @module */
 import { KataError } from "../../base/error.ts";
-import { O_DIRECTORY, O_PATH, pathOf } from "../../linux/fd.ts";
-import { type GuardedPath, openGuarded } from "../../linux/guarded_path.ts";
-import { mount } from "../../linux/mount.ts";
-import { MS, parseMountOptions } from "../../linux/mount_options.ts";
+import { O_DIRECTORY, O_PATH, pathOf } from "../../linux/io/fd.ts";
+import { type GuardedPath, openGuarded } from "../../linux/fs/guarded_path.ts";
+import { mount } from "../../linux/mount/mount.ts";
+import { MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
-import { STORAGE_OPTION } from "../../rpc/agent_api.ts";
+import { STORAGE_OPTION } from "../../agent_api/names.ts";
 import type { Places } from "./handler.ts";
 import { mountAt } from "./mount_point.ts";
 import { optionValue, parseCount, parseId } from "./options.ts";

@@ -1,6 +1,6 @@
 /** What a storage driver is. @module */
 import type { Logger } from "../../base/log.ts";
-import type { GuardedPath } from "../../linux/guarded_path.ts";
+import type { GuardedPath } from "../../linux/fs/guarded_path.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 
 /** What drivers may use. */

@@ -1,10 +1,10 @@
 /** A directory of the guest, shared by the containers of a pod. @module */
-import { isErrno } from "../../linux/errno.ts";
-import { type Fd, pathOf } from "../../linux/fd.ts";
-import { makeGuarded, openGuarded, splitLast } from "../../linux/guarded_path.ts";
-import { removeTree } from "../../linux/remove_tree.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { type Fd, pathOf } from "../../linux/io/fd.ts";
+import { makeGuarded, openGuarded, splitLast } from "../../linux/fs/guarded_path.ts";
+import { removeTree } from "../../linux/fs/remove_tree.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
-import { STORAGE_OPTION } from "../../rpc/agent_api.ts";
+import { STORAGE_OPTION } from "../../agent_api/names.ts";
 import type { Places, StorageContext } from "./handler.ts";
 import { optionValue, parseId, parseMode } from "./options.ts";
 

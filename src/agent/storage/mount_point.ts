@@ -1,9 +1,9 @@
 /** Directories to mount on, which are made, mounted on and unmounted by what is open. @module */
-import { rawName, rmdirAt } from "../../linux/directory.ts";
-import { isErrno } from "../../linux/errno.ts";
-import { type Fd, pathOf } from "../../linux/fd.ts";
-import { type GuardedPath, makeGuarded, openGuarded, splitLast } from "../../linux/guarded_path.ts";
-import { detachOne, mount, type MountCall } from "../../linux/mount.ts";
+import { rawName, rmdirAt } from "../../linux/fs/directory.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { type Fd, pathOf } from "../../linux/io/fd.ts";
+import { type GuardedPath, makeGuarded, openGuarded, splitLast } from "../../linux/fs/guarded_path.ts";
+import { detachOne, mount, type MountCall } from "../../linux/mount/mount.ts";
 
 /**
  * Makes the directory if it is not there, and mounts on it. Disposing it unmounts, and removes a directory that it made; one

@@ -1,10 +1,10 @@
 /** Layers that are in the guest already, as one tree. @module */
-import { makeGuarded, openGuarded } from "../../linux/guarded_path.ts";
-import { O_DIRECTORY, O_PATH, pathOf } from "../../linux/fd.ts";
-import { parseMountOptions } from "../../linux/mount_options.ts";
+import { makeGuarded, openGuarded } from "../../linux/fs/guarded_path.ts";
+import { O_DIRECTORY, O_PATH, pathOf } from "../../linux/io/fd.ts";
+import { parseMountOptions } from "../../linux/mount/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
-import { DRIVER_OPTION, STORAGE_OPTION } from "../../rpc/agent_api.ts";
-import { bundleOf, refusePart, storagePath } from "../guest_path.ts";
+import { DRIVER_OPTION, STORAGE_OPTION } from "../../agent_api/names.ts";
+import { bundleOf, refusePart, storagePath } from "../files/guest_path.ts";
 import type { Places, StorageContext } from "./handler.ts";
 import { mountAt } from "./mount_point.ts";
 

@@ -1,9 +1,9 @@
 /** The storages of a sandbox: one handler per driver, one mount per mount point, as many users as there are. @module */
 import { KataError } from "../../base/error.ts";
-import type { GuardedPath } from "../../linux/guarded_path.ts";
+import type { GuardedPath } from "../../linux/fs/guarded_path.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
-import { DRIVER_OPTION, STORAGE_DRIVER, type StorageDriver } from "../../rpc/agent_api.ts";
-import { cleanPath, guardPath, refusePart, storagePath } from "../guest_path.ts";
+import { DRIVER_OPTION, STORAGE_DRIVER, type StorageDriver } from "../../agent_api/names.ts";
+import { cleanPath, guardPath, refusePart, storagePath } from "../files/guest_path.ts";
 import { attachEphemeral } from "./ephemeral.ts";
 import type { StorageContext, StorageHandler } from "./handler.ts";
 import { attachLocal } from "./local.ts";

@@ -1,10 +1,10 @@
 /** The directory that the host shares. @module */
-import { isErrno } from "../../linux/errno.ts";
-import { parseMountOptions } from "../../linux/mount_options.ts";
-import { readMountInfo } from "../../linux/mountinfo.ts";
-import { UeventSocket } from "../../linux/uevent.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { parseMountOptions } from "../../linux/mount/mount_options.ts";
+import { readMountInfo } from "../../linux/mount/mountinfo.ts";
+import { UeventSocket } from "../../linux/device/uevent.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
-import { SHARED_TAG } from "../../rpc/agent_api.ts";
+import { SHARED_TAG } from "../../agent_api/names.ts";
 import type { Places } from "./handler.ts";
 import { mountAt } from "./mount_point.ts";
 

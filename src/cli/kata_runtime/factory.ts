@@ -13,7 +13,7 @@ import {
   templateFiles,
   type TemplateIdentity,
 } from "../../hypervisor/template.ts";
-import { makeTemplate } from "../../sandbox/make_template.ts";
+import { makeTemplate } from "../../sandbox/machine/make_template.ts";
 import { print } from "../output.ts";
 import { readConfig } from "./settings.ts";
 

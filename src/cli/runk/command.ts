@@ -5,8 +5,8 @@
  * @module
  */
 import type { Logger } from "../../base/log.ts";
-import { detectCgroups } from "../../linux/cgroup.ts";
-import type { Container, Home } from "../../oci/container.ts";
+import { detectCgroups } from "../../linux/cgroup/cgroup.ts";
+import type { Container, Home } from "../../oci/container/container.ts";
 import { type Flags, type FlagTable, parseBoolean } from "./flags.ts";
 
 export { print } from "../output.ts";

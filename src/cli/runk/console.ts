@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { exitCode } from "../../linux/child.ts";
-import { isErrno } from "../../linux/errno.ts";
-import { Fd } from "../../linux/fd.ts";
-import { readable, readSome, waitBeside, writeAll } from "../../linux/poll.ts";
-import { connectUnix, sendFds } from "../../linux/socket.ts";
-import { SIGNALS } from "../../linux/signal.ts";
-import { isTerminal, rawMode, setWindowSize, windowSize } from "../../linux/tty.ts";
-import type { ContainerProcess } from "../../oci/container.ts";
+import { exitCode } from "../../linux/child_program/child.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { Fd } from "../../linux/io/fd.ts";
+import { readable, readSome, waitBeside, writeAll } from "../../linux/io/poll.ts";
+import { connectUnix, sendFds } from "../../linux/net/socket.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
+import { isTerminal, rawMode, setWindowSize, windowSize } from "../../linux/io/tty.ts";
+import type { ContainerProcess } from "../../oci/container/container.ts";
 
 export interface ConsoleRequest {
   terminal: boolean;

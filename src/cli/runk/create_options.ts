@@ -1,9 +1,9 @@
 /** What `create` and `run` share: their flags, reading the bundle, and creating the container. @module */
 import { KataError } from "../../base/error.ts";
-import { Fd, isInherited } from "../../linux/fd.ts";
-import { writeWholeFile } from "../../linux/whole_file.ts";
-import { Container, type CreateOptions } from "../../oci/container.ts";
-import { parseSpec, type Spec } from "../../oci/spec.ts";
+import { Fd, isInherited } from "../../linux/io/fd.ts";
+import { writeWholeFile } from "../../linux/fs/whole_file.ts";
+import { Container, type CreateOptions } from "../../oci/container/container.ts";
+import { parseSpec, type Spec } from "../../oci/spec/spec.ts";
 import { type GlobalOptions, homeOf } from "./command.ts";
 import type { Flags } from "./flags.ts";
 

@@ -9,8 +9,8 @@ import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import { plainText } from "../../base/text.ts";
 import { VERSION } from "../../base/version.ts";
-import { waitInPlace } from "../../linux/poll.ts";
-import { describeErrnos } from "../../linux/strerror.ts";
+import { waitInPlace } from "../../linux/io/poll.ts";
+import { describeErrnos } from "../../linux/ffi/strerror.ts";
 import { type Command, print } from "./command.ts";
 import { describeFlags, type Flags, parseFlags } from "./flags.ts";
 import { openLog, textLine } from "./log.ts";
@@ -18,23 +18,23 @@ import { openLog, textLine } from "./log.ts";
 const SPEC_VERSION = "1.2.0";
 
 const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
-  checkpoint: () => import("./checkpoint.ts"),
-  create: () => import("./create.ts"),
-  delete: () => import("./delete.ts"),
-  events: () => import("./events.ts"),
-  exec: () => import("./exec.ts"),
-  features: () => import("./features.ts"),
-  kill: () => import("./kill.ts"),
-  list: () => import("./list.ts"),
-  pause: () => import("./pause.ts"),
-  ps: () => import("./ps.ts"),
-  restore: () => import("./checkpoint.ts"),
-  resume: () => import("./resume.ts"),
-  run: () => import("./run.ts"),
-  spec: () => import("./spec.ts"),
-  start: () => import("./start.ts"),
-  state: () => import("./state.ts"),
-  update: () => import("./update.ts"),
+  checkpoint: () => import("./commands/checkpoint.ts"),
+  create: () => import("./commands/create.ts"),
+  delete: () => import("./commands/delete.ts"),
+  events: () => import("./commands/events.ts"),
+  exec: () => import("./commands/exec.ts"),
+  features: () => import("./commands/features.ts"),
+  kill: () => import("./commands/kill.ts"),
+  list: () => import("./commands/list.ts"),
+  pause: () => import("./commands/pause.ts"),
+  ps: () => import("./commands/ps.ts"),
+  restore: () => import("./commands/checkpoint.ts"),
+  resume: () => import("./commands/resume.ts"),
+  run: () => import("./commands/run.ts"),
+  spec: () => import("./commands/spec.ts"),
+  start: () => import("./commands/start.ts"),
+  state: () => import("./commands/state.ts"),
+  update: () => import("./commands/update.ts"),
 };
 
 const GLOBAL = {

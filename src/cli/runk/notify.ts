@@ -6,12 +6,12 @@
  * @see https://www.freedesktop.org/software/systemd/man/sd_notify.html
  * @module
  */
-import { bindDatagram, connectDatagram } from "../../linux/datagram.ts";
-import { type Fd, pipe } from "../../linux/fd.ts";
-import { openPidfd } from "../../linux/pidfd.ts";
-import { readable, readNow, writable } from "../../linux/poll.ts";
-import { sendFds } from "../../linux/socket.ts";
-import type { Spec } from "../../oci/spec.ts";
+import { bindDatagram, connectDatagram } from "../../linux/net/datagram.ts";
+import { type Fd, pipe } from "../../linux/io/fd.ts";
+import { openPidfd } from "../../linux/process/pidfd.ts";
+import { readable, readNow, writable } from "../../linux/io/poll.ts";
+import { sendFds } from "../../linux/net/socket.ts";
+import type { Spec } from "../../oci/spec/spec.ts";
 
 const INSIDE = "/run/notify";
 const SOCKET = "notify.sock";

@@ -1,5 +1,5 @@
 /** The process of `runk exec`: from a file, or the container's own with changes from flags. @module */
-import { type Capabilities, parseProcess, type Process, type User } from "../../oci/spec.ts";
+import { type Capabilities, parseProcess, type Process, type User } from "../../oci/spec/spec.ts";
 
 export interface ProcessChanges {
   args: readonly string[];

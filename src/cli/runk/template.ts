@@ -1,5 +1,5 @@
 /** The configuration that `runk spec` writes: a shell in its own namespaces, with few capabilities. @module */
-import { type Capabilities, type Mount, OCI_VERSION, type Spec } from "../../oci/spec.ts";
+import { type Capabilities, type Mount, OCI_VERSION, type Spec } from "../../oci/spec/spec.ts";
 
 const CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
 

@@ -1,13 +1,13 @@
 /** The host's side of devices that are plugged into a VM that runs. @module */
 import type { QemuConfig } from "../../config/schema.ts";
-import type { Fd } from "../../linux/fd.ts";
-import { connectUnix } from "../../linux/socket.ts";
+import type { Fd } from "../../linux/io/fd.ts";
+import { connectUnix } from "../../linux/net/socket.ts";
 import type { BlockDevice, Device, NetDevice, ShareFsDevice } from "../device.ts";
 import { type MonitorSteps, removalDeadline } from "./monitor_steps.ts";
 import * as parts from "./parts.ts";
 import { openDisk, vmFiles } from "./plan.ts";
 import { jsonProps } from "./props.ts";
-import type { Qmp } from "./qmp.ts";
+import type { Qmp } from "./qmp/qmp.ts";
 
 export interface BackEndsOptions {
   qmp: Qmp;

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Config } from "../../config/schema.ts";
-import { TscMeasurement } from "../../linux/tsc.ts";
+import { TscMeasurement } from "../../linux/device/tsc.ts";
 import { chooseAccelerator } from "./host.ts";
 
 /** A microsecond's error in this time is a thousandth, of which there are ten readings to choose the best from. */

@@ -2,7 +2,7 @@
 import { exists } from "../../base/files.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
-import { probeKvm } from "../../linux/kvm.ts";
+import { probeKvm } from "../../linux/device/kvm.ts";
 
 /** @throws {Error} KVM was asked for by name and cannot be used. */
 export function chooseAccelerator(

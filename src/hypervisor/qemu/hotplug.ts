@@ -2,9 +2,9 @@
 import { Mutex } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Fd } from "../../linux/fd.ts";
+import type { Fd } from "../../linux/io/fd.ts";
 import type { BlockDevice, Device, GuestAddress, NetDevice, ShareFsDevice } from "../device.ts";
-import type { PcieTopology } from "../topology.ts";
+import type { PcieTopology } from "../common/topology.ts";
 import { BackEnds, type BackEndsOptions } from "./back_ends.ts";
 import { MonitorSteps } from "./monitor_steps.ts";
 import * as parts from "./parts.ts";

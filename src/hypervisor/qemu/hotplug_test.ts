@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { errorChain } from "../../base/error.ts";
 import { createLogger } from "../../base/log.ts";
 import { defaultConfig, type QemuConfig } from "../../config/schema.ts";
-import { type Fd, memfd } from "../../linux/fd.ts";
+import { type Fd, memfd } from "../../linux/io/fd.ts";
 import type { BlockDevice, NetDevice } from "../device.ts";
-import { PcieTopology } from "../topology.ts";
-import { type Command, fakeMonitor } from "./fake_monitor.ts";
+import { PcieTopology } from "../common/topology.ts";
+import { type Command, fakeMonitor } from "./testing/fake_monitor.ts";
 import { Hotplug } from "./hotplug.ts";
-import { Qmp } from "./qmp.ts";
+import { Qmp } from "./qmp/qmp.ts";
 
 const DISK: BlockDevice = { kind: "block", id: "d1", path: "/images/d1", readOnly: true, format: "raw" };
 

@@ -1,6 +1,6 @@
 /** Saving the state of a VM that is paused, and loading it into another QEMU. Memory is not in it, as both share a file. @module */
-import type { Fd } from "../../linux/fd.ts";
-import type { Qmp, QmpEvent } from "./qmp.ts";
+import type { Fd } from "../../linux/io/fd.ts";
+import type { Qmp, QmpEvent } from "./qmp/qmp.ts";
 
 /** Under this name the monitor knows the file. */
 const STATE = "state";

@@ -1,12 +1,12 @@
 /** From configuration and devices to QEMU's machine: what sits where, under which number. Pure. @module */
 import type { Config } from "../../config/schema.ts";
-import { Fd, O_RDONLY, O_RDWR } from "../../linux/fd.ts";
-import { connectUnix, listenUnix } from "../../linux/socket.ts";
-import { AGENT_SERIAL_PORT } from "../../rpc/agent_api.ts";
-import { type AgentChannel, listenParams } from "../agent_channel.ts";
+import { Fd, O_RDONLY, O_RDWR } from "../../linux/io/fd.ts";
+import { connectUnix, listenUnix } from "../../linux/net/socket.ts";
+import { AGENT_SERIAL_PORT } from "../../agent_api/names.ts";
+import { type AgentChannel, listenParams } from "../common/agent_channel.ts";
 import type { BlockDevice, Device, NetDevice } from "../device.ts";
-import { agentParams, kernelParams } from "../kernel_params.ts";
-import { PcieTopology } from "../topology.ts";
+import { agentParams, kernelParams } from "../common/kernel_params.ts";
+import { PcieTopology } from "../common/topology.ts";
 import type { Machine } from "./args.ts";
 import * as parts from "./parts.ts";
 

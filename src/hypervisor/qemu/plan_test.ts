@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Config, defaultConfig } from "../../config/schema.ts";
-import { Fd } from "../../linux/fd.ts";
+import { Fd } from "../../linux/io/fd.ts";
 import { qemuArgs } from "./args.ts";
 import { type PlanInput, planMachine } from "./plan.ts";
 

@@ -1,11 +1,11 @@
 /** QEMU as a {@linkcode Hypervisor}. @module */
 import { abortable } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
-import type { HostKey } from "../../rpc/host_proof.ts";
+import type { HostKey } from "../../rpc/transport/host_proof.ts";
 import { checkConfig } from "../../config/check.ts";
 import type { Config } from "../../config/schema.ts";
-import { Fd, O_CREAT, O_EXCL, O_WRONLY } from "../../linux/fd.ts";
-import { hostAddress, hostKey } from "../agent_channel.ts";
+import { Fd, O_CREAT, O_EXCL, O_WRONLY } from "../../linux/io/fd.ts";
+import { hostAddress, hostKey } from "../common/agent_channel.ts";
 import type { Device, GuestAddress } from "../device.ts";
 import type {
   Capabilities,

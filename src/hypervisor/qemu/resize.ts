@@ -10,7 +10,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Machine } from "./args.ts";
 import { MonitorSteps } from "./monitor_steps.ts";
 import { jsonProps, type Props } from "./props.ts";
-import type { Qmp } from "./qmp.ts";
+import type { Qmp } from "./qmp/qmp.ts";
 
 /** Linux brings memory online in blocks of this size. */
 const BLOCK_MIB = 128;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
-import { type Command, fakeMonitor } from "./fake_monitor.ts";
-import { Qmp } from "./qmp.ts";
+import { type Command, fakeMonitor } from "./testing/fake_monitor.ts";
+import { Qmp } from "./qmp/qmp.ts";
 import { Resize } from "./resize.ts";
 
 const SOCKETS = [

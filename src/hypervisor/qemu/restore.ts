@@ -1,11 +1,11 @@
 /** Starting a VM from a template: its memory is copied, its state loaded, and what the sandbox has plugged in. @module */
-import { Fd, memfd, O_RDONLY, setFileSize } from "../../linux/fd.ts";
-import { copySparse, fileSize } from "../../linux/sparse_copy.ts";
-import { openVhostNet } from "../../linux/tap.ts";
+import { Fd, memfd, O_RDONLY, setFileSize } from "../../linux/io/fd.ts";
+import { copySparse, fileSize } from "../../linux/fs/sparse_copy.ts";
+import { openVhostNet } from "../../linux/net/tap.ts";
 import { fittingTemplate, type Template, templateFiles } from "../template.ts";
 import type { Device } from "../device.ts";
 import { Hotplug } from "./hotplug.ts";
-import { Helpers } from "../helpers.ts";
+import { Helpers } from "../common/helpers.ts";
 import { inheritedBy, type LaunchOptions, removeFiles, type RunningVm, startMonitor } from "./launch.ts";
 import { loadState } from "./migrate.ts";
 import { startShares } from "./shares.ts";

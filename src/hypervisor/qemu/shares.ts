@@ -1,10 +1,10 @@
 /** The daemons that serve a VM's shared directories. @module */
 import type { Config } from "../../config/schema.ts";
 import type { Device, ShareFsDevice } from "../device.ts";
-import type { Helpers } from "../helpers.ts";
+import type { Helpers } from "../common/helpers.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
-import { outputOf } from "../process.ts";
-import { startVirtiofsd, virtiofsdKind } from "../virtiofsd.ts";
+import { outputOf } from "../common/process.ts";
+import { startVirtiofsd, virtiofsdKind } from "../common/virtiofsd.ts";
 import { vmFiles } from "./plan.ts";
 
 export interface SharesOptions extends Pick<HypervisorOptions, "runDir" | "log" | "cgroupProcs"> {

@@ -6,9 +6,9 @@
  */
 import { VERSION } from "../../base/version.ts";
 import type { Config } from "../../config/schema.ts";
-import type { Fd } from "../../linux/fd.ts";
-import { cpuFlags } from "../../linux/kvm.ts";
-import type { AgentChannel } from "../agent_channel.ts";
+import type { Fd } from "../../linux/io/fd.ts";
+import { cpuFlags } from "../../linux/device/kvm.ts";
+import type { AgentChannel } from "../common/agent_channel.ts";
 import type { Device } from "../device.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import { stampFile, type TemplateIdentity } from "../template.ts";

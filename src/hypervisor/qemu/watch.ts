@@ -1,10 +1,10 @@
 /** Watching a VM's processes: the first that ends, ends the VM. @module */
 import type { Logger } from "../../base/log.ts";
 import type { VmExit } from "../hypervisor.ts";
-import type { GuestConsole } from "../guest_console.ts";
-import type { Helpers } from "../helpers.ts";
-import type { MonitorProcess, ProcessEnd } from "../process.ts";
-import type { Qmp } from "./qmp.ts";
+import type { GuestConsole } from "../common/guest_console.ts";
+import type { Helpers } from "../common/helpers.ts";
+import type { MonitorProcess, ProcessEnd } from "../common/process.ts";
+import type { Qmp } from "./qmp/qmp.ts";
 
 /** A helper ends when QEMU closes its socket: so long QEMU's own end may be in coming. */
 const SAME_END_MS = 200;

@@ -7,7 +7,7 @@
  * @module
  */
 import { quoted } from "../../base/text.ts";
-import type { Resources } from "../spec.ts";
+import type { Resources } from "../spec/spec.ts";
 import type { CgroupStats } from "./stats.ts";
 
 /** Waiting for what the kernel does a little later. */

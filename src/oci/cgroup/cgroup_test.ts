@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { CgroupLayout } from "../../linux/cgroup.ts";
+import type { CgroupLayout } from "../../linux/cgroup/cgroup.ts";
 import { openCgroup } from "./open.ts";
 import { cgroupPath } from "./cgroup.ts";
 

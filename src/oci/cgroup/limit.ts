@@ -1,5 +1,5 @@
 /** Rules of limits that hold on both versions of cgroups. @module */
-import type { MemoryResources } from "../spec.ts";
+import type { MemoryResources } from "../spec/spec.ts";
 
 /**
  * Refuses a memory limit below what is in use already, if the caller asked for this check: the kernel would kill.

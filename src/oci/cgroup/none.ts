@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { type CgroupLayout, parseCgroupMembership } from "../../linux/cgroup.ts";
-import { signalPid } from "../../linux/pidfd.ts";
-import { SIGNALS } from "../../linux/signal.ts";
-import type { Resources } from "../spec.ts";
+import { type CgroupLayout, parseCgroupMembership } from "../../linux/cgroup/cgroup.ts";
+import { signalPid } from "../../linux/process/pidfd.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
+import type { Resources } from "../spec/spec.ts";
 import type { Cgroup } from "./cgroup.ts";
 import type { CgroupStats } from "./stats.ts";
 import { reaches } from "./wait.ts";

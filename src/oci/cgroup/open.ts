@@ -1,5 +1,5 @@
 /** Choosing the implementation for the cgroup of a container. @module */
-import type { CgroupLayout } from "../../linux/cgroup.ts";
+import type { CgroupLayout } from "../../linux/cgroup/cgroup.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { CgroupV1 } from "./v1.ts";
 import { CgroupV2 } from "./v2.ts";

@@ -7,10 +7,10 @@ import {
   moveMembers,
   removeCgroup,
   removeEmptyCgroup,
-} from "../../linux/cgroup.ts";
-import { killCgroup } from "../../linux/cgroup_kill.ts";
-import { hasCgroupFile } from "../../linux/cgroup_file.ts";
-import type { Resources } from "../spec.ts";
+} from "../../linux/cgroup/cgroup.ts";
+import { killCgroup } from "../../linux/cgroup/kill.ts";
+import { hasCgroupFile } from "../../linux/cgroup/file.ts";
+import type { Resources } from "../spec/spec.ts";
 import type { Cgroup, WaitOptions } from "./cgroup.ts";
 import { type CgroupStats, noIo } from "./stats.ts";
 import { applyBlkio, blkioStats } from "./v1/blkio.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { DeviceRule } from "../spec.ts";
+import type { DeviceRule } from "../spec/spec.ts";
 import { NO_LIMIT } from "./stats.ts";
 import { cpusetStats } from "./v1/cpuset.ts";
-import { FakeCgroup } from "./testdata/fake_cgroup.ts";
+import { FakeCgroup } from "./testing/fake_cgroup.ts";
 import { applyBlkio, blkioStats, parseEntries } from "./v1/blkio.ts";
 import { applyCpu, cpuStats } from "./v1/cpu.ts";
 import { applyDevices, formatRule } from "./v1/devices.ts";

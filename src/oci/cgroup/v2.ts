@@ -7,11 +7,11 @@ import {
   parseCgroupMembership,
   removeCgroup,
   removeEmptyCgroup,
-} from "../../linux/cgroup.ts";
-import { killCgroup } from "../../linux/cgroup_kill.ts";
-import { hasCgroupFile, readCgroupFile, writeCgroupFile } from "../../linux/cgroup_file.ts";
-import { isErrno } from "../../linux/errno.ts";
-import type { Resources } from "../spec.ts";
+} from "../../linux/cgroup/cgroup.ts";
+import { killCgroup } from "../../linux/cgroup/kill.ts";
+import { hasCgroupFile, readCgroupFile, writeCgroupFile } from "../../linux/cgroup/file.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import type { Resources } from "../spec/spec.ts";
 import type { Cgroup, WaitOptions } from "./cgroup.ts";
 import type { CgroupStats } from "./stats.ts";
 import { applyCpu, cpuStats } from "./v2/cpu.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { BlockIoResources, CpuResources, MemoryResources } from "../spec.ts";
+import type { BlockIoResources, CpuResources, MemoryResources } from "../spec/spec.ts";
 import { NO_LIMIT } from "./stats.ts";
-import { FakeCgroup } from "./testdata/fake_cgroup.ts";
+import { FakeCgroup } from "./testing/fake_cgroup.ts";
 import { applyCpu, cpuStats, cpuWeight } from "./v2/cpu.ts";
 import { applyCpuset } from "./v2/cpuset.ts";
 import { bpfRules } from "./v2/devices.ts";

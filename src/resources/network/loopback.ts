@@ -6,11 +6,11 @@
  */
 import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
-import { isErrno } from "../../linux/errno.ts";
-import type { Fd } from "../../linux/fd.ts";
-import { enterNetns } from "../../linux/namespace.ts";
-import { type Listeners, steerLoopback } from "../../linux/sk_lookup.ts";
-import { listenOnLoopback } from "../../linux/tcp.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import type { Fd } from "../../linux/io/fd.ts";
+import { enterNetns } from "../../linux/process/namespace.ts";
+import { type Listeners, steerLoopback } from "../../linux/net/sk_lookup.ts";
+import { listenOnLoopback } from "../../linux/net/tcp.ts";
 
 /** Connections that wait to be accepted, per family. */
 const BACKLOG = 64;

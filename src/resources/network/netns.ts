@@ -1,10 +1,10 @@
 /** Which network namespace is a pod's. @module */
 import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
-import { Fd, O_RDONLY } from "../../linux/fd.ts";
-import { isSameNamespace, newNetns } from "../../linux/namespace.ts";
-import { FILE_SYSTEM_MAGIC, statfs } from "../../linux/statfs.ts";
-import type { Spec } from "../../oci/spec.ts";
+import { Fd, O_RDONLY } from "../../linux/io/fd.ts";
+import { isSameNamespace, newNetns } from "../../linux/process/namespace.ts";
+import { FILE_SYSTEM_MAGIC, statfs } from "../../linux/fs/statfs.ts";
+import type { Spec } from "../../oci/spec/spec.ts";
 
 /** Engines write it where they do not know the process yet. */
 const UNKNOWN = "/proc/0/ns/net";

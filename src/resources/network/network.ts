@@ -5,12 +5,12 @@
  * @module
  */
 import type { NetDevice } from "../../hypervisor/device.ts";
-import { isErrno } from "../../linux/errno.ts";
-import type { Fd } from "../../linux/fd.ts";
-import { enterNetns } from "../../linux/namespace.ts";
-import { NETLINK, openNetlink, RTMGRP } from "../../linux/netlink_socket.ts";
-import { readableWithin } from "../../linux/poll.ts";
-import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/rtnetlink.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import type { Fd } from "../../linux/io/fd.ts";
+import { enterNetns } from "../../linux/process/namespace.ts";
+import { NETLINK, openNetlink, RTMGRP } from "../../linux/net/netlink_socket.ts";
+import { readableWithin } from "../../linux/io/poll.ts";
+import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { type NetworkModel, pairWithTap } from "./pair.ts";
 import {
   describeNetwork,

@@ -1,11 +1,11 @@
 /** A link of the pod and the tap through which the VM has it. @module */
-import type { Fd } from "../../linux/fd.ts";
+import type { Fd } from "../../linux/io/fd.ts";
 import { KataError } from "../../base/error.ts";
 import type { NetDevice } from "../../hypervisor/device.ts";
-import { enterNetns } from "../../linux/namespace.ts";
-import type { Link, Rtnetlink } from "../../linux/rtnetlink.ts";
-import { openTap, openVhostNet } from "../../linux/tap.ts";
-import { crossConnect, removeIngress } from "../../linux/tc.ts";
+import { enterNetns } from "../../linux/process/namespace.ts";
+import type { Link, Rtnetlink } from "../../linux/net/rtnetlink.ts";
+import { openTap, openVhostNet } from "../../linux/net/tap.ts";
+import { crossConnect, removeIngress } from "../../linux/net/tc.ts";
 
 /** How the link and the tap are joined: by name as the configuration has it (`internetworking_model`). */
 export type NetworkModel = keyof typeof MODELS;

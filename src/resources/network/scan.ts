@@ -1,10 +1,10 @@
 /** What of a pod's network namespace the guest gets to see. Pure. @module */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { KataError } from "../../base/error.ts";
-import type { Address, Link, Neighbor, Route } from "../../linux/rtnetlink.ts";
-import { SCOPE } from "../../linux/rtnetlink_address.ts";
-import { NEIGHBOR_STATE } from "../../linux/rtnetlink_neighbor.ts";
-import { ROUTE_PROTOCOL, ROUTE_TABLE, ROUTE_TYPE, RTNH_F_ONLINK } from "../../linux/rtnetlink_route.ts";
+import type { Address, Link, Neighbor, Route } from "../../linux/net/rtnetlink.ts";
+import { SCOPE } from "../../linux/net/rtnetlink_address.ts";
+import { NEIGHBOR_STATE } from "../../linux/net/rtnetlink_neighbor.ts";
+import { ROUTE_PROTOCOL, ROUTE_TABLE, ROUTE_TYPE, RTNH_F_ONLINK } from "../../linux/net/rtnetlink_route.ts";
 import { type ARPNeighborSchema, type InterfaceSchema, IPFamily, type RouteSchema } from "../../proto/types_pb.ts";
 
 /** A network namespace at one moment. */

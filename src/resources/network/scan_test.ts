@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Address, Link, Neighbor, Route } from "../../linux/rtnetlink.ts";
+import type { Address, Link, Neighbor, Route } from "../../linux/net/rtnetlink.ts";
 import { describeNetwork, gatewaysOf, guestLinks } from "./scan.ts";
 
 const ETHER = 1;

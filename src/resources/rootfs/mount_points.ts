@@ -1,11 +1,11 @@
 /** Mount points of a root file system that nobody in the guest may write to. @module */
-import { mkdirAt } from "../../linux/directory.ts";
-import { isErrno } from "../../linux/errno.ts";
-import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../../linux/fd.ts";
-import { openInRoot, RESOLVE } from "../../linux/in_root.ts";
-import { resolveInside } from "../../oci/inside.ts";
-import type { NodeKind } from "../../oci/planned_mount.ts";
-import { split } from "../../oci/rootfs.ts";
+import { mkdirAt } from "../../linux/fs/directory.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../../linux/io/fd.ts";
+import { openInRoot, RESOLVE } from "../../linux/fs/in_root.ts";
+import { resolveInside } from "../../oci/mount/inside.ts";
+import type { NodeKind } from "../../oci/mount/planned.ts";
+import { split } from "../../oci/mount/rootfs.ts";
 
 /** Where something will be mounted, or has to be there. */
 export interface MountPoint {

@@ -1,10 +1,10 @@
 /** A container's root file system, mounted on the host where the guest sees it. @module */
 import type { Logger } from "../../base/log.ts";
 import { quoted } from "../../base/text.ts";
-import type { Fd } from "../../linux/fd.ts";
-import { bindMount, detachOne, mount, remountBind } from "../../linux/mount.ts";
-import { mountSetattr, openTree } from "../../linux/mount_tree.ts";
-import { MS, parseMountOptions } from "../../linux/mount_options.ts";
+import type { Fd } from "../../linux/io/fd.ts";
+import { bindMount, detachOne, mount, remountBind } from "../../linux/mount/mount.ts";
+import { mountSetattr, openTree } from "../../linux/mount/mount_tree.ts";
+import { MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
 import { copyWithoutKernel } from "../kernel_mounts.ts";
 import type { ContainerShare, SharedTree } from "../share_fs.ts";
 import { makeMountPoints, type MountPoint } from "./mount_points.ts";

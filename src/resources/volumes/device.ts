@@ -1,5 +1,5 @@
 /** Bind mounts of device nodes: the guest's kernel has its own of those that every kernel has. @module */
-import type { Mount } from "../../oci/spec.ts";
+import type { Mount } from "../../oci/spec/spec.ts";
 import type { Source } from "./source.ts";
 import { keep, refuse, type Volume } from "./volume.ts";
 

@@ -5,10 +5,10 @@
  *
  * @module
  */
-import { pathOf } from "../../linux/fd.ts";
-import type { MountInfo } from "../../linux/mountinfo.ts";
-import type { Mount } from "../../oci/spec.ts";
-import { DRIVER_OPTION, GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../rpc/agent_api.ts";
+import { pathOf } from "../../linux/io/fd.ts";
+import type { MountInfo } from "../../linux/mount/mountinfo.ts";
+import type { Mount } from "../../oci/spec/spec.ts";
+import { DRIVER_OPTION, GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../agent_api/names.ts";
 import { shareVolume } from "./share.ts";
 import type { Source } from "./source.ts";
 import type { Volume, VolumeContext } from "./volume.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseMountInfo } from "../../linux/mountinfo.ts";
+import { parseMountInfo } from "../../linux/mount/mountinfo.ts";
 import { findEmptyDir } from "./empty_dir.ts";
 
 const POD = "/var/lib/kubelet/pods/6f1d";

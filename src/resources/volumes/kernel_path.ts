@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { FILE_SYSTEM_MAGIC } from "../../linux/statfs.ts";
-import type { Mount } from "../../oci/spec.ts";
+import { FILE_SYSTEM_MAGIC } from "../../linux/fs/statfs.ts";
+import type { Mount } from "../../oci/spec/spec.ts";
 import type { Source } from "./source.ts";
 import { keep, refuse, type Volume } from "./volume.ts";
 

@@ -1,7 +1,7 @@
 /** A file or directory of the host, shown to the guest through the shared directory. @module */
-import { mountSetattr, openTree } from "../../linux/mount_tree.ts";
-import { MOUNT_ATTR, MS, parseMountOptions } from "../../linux/mount_options.ts";
-import type { Mount } from "../../oci/spec.ts";
+import { mountSetattr, openTree } from "../../linux/mount/mount_tree.ts";
+import { MOUNT_ATTR, MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
+import type { Mount } from "../../oci/spec/spec.ts";
 import { copyWithoutKernel } from "../kernel_mounts.ts";
 import type { Source } from "./source.ts";
 import { refuse, type Volume, type VolumeContext } from "./volume.ts";

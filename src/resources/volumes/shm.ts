@@ -1,7 +1,7 @@
 /** Shared memory, which works only inside of one kernel (B16): the guest has its own for a pod. @module */
-import { FILE_SYSTEM_MAGIC } from "../../linux/statfs.ts";
-import type { Mount } from "../../oci/spec.ts";
-import { GUEST_PATH } from "../../rpc/agent_api.ts";
+import { FILE_SYSTEM_MAGIC } from "../../linux/fs/statfs.ts";
+import type { Mount } from "../../oci/spec/spec.ts";
+import { GUEST_PATH } from "../../agent_api/names.ts";
 import type { Source } from "./source.ts";
 import { keep, type Volume } from "./volume.ts";
 

@@ -1,11 +1,11 @@
 /** What a bind mount's source is, looked at once and then held: its path may lead elsewhere the next time. @module */
 import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
-import { splitDevice } from "../../linux/block.ts";
-import { Fd, O_PATH, pathOf } from "../../linux/fd.ts";
-import { type MountInfo, readMountInfo } from "../../linux/mountinfo.ts";
-import { statfs } from "../../linux/statfs.ts";
-import type { Mount } from "../../oci/spec.ts";
+import { splitDevice } from "../../linux/device/number.ts";
+import { Fd, O_PATH, pathOf } from "../../linux/io/fd.ts";
+import { type MountInfo, readMountInfo } from "../../linux/mount/mountinfo.ts";
+import { statfs } from "../../linux/fs/statfs.ts";
+import type { Mount } from "../../oci/spec/spec.ts";
 
 export type SourceKind = "directory" | "file" | "character" | "block" | "fifo" | "socket";
 

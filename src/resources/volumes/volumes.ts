@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { type MountInfo, readMountInfo } from "../../linux/mountinfo.ts";
-import type { Mount } from "../../oci/spec.ts";
+import { type MountInfo, readMountInfo } from "../../linux/mount/mountinfo.ts";
+import type { Mount } from "../../oci/spec/spec.ts";
 import type { MountPoint } from "../rootfs/mount_points.ts";
 import { deviceVolume } from "./device.ts";
 import type { Storage } from "./volume.ts";

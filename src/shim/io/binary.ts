@@ -1,10 +1,10 @@
 /** Output into the pipes of a logging program. @module */
 import { abortable } from "../../base/async.ts";
-import { Fd, O_NONBLOCK, O_RDWR, pipe } from "../../linux/fd.ts";
-import { readSome, writeAll } from "../../linux/poll.ts";
-import { SIGNALS } from "../../linux/signal.ts";
-import { type Child, spawn } from "../../linux/spawn.ts";
-import type { OutputStream, Stdio } from "../../sandbox/stdio.ts";
+import { Fd, O_NONBLOCK, O_RDWR, pipe } from "../../linux/io/fd.ts";
+import { readSome, writeAll } from "../../linux/io/poll.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
+import { type Child, spawn } from "../../linux/process/spawn.ts";
+import type { OutputStream, Stdio } from "../../sandbox/container/stdio.ts";
 
 /** How long a logger may take to end after its input has, and again after SIGTERM. */
 const END_MS = 12_000;

@@ -1,7 +1,7 @@
 /** Streams that the caller offers as named pipes. Opening them never waits for the other side (B52). @module */
-import { Fd, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from "../../linux/fd.ts";
-import { readSome, writeAll } from "../../linux/poll.ts";
-import type { InputStream, OutputStream } from "../../sandbox/stdio.ts";
+import { Fd, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from "../../linux/io/fd.ts";
+import { readSome, writeAll } from "../../linux/io/poll.ts";
+import type { InputStream, OutputStream } from "../../sandbox/container/stdio.ts";
 
 /**
  * Input from a fifo. A writer of our own keeps it open, so that a client may come, go and come back: the end is when

@@ -1,5 +1,5 @@
 /** Output that is appended to a file. @module */
-import type { OutputStream } from "../../sandbox/stdio.ts";
+import type { OutputStream } from "../../sandbox/container/stdio.ts";
 
 export class FileOutput implements OutputStream {
   readonly #file: Deno.FsFile;

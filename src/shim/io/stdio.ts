@@ -1,6 +1,6 @@
 /** A task's standard streams by what containerd names: a path of a fifo, or a URI. @module */
 import { KataError } from "../../base/error.ts";
-import type { OutputStream, Stdio, StdioNames } from "../../sandbox/stdio.ts";
+import type { OutputStream, Stdio, StdioNames } from "../../sandbox/container/stdio.ts";
 import type { LoggerContext, Outputs } from "./binary.ts";
 import { FifoInput, FifoOutput } from "./fifo.ts";
 import { FileOutput } from "./file.ts";

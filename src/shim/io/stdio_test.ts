@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Fd, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../linux/fd.ts";
+import { Fd, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../linux/io/fd.ts";
 import { openStdio } from "./stdio.ts";
 
 const CONTEXT = { containerId: "c1", namespace: "default" };

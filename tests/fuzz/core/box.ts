@@ -7,10 +7,10 @@
  * @module
  */
 import { errorChain } from "../../../src/base/error.ts";
-import { createCgroup, detectCgroups } from "../../../src/linux/cgroup.ts";
-import { readCgroupFile, writeCgroupFile } from "../../../src/linux/cgroup_file.ts";
-import { isErrno } from "../../../src/linux/errno.ts";
-import { parseMountInfo } from "../../../src/linux/mountinfo.ts";
+import { createCgroup, detectCgroups } from "../../../src/linux/cgroup/cgroup.ts";
+import { readCgroupFile, writeCgroupFile } from "../../../src/linux/cgroup/file.ts";
+import { isErrno } from "../../../src/linux/ffi/errno.ts";
+import { parseMountInfo } from "../../../src/linux/mount/mountinfo.ts";
 
 /** Arguments: how many groups, their hierarchies' mount points, the name of the group in each, and the command. */
 const SCRIPT = `set -e

@@ -1,5 +1,5 @@
 /** What a target may leave of the machine's: no mount, process, group or directory of a container. For targets in a box. @module */
-import { readMountInfo } from "../../../src/linux/mountinfo.ts";
+import { readMountInfo } from "../../../src/linux/mount/mountinfo.ts";
 import { exists } from "../../../src/base/files.ts";
 import { enableControllers } from "./box.ts";
 import { hold } from "./target.ts";

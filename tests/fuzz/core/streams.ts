@@ -1,6 +1,6 @@
 /** Byte streams in memory, for targets that speak a protocol. @module */
-import type { Duplex } from "../../../src/rpc/duplex.ts";
-import { MessageQueue } from "../../../src/rpc/queue.ts";
+import type { Duplex } from "../../../src/rpc/transport/duplex.ts";
+import { MessageQueue } from "../../../src/rpc/transport/queue.ts";
 
 /** One end of a connection in memory. */
 export class MemoryEnd implements Duplex {

@@ -4,7 +4,7 @@ import { applyAnnotations } from "../../../src/config/annotations.ts";
 import { checkConfig, type HostFacts } from "../../../src/config/check.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { type Config, defaultConfig } from "../../../src/config/schema.ts";
-import { agentParams, kernelParams } from "../../../src/hypervisor/kernel_params.ts";
+import { agentParams, kernelParams } from "../../../src/hypervisor/common/kernel_params.ts";
 import { planMachine } from "../../../src/hypervisor/qemu/plan.ts";
 import { qemuArgs } from "../../../src/hypervisor/qemu/args.ts";
 import { defineTarget, hold } from "../core/target.ts";

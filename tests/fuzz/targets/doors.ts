@@ -1,10 +1,10 @@
 /** Small doors: the management socket, the greetings of vsock, the proof of the host, the log. @module */
 import { createLogger } from "../../../src/base/log.ts";
 import { exists } from "../../../src/base/files.ts";
-import { connectHybridVsock } from "../../../src/rpc/hybrid_vsock.ts";
-import { drawHostPort } from "../../../src/rpc/host_ports.ts";
-import { admitHost, type Caller, HOST_CID, newHostKey, proofOf } from "../../../src/rpc/host_proof.ts";
-import { type Management, serveManagement } from "../../../src/rpc/management.ts";
+import { connectHybridVsock } from "../../../src/rpc/transport/hybrid_vsock.ts";
+import { drawHostPort } from "../../../src/rpc/transport/host_ports.ts";
+import { admitHost, type Caller, HOST_CID, newHostKey, proofOf } from "../../../src/rpc/transport/host_proof.ts";
+import { type Management, serveManagement } from "../../../src/shim_api/server.ts";
 import { cut, mutateBytes } from "../core/bytes.ts";
 import { findFault } from "../core/faults.ts";
 import { Random } from "../core/random.ts";

@@ -5,20 +5,20 @@ import {
   decodeAttributes,
   decodeMessages,
   encodeMessage,
-} from "../../../src/linux/netlink.ts";
-import { decodeInotify } from "../../../src/linux/inotify.ts";
-import { decodeAddress, encodeAddress } from "../../../src/linux/rtnetlink_address.ts";
-import { decodeLink, encodeNewLink } from "../../../src/linux/rtnetlink_link.ts";
-import { decodeNeighbor, encodeNeighbor } from "../../../src/linux/rtnetlink_neighbor.ts";
-import { decodeRoute, encodeRoute } from "../../../src/linux/rtnetlink_route.ts";
-import { decodeUevent } from "../../../src/linux/uevent.ts";
+} from "../../../src/linux/net/netlink.ts";
+import { decodeInotify } from "../../../src/linux/io/inotify.ts";
+import { decodeAddress, encodeAddress } from "../../../src/linux/net/rtnetlink_address.ts";
+import { decodeLink, encodeNewLink } from "../../../src/linux/net/rtnetlink_link.ts";
+import { decodeNeighbor, encodeNeighbor } from "../../../src/linux/net/rtnetlink_neighbor.ts";
+import { decodeRoute, encodeRoute } from "../../../src/linux/net/rtnetlink_route.ts";
+import { decodeUevent } from "../../../src/linux/device/uevent.ts";
 import {
   decodeMessage as decodeBusMessage,
   encodeMessage as encodeBusMessage,
 } from "../../../src/systemd/dbus_message.ts";
 import { splitSignature } from "../../../src/systemd/dbus_wire.ts";
 import { parseStartInput } from "../../../src/shim/bootstrap.ts";
-import { decodeRequest, decodeResponse } from "../../../src/rpc/envelope.ts";
+import { decodeRequest, decodeResponse } from "../../../src/rpc/ttrpc/envelope.ts";
 import { bytesParsers } from "../core/parsers.ts";
 
 const ADDRESS = encodeAddress({ link: 2, address: "10.0.0.1/24", broadcast: "10.0.0.255" });

@@ -1,14 +1,14 @@
 /** Paths in trees that others fill: copies, volumes, databases, removal. Nothing leaves the tree. @module */
 import { create } from "@bufbuild/protobuf";
-import { copyInto } from "../../../src/agent/copy_file.ts";
-import { parseCopy } from "../../../src/agent/copy_request.ts";
-import { guardPath } from "../../../src/agent/guest_path.ts";
-import { Fd, O_DIRECTORY, O_PATH } from "../../../src/linux/fd.ts";
-import { makeGuarded, openGuarded } from "../../../src/linux/guarded_path.ts";
-import { openBeneath, openInRoot } from "../../../src/linux/in_root.ts";
-import { removePath, removeTree } from "../../../src/linux/remove_tree.ts";
-import { resolveInside } from "../../../src/oci/inside.ts";
-import { readPasswd } from "../../../src/oci/user.ts";
+import { copyInto } from "../../../src/agent/files/copy_file.ts";
+import { parseCopy } from "../../../src/agent/files/copy_request.ts";
+import { guardPath } from "../../../src/agent/files/guest_path.ts";
+import { Fd, O_DIRECTORY, O_PATH } from "../../../src/linux/io/fd.ts";
+import { makeGuarded, openGuarded } from "../../../src/linux/fs/guarded_path.ts";
+import { openBeneath, openInRoot } from "../../../src/linux/fs/in_root.ts";
+import { removePath, removeTree } from "../../../src/linux/fs/remove_tree.ts";
+import { resolveInside } from "../../../src/oci/mount/inside.ts";
+import { readPasswd } from "../../../src/oci/init/user.ts";
 import { CopyFileRequestSchema } from "../../../src/proto/agent_pb.ts";
 import { anyMessage } from "../core/message.ts";
 import { defineTarget, hold, type Scratch } from "../core/target.ts";

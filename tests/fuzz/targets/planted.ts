@@ -1,5 +1,5 @@
 /** Targets with a fault each, which show that the machine finds what it looks for. Not in the list of targets. @module */
-import { mount } from "../../../src/linux/mount.ts";
+import { mount } from "../../../src/linux/mount/mount.ts";
 import { missingForBox } from "../core/box.ts";
 import { watchMachine } from "../core/left.ts";
 import { Random } from "../core/random.ts";

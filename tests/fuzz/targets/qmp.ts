@@ -1,5 +1,5 @@
 /** A monitor that says anything: each command ends, each wait ends. @module */
-import { Qmp, type QmpWire } from "../../../src/hypervisor/qemu/qmp.ts";
+import { Qmp, type QmpWire } from "../../../src/hypervisor/qemu/qmp/qmp.ts";
 import { cut, joinBytes, mutateBytes } from "../core/bytes.ts";
 import { findFault } from "../core/faults.ts";
 import type { Random } from "../core/random.ts";

@@ -1,7 +1,7 @@
 /** A virtio-serial port with junk on it: no byte of data is lost or made, no control is forged, every end ends. @module */
-import { encodeControl, escapeData, SerialDecoder } from "../../../src/rpc/serial_codec.ts";
-import { listenSerial } from "../../../src/rpc/serial_guest.ts";
-import { connectSerial } from "../../../src/rpc/serial_host.ts";
+import { encodeControl, escapeData, SerialDecoder } from "../../../src/rpc/transport/serial_codec.ts";
+import { listenSerial } from "../../../src/rpc/transport/serial_guest.ts";
+import { connectSerial } from "../../../src/rpc/transport/serial_host.ts";
 import { cut, joinBytes, mutateBytes } from "../core/bytes.ts";
 import type { Random } from "../core/random.ts";
 import { memoryPair, readToEnd } from "../core/streams.ts";

@@ -1,7 +1,7 @@
 /** Sizes that whoever writes the resources asks for: a size within the limits, or one refusal, soon. @module */
 import { checkConfig } from "../../../src/config/check.ts";
 import { type Config, defaultConfig } from "../../../src/config/schema.ts";
-import { parseResources, type Spec } from "../../../src/oci/spec.ts";
+import { parseResources, type Spec } from "../../../src/oci/spec/spec.ts";
 import { demandOf, dynamicSize, sandboxDemand, staticSize } from "../../../src/resources/sizing.ts";
 import { defineTarget, hold } from "../core/target.ts";
 import { textLike } from "../core/text.ts";

@@ -2,9 +2,9 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { AgentService } from "../../../src/proto/agent_pb.ts";
-import { createTtrpcTransport } from "../../../src/rpc/client.ts";
-import { FRAME_TYPE } from "../../../src/rpc/frame.ts";
-import { Echo } from "../../../src/rpc/testdata/echo_pb.ts";
+import { createTtrpcTransport } from "../../../src/rpc/ttrpc/client.ts";
+import { FRAME_TYPE } from "../../../src/rpc/ttrpc/frame.ts";
+import { Echo } from "../../../src/rpc/ttrpc/testing/echo_pb.ts";
 import { cut, joinBytes } from "../core/bytes.ts";
 import { anyMethod, anyResponse, frame, spoil } from "../core/frames.ts";
 import type { Random } from "../core/random.ts";

@@ -5,9 +5,9 @@
  * @module
  */
 import { exists } from "../../../src/base/files.ts";
-import type { Fd } from "../../../src/linux/fd.ts";
-import { readSome } from "../../../src/linux/poll.ts";
-import { acceptUnix, listenUnix, receiveFds } from "../../../src/linux/socket.ts";
+import type { Fd } from "../../../src/linux/io/fd.ts";
+import { readSome } from "../../../src/linux/io/poll.ts";
+import { acceptUnix, listenUnix, receiveFds } from "../../../src/linux/net/socket.ts";
 import { type CallOptions, eventually, host, type Result } from "../runtime.ts";
 import { cgroupFiles, cgroupRemains } from "./cgroup_files.ts";
 import { Normal } from "./normal.ts";

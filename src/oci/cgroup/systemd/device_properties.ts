@@ -1,5 +1,5 @@
 /** Access to devices as properties of a systemd unit, which would take away what it does not know of. @module */
-import type { DeviceRule } from "../../spec.ts";
+import type { DeviceRule } from "../../spec/spec.ts";
 import { type Property, property } from "../../../systemd/manager.ts";
 
 /** What rules come to: everything but some, which systemd cannot express, or nothing but a list. */

@@ -7,8 +7,8 @@
 import { KataError } from "../../../base/error.ts";
 import { cpuWeight } from "../v2/cpu.ts";
 import { swapMax } from "../v2/memory.ts";
-import { cpuNumbers } from "../../scheduling.ts";
-import type { BlockIoResources, CpuResources, Int64, MemoryResources, Resources } from "../../spec.ts";
+import { cpuNumbers } from "../../init/scheduling.ts";
+import type { BlockIoResources, CpuResources, Int64, MemoryResources, Resources } from "../../spec/spec.ts";
 import type { Variant } from "../../../systemd/dbus_wire.ts";
 import { type Property, property } from "../../../systemd/manager.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { DeviceRule, Resources } from "../../spec.ts";
+import type { DeviceRule, Resources } from "../../spec/spec.ts";
 import { deviceProperties } from "./device_properties.ts";
 import type { Property } from "../../../systemd/manager.ts";
 import { annotationProperties, resourceProperties } from "./properties.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { KataError } from "../../../base/error.ts";
-import type { Resources } from "../../spec.ts";
+import type { Resources } from "../../spec/spec.ts";
 
 /** A unit, as the state file keeps it. */
 export interface Scope {

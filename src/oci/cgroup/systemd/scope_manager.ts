@@ -1,5 +1,5 @@
 /** Having systemd manage a container's scope. What talks to systemd is loaded when there is something to say. @module */
-import type { Resources } from "../../spec.ts";
+import type { Resources } from "../../spec/spec.ts";
 import { planScope, type Scope, type StartScopeOptions } from "./scope.ts";
 
 /** Asks systemd to put a process into the unit, which begins with that. */

@@ -1,8 +1,8 @@
 /** The unit of a container: started, changed and stopped. Loaded only when there is something to say to systemd. @module */
-import { detectCgroups } from "../../../linux/cgroup.ts";
+import { detectCgroups } from "../../../linux/cgroup/cgroup.ts";
 import type { Variant } from "../../../systemd/dbus_wire.ts";
 import { type Property, property, SystemdManager } from "../../../systemd/manager.ts";
-import type { Resources } from "../../spec.ts";
+import type { Resources } from "../../spec/spec.ts";
 import { deviceProperties } from "./device_properties.ts";
 import { annotationProperties, type PropertyContext, resourceProperties } from "./properties.ts";
 import type { Scope, StartScopeOptions } from "./scope.ts";

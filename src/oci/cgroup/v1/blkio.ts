@@ -1,6 +1,6 @@
 /** Block devices of a cgroup on v1. @see https://docs.kernel.org/admin-guide/cgroup-v1/blkio-controller.html @module */
-import { readCgroupFile, writeCgroupFile } from "../../../linux/cgroup_file.ts";
-import type { BlockIoResources } from "../../spec.ts";
+import { readCgroupFile, writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import type { BlockIoResources } from "../../spec/spec.ts";
 import { type IoEntry, type IoStats, noIo } from "../stats.ts";
 
 const THROTTLES = [

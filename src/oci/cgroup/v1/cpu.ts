@@ -5,8 +5,8 @@ import {
   readCgroupValue,
   readFlatKeyed,
   writeCgroupFile,
-} from "../../../linux/cgroup_file.ts";
-import type { CpuResources } from "../../spec.ts";
+} from "../../../linux/cgroup/file.ts";
+import type { CpuResources } from "../../spec/spec.ts";
 import type { CpuStats } from "../stats.ts";
 
 /** What the kernel takes; it would silently use the nearest. */

@@ -1,6 +1,6 @@
 /** The CPUs and memory nodes of a cgroup on v1, as they are. @see https://man7.org/linux/man-pages/man7/cpuset.7.html @module */
 import { cpusOf, parseCpuList } from "../../../base/cpu_list.ts";
-import { readCgroupFile, readCgroupValue } from "../../../linux/cgroup_file.ts";
+import { readCgroupFile, readCgroupValue } from "../../../linux/cgroup/file.ts";
 import { type CpusetStats, FLAGS_OF_CPUSET } from "../stats.ts";
 
 export function cpusetStats(cgroup: string): CpusetStats {

@@ -4,8 +4,8 @@
  * @see https://docs.kernel.org/admin-guide/cgroup-v1/devices.html
  * @module
  */
-import { writeCgroupFile } from "../../../linux/cgroup_file.ts";
-import type { DeviceRule } from "../../spec.ts";
+import { writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import type { DeviceRule } from "../../spec/spec.ts";
 
 /** Rules apply in order, so a later one wins. */
 export function applyDevices(cgroup: string, rules: readonly DeviceRule[]): void {

@@ -1,5 +1,5 @@
 /** Stopping all processes of a cgroup on v1. @see https://docs.kernel.org/admin-guide/cgroup-v1/freezer-subsystem.html @module */
-import { readCgroupFile, writeCgroupFile, writeCgroupFileIfThere } from "../../../linux/cgroup_file.ts";
+import { readCgroupFile, writeCgroupFile, writeCgroupFileIfThere } from "../../../linux/cgroup/file.ts";
 
 export function setFrozen(cgroup: string, { frozen }: { frozen: boolean }): void {
   writeCgroupFile(cgroup, "freezer.state", frozen ? "FROZEN" : "THAWED");

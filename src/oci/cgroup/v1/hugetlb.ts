@@ -1,6 +1,6 @@
 /** Huge pages of a cgroup on v1. @see https://docs.kernel.org/admin-guide/cgroup-v1/hugetlb.html @module */
-import { readCgroupFile, readCgroupValue, writeCgroupFile } from "../../../linux/cgroup_file.ts";
-import type { HugepageLimit } from "../../spec.ts";
+import { readCgroupFile, readCgroupValue, writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import type { HugepageLimit } from "../../spec/spec.ts";
 import type { HugetlbStats } from "../stats.ts";
 
 export function applyHugetlb(cgroup: string, limits: readonly HugepageLimit[]): void {

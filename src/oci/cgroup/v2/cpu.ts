@@ -1,6 +1,6 @@
 /** CPU time of a cgroup on v2. @see https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu @module */
-import { readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
-import type { CpuResources } from "../../spec.ts";
+import { readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import type { CpuResources } from "../../spec/spec.ts";
 import type { CpuStats } from "../stats.ts";
 
 export function applyCpu(cgroup: string, cpu: CpuResources): void {

@@ -1,6 +1,6 @@
 /** Access to devices on v2: a BPF program on the cgroup, made from the list of rules. @module */
-import { type DeviceRule as BpfRule, setDeviceRules } from "../../../linux/bpf.ts";
-import type { DeviceRule, DeviceType } from "../../spec.ts";
+import { type DeviceRule as BpfRule, setDeviceRules } from "../../../linux/bpf/device_program.ts";
+import type { DeviceRule, DeviceType } from "../../spec/spec.ts";
 
 const TYPES = { a: "all", b: "block", c: "char", u: "char" } as const satisfies Partial<
   Record<DeviceType, BpfRule["type"]>

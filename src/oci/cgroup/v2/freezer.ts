@@ -1,5 +1,5 @@
 /** Stopping all processes of a cgroup on v2. @module */
-import { readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
+import { readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup/file.ts";
 
 export function setFrozen(cgroup: string, { frozen }: { frozen: boolean }): void {
   writeCgroupFile(cgroup, "cgroup.freeze", frozen ? 1 : 0);

@@ -1,6 +1,6 @@
 /** Huge pages of a cgroup on v2. @see https://docs.kernel.org/admin-guide/cgroup-v2.html#hugetlb @module */
-import { readCgroupFile, readCgroupValue, readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
-import type { HugepageLimit } from "../../spec.ts";
+import { readCgroupFile, readCgroupValue, readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import type { HugepageLimit } from "../../spec/spec.ts";
 import type { HugetlbStats } from "../stats.ts";
 
 export function applyHugetlb(cgroup: string, limits: readonly HugepageLimit[]): void {

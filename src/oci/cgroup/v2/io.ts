@@ -1,6 +1,6 @@
 /** Block devices of a cgroup on v2. @see https://docs.kernel.org/admin-guide/cgroup-v2.html#io @module */
-import { parseCount, readCgroupFile, readNestedKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
-import type { BlockIoResources, ThrottleDevice } from "../../spec.ts";
+import { parseCount, readCgroupFile, readNestedKeyed, writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import type { BlockIoResources, ThrottleDevice } from "../../spec/spec.ts";
 import { type IoEntry, type IoStats, noIo } from "../stats.ts";
 
 const THROTTLES = [

@@ -1,6 +1,6 @@
 /** Memory of a cgroup on v2. @see https://docs.kernel.org/admin-guide/cgroup-v2.html#memory @module */
-import { readCgroupValue, readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup_file.ts";
-import type { MemoryResources } from "../../spec.ts";
+import { readCgroupValue, readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import type { MemoryResources } from "../../spec/spec.ts";
 import { checkMemoryUpdate } from "../limit.ts";
 import { type MemoryCounter, type MemoryStats, NO_LIMIT } from "../stats.ts";
 

@@ -1,6 +1,6 @@
 /** Number of processes of a cgroup. The files are the same on v1 and v2. @module */
-import { readCgroupValue, writeCgroupFile } from "../../../linux/cgroup_file.ts";
-import type { Resources } from "../../spec.ts";
+import { readCgroupValue, writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import type { Resources } from "../../spec/spec.ts";
 import type { CgroupStats } from "../stats.ts";
 
 /** A limit of 0 or less is none, says the specification; 0 is what encoders write for "absent", so it changes nothing. */

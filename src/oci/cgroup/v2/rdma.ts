@@ -1,6 +1,6 @@
 /** Remote memory access of a cgroup. The file is the same on v1 and v2. @module */
-import { writeCgroupFile } from "../../../linux/cgroup_file.ts";
-import type { Resources } from "../../spec.ts";
+import { writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import type { Resources } from "../../spec/spec.ts";
 
 /** @see https://docs.kernel.org/admin-guide/cgroup-v2.html#rdma */
 export function applyRdma(cgroup: string, devices: NonNullable<Resources["rdma"]>): void {

@@ -1,0 +1,164 @@
+/** Making a container from what the host asks for, step by step. @module */
+import { errorCode, KataError } from "../../base/error.ts";
+import { verifyId } from "../../base/id.ts";
+import { detectCgroups } from "../../linux/cgroup/cgroup.ts";
+import { forgetUnusedNames } from "../../linux/fs/dentries.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
+import { type GuardedPath, openGuarded } from "../../linux/fs/guarded_path.ts";
+import { umountTree } from "../../linux/mount/mount.ts";
+import { removePath } from "../../linux/fs/remove_tree.ts";
+import { statfs } from "../../linux/fs/statfs.ts";
+import { readMountInfo } from "../../linux/mount/mountinfo.ts";
+import { Container, type CreateOptions } from "../../oci/container/container.ts";
+import type { GuardSource } from "../../oci/mount/plan.ts";
+import { specFromProto } from "../../agent_api/spec_codec.ts";
+import { formatSpec, type Spec } from "../../oci/spec/spec.ts";
+import type { CreateContainerRequest } from "../../proto/agent_pb.ts";
+import { GUEST_PATH } from "../../agent_api/names.ts";
+import { GuestContainer } from "./container.ts";
+import type { Guest } from "../guest.ts";
+import { bundleOf, refusePart } from "../files/guest_path.ts";
+import { addGuestHooks } from "./hooks.ts";
+import { guestNamespaces } from "../machine/namespaces.ts";
+import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
+import { unmountAt } from "../storage/mount_point.ts";
+
+/** State of the containers; not below the bundles, which CreateSandbox wipes. */
+const STATE_ROOT = "/run/kata-agent";
+
+/**
+ * Makes a container whose first process waits to be started. A failure leaves nothing behind.
+ *
+ * @throws {KataError} INVALID_ARGUMENT for a bad id or spec, UNIMPLEMENTED for what this agent cannot do yet.
+ */
+export async function createContainer(guest: Guest, request: CreateContainerRequest): Promise<GuestContainer> {
+  const id = verifyId(request.containerId);
+  refuseUnknown(request);
+  await using undo = new AsyncDisposableStack();
+  const bundle = makeBundle(id, undo);
+  for (const storage of request.storages) {
+    const context = { log: guest.log, containersDir: GUEST_PATH.containers, containerId: id };
+    undo.use(await guest.sandbox.storages.acquire(storage, context));
+  }
+  const spec = guestSpec(guest, request);
+  const guard = (path: string) => guest.sandbox.storages.guard(path);
+  checkRoot(spec, { bundle, guard });
+  letGoOfShared(spec, { guard, undo });
+  Deno.writeTextFileSync(`${bundle}/config.json`, formatSpec(spec));
+  const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit, guardSource: guard });
+  // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
+  guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
+  return new GuestContainer(container, init, { resources: undo.move(), log: guest.log });
+}
+
+/** A root file system is mounted or made by us or the host: none lies in what containers write, nor behind a link there. */
+function checkRoot({ root }: Spec, { bundle, guard }: { bundle: string; guard: GuardSource }): void {
+  const path = root?.path ?? "";
+  const place = refusePart(guard(path.startsWith("/") ? path : `${bundle}/${path}`));
+  try {
+    openGuarded(place, O_PATH | O_DIRECTORY)[Symbol.dispose]();
+  } catch (cause) {
+    const code = errorCode(cause) ?? "INVALID_ARGUMENT";
+    throw new KataError(code, `Cannot use root file system "${path}"`, { cause });
+  }
+}
+
+/**
+ * What the host has mounted for this container is a file system of its own here: while it stays mounted, this kernel
+ * remembers its files, and the host's daemon has a descriptor open for each of them. The same goes for the names under
+ * which they were mounted; a volume that the host wants to detach would stay busy with it.
+ */
+function letGoOfShared(
+  { root, mounts = [] }: Spec,
+  { guard, undo }: { guard: GuardSource; undo: AsyncDisposableStack },
+): void {
+  const places = [root?.path ?? "", ...mounts.map(({ source = "" }) => source)]
+    .filter((path) => path.startsWith(`${GUEST_PATH.passthrough}/`)).map(guard)
+    // A part of a volume is no mount of the host's.
+    .filter(({ part }) => part === undefined);
+  if (places.length === 0) return;
+  undo.defer(() => {
+    try {
+      forgetUnusedNames(GUEST_PATH.shared);
+    } catch (error) {
+      if (!isErrno(error, "EINVAL", "ENOENT")) throw error; // where nothing is shared, nothing is remembered
+    }
+  });
+  for (const place of places) {
+    undo.defer(() => {
+      awaitReleases(place);
+      while (unmountAt(place));
+    });
+  }
+}
+
+/**
+ * Waits until the host's daemon has heard of each file that was closed. The kernel does not wait for that itself, and
+ * where a shared file system goes with such news under way, Linux 6.1 stops the thread that unmounts it, which is the
+ * agent's, for ever ("VFS: Busy inodes after unmount"). The daemon answers in order, so an answer means that it has heard.
+ */
+function awaitReleases(place: GuardedPath): void {
+  try {
+    using open = openGuarded(place);
+    statfs(pathOf(open));
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTCONN")) throw error; // there is no file, or no daemon, any more
+  }
+}
+
+/** Nothing that was asked for is left out silently. */
+function refuseUnknown(request: CreateContainerRequest): void {
+  const { containerId, OCI, devices, sharedMounts, stdinPort, stdoutPort, stderrPort } = request;
+  const refuse = (what: string) => new KataError("UNIMPLEMENTED", `Cannot create container "${containerId}": ${what}`);
+  if (OCI === undefined) {
+    throw new KataError("INVALID_ARGUMENT", `Cannot create container "${containerId}": the request has no OCI spec`);
+  }
+  const [device] = devices;
+  if (device !== undefined) throw refuse(`this agent has no handler for device driver "${device.type}" yet`);
+  if (sharedMounts.length > 0) throw refuse("this agent cannot share mounts between containers yet");
+  if (stdinPort + stdoutPort + stderrPort > 0) throw refuse("this agent cannot pass streams over vsock ports yet");
+}
+
+function makeBundle(id: string, undo: AsyncDisposableStack): string {
+  const bundle = bundleOf(GUEST_PATH.containers, id);
+  Deno.mkdirSync(bundle, { recursive: true, mode: 0o700 });
+  undo.defer(() => {
+    umountTree(bundle); // what is still mounted here must not be emptied
+    removePath(bundle); // containers may have filled the layers in it
+  });
+  return bundle;
+}
+
+function guestSpec({ sandbox }: Guest, request: CreateContainerRequest): Spec {
+  const spec = specFromProto(request.OCI!);
+  const pid = request.sandboxPidns ? sandbox.pidNamespace?.number : undefined;
+  const namespaces = guestNamespaces(spec, {
+    shared: sandbox.namespaces,
+    pid: pid === undefined ? undefined : `/proc/self/fd/${pid}`,
+  });
+  return addGuestHooks({ ...spec, linux: { ...spec.linux, namespaces } }, sandbox.guestHookPath);
+}
+
+type InitOptions = Required<Pick<CreateOptions, "id" | "bundle" | "spec" | "ownsMachine" | "guardSource">>;
+
+async function startInit(options: InitOptions): Promise<{ container: Container; init: GuestProcess }> {
+  const terminal = options.spec.process?.terminal ?? false;
+  let container: Container | undefined;
+  const init = await GuestProcess.start(INIT_EXEC_ID, { terminal }, async (stdio) => {
+    container = await Container.create({
+      ...options,
+      stdio,
+      stateRoot: STATE_ROOT,
+      cgroups: detectCgroups(),
+      noPivotRoot: rootIsInitramfs(),
+    });
+    return container.init!;
+  });
+  return { container: container!, init };
+}
+
+/** The kernel refuses to pivot away from the first root file system. */
+function rootIsInitramfs(): boolean {
+  return readMountInfo().findLast(({ mountPoint }) => mountPoint === "/")?.type === "rootfs";
+}

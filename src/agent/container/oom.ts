@@ -1,0 +1,33 @@
+/** The containers that the kernel took memory from, in order, for whoever asks next. @module */
+import { abortable } from "../../base/async.ts";
+
+/** More than that cannot be told apart by whoever asks so late. */
+const MOST = 1024;
+
+/**
+ * Events wait here until GetOOMEvent fetches them, one each. A container that waits already is not noted again: one that
+ * runs out of memory over and over cannot fill the agent's.
+ */
+export class OomQueue {
+  readonly #containers = new Set<string>();
+  #arrival = Promise.withResolvers<void>();
+
+  push(containerId: string): void {
+    if (this.#containers.size >= MOST) return;
+    this.#containers.add(containerId);
+    this.#arrival.resolve();
+    this.#arrival = Promise.withResolvers();
+  }
+
+  /** Waits for the next event. @throws The signal's reason. */
+  async next(signal: AbortSignal): Promise<string> {
+    for (;;) {
+      const [containerId] = this.#containers;
+      if (containerId !== undefined) {
+        this.#containers.delete(containerId);
+        return containerId;
+      }
+      await abortable(this.#arrival.promise, signal);
+    }
+  }
+}

@@ -1,0 +1,140 @@
+/** The guest's network: what the host tells about the pod's interfaces, done here. @module */
+import { KataError } from "../../base/error.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import type { Fd } from "../../linux/io/fd.ts";
+import { NETLINK, openNetlink, RTMGRP } from "../../linux/net/netlink_socket.ts";
+import { readSome } from "../../linux/io/poll.ts";
+import { type Link, type LinkChange, type NewRoute, Rtnetlink } from "../../linux/net/rtnetlink.ts";
+import { IFF_NOARP } from "../../linux/net/rtnetlink_link.ts";
+import type { ARPNeighbor, Interface, Route } from "../../proto/types_pb.ts";
+import { addressesOf, routeFromWire } from "./network_wire.ts";
+
+/** What a notice says is read from the list of links, so its rest may be cut off. */
+const NOTICE_SIZE = 64;
+
+/** What waits for hardware may take. */
+export interface HotplugWait {
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+/**
+ * Gives the link of the interface's hardware address its addresses, name, MTU and flags, and brings it up. A link that
+ * has just been plugged in is waited for.
+ *
+ * @throws {KataError} NOT_FOUND if none appears.
+ */
+export async function updateInterface(wanted: Interface, wait: HotplugWait): Promise<void> {
+  using netlink = new Rtnetlink();
+  const link = await waitForLink(netlink, wanted, wait);
+  // A link that is up keeps its name.
+  if (link.flags.has("up")) netlink.changeLink(link.index, { up: false });
+  if (wanted.name !== "" && wanted.name !== link.name) takeName(netlink, link, wanted.name);
+  const change: LinkChange = { up: true, arp: (wanted.rawFlags & IFF_NOARP) === 0 };
+  if (wanted.mtu > 0n) change.mtu = Number(wanted.mtu);
+  if (wanted.hwAddr !== "" && wanted.hwAddr.toLowerCase() !== link.mac) change.mac = wanted.hwAddr;
+  netlink.changeLink(link.index, change);
+  for (const address of addressesOf(wanted)) addAddress(netlink, link, address);
+}
+
+async function waitForLink(netlink: Rtnetlink, wanted: Interface, wait: HotplugWait): Promise<Link> {
+  // It listens before it looks, so that nothing is missed in between.
+  using changes = openNetlink(NETLINK.ROUTE, RTMGRP.LINK);
+  changes.setNonblocking();
+  const deadline = AbortSignal.timeout(wait.timeoutMs);
+  const signal = AbortSignal.any([wait.signal, deadline]);
+  for (;;) {
+    const found = findLink(netlink.links(), wanted);
+    if (found !== undefined) return found;
+    try {
+      await nextChange(changes, signal);
+    } catch (error) {
+      if (wait.signal.aborted || !deadline.aborted) throw error;
+      throw noSuchLink(wanted.name || wanted.device, wanted.hwAddr);
+    }
+  }
+}
+
+function findLink(links: readonly Link[], { hwAddr, device, name: wanted }: Interface): Link | undefined {
+  return links.find(({ mac }) => mac !== undefined && mac === hwAddr.toLowerCase()) ??
+    links.find(({ name }) => name !== "" && (name === device || name === wanted));
+}
+
+async function nextChange(changes: Fd, signal: AbortSignal): Promise<void> {
+  try {
+    await readSome(changes, new Uint8Array(NOTICE_SIZE), { signal });
+  } catch (error) {
+    // Too many for the socket: that some are lost does not matter.
+    if (!isErrno(error, "ENOBUFS")) throw error;
+  }
+}
+
+/** Another link may have the name (the kernel numbers them as they appear); then the two swap. */
+function takeName(netlink: Rtnetlink, link: Link, name: string): void {
+  const holder = netlink.findLink(name);
+  if (holder === undefined) return netlink.changeLink(link.index, { name });
+  const wasUp = holder.flags.has("up");
+  if (wasUp) netlink.changeLink(holder.index, { up: false });
+  netlink.changeLink(holder.index, { name: `${name.slice(0, 10)}_temp` });
+  netlink.changeLink(link.index, { name });
+  netlink.changeLink(holder.index, { name: link.name, ...(wasUp && { up: true }) });
+}
+
+function addAddress(netlink: Rtnetlink, link: Link, address: string): void {
+  const isIpv6 = address.includes(":");
+  if (isIpv6 && ipv6IsDisabled()) return;
+  // The host has the address already and nobody else can: no time is lost on looking for duplicates.
+  netlink.replaceAddress({ link: link.index, address, ...(isIpv6 && { flags: ["nodad"] }) });
+}
+
+function ipv6IsDisabled(): boolean {
+  try {
+    return Deno.readTextFileSync("/proc/sys/net/ipv6/conf/all/disable_ipv6").trim() === "1";
+  } catch {
+    return true; // a kernel without it
+  }
+}
+
+/** Sets routes of the main table; those to a network first, as gateways are reached through them. */
+export function updateRoutes(routes: readonly Route[]): void {
+  using netlink = new Rtnetlink();
+  for (const route of routes.toSorted((a, b) => Number(a.gateway !== "") - Number(b.gateway !== ""))) {
+    setRoute(netlink, routeFromWire(route, linkByName(netlink, route.device).index));
+  }
+}
+
+function setRoute(netlink: Rtnetlink, route: NewRoute): void {
+  try {
+    netlink.replaceRoute(route);
+  } catch (error) {
+    if (!isErrno(error, "EEXIST")) throw error;
+  }
+}
+
+/** Sets neighbour entries; without a state they are permanent, so that nobody waits for ARP (B47). */
+export function addNeighbors(neighbors: readonly ARPNeighbor[]): void {
+  using netlink = new Rtnetlink();
+  for (const { toIPAddress, device, lladdr, state, flags } of neighbors) {
+    if (toIPAddress === undefined) {
+      throw new KataError("INVALID_ARGUMENT", `Cannot add a neighbour on "${device}": it has no address`);
+    }
+    netlink.replaceNeighbor({
+      link: linkByName(netlink, device).index,
+      address: toIPAddress.address,
+      ...(lladdr !== "" && { mac: lladdr }),
+      ...(state !== 0 && { state }),
+      flags,
+    });
+  }
+}
+
+function linkByName(netlink: Rtnetlink, name: string): Link {
+  const link = netlink.findLink(name);
+  if (link === undefined) throw noSuchLink(name);
+  return link;
+}
+
+function noSuchLink(name: string, mac = ""): KataError {
+  const detail = mac === "" ? "" : ` with hardware address "${mac}"`;
+  return new KataError("NOT_FOUND", `Cannot find network interface "${name}"${detail} in the guest`);
+}

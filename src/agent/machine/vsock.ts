@@ -1,0 +1,36 @@
+/** Keeping the containers of a machine from its vsock. @module */
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { guardVsock, SOCKET_CREATE_HOOK } from "../../linux/security/vsock_guard.ts";
+import type { Guest } from "../guest.ts";
+
+/** What the kernel calls the first pid namespace (PROC_PID_INIT_INO). */
+const FIRST_PID_NAMESPACE = 0xeffffffc;
+
+/**
+ * From now on only this process has vsock sockets. For a machine of ours: an agent that is a plain process, in a namespace
+ * or on a socket of its own, leaves the machine as it is.
+ */
+export function guardMachineVsock({ options, isInit, log }: Guest, stack: AsyncDisposableStack): void {
+  const ownsMachine = isInit || options.serverAddress.startsWith("vsock:");
+  if (options.containerVsock || !ownsMachine || !isInFirstPidNamespace()) return;
+  try {
+    stack.use(guardVsock({ pid: Deno.pid, hook: knownHook() }));
+  } catch (error) {
+    log.warning("Containers can use vsock", { error });
+  }
+}
+
+function isInFirstPidNamespace(): boolean {
+  return Deno.statSync("/proc/self/ns/pid").ino === FIRST_PID_NAMESPACE;
+}
+
+/** What the guest image knows of its kernel. */
+function knownHook(): number | undefined {
+  const release = Deno.readTextFileSync("/proc/sys/kernel/osrelease").trim();
+  try {
+    return Number(Deno.readTextFileSync(`/usr/lib/modules/${release}/${SOCKET_CREATE_HOOK}`));
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Conversion between values of the specification and messages of the agent's protocol: one table per message serves both
+ * directions. On the wire the zero of a type means "absent"; here `undefined` does.
+ *
+ * @module
+ */
+import type { Int64 } from "../oci/spec/spec.ts";
+
+/** Both directions of one kind of value. `decode` gives undefined for what stands for "absent". */
+export interface Codec<T, W> {
+  encode(value: T): W;
+  decode(wire: W): T | undefined;
+}
+
+export const text: Codec<string, string> = { encode: (value) => value, decode: (wire) => wire || undefined };
+
+export const flag: Codec<boolean, boolean> = { encode: (value) => value, decode: (wire) => wire || undefined };
+
+export const uint32: Codec<number, number> = { encode: (value) => value, decode: (wire) => wire || undefined };
+
+/** A number whose zero is a value: ids of users, positions. */
+export const count: Codec<number, number> = { encode: (value) => value, decode: (wire) => wire };
+
+/** A boolean whose `false` is a value. */
+export const truth: Codec<boolean, boolean> = { encode: (value) => value, decode: (wire) => wire };
+
+export const int64: Codec<Int64, bigint> = {
+  encode: (value) => BigInt(value),
+  decode: (wire) => wire === 0n ? undefined : exact(wire),
+};
+
+/** A 64-bit integer whose zero is a value. */
+export const count64: Codec<Int64, bigint> = { encode: (value) => BigInt(value), decode: exact };
+
+/** A 64-bit integer that fits into a number. */
+export const small64: Codec<number, bigint> = {
+  encode: (value) => BigInt(value),
+  decode: (wire) => wire === 0n ? undefined : Number(wire),
+};
+
+/** Device numbers: -1 is "any". */
+export const deviceNumber: Codec<number, bigint> = {
+  encode: (value) => BigInt(value),
+  decode: (wire) => wire < 0n ? undefined : Number(wire),
+};
+
+function exact(wire: bigint): Int64 {
+  const value = Number(wire);
+  return Number.isSafeInteger(value) ? value : wire;
+}
+
+/** A string of a closed set; words that the set lacks pass through and are refused by `validate.ts`. */
+export function word<T extends string>(): Codec<T, string> {
+  return { encode: (value) => value, decode: (wire) => wire === "" ? undefined : wire as T };
+}
+
+export function list<T, W>(item: Codec<T, W>): Codec<T[], W[]> {
+  return {
+    encode: (values) => values.map((value) => item.encode(value)),
+    decode: (wires) => wires.length === 0 ? undefined : wires.map((wire) => item.decode(wire) as T),
+  };
+}
+
+/** A list of plain values, none of which is "absent". */
+export function plainList<T>(): Codec<T[], T[]> {
+  return { encode: (values) => values, decode: (wires) => wires.length === 0 ? undefined : wires };
+}
+
+export const textMap: Codec<Record<string, string>, Record<string, string>> = {
+  encode: (value) => value,
+  decode: (wire) => Object.keys(wire).length === 0 ? undefined : { ...wire },
+};
+
+type Wire<W, N extends keyof W> = NonNullable<W[N]>;
+
+/** By name in the specification: the name in the message, and the kind of value. */
+export type Fields<T, W> = {
+  [K in keyof T]?: { [N in keyof W]: readonly [name: N, codec: Codec<NonNullable<T[K]>, Wire<W, N>>] }[keyof W];
+};
+
+/**
+ * A message by its fields. What the table leaves out, the other side does not know.
+ *
+ * @param absent Values in the message for what the specification leaves out, where the zero of the type means something
+ *   else.
+ */
+export function message<T extends object, W extends object>(
+  fields: Fields<T, W>,
+  absent: Partial<Record<keyof T, unknown>> = {},
+): Codec<T, W> {
+  type Row = [key: keyof T, [name: string, codec: Codec<unknown, unknown>]];
+  const rows = Object.entries(fields) as unknown as Row[];
+  return {
+    encode(value) {
+      const encoded = rows.flatMap(([key, [name, codec]]) => {
+        if (value[key] !== undefined && value[key] !== null) return [[name, codec.encode(value[key])] as const];
+        return key in absent ? [[name, absent[key]] as const] : [];
+      });
+      return Object.fromEntries(encoded) as W;
+    },
+    decode(wire) {
+      const decoded = rows.flatMap(([key, [name, codec]]) => {
+        const field = (wire as Record<string, unknown>)[name];
+        const value = field === undefined ? undefined : codec.decode(field);
+        return value === undefined ? [] : [[key, value] as const];
+      });
+      return Object.fromEntries(decoded) as T;
+    },
+  };
+}

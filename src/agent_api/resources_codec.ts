@@ -1,0 +1,124 @@
+/** Resources and seccomp profiles as the agent's protocol has them. @module */
+import type * as wire from "../proto/oci_pb.ts";
+import {
+  type Codec,
+  count,
+  count64,
+  deviceNumber,
+  flag,
+  int64,
+  list,
+  message,
+  plainList,
+  small64,
+  text,
+  truth,
+  uint32,
+  word,
+} from "./codec.ts";
+import type * as spec from "../oci/spec/spec.ts";
+
+const ANY = -1n;
+
+const deviceRule = message<spec.DeviceRule, wire.LinuxDeviceCgroup>({
+  allow: ["Allow", truth],
+  type: ["Type", word<spec.DeviceType>()],
+  major: ["Major", deviceNumber],
+  minor: ["Minor", deviceNumber],
+  access: ["Access", text],
+}, { major: ANY, minor: ANY });
+
+const memory = message<spec.MemoryResources, wire.LinuxMemory>({
+  limit: ["Limit", int64],
+  reservation: ["Reservation", int64],
+  swap: ["Swap", int64],
+  kernel: ["Kernel", int64],
+  kernelTCP: ["KernelTCP", int64],
+  swappiness: ["Swappiness", small64],
+  disableOOMKiller: ["DisableOOMKiller", flag],
+});
+
+const cpu = message<spec.CpuResources, wire.LinuxCPU>({
+  shares: ["Shares", int64],
+  quota: ["Quota", int64],
+  period: ["Period", int64],
+  realtimeRuntime: ["RealtimeRuntime", int64],
+  realtimePeriod: ["RealtimePeriod", int64],
+  cpus: ["Cpus", text],
+  mems: ["Mems", text],
+});
+
+const weightDevice = message<spec.WeightDevice, wire.LinuxWeightDevice>({
+  major: ["Major", { encode: BigInt, decode: Number }],
+  minor: ["Minor", { encode: BigInt, decode: Number }],
+  weight: ["Weight", uint32],
+  leafWeight: ["LeafWeight", uint32],
+});
+
+const throttles = list(message<spec.ThrottleDevice, wire.LinuxThrottleDevice>({
+  major: ["Major", { encode: BigInt, decode: Number }],
+  minor: ["Minor", { encode: BigInt, decode: Number }],
+  rate: ["Rate", count64],
+}));
+
+const blockIo = message<spec.BlockIoResources, wire.LinuxBlockIO>({
+  weight: ["Weight", uint32],
+  leafWeight: ["LeafWeight", uint32],
+  weightDevice: ["WeightDevice", list(weightDevice)],
+  throttleReadBpsDevice: ["ThrottleReadBpsDevice", throttles],
+  throttleWriteBpsDevice: ["ThrottleWriteBpsDevice", throttles],
+  throttleReadIOPSDevice: ["ThrottleReadIOPSDevice", throttles],
+  throttleWriteIOPSDevice: ["ThrottleWriteIOPSDevice", throttles],
+});
+
+const hugepageLimit = message<spec.HugepageLimit, wire.LinuxHugepageLimit>({
+  pageSize: ["Pagesize", text],
+  limit: ["Limit", count64],
+});
+
+const network = message<spec.NetworkResources, wire.LinuxNetwork>({
+  classID: ["ClassID", uint32],
+  priorities: [
+    "Priorities",
+    list(message<{ name: string; priority: number }, wire.LinuxInterfacePriority>({
+      name: ["Name", text],
+      priority: ["Priority", count],
+    })),
+  ],
+});
+
+export const resources: Codec<spec.Resources, wire.LinuxResources> = message<spec.Resources, wire.LinuxResources>({
+  devices: ["Devices", list(deviceRule)],
+  memory: ["Memory", memory],
+  cpu: ["CPU", cpu],
+  pids: ["Pids", message<NonNullable<spec.Resources["pids"]>, wire.LinuxPids>({ limit: ["Limit", int64] })],
+  blockIO: ["BlockIO", blockIo],
+  hugepageLimits: ["HugepageLimits", list(hugepageLimit)],
+  network: ["Network", network],
+});
+
+const seccompArgument = message<spec.SeccompArgument, wire.LinuxSeccompArg>({
+  index: ["Index", { encode: BigInt, decode: Number }],
+  value: ["Value", count64],
+  valueTwo: ["ValueTwo", int64],
+  op: ["Op", text],
+});
+
+const errnoReturn: Codec<number, wire.LinuxSyscall["ErrnoRet"]> = {
+  encode: (value) => ({ case: "errnoret", value }),
+  decode: (field) => field.value,
+};
+
+const seccompRule = message<spec.SeccompRule, wire.LinuxSyscall>({
+  names: ["Names", plainList<string>()],
+  action: ["Action", text],
+  errnoRet: ["ErrnoRet", errnoReturn],
+  args: ["Args", list(seccompArgument)],
+});
+
+export const seccomp: Codec<spec.Seccomp, wire.LinuxSeccomp> = message<spec.Seccomp, wire.LinuxSeccomp>({
+  defaultAction: ["DefaultAction", text],
+  architectures: ["Architectures", plainList<string>()],
+  flags: ["Flags", plainList<string>()],
+  syscalls: ["Syscalls", list(seccompRule)],
+});

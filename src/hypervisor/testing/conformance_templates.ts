@@ -1,0 +1,127 @@
+/** What each hypervisor must do with templates: a part of the suite of `conformance_suite.ts`. */
+import assert from "node:assert/strict";
+import { createLogger } from "../../base/log.ts";
+import { checkConfig } from "../../config/check.ts";
+import type { Config } from "../../config/schema.ts";
+import { type Box, box, disk, openDescriptors, ready, started, type Subject, test } from "./conformance_box.ts";
+import { describeTemplate } from "../create.ts";
+import { startTime } from "../common/pid_file.ts";
+import { type Template, UnfinishedTemplate } from "../template.ts";
+
+/** A directory with the template of a guest that idles. */
+export async function withTemplate(
+  subject: Pick<Subject, "config" | "bootMs">,
+  body: (root: string, template: Template) => Promise<void>,
+): Promise<void> {
+  const root = Deno.makeTempDirSync({ prefix: "kata-template-" });
+  try {
+    using unfinished = new UnfinishedTemplate(root);
+    const config = subject.config("idles");
+    {
+      await using made = box(config, { template: { kind: "make", directory: unfinished.directory } });
+      await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+      await ready(made, subject.bootMs);
+      await made.vm.pause();
+      await made.vm.save();
+    }
+    await body(root, await unfinished.publish(describeTemplate(checkConfig(config))));
+  } finally {
+    Deno.removeSync(root, { recursive: true });
+  }
+}
+
+/** Starts a VM that may use a template; `log` gets its records. */
+async function startedFrom(root: string, config: Config, log: string[] = []): Promise<Box> {
+  const logger = createLogger({ sink: (line) => log.push(line) });
+  const made = box(config, { template: { kind: "use", root }, log: logger });
+  try {
+    await made.vm.start({ signal: AbortSignal.timeout(20_000) });
+  } catch (error) {
+    await made[Symbol.asyncDispose]();
+    throw error;
+  }
+  return made;
+}
+
+/** Registers the tests for one monitor. */
+export function templates(subject: Subject): void {
+  test(subject, "behaves as after a boot when it starts from a template (B41)", async () => {
+    await withTemplate(subject, async (root) => {
+      await using first = await startedFrom(root, subject.config("idles"));
+      await using second = await startedFrom(root, subject.config("idles"));
+      for (const { vm } of [first, second]) {
+        assert.ok(vm.isRestored);
+        const { vcpus, vcpuThreads, pid, pids } = await vm.info();
+        assert.deepEqual([vcpus, vcpuThreads.length], [1, 1]);
+        assert.ok(pids.includes(pid));
+        await vm.pause();
+        await vm.resume();
+        const address = await vm.plug(disk("d1"));
+        assert.deepEqual(vm.guestAddress("d1"), address);
+        await vm.unplug("d1");
+      }
+      Deno.kill((await first.vm.info()).pid, "SIGKILL");
+      const { expected, reason } = await first.vm.wait();
+      assert.ok(!expected);
+      assert.match(reason, /killed by SIGKILL/);
+      await second.vm.stop();
+      assert.ok((await second.vm.wait()).expected);
+    });
+  });
+
+  test(subject, "boots if no template fits, and says in what the last one differs (B41)", async () => {
+    await withTemplate(subject, async (root) => {
+      const config = subject.config("idles");
+      config.hypervisor.default_memory += 128;
+      const log: string[] = [];
+      await using made = await startedFrom(root, config, log);
+      assert.ok(!made.vm.isRestored);
+      assert.match(log.join(""), /"INFO".*none in .* fits; of the last one, memory is \d+ MiB, not \d+ MiB"/);
+    });
+  });
+
+  test(subject, "boots if its template turns out to be broken, with a warning", async () => {
+    await withTemplate(subject, async (root, template) => {
+      Deno.removeSync(`${template.directory}/state`);
+      const log: string[] = [];
+      await using made = await startedFrom(root, subject.config("idles"), log);
+      assert.ok(!made.vm.isRestored);
+      assert.equal(log.filter((line) => /Cannot start from a template, so the machine boots/.test(line)).length, 1);
+    });
+  });
+
+  test(subject, "boots if whoever starts it refuses what came from the template", async () => {
+    await withTemplate(subject, async (root) => {
+      await using made = box(subject.config("idles"), { template: { kind: "use", root } });
+      const restored: number[] = [];
+      const confirm = async () => {
+        assert.ok(made.vm.isRestored);
+        restored.push((await made.vm.info()).pid);
+        throw new Error("Cannot use it: its agent is silent");
+      };
+      await made.vm.start({ signal: AbortSignal.timeout(20_000), confirm });
+      assert.ok(!made.vm.isRestored);
+      assert.deepEqual(restored.map(startTime), [undefined]);
+      assert.ok(startTime((await made.vm.info()).pid) !== undefined);
+    });
+  });
+
+  test(subject, "leaves no descriptor behind when it starts from a template", async () => {
+    await withTemplate(subject, async (root) => {
+      const round = async () => {
+        await using made = await startedFrom(root, subject.config("idles"));
+        assert.ok(made.vm.isRestored);
+      };
+      await round(); // what is opened once for good is open now
+      const before = openDescriptors();
+      for (let n = 0; n < 3; n++) await round();
+      assert.equal(openDescriptors(), before);
+    });
+  });
+
+  test(subject, "cannot be saved unless it was started for that", async () => {
+    await using made = await started(subject);
+    await made.vm.pause();
+    await assert.rejects(made.vm.save(), { code: "FAILED_PRECONDITION" });
+  });
+}

@@ -1,0 +1,53 @@
+/** Killing all processes of a cgroup, and waiting for their end. @module */
+import { systemClock } from "../../base/clock.ts";
+import { cgroupMembers, type CgroupWait } from "./cgroup.ts";
+import { hasCgroupFile, writeCgroupFileIfThere } from "./file.ts";
+import { isErrno } from "../ffi/errno.ts";
+import type { Fd } from "../io/fd.ts";
+import { openPidfd, signalPid } from "../process/pidfd.ts";
+import { readable } from "../io/poll.ts";
+import { SIGNALS } from "../process/signal.ts";
+
+/**
+ * Kills all processes of a cgroup and waits until they left it. A frozen v1 cgroup must be thawed by the caller.
+ *
+ * @throws {Error} Somebody is left after two seconds.
+ */
+export async function killCgroup(path: string, { signal, clock = systemClock }: CgroupWait = {}): Promise<void> {
+  let hasKillFile: boolean | undefined;
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const left = cgroupMembers(path, { recursive: true });
+    if (left.length === 0) return;
+    hasKillFile ??= hasCgroupFile(path, "cgroup.kill");
+    using first = attempt === 0 ? pidfdOf(left[0]!) : undefined;
+    // The loop catches what was forked between reading the list and the signal; cgroup.kill has no such gap.
+    if (hasKillFile) writeCgroupFileIfThere(path, "cgroup.kill", 1);
+    else for (const pid of left) signalPid(pid, SIGNALS.SIGKILL);
+    if (first !== undefined) await awaitEnd(first, signal);
+    else await clock.sleep(attempt < 10 ? 1 : 10, signal);
+  }
+  throw new Error(`Cannot empty cgroup "${path}": processes ${cgroupMembers(path, { recursive: true })} stay`);
+}
+
+/** Undefined if it has ended, or is of another pid namespace. */
+function pidfdOf(pid: number): Fd | undefined {
+  try {
+    return openPidfd(pid);
+  } catch (error) {
+    if (isErrno(error, "ESRCH", "EINVAL")) return undefined;
+    throw error;
+  }
+}
+
+/** Sooner or later: one that hangs in the kernel must not keep us. */
+const END_TIMEOUT_MS = 100;
+
+/** Waits for the end of a process that was killed: usually it is the only one. */
+async function awaitEnd(pidfd: Fd, signal: AbortSignal | undefined): Promise<void> {
+  const timeout = AbortSignal.timeout(END_TIMEOUT_MS);
+  try {
+    await readable(pidfd, { signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]) });
+  } catch (error) {
+    if (error !== timeout.reason) throw error;
+  }
+}

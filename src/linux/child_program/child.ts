@@ -1,0 +1,290 @@
+/**
+ * Children and their ends. Every process that we start is one of these, and is reaped here and nowhere else.
+ *
+ * @module
+ */
+import { abortable } from "../../base/async.ts";
+import { ERRNO, ErrnoError, isErrno } from "../ffi/errno.ts";
+import type { Fd } from "../io/fd.ts";
+import { receiveReport } from "./apart.ts";
+import { bind, check, LITTLE_ENDIAN } from "../ffi/libc.ts";
+import { HEADER } from "./machine_code.ts";
+import { openPidfd, sendSignal, signalPid } from "../process/pidfd.ts";
+import { readable } from "../io/poll.ts";
+import type { ProgramMemory } from "./memory.ts";
+import { type SignalName, signalName, SIGNALS } from "../process/signal.ts";
+import type { Slot, StepList } from "./call.ts";
+
+const libc = bind({
+  waitid: {
+    parameters: ["i32", /* idtype */ "i32", /* id */ "buffer", /* siginfo */ "i32" /* options */],
+    result: "i32",
+  },
+});
+
+/** How a process ended. */
+export type ExitStatus = { readonly code: number } | { readonly signal: number };
+
+/** The one number that shells and containerd speak of: 128 + n for a process that signal n ended (B1). */
+export function exitCode(status: ExitStatus): number {
+  return "code" in status ? status.code : 128 + status.signal;
+}
+
+/** What a child that has not executed yet still uses of us. */
+export interface RunningProgram {
+  readonly memory: ProgramMemory;
+  readonly header: DataView<ArrayBuffer>;
+  readonly steps: StepList;
+  /** The header of its steps in memory of its own, of which it tells over `executed`. `header` is that of the way there. */
+  readonly apart?: DataView<ArrayBuffer> | undefined;
+  /** Ends when the child executes or exits; none after vfork, when that has happened already. */
+  readonly executed: Fd | undefined;
+  /** Where the pid is of the process that takes the child's place: see `bearHeir`. */
+  readonly heir?: Slot | undefined;
+  /** The same, of one that takes over before it executes. */
+  readonly successor?: Slot | undefined;
+}
+
+/** Children that were not reaped yet, by pid. */
+const children = new Map<number, Child>();
+
+/** Those whose heir is not among them yet, though it may have ended already. */
+const expecting = new Set<Child>();
+
+/** A process of ours. Its owner awaits its end, or disposes it, which kills it. */
+export class Child implements AsyncDisposable {
+  readonly pid: number;
+  readonly #pidfd: Fd;
+  readonly #ended = Promise.withResolvers<ExitStatus>();
+  readonly #stopWatching = new AbortController();
+  #program: RunningProgram | undefined;
+  #failure: Error | undefined;
+  #executed: Promise<void> | undefined;
+  #watching: Promise<void> | undefined;
+  #status: ExitStatus | undefined;
+  #heir = 0;
+  #adopted: Child | undefined;
+
+  constructor({ pid, pidfd, program }: { pid: number; pidfd: Fd; program?: RunningProgram }) {
+    this.pid = pid;
+    this.#pidfd = pidfd;
+    this.#program = program;
+    children.set(pid, this);
+    if (program?.heir !== undefined || program?.successor !== undefined) expecting.add(this);
+    if (program !== undefined && program.executed === undefined) this.#leaveProgram();
+  }
+
+  /** Polls readable when the process has ended. It belongs to the child, which closes it once reaped. */
+  get pidfd(): Fd {
+    return this.#pidfd;
+  }
+
+  /** Why the child never executed, an {@linkcode ErrnoError} that names the step; known once it has executed or ended. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** undefined while it runs, or is not reaped yet. */
+  get status(): ExitStatus | undefined {
+    return this.#status;
+  }
+
+  /**
+   * Waits for the child's execve, or for its end before.
+   *
+   * @throws The {@linkcode failure}. A child that was killed before has none: its end tells.
+   */
+  async executed(): Promise<void> {
+    await (this.#executed ??= this.#awaitExecution());
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /**
+   * Reaps the child and gives the process that took its place, which is our child too. To be asked after
+   * {@linkcode executed}.
+   */
+  inherit(): Child {
+    this.waitSync();
+    expecting.delete(this);
+    return this.#adopt(this.#heir);
+  }
+
+  /**
+   * Reaps the child, which is at its end, and gives the process that goes on with its steps. To be asked once that has
+   * made itself known, before {@linkcode executed}: see `bearHeir`.
+   */
+  succeed(): Child {
+    this.waitSync();
+    expecting.delete(this);
+    return this.#adopted ?? this.#adopt(this.#program!.successor!.value);
+  }
+
+  /** The heir of one of our children, if this is its pid: it is to be reaped as a child. */
+  static findHeir(pid: number): Child | undefined {
+    for (const child of expecting) {
+      const { heir, successor } = child.#program ?? {};
+      if ((heir ?? successor)?.value === pid || child.#heir === pid) return child.#adopt(pid);
+    }
+    return undefined;
+  }
+
+  #adopt(pid: number): Child {
+    if (this.#adopted !== undefined) return this.#adopted;
+    const pidfd = openPidfd(pid);
+    if (this.#program?.successor === undefined) return this.#adopted = new Child({ pid, pidfd });
+    const { successor: _, ...program } = this.#program;
+    // The steps are the heir's from now on.
+    this.#program = undefined;
+    return this.#adopted = new Child({ pid, pidfd, program });
+  }
+
+  /** Waits for the end, and reaps the process. Any number of callers may wait. */
+  wait({ signal }: { signal?: AbortSignal } = {}): Promise<ExitStatus> {
+    if (this.#status === undefined) this.#watching ??= this.#watch();
+    return signal === undefined ? this.#ended.promise : abortable(this.#ended.promise, signal);
+  }
+
+  /** Waits with the whole thread standing still: for a child that is known to be at its end. */
+  waitSync(): ExitStatus {
+    while (this.#status === undefined) this.#reap(WEXITED);
+    return this.#status;
+  }
+
+  /**
+   * Sends a signal; never to another process that got the same pid.
+   *
+   * @throws {ErrnoError} ESRCH once the process was reaped.
+   */
+  kill(signal: SignalName | number = "SIGTERM"): void {
+    const number = typeof signal === "number" ? signal : SIGNALS[signal];
+    if (this.#status === undefined && sendSignal(this.#pidfd, number)) return;
+    throw new ErrnoError("kill", ERRNO.ESRCH, `${signalName(number)} to ${this.pid}`);
+  }
+
+  /** Reaps the process if it has ended. @returns Whether it has. */
+  reapIfEnded(): boolean {
+    return this.#status !== undefined || this.#reap(WEXITED | WNOHANG);
+  }
+
+  /** Kills the process if it still runs, and reaps it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.reapIfEnded()) {
+      this.kill("SIGKILL");
+      await this.wait();
+    }
+    await this.#watching; // whoever else reaped it has only asked the thread that watches to stop
+    expecting.delete(this);
+    this.#leaveProgram();
+    if (this.#adopted === undefined) endUnknown(this.#heir);
+  }
+
+  #reap(options: number): boolean {
+    const status = waitFor({ idtype: P_PIDFD, id: this.#pidfd.number }, options)?.status;
+    if (status === undefined) return false;
+    this.#status = status;
+    children.delete(this.pid);
+    // Its steps are an heir's, if it has one, whose execve is still to come: who reaps all orphans may be first here.
+    if (this.#program?.heir === undefined && this.#program?.successor === undefined) this.#leaveProgram();
+    if (this.#watching === undefined) this.#pidfd[Symbol.dispose]();
+    else this.#stopWatching.abort();
+    this.#ended.resolve(status);
+    return true;
+  }
+
+  async #watch(): Promise<void> {
+    try {
+      while (!this.reapIfEnded()) await readable(this.#pidfd, { signal: this.#stopWatching.signal });
+    } catch (error) {
+      if (this.#status === undefined) this.#ended.reject(error);
+    } finally {
+      this.#pidfd[Symbol.dispose]();
+    }
+  }
+
+  async #awaitExecution(): Promise<void> {
+    using end = this.#program?.executed;
+    if (end === undefined) return;
+    await readable(end);
+    this.#leaveProgram();
+  }
+
+  /** Learns how the steps ended and frees their memory, which the child has left by now. */
+  #leaveProgram(): void {
+    const program = this.#program;
+    if (program === undefined) return;
+    const { memory, header, steps, apart, executed, heir, successor } = program;
+    if (successor !== undefined) endUnknown(successor.value);
+    if (apart !== undefined && executed?.isOpen) receiveReport(executed, apart);
+    // Set still if a step closed the pipe that tells: better a leak than a child in memory that is gone.
+    if (header.getUint32(HEADER.alive, LITTLE_ENDIAN) !== 0) {
+      throw new Error(`Cannot tell whether process ${this.pid} executed: one of its steps closed our pipe`);
+    }
+    const failed = apart?.getBigUint64(HEADER.failed, LITTLE_ENDIAN) ? apart : header;
+    const step = steps.at(Number(failed.getBigUint64(HEADER.failed, LITTLE_ENDIAN)));
+    if (step !== undefined) {
+      const failure = new ErrnoError(step.label, Number(failed.getBigInt64(HEADER.errno, LITTLE_ENDIAN)));
+      this.#failure = step.options.explain?.(failure) ?? failure;
+    }
+    this.#heir = heir?.value ?? 0;
+    this.#program = undefined;
+    if (this.#executed === undefined) executed?.[Symbol.dispose](); // else who waits for it closes it
+    memory[Symbol.dispose]();
+  }
+}
+
+/** Ends an heir that never took over, as it is in memory that goes. It is our child, so that its pid is not another's. */
+function endUnknown(pid: number): void {
+  if (pid === 0) return;
+  signalPid(pid, SIGNALS.SIGKILL);
+  waitFor({ idtype: P_PID, id: pid }, WEXITED);
+}
+
+const P_ALL = 0;
+const P_PID = 1;
+const P_PIDFD = 3;
+const WNOHANG = 1;
+const WEXITED = 4;
+const WNOWAIT = 0x1000000;
+const CLD_EXITED = 1;
+
+/** A process that has been reaped. */
+export interface Ended {
+  pid: number;
+  status: ExitStatus;
+}
+
+/** @returns undefined if none of them has ended. */
+function waitFor({ idtype, id }: { idtype: number; id: number }, options: number): Ended | undefined {
+  const info = new DataView(new ArrayBuffer(128)); // siginfo_t
+  check("waitid", () => libc.waitid(idtype, id, info, options));
+  const pid = info.getInt32(16, LITTLE_ENDIAN);
+  if (pid === 0) return undefined;
+  const value = info.getInt32(24, LITTLE_ENDIAN);
+  return { pid, status: info.getInt32(8, LITTLE_ENDIAN) === CLD_EXITED ? { code: value } : { signal: value } };
+}
+
+/**
+ * Reaps every process that has ended: our children, whose waiters learn of it, and the orphans that a subreaper or
+ * PID 1 is given. To be called on SIGCHLD.
+ *
+ * @returns The orphans.
+ */
+export function reapChildren(): Ended[] {
+  const orphans: Ended[] = [];
+  for (;;) {
+    const ended = peek();
+    if (ended === undefined) return orphans;
+    const child = children.get(ended.pid) ?? Child.findHeir(ended.pid);
+    if (child !== undefined) child.reapIfEnded();
+    else orphans.push(waitFor({ idtype: P_PID, id: ended.pid }, WEXITED) ?? ended);
+  }
+}
+
+function peek(): Ended | undefined {
+  try {
+    return waitFor({ idtype: P_ALL, id: 0 }, WEXITED | WNOHANG | WNOWAIT);
+  } catch (error) {
+    if (isErrno(error, "ECHILD")) return undefined;
+    throw error;
+  }
+}

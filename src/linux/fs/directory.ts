@@ -1,0 +1,102 @@
+/**
+ * Work in a directory that is open: what a path leads to may change under somebody's hands, a descriptor stays what it is.
+ * Names are of one component here; `in_root.ts` opens longer ones, `remove_tree.ts` removes what is below one.
+ *
+ * @module
+ */
+import type { Fd } from "../io/fd.ts";
+import { bind, check, cstring, LITTLE_ENDIAN } from "../ffi/libc.ts";
+
+const libc = bind({
+  mkdirat: { parameters: ["i32", /* dir */ "buffer", /* name */ "u32" /* mode */], result: "i32" },
+  unlinkat: { parameters: ["i32", /* dir */ "buffer", /* name */ "i32" /* flags */], result: "i32" },
+  getdents64: { parameters: ["i32", /* dir */ "buffer", "usize" /* size */], result: "isize" },
+  lseek: { parameters: ["i32", /* fd */ "i64", /* offset */ "i32" /* whence */], result: "i64" },
+  statx: {
+    parameters: ["i32", /* dir */ "buffer", /* path */ "i32", /* flags */ "u32", /* mask */ "buffer" /* statx */],
+    result: "i32",
+  },
+});
+
+const AT_REMOVEDIR = 0x200;
+const AT_EMPTY_PATH = 0x1000;
+
+/** A name as the kernel has it, with the NUL at its end: it need not be UTF-8. */
+export type RawName = Uint8Array<ArrayBuffer>;
+
+/** @throws {TypeError} It is no name of one entry: it could lead out of the directory. */
+export function rawName(name: string): RawName {
+  if (name !== "" && name !== "." && name !== ".." && !name.includes("/")) return cstring(name);
+  throw new TypeError(`Cannot use "${name}" as the name of one file`);
+}
+
+/** Makes a directory. @param mode Permission bits, before the umask. @throws {ErrnoError} EEXIST */
+export function mkdirAt(directory: Fd, name: string, mode: number): void {
+  const raw = rawName(name);
+  check("mkdirat", () => libc.mkdirat(directory.number, raw, mode), name);
+}
+
+/** Removes an entry that is no directory; a link itself, not what it leads to. @throws {ErrnoError} EISDIR */
+export function unlinkAt(directory: Fd, name: RawName): void {
+  check("unlinkat", () => libc.unlinkat(directory.number, name, 0), nameText(name));
+}
+
+/** Removes a directory that is empty. @throws {ErrnoError} ENOTEMPTY, or EBUSY where something is mounted. */
+export function rmdirAt(directory: Fd, name: RawName): void {
+  check("unlinkat", () => libc.unlinkat(directory.number, name, AT_REMOVEDIR), nameText(name));
+}
+
+/** For messages. */
+export function nameText(name: RawName): string {
+  return new TextDecoder().decode(name.subarray(0, -1));
+}
+
+/** What a directory's entry is, as far as the file system says so in the listing. */
+export type EntryKind = "directory" | "other" | "unknown";
+
+export interface RawEntry {
+  name: RawName;
+  kind: EntryKind;
+}
+
+const LISTING_BYTES = 32 << 10;
+const KINDS: Readonly<Record<number, EntryKind>> = { 0: "unknown", 4: "directory" };
+
+/**
+ * All entries but `.` and `..`, from the beginning; unlike those of Deno's functions, also with names that are not UTF-8.
+ *
+ * @param directory Open for reading; its offset is used.
+ * @see https://man7.org/linux/man-pages/man2/getdents.2.html
+ */
+export function* listEntries(directory: Fd): Generator<RawEntry, void> {
+  check("lseek", () => libc.lseek(directory.number, 0, 0));
+  const buffer = new Uint8Array(LISTING_BYTES);
+  const view = new DataView(buffer.buffer);
+  for (;;) {
+    const length = check("getdents64", () => libc.getdents64(directory.number, buffer, buffer.length));
+    if (length === 0) return;
+    // struct linux_dirent64: u64 inode, s64 offset, u16 length, u8 type, the name with its NUL.
+    for (let at = 0; at < length; at += view.getUint16(at + 16, LITTLE_ENDIAN)) {
+      const name = buffer.slice(at + 19, buffer.indexOf(0, at + 19) + 1);
+      if (!isDots(name)) yield { name, kind: KINDS[buffer[at + 18]!] ?? "other" };
+    }
+  }
+}
+
+function isDots(name: RawName): boolean {
+  const DOT = 0x2e;
+  return name[0] === DOT && (name.length === 2 || (name.length === 3 && name[1] === DOT));
+}
+
+/** Which file a descriptor stands for: equal texts, the same file. */
+export function fileIdentity(file: Fd): string {
+  const STATX_INO = 0x100;
+  const stat = new Uint8Array(256);
+  const empty = Uint8Array.of(0);
+  check("statx", () => libc.statx(file.number, empty, AT_EMPTY_PATH, STATX_INO, stat));
+  const view = new DataView(stat.buffer);
+  // struct statx: stx_ino at 32, stx_dev_major at 136, stx_dev_minor at 140.
+  return `${view.getUint32(136, LITTLE_ENDIAN)}:${view.getUint32(140, LITTLE_ENDIAN)}:${
+    view.getBigUint64(32, LITTLE_ENDIAN)
+  }`;
+}

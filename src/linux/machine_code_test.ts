@@ -1,4 +1,0 @@
-import { machineCode } from "./machine_code.ts";
-import { testAssembly } from "./machine_code/assembler.ts";
-
-testAssembly("machineCode", { sources: new URL("machine_code/", import.meta.url), bytes: machineCode });

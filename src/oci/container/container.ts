@@ -1,0 +1,282 @@
+/**
+ * A container and all that can be done with it. The agent in the guest and `runk` on the host share this engine.
+ *
+ * The folder: `spec.ts` and `validate.ts` are the configuration, `*_plan.ts` what is decided before a process exists,
+ * `init.ts` and `join.ts` the system calls of a first and of a further process, `cgroup/` the limits.
+ *
+ * @module
+ */
+import { errorCode, KataError } from "../../base/error.ts";
+import { verifyId } from "../../base/id.ts";
+import { Fd, O_NONBLOCK, O_WRONLY } from "../../linux/io/fd.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { openPidfd, sendSignal, signalPid } from "../../linux/process/pidfd.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
+import type { CgroupStats } from "../cgroup/stats.ts";
+import type { ContainerParts, CreateOptions, Home } from "./create_options.ts";
+import { cgroupOf, createContainer } from "./create.ts";
+import { execHook, type ExecOptions, execProcess } from "../exec/exec.ts";
+import { applyOomScore, type ContainerProcess } from "./process.ts";
+import { type HookStarter, runHooks, tryHooks } from "../hooks/hooks.ts";
+import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
+import type { Process, Resources, Spec } from "../spec/spec.ts";
+import {
+  checkAllowed,
+  livePid,
+  type OciState,
+  ociState,
+  type Operation,
+  StateDirectory,
+  type Status,
+} from "./state.ts";
+import { stopScope, updateScope } from "../cgroup/systemd/scope_manager.ts";
+
+export type { Stdio } from "../init/child_setup.ts";
+export type { CreateOptions, Home } from "./create_options.ts";
+export type { ExecOptions } from "../exec/exec.ts";
+export type { ContainerProcess } from "./process.ts";
+
+export interface KillOptions {
+  /** All processes of the container (B7), not only its first one. It need not run any more. */
+  all?: boolean;
+}
+
+export interface DeleteOptions {
+  /** Kill what still runs. */
+  force?: boolean;
+}
+
+/**
+ * One container.
+ *
+ * Life: {@linkcode Container.create} makes everything and parks the first process; {@linkcode Container.start} lets it
+ * run; {@linkcode Container.delete} takes everything away. A failed `create` leaves nothing behind.
+ */
+export class Container {
+  readonly #parts: ContainerParts;
+
+  /** Use {@linkcode Container.create} or {@linkcode Container.load}. */
+  constructor(parts: ContainerParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws {Error} Naming the step that failed; nothing is left behind. */
+  static async create(options: CreateOptions): Promise<Container> {
+    return new Container(await createContainer(options));
+  }
+
+  /** Finds a container that another program created. @throws {KataError} NOT_FOUND. */
+  static load(id: string, home: Home): Container {
+    verifyId(id);
+    const directory = new StateDirectory(home.stateRoot, id);
+    const stored = directory.read();
+    const cgroup = cgroupOf(home.cgroups, stored);
+    return new Container({ home, directory, stored, cgroup, init: undefined });
+  }
+
+  /** Removes what a `create` left that was killed before it wrote a state, so that {@linkcode Container.load} finds none. */
+  static async removeRemains(id: string, home: Home): Promise<void> {
+    verifyId(id);
+    const directory = new StateDirectory(home.stateRoot, id);
+    try {
+      using _lock = await directory.lock();
+      if (!directory.isWritten()) directory.remove();
+    } catch (error) {
+      // There are none, or another command has been faster.
+      if (errorCode(error) !== "NOT_FOUND") throw error;
+    }
+  }
+
+  get id(): string {
+    return this.#parts.stored.id;
+  }
+
+  get bundle(): string {
+    return this.#parts.stored.bundle;
+  }
+
+  get spec(): Spec {
+    return this.#parts.stored.spec;
+  }
+
+  /** Of the first process, even if it has ended. */
+  get pid(): number {
+    return this.#parts.stored.pid;
+  }
+
+  /** When it was created. ISO 8601, UTC. */
+  get created(): string {
+    return this.#parts.stored.created;
+  }
+
+  /** The first process; undefined if another program created the container. */
+  get init(): ContainerProcess | undefined {
+    return this.#parts.init;
+  }
+
+  /** Asks the kernel, each time. */
+  status(): Status {
+    const { cgroup, directory } = this.#parts;
+    if (!this.#isAlive()) return "stopped";
+    const stage = directory.stage();
+    return stage !== "creating" && cgroup.isFrozen() ? "paused" : stage;
+  }
+
+  #isAlive(): boolean {
+    const { init, stored } = this.#parts;
+    return !init?.hasEnded && livePid(stored) !== 0;
+  }
+
+  /** As the specification words it. */
+  state(): OciState {
+    return ociState(this.#parts.stored, this.status());
+  }
+
+  /**
+   * Lets the first process run its program.
+   *
+   * @throws {Error} A hook failed, or the program could not be run, in the words of a shell; the container is stopped
+   *   then.
+   */
+  async start(): Promise<void> {
+    using _lock = await this.#parts.directory.lock();
+    this.#check("start");
+    const { init, directory, stored, home } = this.#parts;
+    const score = stored.spec.process?.oomScoreAdj;
+    await this.#runStartHooks();
+    applyOomScore(stored.pid, score, home.log);
+    openExecFifo(directory.execFifo, stored.id);
+    directory.removeExecFifo();
+    await init?.executed();
+    await tryHooks("poststart", this.spec.hooks, { state: this.state(), log: home.log });
+  }
+
+  /** Starts a further process. @returns It runs its program already; the caller waits for its end. */
+  async exec(process: Process, options: ExecOptions = {}): Promise<ContainerProcess> {
+    if (!(options.ignorePaused && this.status() === "paused")) this.#check("exec");
+    return await execProcess(this.#parts, process, options);
+  }
+
+  /**
+   * Sends a signal.
+   *
+   * @param signal By number.
+   * @throws {KataError} FAILED_PRECONDITION, "container not running", without `all`.
+   */
+  async kill(signal: number, { all = false }: KillOptions = {}): Promise<void> {
+    const { cgroup } = this.#parts;
+    if (!all) this.#check("kill");
+    const wasPaused = cgroup.version === 1 && cgroup.isFrozen();
+    // Without a pid namespace of its own, the kernel would leave the children of a killed first process alone (B7).
+    const takesAll = all || !this.#hasPidNamespace();
+    if (signal === SIGNALS.SIGKILL && takesAll) return await cgroup.kill();
+    if (all) { for (const pid of cgroup.members()) signalPid(pid, signal); }
+    else this.#signalInit(signal);
+    // On v1, a frozen process would not even die.
+    if (wasPaused && signal === SIGNALS.SIGKILL) await cgroup.thaw();
+  }
+
+  /** By descriptor, and only then a look whether it is ours: its pid may have passed to another process meanwhile. */
+  #signalInit(signal: number): void {
+    try {
+      using pidfd = openPidfd(this.pid);
+      if (this.#isAlive()) sendSignal(pidfd, signal);
+    } catch (error) {
+      if (!isErrno(error, "ESRCH")) throw error;
+    }
+  }
+
+  #hasPidNamespace(): boolean {
+    return (this.spec.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
+  }
+
+  async pause(): Promise<void> {
+    using _lock = await this.#parts.directory.lock();
+    this.#check("pause");
+    await this.#parts.cgroup.freeze();
+  }
+
+  async resume(): Promise<void> {
+    using _lock = await this.#parts.directory.lock();
+    this.#check("resume");
+    await this.#parts.cgroup.thaw();
+  }
+
+  /** Changes limits. What `resources` does not mention stays as it is. */
+  async update(resources: Resources): Promise<void> {
+    using _lock = await this.#parts.directory.lock();
+    this.#check("update");
+    const { cgroup, stored, directory } = this.#parts;
+    if (stored.scope) await updateScope(stored.scope, resources);
+    cgroup.apply(resources);
+    stored.spec.linux = { ...stored.spec.linux, resources: { ...stored.spec.linux?.resources, ...resources } };
+    directory.write(stored);
+  }
+
+  stats(): CgroupStats {
+    return this.#parts.cgroup.stats();
+  }
+
+  /** Every process of the container, as this pid namespace numbers them. */
+  pids(): number[] {
+    return this.#parts.cgroup.members();
+  }
+
+  /** Yields each time the kernel killed a process of the container for want of memory, until the container is gone. */
+  oomEvents(options: OomOptions): AsyncIterable<void> {
+    const { version, memoryPath } = this.#parts.cgroup;
+    if (memoryPath === undefined) throw new Error("Cannot watch memory: this machine has no memory cgroup");
+    return version === 1 ? watchOomV1(memoryPath, options) : watchOomV2(memoryPath, options);
+  }
+
+  /**
+   * Takes everything away, in the order that leaves no process behind (B2): processes, cgroup, directory. The root file
+   * system is the caller's. Then the poststop hooks run; a failure of theirs is logged only.
+   */
+  async delete({ force = false }: DeleteOptions = {}): Promise<void> {
+    const { cgroup, directory, home, init, stored: { scope } } = this.#parts;
+    using _lock = force ? await this.#lockByForce() : await directory.lock();
+    if (!force) this.#check("delete");
+    if (scope || !cgroup.removeIfEmpty()) await cgroup.kill();
+    await init?.wait();
+    if (scope) await stopScope(scope);
+    await cgroup.remove();
+    directory.remove();
+    await tryHooks("poststop", this.spec.hooks, { state: this.state(), log: home.log });
+  }
+
+  /** @returns Undefined if there is no directory to lock any more. */
+  async #lockByForce(): Promise<Disposable | undefined> {
+    const { cgroup, directory } = this.#parts;
+    const lock = directory.exists() ? directory.tryLock() : undefined;
+    if (lock !== undefined) return lock;
+    // Who makes or starts this container right now gives up when its process is killed.
+    await cgroup.kill();
+    return directory.exists() ? await directory.lock() : undefined;
+  }
+
+  #check(operation: Operation): void {
+    checkAllowed(operation, { id: this.id, status: this.status() });
+  }
+
+  /** @throws {Error} One failed: the container is stopped, as the specification wants it. */
+  async #runStartHooks(): Promise<void> {
+    const start: HookStarter = (hook, stdio) => execHook(this.#parts, hook, stdio);
+    try {
+      await runHooks("startContainer", this.spec.hooks, { state: this.state(), start });
+    } catch (error) {
+      await this.#parts.cgroup.kill();
+      throw error;
+    }
+  }
+}
+
+function openExecFifo(path: string, id: string): void {
+  try {
+    using fifo = Fd.open(path, O_WRONLY | O_NONBLOCK);
+    fifo.write(new Uint8Array(1));
+  } catch (cause) {
+    if (!isErrno(cause, "ENXIO")) throw new Error(`Cannot start container "${id}"`, { cause });
+    throw new KataError("FAILED_PRECONDITION", `Cannot start container "${id}": its first process has ended`);
+  }
+}

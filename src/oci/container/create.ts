@@ -1,0 +1,131 @@
+/** Making a container: its cgroup, its directory, and its first process, parked before its program. @module */
+import { KataError } from "../../base/error.ts";
+import { verifyId } from "../../base/id.ts";
+import type { CgroupLayout } from "../../linux/cgroup/cgroup.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { makeFifo } from "../../linux/io/fifo.ts";
+import { forbidInspection, readProcessStat } from "../../linux/process/process.ts";
+import type { Child } from "../../linux/child_program/child.ts";
+import { bearInit, planRest } from "../init/launch.ts";
+import { openCgroup } from "../cgroup/open.ts";
+import { type Cgroup, cgroupPath } from "../cgroup/cgroup.ts";
+import { NoCgroup } from "../cgroup/none.ts";
+import { ContainerProcess } from "./process.ts";
+import { receiveMaster } from "../init/console.ts";
+import { guide } from "../init/parent.ts";
+import { tryHooks } from "../hooks/hooks.ts";
+import type { Spec } from "../spec/spec.ts";
+import { livePid, ociState, StateDirectory, type StoredState } from "./state.ts";
+import type { Scope } from "../cgroup/systemd/scope.ts";
+import { openScope, stopScope } from "../cgroup/systemd/scope_manager.ts";
+import { validate } from "../spec/validate.ts";
+import type { ContainerParts, CreateOptions } from "./create_options.ts";
+
+/** @throws {Error} Naming what failed; nothing is left behind. */
+export async function createContainer(options: CreateOptions): Promise<ContainerParts> {
+  const { id, spec, log } = options;
+  verifyId(id);
+  validate(spec, options);
+  checkKernel(spec);
+  // Who has not root's rights writes the maps of a user namespace through /proc, where a process that may not be looked
+  // into belongs to root. Nobody but that user could look anyway: the container has no process yet.
+  if (Deno.uid() === 0) forbidInspection();
+  await using undo = new AsyncDisposableStack();
+  const directory = new StateDirectory(options.stateRoot, id);
+  directory.create();
+  undo.defer(() => directory.remove());
+  using _lock = await directory.lock();
+  options.prepare?.(directory.path);
+  const scope = options.systemd ? await openScope(spec.linux?.cgroupsPath, id) : undefined;
+  const stored = newState(options, scope);
+  // At the end of all: hooks that have made something take it away again.
+  undo.defer(() =>
+    stored.pid > 0 ? tryHooks("poststop", spec.hooks, { state: ociState(stored, "stopped"), log }) : undefined
+  );
+  directory.write(stored);
+  makeFifo(directory.earlyFifo, 0o600);
+  const cgroup = takeCgroup(options, stored, undo);
+  using birth = bearInit({ options, stored, directory, cgroup });
+  undo.use(birth.child);
+  const parked = planRest(birth);
+  const remember = (child: Child) => {
+    stored.pid = child.pid;
+    stored.startTime = readProcessStat(stored.pid)?.startTime ?? 0n;
+    directory.write(stored);
+  };
+  remember(parked.child);
+  const onHeir = (heir: Child) => remember(undo.use(heir));
+  await guide(parked, { onHeir, stored, cgroup, rootless: options.rootless });
+  const console = birth.terminal && await receiveMaster(birth.terminal);
+  directory.finish();
+  undo.move();
+  return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console, options) };
+}
+
+/** Makes the container's group, unless systemd is to. */
+function takeCgroup(options: CreateOptions, stored: StoredState, undo: AsyncDisposableStack): Cgroup {
+  const { cgroups, rootless = false, spec } = options;
+  const cgroup = openCgroup(cgroups, stored.cgroupPath);
+  if (!cgroup.exists()) {
+    undo.defer(() => cgroup.remove());
+    undo.defer(() => cgroup.kill());
+  }
+  const { scope } = stored;
+  if (scope !== undefined) {
+    undo.defer(() => stopScope(scope));
+    return cgroup;
+  }
+  try {
+    cgroup.create();
+    return cgroup;
+  } catch (error) {
+    const mayGoWithout = rootless && !spec.linux?.cgroupsPath &&
+      isErrno((error as Error).cause, "EACCES", "EPERM", "EROFS");
+    if (!mayGoWithout) throw error;
+    stored.cgroupPath = "";
+    return cgroupOf(cgroups, stored);
+  }
+}
+
+/** The group of a container that exists. */
+export function cgroupOf(cgroups: CgroupLayout, stored: StoredState): Cgroup {
+  if (stored.cgroupPath !== "") return openCgroup(cgroups, stored.cgroupPath);
+  return new NoCgroup(cgroups, () => livePid(stored));
+}
+
+/** Before 6.2, a program did not enter the time namespace that its process had made, and nothing said so. */
+function checkKernel({ linux }: Spec): void {
+  const [major = 0, minor = 0] = Deno.osRelease().split(".").map(Number);
+  const isOld = major < 6 || (major === 6 && minor < 2);
+  if (!isOld || !linux?.namespaces?.some(({ type }) => type === "time")) return;
+  throw new KataError(
+    "FAILED_PRECONDITION",
+    `Cannot make a time namespace: Linux ${Deno.osRelease()} is older than 6.2`,
+  );
+}
+
+function newState({ id, bundle, spec, noNewKeyring = false }: CreateOptions, scope: Scope | undefined): StoredState {
+  return {
+    id,
+    pid: 0,
+    startTime: 0,
+    bundle,
+    rootfs: findRootfs(bundle, spec.root?.path ?? ""),
+    created: new Date().toISOString(),
+    cgroupPath: scope?.cgroupPath ?? cgroupPath(spec.linux?.cgroupsPath, id),
+    ...(scope && { scope }),
+    noNewKeyring,
+    spec,
+  };
+}
+
+function findRootfs(bundle: string, path: string): string {
+  const absolute = path.startsWith("/") ? path : `${bundle}/${path}`;
+  try {
+    const real = Deno.realPathSync(absolute);
+    if (!Deno.statSync(real).isDirectory) throw new TypeError("it is not a directory");
+    return real;
+  } catch (cause) {
+    throw new KataError("INVALID_ARGUMENT", `Cannot use root file system "${absolute}"`, { cause });
+  }
+}

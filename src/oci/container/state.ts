@@ -1,0 +1,231 @@
+/**
+ * The states of a container, and what its directory keeps between two calls of a runtime.
+ *
+ * @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/runtime.md#state
+ * @module
+ */
+import { systemClock } from "../../base/clock.ts";
+import { KataError } from "../../base/error.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { Fd, O_DIRECTORY, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
+import { tryLock } from "../../linux/io/flock.ts";
+import { isAlive, readProcessStat } from "../../linux/process/process.ts";
+import { formatSpec, OCI_VERSION, parseJson, type Spec } from "../spec/spec.ts";
+import type { Scope } from "../cgroup/systemd/scope.ts";
+
+export type Status = "creating" | "created" | "running" | "paused" | "stopped";
+
+/** What may be done in which state; what is missing is refused. */
+const ALLOWED = {
+  start: ["created"],
+  exec: ["created", "running"],
+  kill: ["creating", "created", "running", "paused"],
+  pause: ["created", "running"],
+  resume: ["paused"],
+  delete: ["stopped", "creating", "created"],
+  update: ["created", "running", "paused"],
+} as const satisfies Record<string, readonly Status[]>;
+
+export type Operation = keyof typeof ALLOWED;
+
+/** @throws {KataError} FAILED_PRECONDITION: the state does not allow this. */
+export function checkAllowed(operation: Operation, { id, status }: { id: string; status: Status }): void {
+  if ((ALLOWED[operation] as readonly Status[]).includes(status)) return;
+  // containerd looks for these very words.
+  const why = operation === "kill" && status === "stopped" ? "container not running" : `it is ${status}`;
+  throw new KataError("FAILED_PRECONDITION", `Cannot ${operation} container "${id}": ${why}`);
+}
+
+/** What the specification calls the state: printed by `state`, and given to hooks on their standard input. */
+export interface OciState {
+  ociVersion: string;
+  id: string;
+  status: Status;
+  /** 0 when stopped. */
+  pid: number;
+  bundle: string;
+  annotations?: Record<string, string>;
+}
+
+/** The state as the specification words it. */
+export function ociState({ id, bundle, pid, spec }: StoredState, status: Status): OciState {
+  const { annotations } = spec;
+  const common = {
+    ociVersion: spec.ociVersion || OCI_VERSION,
+    id,
+    status,
+    pid: status === "stopped" ? 0 : pid,
+    bundle,
+  };
+  return annotations === undefined ? common : { ...common, annotations };
+}
+
+/** The file `state.json`. */
+export interface StoredState {
+  id: string;
+  /** 0 while there is no process yet. */
+  pid: number;
+  /** Ticks since boot, from /proc/PID/stat: tells the process from another one that got its number later. */
+  startTime: bigint | number;
+  bundle: string;
+  /** Absolute. */
+  rootfs: string;
+  /** ISO 8601, UTC. */
+  created: string;
+  /** Below the root of each hierarchy; empty if the container has no cgroup, as its creator may not make one. */
+  cgroupPath: string;
+  /** The unit of systemd that manages its cgroup, if one does. */
+  scope?: Scope;
+  noNewKeyring: boolean;
+  spec: Spec;
+}
+
+/** The first process if it runs still, else 0: its number may be another's by now. */
+export function livePid({ pid, startTime }: StoredState): number {
+  if (pid === 0) return 0;
+  const stat = readProcessStat(pid);
+  return isAlive(stat) && stat.startTime === BigInt(startTime) ? pid : 0;
+}
+
+const STATE_FILE = "state.json";
+const EXEC_FIFO = "exec.fifo";
+/** Its name while the container is being made. */
+const EARLY_FIFO = "exec.fifo.early";
+/** Longer than any step but a hook's. */
+const LOCK_TIMEOUT_MS = 10_000;
+const LOCK_POLL_MS = 5;
+
+/** The directory of one container: `ROOT/ID`. */
+export class StateDirectory {
+  readonly path: string;
+  readonly #id: string;
+
+  constructor(root: string, id: string) {
+    this.path = `${root}/${id}`;
+    this.#id = id;
+  }
+
+  get execFifo(): string {
+    return `${this.path}/${EXEC_FIFO}`;
+  }
+
+  get earlyFifo(): string {
+    return `${this.path}/${EARLY_FIFO}`;
+  }
+
+  /** The first process waits for its start: until now the root, the mounts and the rights that it had were ours. */
+  finish(): void {
+    Deno.renameSync(this.earlyFifo, this.execFifo);
+  }
+
+  /** How far the container has come, if it lives. */
+  stage(): "creating" | "created" | "running" {
+    if (isFifo(this.earlyFifo)) return "creating";
+    return isFifo(this.execFifo) ? "created" : "running";
+  }
+
+  /** @throws {KataError} ALREADY_EXISTS: the id is taken. */
+  create(): void {
+    Deno.mkdirSync(this.path.slice(0, this.path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+    try {
+      Deno.mkdirSync(this.path, { mode: 0o700 });
+    } catch (cause) {
+      if (!isErrno(cause, "EEXIST")) throw new Error(`Cannot make state directory "${this.path}"`, { cause });
+      throw new KataError("ALREADY_EXISTS", `Cannot create container "${this.#id}": container with id exists`);
+    }
+  }
+
+  exists(): boolean {
+    try {
+      return Deno.lstatSync(this.path).isDirectory;
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Keeps other commands from changing the container at the same time. The kernel lets go of the lock when we end, however
+   * that happens.
+   *
+   * @throws {KataError} NOT_FOUND: there is no such container, or no more. UNAVAILABLE: another command is still at it.
+   */
+  async lock(): Promise<Disposable> {
+    for (const end = performance.now() + LOCK_TIMEOUT_MS; performance.now() < end;) {
+      const locked = this.tryLock();
+      if (locked !== undefined) return locked;
+      await systemClock.sleep(LOCK_POLL_MS);
+    }
+    throw new KataError("UNAVAILABLE", `Cannot lock container "${this.#id}": another command is working on it`);
+  }
+
+  /** As {@linkcode lock}, at once. @returns Undefined if another command has the lock. */
+  tryLock(): Disposable | undefined {
+    try {
+      using undo = new DisposableStack();
+      const fd = undo.use(Fd.open(this.path, O_RDONLY | O_DIRECTORY));
+      // Whoever had the lock before may have deleted the directory, and another may have made it anew.
+      if (!tryLock(fd) || !isSameFile(pathOf(fd), this.path)) return undefined;
+      undo.move();
+      return fd;
+    } catch (error) {
+      throw isErrno(error, "ENOENT", "ENOTDIR") ? this.#notFound() : error;
+    }
+  }
+
+  #notFound(): KataError {
+    return new KataError("NOT_FOUND", `Cannot find container "${this.#id}": container does not exist`);
+  }
+
+  /** @throws {KataError} NOT_FOUND: there is no such container, or it has never become one. */
+  read(): StoredState {
+    try {
+      return parseJson(Deno.readTextFileSync(`${this.path}/${STATE_FILE}`)) as StoredState;
+    } catch (cause) {
+      if (!isErrno(cause, "ENOENT", "ENOTDIR")) throw new Error(`Cannot read state of "${this.#id}"`, { cause });
+      throw this.#notFound();
+    }
+  }
+
+  /** Whether there is a state to read. */
+  isWritten(): boolean {
+    return [...Deno.readDirSync(this.path)].some(({ name }) => name === STATE_FILE);
+  }
+
+  /** Whole or not at all: a reader never sees half a file. */
+  write(state: StoredState): void {
+    const temporary = `${this.path}/.${STATE_FILE}.${Deno.pid}`;
+    Deno.writeTextFileSync(temporary, formatSpec(state), { mode: 0o600 });
+    Deno.renameSync(temporary, `${this.path}/${STATE_FILE}`);
+  }
+
+  removeExecFifo(): void {
+    removeIfThere(this.execFifo);
+  }
+
+  remove(): void {
+    removeIfThere(this.path);
+  }
+}
+
+function isSameFile(left: string, right: string): boolean {
+  const [a, b] = [Deno.statSync(left), Deno.statSync(right)];
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+function isFifo(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFifo === true;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
+    throw error;
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+}

@@ -1,0 +1,185 @@
+/** Starting a further process in a running container. @module */
+import type { Child } from "../../linux/child_program/child.ts";
+import { type CgroupEntrance, entranceOf } from "../../linux/cgroup/cgroup.ts";
+import { Fd, O_DIRECTORY, O_PATH, O_WRONLY } from "../../linux/io/fd.ts";
+import { openPidfd } from "../../linux/process/pidfd.ts";
+import { forbidInspection } from "../../linux/process/process.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
+import { socketPair } from "../../linux/net/socket.ts";
+import type { Slot } from "../../linux/child_program/call.ts";
+import { SyscallProgram } from "../../linux/child_program/program.ts";
+import { subCgroupFiles, type SubCgroups } from "../cgroup/sub_cgroup.ts";
+import { Channel } from "../init/channel.ts";
+import { type Stdio, stdioPlacements } from "../init/child_setup.ts";
+import type { ContainerParts } from "../container/create_options.ts";
+import { receiveMaster } from "../init/console.ts";
+import { applyOomScore, ContainerProcess } from "../container/process.ts";
+import { FilterTalk } from "../init/filter_talk.ts";
+import type { HookStdio, RunningHook } from "../hooks/hooks.ts";
+import { maySetGroups } from "../mount/idmap.ts";
+import { addJoin, type JoinPlan, keptDescriptors } from "./join.ts";
+import { differingNamespaces } from "../init/namespaces.ts";
+import { planProcess, type Program } from "../init/process_plan.ts";
+import type { Hook, Process } from "../spec/spec.ts";
+import { checkAllowed, livePid, type StoredState } from "../container/state.ts";
+import { Steps } from "../init/steps.ts";
+import { validateProcess } from "../spec/validate.ts";
+
+/** Of a further process, besides what its specification says. */
+export interface ExecOptions {
+  stdio?: Stdio;
+  /** Descriptors from 3 on that it inherits. */
+  preserveFds?: number;
+  /** Exec in a paused container waits until that is resumed. It is refused without this. */
+  ignorePaused?: boolean;
+  /** Where below the container's cgroup it runs. */
+  subCgroups?: SubCgroups;
+  /** What it runs, if not its first argument. */
+  program?: Program;
+  /** It outlives us: see {@linkcode ContainerProcess}. */
+  detached?: boolean;
+}
+
+/** @returns The process, which runs its program already. @throws {Error} Naming the step that failed. */
+export async function execProcess(
+  parts: ContainerParts,
+  process: Process,
+  options: ExecOptions,
+): Promise<ContainerProcess> {
+  validateProcess(process);
+  // A hook of a plain user may join a first process that shares our memory still: what cannot be looked into is root's.
+  if (options.program === undefined || Deno.uid() === 0) forbidInspection();
+  await using undo = new AsyncDisposableStack();
+  const score = process.oomScoreAdj ?? parts.stored.spec.process?.oomScoreAdj;
+  using joining = startJoin(parts, { ...process, ...(score !== undefined && { oomScoreAdj: score }) }, options);
+  const { child } = joining;
+  undo.use(child);
+  const console = await guide(joining, parts);
+  undo.use(console);
+  await child.executed();
+  const running = joining.heir === undefined ? child : undo.use(child.inherit());
+  // Says so if it had not the right to.
+  applyOomScore(running.pid, score, parts.home.log);
+  undo.move();
+  return new ContainerProcess(running, console, options);
+}
+
+/**
+ * A hook whose program is the image's, so that it may do no more than the program of the container: it runs as that.
+ *
+ * @throws {Error} As {@linkcode execProcess}.
+ */
+export async function execHook(parts: ContainerParts, hook: Hook, stdio: HookStdio): Promise<RunningHook> {
+  const { path, args = [], env = [] } = hook;
+  const process = { ...parts.stored.spec.process!, args: args.length > 0 ? args : [path], terminal: false };
+  const running = await execProcess(parts, process, { stdio, program: { path, env } });
+  return {
+    wait: (options) => running.wait(options),
+    async [Symbol.asyncDispose]() {
+      running.kill(SIGNALS.SIGKILL);
+      await running.wait();
+    },
+  };
+}
+
+interface Joining extends Disposable {
+  child: Child;
+  /** Where the pid of its heir will be, if it bears one. */
+  heir: Slot | undefined;
+  /** It says something about its filter. */
+  talks: boolean;
+  channel: Channel;
+  /** What the master of its terminal comes over. */
+  terminal: Fd | undefined;
+}
+
+/** Its first affinity holds until it is in the cgroup: then that is not from its birth. */
+function planEntrance(files: readonly string[], { execCPUAffinity }: Process): CgroupEntrance {
+  return execCPUAffinity?.initial ? { birthplace: undefined, files } : entranceOf(files);
+}
+
+function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, options: ExecOptions): Joining {
+  const { stdio = {}, preserveFds, program: hook } = options;
+  using undo = new DisposableStack();
+  using ours = new DisposableStack();
+  const channel = undo.use(new Channel());
+  const [terminal, terminalSocket] = process.terminal ? socketPair() : [];
+  undo.use(terminal);
+  ours.use(terminalSocket);
+  const initPidfd = ours.use(openInit(stored));
+  const differing = differingNamespaces(stored.pid);
+  const entries = options.subCgroups ? subCgroupFiles(cgroup, options.subCgroups) : cgroup.procsFiles(stored.pid);
+  const { birthplace, files } = planEntrance(entries, process);
+  const plan: JoinPlan = {
+    id: stored.id,
+    process: planProcess(process, {
+      linux: stored.spec.linux,
+      rootfs: `/proc/${stored.pid}/root`,
+      log: home.log,
+      program: hook,
+    }),
+    initPidfd,
+    namespaces: differing,
+    cgroupProcs: files.map((path) => ours.use(Fd.open(path, O_WRONLY))),
+    channel,
+    terminalSocket,
+    stdio: stdioPlacements(stdio),
+    preserveFds,
+    noNewKeyring: stored.noNewKeyring,
+    maySetGroups: !differing.includes("user") || maySetGroups(stored.pid),
+  };
+  const program = undo.use(new SyscallProgram({ apart: { keeps: keptDescriptors(plan) } }));
+  const { heir, talks } = addJoin(new Steps(program), plan);
+  const child = program.start({
+    ...(birthplace && { intoCgroup: ours.use(Fd.open(birthplace, O_PATH | O_DIRECTORY)) }),
+    heir,
+  });
+  channel.started();
+  undo.move();
+  return { child, heir, talks, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };
+}
+
+/** By descriptor, and only then a look whether it is ours: its pid may have passed to another process meanwhile. */
+function openInit(stored: StoredState): Fd {
+  using undo = new DisposableStack();
+  const pidfd = undo.use(openPidfd(stored.pid));
+  if (livePid(stored) === 0) checkAllowed("exec", { id: stored.id, status: "stopped" });
+  undo.move();
+  return pidfd;
+}
+
+function end(channel: Channel, terminal: Fd | undefined): void {
+  channel[Symbol.dispose]();
+  terminal?.[Symbol.dispose]();
+}
+
+/** Answers the child until nothing is left to be taken from it. @returns Its terminal, if it has one. */
+async function guide(joining: Joining, { stored }: ContainerParts): Promise<Fd | undefined> {
+  const { child, heir, talks, channel, terminal } = joining;
+  using undo = new DisposableStack();
+  const master = terminal && undo.use(await receiveMaster(terminal) ?? await failed(child));
+  await using filterTalk = new FilterTalk(channel, { stored, status: "running" });
+  for (let isOver = !talks; !isOver;) {
+    const message = await channel.receive();
+    if (message === undefined) {
+      await filterTalk[Symbol.asyncDispose]();
+      return await failed(child);
+    }
+    const pid = heir?.value || child.pid;
+    using pidfd = openPidfd(pid);
+    await filterTalk.answer(message, { pid, pidfd });
+    isOver = message === "heir" || message === "listener";
+    if (message === "heir") {
+      await filterTalk.resume();
+      await filterTalk.handOverHeld(pid);
+    }
+    channel.release();
+  }
+  undo.move();
+  return master;
+}
+
+async function failed(child: Child): Promise<never> {
+  await child.executed();
+  throw new Error("Cannot start a process in the container: it was killed");
+}

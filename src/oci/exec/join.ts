@@ -1,0 +1,122 @@
+/** A process that joins a running container, as a list of system calls. @module */
+import { AT_FDCWD, type Fd } from "../../linux/io/fd.ts";
+import { openHow } from "../../linux/fs/in_root.ts";
+import { NAMESPACES } from "../../linux/process/namespace.ts";
+import { forbidInspection } from "../../linux/security/rights.ts";
+import type { Slot } from "../../linux/child_program/call.ts";
+import {
+  bearHeir,
+  changeIds,
+  descriptorMessage,
+  type HeirOptions,
+  type Placement,
+} from "../../linux/child_program/calls.ts";
+import type { Channel } from "../init/channel.ts";
+import { addDescriptors, closeOtherFds, preservedFds } from "../init/child_setup.ts";
+import { addConsole, type Console, PTMX_FLAGS } from "../init/console.ts";
+import { NAMESPACE_KINDS } from "../init/namespaces.ts";
+import type { ProcessPlan } from "../init/process_plan.ts";
+import {
+  addAffinity,
+  addEarly,
+  addExec,
+  addIdentity,
+  addListenedFilter,
+  addRlimits,
+  addSessionKeyring,
+  addWorkingDirectory,
+} from "../init/process_steps.ts";
+import type { NamespaceType, Process } from "../spec/spec.ts";
+import type { Steps } from "../init/steps.ts";
+
+export interface JoinPlan {
+  id: string;
+  process: ProcessPlan;
+  /** The container's first process. */
+  initPidfd: Fd;
+  /** Kinds in which it differs from us. */
+  namespaces: readonly NamespaceType[];
+  cgroupProcs: readonly Fd[];
+  channel: Channel;
+  /** Over this socket the master of a terminal goes to the parent. */
+  terminalSocket: Fd | undefined;
+  stdio: readonly Placement[];
+  preserveFds: number | undefined;
+  noNewKeyring: boolean;
+  /** False in a user namespace that has given up this right. */
+  maySetGroups: boolean;
+}
+
+export interface JoinResult {
+  /** Where the pid will be of the heir that runs the program, if it bears one. */
+  heir: Slot | undefined;
+  /** It says something about itself and its filter: `heir` or `listener` is the last. */
+  talks: boolean;
+}
+
+/** It does all from outside of the container's pid namespace, where nobody inside can see it, and appears there at the end. */
+export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
+  const { process: { process }, channel } = plan;
+  addEarly(steps, process);
+  addRlimits(steps, plan.process);
+  addAffinity(steps, plan.process, "initial");
+  const self = new TextEncoder().encode("0");
+  for (const fd of plan.cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
+  addAffinity(steps, plan.process, "final");
+  forbidInspection(steps.program);
+  // All at once, and the mount namespace with them: nothing of ours is opened by path after this.
+  const flags = plan.namespaces.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
+  if (flags !== 0) steps.call("setns", [plan.initPidfd.number, flags], { label: "join namespaces" });
+  if (plan.namespaces.includes("user")) {
+    changeIds(steps.program, { uid: 0, gid: 0, ...(plan.maySetGroups && { groups: [] }) });
+  }
+  // In the user namespace of the container, which has its own names of keyrings.
+  if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
+  // The working directory is still the root, from where openat2 starts.
+  const console = plan.terminalSocket && addTerminal(steps, plan.terminalSocket, process);
+  addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });
+  addDescriptors(steps, { ...plan, console });
+  const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
+  let heir: Slot | undefined;
+  const appear = (by: HeirOptions) => void (heir = bearHeir(steps.program, by));
+  const talks = addIdentity(steps, plan.process, {
+    ownedFds,
+    hasTerminal: console !== undefined,
+    channel,
+    maySetGroups: plan.maySetGroups,
+    leave: ({ talk }) => leave(steps, plan, talk),
+    appear: plan.namespaces.includes("pid") ? appear : undefined,
+    isFollowed: false,
+  });
+  addListenedFilter(steps, plan.process, channel);
+  addExec(steps, plan.process, channel);
+  return { heir, talks };
+}
+
+/** To be seen with memory of its own, and no descriptor but what it takes to its program. */
+function leave(steps: Steps, { preserveFds }: JoinPlan, talk: readonly number[]): void {
+  const { program } = steps;
+  program.part();
+  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, program.reportNumber]);
+}
+
+/** Numbers of what its steps need. */
+export function keptDescriptors(plan: JoinPlan): number[] {
+  const { channel, initPidfd, cgroupProcs, stdio, preserveFds, terminalSocket } = plan;
+  const given = stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number");
+  const own = [...channel.childFds, initPidfd, ...cgroupProcs, ...terminalSocket ? [terminalSocket] : []].map((
+    { number },
+  ) => number);
+  return [...own, ...given, ...preservedFds(preserveFds)];
+}
+
+function addTerminal(steps: Steps, socket: Fd, { consoleSize }: Process): Console {
+  const how = openHow({ flags: PTMX_FLAGS });
+  const message = descriptorMessage(steps.program);
+  const label = "open terminal /dev/pts/ptmx";
+  steps.call("openat2", [AT_FDCWD, "/dev/pts/ptmx", how, how.length], { label, result: message.fd });
+  const console = addConsole(steps, message.fd, consoleSize);
+  message.send(socket.number, "hand over terminal");
+  steps.close(message.fd);
+  return console;
+}

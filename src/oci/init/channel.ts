@@ -1,0 +1,147 @@
+/**
+ * What a child and its parent tell each other before the child becomes the container's program.
+ *
+ * ```text
+ * parent                                child
+ *   |  clone3 ------------------------->  |  namespaces
+ *   |  plans the mounts, meanwhile        |
+ *   |  <------------- "scope"             |  only if systemd is to make the cgroup, around it
+ *   |  asks systemd                       |
+ *   |  release ------------------------>  |
+ *   |  <------------- "heir"              |  only of a child that has made a pid namespace: its first process goes on;
+ *   |                                     |  or later, of one that appears in a pid namespace in which others live
+ *   |  takes that for the child           |
+ *   |  release ------------------------>  |
+ *   |  <------------- "maps"              |  in a new user namespace, without ids
+ *   |  writes uid_map, gid_map            |
+ *   |  release ------------------------>  |  root of the namespace
+ *   |  by a pipe of its own: the plan -->  |  mounts
+ *   |  <------------- "copyUp"            |  for each tmpfs that starts as a copy
+ *   |  copies                             |
+ *   |  release ------------------------>  |  more mounts
+ *   |  <------------- "hooks"             |  only if there are hooks to run
+ *   |  limits, hooks                      |
+ *   |  release ------------------------>  |  masks, pivot_root, ids, filter
+ *   |  <------------- "suspend"           |  if its filter does not allow what is left to do: see `filter_talk.ts`
+ *   |  suspends it until the next "heir"  |
+ *   |  release ------------------------>  |
+ *   |  <------------- "listener"          |  of a filter with notifications, of a process that joins too
+ *   |  hands it to its agent              |  (the message ends with its number)
+ *   |  release ------------------------>  |
+ *   |  <------------- "heldListener"      |  the same, but the agent gets it after the next "heir"
+ *   |  <------------- "created"           |  waits for a byte on exec.fifo
+ * ```
+ *
+ * The end of the pipe instead of a message means that a step failed, or that the child was killed.
+ *
+ * @module
+ */
+import { type Fd, type Pipe, pipe } from "../../linux/io/fd.ts";
+import { readable } from "../../linux/io/poll.ts";
+import { LITTLE_ENDIAN } from "../../linux/ffi/libc.ts";
+import type { Slot } from "../../linux/child_program/call.ts";
+import { awaitByte, report } from "../../linux/child_program/calls.ts";
+import type { Steps } from "./steps.ts";
+
+const NUMBER_BYTES = 8;
+
+/** Each is one byte on the pipe. */
+const MESSAGES = {
+  scope: "s",
+  heir: "i",
+  maps: "m",
+  copyUp: "u",
+  hooks: "h",
+  suspend: "f",
+  listener: "l",
+  heldListener: "k",
+  created: "c",
+} as const;
+
+export type Message = keyof typeof MESSAGES;
+
+export class Channel implements Disposable {
+  readonly #toParent: Pipe = pipe();
+  readonly #toChild: Pipe = pipe();
+  /** Our numbers of the child's ends, which it keeps when we have closed ours. */
+  readonly #childNumbers = { write: this.#toParent.write.number, read: this.#toChild.read.number };
+
+  constructor() {
+    // What reads it never stands still, whatever a child says that others have got hold of.
+    this.#toParent.read.setNonblocking();
+  }
+
+  /** All that the child talks by. */
+  get childNumbers(): number[] {
+    return Object.values(this.#childNumbers);
+  }
+
+  /** What the child reports by. */
+  get reportNumber(): number {
+    return this.#childNumbers.write;
+  }
+
+  /** Descriptors that the child needs. */
+  get childFds(): Fd[] {
+    return [this.#toParent.write, this.#toChild.read];
+  }
+
+  /** In the child: says something. */
+  addReport(steps: Steps, message: Message): void {
+    report(steps.program, this.#childNumbers.write, { message: MESSAGES[message], label: `report ${message}` });
+  }
+
+  /** In the child: says something and waits for the parent's {@linkcode release}. */
+  addStop(steps: Steps, message: Message): void {
+    this.addReport(steps, message);
+    awaitByte(steps.program, this.#childNumbers.read, { label: `wait after ${message}` });
+  }
+
+  /**
+   * In the child: says that there is a descriptor of its own to be taken, by its number, and waits until it was.
+   *
+   * @returns Where the child puts that number before.
+   */
+  offerDescriptor(steps: Steps, message: Message): { number: Slot; addStop: () => void } {
+    const piece = steps.program.allocate(1 + NUMBER_BYTES);
+    piece.view.setUint8(0, MESSAGES[message].charCodeAt(0));
+    const addStop = () => {
+      const label = `report ${message}`;
+      steps.call("write", [this.#childNumbers.write, piece.address, 1 + NUMBER_BYTES], { label });
+      awaitByte(steps.program, this.#childNumbers.read, { label: `wait after ${message}` });
+    };
+    return { number: steps.program.slot({ piece, offset: 1 }), addStop };
+  }
+
+  /** In the parent: the number that follows such a message. */
+  receiveNumber(): number {
+    const bytes = new Uint8Array(NUMBER_BYTES);
+    if (this.#toParent.read.read(bytes) !== NUMBER_BYTES) throw new Error("Cannot understand a child: a number is cut");
+    return Number(new DataView(bytes.buffer).getBigInt64(0, LITTLE_ENDIAN));
+  }
+
+  /** In the parent: closes the child's ends, once the child has them. */
+  started(): void {
+    this.#toParent.write[Symbol.dispose]();
+    this.#toChild.read[Symbol.dispose]();
+  }
+
+  /** In the parent: what the child says next; undefined if it ended instead. */
+  async receive(): Promise<Message | undefined> {
+    await readable(this.#toParent.read);
+    const byte = new Uint8Array(1);
+    if (this.#toParent.read.read(byte) === 0) return undefined;
+    const letter = String.fromCharCode(byte[0]!);
+    return (Object.keys(MESSAGES) as Message[]).find((message) => MESSAGES[message] === letter);
+  }
+
+  /** In the parent: lets the child go on. */
+  release(): void {
+    this.#toChild.write.write(new Uint8Array(1));
+  }
+
+  [Symbol.dispose](): void {
+    this.#toParent[Symbol.dispose]();
+    this.#toChild[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,119 @@
+/** The way of a container's first process into its cgroups and namespaces. @module */
+import { MS } from "../../linux/mount/mount_options.ts";
+import { NAMESPACES } from "../../linux/process/namespace.ts";
+import { forbidInspection } from "../../linux/security/rights.ts";
+import type { Slot } from "../../linux/child_program/call.ts";
+import { bearHeir, changeIds, writeFile } from "../../linux/child_program/calls.ts";
+import type { Channel } from "./channel.ts";
+import type { BirthPlan } from "./plan.ts";
+import { NAMESPACE_KINDS } from "./namespaces.ts";
+import { addRlimits } from "./process_steps.ts";
+import { rlimitCall } from "./rlimits.ts";
+import type { Linux, NamespaceType } from "../spec/spec.ts";
+import type { Steps } from "./steps.ts";
+
+export function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: BirthPlan): void {
+  if (waitsForScope) channel.addStop(steps, "scope");
+  const self = new TextEncoder().encode("0");
+  for (const fd of cgroupProcs) steps.call("write", [fd, self, self.length], { label: "join cgroup" });
+}
+
+/** @returns Where the pid will be of the heir that goes on instead, if there is one. */
+export function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined {
+  const { fresh, bornWithHeir, unshared, joined, channel, spec, maySetGroups } = plan;
+  const first = bornWithHeir.length > 0 ? enterFreshUser(steps, plan) : undefined;
+  if (fresh.has("user")) {
+    channel.addStop(steps, "maps");
+    changeIds(steps.program, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
+  }
+  // What cannot be looked into is root's: a plain user could not guide it any more.
+  if (Deno.uid() === 0) forbidInspection(steps.program);
+  // The user namespace first: it gives the right to enter the others.
+  for (const { type, fd } of joined.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
+    // As long as we may: it takes rights over the machine.
+    if (type === "user") addRlimits(steps, { rlimits: (spec.process?.rlimits ?? []).map(rlimitCall) });
+    joinNamespace(steps, { type, fd });
+    if (type === "user") changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
+  }
+  if (unshared.length > 0) {
+    steps.call("unshare", [cloneFlags(unshared)], { label: `make ${unshared.join(", ")} namespace` });
+  }
+  const heir = unshared.includes("pid") ? addHeir(steps, channel, []) : first;
+  // After the child has joined its cgroup, which becomes the root of the namespace.
+  if (fresh.has("cgroup")) steps.call("unshare", [NAMESPACES.cgroup], { label: "make cgroup namespace" });
+  if (fresh.has("time")) addTimeNamespace(steps, spec.linux?.timeOffsets ?? {});
+  if (fresh.has("network")) bringLoopbackUp(steps);
+  const { hostname, domainname } = spec;
+  if (hostname) steps.call("sethostname", [hostname, byteLength(hostname)], { label: `set hostname ${hostname}` });
+  if (domainname) {
+    steps.call("setdomainname", [domainname, byteLength(domainname)], { label: `set domainname ${domainname}` });
+  }
+  return heir;
+}
+
+export function joinNamespace(steps: Steps, { type, fd }: { type: NamespaceType; fd: number }): void {
+  steps.call("setns", [fd, NAMESPACES[NAMESPACE_KINDS[type]]], { label: `join ${type} namespace` });
+}
+
+function cloneFlags(types: readonly NamespaceType[]): number {
+  return types.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
+}
+
+/**
+ * Into a user namespace of its own, with all that is born in it. A pid namespace in which others live is joined before, as
+ * one of the machine cannot be entered from within; but nobody appears there yet, as it is for children only.
+ *
+ * @returns Where the pid will be of the heir that goes on instead, if there is one.
+ */
+function enterFreshUser(steps: Steps, { bornWithHeir, pids, channel }: BirthPlan): Slot | undefined {
+  if (pids === undefined) return addHeir(steps, channel, bornWithHeir);
+  joinNamespace(steps, { type: "pid", fd: pids.fd });
+  steps.call("unshare", [cloneFlags(bornWithHeir)], { label: `make ${bornWithHeir.join(", ")} namespace` });
+  return undefined;
+}
+
+/** Whoever makes a pid namespace stays outside: a child goes on. */
+function addHeir(steps: Steps, channel: Channel, born: readonly NamespaceType[]): Slot {
+  const heir = bearHeir(steps.program, { flags: cloneFlags(born) });
+  channel.addStop(steps, "heir");
+  return heir;
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+function addTimeNamespace(steps: Steps, offsets: NonNullable<Linux["timeOffsets"]>): void {
+  steps.call("unshare", [NAMESPACES.time], { label: "make time namespace" });
+  for (const [clock, { secs = 0, nanosecs = 0 }] of Object.entries(offsets)) {
+    writeFile(steps.program, "/proc/self/timens_offsets", {
+      content: `${clock} ${secs} ${nanosecs}`,
+      label: `set offset of clock ${clock}`,
+    });
+  }
+}
+
+function bringLoopbackUp(steps: Steps): void {
+  const [AF_INET, SOCK_DGRAM_CLOEXEC, SIOCSIFFLAGS, IFF_UP_RUNNING] = [2, 0o2000002, 0x8914, 0x41];
+  const request = new Uint8Array(40); // struct ifreq
+  request.set(new TextEncoder().encode("lo"));
+  request[16] = IFF_UP_RUNNING;
+  const socket = steps.slot();
+  steps.call("socket", [AF_INET, SOCK_DGRAM_CLOEXEC, 0], { label: "bring loopback up", result: socket });
+  steps.call("ioctl", [socket, SIOCSIFFLAGS, request], { label: "bring loopback up" });
+  steps.close(socket);
+}
+
+/**
+ * Our mounts must not follow the container's. They do if the root shall be shared: then volumes of the container can be
+ * seen by others, and only the mount that holds the root file system is cut off, as pivot_root(2) wants.
+ */
+export function setPropagation(steps: Steps, { spec, rootfsMountPoint }: BirthPlan): void {
+  const word = spec.linux?.rootfsPropagation;
+  const isShared = word?.endsWith("shared");
+  const flags = isShared ? MS.SHARED | MS.REC : MS.SLAVE | MS.REC;
+  steps.call("mount", [null, "/", null, flags, null], { label: "set propagation of all mounts" });
+  if (!isShared) return;
+  const mountPoint = rootfsMountPoint();
+  steps.call("mount", [null, mountPoint, null, MS.PRIVATE, null], { label: `make ${mountPoint} private` });
+}

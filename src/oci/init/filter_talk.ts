@@ -1,0 +1,87 @@
+/**
+ * What a process asks of its parent on account of its filter of system calls: to hand over the listener of one that
+ * notifies, and to suspend one that does not allow what is left to do.
+ *
+ * Without no_new_privs a filter takes CAP_SYS_ADMIN to load. Who may trace in a pid namespace must not find a process that
+ * has it, so the filter is loaded by a process outside; the one that appears is born with it. What comes after, down to
+ * the terminal, are calls that the filter must allow, or is suspended for: agents are asked about none of them.
+ *
+ * @module
+ */
+import { KataError } from "../../base/error.ts";
+import type { ErrnoError } from "../../linux/ffi/errno.ts";
+import type { Fd } from "../../linux/io/fd.ts";
+import { takeDescriptor } from "../../linux/process/pidfd.ts";
+import type { SuspendedFilter } from "../../linux/security/suspended_filter.ts";
+import type { Channel, Message } from "./channel.ts";
+import { ociState, type Status, type StoredState } from "../container/state.ts";
+
+/** The process that asks: its pid, and a descriptor of it. */
+export interface Asking {
+  pid: number;
+  pidfd: Fd;
+}
+
+/** Disposing it ends the suspension and lets go of a listener that nobody was given. */
+export class FilterTalk implements AsyncDisposable {
+  readonly #channel: Channel;
+  readonly #container: { stored: StoredState; status: Status };
+  #suspended: SuspendedFilter | undefined;
+  #held: Fd | undefined;
+
+  constructor(channel: Channel, container: { stored: StoredState; status: Status }) {
+    this.#channel = channel;
+    this.#container = container;
+  }
+
+  /** Does what a message asks for, if it is about the filter. */
+  async answer(message: Message, { pid, pidfd }: Asking): Promise<void> {
+    if (message === "suspend") {
+      const { SuspendedFilter } = await import("../../linux/security/suspended_filter.ts");
+      this.#suspended = await SuspendedFilter.of(pid, { explain: explainSuspension });
+    }
+    if (message === "heldListener") this.#held = takeDescriptor(pidfd, this.#channel.receiveNumber());
+    if (message === "listener") {
+      using listener = takeDescriptor(pidfd, this.#channel.receiveNumber());
+      await this.#handOver(listener, pid);
+    }
+  }
+
+  /** Its heir has appeared in the container: from here on the filter holds. Before the process itself is reaped. */
+  async resume(): Promise<void> {
+    await this.#suspended?.end();
+    this.#suspended = undefined;
+  }
+
+  /** Hands over the listener that was held back, if there is one. @param pid The process that the filter holds for. */
+  async handOverHeld(pid: number): Promise<void> {
+    using listener = this.#held;
+    this.#held = undefined;
+    if (listener !== undefined) await this.#handOver(listener, pid);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#held?.[Symbol.dispose]();
+    await this.#suspended?.[Symbol.asyncDispose]();
+  }
+
+  async #handOver(listener: Fd, pid: number): Promise<void> {
+    const { sendListener } = await import("../security/seccomp_listener.ts");
+    const { stored, status } = this.#container;
+    const { listenerPath = "", listenerMetadata } = stored.spec.linux?.seccomp ?? {};
+    sendListener(listener, { path: listenerPath, metadata: listenerMetadata, pid, state: ociState(stored, status) });
+  }
+}
+
+function explainSuspension(cause: ErrnoError): Error {
+  const why =
+    "it does not allow what a process needs to appear among others (capset, prctl, close, clone, exit_group, " +
+    "setsid, write, read), and cannot be suspended meanwhile";
+  return new KataError(
+    "FAILED_PRECONDITION",
+    `Cannot load the seccomp filter: ${why}; noNewPrivileges needs none of it`,
+    {
+      cause,
+    },
+  );
+}

@@ -1,0 +1,175 @@
+/**
+ * The birth of a container's first process. It begins with what takes no plan of the mounts, and gets the rest of its
+ * steps when that is written down: read {@linkcode bearInit}, then {@linkcode planRest}.
+ *
+ * @module
+ */
+import { entranceOf } from "../../linux/cgroup/cgroup.ts";
+import type { Child } from "../../linux/child_program/child.ts";
+import type { StartOptions } from "../../linux/child_program/start.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { Fd, O_DIRECTORY, O_PATH, pipe } from "../../linux/io/fd.ts";
+import { MS } from "../../linux/mount/mount_options.ts";
+import { readMountInfo } from "../../linux/mount/mountinfo.ts";
+import { enterNamespace } from "../../linux/process/namespace.ts";
+import { socketPair } from "../../linux/net/socket.ts";
+import type { Slot } from "../../linux/child_program/call.ts";
+import { SyscallProgram } from "../../linux/child_program/program.ts";
+import { birthFlags, type Open, partNamespaces, planBirth } from "./launch_plan.ts";
+import { kernelMounts } from "./change_root.ts";
+import { Channel } from "./channel.ts";
+import { planDevices } from "../mount/devices.ts";
+import { hasCreateHooks, type Parked } from "./parent.ts";
+import { openDetachedTree, openMappedTree, openSpareTree } from "../mount/idmap.ts";
+import type { BirthPlan } from "./plan.ts";
+import { addBirth, addInit } from "./program.ts";
+import type { PlannedMount } from "../mount/planned.ts";
+import { isMapped, isPart, openSource, planMounts } from "../mount/plan.ts";
+import { type BirthNamespace, birthNamespaces, joinsUser, type NamespacePlan, planNamespaces } from "./namespaces.ts";
+import { planProcess } from "./process_plan.ts";
+import { procsOf } from "../mount/proc_mount.ts";
+import { Steps } from "./steps.ts";
+import type { Making } from "../container/create_options.ts";
+
+/** The first process while it does its first steps. Disposing it ends the talk, not the process. */
+export interface Birth extends Disposable {
+  making: Making;
+  child: Child;
+  program: SyscallProgram;
+  steps: Steps;
+  /** Where the pid will be of the heir that takes the child's place, if there is one. */
+  heir: Slot | undefined;
+  plan: BirthPlan;
+  mounts: readonly PlannedMount[] | undefined;
+  /** Where the child waits for the rest of its steps. */
+  planned: Fd;
+  /** What the master of its terminal comes over, if it has one. */
+  terminal: Fd | undefined;
+}
+
+/** The kernel is slow to make namespaces: the child does that by itself, while we plan its mounts. */
+export function bearInit(making: Making): Birth {
+  const { options: { spec }, stored: { scope }, cgroup } = making;
+  using undo = new DisposableStack();
+  using ours = new DisposableStack();
+  const channel = undo.use(new Channel());
+  const planned = undo.use(pipe());
+  const open: Open = (path, flags) => ours.use(Fd.open(path, flags));
+  const namespaces = planNamespaces(spec.linux?.namespaces);
+  const { born, unshared } = partNamespaces(namespaces);
+  const entrance = entranceOf(scope === undefined ? cgroup.procsFiles() : []);
+  const mounts = earlyMounts(making, { namespaces, ours });
+  const [terminal, terminalSocket] = spec.process?.terminal ? socketPair() : [];
+  undo.use(terminal);
+  ours.use(terminalSocket);
+  const plan = planBirth(making, {
+    namespaces,
+    born,
+    unshared,
+    entrance,
+    channel,
+    planned: planned.read.number,
+    terminal: terminalSocket?.number,
+    open,
+    mounts,
+  });
+  const program = undo.use(new SyscallProgram({ apart: { keeps: plan.kept } }));
+  const steps = new Steps(program);
+  const heir = addBirth(steps, plan);
+  const child = beginIn(birthNamespaces(namespaces), program, {
+    flags: plan.bornWithHeir.length > 0 ? [] : birthFlags(born),
+    successor: heir,
+    ...(entrance.birthplace && { intoCgroup: open(entrance.birthplace, O_PATH | O_DIRECTORY) }),
+  });
+  channel.started();
+  planned.read[Symbol.dispose]();
+  const owned = undo.move();
+  return {
+    making,
+    child,
+    program,
+    steps,
+    heir,
+    plan,
+    mounts,
+    planned: planned.write,
+    terminal,
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+/** Those whose sources the child cannot open by itself. @returns Undefined: all can be planned when the child is there. */
+function earlyMounts(
+  making: Making,
+  { namespaces, ours }: { namespaces: NamespacePlan; ours: DisposableStack },
+): PlannedMount[] | undefined {
+  const { options, options: { spec } } = making;
+  const isOther = namespaces.fresh.has("user") || joinsUser(namespaces.joined);
+  const isEarly = isOther || (spec.mounts ?? []).some((one) => isMapped(one) || isPart(one, options));
+  return isEarly ? mountsOf(making, namespaces).map((one) => openTrees(one, { isOther, ours })) : undefined;
+}
+
+function beginIn(births: readonly BirthNamespace[], program: SyscallProgram, options: StartOptions): Child {
+  using inside = new DisposableStack();
+  for (const { type, kind, path } of births) {
+    try {
+      inside.use(enterNamespace(kind, path));
+    } catch (cause) {
+      throw new Error(`Cannot join ${type} namespace "${path}"`, { cause });
+    }
+  }
+  return program.begin(options);
+}
+
+/** Gives the child the rest of its steps, and lets it go on. */
+export function planRest({ making, child, program, steps, heir, plan, mounts, planned }: Birth): Parked {
+  const { options, stored: { rootfs } } = making;
+  const { spec } = options;
+  const all = mounts ?? mountsOf(making, plan);
+  const binds = all.filter((one) => one.kind === "bind").map((one) => ({ ...one, open: () => openSource(one) }));
+  const result = addInit(steps, {
+    ...plan,
+    process: planProcess(spec.process!, { linux: spec.linux, rootfs, binds, log: options.log }),
+    mounts: all,
+    devices: planDevices(spec.linux?.devices),
+    waitsForHooks: hasCreateHooks(spec),
+    moved: options.noPivotRoot ? kernelMounts(readMountInfo(), rootfs) : undefined,
+  }, heir);
+  program.complete();
+  try {
+    planned.write(new Uint8Array(1));
+  } catch (error) {
+    // A first step has failed, as whoever waits for the child will learn.
+    if (!isErrno(error, "EPIPE")) throw error;
+  }
+  return { child, channel: plan.channel, procs: plan.pids === undefined ? [] : procsOf(all), ...result };
+}
+
+function mountsOf(
+  { options, stored: { rootfs }, cgroup }: Making,
+  { fresh }: Pick<NamespacePlan, "fresh">,
+): PlannedMount[] {
+  const { spec, bundle, cgroups: layout, guardSource } = options;
+  const cgroupMount = { layout, paths: cgroup.paths, hasNamespace: fresh.has("cgroup") };
+  return planMounts(spec.mounts ?? [], { rootfs, bundle, cgroup: cgroupMount, linux: spec.linux, guardSource });
+}
+
+/** Opens what the child cannot, or what only we are to look for: `isOther` if it is another user than we are. */
+function openTrees(
+  planned: PlannedMount,
+  { isOther, ours }: { isOther: boolean; ours: DisposableStack },
+): PlannedMount {
+  if (planned.kind !== "bind") return planned;
+  const { maps, options, guard } = planned;
+  const copiesBelow = (options.flags & MS.REC) !== 0;
+  const isOnlyOurs = guard?.part !== undefined;
+  if (maps === undefined && !isOnlyOurs && !(isOther && Deno.uid() === 0)) return planned;
+  using source = openSource(planned);
+  if (maps !== undefined) {
+    const mapsBelow = options.idmap === "ridmap";
+    return { ...planned, tree: ours.use(openMappedTree(source, { maps, copiesBelow, mapsBelow })).number };
+  }
+  if (isOnlyOurs) return { ...planned, tree: ours.use(openDetachedTree(source, { copiesBelow })).number };
+  const spare = openSpareTree(source, { copiesBelow });
+  return spare === undefined ? planned : { ...planned, spare: ours.use(spare).number };
+}

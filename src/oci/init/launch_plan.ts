@@ -1,0 +1,107 @@
+/** What is known of a container's first process before its mounts are: namespaces, cgroups, descriptors. @module */
+import type { CgroupEntrance } from "../../linux/cgroup/cgroup.ts";
+import type { NamespaceFlag } from "../../linux/child_program/start.ts";
+import { type Fd, O_RDONLY, O_RDWR, O_WRONLY } from "../../linux/io/fd.ts";
+import { findMount, readMountInfo } from "../../linux/mount/mountinfo.ts";
+import type { Making } from "../container/create_options.ts";
+import type { Channel } from "./channel.ts";
+import { freeNumber, preservedFds, stdioPlacements } from "./child_setup.ts";
+import type { BirthPlan } from "./plan.ts";
+import type { PlannedMount } from "../mount/planned.ts";
+import { birthNamespaces, joinsUser, type NamespacePlan } from "./namespaces.ts";
+import type { NamespaceType } from "../spec/spec.ts";
+
+const CLONE_FLAGS: Partial<Record<NamespaceType, NamespaceFlag>> = {
+  user: "newuser",
+  mount: "newns",
+  uts: "newuts",
+  ipc: "newipc",
+  network: "newnet",
+  pid: "newpid",
+};
+
+/** Flags of clone3(2) for kinds of namespaces; those that it has none for are made later. */
+export function birthFlags(types: readonly NamespaceType[]): NamespaceFlag[] {
+  return types.flatMap((type) => CLONE_FLAGS[type] ?? []);
+}
+
+/**
+ * All namespaces belong to the user namespace that they are made with; that of pids is for those who are born in it. In a
+ * user namespace that the child joins, this is an heir. The message queues of one of IPC belong to the user who makes it,
+ * which in a new user namespace the child is only once it has its ids.
+ */
+export function partNamespaces({ fresh, joined }: NamespacePlan): { born: NamespaceType[]; unshared: NamespaceType[] } {
+  const all = [...fresh].filter((type) => type in CLONE_FLAGS);
+  const isBorn = (type: NamespaceType) => fresh.has("user") ? type !== "ipc" : type === "pid" && !joinsUser(joined);
+  return { born: all.filter(isBorn), unshared: all.filter((type) => !isBorn(type)) };
+}
+
+/** Opens something for the child; we close it once the child has it. */
+export type Open = (path: string, flags: number) => Fd;
+
+export interface PlanBirthOptions {
+  namespaces: NamespacePlan;
+  born: readonly NamespaceType[];
+  unshared: readonly NamespaceType[];
+  entrance: CgroupEntrance;
+  channel: Channel;
+  planned: number;
+  terminal: number | undefined;
+  open: Open;
+  mounts: readonly PlannedMount[] | undefined;
+}
+
+/** What the child has open, by our numbers, which are its own too. */
+type ChildDescriptors = Pick<BirthPlan, "joined" | "cgroupProcs" | "execFifo" | "stdio" | "kept">;
+
+function openForChild(
+  { options: { stdio: given = {}, preserveFds }, directory }: Making,
+  { namespaces, entrance, channel, planned, terminal, open, mounts = [] }: PlanBirthOptions,
+): ChildDescriptors {
+  const births = birthNamespaces(namespaces);
+  const joined = namespaces.joined.filter(({ type }) => !births.some((one) => one.type === type))
+    .map(({ type, path }) => ({ type, fd: open(path, O_RDONLY).number }));
+  const cgroupProcs = entrance.files.map((path) => open(path, O_WRONLY).number);
+  const execFifo = open(directory.earlyFifo, O_RDWR).number;
+  const stdio = stdioPlacements(given);
+  const trees = mounts.flatMap((one) => one.kind === "bind" ? [one.tree, one.spare] : []);
+  const kept = [
+    ...[...trees, terminal].filter((fd) => fd !== undefined),
+    ...channel.childFds.map(({ number }) => number),
+    planned,
+    execFifo,
+    ...joined.map(({ fd }) => fd),
+    ...cgroupProcs,
+    ...stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number"),
+    ...preservedFds(preserveFds),
+  ];
+  return { joined, cgroupProcs, execFifo, stdio, kept };
+}
+
+/** What the child is to do first. Opens what it needs for that. */
+export function planBirth(making: Making, planning: PlanBirthOptions): BirthPlan {
+  const { options: { id, spec, preserveFds, noNewKeyring = false }, stored: { rootfs, scope } } = making;
+  const { namespaces: { fresh }, born, unshared, channel, planned, terminal } = planning;
+  const descriptors = openForChild(making, planning);
+  const pids = descriptors.joined.find(({ type }) => type === "pid");
+  return {
+    ...descriptors,
+    joined: descriptors.joined.filter((one) => one !== pids),
+    id,
+    spec,
+    rootfs,
+    rootfsMountPoint: () => findMount(readMountInfo(), rootfs)?.mountPoint ?? "/",
+    fresh,
+    // In a user namespace without ids an execve costs the child its capabilities.
+    bornWithHeir: fresh.has("user") ? born : [],
+    unshared,
+    pids: pids && { fd: pids.fd, handle: freeNumber(descriptors.kept) + 1 },
+    waitsForScope: scope !== undefined,
+    channel,
+    planned,
+    terminal,
+    preserveFds,
+    noNewKeyring,
+    maySetGroups: Deno.uid() === 0 || !fresh.has("user"),
+  };
+}

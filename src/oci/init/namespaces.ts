@@ -1,0 +1,89 @@
+/** Namespaces of a container: which are made anew, which are joined. @module */
+import type { EnterableKind, NamespaceKind } from "../../linux/process/namespace.ts";
+import type { Namespace, NamespaceType } from "../spec/spec.ts";
+
+/** The kernel's name of each kind. */
+export const NAMESPACE_KINDS = {
+  user: "user",
+  mount: "mnt",
+  uts: "uts",
+  ipc: "ipc",
+  network: "net",
+  pid: "pid",
+  cgroup: "cgroup",
+  time: "time",
+} as const satisfies Record<NamespaceType, NamespaceKind>;
+
+/** A namespace to join. */
+export interface Joined {
+  type: NamespaceType;
+  path: string;
+}
+
+/** A namespace that a child is born in. */
+export interface BirthNamespace extends Joined {
+  kind: EnterableKind;
+}
+
+/** What happens to each kind of namespace; a kind that is in neither list is shared with this program. */
+export interface NamespacePlan {
+  fresh: ReadonlySet<NamespaceType>;
+  joined: readonly Joined[];
+}
+
+export function planNamespaces(namespaces: readonly Namespace[] = []): NamespacePlan {
+  const joined = namespaces.flatMap(({ type, path }) => path ? [{ type, path }] : []);
+  return { fresh: new Set(namespaces.filter(({ path }) => !path).map(({ type }) => type)), joined };
+}
+
+/**
+ * Whether the container lives in a user namespace that exists. Then its first process can make the others only once it is
+ * in there, so that they belong to it.
+ */
+export function joinsUser(joined: readonly { type: NamespaceType }[]): boolean {
+  return joined.some(({ type }) => type === "user");
+}
+
+const ENTERABLE: Partial<Record<NamespaceType, EnterableKind>> = {
+  uts: "uts",
+  ipc: "ipc",
+  network: "net",
+  cgroup: "cgroup",
+};
+
+/**
+ * Which of the joined ones a child has to be born in, its parent having stepped into them: the user namespace that is made
+ * together with the child gives no right to enter what belongs to the machine.
+ */
+export function birthNamespaces({ fresh, joined }: NamespacePlan): BirthNamespace[] {
+  if (!fresh.has("user")) return [];
+  return joined.flatMap((one) => {
+    const kind = ENTERABLE[one.type];
+    return kind === undefined ? [] : [{ ...one, kind }];
+  });
+}
+
+/** Kinds in which the container differs from this program: the fresh ones, and those joined that are not ours already. */
+export function ownNamespaces({ fresh, joined }: NamespacePlan): Set<NamespaceType> {
+  return new Set([...fresh, ...joined.filter((one) => !isOurs(one)).map(({ type }) => type)]);
+}
+
+function isOurs({ type, path }: Joined): boolean {
+  try {
+    return Deno.statSync(path).ino === Deno.statSync(`/proc/self/ns/${NAMESPACE_KINDS[type]}`).ino;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Kinds in which a process differs from this program: what joining it means. Not time: entering such a namespace takes
+ * memory of one's own, which a child has only after its execve.
+ */
+export function differingNamespaces(pid: number): NamespaceType[] {
+  const kinds = Object.entries(NAMESPACE_KINDS) as [NamespaceType, NamespaceKind][];
+  const inode = (process: number | "self", kind: NamespaceKind) => Deno.readLinkSync(`/proc/${process}/ns/${kind}`);
+  return kinds.filter(([type, kind]) => type !== "time" && inode(pid, kind) !== inode("self", kind)).map(([type]) =>
+    type
+  );
+}

@@ -1,0 +1,127 @@
+/** What the parent does while a container's first process goes to its place: see `channel.ts` for the order. @module */
+import type { Child } from "../../linux/child_program/child.ts";
+import { joinCgroup } from "../../linux/cgroup/cgroup.ts";
+import { setRlimit } from "../../linux/process/process.ts";
+import type { Cgroup } from "../cgroup/cgroup.ts";
+import type { Channel, Message } from "./channel.ts";
+import { type CopyUp, copyUp } from "../mount/copy_up.ts";
+import { deviceRules } from "../mount/devices.ts";
+import { FilterTalk } from "./filter_talk.ts";
+import { runHooks } from "../hooks/hooks.ts";
+import { writeIdMaps } from "../mount/idmap.ts";
+import type { InitResult } from "./plan.ts";
+import { differingNamespaces } from "./namespaces.ts";
+import { rlimitCall } from "./rlimits.ts";
+import { verifyProc } from "../mount/proc_mount.ts";
+import type { Resources, Spec } from "../spec/spec.ts";
+import { ociState, type StoredState } from "../container/state.ts";
+import { startScope } from "../cgroup/systemd/scope_manager.ts";
+
+/** The first process while it is guided to its place. */
+export interface Parked extends InitResult {
+  child: Child;
+  channel: Channel;
+  /** Where it has a proc that others could have exchanged: see `proc_mount.ts`. */
+  procs: readonly string[];
+}
+
+/** The container that the process is to be the first of. */
+export interface Guided {
+  /** To be told of the process that has taken the child's place. */
+  onHeir: (heir: Child) => void;
+  stored: StoredState;
+  cgroup: Cgroup;
+  /** Whoever may not make device nodes may not load rules for them either, and needs none. */
+  rootless?: boolean | undefined;
+}
+
+/** Answers the child until it waits for its start. */
+export async function guide(parked: Parked, guided: Guided): Promise<void> {
+  const { channel } = parked;
+  const { stored } = guided;
+  await using filterTalk = new FilterTalk(channel, { stored, status: "creating" });
+  const limit = limiter(guided);
+  const copies = parked.copies.values();
+  for (;;) {
+    const message = await channel.receive();
+    if (message === undefined) {
+      await filterTalk[Symbol.asyncDispose]();
+      await parked.child.executed();
+      throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
+    }
+    if (message === "created") {
+      for (const destination of parked.procs) verifyProc(parked.child.pid, destination);
+      return limit();
+    }
+    if (message === "heir") {
+      await filterTalk.resume();
+      guided.onHeir(parked.child = parked.child.succeed());
+      await filterTalk.handOverHeld(parked.child.pid);
+    }
+    await filterTalk.answer(message, parked.child);
+    await help(message, parked.child, { guided, copies, limit });
+    channel.release();
+  }
+}
+
+/** Does what takes rights that the child has not, or what it cannot do by system calls alone. */
+async function help(
+  message: Message,
+  child: Child,
+  { guided, copies, limit }: { guided: Guided; copies: Iterator<CopyUp>; limit: () => void },
+): Promise<void> {
+  const { stored, stored: { spec } } = guided;
+  if (message === "scope") await enterScope(child.pid, guided);
+  if (message === "maps") {
+    const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
+    writeIdMaps(child.pid, { uidMappings, gidMappings });
+    // The child is no longer root of the machine, which raising a limit takes.
+    for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
+  }
+  if (message === "copyUp") copyUp(child, copies.next().value);
+  if (message === "hooks") {
+    // Limits come first, as hooks are there to change what the engine has made.
+    limit();
+    await runCreateHooks(child, stored);
+  }
+}
+
+/** @returns What sets the container's limits, once. */
+function limiter(guided: Guided): () => void {
+  const resources = resourcesOf(guided);
+  let isLimited = false;
+  return () => {
+    if (resources !== undefined && !isLimited) guided.cgroup.apply(resources);
+    isLimited = true;
+  };
+}
+
+/** Has systemd make the unit around the process, which then joins the hierarchies that systemd leaves alone. */
+async function enterScope(pid: number, guided: Guided): Promise<void> {
+  const { stored: { id, scope, spec }, cgroup } = guided;
+  const resources = resourcesOf(guided);
+  await startScope(scope!, pid, { id, resources, annotations: spec.annotations ?? {} });
+  cgroup.create();
+  for (const file of cgroup.procsFiles()) joinCgroup(file.slice(0, file.lastIndexOf("/")), pid);
+}
+
+/** B6: without resources nothing is set. */
+function resourcesOf({ stored: { spec: { linux } }, rootless }: Guided): Resources | undefined {
+  if (linux?.resources === undefined) return undefined;
+  const { devices, ...rest } = linux.resources;
+  return rootless ? rest : { ...rest, devices: deviceRules(devices) };
+}
+
+/** Whether there is something to stop for before the root is changed. */
+export function hasCreateHooks({ hooks = {} }: Spec): boolean {
+  return [hooks.prestart, hooks.createRuntime, hooks.createContainer].some((list) => (list ?? []).length > 0);
+}
+
+async function runCreateHooks({ pid, pidfd }: Child, stored: StoredState): Promise<void> {
+  const state = ociState(stored, "creating");
+  await runHooks("prestart", stored.spec.hooks, { state });
+  await runHooks("createRuntime", stored.spec.hooks, { state });
+  // Where runc starts them: `ldconfig -r .` means the container's files.
+  const inside = { pid, pidfd, namespaces: differingNamespaces(pid), cwd: stored.rootfs };
+  await runHooks("createContainer", stored.spec.hooks, { state, inside });
+}

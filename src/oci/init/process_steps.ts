@@ -1,0 +1,237 @@
+/**
+ * The steps that give a process its identity: limits, labels, ids, capabilities, filter. The first process of a container
+ * and those that join it later share them; the order is the point.
+ *
+ * @see https://man7.org/linux/man-pages/man7/capabilities.7.html
+ * @module
+ */
+import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../linux/io/fd.ts";
+import { openHow } from "../../linux/fs/in_root.ts";
+import { labelWrites } from "../../linux/security/label.ts";
+import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
+import { dropBounding, setCapabilities, setNoNewPrivileges } from "../../linux/security/rights.ts";
+import { changeIds, CLONE_PTRACE, type HeirOptions, writeFile } from "../../linux/child_program/calls.ts";
+import { CAP_SYS_ADMIN, capabilityNumbers, type CapabilitySets } from "../security/capabilities.ts";
+import type { Channel } from "./channel.ts";
+import { addSeccomp, allowsAppearing, CLEAR_AMBIENT, CONTROLLING_TERMINAL } from "./filter_steps.ts";
+import { explainExec, type ProcessPlan } from "./process_plan.ts";
+import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
+import type { Process } from "../spec/spec.ts";
+import type { Steps } from "./steps.ts";
+
+const PR_SET_KEEPCAPS = 8;
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_RAISE = 2;
+/** To chown(2). */
+const SAME_ID = -1;
+
+/** What needs our own /proc and our own rights: before any namespace is entered. */
+export function addEarly(steps: Steps, process: Process): void {
+  const { apparmorProfile, selinuxLabel, scheduler, ioPriority, oomScoreAdj } = process;
+  // Both take effect at the next execve only.
+  for (const { path, data } of labelWrites({ apparmor: apparmorProfile, selinux: selinuxLabel })) {
+    writeFile(steps.program, path, { content: data, label: `label process ${data}` });
+  }
+  if (oomScoreAdj !== undefined) {
+    // Lowering it takes rights that may be missing.
+    const ignore = ["EACCES", "EPERM"] as const;
+    const path = "/proc/self/oom_score_adj";
+    writeFile(steps.program, path, { content: `${oomScoreAdj}`, label: "set oom_score_adj", ignore });
+  }
+  if (scheduler) steps.call("sched_setattr", [0, schedulerAttributes(scheduler), 0], { label: "set scheduler" });
+  if (ioPriority) {
+    const IOPRIO_WHO_PROCESS = 1;
+    steps.call("ioprio_set", [IOPRIO_WHO_PROCESS, 0, ioPriorityValue(ioPriority)], { label: "set I/O priority" });
+  }
+}
+
+/** Where a process that joins may run: `initial` until it is in the cgroup, `final` from then on. */
+export function addAffinity(steps: Steps, { process }: ProcessPlan, moment: "initial" | "final"): void {
+  const list = process.execCPUAffinity?.[moment];
+  if (!list) return;
+  const mask = cpuMask(list);
+  steps.call("sched_setaffinity", [0, mask.length, mask], { label: `set ${moment} CPU affinity ${list}` });
+}
+
+/** Raising a hard limit takes CAP_SYS_RESOURCE of the machine's own user namespace. */
+export function addRlimits(steps: Steps, { rlimits }: Pick<ProcessPlan, "rlimits">): void {
+  for (const { name, resource, limits } of rlimits) {
+    steps.call("prlimit64", [0, resource, limits, null], { label: `set ${name}` });
+  }
+}
+
+/** Keys of the container stay apart from ours. A process that joins finds the keyring by its name, with leave to search. */
+export function addSessionKeyring(steps: Steps, id: string): void {
+  const [KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_SETPERM] = [1, 5];
+  /** All to its possessor; to its user: view, read, search and link. */
+  const PERMISSIONS = 0x3f1b0000;
+  const label = "join session keyring";
+  const keyring = steps.slot();
+  const join = { name: "keyctl" as const, args: [KEYCTL_JOIN_SESSION_KEYRING, `_ses.${id}`] };
+  steps.callThen({ ...join, options: { label, result: keyring, ignore: ["ENOSYS"] } }, () => {
+    steps.call("keyctl", [KEYCTL_SETPERM, keyring, PERMISSIONS], { label: "open session keyring", ignore: ["EACCES"] });
+  });
+}
+
+const WORKING_DIRECTORY_TRIES = 16;
+
+/**
+ * Goes to the working directory. It is opened inside the root and without magic links: a path such as /proc/self/fd/7
+ * would lead out through a descriptor of ours.
+ *
+ * @param root The container's root; or none, if it is the root of this process already.
+ */
+export function addWorkingDirectory(steps: Steps, { cwd, root }: { cwd: string; root: Slot | undefined }): void {
+  const label = `change to directory ${cwd}`;
+  const how = openHow({ flags: O_PATH | O_DIRECTORY });
+  const directory = steps.slot();
+  if (root === undefined) steps.call("chdir", ["/"], { label });
+  const open = (more: CallOptions) =>
+    steps.call("openat2", [root ?? AT_FDCWD, cwd, how, how.length], { label, result: directory, ...more });
+  // Any rename on the machine makes the kernel give up on a `..` of a link.
+  for (let left = WORKING_DIRECTORY_TRIES - 1; left > 0; left--) open({ ignore: ["EAGAIN"], skipIfDone: left });
+  open({});
+  steps.call("fchdir", [directory], { label });
+  steps.close(directory);
+}
+
+export interface LateOptions {
+  /** Descriptors to hand over to the user of the process: its own pipes, or its terminal. Their group stays. */
+  ownedFds: readonly number[];
+  hasTerminal: boolean;
+  channel: Channel;
+  maySetGroups: boolean;
+  /** Adds what comes before {@linkcode LateOptions.appear} and no filter need allow. */
+  leave: (kept: { talk: readonly number[] }) => void;
+  /**
+   * Adds what lets processes of the container see this one: as late as can be, when it has no more rights than they.
+   * Undefined if there is nobody else, or if they see it already.
+   */
+  appear: ((by: HeirOptions) => void) | undefined;
+  /** Its parent wants to know who goes on, as soon as it has appeared. */
+  isFollowed: boolean;
+}
+
+/**
+ * From root to the user of the process. The descriptors 0 to 2 are in place.
+ *
+ * @returns Whether its parent is to listen for what it says about itself and its filter.
+ */
+export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOptions): boolean {
+  becomeUser(steps, plan, options);
+  const { hasTerminal, channel, isFollowed } = options;
+  const { capabilities, seccomp } = plan;
+  const loading = planLoading(plan, options);
+  const isOutside = loading === "outside" || loading === "suspended";
+  const tells = options.appear !== undefined && (isFollowed || loading === "suspended" || isOutside && seccomp!.notify);
+  const talks = tells || (seccomp?.notify ?? false);
+  const appear = (by: HeirOptions) => {
+    options.appear?.(by);
+    steps.call("setsid", [], { ignore: ["EPERM"] });
+    if (hasTerminal) steps.call("ioctl", CONTROLLING_TERMINAL, { label: "set controlling terminal" });
+    if (tells) channel.addStop(steps, "heir");
+  };
+  if (loading === "later") addRights(steps, plan);
+  else setCapabilities(steps.program, withSysAdmin(capabilities));
+  options.leave({ talk: talks ? channel.childNumbers : [] });
+  if (loading === "suspended") channel.addStop(steps, "suspend");
+  if (!isOutside) appear({});
+  if (loading === "later") return talks;
+  addSeccomp(steps, seccomp!, { channel, as: isOutside ? "heldListener" : "listener" });
+  addRights(steps, plan);
+  if (isOutside) appear(loading === "suspended" ? { flags: CLONE_PTRACE } : { by: "clone" });
+  return talks;
+}
+
+function becomeUser(
+  steps: Steps,
+  { process: { user }, capabilities, lastCapability }: ProcessPlan,
+  { ownedFds, maySetGroups }: LateOptions,
+): void {
+  for (const fd of ownedFds) {
+    // A pipe to /dev/stdout is opened anew by many programs, which needs its ownership. Some files do not have one.
+    const ignore = ["EINVAL", "EPERM", "EROFS", "EACCES", "EOPNOTSUPP"] as const;
+    steps.call("fchown", [fd, user.uid, SAME_ID], { label: `hand over fd ${fd}`, ignore });
+  }
+  steps.call("umask", [user.umask ?? 0o022]);
+  dropBounding(steps.program, { kept: capabilities.bounding, last: lastCapability });
+  steps.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], { label: "keep capabilities" });
+  const { uid, gid, additionalGids: groups = [] } = user;
+  changeIds(steps.program, { uid, gid, ...(maySetGroups && { groups }) });
+  steps.call("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0], { label: "keep no capabilities" });
+}
+
+/**
+ * Where the filter is loaded: `later`, with no_new_privs, if at all; `inside`, where nobody looks or the process has
+ * CAP_SYS_ADMIN by right; `outside`, before it appears; `suspended`, as that, but it does not allow to appear.
+ */
+type Loading = "later" | "inside" | "outside" | "suspended";
+
+/** Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there. */
+function planLoading(plan: ProcessPlan, { appear, hasTerminal }: LateOptions): Loading {
+  const { seccomp, capabilities } = plan;
+  if (seccomp === undefined || isLoadedLate(plan)) return "later";
+  if (appear === undefined || capabilities.permitted === withSysAdmin(capabilities).permitted) return "inside";
+  return allowsAppearing(seccomp, { hasTerminal }) ? "outside" : "suspended";
+}
+
+function addRights(steps: Steps, { capabilities, process: { noNewPrivileges } }: ProcessPlan): void {
+  setCapabilities(steps.program, capabilities);
+  addAmbient(steps, capabilities);
+  if (noNewPrivileges) setNoNewPrivileges(steps.program);
+}
+
+function withSysAdmin(sets: CapabilitySets): CapabilitySets {
+  const bit = 1n << BigInt(CAP_SYS_ADMIN);
+  return { ...sets, permitted: sets.permitted | bit, effective: sets.effective | bit };
+}
+
+function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
+  const label = "set ambient capabilities";
+  steps.call("prctl", CLEAR_AMBIENT, { label, ignore: ["EINVAL"] });
+  for (const number of capabilityNumbers(ambient)) {
+    steps.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0], { label });
+  }
+}
+
+/** Without no_new_privs the filter is loaded with the identity; with it, as late as can be. */
+function isLoadedLate({ process, seccomp }: ProcessPlan): boolean {
+  return seccomp !== undefined && process.noNewPrivileges === true;
+}
+
+/** Loads a late filter that notifies, while there is still somebody to hand its listener over. */
+export function addListenedFilter(steps: Steps, plan: ProcessPlan, channel: Channel): void {
+  if (isLoadedLate(plan) && plan.seccomp!.notify) addSeccomp(steps, plan.seccomp!, { channel });
+}
+
+/** Fails now, with the usual words, if none of the candidates can be run: at start it would be too late to say so. */
+export function addExecutableCheck(steps: Steps, { args, candidates }: ProcessPlan): void {
+  const [F_OK, X_OK] = [0, 1];
+  const AT_EACCESS = 0x200;
+  const name = args[0] ?? "";
+  const label = "find executable";
+  const check = (rest: readonly string[]): void => {
+    const [path, ...others] = rest;
+    const last = others.length === 0;
+    const options = { label, explain: (failure: { code: string }) => explainExec(name, failure.code) };
+    const call = { name: "faccessat2" as const, args: [AT_FDCWD, path ?? "", X_OK, AT_EACCESS] };
+    if (last) return steps.call(call.name, call.args, options);
+    steps.callOrElse({ ...call, options: { ...options, ignore: "all" } }, () => check(others));
+  };
+  // A directory may have that right as well. No PATH leads to one.
+  const isDirectory = { name: "faccessat2" as const, args: [AT_FDCWD, `${name}/.`, F_OK, 0] };
+  if (name.includes("/")) {
+    steps.callThen({ ...isDirectory, options: { label, ignore: "all" } }, () => {
+      steps.fail(label, () => explainExec(name, "EACCES"));
+    });
+  }
+  check(candidates);
+}
+
+/** The end: becomes the program. */
+export function addExec(steps: Steps, plan: ProcessPlan, channel: Channel): void {
+  const { args, env, candidates, seccomp } = plan;
+  // As late as can be, so that the filter need not allow what only we do.
+  if (isLoadedLate(plan) && !seccomp!.notify) addSeccomp(steps, seccomp!, { channel });
+  steps.program.execve(candidates, { args, env, explain: ({ code }) => explainExec(args[0] ?? "", code) });
+}

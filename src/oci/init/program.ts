@@ -1,0 +1,175 @@
+/**
+ * The first process of a container, from clone to execve, as a list of system calls. Everything that can be decided is
+ * decided before; read {@linkcode addInit} from top to bottom for the order.
+ *
+ * @module
+ */
+import { MOUNT_ATTR, MS } from "../../linux/mount/mount_options.ts";
+import type { Slot } from "../../linux/child_program/call.ts";
+import { awaitByte, bearHeir, descriptorMessage, writeFile } from "../../linux/child_program/calls.ts";
+import { changeRoot } from "./change_root.ts";
+import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
+import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
+import type { CopyUp } from "../mount/copy_up.ts";
+import { addDevices } from "../mount/devices.ts";
+import { enterNamespaces, joinCgroups, joinNamespace, setPropagation } from "./enter.ts";
+import { resolveInside } from "../mount/inside.ts";
+import { addMaskedPaths, addReadonlyPaths } from "../mount/masked.ts";
+import { deferReadOnlyDev, hasOwnDev } from "../mount/plan.ts";
+import { addMounts, seal } from "../mount/mounts.ts";
+import { joinsUser } from "./namespaces.ts";
+import type { LivedInPids } from "../mount/proc_mount.ts";
+import {
+  addEarly,
+  addExec,
+  addExecutableCheck,
+  addIdentity,
+  addListenedFilter,
+  addRlimits,
+  addSessionKeyring,
+  addWorkingDirectory,
+} from "./process_steps.ts";
+import { RootDirectory } from "../mount/rootfs.ts";
+import { personalityValue } from "./scheduling.ts";
+import type { Box, Linux } from "../spec/spec.ts";
+import type { Steps } from "./steps.ts";
+import { sysctlPath } from "./sysctl.ts";
+import type { BirthPlan, InitPlan, InitResult } from "./plan.ts";
+
+/**
+ * The first steps: what takes no plan of the mounts. They end with a wait for the parent, who makes that meanwhile.
+ *
+ * @returns Where the pid will be of the heir that goes on instead, if there is one.
+ */
+export function addBirth(steps: Steps, plan: BirthPlan): Slot | undefined {
+  addEarly(steps, plan.spec.process!);
+  joinCgroups(steps, plan);
+  const heir = enterNamespaces(steps, plan) ?? (plan.pids && steps.program.toldSlot());
+  steps.call("umask", [0]);
+  if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
+  setPropagation(steps, plan);
+  awaitByte(steps.program, plan.planned, { label: "wait for the plan" });
+  return heir;
+}
+
+/** All other steps. @param heir What {@linkcode addBirth} gave. */
+export function addInit(steps: Steps, plan: InitPlan, heir: Slot | undefined): InitResult {
+  const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
+  const handle = freeNumber([...plan.kept, ...steps.program.ownNumbers]);
+  const root = new RootDirectory(steps, { path: plan.rootfs, handle });
+  if (linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
+  const { sealDev, copies } = addTree(steps, root, plan);
+  addSysctls(steps, linux);
+  if (plan.waitsForHooks) channel.addStop(steps, "hooks");
+  const inside = hints(plan);
+  addReadonlyPaths(root, (linux.readonlyPaths ?? []).map(inside));
+  addMaskedPaths(steps, root, (linux.maskedPaths ?? []).map(inside));
+  const console = plan.terminal === undefined
+    ? undefined
+    : addTerminal(steps, root, { socket: plan.terminal, size: processSpec?.consoleSize });
+  if (sealDev) seal(root, "/dev");
+  const cwd = inside(processSpec?.cwd ?? "/");
+  root.makeDirectories(cwd, { ignore: ["EEXIST"] });
+  if (rootSpec?.readonly) root.setAttributes(root.fd, { set: MOUNT_ATTR.RDONLY }, { label: "make root read-only" });
+  changeRoot(steps, root, { propagation: linux.rootfsPropagation, moved: plan.moved });
+
+  addWorkingDirectory(steps, { cwd, root: root.fd });
+  if (linux.personality) steps.call("personality", [personalityValue(linux.personality)]);
+  addDescriptors(steps, { ...plan, console });
+  if (!plan.fresh.has("user") && !joinsUser(plan.joined)) addRlimits(steps, process);
+  const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
+  // As long as we may. It is for children only.
+  if (plan.pids !== undefined && !plan.fresh.has("user")) joinNamespace(steps, { type: "pid", fd: plan.pids.fd });
+  addIdentity(steps, process, {
+    ownedFds,
+    hasTerminal: console !== undefined,
+    channel,
+    maySetGroups: plan.maySetGroups,
+    leave: () => leave(steps, plan),
+    appear: plan.pids && ((by) => void bearHeir(steps.program, { ...by, ...(heir && { into: heir }) })),
+    isFollowed: true,
+  });
+  addExecutableCheck(steps, process);
+  addListenedFilter(steps, process, channel);
+  park(steps, plan);
+  addExec(steps, process, channel);
+  return { copies };
+}
+
+/** From here on an exec, or who shares its pid namespace, may look at it: its memory is its own. */
+function leave(steps: Steps, { channel, execFifo, pids, preserveFds }: InitPlan): void {
+  steps.part();
+  if (pids === undefined) return;
+  const talk = channel.childNumbers;
+  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, execFifo, steps.program.reportNumber]);
+}
+
+/** Waits for its start with nothing that is not its own. */
+function park(steps: Steps, { channel, execFifo, preserveFds }: InitPlan): void {
+  const { program } = steps;
+  closeOtherFds(steps, [...preservedFds(preserveFds), execFifo, channel.reportNumber, program.reportNumber]);
+  channel.addReport(steps, "created");
+  steps.call("close", [channel.reportNumber]);
+  awaitByte(program, execFifo, { label: "wait for start" });
+}
+
+/** Follows the image's links: those that hold `..` the kernel would give up on if anybody renames a file meanwhile. */
+function hints({ rootfs, mounts }: InitPlan): (path: string) => string {
+  const covered = mounts.filter(({ kind }) => kind !== "link").map(({ destination }) => destination);
+  return (path) => {
+    try {
+      return resolveInside(rootfs, path, { covered });
+    } catch (error) {
+      if (error instanceof RangeError) return path; // a circle of links, as the kernel will find
+      throw error;
+    }
+  };
+}
+
+function makePrivate(root: RootDirectory): void {
+  root.setAttributes(root.fd, { propagation: MS.PRIVATE }, { label: "make root private" });
+}
+
+/** @returns `sealDev`: whether /dev must be made read-only once all is in it. */
+function addTree(steps: Steps, root: RootDirectory, plan: InitPlan): { sealDev: boolean; copies: CopyUp[] } {
+  const { planned, sealDev } = deferReadOnlyDev(plan.mounts);
+  const copies: CopyUp[] = [];
+  const addCopyUp = (copy: CopyUp) => {
+    copies.push(copy);
+    plan.channel.addStop(steps, "copyUp");
+  };
+  // A proc of the machine's pid namespace is not for the root of another user namespace to open.
+  const pids = plan.fresh.has("user") ? undefined : plan.pids;
+  addMounts(steps, root, { planned, addCopyUp, pids: pids && withHandle(steps, plan, pids) });
+  const mayNotMakeNodes = plan.fresh.has("user") || plan.joined.some(({ type }) => type === "user");
+  if (!hasOwnDev(planned)) addDevices(steps, root, { nodes: plan.devices, bind: mayNotMakeNodes });
+  return { sealDev, copies };
+}
+
+/** By our own /proc, which the container cannot have changed; the kernel goes by the namespaces of the writer. */
+function addSysctls(steps: Steps, { sysctl = {} }: Linux): void {
+  for (const [name, value] of Object.entries(sysctl)) {
+    writeFile(steps.program, sysctlPath(name), { content: value, label: `set sysctl ${name}` });
+  }
+}
+
+function addTerminal(
+  steps: Steps,
+  root: RootDirectory,
+  { socket, size }: { socket: number; size: Box | undefined },
+): Console {
+  const label = "open terminal /dev/pts/ptmx";
+  const message = descriptorMessage(steps.program);
+  root.open("/dev/pts/ptmx", { flags: PTMX_FLAGS, into: message.fd, call: { label } });
+  const console = addConsole(steps, message.fd, size);
+  message.send(socket, "hand over terminal");
+  steps.close(message.fd);
+  bindConsole(steps, root, console);
+  return console;
+}
+
+/** The number after that of the root's handle, as nothing else may have it. */
+function withHandle(steps: Steps, { kept }: InitPlan, { fd }: LivedInPids): LivedInPids {
+  const used = [...kept, ...steps.program.ownNumbers];
+  return { fd, handle: freeNumber([...used, freeNumber(used)]) };
+}

@@ -1,0 +1,63 @@
+/** What a new tmpfs takes on of its mount point: the mode, and all that is in it with the option `tmpcopyup`. @module */
+import type { Child } from "../../linux/child_program/child.ts";
+import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../../linux/io/fd.ts";
+import { makeDirectoryIn } from "../../linux/fs/guarded_path.ts";
+import { openInRoot, RESOLVE } from "../../linux/fs/in_root.ts";
+import { takeDescriptor } from "../../linux/process/pidfd.ts";
+import type { Slot } from "../../linux/child_program/call.ts";
+
+/** Where the child has both directories open. It waits meanwhile. */
+export interface CopyUp {
+  /** The directory below the mount. */
+  from: Slot;
+  to: Slot;
+  /** That directory as the image has it; a negative errno for one that was made to mount on. None: the options name a mode. */
+  image: Slot | undefined;
+  withContents: boolean;
+}
+
+/** @throws {Error} The tmpfs is too small, or the image cannot be read. */
+export function copyUp({ pidfd }: Child, { from, to, image, withContents }: CopyUp): void {
+  using source = takeDescriptor(pidfd, from.value);
+  using target = takeDescriptor(pidfd, to.value);
+  if (withContents) copyDirectory(source, target);
+  if (image !== undefined && image.value >= 0) copyMode(source, target);
+}
+
+function copyDirectory(source: Fd, target: Fd): void {
+  for (const { name, isDirectory, isFile, isSymlink } of Deno.readDirSync(pathOf(source))) {
+    // Devices, sockets and pipes stay behind: a new file system holds none of them.
+    if (isSymlink) Deno.symlinkSync(Deno.readLinkSync(`${pathOf(source)}/${name}`), `${pathOf(target)}/${name}`);
+    else if (isDirectory || isFile) copyNode(source, target, { name, isDirectory });
+  }
+}
+
+/**
+ * The image may change under us: what is opened without following links, and only that, is copied, and only into what is
+ * new. A name that comes twice, as a link and as a file, would lead the copy to where the link does.
+ */
+function copyNode(parent: Fd, target: Fd, { name, isDirectory }: { name: string; isDirectory: boolean }): void {
+  const flags = O_PATH | (isDirectory ? O_DIRECTORY : 0);
+  using node = openInRoot(parent, name, { flags, resolve: RESOLVE.NO_SYMLINKS });
+  if (isDirectory) {
+    using made = makeDirectoryIn(target, name).directory;
+    copyDirectory(node, made);
+    copyOwnerAndMode(node, made);
+  } else if (Deno.statSync(pathOf(node)).isFile) {
+    using made = Fd.openAt(target, name, { flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600 });
+    Deno.copyFileSync(pathOf(node), pathOf(made));
+    copyOwnerAndMode(node, made);
+  }
+}
+
+function copyOwnerAndMode(source: Fd, target: Fd): void {
+  const { uid, gid } = Deno.statSync(pathOf(source));
+  // The owner first: changing it takes the set-user-id bit away.
+  Deno.chownSync(pathOf(target), uid, gid);
+  copyMode(source, target);
+}
+
+function copyMode(source: Fd, target: Fd): void {
+  const { mode } = Deno.statSync(pathOf(source));
+  if (mode !== null) Deno.chmodSync(pathOf(target), mode & 0o7777);
+}

@@ -1,0 +1,205 @@
+/** The steps that mount. @see https://man7.org/linux/man-pages/man2/move_mount.2.html @module */
+import { ERRNO, ErrnoError } from "../../linux/ffi/errno.ts";
+import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../linux/io/fd.ts";
+import { baseRules } from "../../linux/fs/guarded_path.ts";
+import { openHow } from "../../linux/fs/in_root.ts";
+import { MOUNT_ATTR, type MountOptions, MS } from "../../linux/mount/mount_options.ts";
+import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
+import type { CopyUp } from "./copy_up.ts";
+import type { PlannedMount } from "./planned.ts";
+import { addProc, type LivedInPids } from "./proc_mount.ts";
+import { AT_EMPTY_PATH, AT_RECURSIVE, OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
+import type { Steps } from "../init/steps.ts";
+
+/** Adds the stop at which the parent fills a new file system. */
+export type AddCopyUp = (copy: CopyUp) => void;
+
+type Planned<K extends PlannedMount["kind"]> = Extract<PlannedMount, { kind: K }>;
+
+const ADD = {
+  bind: addBind,
+  filesystem: addFilesystem,
+  link: addLink,
+  seal: (_steps, root, { destination }) => seal(root, destination),
+} satisfies { [K in PlannedMount["kind"]]: Add<Planned<K>> };
+
+type Add<P> = (steps: Steps, root: RootDirectory, planned: P, addCopyUp: AddCopyUp) => void;
+
+export interface MountsOptions {
+  planned: readonly PlannedMount[];
+  addCopyUp: AddCopyUp;
+  /** The pid namespace of the container, if it is one that others live in. */
+  pids: LivedInPids | undefined;
+}
+
+export function addMounts(steps: Steps, root: RootDirectory, { planned, addCopyUp, pids }: MountsOptions): void {
+  for (const one of planned) {
+    if (pids !== undefined && one.kind === "filesystem" && one.type === "proc") addProcOf(steps, root, one, pids);
+    else (ADD[one.kind] as Add<PlannedMount>)(steps, root, one, addCopyUp);
+  }
+}
+
+function addProcOf(steps: Steps, root: RootDirectory, planned: Planned<"filesystem">, pids: LivedInPids): void {
+  const { destination, source, options, noLinks = false } = planned;
+  const label = `mount ${source} on ${destination}`;
+  root.makeDirectories(destination);
+  const target = root.open(destination, { noLinks });
+  const attributes = attributesOf(options).set & ~TIME_DEFAULT;
+  const tree = addProc(steps, planned, { pids, root: root.fd, attributes });
+  addTreeChanges(root, { tree, options, label });
+  root.place(tree, target, { label });
+  root.cover(destination);
+  steps.close(target);
+}
+
+/**
+ * A detached copy of the source is prepared and then put in place with all its flags: there is no moment at which a
+ * read-only mount can be written, and flags that a user namespace may not drop stay.
+ */
+function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): void {
+  const { source, destination, node, options } = planned;
+  const label = `mount ${source} on ${destination}`;
+  if (node === "directory") root.makeDirectories(destination);
+  else root.makeFile(destination);
+  const tree = takeSource(steps, planned, label);
+  const change = attributesOf(options);
+  // `rw` on a source that is locked read-only asks for what cannot be; the mount is still wanted.
+  if (change.clear !== 0) root.setAttributes(tree, { clear: change.clear }, { label, ignore: ["EPERM"] });
+  if (change.set !== 0) {
+    const clear = change.hasTimeMode ? MOUNT_ATTR.ATIME : 0;
+    root.setAttributes(tree, { set: change.set & ~TIME_DEFAULT, clear }, { label });
+  }
+  addTreeChanges(root, { tree, options, label });
+  const target = root.open(destination);
+  root.place(tree, target, { label, explain: explainPlace });
+  root.cover(destination);
+  steps.close(target);
+}
+
+/** @returns Where the descriptor of the detached copy will be. */
+function takeSource(steps: Steps, planned: Planned<"bind">, label: string): Slot {
+  const tree = steps.slot();
+  const take = (fd: number) => steps.call("fcntl", [fd, F_DUPFD_CLOEXEC, 3], { label, result: tree });
+  const { guard, source, options, spare } = planned;
+  if (planned.tree !== undefined) {
+    take(planned.tree);
+    return tree;
+  }
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC | ((options.flags & MS.REC) !== 0 ? AT_RECURSIVE : 0);
+  // Its own copy is the better one, which keeps the flags that the user may not drop.
+  const call = { label, result: tree, ...(spare !== undefined && { ignore: ["EACCES", "EBADF"] as const }) };
+  const node = guard && addOpen(steps, planned, { ...call, result: steps.slot() });
+  const copy = {
+    name: "open_tree" as const,
+    args: node === undefined ? [AT_FDCWD, source, flags] : [node, "", flags | AT_EMPTY_PATH],
+    options: call,
+  };
+  if (spare === undefined) steps.call(copy.name, copy.args, copy.options);
+  else steps.callOrElse(copy, () => take(spare));
+  if (node !== undefined) steps.close(node);
+  return tree;
+}
+
+/** What the parent looked at may have gone; it is not looked for in another way. */
+function addOpen(steps: Steps, { guard, node }: Planned<"bind">, options: CallOptions & { result: Slot }): Slot {
+  const how = openHow({
+    flags: O_PATH | (node === "directory" ? O_DIRECTORY : 0),
+    resolve: baseRules(guard!),
+    scope: 0,
+  });
+  steps.call("openat2", [AT_FDCWD, guard!.base, how, how.length], options);
+  return options.result;
+}
+
+/** The kernel refuses a file on a directory, and the other way, with EINVAL; mount(2) and container engines say more. */
+function explainPlace(failure: ErrnoError): Error {
+  return failure.code === "EINVAL" ? new ErrnoError(failure.syscall, ERRNO.ENOTDIR) : failure;
+}
+
+interface TreeChanges {
+  tree: Parameters<RootDirectory["setAttributes"]>[0];
+  options: MountOptions;
+  label: string;
+}
+
+function addTreeChanges(root: RootDirectory, { tree, options, label }: TreeChanges): void {
+  if (options.recursive !== undefined) root.setAttributes(tree, { ...options.recursive, recursive: true }, { label });
+  for (const propagation of options.propagation) {
+    const recursive = (propagation & MS.REC) !== 0;
+    root.setAttributes(tree, { propagation: propagation & ~MS.REC, recursive }, { label });
+  }
+}
+
+function addFilesystem(
+  steps: Steps,
+  root: RootDirectory,
+  planned: Planned<"filesystem">,
+  addCopyUp: AddCopyUp,
+): void {
+  const { source, destination, type, options, noLinks = false } = planned;
+  const label = `mount ${source} on ${destination}`;
+  const copiesUp = options.copyUp && type === "tmpfs";
+  const takesMode = type === "tmpfs" && !/(^|,)mode=/.test(options.data);
+  const image = takesMode ? root.open(destination, { noLinks, call: { ignore: ["ENOENT"] } }) : undefined;
+  const isFilled = copiesUp || takesMode;
+  root.makeDirectories(destination);
+  const target = root.open(destination, { noLinks });
+  const flags = options.flags & ~MS.REC & ~(isFilled ? MS.RDONLY : 0);
+  steps.call("mount", [source, root.pathTo(target), type, flags, options.data || null], { label });
+  root.cover(destination);
+  if (isFilled || options.recursive !== undefined || options.propagation.length > 0) {
+    // `target` is the directory below the mount; only a new look finds the mount.
+    const mounted = root.open(destination);
+    if (isFilled) {
+      addCopyUp({ from: target, to: mounted, image, withContents: copiesUp });
+      const isReadOnly = (options.flags & MS.RDONLY) !== 0;
+      if (isReadOnly) root.setAttributes(mounted, { set: MOUNT_ATTR.RDONLY }, { label });
+    }
+    addTreeChanges(root, { tree: mounted, options, label });
+    steps.close(mounted);
+  }
+  if (image !== undefined) steps.close(image);
+  steps.close(target);
+}
+
+function addLink(steps: Steps, root: RootDirectory, { destination, target }: Planned<"link">): void {
+  root.inDirectoryOf(destination, (directory, name) => {
+    steps.call("symlinkat", [target, directory, name], { label: `make link ${destination}`, ignore: ["EEXIST"] });
+  });
+}
+
+/** Makes a mount inside the root read-only. */
+export function seal(root: RootDirectory, destination: string): void {
+  root.setAttributes(root.open(destination), { set: MOUNT_ATTR.RDONLY }, { label: `make ${destination} read-only` });
+}
+
+/** relatime is the value 0 of the mode and no bit of its own: this bit, which the kernel does not use, stands for it. */
+const TIME_DEFAULT = 2 ** 30;
+
+const ATTRIBUTES: readonly (readonly [flag: number, attribute: number])[] = [
+  [MS.RDONLY, MOUNT_ATTR.RDONLY],
+  [MS.NOSUID, MOUNT_ATTR.NOSUID],
+  [MS.NODEV, MOUNT_ATTR.NODEV],
+  [MS.NOEXEC, MOUNT_ATTR.NOEXEC],
+  [MS.NODIRATIME, MOUNT_ATTR.NODIRATIME],
+  [MS.NOSYMFOLLOW, MOUNT_ATTR.NOSYMFOLLOW],
+];
+
+/** The first one counts, as in mount(2). */
+const TIME_MODES: readonly (readonly [flag: number, attribute: number])[] = [
+  [MS.STRICTATIME, MOUNT_ATTR.STRICTATIME],
+  [MS.NOATIME, MOUNT_ATTR.NOATIME],
+  [MS.RELATIME, TIME_DEFAULT],
+];
+
+/** Flags of mount(2) as attributes of a bind mount. */
+export function attributesOf({ flags, cleared }: Pick<MountOptions, "flags" | "cleared">): {
+  set: number;
+  clear: number;
+  hasTimeMode: boolean;
+} {
+  const translate = (bits: number) =>
+    ATTRIBUTES.filter(([flag]) => (bits & flag) !== 0).reduce((sum, [, attribute]) => sum | attribute, 0);
+  const time = TIME_MODES.find(([flag]) => (flags & flag) !== 0)?.[1];
+  return { set: translate(flags) | (time ?? 0), clear: translate(cleared), hasTimeMode: time !== undefined };
+}

@@ -1,0 +1,190 @@
+/**
+ * A proc of a pid namespace that others live in already. It shows the namespace of whoever opens it, so somebody has to be
+ * in there; and processes with the right to trace can take whatever they see there. What they see is a process that can
+ * open file systems of a kernel type and hand them over, and nothing else: it has no descriptors, memory, root or calls
+ * for more. All that takes rights is done outside.
+ *
+ * ```text
+ * first process    outside, with the machine's rights
+ *   |- guard       outside: gives up all it has, loads a filter, enters the pid namespace
+ *   |    `- opener inside: fsopen("proc"), hands that over
+ *   |- looks whether that is a proc
+ *   `- makes a mount of it
+ * parent           looks once more, before anything of the container runs
+ * ```
+ *
+ * @see https://man7.org/linux/man-pages/man2/fsopen.2.html
+ * @module
+ */
+import { KataError } from "../../base/error.ts";
+import { Fd, O_DIRECTORY, O_PATH, pathOf } from "../../linux/io/fd.ts";
+import { openInRoot } from "../../linux/fs/in_root.ts";
+import { MS } from "../../linux/mount/mount_options.ts";
+import { NAMESPACES } from "../../linux/process/namespace.ts";
+import { setCapabilities, setNoNewPrivileges } from "../../linux/security/rights.ts";
+import { onlyCalls } from "../../linux/security/seccomp_only.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
+import { FILE_SYSTEM_MAGIC, statfs } from "../../linux/fs/statfs.ts";
+import type { Slot } from "../../linux/child_program/call.ts";
+import {
+  CLONE_PARENT,
+  cloneArguments,
+  type DescriptorMessage,
+  descriptorMessage,
+} from "../../linux/child_program/calls.ts";
+import { CAP_SYS_ADMIN } from "../security/capabilities.ts";
+import type { PlannedMount } from "./planned.ts";
+import { loadFilter } from "../init/filter_steps.ts";
+import type { Steps } from "../init/steps.ts";
+
+/** The pid namespace of a container that is not new. */
+export interface LivedInPids {
+  /** Number of its file. */
+  fd: number;
+  /** A number that no descriptor has. */
+  handle: number;
+}
+
+export interface ProcMountOptions {
+  pids: LivedInPids;
+  /** The container's root. */
+  root: Slot;
+  /** `MOUNT_ATTR` bits. */
+  attributes: number;
+}
+
+const UINT_MAX = 0xffff_ffff;
+const FSOPEN_CLOEXEC = 1;
+
+/** A detached mount of it. @returns Its descriptor. */
+export function addProc(
+  steps: Steps,
+  { source, destination, options }: Extract<PlannedMount, { kind: "filesystem" }>,
+  { pids, root, attributes }: ProcMountOptions,
+): Slot {
+  const label = `mount ${source} on ${destination}`;
+  const [ours, theirs] = socketPair(steps, label);
+  const message = descriptorMessage(steps.program);
+  addGuard(steps, { pids, root, socket: theirs, message });
+  steps.close(theirs);
+  message.receive(ours, label);
+  steps.close(ours);
+  reapBoth(steps);
+  addKindCheck(steps, message.fd, destination);
+  const words = options.data.split(",").filter((word) => word !== "");
+  configure(steps, message.fd, { words: (options.flags & MS.RDONLY) !== 0 ? ["ro", ...words] : words, source, label });
+  const tree = steps.slot();
+  const FSMOUNT_CLOEXEC = 1;
+  steps.call("fsmount", [message.fd, FSMOUNT_CLOEXEC, attributes], { label, result: tree });
+  steps.close(message.fd);
+  return tree;
+}
+
+/** Two ends, of which each is a slot: the kernel writes two numbers of four bytes, and takes no more of one. */
+function socketPair(steps: Steps, label: string): [Slot, Slot] {
+  const [AF_UNIX, SOCK_SEQPACKET_CLOEXEC] = [1, 0o2000005];
+  const piece = steps.program.allocate(16);
+  steps.call("socketpair", [AF_UNIX, SOCK_SEQPACKET_CLOEXEC, 0, piece.address], { label });
+  return [steps.program.slot({ piece, offset: 0 }), steps.program.slot({ piece, offset: 4 })];
+}
+
+interface Guard {
+  pids: LivedInPids;
+  root: Slot;
+  socket: Slot;
+  message: DescriptorMessage;
+}
+
+function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
+  const { program } = steps;
+  const bear = { zeroFails: true, ignore: ["EPIPE"] } as const;
+  const guard = cloneArguments(program, { exitSignal: SIGNALS.SIGCHLD });
+  const label = "bear a guard";
+  // In the guard the result is 0, which counts as a failure here.
+  steps.callOrElse({ name: "clone3", args: guard, options: { ...bear, label } }, () => {
+    steps.part();
+    steps.call("fchdir", [root], { label });
+    steps.call("chroot", ["."], { label });
+    steps.call("setns", [pids.fd, NAMESPACES.pid], { label: "join pid namespace" });
+    steps.call("dup3", [socket, pids.handle, 0], { label });
+    steps.call("close_range", [0, pids.handle - 1, 0], { label });
+    steps.call("close_range", [pids.handle + 1, UINT_MAX, 0], { label });
+    const right = 1n << BigInt(CAP_SYS_ADMIN);
+    const sets = { effective: right, permitted: right, inheritable: 0n };
+    setCapabilities(program, sets, label);
+    setNoNewPrivileges(program);
+    loadFilter(steps, onlyCalls(["clone3", "fsopen", "sendmsg", "exit_group"]), { label });
+    steps.call("clone3", cloneArguments(program, { flags: CLONE_PARENT }), { ...bear, label, skipIfIgnored: 1 });
+    steps.call("exit_group", [0]);
+    steps.call("fsopen", ["proc", FSOPEN_CLOEXEC], { label: "open proc", result: message.fd });
+    message.send(pids.handle, label);
+    steps.call("exit_group", [0]);
+  });
+}
+
+/** Guard and opener are both children of the first process. */
+function reapBoth(steps: Steps): void {
+  const [P_ALL, WEXITED] = [0, 4];
+  for (let count = 0; count < 2; count++) {
+    steps.call("waitid", [P_ALL, 0, null, WEXITED, null], { label: "reap a guard", ignore: ["ECHILD"] });
+  }
+}
+
+const FSCONFIG_SET_STRING = 1;
+
+/**
+ * Whoever traces the opener may have had it open another file system, which nothing is mounted of yet. Only a proc knows
+ * this option, and so takes its default and refuses nonsense: some others take whatever they are given.
+ *
+ * @param context Of a file system that is not configured yet. The steps fail unless it is a proc.
+ */
+export function addKindCheck(steps: Steps, context: Slot, destination: string): void {
+  const explain = () => tamperedWith(destination);
+  const label = "look what was opened";
+  const set = (value: string) => [context, FSCONFIG_SET_STRING, "hidepid", value, 0];
+  steps.call("fsconfig", set("nonsense"), { label, ignore: ["EINVAL"], skipIfIgnored: 1 });
+  steps.fail(label, explain);
+  steps.call("fsconfig", set("0"), { label, explain: (failure) => failure.code === "EINVAL" ? explain() : failure });
+}
+
+function configure(
+  steps: Steps,
+  context: Slot,
+  { words, source, label }: { words: readonly string[]; source: string; label: string },
+): void {
+  const [FSCONFIG_SET_FLAG, FSCONFIG_CMD_CREATE] = [0, 6];
+  steps.call("fsconfig", [context, FSCONFIG_SET_STRING, "source", source, 0], { label });
+  for (const word of words) {
+    const [key = "", ...rest] = word.split("=");
+    const args = rest.length === 0
+      ? [context, FSCONFIG_SET_FLAG, key, null, 0]
+      : [context, FSCONFIG_SET_STRING, key, rest.join("="), 0];
+    steps.call("fsconfig", args, { label });
+  }
+  steps.call("fsconfig", [context, FSCONFIG_CMD_CREATE, null, null, 0], { label });
+}
+
+/** Where a proc is to be seen in the end: not below what is mounted later. */
+export function procsOf(mounts: readonly PlannedMount[]): string[] {
+  const covers = (above: PlannedMount, { destination }: PlannedMount) =>
+    above.kind !== "link" && `${destination}/`.startsWith(`${above.destination}/`);
+  return mounts.filter((mount, index) =>
+    mount.kind === "filesystem" && mount.type === "proc" && !mounts.slice(index + 1).some((one) => covers(one, mount))
+  ).map(({ destination }) => destination);
+}
+
+/**
+ * Looks at what stands where a container shall have its proc, before it is started.
+ *
+ * @param pid The container's first process. @throws {KataError} PERMISSION_DENIED: it is no proc.
+ */
+export function verifyProc(pid: number, destination: string): void {
+  using root = Fd.open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY);
+  using proc = openInRoot(root, destination, { flags: O_PATH | O_DIRECTORY });
+  if (statfs(pathOf(proc)).magic === FILE_SYSTEM_MAGIC.proc) return;
+  throw tamperedWith(destination);
+}
+
+function tamperedWith(destination: string): KataError {
+  return new KataError("PERMISSION_DENIED", `Cannot mount proc on "${destination}": what opened it was tampered with`);
+}

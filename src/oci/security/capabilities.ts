@@ -1,0 +1,128 @@
+/**
+ * Capability sets of a process, from names to the bits that the kernel takes.
+ *
+ * @see https://man7.org/linux/man-pages/man7/capabilities.7.html
+ * @module
+ */
+import type { Capabilities } from "../spec/spec.ts";
+
+/** In the order of their numbers. */
+const NAMES = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_DAC_READ_SEARCH",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_SETPCAP",
+  "CAP_LINUX_IMMUTABLE",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_NET_BROADCAST",
+  "CAP_NET_ADMIN",
+  "CAP_NET_RAW",
+  "CAP_IPC_LOCK",
+  "CAP_IPC_OWNER",
+  "CAP_SYS_MODULE",
+  "CAP_SYS_RAWIO",
+  "CAP_SYS_CHROOT",
+  "CAP_SYS_PTRACE",
+  "CAP_SYS_PACCT",
+  "CAP_SYS_ADMIN",
+  "CAP_SYS_BOOT",
+  "CAP_SYS_NICE",
+  "CAP_SYS_RESOURCE",
+  "CAP_SYS_TIME",
+  "CAP_SYS_TTY_CONFIG",
+  "CAP_MKNOD",
+  "CAP_LEASE",
+  "CAP_AUDIT_WRITE",
+  "CAP_AUDIT_CONTROL",
+  "CAP_SETFCAP",
+  "CAP_MAC_OVERRIDE",
+  "CAP_MAC_ADMIN",
+  "CAP_SYSLOG",
+  "CAP_WAKE_ALARM",
+  "CAP_BLOCK_SUSPEND",
+  "CAP_AUDIT_READ",
+  "CAP_PERFMON",
+  "CAP_BPF",
+  "CAP_CHECKPOINT_RESTORE",
+] as const;
+
+/** Number of CAP_SYS_ADMIN: loading a seccomp filter needs it. */
+export const CAP_SYS_ADMIN = 21;
+
+/** A set of capabilities: bit N stands for the capability number N. */
+export type CapabilitySet = bigint;
+
+/** The five sets of a process. */
+export interface CapabilitySets {
+  bounding: CapabilitySet;
+  effective: CapabilitySet;
+  inheritable: CapabilitySet;
+  permitted: CapabilitySet;
+  ambient: CapabilitySet;
+}
+
+/** Every name that is understood, for `features`. */
+export function knownCapabilities(): readonly string[] {
+  return NAMES;
+}
+
+/**
+ * The bits of the given names, with or without `CAP_`, in either case. A name that no kernel has is passed over, as the
+ * specification wants it: a configuration may be newer than we are.
+ */
+export function parseCapabilities(names: readonly string[]): CapabilitySet {
+  return names.map(capabilityNumber).filter((number) => number >= 0)
+    .reduce((set, number) => set | (1n << BigInt(number)), 0n);
+}
+
+/** The names in any of the sets that {@linkcode parseCapabilities} passes over. */
+export function unknownCapabilities(capabilities: Capabilities = NONE): string[] {
+  const names = new Set(Object.values(capabilities).flat());
+  return [...names].filter((name) => capabilityNumber(name) < 0);
+}
+
+function capabilityNumber(name: string): number {
+  const upper = name.toUpperCase();
+  return (NAMES as readonly string[]).indexOf(upper.startsWith("CAP_") ? upper : `CAP_${upper}`);
+}
+
+/** What a process has without a `capabilities` entry: nothing, as the specification's runtimes do. */
+const NONE: Capabilities = {};
+
+/**
+ * The sets that a process starts with.
+ *
+ * A capability that this program itself lacks cannot be given; asking for it is no error, as a container made for
+ * another machine should still run (containerd's `--privileged` asks for all there are).
+ *
+ * @param available The capabilities that this program has.
+ */
+export function capabilitySets(capabilities: Capabilities = NONE, available: CapabilitySet): CapabilitySets {
+  const parse = (names: readonly string[] | undefined) => parseCapabilities(names ?? []) & available;
+  const permitted = parse(capabilities.permitted);
+  const inheritable = parse(capabilities.inheritable);
+  return {
+    bounding: parse(capabilities.bounding),
+    effective: parse(capabilities.effective) & permitted,
+    inheritable,
+    permitted,
+    // The kernel refuses an ambient capability that is not both permitted and inheritable.
+    ambient: parse(capabilities.ambient) & permitted & inheritable,
+  };
+}
+
+/** Numbers of the capabilities in a set, ascending. */
+export function capabilityNumbers(set: CapabilitySet): number[] {
+  return Array.from({ length: 64 }, (_, number) => number).filter((number) => (set >> BigInt(number)) & 1n);
+}
+
+/** Reads one set, such as `CapBnd`, from the text of `/proc/PID/status`. */
+export function readCapabilitySet(status: string, field: "CapPrm" | "CapBnd"): CapabilitySet {
+  const match = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, "m").exec(status);
+  return match === null ? 0n : BigInt(`0x${match[1]}`);
+}

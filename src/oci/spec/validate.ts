@@ -1,0 +1,207 @@
+/**
+ * The rules of the specification that a configuration must meet before anything is made. Each rule is a function that
+ * names the problems it finds; {@linkcode validate} reports them all at once.
+ *
+ * @module
+ */
+import { quoted } from "../../base/text.ts";
+import { KataError } from "../../base/error.ts";
+import { isApparmorEnabled, isSelinuxEnabled } from "../../linux/security/label.ts";
+import { parsePropagation } from "../../linux/mount/mount_options.ts";
+import { NAMESPACE_KINDS, ownNamespaces, planNamespaces } from "../init/namespaces.ts";
+import { rlimitCall } from "../init/rlimits.ts";
+import type { Hook, Process, Spec } from "./spec.ts";
+import { sysctlPath, sysctlProblem } from "../init/sysctl.ts";
+
+/** What the machine around the container allows. */
+export interface ValidateOptions {
+  /** The whole machine is the container's sandbox, as a guest is: parameters of shared namespaces may be set too. */
+  ownsMachine?: boolean;
+}
+
+type Rule = (spec: Spec, options: ValidateOptions) => string[];
+
+const RULES: readonly Rule[] = [
+  versionIsKnown,
+  rootIsGiven,
+  processIsComplete,
+  mountsAreComplete,
+  mountLabelHolds,
+  namespacesAreUnique,
+  namesHaveNamespaces,
+  mappingsAreComplete,
+  pathsAreAbsolute,
+  propagationIsKnown,
+  sysctlsAreNamespaced,
+  devicesAreComplete,
+  hooksAreComplete,
+  mountNamespaceIsOwn,
+  rdtIsThere,
+  listenerIsNamed,
+  laterPartsAreAbsent,
+];
+
+/** @throws {KataError} INVALID_ARGUMENT, listing every problem. */
+export function validate(spec: Spec, options: ValidateOptions = {}): void {
+  report(RULES.flatMap((rule) => rule(spec, options)));
+}
+
+/** The rules for a process that joins a running container. */
+export function validateProcess(process: Process): void {
+  report(processProblems(process));
+}
+
+function report(problems: string[]): void {
+  if (problems.length === 0) return;
+  throw new KataError("INVALID_ARGUMENT", `Cannot use the container's configuration: ${problems.join("; ")}`);
+}
+
+function versionIsKnown({ ociVersion }: Spec): string[] {
+  // Kata's own runtimes leave it empty at times.
+  if (!ociVersion) return [];
+  return /^1\.\d+\.\d+/.test(ociVersion) ? [] : [`ociVersion ${quoted(ociVersion)} is not 1.x`];
+}
+
+function rootIsGiven({ root }: Spec): string[] {
+  return root?.path ? [] : ["root.path is missing"];
+}
+
+function processIsComplete({ process }: Spec): string[] {
+  return process === undefined ? ["process is missing"] : processProblems(process);
+}
+
+function processProblems(process: Process): string[] {
+  const problems: string[] = [];
+  const { args = [], cwd, env = [], rlimits = [], oomScoreAdj = 0 } = process;
+  const { selinuxLabel, apparmorProfile } = process;
+  if (args.length === 0) problems.push("process.args is empty");
+  if (!cwd) problems.push("process.cwd is missing");
+  else if (!cwd.startsWith("/")) problems.push(`process.cwd ${quoted(cwd)} is not absolute`);
+  for (const entry of env) {
+    if (!/^[^=]+=/.test(entry)) problems.push(`process.env holds ${quoted(entry)}, without a value`);
+  }
+  for (const text of [...args, ...env, cwd ?? ""]) {
+    if (text.includes("\0")) problems.push(`process holds ${JSON.stringify(text)}, with a NUL`);
+  }
+  if (!(Math.abs(oomScoreAdj) <= 1000)) problems.push(`process.oomScoreAdj ${oomScoreAdj} is not in -1000 to 1000`);
+  for (const rlimit of rlimits) problems.push(...problemOf(() => rlimitCall(rlimit)));
+  const types = rlimits.map(({ type }) => type);
+  const twice = types.find((type, index) => types.indexOf(type) !== index);
+  if (twice !== undefined) problems.push(`process.rlimits names ${quoted(twice)} twice`);
+  if (selinuxLabel && !isSelinuxEnabled()) {
+    problems.push(`process.selinuxLabel ${quoted(selinuxLabel)} ${NEEDS_SELINUX}`);
+  }
+  if (apparmorProfile && !isApparmorEnabled()) {
+    problems.push(`process.apparmorProfile ${quoted(apparmorProfile)} needs AppArmor, which is not enabled here`);
+  }
+  return problems;
+}
+
+const NEEDS_SELINUX = "needs SELinux, which is not enabled here";
+
+function mountLabelHolds({ linux }: Spec): string[] {
+  if (!linux?.mountLabel) return [];
+  if (linux.mountLabel.includes('"')) return ["linux.mountLabel holds a quotation mark"];
+  return isSelinuxEnabled() ? [] : [`linux.mountLabel ${quoted(linux.mountLabel)} ${NEEDS_SELINUX}`];
+}
+
+function mountsAreComplete({ mounts = [] }: Spec): string[] {
+  return mounts.flatMap(({ destination }, index) => destination ? [] : [`mounts[${index}].destination is missing`]);
+}
+
+function namespacesAreUnique({ linux }: Spec): string[] {
+  const types = (linux?.namespaces ?? []).map(({ type }) => type);
+  const unknown = types.filter((type) => !Object.hasOwn(NAMESPACE_KINDS, type)).map((type) =>
+    `namespace type ${quoted(type)} is unknown`
+  );
+  const twice = types.filter((type, index) => types.indexOf(type) !== index).map((type) =>
+    `namespace ${quoted(type)} is listed twice`
+  );
+  const mount = types.includes("mount") ? [] : ["a container needs a mount namespace"];
+  return [...unknown, ...twice, ...mount];
+}
+
+function namesHaveNamespaces({ hostname, domainname, linux }: Spec): string[] {
+  const hasUts = (linux?.namespaces ?? []).some(({ type }) => type === "uts");
+  if (hasUts) return [];
+  const named = Object.entries({ hostname, domainname }).filter(([, value]) => value);
+  return named.map(([key]) => `${key} needs a uts namespace`);
+}
+
+function mappingsAreComplete({ linux }: Spec): string[] {
+  const user = (linux?.namespaces ?? []).find(({ type }) => type === "user");
+  const mapped = [linux?.uidMappings, linux?.gidMappings].filter((mappings) => (mappings ?? []).length > 0).length;
+  if (user === undefined) return mapped > 0 ? ["id mappings need a user namespace"] : [];
+  if (user.path) return [];
+  return mapped === 2 ? [] : ["a new user namespace needs uidMappings and gidMappings"];
+}
+
+function pathsAreAbsolute({ linux }: Spec): string[] {
+  const lists = { maskedPaths: linux?.maskedPaths ?? [], readonlyPaths: linux?.readonlyPaths ?? [] };
+  return Object.entries(lists).flatMap(([key, paths]) =>
+    paths.filter((path) => !path.startsWith("/")).map((path) =>
+      `linux.${key} holds ${quoted(path)}, which is not absolute`
+    )
+  );
+}
+
+function propagationIsKnown({ linux }: Spec): string[] {
+  const word = linux?.rootfsPropagation;
+  return word ? problemOf(() => parsePropagation(word)) : [];
+}
+
+function sysctlsAreNamespaced({ linux }: Spec, { ownsMachine = false }: ValidateOptions): string[] {
+  const own = ownNamespaces(planNamespaces(linux?.namespaces));
+  return Object.keys(linux?.sysctl ?? {}).flatMap((name) => {
+    const malformed = problemOf(() => sysctlPath(name));
+    if (malformed.length > 0 || ownsMachine) return malformed;
+    return sysctlProblem(name, own) ?? [];
+  });
+}
+
+function devicesAreComplete({ linux }: Spec): string[] {
+  return (linux?.devices ?? []).flatMap(({ path, type }) => {
+    if (!path?.startsWith("/")) return [`device ${quoted(path)} has no absolute path`];
+    return ["b", "c", "u", "p"].includes(type) ? [] : [`device ${quoted(path)} has the unknown type ${quoted(type)}`];
+  });
+}
+
+function hooksAreComplete({ hooks = {} }: Spec): string[] {
+  const all: Hook[] = Object.values(hooks).flat();
+  return all.flatMap(({ path, timeout = 1 }) => {
+    if (!path?.startsWith("/")) return [`hook ${quoted(path)} has no absolute path`];
+    return timeout > 0 ? [] : [`hook ${quoted(path)} has the timeout ${timeout}`];
+  });
+}
+
+function mountNamespaceIsOwn({ linux }: Spec): string[] {
+  const joined = (linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path);
+  return joined ? ["joining a mount namespace is not supported: a container prepares its own"] : [];
+}
+
+function rdtIsThere({ linux }: Spec): string[] {
+  return linux?.intelRdt === undefined ? [] : ["linux.intelRdt is not supported: there is no resctrl here"];
+}
+
+function listenerIsNamed({ linux }: Spec): string[] {
+  const { syscalls = [], listenerPath, listenerMetadata } = linux?.seccomp ?? {};
+  if (listenerPath) return [];
+  if (listenerMetadata) return ["linux.seccomp.listenerMetadata is given without listenerPath"];
+  const notifies = syscalls.some(({ action }) => action === "SCMP_ACT_NOTIFY");
+  return notifies ? ["linux.seccomp has SCMP_ACT_NOTIFY without listenerPath"] : [];
+}
+
+/** Passing them over in silence would give a container that lacks what was asked. */
+function laterPartsAreAbsent({ linux }: Spec): string[] {
+  const asked = Object.keys(linux ?? {}).filter((key) => ["netDevices", "memoryPolicy"].includes(key));
+  return asked.map((key) => `linux.${key} is not supported: it is of version 1.3 of the specification`);
+}
+
+function problemOf(check: () => unknown): string[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    return [(error as Error).message];
+  }
+}

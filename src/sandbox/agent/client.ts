@@ -1,0 +1,128 @@
+/** The connection to the agent in the guest. @module */
+import type { DescMethod } from "@bufbuild/protobuf";
+import { abortable, retry } from "../../base/async.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { errorChain, KataError } from "../../base/error.ts";
+import type { AgentConfig } from "../../config/schema.ts";
+import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
+import { connectVsock } from "../../linux/net/vsock_stream.ts";
+import { AgentService } from "../../proto/agent_pb.ts";
+import { Connections } from "../../proto/connections_pb.ts";
+import { dial } from "../../rpc/transport/address.ts";
+import { createTtrpcTransport, type TtrpcTransport } from "../../rpc/ttrpc/client.ts";
+import { type AgentApi, agentClients, type ConnectionsApi, type HealthApi } from "./answers.ts";
+
+/** What is shown of the guest's console when its agent does not answer. */
+const CONSOLE_LINES = 5;
+
+/** The part of a VM that reaching its agent needs. */
+export type AgentHost = Pick<Hypervisor, "agentAddress" | "agentKey" | "consoleTail" | "info" | "wait">;
+
+export interface ConnectOptions {
+  sandboxId: string;
+  config: Pick<AgentConfig, "create_container_timeout" | "dial_timeout_ms" | "reconnect_timeout_ms">;
+  signal: AbortSignal;
+  clock?: Clock;
+}
+
+/** Calls that wait for something to happen in the guest; every other call is answered by the agent itself. */
+const UNBOUNDED: ReadonlySet<DescMethod> = new Set([
+  AgentService.method.waitProcess,
+  AgentService.method.readStdout,
+  AgentService.method.readStderr,
+  AgentService.method.writeStdin,
+  AgentService.method.getOOMEvent,
+  Connections.method.read,
+  Connections.method.write,
+]);
+
+/** The clients of one agent; `agent_answers.ts` checks what it says. Disposing it fails the pending calls. */
+export class AgentConnection implements Disposable {
+  readonly api: AgentApi;
+  readonly health: HealthApi;
+  /** Ours: Kata's own agent answers UNIMPLEMENTED. */
+  readonly connections: ConnectionsApi;
+  /** Resolves when the connection has ended. */
+  readonly closed: Promise<void>;
+  readonly #transport: TtrpcTransport;
+
+  constructor(transport: TtrpcTransport) {
+    this.#transport = transport;
+    this.closed = transport.closed;
+    ({ api: this.api, health: this.health, connections: this.connections } = agentClients(transport));
+  }
+
+  [Symbol.dispose](): void {
+    this.#transport[Symbol.dispose]();
+  }
+}
+
+/**
+ * Dials the agent until it answers.
+ *
+ * @throws {KataError} UNAVAILABLE if the VM ended, DEADLINE_EXCEEDED if the agent is silent: the message says whether
+ * the monitor is alive, how long was waited, and what the console showed last.
+ */
+export async function connectAgent(vm: AgentHost, options: ConnectOptions): Promise<AgentConnection> {
+  const { config, clock = systemClock } = options;
+  const begin = clock.now();
+  using settled = new AbortOnDispose();
+  const deadline = AbortSignal.timeout(config.reconnect_timeout_ms);
+  const signal = AbortSignal.any([options.signal, deadline, settled.signal]);
+  const ended = vm.wait().then(({ expected, reason }) => {
+    // An end that the guest chose tells no words of its own; while it boots, they are the reason.
+    const words = expected ? `, ${lastWords(vm)}` : "";
+    throw new KataError("UNAVAILABLE", `Cannot reach the agent: the VM ended while it booted: ${reason}${words}`);
+  });
+  let attempts = 0;
+  const dialling = retry(() => {
+    attempts++;
+    return dial(vm.agentAddress(), { signal, key: vm.agentKey(), connectFrom: connectVsock });
+  }, { signal, everyMs: config.dial_timeout_ms, clock });
+  // The loser of the race goes on until the signal stops it; its failure is nobody's business.
+  dialling.catch(() => {});
+  try {
+    const duplex = await abortable(Promise.race([dialling, ended]), AbortSignal.any([options.signal, deadline]));
+    const callMs = config.create_container_timeout * 1000;
+    return new AgentConnection(createTtrpcTransport(duplex, {
+      peer: `the agent of sandbox "${options.sandboxId}"`,
+      timeoutMs: (method) => UNBOUNDED.has(method) ? undefined : callMs,
+      // An emulated guest on a busy host takes its own clock's rate from a bad measurement: it may run far too fast.
+      sendsDeadlines: false,
+    }));
+  } catch (error) {
+    void dialling.then((late) => late.close(), () => {});
+    if (!deadline.aborted || options.signal.aborted) throw error;
+    const lastError = await dialling.then(() => error, (last) => last);
+    const cause = new Error(`Dialled ${attempts} times, the last time`, { cause: lastError });
+    throw await explainSilence(vm, { what: "Cannot reach the agent", waitedMs: clock.now() - begin, cause });
+  }
+}
+
+/** What went wrong with an agent that did not answer in time: the state of its VM says more than the deadline. */
+export async function explainSilence(
+  vm: AgentHost,
+  { what, waitedMs, cause }: { what: string; waitedMs: number; cause: unknown },
+): Promise<KataError> {
+  const waited = `waited ${(waitedMs / 1000).toFixed(1)} s`;
+  const monitor = await vm.info().then(
+    ({ name, pid }) => `${name} is alive (pid ${pid})`,
+    (error) => `the VMM is gone (${errorChain(error)})`,
+  );
+  return new KataError("DEADLINE_EXCEEDED", `${what}: ${waited}, ${monitor}, ${lastWords(vm)}`, { cause });
+}
+
+function lastWords(vm: AgentHost): string {
+  const lines = vm.consoleTail(CONSOLE_LINES);
+  return lines.length === 0 ? "the console is empty" : `last console lines: ${lines.join(" | ")}`;
+}
+
+/** A signal that fires at the end of a scope. */
+class AbortOnDispose implements Disposable {
+  readonly #controller = new AbortController();
+  readonly signal = this.#controller.signal;
+
+  [Symbol.dispose](): void {
+    this.#controller.abort();
+  }
+}

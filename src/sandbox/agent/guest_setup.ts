@@ -1,0 +1,138 @@
+/** What the agent is told before the first container: network, name servers, storages, kernel modules; and at the end. @module */
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Logger } from "../../base/log.ts";
+import type { Config } from "../../config/schema.ts";
+import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
+import { Fd, O_PATH, pathOf } from "../../linux/io/fd.ts";
+import { readTextOf } from "../../linux/fs/in_root.ts";
+import { statfs } from "../../linux/fs/statfs.ts";
+import type { Spec } from "../../oci/spec/spec.ts";
+import type { GuestNetwork } from "../../resources/network/scan.ts";
+import { isAtShm, isEngineShm, SHM } from "../../resources/volumes/shm.ts";
+import { Source } from "../../resources/volumes/source.ts";
+import { type AgentConnection, type AgentHost, explainSilence } from "./client.ts";
+import { guestStorages } from "../guest_storages.ts";
+
+export interface GuestSetup {
+  id: string;
+  /** Of the container that the sandbox is made for. */
+  spec: Spec;
+  config: Config;
+  network: GuestNetwork;
+  /** A template's clone (`isRestored`) has a clock that stands, and random numbers that are not its own. */
+  vm: AgentHost & Pick<Hypervisor, "isRestored">;
+}
+
+/** For the agent to end containers and write back what is cached; the VM ends in any case. */
+const DESTROY_MS = 3_000;
+
+/** Size of the shared memory where nobody says otherwise, as Docker and Kubernetes have it. */
+const SHM_BYTES = 64 * 1024 * 1024;
+
+const RESOLV_CONF_BYTES = 64 << 10;
+
+/** As many as the kernel's generator holds. */
+const SEED_BYTES = 64;
+
+/** Makes the guest ready for containers. @throws {Error} Why it is not; of one that is silent, what its VM shows. */
+export async function setUpGuest(agent: AgentConnection, setup: GuestSetup): Promise<void> {
+  const begin = performance.now();
+  try {
+    await setUp(agent, setup);
+  } catch (cause) {
+    const what = `Cannot set up sandbox "${setup.id}" in the guest`;
+    if (ConnectError.from(cause).code !== Code.DeadlineExceeded) throw new Error(what, { cause });
+    throw await explainSilence(setup.vm, { what, waitedMs: performance.now() - begin, cause });
+  }
+}
+
+async function setUp(agent: AgentConnection, setup: GuestSetup): Promise<void> {
+  const { network, vm: { isRestored } } = setup;
+  // None of these waits for another; the network and the shared directory wait for their devices.
+  await Promise.all([
+    ...(isRestored ? [setClock(agent), reseed(agent)] : []),
+    setUpGuestNetwork(agent, network),
+    createSandbox(agent, setup),
+  ]);
+}
+
+/** A clone's clock stands where its template was saved. */
+async function setClock(agent: AgentConnection): Promise<void> {
+  const now = Date.now();
+  await agent.api.setGuestDateTime({ Sec: BigInt(Math.floor(now / 1000)), Usec: BigInt(now % 1000 * 1000) });
+}
+
+/** A clone's random numbers would be those of all clones. */
+async function reseed(agent: AgentConnection): Promise<void> {
+  await agent.api.reseedRandomDev({ data: crypto.getRandomValues(new Uint8Array(SEED_BYTES)) });
+}
+
+async function createSandbox(agent: AgentConnection, { id, spec, config }: GuestSetup): Promise<void> {
+  await agent.api.createSandbox({
+    sandboxId: id,
+    hostname: spec.hostname ?? "",
+    dns: nameServers(spec),
+    storages: [...guestStorages(shmBytes(spec))],
+    kernelModules: config.agent.kernel_modules.map(parseKernelModule),
+  });
+}
+
+/** As large as the tmpfs that the engine has mounted for it on the host (B16); the host's own and volumes are not meant. */
+function shmBytes({ mounts = [] }: Spec): number {
+  const mount = mounts.find((one) => isAtShm(one) && one.type === "bind");
+  if (mount === undefined) return SHM_BYTES;
+  using source = new Source(mount, { bundle: "/" });
+  if (!isEngineShm(source) || source.path === SHM) return SHM_BYTES;
+  const { blocks, blockSize } = statfs(pathOf(source.fd));
+  return blocks * blockSize;
+}
+
+/** Interfaces first: routes and neighbours name them. */
+export async function setUpGuestNetwork(agent: AgentConnection, network: GuestNetwork): Promise<void> {
+  for (const each of network.interfaces) {
+    try {
+      await agent.api.updateInterface({ interface: each });
+    } catch (cause) {
+      throw new Error(`Cannot set up interface "${each.name}" in the guest`, { cause });
+    }
+  }
+  if (network.routes.length > 0) await agent.api.updateRoutes({ routes: { Routes: [...network.routes] } });
+  if (network.neighbors.length > 0) {
+    await agent.api.addARPNeighbors({ neighbors: { ARPNeighbors: [...network.neighbors] } });
+  }
+}
+
+/** Ends all that runs in the guest. What goes wrong is logged only: the VM ends in any case. */
+export async function destroyGuest(
+  agent: AgentConnection,
+  { id, log }: { id: string; log: Logger },
+): Promise<void> {
+  try {
+    await agent.api.destroySandbox({}, { timeoutMs: DESTROY_MS });
+  } catch (error) {
+    // A guest that powers off at once has done what was asked; its answer may be lost with it.
+    if (ConnectError.from(error).code === Code.Unavailable) return;
+    log.warning("Cannot end the sandbox in the guest", { sandbox: id, error });
+  }
+}
+
+/**
+ * The lines of the file that the engine mounts for the containers: what runs beside them resolves names alike. A device
+ * that hides the file from them, such as `/dev/null`, names no servers; it is not even opened, nor is a fifo.
+ *
+ * @throws {RangeError} It is larger than 64 KiB.
+ */
+export function nameServers({ mounts = [] }: Pick<Spec, "mounts">): string[] {
+  const source = mounts.find(({ destination }) => destination === "/etc/resolv.conf")?.source;
+  if (source === undefined) return [];
+  using file = Fd.open(source, O_PATH);
+  if (!Deno.statSync(pathOf(file)).isFile) return [];
+  const text = readTextOf(file, { path: source, limit: RESOLV_CONF_BYTES });
+  return text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+}
+
+/** `name parameter...`, as the configuration writes it. */
+function parseKernelModule(line: string): { name: string; parameters: string[] } {
+  const [name = "", ...parameters] = line.split(/\s+/);
+  return { name, parameters };
+}

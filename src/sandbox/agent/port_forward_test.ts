@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { createLogger } from "../../base/log.ts";
+import { listenOnLoopback, localPort } from "../../linux/net/tcp.ts";
+import { PortForward, type PortForwardOptions } from "./port_forward.ts";
+
+const log = createLogger({ sink: () => {} });
+function text(data: Uint8Array): string {
+  return new TextDecoder().decode(data);
+}
+
+const MORE_THAN_SOCKETS_HOLD = 64 << 20;
+
+type Agent = PortForwardOptions["agent"];
+
+/** An agent whose guest has one connection, to a server that answers what was sent when that has ended. */
+function echoAgent({ takeMs = 0 } = {}): { agent: Agent; written: Promise<void>; closed: Promise<void> } {
+  const parts: Uint8Array[] = [];
+  const written = Promise.withResolvers<void>();
+  const finished = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  const connections = {
+    open: () => Promise.resolve({ id: 1 }),
+    async write({ data }: { data: Uint8Array }) {
+      if (takeMs > 0) await new Promise((resolve) => setTimeout(resolve, takeMs));
+      parts.push(data.slice());
+      written.resolve();
+      return {};
+    },
+    finish() {
+      finished.resolve();
+      return Promise.resolve({});
+    },
+    async read(_request: unknown, { signal }: { signal: AbortSignal }) {
+      const { promise, reject } = Promise.withResolvers<never>();
+      const onAbort = () => reject(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+      await Promise.race([finished.promise, promise]).finally(() => signal.removeEventListener("abort", onAbort));
+      return { data: parts.shift() ?? new Uint8Array() };
+    },
+    close() {
+      closed.resolve();
+      return Promise.resolve({});
+    },
+  };
+  return { agent: { connections } as unknown as Agent, written: written.promise, closed: closed.promise };
+}
+
+function open(agent: Agent): { port: number } & AsyncDisposable {
+  const listener = listenOnLoopback("inet", 4);
+  const forward = new PortForward({ listeners: [listener], [Symbol.dispose]() {} }, { agent, log });
+  return {
+    port: localPort(listener),
+    async [Symbol.asyncDispose]() {
+      await forward[Symbol.asyncDispose]();
+      listener[Symbol.dispose]();
+    },
+  };
+}
+
+Deno.test("PortForward carries both directions and each one's end by itself", async () => {
+  const { agent, closed } = echoAgent();
+  await using forward = open(agent);
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+  await client.write(new TextEncoder().encode("ping"));
+  await client.closeWrite();
+  assert.equal((await Array.fromAsync(client.readable)).map(text).join(""), "ping");
+  await closed;
+});
+
+Deno.test("PortForward keeps order and loses nothing, though it reads on while a piece is on its way", async () => {
+  const { agent, closed } = echoAgent({ takeMs: 1 });
+  await using forward = open(agent);
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+  const sent = crypto.getRandomValues(new Uint8Array(60_001));
+  const many = 64;
+  const writing = (async () => {
+    for (let round = 0; round < many; round++) {
+      for (let rest = sent; rest.length > 0;) rest = rest.subarray(await client.write(rest));
+    }
+    await client.closeWrite();
+  })();
+  const got = await new Response(client.readable).bytes();
+  await writing;
+  assert.equal(got.length, many * sent.length);
+  assert.ok(got.every((byte, at) => byte === sent[at % sent.length]));
+  await closed;
+});
+
+Deno.test("PortForward asks the guest for more while its client takes what came before", async () => {
+  const again = Promise.withResolvers<void>();
+  let reads = 0;
+  const connections = {
+    open: () => Promise.resolve({ id: 1 }),
+    read(_request: unknown, { signal }: { signal: AbortSignal }) {
+      if (++reads === 1) return Promise.resolve({ data: new Uint8Array(MORE_THAN_SOCKETS_HOLD) });
+      again.resolve();
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+    },
+    close: () => Promise.resolve({}),
+  };
+  const forward = open({ connections } as unknown as Agent);
+  using _client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+  await again.promise;
+  await forward[Symbol.asyncDispose]();
+});
+
+Deno.test("PortForward resets a connection that nobody in the guest takes", async () => {
+  const connections = { open: () => Promise.reject(new Error("refused")) };
+  await using forward = open({ connections } as unknown as Agent);
+  await assert.rejects(async () => {
+    using client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+    await client.read(new Uint8Array(1));
+  }, Deno.errors.ConnectionReset);
+});
+
+Deno.test("PortForward ends the connections that are open when it is disposed", async () => {
+  const { agent, written, closed } = echoAgent();
+  const forward = open(agent);
+  using client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+  await client.write(new TextEncoder().encode("ping"));
+  await client.write(new TextEncoder().encode("pong"));
+  await written; // before that, it may still wait to be accepted
+  const read = client.read(new Uint8Array(1));
+  await forward[Symbol.asyncDispose]();
+  await assert.rejects(read, Deno.errors.ConnectionReset);
+  await closed;
+});

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { createLogger } from "../../base/log.ts";
+import type { AgentConnection } from "../agent/client.ts";
+import { Process } from "./process.ts";
+
+/** An agent whose process has written all it will, and has ended. */
+function agentOf(output: readonly string[]): AgentConnection {
+  const data = output.map((text) => new TextEncoder().encode(text));
+  const api = {
+    waitProcess: () => Promise.resolve({ status: 3 }),
+    readStdout: () => Promise.resolve({ data: data.shift() ?? new Uint8Array() }),
+  };
+  return { api } as unknown as AgentConnection;
+}
+
+Deno.test("Process has ended when it did, however long its reader takes for the last output", async () => {
+  const { promise: written, resolve: take } = Promise.withResolvers<void>();
+  const { promise: taken, resolve: arrived } = Promise.withResolvers<void>();
+  const stdout = {
+    write: () => {
+      arrived();
+      return written;
+    },
+    [Symbol.dispose]() {},
+  };
+  await using process = new Process({
+    containerId: "c1",
+    execId: "",
+    terminal: true,
+    stdio: { names: { stdin: "", stdout: "", stderr: "" }, stdout, [Symbol.asyncDispose]: () => Promise.resolve() },
+    agent: agentOf(["last words"]),
+    log: createLogger({ level: "error", sink: () => {} }),
+    launch: () => Promise.resolve(),
+  });
+  await process.start();
+  await taken;
+  await Promise.resolve();
+  const ended = Date.now();
+  while (Date.now() === ended) await new Promise((resolve) => setTimeout(resolve, 1));
+  take();
+  const { status, at } = await process.exited;
+  assert.equal(status, 3);
+  assert.ok(at.getTime() <= ended, `${at.getTime() - ended} ms after its end`);
+});

@@ -1,0 +1,64 @@
+/** Keeping a running VM as large as its containers may need. @module */
+import { formatCpuList, unite } from "../../base/cpu_list.ts";
+import type { Config } from "../../config/schema.ts";
+import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
+import type { Resources } from "../../oci/spec/spec.ts";
+import type { HostCgroups } from "../../resources/cgroup.ts";
+import { type Demand, demandOf, dynamicSize } from "../../resources/sizing.ts";
+import type { AgentConnection } from "../agent/client.ts";
+
+export interface GrowthOptions {
+  config: Config;
+  vm: Pick<Hypervisor, "info" | "resizeMemory" | "resizeVcpus">;
+  agent: AgentConnection;
+  cgroups: HostCgroups | undefined;
+}
+
+/** The demands of all containers in one VM. A VM with static sizing never grows, but follows the CPUs it is bound to. */
+export class Growth {
+  readonly #options: GrowthOptions;
+  readonly #demands = new Map<string, Demand>();
+
+  constructor(options: GrowthOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Notes what a container may use, in place of what it might before, and makes room for it.
+   *
+   * @throws {KataError} RESOURCE_EXHAUSTED naming the limit; the container then counts as before.
+   */
+  async admit(containerId: string, resources: Resources | undefined): Promise<void> {
+    const before = this.#demands.get(containerId);
+    this.#demands.set(containerId, demandOf(resources));
+    try {
+      if (!this.#options.config.runtime.static_sandbox_resource_mgmt) await this.#grow();
+      this.#bind();
+    } catch (error) {
+      if (before === undefined) this.#demands.delete(containerId);
+      else this.#demands.set(containerId, before);
+      throw error;
+    }
+  }
+
+  /** The container is gone. The VM keeps its size: a vCPU cannot be taken out of it safely. */
+  forget(containerId: string): void {
+    this.#demands.delete(containerId);
+  }
+
+  async #grow(): Promise<void> {
+    const { config, vm, agent, cgroups } = this.#options;
+    const wanted = dynamicSize([...this.#demands.values()], config);
+    const had = await vm.info();
+    const addedCpus = await vm.resizeVcpus(wanted.vcpus) - had.vcpus;
+    const addedMiB = await vm.resizeMemory(wanted.memoryMiB) - had.memoryMiB;
+    if (addedCpus <= 0 && addedMiB <= 0) return;
+    await agent.api.onlineCPUMem({ wait: true, nbCpus: addedCpus, cpuOnly: addedMiB <= 0 });
+    if (addedCpus > 0) cgroups?.placeVm(await vm.info());
+  }
+
+  #bind(): void {
+    const cpus = unite([...this.#demands.values()].map(({ cpuset }) => cpuset));
+    if (cpus.length > 0) this.#options.cgroups?.bindTo(formatCpuList(cpus));
+  }
+}

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { type Config, defaultConfig } from "../../config/schema.ts";
+import type { AgentConnection } from "../agent/client.ts";
+import { Growth } from "./growth.ts";
+
+const MIB = 2 ** 20;
+
+/** A VM and an agent that only count. */
+function machine({ isStatic = false } = {}) {
+  const base = defaultConfig();
+  const config: Config = {
+    ...base,
+    runtime: { ...base.runtime, static_sandbox_resource_mgmt: isStatic },
+    hypervisor: {
+      ...base.hypervisor,
+      default_vcpus: 1,
+      default_memory: 512,
+      default_maxvcpus: 4,
+      default_maxmemory: 2048,
+    },
+  };
+  const size = { vcpus: 1, memoryMiB: 512 };
+  const calls: unknown[] = [];
+  const vm = {
+    info: async () => ({ name: "fake", pid: 1, pids: [1], vcpuThreads: [], ...size }),
+    resizeVcpus: async (count: number) => size.vcpus = Math.max(size.vcpus, count),
+    resizeMemory: async (targetMiB: number) => size.memoryMiB = Math.max(size.memoryMiB, targetMiB),
+  };
+  const api = { onlineCPUMem: async (request: unknown) => void calls.push(request) };
+  const agent = { api } as unknown as AgentConnection;
+  return { size, calls, growth: new Growth({ config, vm, agent, cgroups: undefined }) };
+}
+
+function limits(cpus: number, memoryMiB: number) {
+  return { cpu: { quota: cpus * 100_000, period: 100_000 }, memory: { limit: memoryMiB * MIB } };
+}
+
+Deno.test("Growth.admit() adds what the container asks for, and the agent brings it online", async () => {
+  const { size, calls, growth } = machine();
+  await growth.admit("c1", limits(1, 256));
+  assert.deepEqual(size, { vcpus: 2, memoryMiB: 768 });
+  await growth.admit("c2", limits(0.5, 0));
+  assert.deepEqual(size, { vcpus: 3, memoryMiB: 768 });
+  assert.deepEqual(calls, [{ wait: true, nbCpus: 1, cpuOnly: false }, { wait: true, nbCpus: 1, cpuOnly: true }]);
+});
+
+Deno.test("Growth never makes the VM smaller, and reuses the room of a container that is gone", async () => {
+  const { size, calls, growth } = machine();
+  await growth.admit("c1", limits(2, 512));
+  growth.forget("c1");
+  await growth.admit("c2", limits(2, 512));
+  assert.deepEqual(size, { vcpus: 3, memoryMiB: 1024 });
+  assert.equal(calls.length, 1);
+});
+
+Deno.test("Growth.admit() of an update replaces the container's former demand", async () => {
+  const { size, growth } = machine();
+  await growth.admit("c1", limits(1, 256));
+  await growth.admit("c1", limits(1, 512));
+  assert.deepEqual(size, { vcpus: 2, memoryMiB: 1024 });
+});
+
+Deno.test("Growth.admit() refuses memory above the limit by name, and the container then counts as before", async () => {
+  const { size, growth } = machine();
+  await assert.rejects(growth.admit("c1", limits(0, 2000)), {
+    code: "RESOURCE_EXHAUSTED",
+    message: "Cannot size the VM: 2512 MiB asked, the limit is 2048 MiB (default_maxmemory)",
+  });
+  await growth.admit("c2", limits(0, 1000));
+  assert.equal(size.memoryMiB, 1512);
+});
+
+Deno.test("Growth leaves a VM with static sizing as it is", async () => {
+  const { size, growth } = machine({ isStatic: true });
+  await growth.admit("c1", limits(4, 4000));
+  assert.deepEqual(size, { vcpus: 1, memoryMiB: 512 });
+});

@@ -1,0 +1,72 @@
+/** Making a template for the sandboxes of a configuration. @module */
+import { abortable } from "../../base/async.ts";
+import { systemClock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Config } from "../../config/schema.ts";
+import { createHypervisor, describeTemplate } from "../../hypervisor/create.ts";
+import {
+  readTemplate,
+  type Template,
+  templateFiles,
+  templateId,
+  UnfinishedTemplate,
+} from "../../hypervisor/template.ts";
+import { captureOutput } from "../../linux/process/spawn.ts";
+import { connectAgent } from "../agent/client.ts";
+import { warmUp } from "./warm_up.ts";
+
+/**
+ * For the agent to see that the connection has ended, which nothing tells the host: otherwise each clone would have to find
+ * that out before it takes its own host's call.
+ */
+const SETTLE_MS = 500;
+
+export interface MakeTemplateOptions {
+  log: Logger;
+  signal: AbortSignal;
+}
+
+/**
+ * Boots a machine, lets its agent run a container, and saves it (B41). A template that is there already stays.
+ *
+ * @param config With sizes resolved, as `checkConfig` returns it.
+ * @returns The template, and whether it is new.
+ * @throws {Error} Why there can be none; nothing is left behind.
+ */
+export async function makeTemplate(
+  config: Config,
+  options: MakeTemplateOptions,
+): Promise<{ template: Template; isNew: boolean }> {
+  const root = config.factory.template_path;
+  const identity = describeTemplate(config);
+  const present = readTemplate(root, await templateId(identity));
+  if (present !== undefined) return { template: present, isNew: false };
+  using unfinished = new UnfinishedTemplate(root);
+  await saveMachine(config, { ...options, directory: unfinished.directory });
+  await squeeze(templateFiles(unfinished.directory).memory);
+  return { template: await unfinished.publish(identity), isNew: true };
+}
+
+async function saveMachine(
+  config: Config,
+  { directory, log, signal }: MakeTemplateOptions & { directory: string },
+): Promise<void> {
+  const template = { kind: "make", directory } as const;
+  await using vm = createHypervisor(config, { id: "template", runDir: directory, log, template });
+  await vm.start({ signal });
+  {
+    using agent = await connectAgent(vm, { sandboxId: "template", config: config.agent, signal });
+    await abortable(warmUp(agent), signal);
+  }
+  await systemClock.sleep(SETTLE_MS, signal);
+  await vm.pause();
+  await vm.save();
+}
+
+/** Much of the memory was written with zeros; as holes it need not be copied for each clone. */
+async function squeeze(file: string): Promise<void> {
+  const args = ["--sparse=always", file, `${file}.new`];
+  const { code, stderr } = await captureOutput("cp", args);
+  if (code !== 0) throw new Error(`Cannot copy "${file}": ${stderr.trim()}`);
+  Deno.renameSync(`${file}.new`, file);
+}

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { createLogger } from "../../base/log.ts";
+import { defaultConfig } from "../../config/schema.ts";
+import type { Hypervisor, StartOptions } from "../../hypervisor/hypervisor.ts";
+import { Health } from "../../proto/health_pb.ts";
+import { listen } from "../../rpc/transport/address.ts";
+import { defineService, serveTtrpc } from "../../rpc/ttrpc/server.ts";
+import { Phases } from "../phases.ts";
+import { startMachine } from "./start.ts";
+
+const INFO = { name: "fake", pid: 7, pids: [7], vcpuThreads: [], vcpus: 1, memoryMiB: 1 };
+
+/** A VM whose start does as the test says; its agent listens on a socket that nobody has to make. */
+function fakeVm(socket: string, start: (options: StartOptions) => Promise<void>): Hypervisor {
+  const vm: Partial<Hypervisor> = {
+    start,
+    info: async () => INFO,
+    wait: () => new Promise(() => {}),
+    agentAddress: () => `unix://${socket}`,
+    agentKey: () => undefined,
+    consoleTail: () => [],
+  };
+  return vm as Hypervisor;
+}
+
+/** An agent that is well, until disposed. */
+function serveAgent(socket: string): AsyncDisposable {
+  const stop = new AbortController();
+  const health = defineService(Health, { check: () => ({ status: 1 }) });
+  const log = createLogger({ sink: () => {} });
+  const serving = serveTtrpc(listen(`unix://${socket}`), [health], { signal: stop.signal, log });
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await serving;
+    },
+  };
+}
+
+/** @returns What happened to the VM, in order. */
+async function started(start: (options: StartOptions, events: string[], socket: string) => Promise<void>) {
+  const directory = Deno.makeTempDirSync({ prefix: "kata-start-" });
+  const socket = `${directory}/agent.sock`;
+  const events: string[] = [];
+  try {
+    const agent = await startMachine(fakeVm(socket, (options) => start(options, events, socket)), {
+      sandboxId: "s1",
+      config: { ...defaultConfig().agent, reconnect_timeout_ms: 100 },
+      signal: AbortSignal.timeout(10_000),
+      phases: new Phases(),
+      onStarted: ({ pid }) => events.push(`placed ${pid}`),
+    });
+    events.push(`agent says ${(await agent.health.check({})).status}`);
+    agent[Symbol.dispose]();
+    await agent.closed;
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+  return events;
+}
+
+Deno.test("startMachine() dials the agent of a VM that has booted, once it is placed", async () => {
+  await using stack = new AsyncDisposableStack();
+  const events = await started(async (_, events, socket) => {
+    stack.use(serveAgent(socket));
+    events.push("boots");
+  });
+  assert.deepEqual(events, ["boots", "placed 7", "agent says 1"]);
+});
+
+Deno.test("startMachine() keeps the connection by which the agent from a template was found well", async () => {
+  await using stack = new AsyncDisposableStack();
+  const events = await started(async ({ confirm }, events, socket) => {
+    stack.use(serveAgent(socket));
+    await confirm?.();
+    events.push("restored");
+  });
+  assert.deepEqual(events, ["restored", "placed 7", "agent says 1"]);
+});
+
+Deno.test("startMachine() refuses a VM from a template whose agent is silent, and takes the one that boots (B41)", async () => {
+  await using stack = new AsyncDisposableStack();
+  const events = await started(async ({ confirm }, events, socket) => {
+    await assert.rejects(confirm!(), { code: "DEADLINE_EXCEEDED", message: /^Cannot reach the agent: waited 0\.\d s/ });
+    events.push("boots instead");
+    stack.use(serveAgent(socket));
+  });
+  assert.deepEqual(events, ["boots instead", "placed 7", "agent says 1"]);
+});
