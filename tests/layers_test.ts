@@ -140,7 +140,6 @@ function wrongLibraries(graph: Graph): string[] {
   return edges(graph).filter(([from, to]) => {
     const name = packageOf(to);
     if (name === undefined || isTestSupport(from)) return false;
-    if (/conformance_|assembler/.test(from)) return false; // test support that is to move
     if (name === "node" && folderOf(from) === "scripts") return false;
     return !MAY_USE[folderOf(from)!]?.includes(name);
   }).map(say);
@@ -194,6 +193,11 @@ Deno.test("layers: there is no circle of files", async () => {
 Deno.test("layers: every folder of src/ is in the table, and no other", () => {
   const folders = [...Deno.readDirSync(new URL("src", root))].filter((e) => e.isDirectory).map((e) => e.name);
   assert.deepEqual(folders.sort(), Object.keys(MAY_IMPORT).sort());
+});
+
+Deno.test("layers: no folder has more than 25 files in it", () => {
+  const counts = Map.groupBy(sources("src"), (file) => file.slice(0, file.lastIndexOf("/")));
+  assert.deepEqual([...counts].filter(([, files]) => files.length > 25).map(([folder]) => folder), []);
 });
 
 Deno.test("layers: what breaks a rule is found", () => {

@@ -6,7 +6,7 @@
  */
 import type { Logger } from "../base/log.ts";
 import type { Fd } from "../linux/io/fd.ts";
-import type { HostKey } from "../rpc/transport/host_proof.ts";
+import type { HostKey } from "../rpc/transport/host_key.ts";
 import type { Device, GuestAddress } from "./device.ts";
 
 /** What a monitor can do; a sandbox asks before it relies on it. */

@@ -9,7 +9,7 @@ import { createTtrpcTransport } from "../../src/rpc/ttrpc/client.ts";
 import { connectVsock } from "../../src/linux/net/vsock_stream.ts";
 import { dial } from "../../src/rpc/transport/address.ts";
 import { writeAll } from "../../src/rpc/transport/duplex.ts";
-import { type HostKey, newHostKey } from "../../src/rpc/transport/host_proof.ts";
+import { type HostKey, newHostKey } from "../../src/rpc/transport/host_key.ts";
 import { bootMachine, VSOCK_DAEMON } from "./machine.ts";
 
 const TRANSPORTS = [

@@ -6,7 +6,7 @@
  */
 import type { QemuConfig } from "../../config/schema.ts";
 import { AGENT_PORT, AGENT_SERIAL_PORT } from "../../agent_api/names.ts";
-import type { HostKey } from "../../rpc/transport/host_proof.ts";
+import type { HostKey } from "../../rpc/transport/host_key.ts";
 
 export const VHOST_VSOCK = "/dev/vhost-vsock";
 

@@ -1,7 +1,7 @@
 /** QEMU as a {@linkcode Hypervisor}. @module */
 import { abortable } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
-import type { HostKey } from "../../rpc/transport/host_proof.ts";
+import type { HostKey } from "../../rpc/transport/host_key.ts";
 import { checkConfig } from "../../config/check.ts";
 import type { Config } from "../../config/schema.ts";
 import { Fd, O_CREAT, O_EXCL, O_WRONLY } from "../../linux/io/fd.ts";

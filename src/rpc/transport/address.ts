@@ -19,7 +19,8 @@
 import { abortable } from "../../base/async.ts";
 import { type Duplex, greet, type Listener, writeAll } from "./duplex.ts";
 import { drawHostPort } from "./host_ports.ts";
-import { type Admission, admitHost, type HostKey, proofOf } from "./host_proof.ts";
+import type { HostKey } from "./host_key.ts";
+import { type Admission, admitHost, proofOf } from "./host_proof.ts";
 import { connectHybridVsock } from "./hybrid_vsock.ts";
 import { findSerialPort, listenSerial, openSerialPort } from "./serial_guest.ts";
 import { connectSerial } from "./serial_host.ts";

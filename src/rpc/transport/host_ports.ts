@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { HostKey } from "./host_proof.ts";
+import type { HostKey } from "./host_key.ts";
 
 /**
  * More than a VM is dialled in its life, attempts while it boots included. Of 2^32 numbers, so that a stranger who tries

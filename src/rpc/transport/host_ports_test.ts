@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { drawHostPort, HostPorts } from "./host_ports.ts";
-import { type HostKey, newHostKey } from "./host_proof.ts";
+import { type HostKey, newHostKey } from "./host_key.ts";
 
 /** `openssl enc -aes-256-ctr` of zeros with this key, and the guest's port as the counter's first word. */
 const KNOWN_KEY = "0123456789abcdef".repeat(4) as HostKey;

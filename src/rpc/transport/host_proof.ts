@@ -19,6 +19,7 @@ import { systemClock } from "../../base/clock.ts";
 import type { Duplex, Listener } from "./duplex.ts";
 import { HostPorts } from "./host_ports.ts";
 import { MessageQueue } from "./queue.ts";
+import { type HostKey, parseHostKey } from "./host_key.ts";
 
 /** The context id of the host, as its guests see it. */
 export const HOST_CID = 2;
@@ -29,25 +30,10 @@ export const HOST_KEY_NAME = "org.katacontainers.host-key=";
 const WITH_PORTS = ",ports";
 
 const OPENING = "kata-host ";
-const KEY_BYTES = 32;
-const KEY_DIGITS = new RegExp(`^[0-9a-f]{${2 * KEY_BYTES}}$`);
 /** The host sends its proof with the connection. An emulated guest's clock may run several times too fast. */
 const PROOF_MS = 10_000;
 /** Connections that have not proved themselves yet; beyond, the oldest go. */
 const MOST_UNPROVED = 64;
-
-/** A secret of one VM and of whoever made it, as hexadecimal digits. */
-export type HostKey = string & { readonly HostKey: unique symbol };
-
-export function newHostKey(): HostKey {
-  return crypto.getRandomValues(new Uint8Array(KEY_BYTES)).toHex() as HostKey;
-}
-
-/** @throws {RangeError} It is no key; the message does not show it. */
-export function parseHostKey(text: string): HostKey {
-  if (!KEY_DIGITS.test(text)) throw new RangeError(`Cannot use the host's key: expected ${2 * KEY_BYTES} digits`);
-  return text as HostKey;
-}
 
 /** What a host has to show, as its VMM tells the guest. */
 export interface HostMark {

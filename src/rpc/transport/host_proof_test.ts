@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
 import { type Duplex, writeAll } from "./duplex.ts";
+import { type HostKey, newHostKey, parseHostKey } from "./host_key.ts";
 import {
   admitHost,
   type Caller,
   encodeHostMark,
   HOST_CID,
   HOST_KEY_NAME,
-  type HostKey,
-  newHostKey,
-  parseHostKey,
   parseHostMark,
   proofOf,
 } from "./host_proof.ts";
