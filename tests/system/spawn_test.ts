@@ -16,7 +16,7 @@ import {
 import { forbidInspection } from "../../src/linux/process/process.ts";
 import { readSome } from "../../src/linux/io/poll.ts";
 import { type Child, reapChildren, spawn } from "../../src/linux/process/spawn.ts";
-import { awaitByte, bearHeir, placeDescriptors, report } from "../../src/linux/child_program/calls.ts";
+import { awaitByte, forkStage2, placeDescriptors, report } from "../../src/linux/child_program/calls.ts";
 import { SyscallProgram } from "../../src/linux/child_program/program.ts";
 
 const ignore = Deno.uid() !== 0;
@@ -182,7 +182,7 @@ Deno.test("the parent writes the id maps of a user namespace between two steps",
   assert.deepEqual(await child.wait(), { code: 0 });
 });
 
-Deno.test("an heir is in the pid namespace that the child has joined", { ignore }, async () => {
+Deno.test("a stage-2 child is in the pid namespace that the child has joined", { ignore }, async () => {
   await using init = park({ exitCode: 0 });
   await init.created();
   using namespace = openNamespace("pid", init.child.pid);
@@ -190,9 +190,9 @@ Deno.test("an heir is in the pid namespace that the child has joined", { ignore 
   const program = new SyscallProgram({ apart: { keeps: [namespace.number, output.write.number] } });
   program.call("setns", [namespace.number, NAMESPACES.pid]);
   placeDescriptors(program, [{ child: 1, fd: output.write }]);
-  const heir = bearHeir(program.part());
+  const stage2 = forkStage2(program.part());
   program.execve(["/bin/sh"], { args: ["sh", "-c", "echo $$"], env: [] });
-  await using child = program.start({ heir });
+  await using child = program.start({ stage2 });
   output.write[Symbol.dispose]();
   assert.equal(await readText(output.read), "2\n");
   await child.executed();
@@ -200,7 +200,7 @@ Deno.test("an heir is in the pid namespace that the child has joined", { ignore 
   assert.deepEqual(await successor.wait(), { code: 0 });
 });
 
-Deno.test("bearHeir() says why nothing can be born in a pid namespace that has died", { ignore }, async () => {
+Deno.test("forkStage2() says why nothing can be born in a pid namespace that has died", { ignore }, async () => {
   const sleeping = new SyscallProgram();
   sleeping.execve(["/bin/sleep"], { args: ["sleep", "100"], env: [] });
   await using init = sleeping.start({ flags: ["newpid"] });
@@ -209,8 +209,8 @@ Deno.test("bearHeir() says why nothing can be born in a pid namespace that has d
   await init.wait();
   const program = new SyscallProgram({ apart: { keeps: [namespace.number] } });
   program.call("setns", [namespace.number, NAMESPACES.pid]);
-  const heir = bearHeir(program);
-  await using child = program.start({ heir });
+  const stage2 = forkStage2(program);
+  await using child = program.start({ stage2 });
   const message = "clone3 in a pid namespace whose first process has ended: ENOMEM";
   await assert.rejects(child.executed(), { message });
 });

@@ -212,17 +212,17 @@ export function joinCgroup(path: string, pid: number): void {
 }
 
 /** How a child gets into a cgroup of each hierarchy. */
-export interface CgroupEntrance {
+export interface CgroupJoinTarget {
   /** Directory of version 2 to be born in: moving there later takes the kernel some ten milliseconds. */
-  birthplace: string | undefined;
+  cloneInto: string | undefined;
   /** Files to write "0" into, once it is there. */
   files: readonly string[];
 }
 
 /** @param files One a hierarchy: `cgroup.procs` of version 2, `tasks` of version 1. */
-export function entranceOf(files: readonly string[]): CgroupEntrance {
+export function cgroupJoinTarget(files: readonly string[]): CgroupJoinTarget {
   const unified = files.find((file) => file.endsWith(PROCS_FILE));
-  return { birthplace: unified?.slice(0, -PROCS_FILE.length), files: files.filter((file) => file !== unified) };
+  return { cloneInto: unified?.slice(0, -PROCS_FILE.length), files: files.filter((file) => file !== unified) };
 }
 
 const PROCS_FILE = "/cgroup.procs";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { ErrnoError } from "../ffi/errno.ts";
 import {
+  cgroupJoinTarget,
   cgroupMembers,
   createCgroup,
   detectCgroups,
-  entranceOf,
   joinCgroup,
   joinCgroupThread,
   parseCgroupMembership,
@@ -117,13 +117,13 @@ Deno.test("removeEmptyCgroup() removes what is empty, and accepts what is gone",
 Deno.test.each([
   {
     files: ["/cg/pids/a/tasks", "/cg/unified/a/cgroup.procs"],
-    birthplace: "/cg/unified/a",
+    cloneInto: "/cg/unified/a",
     left: ["/cg/pids/a/tasks"],
   },
-  { files: ["/cg/a/cgroup.procs"], birthplace: "/cg/a", left: [] },
-  { files: ["/cg/pids/a/tasks"], birthplace: undefined, left: ["/cg/pids/a/tasks"] },
-])("entranceOf($files) lets a child be born in $birthplace", ({ files, birthplace, left }) => {
-  assert.deepEqual(entranceOf(files), { birthplace, files: left });
+  { files: ["/cg/a/cgroup.procs"], cloneInto: "/cg/a", left: [] },
+  { files: ["/cg/pids/a/tasks"], cloneInto: undefined, left: ["/cg/pids/a/tasks"] },
+])("cgroupJoinTarget($files) lets a child be born in $cloneInto", ({ files, cloneInto, left }) => {
+  assert.deepEqual(cgroupJoinTarget(files), { cloneInto, files: left });
 });
 
 Deno.test("killCgroup() of an empty cgroup returns at once", async () => {

@@ -8,7 +8,7 @@
  *   execve                   of an executable of two pages, which maps the steps
  * its own steps              with us, as long as others may not look: results are seen on both sides
  *   partSteps()              from here on alone
- *   bearHeir()               its heir is what others see
+ *   forkStage2()               its stage-2 child is what others see
  * execve                     of the program
  * ```
  *

@@ -168,10 +168,10 @@ export const CLONE_PARENT = 0x8000;
 export const CLONE_PTRACE = 0x2000;
 const CLONE_PARENT_SETTID = 0x100000;
 const CLONE_ARGS_SIZE = 88;
-/** What an heir is born with. */
+/** What a stage-2 child is born with. */
 export const BIRTH_FLAGS = CLONE_PARENT | CLONE_PARENT_SETTID;
 /** Filters of system calls often forbid the newer one, whose arguments they cannot see. */
-export type BirthCall = "clone" | "clone3";
+export type ForkCall = "clone" | "clone3";
 
 export interface CloneOptions {
   /** CLONE flags. */
@@ -195,33 +195,33 @@ export function cloneArguments(
 }
 
 /** @see {@link https://man7.org/linux/man-pages/man7/pid_namespaces.7.html} for what ENOMEM means, other than memory. */
-function explainBirth(failure: ErrnoError): Error {
+function explainFork(failure: ErrnoError): Error {
   if (failure.code !== "ENOMEM") return failure;
   return new ErrnoError("clone3", ERRNO.ENOMEM, "in a pid namespace whose first process has ended");
 }
 
-export interface HeirOptions {
+export interface Stage2Options {
   /** Where its pid goes, if the child had started before: a told slot. */
   into?: Slot;
   /** CLONE_NEW flags of namespaces that it is born in. */
   flags?: number;
   /** Default: `clone3`. */
-  by?: BirthCall;
+  by?: ForkCall;
 }
 
 /**
  * Lets a child that is apart bear another, which goes on with the steps that follow in a copy of its memory, and is in the
- * pid namespace that the child has entered or made; the child itself ends. To be given to `start` as `heir`, or as
- * `successor` if it is to be taken over before its execve.
+ * pid namespace that the child has entered or made; the child itself ends. To be given to `start` as `stage2`, or as
+ * `replacement` if it is to be taken over before its execve.
  *
  * A child that enters a pid namespace stays outside, where nobody inside can see it: so what others see is only this.
  *
- * @returns Where the heir's pid will be.
+ * @returns Where the stage-2 child's pid will be.
  */
-export function bearHeir(program: SyscallProgram, { flags = 0, into, by = "clone3" }: HeirOptions = {}): Slot {
+export function forkStage2(program: SyscallProgram, { flags = 0, into, by = "clone3" }: Stage2Options = {}): Slot {
   const pid = into ?? program.toldSlot();
-  // In the heir the result is 0, which counts as a failure here: it passes over the child's end.
-  const options = { zeroFails: true, ignore: ["EPIPE"], skipIfIgnored: 1, explain: explainBirth } as const;
+  // In the stage-2 child the result is 0, which counts as a failure here: it passes over the child's end.
+  const options = { zeroFails: true, ignore: ["EPIPE"], skipIfIgnored: 1, explain: explainFork } as const;
   if (by === "clone") program.call(by, [BIRTH_FLAGS | flags, 0, pid.address, 0, 0], options);
   else program.call(by, cloneArguments(program, { flags: BIRTH_FLAGS | flags, pid }), options);
   program.call("exit_group", [0]);

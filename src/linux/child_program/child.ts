@@ -39,16 +39,16 @@ export interface RunningProgram {
   readonly apart?: DataView<ArrayBuffer> | undefined;
   /** Ends when the child executes or exits; none after vfork, when that has happened already. */
   readonly executed: Fd | undefined;
-  /** Where the pid is of the process that takes the child's place: see `bearHeir`. */
-  readonly heir?: Slot | undefined;
+  /** Where the pid is of the process that takes the child's place: see `forkStage2`. */
+  readonly stage2?: Slot | undefined;
   /** The same, of one that takes over before it executes. */
-  readonly successor?: Slot | undefined;
+  readonly replacement?: Slot | undefined;
 }
 
 /** Children that were not reaped yet, by pid. */
 const children = new Map<number, Child>();
 
-/** Those whose heir is not among them yet, though it may have ended already. */
+/** Those whose stage-2 child is not among them yet, though it may have ended already. */
 const expecting = new Set<Child>();
 
 /** A process of ours. Its owner awaits its end, or disposes it, which kills it. */
@@ -62,7 +62,7 @@ export class Child implements AsyncDisposable {
   #executed: Promise<void> | undefined;
   #watching: Promise<void> | undefined;
   #status: ExitStatus | undefined;
-  #heir = 0;
+  #stage2 = 0;
   #adopted: Child | undefined;
 
   constructor({ pid, pidfd, program }: { pid: number; pidfd: Fd; program?: RunningProgram }) {
@@ -70,7 +70,7 @@ export class Child implements AsyncDisposable {
     this.#pidfd = pidfd;
     this.#program = program;
     children.set(pid, this);
-    if (program?.heir !== undefined || program?.successor !== undefined) expecting.add(this);
+    if (program?.stage2 !== undefined || program?.replacement !== undefined) expecting.add(this);
     if (program !== undefined && program.executed === undefined) this.#leaveProgram();
   }
 
@@ -106,24 +106,24 @@ export class Child implements AsyncDisposable {
   inherit(): Child {
     this.waitSync();
     expecting.delete(this);
-    return this.#adopt(this.#heir);
+    return this.#adopt(this.#stage2);
   }
 
   /**
    * Reaps the child, which is at its end, and gives the process that goes on with its steps. To be asked once that has
-   * made itself known, before {@linkcode executed}: see `bearHeir`.
+   * made itself known, before {@linkcode executed}: see `forkStage2`.
    */
   succeed(): Child {
     this.waitSync();
     expecting.delete(this);
-    return this.#adopted ?? this.#adopt(this.#program!.successor!.value);
+    return this.#adopted ?? this.#adopt(this.#program!.replacement!.value);
   }
 
-  /** The heir of one of our children, if this is its pid: it is to be reaped as a child. */
-  static findHeir(pid: number): Child | undefined {
+  /** The stage-2 child of one of our children, if this is its pid: it is to be reaped as a child. */
+  static findStage2(pid: number): Child | undefined {
     for (const child of expecting) {
-      const { heir, successor } = child.#program ?? {};
-      if ((heir ?? successor)?.value === pid || child.#heir === pid) return child.#adopt(pid);
+      const { stage2, replacement } = child.#program ?? {};
+      if ((stage2 ?? replacement)?.value === pid || child.#stage2 === pid) return child.#adopt(pid);
     }
     return undefined;
   }
@@ -131,9 +131,9 @@ export class Child implements AsyncDisposable {
   #adopt(pid: number): Child {
     if (this.#adopted !== undefined) return this.#adopted;
     const pidfd = openPidfd(pid);
-    if (this.#program?.successor === undefined) return this.#adopted = new Child({ pid, pidfd });
-    const { successor: _, ...program } = this.#program;
-    // The steps are the heir's from now on.
+    if (this.#program?.replacement === undefined) return this.#adopted = new Child({ pid, pidfd });
+    const { replacement: _, ...program } = this.#program;
+    // The steps are the stage-2 child's from now on.
     this.#program = undefined;
     return this.#adopted = new Child({ pid, pidfd, program });
   }
@@ -175,7 +175,7 @@ export class Child implements AsyncDisposable {
     await this.#watching; // whoever else reaped it has only asked the thread that watches to stop
     expecting.delete(this);
     this.#leaveProgram();
-    if (this.#adopted === undefined) endUnknown(this.#heir);
+    if (this.#adopted === undefined) endUnknown(this.#stage2);
   }
 
   #reap(options: number): boolean {
@@ -183,8 +183,8 @@ export class Child implements AsyncDisposable {
     if (status === undefined) return false;
     this.#status = status;
     children.delete(this.pid);
-    // Its steps are an heir's, if it has one, whose execve is still to come: who reaps all orphans may be first here.
-    if (this.#program?.heir === undefined && this.#program?.successor === undefined) this.#leaveProgram();
+    // Its steps are a stage-2 child's, if it has one, whose execve is still to come: who reaps all orphans may be first here.
+    if (this.#program?.stage2 === undefined && this.#program?.replacement === undefined) this.#leaveProgram();
     if (this.#watching === undefined) this.#pidfd[Symbol.dispose]();
     else this.#stopWatching.abort();
     this.#ended.resolve(status);
@@ -212,8 +212,8 @@ export class Child implements AsyncDisposable {
   #leaveProgram(): void {
     const program = this.#program;
     if (program === undefined) return;
-    const { memory, header, steps, apart, executed, heir, successor } = program;
-    if (successor !== undefined) endUnknown(successor.value);
+    const { memory, header, steps, apart, executed, stage2, replacement } = program;
+    if (replacement !== undefined) endUnknown(replacement.value);
     if (apart !== undefined && executed?.isOpen) receiveReport(executed, apart);
     // Set still if a step closed the pipe that tells: better a leak than a child in memory that is gone.
     if (header.getUint32(HEADER.alive, LITTLE_ENDIAN) !== 0) {
@@ -225,14 +225,14 @@ export class Child implements AsyncDisposable {
       const failure = new ErrnoError(step.label, Number(failed.getBigInt64(HEADER.errno, LITTLE_ENDIAN)));
       this.#failure = step.options.explain?.(failure) ?? failure;
     }
-    this.#heir = heir?.value ?? 0;
+    this.#stage2 = stage2?.value ?? 0;
     this.#program = undefined;
     if (this.#executed === undefined) executed?.[Symbol.dispose](); // else who waits for it closes it
     memory[Symbol.dispose]();
   }
 }
 
-/** Ends an heir that never took over, as it is in memory that goes. It is our child, so that its pid is not another's. */
+/** Ends a stage-2 child that never took over, as it is in memory that goes. It is our child, so that its pid is not another's. */
 function endUnknown(pid: number): void {
   if (pid === 0) return;
   signalPid(pid, SIGNALS.SIGKILL);
@@ -274,7 +274,7 @@ export function reapChildren(): Ended[] {
   for (;;) {
     const ended = peek();
     if (ended === undefined) return orphans;
-    const child = children.get(ended.pid) ?? Child.findHeir(ended.pid);
+    const child = children.get(ended.pid) ?? Child.findStage2(ended.pid);
     if (child !== undefined) child.reapIfEnded();
     else orphans.push(waitFor({ idtype: P_PID, id: ended.pid }, WEXITED) ?? ended);
   }

@@ -41,7 +41,7 @@ export interface ApartMemory {
   readonly fileNumber: number;
   readonly address: number;
   readonly size: number;
-  /** Of the first page, which stays shared as long as the child has it: a slot in it is safe from the child's heir. */
+  /** Of the first page, which stays shared as long as the child has it: a slot in it is safe from the child's stage-2 child. */
   readonly toldSize: number;
 }
 

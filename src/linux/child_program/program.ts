@@ -74,7 +74,7 @@ export class SyscallProgram implements Disposable {
     return [this.reportNumber, this.#memory.apart!.fileNumber];
   }
 
-  /** A slot that an heir of a child which is apart cannot write to. */
+  /** A slot that a stage-2 child of a child which is apart cannot write to. */
   toldSlot(): Slot {
     return new Slot(this.#memory.allocateTold());
   }

@@ -105,7 +105,7 @@ export interface Parting {
   readonly restSize: Slot;
 }
 
-/** The child takes its steps as they are for its own: neither we nor an heir of its share memory with it any more. */
+/** The child takes its steps as they are for its own: neither we nor a stage-2 child of its share memory with it any more. */
 export function partSteps({ fileNumber, address, toldSize }: ApartMemory, { used, rest, restSize }: Parting): Step[] {
   const flags = MAP_PRIVATE | MAP_FIXED;
   const label = "part memory";

@@ -41,10 +41,10 @@ export interface StartOptions {
   vfork?: boolean;
   /** Directory of a cgroup of version 2, to be born in. */
   intoCgroup?: Fd;
-  /** What `bearHeir` gave, if the steps have it. */
-  heir?: Slot | undefined;
+  /** What `forkStage2` gave, if the steps have it. */
+  stage2?: Slot | undefined;
   /** The same of an early one. */
-  successor?: Slot | undefined;
+  replacement?: Slot | undefined;
 }
 
 const SIG_BLOCK_ALL = 0xffff_ffff_ffff_ffffn;
@@ -112,9 +112,9 @@ export function startChild(memory: ProgramMemory, beginning: Beginning, options:
   if (pid < 0) throw new ErrnoError("clone3", -pid, options.flags?.join(" "));
   undo.move();
   const pidfd = new Fd(view.getUint32(HEADER.pidfd, LITTLE_ENDIAN));
-  const { heir, successor } = options;
+  const { stage2, replacement } = options;
   const executed = executing?.take();
-  const running = { memory, header: view, steps, apart: apart?.header.view, executed, heir, successor };
+  const running = { memory, header: view, steps, apart: apart?.header.view, executed, stage2, replacement };
   return { child: new Child({ pid, pidfd, program: running }), steps };
 }
 

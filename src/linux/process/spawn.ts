@@ -5,7 +5,7 @@
  * @module
  */
 import { type Child, exitCode } from "../child_program/child.ts";
-import { entranceOf } from "../cgroup/cgroup.ts";
+import { cgroupJoinTarget } from "../cgroup/cgroup.ts";
 import type { NamespaceFlag } from "../child_program/start.ts";
 import { Fd, O_DIRECTORY, O_PATH, pipe } from "../io/fd.ts";
 import { readText } from "../io/fd_stream.ts";
@@ -71,9 +71,9 @@ export function spawn(options: SpawnOptions): Child {
   const { path, mountNamespace, cgroupProcs = [] } = options;
   try {
     using program = new SyscallProgram();
-    const { birthplace, files } = entranceOf(cgroupProcs);
+    const { cloneInto, files } = cgroupJoinTarget(cgroupProcs);
     addSteps(program, { ...options, cgroupProcs: files });
-    using intoCgroup = birthplace === undefined ? undefined : Fd.open(birthplace, O_PATH | O_DIRECTORY);
+    using intoCgroup = cloneInto === undefined ? undefined : Fd.open(cloneInto, O_PATH | O_DIRECTORY);
     const flags: NamespaceFlag[] = mountNamespace === undefined ? [] : ["newns"];
     const child = program.start({ vfork: true, flags, ...(intoCgroup && { intoCgroup }) });
     if (child.failure === undefined) return child;

@@ -28,7 +28,7 @@ export interface Cgroup {
   /** Sets limits. What `resources` does not mention stays as it is (B6: nothing is set without resources). */
   apply(resources: Resources): void;
   /**
-   * The files that a process of one thread writes "0" into, one per hierarchy, so that it joins: see `entranceOf`.
+   * The files that a process of one thread writes "0" into, one per hierarchy, so that it joins: see `cgroupJoinTarget`.
    *
    * @param initPid A process of the container: on v2 the container may have moved itself further down, and its group
    *   then takes no processes (B3).

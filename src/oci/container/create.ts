@@ -1,4 +1,4 @@
-/** Making a container: its cgroup, its directory, and its first process, parked before its program. @module */
+/** Making a container: its cgroup, its directory, and its first process, which waits before its program. @module */
 import { KataError } from "../../base/error.ts";
 import { verifyId } from "../../base/id.ts";
 import type { CgroupLayout } from "../../linux/cgroup/cgroup.ts";
@@ -6,13 +6,13 @@ import { isErrno } from "../../linux/ffi/errno.ts";
 import { makeFifo } from "../../linux/io/fifo.ts";
 import { forbidInspection, readProcessStat } from "../../linux/process/process.ts";
 import type { Child } from "../../linux/child_program/child.ts";
-import { bearInit, planRest } from "../init/launch.ts";
+import { completeInit, startInit } from "../init/launch.ts";
 import { openCgroup } from "../cgroup/open.ts";
 import { type Cgroup, cgroupPath } from "../cgroup/cgroup.ts";
 import { NoCgroup } from "../cgroup/none.ts";
 import { ContainerProcess } from "./process.ts";
 import { receiveMaster } from "../init/console.ts";
-import { guide } from "../init/parent.ts";
+import { serveInit } from "../init/parent.ts";
 import { tryHooks } from "../hooks/hooks.ts";
 import type { Spec } from "../spec/spec.ts";
 import { livePid, ociState, StateDirectory, type StoredState } from "./state.ts";
@@ -45,21 +45,21 @@ export async function createContainer(options: CreateOptions): Promise<Container
   directory.write(stored);
   makeFifo(directory.earlyFifo, 0o600);
   const cgroup = takeCgroup(options, stored, undo);
-  using birth = bearInit({ options, stored, directory, cgroup });
-  undo.use(birth.child);
-  const parked = planRest(birth);
+  using launch = startInit({ options, stored, directory, cgroup });
+  undo.use(launch.child);
+  const created = completeInit(launch);
   const remember = (child: Child) => {
     stored.pid = child.pid;
     stored.startTime = readProcessStat(stored.pid)?.startTime ?? 0n;
     directory.write(stored);
   };
-  remember(parked.child);
-  const onHeir = (heir: Child) => remember(undo.use(heir));
-  await guide(parked, { onHeir, stored, cgroup, rootless: options.rootless });
-  const console = birth.terminal && await receiveMaster(birth.terminal);
+  remember(created.child);
+  const onStage2 = (stage2: Child) => remember(undo.use(stage2));
+  await serveInit(created, { onStage2, stored, cgroup, rootless: options.rootless });
+  const console = launch.terminal && await receiveMaster(launch.terminal);
   directory.finish();
   undo.move();
-  return { home: options, directory, stored, cgroup, init: new ContainerProcess(parked.child, console, options) };
+  return { home: options, directory, stored, cgroup, init: new ContainerProcess(created.child, console, options) };
 }
 
 /** Makes the container's group, unless systemd is to. */

@@ -55,7 +55,7 @@ export interface ContainerParts {
 }
 
 /** The container whose first process it is. */
-export interface Making {
+export interface ContainerDraft {
   options: CreateOptions;
   stored: StoredState;
   cgroup: Cgroup;

@@ -1,6 +1,6 @@
 /** Starting a further process in a running container. @module */
 import type { Child } from "../../linux/child_program/child.ts";
-import { type CgroupEntrance, entranceOf } from "../../linux/cgroup/cgroup.ts";
+import { type CgroupJoinTarget, cgroupJoinTarget } from "../../linux/cgroup/cgroup.ts";
 import { Fd, O_DIRECTORY, O_PATH, O_WRONLY } from "../../linux/io/fd.ts";
 import { openPidfd } from "../../linux/process/pidfd.ts";
 import { forbidInspection } from "../../linux/process/process.ts";
@@ -54,10 +54,10 @@ export async function execProcess(
   using joining = startJoin(parts, { ...process, ...(score !== undefined && { oomScoreAdj: score }) }, options);
   const { child } = joining;
   undo.use(child);
-  const console = await guide(joining, parts);
+  const console = await serveExec(joining, parts);
   undo.use(console);
   await child.executed();
-  const running = joining.heir === undefined ? child : undo.use(child.inherit());
+  const running = joining.stage2 === undefined ? child : undo.use(child.inherit());
   // Says so if it had not the right to.
   applyOomScore(running.pid, score, parts.home.log);
   undo.move();
@@ -84,8 +84,8 @@ export async function execHook(parts: ContainerParts, hook: Hook, stdio: HookStd
 
 interface Joining extends Disposable {
   child: Child;
-  /** Where the pid of its heir will be, if it bears one. */
-  heir: Slot | undefined;
+  /** Where the pid of its stage-2 child will be, if it bears one. */
+  stage2: Slot | undefined;
   /** It says something about its filter. */
   talks: boolean;
   channel: Channel;
@@ -94,8 +94,8 @@ interface Joining extends Disposable {
 }
 
 /** Its first affinity holds until it is in the cgroup: then that is not from its birth. */
-function planEntrance(files: readonly string[], { execCPUAffinity }: Process): CgroupEntrance {
-  return execCPUAffinity?.initial ? { birthplace: undefined, files } : entranceOf(files);
+function planEntrance(files: readonly string[], { execCPUAffinity }: Process): CgroupJoinTarget {
+  return execCPUAffinity?.initial ? { cloneInto: undefined, files } : cgroupJoinTarget(files);
 }
 
 function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, options: ExecOptions): Joining {
@@ -109,7 +109,7 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
   const initPidfd = ours.use(openInit(stored));
   const differing = differingNamespaces(stored.pid);
   const entries = options.subCgroups ? subCgroupFiles(cgroup, options.subCgroups) : cgroup.procsFiles(stored.pid);
-  const { birthplace, files } = planEntrance(entries, process);
+  const { cloneInto, files } = planEntrance(entries, process);
   const plan: JoinPlan = {
     id: stored.id,
     process: planProcess(process, {
@@ -129,14 +129,14 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
     maySetGroups: !differing.includes("user") || maySetGroups(stored.pid),
   };
   const program = undo.use(new SyscallProgram({ apart: { keeps: keptDescriptors(plan) } }));
-  const { heir, talks } = addJoin(new Steps(program), plan);
+  const { stage2, talks } = addJoin(new Steps(program), plan);
   const child = program.start({
-    ...(birthplace && { intoCgroup: ours.use(Fd.open(birthplace, O_PATH | O_DIRECTORY)) }),
-    heir,
+    ...(cloneInto && { intoCgroup: ours.use(Fd.open(cloneInto, O_PATH | O_DIRECTORY)) }),
+    stage2,
   });
   channel.started();
   undo.move();
-  return { child, heir, talks, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };
+  return { child, stage2, talks, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };
 }
 
 /** By descriptor, and only then a look whether it is ours: its pid may have passed to another process meanwhile. */
@@ -154,8 +154,8 @@ function end(channel: Channel, terminal: Fd | undefined): void {
 }
 
 /** Answers the child until nothing is left to be taken from it. @returns Its terminal, if it has one. */
-async function guide(joining: Joining, { stored }: ContainerParts): Promise<Fd | undefined> {
-  const { child, heir, talks, channel, terminal } = joining;
+async function serveExec(joining: Joining, { stored }: ContainerParts): Promise<Fd | undefined> {
+  const { child, stage2, talks, channel, terminal } = joining;
   using undo = new DisposableStack();
   const master = terminal && undo.use(await receiveMaster(terminal) ?? await failed(child));
   await using filterTalk = new FilterTalk(channel, { stored, status: "running" });
@@ -165,11 +165,11 @@ async function guide(joining: Joining, { stored }: ContainerParts): Promise<Fd |
       await filterTalk[Symbol.asyncDispose]();
       return await failed(child);
     }
-    const pid = heir?.value || child.pid;
+    const pid = stage2?.value || child.pid;
     using pidfd = openPidfd(pid);
     await filterTalk.answer(message, { pid, pidfd });
-    isOver = message === "heir" || message === "listener";
-    if (message === "heir") {
+    isOver = message === "stage2" || message === "listener";
+    if (message === "stage2") {
       await filterTalk.resume();
       await filterTalk.handOverHeld(pid);
     }

@@ -5,11 +5,11 @@ import { NAMESPACES } from "../../linux/process/namespace.ts";
 import { forbidInspection } from "../../linux/security/rights.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import {
-  bearHeir,
   changeIds,
   descriptorMessage,
-  type HeirOptions,
+  forkStage2,
   type Placement,
+  type Stage2Options,
 } from "../../linux/child_program/calls.ts";
 import type { Channel } from "../init/channel.ts";
 import { addDescriptors, closeOtherFds, preservedFds } from "../init/child_setup.ts";
@@ -48,9 +48,9 @@ export interface JoinPlan {
 }
 
 export interface JoinResult {
-  /** Where the pid will be of the heir that runs the program, if it bears one. */
-  heir: Slot | undefined;
-  /** It says something about itself and its filter: `heir` or `listener` is the last. */
+  /** Where the pid will be of the stage-2 child that runs the program, if it bears one. */
+  stage2: Slot | undefined;
+  /** It says something about itself and its filter: `stage2` or `listener` is the last. */
   talks: boolean;
 }
 
@@ -77,8 +77,8 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });
   addDescriptors(steps, { ...plan, console });
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
-  let heir: Slot | undefined;
-  const appear = (by: HeirOptions) => void (heir = bearHeir(steps.program, by));
+  let stage2: Slot | undefined;
+  const appear = (by: Stage2Options) => void (stage2 = forkStage2(steps.program, by));
   const talks = addIdentity(steps, plan.process, {
     ownedFds,
     hasTerminal: console !== undefined,
@@ -90,7 +90,7 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   });
   addListenedFilter(steps, plan.process, channel);
   addExec(steps, plan.process, channel);
-  return { heir, talks };
+  return { stage2, talks };
 }
 
 /** To be seen with memory of its own, and no descriptor but what it takes to its program. */

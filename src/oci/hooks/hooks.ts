@@ -9,7 +9,7 @@ import type { Logger } from "../../base/log.ts";
 import { type Child, exitCode, type ExitStatus } from "../../linux/child_program/child.ts";
 import { Fd, memfd, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
 import { NAMESPACES } from "../../linux/process/namespace.ts";
-import { bearHeir, changeIds, placeDescriptors } from "../../linux/child_program/calls.ts";
+import { changeIds, forkStage2, placeDescriptors } from "../../linux/child_program/calls.ts";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
 import { maySetGroups } from "../mount/idmap.ts";
 import { NAMESPACE_KINDS } from "../init/namespaces.ts";
@@ -128,7 +128,7 @@ function forkHook(hook: Hook, { stdin, stdout, stderr }: HookStdio, { state, ins
   }
   placeDescriptors(program, [{ child: 0, fd: stdin }, { child: 1, fd: stdout }, { child: 2, fd: stderr }]);
   // What lives in the pid namespace sees no more of it than its program.
-  const heir = joined.includes("pid") ? bearHeir(program.part()) : undefined;
+  const stage2 = joined.includes("pid") ? forkStage2(program.part()) : undefined;
   program.execve([hook.path], { args: hook.args ?? [hook.path], env: hook.env ?? [] });
-  return program.start({ heir });
+  return program.start({ stage2 });
 }

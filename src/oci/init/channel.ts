@@ -8,7 +8,7 @@
  *   |  <------------- "scope"             |  only if systemd is to make the cgroup, around it
  *   |  asks systemd                       |
  *   |  release ------------------------>  |
- *   |  <------------- "heir"              |  only of a child that has made a pid namespace: its first process goes on;
+ *   |  <------------- "stage2"            |  only of a child that has made a pid namespace: its first process goes on;
  *   |                                     |  or later, of one that appears in a pid namespace in which others live
  *   |  takes that for the child           |
  *   |  release ------------------------>  |
@@ -23,12 +23,12 @@
  *   |  limits, hooks                      |
  *   |  release ------------------------>  |  masks, pivot_root, ids, filter
  *   |  <------------- "suspend"           |  if its filter does not allow what is left to do: see `filter_talk.ts`
- *   |  suspends it until the next "heir"  |
+ *   |  suspends it until next "stage2"    |
  *   |  release ------------------------>  |
  *   |  <------------- "listener"          |  of a filter with notifications, of a process that joins too
  *   |  hands it to its agent              |  (the message ends with its number)
  *   |  release ------------------------>  |
- *   |  <------------- "heldListener"      |  the same, but the agent gets it after the next "heir"
+ *   |  <------------- "heldListener"      |  the same, but the agent gets it after the next "stage2"
  *   |  <------------- "created"           |  waits for a byte on exec.fifo
  * ```
  *
@@ -48,7 +48,7 @@ const NUMBER_BYTES = 8;
 /** Each is one byte on the pipe. */
 const MESSAGES = {
   scope: "s",
-  heir: "i",
+  stage2: "i",
   maps: "m",
   copyUp: "u",
   hooks: "h",

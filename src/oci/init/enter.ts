@@ -3,25 +3,25 @@ import { MS } from "../../linux/mount/mount_options.ts";
 import { NAMESPACES } from "../../linux/process/namespace.ts";
 import { forbidInspection } from "../../linux/security/rights.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
-import { bearHeir, changeIds, writeFile } from "../../linux/child_program/calls.ts";
+import { changeIds, forkStage2, writeFile } from "../../linux/child_program/calls.ts";
 import type { Channel } from "./channel.ts";
-import type { BirthPlan } from "./plan.ts";
+import type { EarlyInitPlan } from "./plan.ts";
 import { NAMESPACE_KINDS } from "./namespaces.ts";
 import { addRlimits } from "./process_steps.ts";
 import { rlimitCall } from "./rlimits.ts";
 import type { Linux, NamespaceType } from "../spec/spec.ts";
 import type { Steps } from "./steps.ts";
 
-export function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: BirthPlan): void {
+export function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: EarlyInitPlan): void {
   if (waitsForScope) channel.addStop(steps, "scope");
   const self = new TextEncoder().encode("0");
   for (const fd of cgroupProcs) steps.call("write", [fd, self, self.length], { label: "join cgroup" });
 }
 
-/** @returns Where the pid will be of the heir that goes on instead, if there is one. */
-export function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined {
-  const { fresh, bornWithHeir, unshared, joined, channel, spec, maySetGroups } = plan;
-  const first = bornWithHeir.length > 0 ? enterFreshUser(steps, plan) : undefined;
+/** @returns Where the pid will be of the stage-2 child that goes on instead, if there is one. */
+export function enterNamespaces(steps: Steps, plan: EarlyInitPlan): Slot | undefined {
+  const { fresh, bornInStage2, unshared, joined, channel, spec, maySetGroups } = plan;
+  const first = bornInStage2.length > 0 ? enterFreshUser(steps, plan) : undefined;
   if (fresh.has("user")) {
     channel.addStop(steps, "maps");
     changeIds(steps.program, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
@@ -38,7 +38,7 @@ export function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined
   if (unshared.length > 0) {
     steps.call("unshare", [cloneFlags(unshared)], { label: `make ${unshared.join(", ")} namespace` });
   }
-  const heir = unshared.includes("pid") ? addHeir(steps, channel, []) : first;
+  const stage2 = unshared.includes("pid") ? addStage2(steps, channel, []) : first;
   // After the child has joined its cgroup, which becomes the root of the namespace.
   if (fresh.has("cgroup")) steps.call("unshare", [NAMESPACES.cgroup], { label: "make cgroup namespace" });
   if (fresh.has("time")) addTimeNamespace(steps, spec.linux?.timeOffsets ?? {});
@@ -48,7 +48,7 @@ export function enterNamespaces(steps: Steps, plan: BirthPlan): Slot | undefined
   if (domainname) {
     steps.call("setdomainname", [domainname, byteLength(domainname)], { label: `set domainname ${domainname}` });
   }
-  return heir;
+  return stage2;
 }
 
 export function joinNamespace(steps: Steps, { type, fd }: { type: NamespaceType; fd: number }): void {
@@ -63,20 +63,20 @@ function cloneFlags(types: readonly NamespaceType[]): number {
  * Into a user namespace of its own, with all that is born in it. A pid namespace in which others live is joined before, as
  * one of the machine cannot be entered from within; but nobody appears there yet, as it is for children only.
  *
- * @returns Where the pid will be of the heir that goes on instead, if there is one.
+ * @returns Where the pid will be of the stage-2 child that goes on instead, if there is one.
  */
-function enterFreshUser(steps: Steps, { bornWithHeir, pids, channel }: BirthPlan): Slot | undefined {
-  if (pids === undefined) return addHeir(steps, channel, bornWithHeir);
+function enterFreshUser(steps: Steps, { bornInStage2, pids, channel }: EarlyInitPlan): Slot | undefined {
+  if (pids === undefined) return addStage2(steps, channel, bornInStage2);
   joinNamespace(steps, { type: "pid", fd: pids.fd });
-  steps.call("unshare", [cloneFlags(bornWithHeir)], { label: `make ${bornWithHeir.join(", ")} namespace` });
+  steps.call("unshare", [cloneFlags(bornInStage2)], { label: `make ${bornInStage2.join(", ")} namespace` });
   return undefined;
 }
 
 /** Whoever makes a pid namespace stays outside: a child goes on. */
-function addHeir(steps: Steps, channel: Channel, born: readonly NamespaceType[]): Slot {
-  const heir = bearHeir(steps.program, { flags: cloneFlags(born) });
-  channel.addStop(steps, "heir");
-  return heir;
+function addStage2(steps: Steps, channel: Channel, born: readonly NamespaceType[]): Slot {
+  const stage2 = forkStage2(steps.program, { flags: cloneFlags(born) });
+  channel.addStop(steps, "stage2");
+  return stage2;
 }
 
 function byteLength(text: string): number {
@@ -108,7 +108,7 @@ function bringLoopbackUp(steps: Steps): void {
  * Our mounts must not follow the container's. They do if the root shall be shared: then volumes of the container can be
  * seen by others, and only the mount that holds the root file system is cut off, as pivot_root(2) wants.
  */
-export function setPropagation(steps: Steps, { spec, rootfsMountPoint }: BirthPlan): void {
+export function setPropagation(steps: Steps, { spec, rootfsMountPoint }: EarlyInitPlan): void {
   const word = spec.linux?.rootfsPropagation;
   const isShared = word?.endsWith("shared");
   const flags = isShared ? MS.SHARED | MS.REC : MS.SLAVE | MS.REC;

@@ -47,7 +47,7 @@ export class FilterTalk implements AsyncDisposable {
     }
   }
 
-  /** Its heir has appeared in the container: from here on the filter holds. Before the process itself is reaped. */
+  /** Its stage-2 child has appeared in the container: from here on the filter holds. Before the process itself is reaped. */
   async resume(): Promise<void> {
     await this.#suspended?.end();
     this.#suspended = undefined;

@@ -1,10 +1,10 @@
 /**
  * The birth of a container's first process. It begins with what takes no plan of the mounts, and gets the rest of its
- * steps when that is written down: read {@linkcode bearInit}, then {@linkcode planRest}.
+ * steps when that is written down: read {@linkcode startInit}, then {@linkcode completeInit}.
  *
  * @module
  */
-import { entranceOf } from "../../linux/cgroup/cgroup.ts";
+import { cgroupJoinTarget } from "../../linux/cgroup/cgroup.ts";
 import type { Child } from "../../linux/child_program/child.ts";
 import type { StartOptions } from "../../linux/child_program/start.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
@@ -15,31 +15,37 @@ import { enterNamespace } from "../../linux/process/namespace.ts";
 import { socketPair } from "../../linux/net/socket.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
-import { birthFlags, type Open, partNamespaces, planBirth } from "./launch_plan.ts";
+import { namespaceFlags, type Open, partNamespaces, planEarlyInit } from "./launch_plan.ts";
 import { kernelMounts } from "./change_root.ts";
 import { Channel } from "./channel.ts";
 import { planDevices } from "../mount/devices.ts";
-import { hasCreateHooks, type Parked } from "./parent.ts";
+import { type CreatedInit, hasCreateHooks } from "./parent.ts";
 import { openDetachedTree, openMappedTree, openSpareTree } from "../mount/idmap.ts";
-import type { BirthPlan } from "./plan.ts";
-import { addBirth, addInit } from "./program.ts";
+import type { EarlyInitPlan } from "./plan.ts";
+import { addEarlyInit, addInit } from "./program.ts";
 import type { PlannedMount } from "../mount/planned.ts";
 import { isMapped, isPart, openSource, planMounts } from "../mount/plan.ts";
-import { type BirthNamespace, birthNamespaces, joinsUser, type NamespacePlan, planNamespaces } from "./namespaces.ts";
+import {
+  joinsUser,
+  type NamespacePlan,
+  namespacesOfParent,
+  type ParentNamespace,
+  planNamespaces,
+} from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import { procsOf } from "../mount/proc_mount.ts";
 import { Steps } from "./steps.ts";
-import type { Making } from "../container/create_options.ts";
+import type { ContainerDraft } from "../container/create_options.ts";
 
 /** The first process while it does its first steps. Disposing it ends the talk, not the process. */
-export interface Birth extends Disposable {
-  making: Making;
+export interface InitLaunch extends Disposable {
+  draft: ContainerDraft;
   child: Child;
   program: SyscallProgram;
   steps: Steps;
-  /** Where the pid will be of the heir that takes the child's place, if there is one. */
-  heir: Slot | undefined;
-  plan: BirthPlan;
+  /** Where the pid will be of the stage-2 child that takes the child's place, if there is one. */
+  stage2: Slot | undefined;
+  plan: EarlyInitPlan;
   mounts: readonly PlannedMount[] | undefined;
   /** Where the child waits for the rest of its steps. */
   planned: Fd;
@@ -48,8 +54,8 @@ export interface Birth extends Disposable {
 }
 
 /** The kernel is slow to make namespaces: the child does that by itself, while we plan its mounts. */
-export function bearInit(making: Making): Birth {
-  const { options: { spec }, stored: { scope }, cgroup } = making;
+export function startInit(draft: ContainerDraft): InitLaunch {
+  const { options: { spec }, stored: { scope }, cgroup } = draft;
   using undo = new DisposableStack();
   using ours = new DisposableStack();
   const channel = undo.use(new Channel());
@@ -57,12 +63,12 @@ export function bearInit(making: Making): Birth {
   const open: Open = (path, flags) => ours.use(Fd.open(path, flags));
   const namespaces = planNamespaces(spec.linux?.namespaces);
   const { born, unshared } = partNamespaces(namespaces);
-  const entrance = entranceOf(scope === undefined ? cgroup.procsFiles() : []);
-  const mounts = earlyMounts(making, { namespaces, ours });
+  const entrance = cgroupJoinTarget(scope === undefined ? cgroup.procsFiles() : []);
+  const mounts = earlyMounts(draft, { namespaces, ours });
   const [terminal, terminalSocket] = spec.process?.terminal ? socketPair() : [];
   undo.use(terminal);
   ours.use(terminalSocket);
-  const plan = planBirth(making, {
+  const plan = planEarlyInit(draft, {
     namespaces,
     born,
     unshared,
@@ -75,21 +81,21 @@ export function bearInit(making: Making): Birth {
   });
   const program = undo.use(new SyscallProgram({ apart: { keeps: plan.kept } }));
   const steps = new Steps(program);
-  const heir = addBirth(steps, plan);
-  const child = beginIn(birthNamespaces(namespaces), program, {
-    flags: plan.bornWithHeir.length > 0 ? [] : birthFlags(born),
-    successor: heir,
-    ...(entrance.birthplace && { intoCgroup: open(entrance.birthplace, O_PATH | O_DIRECTORY) }),
+  const stage2 = addEarlyInit(steps, plan);
+  const child = beginIn(namespacesOfParent(namespaces), program, {
+    flags: plan.bornInStage2.length > 0 ? [] : namespaceFlags(born),
+    replacement: stage2,
+    ...(entrance.cloneInto && { intoCgroup: open(entrance.cloneInto, O_PATH | O_DIRECTORY) }),
   });
   channel.started();
   planned.read[Symbol.dispose]();
   const owned = undo.move();
   return {
-    making,
+    draft,
     child,
     program,
     steps,
-    heir,
+    stage2,
     plan,
     mounts,
     planned: planned.write,
@@ -100,18 +106,18 @@ export function bearInit(making: Making): Birth {
 
 /** Those whose sources the child cannot open by itself. @returns Undefined: all can be planned when the child is there. */
 function earlyMounts(
-  making: Making,
+  draft: ContainerDraft,
   { namespaces, ours }: { namespaces: NamespacePlan; ours: DisposableStack },
 ): PlannedMount[] | undefined {
-  const { options, options: { spec } } = making;
+  const { options, options: { spec } } = draft;
   const isOther = namespaces.fresh.has("user") || joinsUser(namespaces.joined);
   const isEarly = isOther || (spec.mounts ?? []).some((one) => isMapped(one) || isPart(one, options));
-  return isEarly ? mountsOf(making, namespaces).map((one) => openTrees(one, { isOther, ours })) : undefined;
+  return isEarly ? mountsOf(draft, namespaces).map((one) => openTrees(one, { isOther, ours })) : undefined;
 }
 
-function beginIn(births: readonly BirthNamespace[], program: SyscallProgram, options: StartOptions): Child {
+function beginIn(namespaces: readonly ParentNamespace[], program: SyscallProgram, options: StartOptions): Child {
   using inside = new DisposableStack();
-  for (const { type, kind, path } of births) {
+  for (const { type, kind, path } of namespaces) {
     try {
       inside.use(enterNamespace(kind, path));
     } catch (cause) {
@@ -122,10 +128,10 @@ function beginIn(births: readonly BirthNamespace[], program: SyscallProgram, opt
 }
 
 /** Gives the child the rest of its steps, and lets it go on. */
-export function planRest({ making, child, program, steps, heir, plan, mounts, planned }: Birth): Parked {
-  const { options, stored: { rootfs } } = making;
+export function completeInit({ draft, child, program, steps, stage2, plan, mounts, planned }: InitLaunch): CreatedInit {
+  const { options, stored: { rootfs } } = draft;
   const { spec } = options;
-  const all = mounts ?? mountsOf(making, plan);
+  const all = mounts ?? mountsOf(draft, plan);
   const binds = all.filter((one) => one.kind === "bind").map((one) => ({ ...one, open: () => openSource(one) }));
   const result = addInit(steps, {
     ...plan,
@@ -134,7 +140,7 @@ export function planRest({ making, child, program, steps, heir, plan, mounts, pl
     devices: planDevices(spec.linux?.devices),
     waitsForHooks: hasCreateHooks(spec),
     moved: options.noPivotRoot ? kernelMounts(readMountInfo(), rootfs) : undefined,
-  }, heir);
+  }, stage2);
   program.complete();
   try {
     planned.write(new Uint8Array(1));
@@ -146,7 +152,7 @@ export function planRest({ making, child, program, steps, heir, plan, mounts, pl
 }
 
 function mountsOf(
-  { options, stored: { rootfs }, cgroup }: Making,
+  { options, stored: { rootfs }, cgroup }: ContainerDraft,
   { fresh }: Pick<NamespacePlan, "fresh">,
 ): PlannedMount[] {
   const { spec, bundle, cgroups: layout, guardSource } = options;

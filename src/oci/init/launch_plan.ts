@@ -1,14 +1,14 @@
 /** What is known of a container's first process before its mounts are: namespaces, cgroups, descriptors. @module */
-import type { CgroupEntrance } from "../../linux/cgroup/cgroup.ts";
+import type { CgroupJoinTarget } from "../../linux/cgroup/cgroup.ts";
 import type { NamespaceFlag } from "../../linux/child_program/start.ts";
 import { type Fd, O_RDONLY, O_RDWR, O_WRONLY } from "../../linux/io/fd.ts";
 import { findMount, readMountInfo } from "../../linux/mount/mountinfo.ts";
-import type { Making } from "../container/create_options.ts";
+import type { ContainerDraft } from "../container/create_options.ts";
 import type { Channel } from "./channel.ts";
 import { freeNumber, preservedFds, stdioPlacements } from "./child_setup.ts";
-import type { BirthPlan } from "./plan.ts";
+import type { EarlyInitPlan } from "./plan.ts";
 import type { PlannedMount } from "../mount/planned.ts";
-import { birthNamespaces, joinsUser, type NamespacePlan } from "./namespaces.ts";
+import { joinsUser, type NamespacePlan, namespacesOfParent } from "./namespaces.ts";
 import type { NamespaceType } from "../spec/spec.ts";
 
 const CLONE_FLAGS: Partial<Record<NamespaceType, NamespaceFlag>> = {
@@ -21,14 +21,14 @@ const CLONE_FLAGS: Partial<Record<NamespaceType, NamespaceFlag>> = {
 };
 
 /** Flags of clone3(2) for kinds of namespaces; those that it has none for are made later. */
-export function birthFlags(types: readonly NamespaceType[]): NamespaceFlag[] {
+export function namespaceFlags(types: readonly NamespaceType[]): NamespaceFlag[] {
   return types.flatMap((type) => CLONE_FLAGS[type] ?? []);
 }
 
 /**
  * All namespaces belong to the user namespace that they are made with; that of pids is for those who are born in it. In a
- * user namespace that the child joins, this is an heir. The message queues of one of IPC belong to the user who makes it,
- * which in a new user namespace the child is only once it has its ids.
+ * user namespace that the child joins, this is a stage-2 child. The message queues of one of IPC belong to the user who
+ * makes it, which in a new user namespace the child is only once it has its ids.
  */
 export function partNamespaces({ fresh, joined }: NamespacePlan): { born: NamespaceType[]; unshared: NamespaceType[] } {
   const all = [...fresh].filter((type) => type in CLONE_FLAGS);
@@ -39,11 +39,11 @@ export function partNamespaces({ fresh, joined }: NamespacePlan): { born: Namesp
 /** Opens something for the child; we close it once the child has it. */
 export type Open = (path: string, flags: number) => Fd;
 
-export interface PlanBirthOptions {
+export interface EarlyInitOptions {
   namespaces: NamespacePlan;
   born: readonly NamespaceType[];
   unshared: readonly NamespaceType[];
-  entrance: CgroupEntrance;
+  entrance: CgroupJoinTarget;
   channel: Channel;
   planned: number;
   terminal: number | undefined;
@@ -52,14 +52,14 @@ export interface PlanBirthOptions {
 }
 
 /** What the child has open, by our numbers, which are its own too. */
-type ChildDescriptors = Pick<BirthPlan, "joined" | "cgroupProcs" | "execFifo" | "stdio" | "kept">;
+type ChildDescriptors = Pick<EarlyInitPlan, "joined" | "cgroupProcs" | "execFifo" | "stdio" | "kept">;
 
 function openForChild(
-  { options: { stdio: given = {}, preserveFds }, directory }: Making,
-  { namespaces, entrance, channel, planned, terminal, open, mounts = [] }: PlanBirthOptions,
+  { options: { stdio: given = {}, preserveFds }, directory }: ContainerDraft,
+  { namespaces, entrance, channel, planned, terminal, open, mounts = [] }: EarlyInitOptions,
 ): ChildDescriptors {
-  const births = birthNamespaces(namespaces);
-  const joined = namespaces.joined.filter(({ type }) => !births.some((one) => one.type === type))
+  const entered = namespacesOfParent(namespaces);
+  const joined = namespaces.joined.filter(({ type }) => !entered.some((one) => one.type === type))
     .map(({ type, path }) => ({ type, fd: open(path, O_RDONLY).number }));
   const cgroupProcs = entrance.files.map((path) => open(path, O_WRONLY).number);
   const execFifo = open(directory.earlyFifo, O_RDWR).number;
@@ -79,10 +79,10 @@ function openForChild(
 }
 
 /** What the child is to do first. Opens what it needs for that. */
-export function planBirth(making: Making, planning: PlanBirthOptions): BirthPlan {
-  const { options: { id, spec, preserveFds, noNewKeyring = false }, stored: { rootfs, scope } } = making;
+export function planEarlyInit(draft: ContainerDraft, planning: EarlyInitOptions): EarlyInitPlan {
+  const { options: { id, spec, preserveFds, noNewKeyring = false }, stored: { rootfs, scope } } = draft;
   const { namespaces: { fresh }, born, unshared, channel, planned, terminal } = planning;
-  const descriptors = openForChild(making, planning);
+  const descriptors = openForChild(draft, planning);
   const pids = descriptors.joined.find(({ type }) => type === "pid");
   return {
     ...descriptors,
@@ -93,7 +93,7 @@ export function planBirth(making: Making, planning: PlanBirthOptions): BirthPlan
     rootfsMountPoint: () => findMount(readMountInfo(), rootfs)?.mountPoint ?? "/",
     fresh,
     // In a user namespace without ids an execve costs the child its capabilities.
-    bornWithHeir: fresh.has("user") ? born : [],
+    bornInStage2: fresh.has("user") ? born : [],
     unshared,
     pids: pids && { fd: pids.fd, handle: freeNumber(descriptors.kept) + 1 },
     waitsForScope: scope !== undefined,

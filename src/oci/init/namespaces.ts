@@ -21,7 +21,7 @@ export interface Joined {
 }
 
 /** A namespace that a child is born in. */
-export interface BirthNamespace extends Joined {
+export interface ParentNamespace extends Joined {
   kind: EnterableKind;
 }
 
@@ -55,7 +55,7 @@ const ENTERABLE: Partial<Record<NamespaceType, EnterableKind>> = {
  * Which of the joined ones a child has to be born in, its parent having stepped into them: the user namespace that is made
  * together with the child gives no right to enter what belongs to the machine.
  */
-export function birthNamespaces({ fresh, joined }: NamespacePlan): BirthNamespace[] {
+export function namespacesOfParent({ fresh, joined }: NamespacePlan): ParentNamespace[] {
   if (!fresh.has("user")) return [];
   return joined.flatMap((one) => {
     const kind = ENTERABLE[one.type];

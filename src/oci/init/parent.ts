@@ -18,7 +18,7 @@ import { ociState, type StoredState } from "../container/state.ts";
 import { startScope } from "../cgroup/systemd/scope_manager.ts";
 
 /** The first process while it is guided to its place. */
-export interface Parked extends InitResult {
+export interface CreatedInit extends InitResult {
   child: Child;
   channel: Channel;
   /** Where it has a proc that others could have exchanged: see `proc_mount.ts`. */
@@ -26,9 +26,9 @@ export interface Parked extends InitResult {
 }
 
 /** The container that the process is to be the first of. */
-export interface Guided {
+export interface ServedInit {
   /** To be told of the process that has taken the child's place. */
-  onHeir: (heir: Child) => void;
+  onStage2: (stage2: Child) => void;
   stored: StoredState;
   cgroup: Cgroup;
   /** Whoever may not make device nodes may not load rules for them either, and needs none. */
@@ -36,30 +36,30 @@ export interface Guided {
 }
 
 /** Answers the child until it waits for its start. */
-export async function guide(parked: Parked, guided: Guided): Promise<void> {
-  const { channel } = parked;
-  const { stored } = guided;
+export async function serveInit(created: CreatedInit, init: ServedInit): Promise<void> {
+  const { channel } = created;
+  const { stored } = init;
   await using filterTalk = new FilterTalk(channel, { stored, status: "creating" });
-  const limit = limiter(guided);
-  const copies = parked.copies.values();
+  const limit = limiter(init);
+  const copies = created.copies.values();
   for (;;) {
     const message = await channel.receive();
     if (message === undefined) {
       await filterTalk[Symbol.asyncDispose]();
-      await parked.child.executed();
+      await created.child.executed();
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
     if (message === "created") {
-      for (const destination of parked.procs) verifyProc(parked.child.pid, destination);
+      for (const destination of created.procs) verifyProc(created.child.pid, destination);
       return limit();
     }
-    if (message === "heir") {
+    if (message === "stage2") {
       await filterTalk.resume();
-      guided.onHeir(parked.child = parked.child.succeed());
-      await filterTalk.handOverHeld(parked.child.pid);
+      init.onStage2(created.child = created.child.succeed());
+      await filterTalk.handOverHeld(created.child.pid);
     }
-    await filterTalk.answer(message, parked.child);
-    await help(message, parked.child, { guided, copies, limit });
+    await filterTalk.answer(message, created.child);
+    await help(message, created.child, { init, copies, limit });
     channel.release();
   }
 }
@@ -68,10 +68,10 @@ export async function guide(parked: Parked, guided: Guided): Promise<void> {
 async function help(
   message: Message,
   child: Child,
-  { guided, copies, limit }: { guided: Guided; copies: Iterator<CopyUp>; limit: () => void },
+  { init, copies, limit }: { init: ServedInit; copies: Iterator<CopyUp>; limit: () => void },
 ): Promise<void> {
-  const { stored, stored: { spec } } = guided;
-  if (message === "scope") await enterScope(child.pid, guided);
+  const { stored, stored: { spec } } = init;
+  if (message === "scope") await enterScope(child.pid, init);
   if (message === "maps") {
     const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
     writeIdMaps(child.pid, { uidMappings, gidMappings });
@@ -87,26 +87,26 @@ async function help(
 }
 
 /** @returns What sets the container's limits, once. */
-function limiter(guided: Guided): () => void {
-  const resources = resourcesOf(guided);
+function limiter(init: ServedInit): () => void {
+  const resources = resourcesOf(init);
   let isLimited = false;
   return () => {
-    if (resources !== undefined && !isLimited) guided.cgroup.apply(resources);
+    if (resources !== undefined && !isLimited) init.cgroup.apply(resources);
     isLimited = true;
   };
 }
 
 /** Has systemd make the unit around the process, which then joins the hierarchies that systemd leaves alone. */
-async function enterScope(pid: number, guided: Guided): Promise<void> {
-  const { stored: { id, scope, spec }, cgroup } = guided;
-  const resources = resourcesOf(guided);
+async function enterScope(pid: number, init: ServedInit): Promise<void> {
+  const { stored: { id, scope, spec }, cgroup } = init;
+  const resources = resourcesOf(init);
   await startScope(scope!, pid, { id, resources, annotations: spec.annotations ?? {} });
   cgroup.create();
   for (const file of cgroup.procsFiles()) joinCgroup(file.slice(0, file.lastIndexOf("/")), pid);
 }
 
 /** B6: without resources nothing is set. */
-function resourcesOf({ stored: { spec: { linux } }, rootless }: Guided): Resources | undefined {
+function resourcesOf({ stored: { spec: { linux } }, rootless }: ServedInit): Resources | undefined {
   if (linux?.resources === undefined) return undefined;
   const { devices, ...rest } = linux.resources;
   return rootless ? rest : { ...rest, devices: deviceRules(devices) };

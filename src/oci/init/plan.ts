@@ -9,7 +9,7 @@ import type { ProcessPlan } from "./process_plan.ts";
 import type { NamespaceType, Spec } from "../spec/spec.ts";
 
 /** What is decided before the child is born. */
-export interface BirthPlan {
+export interface EarlyInitPlan {
   id: string;
   spec: Spec;
   /** Absolute. */
@@ -17,8 +17,8 @@ export interface BirthPlan {
   /** Finds where `rootfs` is mounted: what must not be shared for pivot_root(2). */
   rootfsMountPoint: () => string;
   fresh: ReadonlySet<NamespaceType>;
-  /** Kinds of namespaces that not the child but its heir is born into. */
-  bornWithHeir: readonly NamespaceType[];
+  /** Kinds of namespaces that not the child but its stage-2 child is born into. */
+  bornInStage2: readonly NamespaceType[];
   /** Kinds of namespaces that the child makes for itself, as it is not born into them. */
   unshared: readonly NamespaceType[];
   /** The pid namespace to join, in which others live: the child appears there when it has no more rights than they. */
@@ -45,7 +45,7 @@ export interface BirthPlan {
   kept: readonly number[];
 }
 
-export interface InitPlan extends BirthPlan {
+export interface InitPlan extends EarlyInitPlan {
   process: ProcessPlan;
   mounts: readonly PlannedMount[];
   devices: readonly DeviceNode[];

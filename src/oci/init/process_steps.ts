@@ -10,7 +10,7 @@ import { openHow } from "../../linux/fs/in_root.ts";
 import { labelWrites } from "../../linux/security/label.ts";
 import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
 import { dropBounding, setCapabilities, setNoNewPrivileges } from "../../linux/security/rights.ts";
-import { changeIds, CLONE_PTRACE, type HeirOptions, writeFile } from "../../linux/child_program/calls.ts";
+import { changeIds, CLONE_PTRACE, type Stage2Options, writeFile } from "../../linux/child_program/calls.ts";
 import { CAP_SYS_ADMIN, capabilityNumbers, type CapabilitySets } from "../security/capabilities.ts";
 import type { Channel } from "./channel.ts";
 import { addSeccomp, allowsAppearing, CLEAR_AMBIENT, CONTROLLING_TERMINAL } from "./filter_steps.ts";
@@ -107,7 +107,7 @@ export interface LateOptions {
    * Adds what lets processes of the container see this one: as late as can be, when it has no more rights than they.
    * Undefined if there is nobody else, or if they see it already.
    */
-  appear: ((by: HeirOptions) => void) | undefined;
+  appear: ((by: Stage2Options) => void) | undefined;
   /** Its parent wants to know who goes on, as soon as it has appeared. */
   isFollowed: boolean;
 }
@@ -125,11 +125,11 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
   const isOutside = loading === "outside" || loading === "suspended";
   const tells = options.appear !== undefined && (isFollowed || loading === "suspended" || isOutside && seccomp!.notify);
   const talks = tells || (seccomp?.notify ?? false);
-  const appear = (by: HeirOptions) => {
+  const appear = (by: Stage2Options) => {
     options.appear?.(by);
     steps.call("setsid", [], { ignore: ["EPERM"] });
     if (hasTerminal) steps.call("ioctl", CONTROLLING_TERMINAL, { label: "set controlling terminal" });
-    if (tells) channel.addStop(steps, "heir");
+    if (tells) channel.addStop(steps, "stage2");
   };
   if (loading === "later") addRights(steps, plan);
   else setCapabilities(steps.program, withSysAdmin(capabilities));

@@ -6,7 +6,7 @@
  */
 import { MOUNT_ATTR, MS } from "../../linux/mount/mount_options.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
-import { awaitByte, bearHeir, descriptorMessage, writeFile } from "../../linux/child_program/calls.ts";
+import { awaitByte, descriptorMessage, forkStage2, writeFile } from "../../linux/child_program/calls.ts";
 import { changeRoot } from "./change_root.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
 import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
@@ -34,26 +34,26 @@ import { personalityValue } from "./scheduling.ts";
 import type { Box, Linux } from "../spec/spec.ts";
 import type { Steps } from "./steps.ts";
 import { sysctlPath } from "./sysctl.ts";
-import type { BirthPlan, InitPlan, InitResult } from "./plan.ts";
+import type { EarlyInitPlan, InitPlan, InitResult } from "./plan.ts";
 
 /**
  * The first steps: what takes no plan of the mounts. They end with a wait for the parent, who makes that meanwhile.
  *
- * @returns Where the pid will be of the heir that goes on instead, if there is one.
+ * @returns Where the pid will be of the stage-2 child that goes on instead, if there is one.
  */
-export function addBirth(steps: Steps, plan: BirthPlan): Slot | undefined {
+export function addEarlyInit(steps: Steps, plan: EarlyInitPlan): Slot | undefined {
   addEarly(steps, plan.spec.process!);
   joinCgroups(steps, plan);
-  const heir = enterNamespaces(steps, plan) ?? (plan.pids && steps.program.toldSlot());
+  const stage2 = enterNamespaces(steps, plan) ?? (plan.pids && steps.program.toldSlot());
   steps.call("umask", [0]);
   if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
   setPropagation(steps, plan);
   awaitByte(steps.program, plan.planned, { label: "wait for the plan" });
-  return heir;
+  return stage2;
 }
 
-/** All other steps. @param heir What {@linkcode addBirth} gave. */
-export function addInit(steps: Steps, plan: InitPlan, heir: Slot | undefined): InitResult {
+/** All other steps. @param stage-2 child What {@linkcode addEarlyInit} gave. */
+export function addInit(steps: Steps, plan: InitPlan, stage2: Slot | undefined): InitResult {
   const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
   const handle = freeNumber([...plan.kept, ...steps.program.ownNumbers]);
   const root = new RootDirectory(steps, { path: plan.rootfs, handle });
@@ -86,7 +86,7 @@ export function addInit(steps: Steps, plan: InitPlan, heir: Slot | undefined): I
     channel,
     maySetGroups: plan.maySetGroups,
     leave: () => leave(steps, plan),
-    appear: plan.pids && ((by) => void bearHeir(steps.program, { ...by, ...(heir && { into: heir }) })),
+    appear: plan.pids && ((by) => void forkStage2(steps.program, { ...by, ...(stage2 && { into: stage2 }) })),
     isFollowed: true,
   });
   addExecutableCheck(steps, process);

@@ -10,7 +10,7 @@ import { identify } from "../../../src/shim/annotations.ts";
 import { cgroupPath } from "../../../src/oci/cgroup/cgroup.ts";
 import { deviceRules, planDevices } from "../../../src/oci/mount/devices.ts";
 import { planMounts } from "../../../src/oci/mount/plan.ts";
-import { birthNamespaces, ownNamespaces, planNamespaces } from "../../../src/oci/init/namespaces.ts";
+import { namespacesOfParent, ownNamespaces, planNamespaces } from "../../../src/oci/init/namespaces.ts";
 import { planProcess } from "../../../src/oci/init/process_plan.ts";
 import { processToProto, specFromProto, specToProto } from "../../../src/agent_api/spec_codec.ts";
 import { formatSpec, parseProcess, parseSpec } from "../../../src/oci/spec/spec.ts";
@@ -64,7 +64,7 @@ export const specEngine = defineTarget({
     validate(spec);
     const { linux } = spec;
     const namespaces = planNamespaces(linux?.namespaces);
-    birthNamespaces(namespaces);
+    namespacesOfParent(namespaces);
     ownNamespaces(namespaces);
     guestNamespaces(spec, { shared: undefined, pid: undefined });
     addGuestHooks(spec, inside);
