@@ -35,7 +35,11 @@ function isShimName(name: string): boolean {
 async function run(argv0: string, allArgs: readonly string[]): Promise<number> {
   const { mode, args } = chooseMode(argv0, allArgs);
   if (mode === "version" || mode === "--version") return print(describeBuild());
-  const load = isShimName(mode) ? MODES["containerd-shim-kata-v2"] : Object.hasOwn(MODES, mode) ? MODES[mode] : undefined;
+  const load = isShimName(mode)
+    ? MODES["containerd-shim-kata-v2"]
+    : Object.hasOwn(MODES, mode)
+    ? MODES[mode]
+    : undefined;
   if (load === undefined) {
     const asked = mode === "" ? "no mode given" : `unknown mode "${mode}"`;
     return fail(`kata: ${asked}; use kata MODE, where MODE is ${Object.keys(MODES).join(", ")}`);

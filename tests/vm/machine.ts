@@ -7,7 +7,7 @@ import type { Hypervisor } from "../../src/hypervisor/hypervisor.ts";
 import { type AgentConnection, connectAgent } from "../../src/sandbox/agent/client.ts";
 
 const REPO = new URL("../../", import.meta.url).pathname;
-const CACHE = Deno.env.get("KATA_CACHE") ??
+export const CACHE: string = Deno.env.get("KATA_CACHE") ??
   `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/kata`;
 const DEBIAN_ARCH = Deno.build.arch === "x86_64" ? "amd64" : "arm64";
 

@@ -34,6 +34,8 @@ const OPENING = "kata-host ";
 const PROOF_MS = 10_000;
 /** Connections that have not proved themselves yet; beyond, the oldest go. */
 const MOST_UNPROVED = 64;
+/** Strangers in a row. Accepting never waits while many of them do: all else needs a turn now and then. */
+const MOST_STRANGERS = 16;
 
 /** What a host has to show, as its VMM tells the guest. */
 export interface HostMark {
@@ -119,11 +121,13 @@ class AdmittingListener implements Listener {
   async #accept(): Promise<void> {
     const { key, usesHostPorts, guestPort, onRefused } = this.#admission;
     if (key !== undefined && usesHostPorts) this.#hostPorts ??= await HostPorts.derive(key, guestPort);
+    let strangers = 0;
     for await (const caller of this.#listener) {
       const refused = this.#whyStrange(caller);
       if (refused !== undefined) {
         caller.close();
         onRefused(refused);
+        if (++strangers % MOST_STRANGERS === 0) await new Promise((resolve) => setTimeout(resolve, 0));
       } else if (key === undefined) this.#admit(caller);
       else void this.#prove(caller, proofOf(key));
     }
