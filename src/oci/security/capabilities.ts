@@ -123,6 +123,6 @@ export function capabilityNumbers(set: CapabilitySet): number[] {
 
 /** Reads one set, such as `CapBnd`, from the text of `/proc/PID/status`. */
 export function readCapabilitySet(status: string, field: "CapPrm" | "CapBnd"): CapabilitySet {
-  const match = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, "m").exec(status);
-  return match === null ? 0n : BigInt(`0x${match[1]}`);
+  const line = status.split("\n").find((one) => one.startsWith(`${field}:`));
+  return line === undefined ? 0n : BigInt(`0x${line.slice(field.length + 1).trim()}`);
 }
