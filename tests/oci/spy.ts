@@ -74,6 +74,7 @@ function look(pid: string): void {
   const [, rights = "0"] = /^CapPrm:\s*(.*)$/m.exec(status) ?? [];
   const isOpener = /^Seccomp:\s*2$/m.test(status) && /^NoNewPrivs:\s*1$/m.test(status);
   if (!isOpener && (BigInt(`0x${rights}`) & CAP_SYS_ADMIN) !== 0n) tell(pid, "rights: CAP_SYS_ADMIN");
+  if (/^Seccomp:\s*0$/m.test(status)) tell(pid, "filter: none");
   if (attempt(() => holds(Deno.readFileSync(`/proc/${pid}/environ`)))) tell(pid, "environment: mark");
   searchMemory(pid);
 }

@@ -71,7 +71,13 @@ class Spy implements AsyncDisposable {
   /** What it has found, of whatever process, each once. */
   get found(): string[] {
     const things = this.#lines.filter((line) => line.includes(": ")).map((line) => line.replace(/^\d+ /, ""));
-    return [...new Set(things)].filter((thing) => !HAS_RIGHTS || !thing.startsWith("rights: ")).sort();
+    const isTheirs = (thing: string) => !thing.startsWith("filter: ") && (!HAS_RIGHTS || !thing.startsWith("rights: "));
+    return [...new Set(things)].filter(isTheirs).sort();
+  }
+
+  /** Whether it has seen a process that no filter held for. */
+  get foundUnfiltered(): boolean {
+    return this.#lines.some((line) => line.endsWith("filter: none"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -207,6 +213,34 @@ testEach(
     }
     assert.ok(spy.seen >= 10);
     assert.deepEqual(spy.found, []);
+  },
+);
+
+testEach([
+  { command: "exec", noNewPrivileges: true },
+  { command: "exec", noNewPrivileges: false },
+  { command: "create", noNewPrivileges: true },
+  { command: "create", noNewPrivileges: false },
+])(
+  "F4: a spy finds no process that $command starts without its filter, noNewPrivileges $noNewPrivileges",
+  async ({ command, noNewPrivileges }) => {
+    await using box = new Box();
+    allow(box, "CAP_SYS_PTRACE");
+    box.spec.linux.seccomp = FILTERS["a filter"];
+    box.spec.process.noNewPrivileges = noNewPrivileges;
+    const { id, pid } = await sleeping(box);
+    await using spy = await Spy.start(pid, secretOf(box));
+    if (command === "create") sharePids(box, pid);
+    box.save();
+    for (let count = 0; count < 50 && spy.seen < 10; count++) {
+      const other = box.id();
+      await box.ok(
+        ...command === "exec" ? ["exec", id, "/bin/sleep", "0.05"] : ["create", "--bundle", box.bundle, other],
+      );
+      if (command === "create") await box.ok("delete", "--force", other);
+    }
+    assert.ok(spy.seen >= 10);
+    assert.ok(!spy.foundUnfiltered);
   },
 );
 

@@ -22,7 +22,10 @@ const LACKS: Record<string, readonly Lack[]> = {
       tests: /^F4.*(create starts|waits for its hooks|user namespace of its own)/,
       why: "enters the pid namespace of others while the machine's root is its own still",
     },
-    { tests: /^F4.*refused by name/, why: "lets them see CAP_SYS_ADMIN for a moment" },
+    {
+      tests: /^F4.*(refused by name|without its filter)/,
+      why: "lets them see CAP_SYS_ADMIN, or no filter, for a moment",
+    },
     { tests: /^runk 47: nothing but a proc/, why: "has no process that opens one for it" },
     { tests: /^runk 50.*moved/, why: "of Debian 12 cannot move a root where mounts are shared" },
     { tests: /^LISTEN_FDS: more/, why: "of Debian 12 hands over those that are open, without a word" },
@@ -38,7 +41,10 @@ const LACKS: Record<string, readonly Lack[]> = {
     { tests: /^1\.1\+/, why: "of Debian 12 is older than that part of the specification" },
     ...isHybrid() ? [{ tests: /^/, why: "refuses cgroups v1 beside a v2 hierarchy that has controllers" }] : [],
     { tests: /^differential/, why: "has ways of its own where runk follows runc" },
-    { tests: /^F4.*refused by name/, why: "lets them see CAP_SYS_ADMIN for a moment" },
+    {
+      tests: /^F4.*(refused by name|without its filter)/,
+      why: "lets them see CAP_SYS_ADMIN, or no filter, for a moment",
+    },
     { tests: /^runk 47: nothing but a proc/, why: "has no process that opens one for it" },
     { tests: /^runk 54|^LISTEN_FDS: more/, why: "hands over those that are open, without a word" },
     { tests: /^events/, why: "has no such command" },

@@ -79,7 +79,7 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
   let stage2: Slot | undefined;
   const appear = (by: Stage2Options) => void (stage2 = forkStage2(steps.program, by));
-  const talks = addIdentity(steps, plan.process, {
+  const identity = addIdentity(steps, plan.process, {
     ownedFds,
     hasTerminal: console !== undefined,
     channel,
@@ -88,9 +88,9 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
     appear: plan.namespaces.includes("pid") ? appear : undefined,
     isFollowed: false,
   });
-  addListenedFilter(steps, plan.process, channel);
-  addExec(steps, plan.process, channel);
-  return { stage2, talks };
+  addListenedFilter(steps, identity, channel);
+  addExec(steps, plan.process, identity);
+  return { stage2, talks: identity.talks };
 }
 
 /** To be seen with memory of its own, and no descriptor but what it takes to its program. */

@@ -27,6 +27,13 @@ export function loadFilter(
   steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], options);
 }
 
+/** Loads a filter that notifies nobody. */
+export function loadSeccomp(steps: Steps, { program, flags }: CompiledSeccomp): void {
+  loadFilter(steps, program, { flags, label: LABEL });
+}
+
+const LABEL = "load seccomp filter";
+
 /**
  * Loads the filter. If it notifies somebody, waits until the parent has taken the listener.
  *
@@ -34,12 +41,12 @@ export function loadFilter(
  */
 export function addSeccomp(
   steps: Steps,
-  { program, flags, notify }: CompiledSeccomp,
+  filter: CompiledSeccomp,
   { channel, as = "listener" }: { channel: Channel; as?: "listener" | "heldListener" },
 ): void {
-  const offer = notify ? channel.offerDescriptor(steps, as) : undefined;
-  loadFilter(steps, program, { flags, label: "load seccomp filter", ...(offer && { result: offer.number }) });
-  if (offer === undefined) return;
+  if (!filter.notify) return loadSeccomp(steps, filter);
+  const offer = channel.offerDescriptor(steps, as);
+  loadFilter(steps, filter.program, { flags: filter.flags, label: LABEL, result: offer.number });
   offer.addStop();
   // Or the calls of a container whose agent has gone would wait for ever, as long as we are there.
   steps.close(offer.number);
@@ -54,11 +61,17 @@ const TIOCSCTTY = 0x540e;
 /** What ioctl(2) makes the terminal of a session with. */
 export const CONTROLLING_TERMINAL: readonly number[] = [0, TIOCSCTTY, 0];
 
+export interface Appearance {
+  hasTerminal: boolean;
+  /** It looks for its program and waits for its start, with nothing open that is not its own. */
+  parks: boolean;
+}
+
 /**
  * Whether a process that the filter holds for already can give up its rights, appear in the container at the head of its
  * session, and tell of it, without anybody being asked.
  */
-export function allowsAppearing({ program }: CompiledSeccomp, { hasTerminal }: { hasTerminal: boolean }): boolean {
+export function allowsAppearing({ program }: CompiledSeccomp, { hasTerminal, parks }: Appearance): boolean {
   const calls = [
     { name: "capset" },
     { name: "prctl", args: CLEAR_AMBIENT },
@@ -68,6 +81,7 @@ export function allowsAppearing({ program }: CompiledSeccomp, { hasTerminal }: {
     { name: "setsid" },
     { name: "write" },
     { name: "read" },
+    ...parks ? [{ name: "faccessat2" }, { name: "close_range" }] as const : [],
     ...hasTerminal ? [{ name: "ioctl", args: CONTROLLING_TERMINAL } as const] : [],
   ] as const;
   return calls.every((call) => allowsCall(program, call));

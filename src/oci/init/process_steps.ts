@@ -8,12 +8,13 @@
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../linux/io/fd.ts";
 import { openHow } from "../../linux/fs/in_root.ts";
 import { labelWrites } from "../../linux/security/label.ts";
+import type { CompiledSeccomp } from "../../linux/security/seccomp.ts";
 import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
 import { dropBounding, setCapabilities, setNoNewPrivileges } from "../../linux/security/rights.ts";
 import { changeIds, CLONE_PTRACE, type Stage2Options, writeFile } from "../../linux/child_program/calls.ts";
 import { CAP_SYS_ADMIN, capabilityNumbers, type CapabilitySets } from "../security/capabilities.ts";
 import type { Channel } from "./channel.ts";
-import { addSeccomp, allowsAppearing, CLEAR_AMBIENT, CONTROLLING_TERMINAL } from "./filter_steps.ts";
+import { addSeccomp, allowsAppearing, CLEAR_AMBIENT, CONTROLLING_TERMINAL, loadSeccomp } from "./filter_steps.ts";
 import { explainExec, type ProcessPlan } from "./process_plan.ts";
 import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
 import type { Process } from "../spec/spec.ts";
@@ -112,15 +113,18 @@ export interface LateOptions {
   isFollowed: boolean;
 }
 
-/**
- * From root to the user of the process. The descriptors 0 to 2 are in place.
- *
- * @returns Whether its parent is to listen for what it says about itself and its filter.
- */
-export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOptions): boolean {
+export interface Identity {
+  /** Its parent is to listen for what it says about itself and its filter. */
+  talks: boolean;
+  /** Its filter is still to be loaded: as late as can be, so that it need not allow what only we do. */
+  lateFilter: CompiledSeccomp | undefined;
+}
+
+/** From root to the user of the process. The descriptors 0 to 2 are in place. */
+export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOptions): Identity {
   becomeUser(steps, plan, options);
   const { hasTerminal, channel, isFollowed } = options;
-  const { capabilities, seccomp } = plan;
+  const { capabilities, seccomp, process: { noNewPrivileges = false } } = plan;
   const loading = planLoading(plan, options);
   const isOutside = loading === "outside" || loading === "suspended";
   const tells = options.appear !== undefined && (isFollowed || loading === "suspended" || isOutside && seccomp!.notify);
@@ -131,16 +135,17 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
     if (hasTerminal) steps.call("ioctl", CONTROLLING_TERMINAL, { label: "set controlling terminal" });
     if (tells) channel.addStop(steps, "stage2");
   };
-  if (loading === "later") addRights(steps, plan);
+  const takesRight = loading !== "later" && !noNewPrivileges;
+  if (!takesRight) addRights(steps, plan);
   else setCapabilities(steps.program, withSysAdmin(capabilities));
   options.leave({ talk: talks ? channel.childNumbers : [] });
   if (loading === "suspended") channel.addStop(steps, "suspend");
   if (!isOutside) appear({});
-  if (loading === "later") return talks;
+  if (loading === "later") return { talks, lateFilter: seccomp };
   addSeccomp(steps, seccomp!, { channel, as: isOutside ? "heldListener" : "listener" });
-  addRights(steps, plan);
+  if (takesRight) addRights(steps, plan);
   if (isOutside) appear(loading === "suspended" ? { flags: CLONE_PTRACE } : { by: "clone" });
-  return talks;
+  return { talks, lateFilter: undefined };
 }
 
 function becomeUser(
@@ -163,16 +168,20 @@ function becomeUser(
 
 /**
  * Where the filter is loaded: `later`, with no_new_privs, if at all; `inside`, where nobody looks or the process has
- * CAP_SYS_ADMIN by right; `outside`, before it appears; `suspended`, as that, but it does not allow to appear.
+ * CAP_SYS_ADMIN by right; `outside`, before it appears, so that nobody finds it without; `suspended`, as that, but it does
+ * not allow to appear.
  */
 type Loading = "later" | "inside" | "outside" | "suspended";
 
 /** Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there. */
-function planLoading(plan: ProcessPlan, { appear, hasTerminal }: LateOptions): Loading {
-  const { seccomp, capabilities } = plan;
-  if (seccomp === undefined || isLoadedLate(plan)) return "later";
+function planLoading(plan: ProcessPlan, { appear, hasTerminal, isFollowed }: LateOptions): Loading {
+  const { seccomp, capabilities, process: { noNewPrivileges } } = plan;
+  if (seccomp === undefined) return "later";
+  if (noNewPrivileges) {
+    return appear && allowsAppearing(seccomp, { hasTerminal, parks: isFollowed }) ? "outside" : "later";
+  }
   if (appear === undefined || capabilities.permitted === withSysAdmin(capabilities).permitted) return "inside";
-  return allowsAppearing(seccomp, { hasTerminal }) ? "outside" : "suspended";
+  return allowsAppearing(seccomp, { hasTerminal, parks: false }) ? "outside" : "suspended";
 }
 
 function addRights(steps: Steps, { capabilities, process: { noNewPrivileges } }: ProcessPlan): void {
@@ -194,14 +203,9 @@ function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
   }
 }
 
-/** Without no_new_privs the filter is loaded with the identity; with it, as late as can be. */
-function isLoadedLate({ process, seccomp }: ProcessPlan): boolean {
-  return seccomp !== undefined && process.noNewPrivileges === true;
-}
-
 /** Loads a late filter that notifies, while there is still somebody to hand its listener over. */
-export function addListenedFilter(steps: Steps, plan: ProcessPlan, channel: Channel): void {
-  if (isLoadedLate(plan) && plan.seccomp!.notify) addSeccomp(steps, plan.seccomp!, { channel });
+export function addListenedFilter(steps: Steps, { lateFilter }: Identity, channel: Channel): void {
+  if (lateFilter?.notify) addSeccomp(steps, lateFilter, { channel });
 }
 
 /** Fails now, with the usual words, if none of the candidates can be run: at start it would be too late to say so. */
@@ -229,9 +233,8 @@ export function addExecutableCheck(steps: Steps, { args, candidates }: ProcessPl
 }
 
 /** The end: becomes the program. */
-export function addExec(steps: Steps, plan: ProcessPlan, channel: Channel): void {
-  const { args, env, candidates, seccomp } = plan;
-  // As late as can be, so that the filter need not allow what only we do.
-  if (isLoadedLate(plan) && !seccomp!.notify) addSeccomp(steps, seccomp!, { channel });
+export function addExec(steps: Steps, plan: ProcessPlan, { lateFilter }: Identity): void {
+  const { args, env, candidates } = plan;
+  if (lateFilter !== undefined && !lateFilter.notify) loadSeccomp(steps, lateFilter);
   steps.program.execve(candidates, { args, env, explain: ({ code }) => explainExec(args[0] ?? "", code) });
 }

@@ -80,7 +80,7 @@ export function addInit(steps: Steps, plan: InitPlan, stage2: Slot | undefined):
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
   // As long as we may. It is for children only.
   if (plan.pids !== undefined && !plan.fresh.has("user")) joinNamespace(steps, { type: "pid", fd: plan.pids.fd });
-  addIdentity(steps, process, {
+  const identity = addIdentity(steps, process, {
     ownedFds,
     hasTerminal: console !== undefined,
     channel,
@@ -90,9 +90,9 @@ export function addInit(steps: Steps, plan: InitPlan, stage2: Slot | undefined):
     isFollowed: true,
   });
   addExecutableCheck(steps, process);
-  addListenedFilter(steps, process, channel);
+  addListenedFilter(steps, identity, channel);
   park(steps, plan);
-  addExec(steps, process, channel);
+  addExec(steps, process, identity);
   return { copies };
 }
 
