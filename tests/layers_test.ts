@@ -34,7 +34,7 @@ const CONNECT = "@connectrpc/connect";
 const MAY_USE: Record<string, readonly string[]> = {
   proto: [PROTOBUF],
   rpc: [PROTOBUF, CONNECT],
-  config: ["smol-toml", "valibot"],
+  config: ["smol-toml"],
   agent_api: [PROTOBUF],
   resources: [PROTOBUF],
   sandbox: [PROTOBUF, CONNECT],

@@ -1,38 +1,30 @@
-/** What a pod may change by annotations: one row per key. @module */
-import { quoted } from "../base/text.ts";
+/** What a pod may change by annotations: each key whose row has one. @module */
 import { KataError } from "../base/error.ts";
-import type { Config } from "./schema.ts";
+import { quoted } from "../base/text.ts";
+import type { Key, KeyTable } from "./key.ts";
+import { readValue } from "./read.ts";
+import { type Config, HYPERVISORS, tableOf, TABLES } from "./tables.ts";
 
 const PREFIX = "io.katacontainers.config.";
 const HYPERVISOR_PREFIX = `${PREFIX}hypervisor.`;
 
-/** Puts an annotation's text into a configuration of its own; throws a RangeError that says what the text must be. */
-type Apply = (config: Config, text: string) => void;
+/** A key of a configuration that pods may change. */
+interface Target {
+  table: keyof Config;
+  name: string;
+}
 
-/** By name after `io.katacontainers.config.`. Rows below `hypervisor.` need a match in `enable_annotations`. */
-const ANNOTATIONS: Readonly<Record<string, Apply>> = {
-  "hypervisor.kernel_params": ({ hypervisor }, text) => {
-    hypervisor.kernel_params = `${hypervisor.kernel_params} ${text}`.trim();
-  },
-  "hypervisor.default_vcpus": ({ hypervisor }, text) => {
-    hypervisor.default_vcpus = parseNumber(text, { least: 0 });
-  },
-  "hypervisor.default_max_vcpus": ({ hypervisor }, text) => {
-    hypervisor.default_maxvcpus = parseInteger(text);
-  },
-  "hypervisor.default_memory": ({ hypervisor }, text) => {
-    hypervisor.default_memory = parseInteger(text);
-  },
-  "runtime.disable_guest_seccomp": ({ runtime }, text) => {
-    runtime.disable_guest_seccomp = parseBoolean(text);
-  },
-  "runtime.create_container_timeout": ({ agent }, text) => {
-    agent.create_container_timeout = parseInteger(text);
-  },
-  "agent.kernel_modules": ({ agent }, text) => {
-    agent.kernel_modules = text.split(";").map((module) => module.trim()).filter((module) => module !== "");
-  },
-};
+/** By name after `io.katacontainers.config.`. */
+const TARGETS: ReadonlyMap<string, Target> = new Map([
+  ...Object.values(HYPERVISORS).flatMap((table) => targetsOf("hypervisor", table)),
+  ...Object.entries(TABLES).flatMap(([name, table]) => targetsOf(name as keyof typeof TABLES, table)),
+]);
+
+function targetsOf(table: keyof Config, { keys }: KeyTable): [annotation: string, target: Target][] {
+  return Object.entries(keys).flatMap(([name, { annotation }]) =>
+    annotation ? [[annotation.name, { table, name }]] : []
+  );
+}
 
 /**
  * The configuration with a pod's annotations applied. Run `checkConfig` afterwards.
@@ -48,17 +40,21 @@ export function applyAnnotations(
   const changed = structuredClone(config);
   const warnings: string[] = [];
   const ours = Object.entries(annotations).filter(([key]) => key.startsWith(PREFIX));
-  for (const [key, text] of ours) {
-    const apply = Object.hasOwn(ANNOTATIONS, key.slice(PREFIX.length)) && ANNOTATIONS[key.slice(PREFIX.length)];
-    if (!apply) {
-      warnings.push(`Unknown annotation ${quoted(key)} has no effect`);
+  for (const [annotation, text] of ours) {
+    const target = TARGETS.get(annotation.slice(PREFIX.length));
+    const { path, keys } = tableOf(config, target?.table ?? "runtime");
+    const key = target && keys[target.name];
+    if (target === undefined || key === undefined) {
+      warnings.push(`Unknown annotation ${quoted(annotation)} has no effect`);
       continue;
     }
-    requireEnabled(key, config.hypervisor.enable_annotations);
+    requireEnabled(annotation, config.hypervisor.enable_annotations);
+    const values: Record<string, unknown> = changed[target.table];
     try {
-      apply(changed, text);
+      const value = readValue(boundedForPods(key), parseText(key, text), `${path}.${target.name}`);
+      values[target.name] = key.annotation?.apply === "append" ? `${values[target.name]} ${value}`.trim() : value;
     } catch (cause) {
-      throw new KataError("INVALID_ARGUMENT", `Cannot use annotation ${key} ${quoted(text)}`, { cause });
+      throw new KataError("INVALID_ARGUMENT", `Cannot use annotation ${annotation} ${quoted(text)}`, { cause });
     }
   }
   return { config: changed, warnings };
@@ -74,21 +70,24 @@ function requireEnabled(key: string, enabled: readonly string[]): void {
   );
 }
 
-function parseNumber(text: string, { least }: { least: number }): number {
-  const number = Number(text);
-  if (text.trim() === "" || !Number.isFinite(number) || number < least) {
-    throw new RangeError(`expected a number of at least ${least}`);
+/** What a text means for a key; the text itself where it means nothing, for the message of whoever reads it. */
+function parseText({ type }: Key, text: string): unknown {
+  switch (type) {
+    case "boolean":
+      return text === "true" || text === "false" ? text === "true" : text;
+    case "integer":
+    case "number":
+      return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
+    case "texts":
+      return text.split(";").map((part) => part.trim()).filter((part) => part !== "");
+    case "choice":
+    case "text":
+      return text;
   }
-  return number;
 }
 
-function parseInteger(text: string): number {
-  const number = parseNumber(text, { least: 0 });
-  if (!Number.isSafeInteger(number)) throw new RangeError("expected a whole number");
-  return number;
-}
-
-function parseBoolean(text: string): boolean {
-  if (text === "true" || text === "false") return text === "true";
-  throw new RangeError("expected true or false");
+function boundedForPods(key: Key): Key {
+  const isNumber = key.type === "integer" || key.type === "number";
+  const min = key.annotation?.min;
+  return isNumber && min !== undefined ? { ...key, min } : key;
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { errorChain } from "../base/error.ts";
 import { applyAnnotations } from "./annotations.ts";
 import { defaultConfig } from "./schema.ts";
 
@@ -39,6 +40,18 @@ Deno.test.each(["", "two", "-1", "NaN", "1e999"])("applyAnnotations() refuses de
   });
 });
 
+Deno.test("applyAnnotations() holds a pod's value to the range of its key", () => {
+  const annotation = "io.katacontainers.config.runtime.create_container_timeout";
+  assert.throws(() => applyAnnotations(defaultConfig(), { [annotation]: "0" }), (error: Error) => {
+    assert.equal(
+      errorChain(error),
+      `Cannot use annotation ${annotation} "0": ` +
+        "agent.kata.create_container_timeout must be >=1, but is 0",
+    );
+    return true;
+  });
+});
+
 Deno.test.each([`${HYPERVISOR}.nope`, "io.katacontainers.config.toString"])("applyAnnotations() warns of %s", (key) => {
   const { warnings } = applyAnnotations(defaultConfig(), { [key]: "x" });
   assert.deepEqual(warnings, [`Unknown annotation "${key}" has no effect`]);
@@ -50,6 +63,8 @@ const IS_SHORT_LINE = /^\P{Cc}{1,500}$/u;
 Deno.test("F12: what a pod wrote stands in a message as one short line", () => {
   const key = `${HYPERVISOR}.default_vcpus`;
   assert.throws(() => applyAnnotations(defaultConfig(), { [key]: LONG }), { message: IS_SHORT_LINE });
+  const why = (error: Error) => IS_SHORT_LINE.test(error.message) && IS_SHORT_LINE.test(String(error.cause));
+  assert.throws(() => applyAnnotations(defaultConfig(), { [key]: LONG }), why);
   const { warnings } = applyAnnotations(defaultConfig(), { [`${HYPERVISOR}.${LONG}`]: "x" });
   assert.match(warnings[0]!, IS_SHORT_LINE);
 });

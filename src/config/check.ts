@@ -1,7 +1,7 @@
-/** Rules between fields and against the host: one named function per rule, each with its message. @module */
+/** Rules between keys and against the host: one row and one named function per rule, each with its message. @module */
 import { KataError } from "../base/error.ts";
 import { distrust } from "../linux/fs/trusted.ts";
-import type { Config } from "./schema.ts";
+import { type Config, tableOf, TABLES } from "./tables.ts";
 
 /** What the rules need to know of the host. */
 export interface HostFacts {
@@ -13,26 +13,59 @@ export interface HostFacts {
   programProblem(path: string): string | undefined;
 }
 
-/** A complaint, or undefined. */
-type Rule = (config: Config, host: HostFacts) => string | undefined;
+/** What must hold of one key, of several, or of a key and the host. */
+export interface Rule {
+  keys: readonly KeyName[];
+  /** For the reference: what must be so. */
+  says: string;
+  /** A complaint, or undefined. */
+  check(config: Config, host: HostFacts): string | undefined;
+}
+
+/** A table of a configuration, and a key in it. */
+type KeyName = { [T in keyof Config]: `${T}.${keyof Config[T] & string}` }[keyof Config];
 
 /** Less does not boot any kernel. */
 const LEAST_MEMORY_MIB = 64;
 /** QEMU's q35 without an interrupt remapper cannot address more. */
 const MOST_VCPUS = 255;
 
-const RULES: readonly Rule[] = [
-  fileRule("path", "programProblem"),
-  fileRule("kernel"),
-  fileRule("image"),
-  fileRule("initrd"),
-  fileRule("firmware"),
-  shareDaemonExists,
-  vsockDaemonIsTrusted,
-  hasSomethingToBoot,
-  memoryIsEnough,
-  memoryFitsLimit,
-  annotationsAreExpressions,
+export const RULES: readonly Rule[] = [
+  {
+    keys: ["hypervisor.path"],
+    says: "It exists, and nobody but the administrator can change it.",
+    check: hypervisorIsTrusted,
+  },
+  { keys: ["hypervisor.kernel"], says: "It can be read.", check: kernelExists },
+  { keys: ["hypervisor.image"], says: "It is empty, or can be read.", check: fileExists("image") },
+  { keys: ["hypervisor.initrd"], says: "It is empty, or can be read.", check: fileExists("initrd") },
+  { keys: ["hypervisor.firmware"], says: "It is empty, or can be read.", check: fileExists("firmware") },
+  {
+    keys: ["hypervisor.virtio_fs_daemon"],
+    says: "It exists, and nobody but the administrator can change it.",
+    check: shareDaemonIsTrusted,
+  },
+  {
+    keys: ["hypervisor.vhost_vsock_daemon", "hypervisor.agent_transport"],
+    says: "Where the transport may be hybrid-vsock and the daemon exists, nobody but the administrator can change it.",
+    check: vsockDaemonIsTrusted,
+  },
+  {
+    keys: ["hypervisor.image", "hypervisor.initrd"],
+    says: "There is an image, an initrd, or both.",
+    check: hasSomethingToBoot,
+  },
+  { keys: ["hypervisor.default_memory"], says: `It is at least ${LEAST_MEMORY_MIB} MiB.`, check: memoryIsEnough },
+  {
+    keys: ["hypervisor.default_memory", "hypervisor.default_maxmemory"],
+    says: "The memory at the boot is no more than the most, nor than the host has.",
+    check: memoryFitsLimit,
+  },
+  {
+    keys: ["hypervisor.enable_annotations"],
+    says: "Each is a regular expression of JavaScript.",
+    check: annotationsAreExpressions,
+  },
 ];
 
 /**
@@ -42,22 +75,22 @@ const RULES: readonly Rule[] = [
  */
 export function checkConfig(config: Config, host: HostFacts = readHostFacts()): Config {
   const resolved = { ...config, hypervisor: resolveSizes(config.hypervisor, host) };
-  const problems = RULES.map((rule) => rule(resolved, host)).filter((problem) => problem !== undefined);
+  const problems = RULES.map(({ check }) => check(resolved, host)).filter((problem) => problem !== undefined);
   if (problems.length === 0) return resolved;
   throw new KataError("INVALID_ARGUMENT", `Cannot use the configuration: ${problems.join("; ")}`);
 }
 
-/** Settings that are taken, but of which nothing comes yet. */
-const UNBUILT: Readonly<Record<string, (config: Config) => boolean>> = {
-  "agent.kata.debug_console_enabled": ({ agent }) => agent.debug_console_enabled,
-  "runtime.keep_abnormal": ({ runtime }) => runtime.keep_abnormal,
-  "runtime.experimental": ({ runtime }) => runtime.experimental.length > 0,
-};
-
-/** One line per setting that asks for what is not there, for the log. */
-export function warnOfUnbuilt(config: Config): string[] {
-  const asked = Object.entries(UNBUILT).filter(([, isAsked]) => isAsked(config));
-  return asked.map(([key]) => `Setting ${key} has no effect: it is not supported yet`);
+/** One line per key that is set to something and that nobody reads yet, for the log. */
+export function warnOfPlanned(config: Config): string[] {
+  const tables = ["hypervisor", ...Object.keys(TABLES)] as (keyof Config)[];
+  return tables.flatMap((table) => {
+    const { path, keys } = tableOf(config, table);
+    const values: Readonly<Record<string, unknown>> = config[table];
+    const asked = Object.entries(keys).filter(([name, key]) =>
+      key.status === "planned" && String(values[name]) !== String(key.default)
+    );
+    return asked.map(([name]) => `Setting ${path}.${name} has no effect: it is not supported yet`);
+  });
 }
 
 /** What this machine has. */
@@ -93,52 +126,69 @@ function resolveSizes(qemu: Config["hypervisor"], host: HostFacts): Config["hype
   };
 }
 
-function fileRule(
-  key: "path" | "kernel" | "image" | "initrd" | "firmware",
-  look: "fileProblem" | "programProblem" = "fileProblem",
-): Rule {
-  return ({ hypervisor }, host) => {
-    const path = hypervisor[key];
-    const isOptional = key !== "path" && key !== "kernel";
-    if (path === "") return isOptional ? undefined : `hypervisor.qemu.${key} is empty`;
-    const problem = host[look](path);
-    return problem && `hypervisor.qemu.${key} "${path}": ${problem}`;
+/** A key of the hypervisor's table, as the file has it. */
+function named(config: Config, key: keyof Config["hypervisor"]): string {
+  return `${tableOf(config, "hypervisor").path}.${key}`;
+}
+
+function hypervisorIsTrusted(config: Config, host: HostFacts): string | undefined {
+  const { path } = config.hypervisor;
+  if (path === "") return `${named(config, "path")} is empty`;
+  return complaint(`${named(config, "path")} "${path}"`, host.programProblem(path));
+}
+
+function kernelExists(config: Config, host: HostFacts): string | undefined {
+  const { kernel } = config.hypervisor;
+  if (kernel === "") return `${named(config, "kernel")} is empty`;
+  return complaint(`${named(config, "kernel")} "${kernel}"`, host.fileProblem(kernel));
+}
+
+function fileExists(key: "image" | "initrd" | "firmware"): Rule["check"] {
+  return (config, host) => {
+    const path = config.hypervisor[key];
+    return path === "" ? undefined : complaint(`${named(config, key)} "${path}"`, host.fileProblem(path));
   };
 }
 
-function shareDaemonExists({ hypervisor }: Config, host: HostFacts): string | undefined {
-  if (hypervisor.shared_fs !== "virtio-fs") return undefined;
-  const problem = host.programProblem(hypervisor.virtio_fs_daemon);
-  return problem && `hypervisor.qemu.virtio_fs_daemon "${hypervisor.virtio_fs_daemon}": ${problem}`;
+function complaint(what: string, problem: string | undefined): string | undefined {
+  return problem && `${what}: ${problem}`;
+}
+
+function shareDaemonIsTrusted(config: Config, host: HostFacts): string | undefined {
+  const { virtio_fs_daemon: path } = config.hypervisor;
+  return complaint(`${named(config, "virtio_fs_daemon")} "${path}"`, host.programProblem(path));
 }
 
 /** Where the daemon is not there, another transport is taken. */
-function vsockDaemonIsTrusted({ hypervisor }: Config, host: HostFacts): string | undefined {
-  if (hypervisor.agent_transport !== "auto" && hypervisor.agent_transport !== "hybrid-vsock") return undefined;
-  const problem = host.programProblem(hypervisor.vhost_vsock_daemon);
-  if (problem === undefined || problem === "ENOENT") return undefined;
-  return `hypervisor.qemu.vhost_vsock_daemon "${hypervisor.vhost_vsock_daemon}": ${problem}`;
+function vsockDaemonIsTrusted(config: Config, host: HostFacts): string | undefined {
+  const { agent_transport: transport, vhost_vsock_daemon: path } = config.hypervisor;
+  if (transport !== "auto" && transport !== "hybrid-vsock") return undefined;
+  const problem = host.programProblem(path);
+  return problem === "ENOENT" ? undefined : complaint(`${named(config, "vhost_vsock_daemon")} "${path}"`, problem);
 }
 
-function hasSomethingToBoot({ hypervisor }: Config): string | undefined {
-  if (hypervisor.image !== "" || hypervisor.initrd !== "") return undefined;
-  return "hypervisor.qemu needs an image, an initrd, or both";
+function hasSomethingToBoot(config: Config): string | undefined {
+  const { image, initrd } = config.hypervisor;
+  if (image !== "" || initrd !== "") return undefined;
+  return `${tableOf(config, "hypervisor").path} needs an image, an initrd, or both`;
 }
 
-function memoryIsEnough({ hypervisor }: Config): string | undefined {
-  if (hypervisor.default_memory >= LEAST_MEMORY_MIB) return undefined;
-  return `hypervisor.qemu.default_memory is ${hypervisor.default_memory} MiB, the least is ${LEAST_MEMORY_MIB}`;
+function memoryIsEnough(config: Config): string | undefined {
+  const { default_memory: wanted } = config.hypervisor;
+  if (wanted >= LEAST_MEMORY_MIB) return undefined;
+  return `${named(config, "default_memory")} is ${wanted} MiB, the least is ${LEAST_MEMORY_MIB}`;
 }
 
-function memoryFitsLimit({ hypervisor }: Config): string | undefined {
-  const { default_memory: wanted, default_maxmemory: limit } = hypervisor;
+function memoryFitsLimit(config: Config): string | undefined {
+  const { default_memory: wanted, default_maxmemory: limit } = config.hypervisor;
   if (wanted <= limit) return undefined;
-  return `hypervisor.qemu.default_memory is ${wanted} MiB, more than default_maxmemory or the host's memory, ${limit} MiB`;
+  const name = named(config, "default_memory");
+  return `${name} is ${wanted} MiB, more than default_maxmemory or the host's memory, ${limit} MiB`;
 }
 
-function annotationsAreExpressions({ hypervisor }: Config): string | undefined {
-  const wrong = hypervisor.enable_annotations.find((text) => !isExpression(text));
-  return wrong && `hypervisor.qemu.enable_annotations holds "${wrong}", which is no regular expression`;
+function annotationsAreExpressions(config: Config): string | undefined {
+  const wrong = config.hypervisor.enable_annotations.find((text) => !isExpression(text));
+  return wrong && `${named(config, "enable_annotations")} holds "${wrong}", which is no regular expression`;
 }
 
 function isExpression(text: string): boolean {

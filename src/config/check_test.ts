@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkConfig, type HostFacts, readHostFacts, warnOfUnbuilt } from "./check.ts";
+import { checkConfig, type HostFacts, readHostFacts, warnOfPlanned } from "./check.ts";
 import { filesOf } from "./testing/temporary_files.ts";
 import { defaultConfig, type QemuConfig } from "./schema.ts";
 
@@ -84,11 +84,11 @@ Deno.test("readHostFacts() tells why a file cannot be read", () => {
   assert.equal(fileProblem("/proc/self/exe"), undefined);
 });
 
-Deno.test("warnOfUnbuilt() names the settings that do nothing yet, if somebody asks for them", () => {
+Deno.test("warnOfPlanned() names the settings that do nothing yet, if somebody asks for them", () => {
   const config = defaultConfig();
-  assert.deepEqual(warnOfUnbuilt(config), []);
+  assert.deepEqual(warnOfPlanned(config), []);
   config.agent.debug_console_enabled = true;
-  assert.deepEqual(warnOfUnbuilt(config), [
+  assert.deepEqual(warnOfPlanned(config), [
     "Setting agent.kata.debug_console_enabled has no effect: it is not supported yet",
   ]);
 });

@@ -1,24 +1,30 @@
 /** Reading the configuration file and its drop-ins. @module */
 import { parse as parseToml, TomlError } from "smol-toml";
-import * as v from "valibot";
 import { KataError } from "../base/error.ts";
 import type { TrustedFile } from "../linux/fs/trusted.ts";
 import { open, openConfig, type Places, unreadable } from "./places.ts";
-import { ALIASES, type Config, fileSchema, toConfig } from "./schema.ts";
-import { getKey, keyPaths, mergeTables, moveKey, type Table } from "./table.ts";
+import { locate } from "./locate.ts";
+import { KEY_NAMES, renameKeys, spellings, TABLE_NAMES, unreadOf } from "./names.ts";
+import { nearest } from "./nearest.ts";
+import { toConfig, ValueError } from "./read.ts";
+import { formatKey, getKey, mergeTables, type Table } from "./table.ts";
+import type { Config } from "./tables.ts";
 
 export interface LoadedConfig {
   config: Config;
   /** The full path of the file that was used. */
   path: string;
-  /** What the files say and nobody reads: one line each, for the log. */
+  /** What the files say and nothing comes of yet: one line each, for the log. */
   warnings: readonly string[];
 }
 
-/** One file, for messages that name it. */
+/** One file, for messages that name it and the place in it. */
 interface Source {
   path: string;
+  text: string;
+  /** With today's names. */
   table: Table;
+  warnings: readonly string[];
 }
 
 /**
@@ -33,12 +39,16 @@ export function loadConfig(places: Places = {}): LoadedConfig {
   const { path } = file;
   const sources = [readSource(file), ...dropIns(path)];
   const merged = sources.map(({ table }) => table).reduce(mergeTables, {});
-  const result = v.safeParse(fileSchema, merged);
-  if (!result.success) throw invalidValue(result.issues[0], sources);
-  const known = new Set(keyPaths(result.output));
-  const unknown = keyPaths(merged).filter((key) => !known.has(key));
-  const warnings = unknown.map((key) => `Unknown key ${key} in "${originOf(key, sources)}" has no effect`);
-  return { config: toConfig(result.output), path, warnings };
+  return { config: configOf(merged, sources), path, warnings: sources.flatMap(({ warnings }) => warnings) };
+}
+
+function configOf(merged: Table, sources: readonly Source[]): Config {
+  try {
+    return toConfig(merged);
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new KataError("INVALID_ARGUMENT", `Cannot use "${originOf(error.key, sources)}": ${error.message}`);
+  }
 }
 
 function dropIns(path: string): readonly Source[] {
@@ -64,9 +74,13 @@ function namesIn({ path, seen }: TrustedFile): readonly string[] {
 }
 
 function readSource({ path, seen }: TrustedFile): Source {
-  const table = parseFile(path, readText(path, seen));
-  for (const [from, to] of Object.entries(ALIASES)) moveKey(table, from, to);
-  return { path, table };
+  const text = readText(path, seen);
+  const table = parseFile(path, text);
+  const { unknown, planned } = unreadOf(table);
+  if (unknown.length > 0) throw unknownKeys(unknown, { path, text });
+  const warnings = planned.map((name) => `Table ${name} in "${path}" has no effect: it is not supported yet`);
+  renameKeys(table);
+  return { path, text, table, warnings };
 }
 
 /** A device or a FIFO would not end, or do something. */
@@ -91,14 +105,28 @@ function parseFile(path: string, text: string): Table {
   }
 }
 
-function invalidValue(issue: v.BaseIssue<unknown>, sources: readonly Source[]): KataError {
-  const key = v.getDotPath(issue) ?? "";
-  const expected = issue.expected ?? issue.message.replace(/^Invalid (\w+):.*/, "$1");
-  const message = `Cannot use "${originOf(key, sources)}": ${key} must be ${expected}, but is ${issue.received}`;
-  return new KataError("INVALID_ARGUMENT", message);
+/** More than these make a line that nobody reads. */
+const MOST_SHOWN = 10;
+
+/** Those of a file in one line, as whoever brings a file of another runtime has several. */
+function unknownKeys(keys: readonly (readonly string[])[], { path, text }: Pick<Source, "path" | "text">): KataError {
+  const problems = keys.slice(0, MOST_SHOWN).map((key) => {
+    const name = formatKey(key);
+    const near = nearest(name, [...KEY_NAMES, ...TABLE_NAMES]);
+    return `"${placeOf(path, text, key)}": unknown key ${name}${near === undefined ? "" : `, nearest is ${near}`}`;
+  });
+  const more = keys.length > MOST_SHOWN ? `; and ${keys.length - MOST_SHOWN} more` : "";
+  return new KataError("INVALID_ARGUMENT", `Cannot use ${problems.join("; ")}${more}`);
 }
 
-/** The last file that sets a key, because that is the one that counts. */
-function originOf(key: string, sources: readonly Source[]): string | undefined {
-  return sources.findLast(({ table }) => getKey(table, key) !== undefined)?.path ?? sources[0]?.path;
+/** Where the file stands that sets a key last, because that is the one that counts. */
+function originOf(key: string, sources: readonly Source[]): string {
+  const { path, text } = sources.findLast(({ table }) => getKey(table, key) !== undefined) ?? sources[0]!;
+  const spelling = spellings(key).find((name) => locate(text, name.split(".")) !== undefined) ?? key;
+  return placeOf(path, text, spelling.split("."));
+}
+
+function placeOf(path: string, text: string, key: readonly string[]): string {
+  const position = locate(text, key);
+  return position === undefined ? path : `${path}:${position.line}:${position.column}`;
 }

@@ -1,4 +1,5 @@
 /** Nested tables as TOML gives them, addressed by dotted keys. Pure. @module */
+import { quoted } from "../base/text.ts";
 
 export type Table = Record<string, unknown>;
 
@@ -26,6 +27,11 @@ export function keyPaths(table: Table, prefix = ""): string[] {
   );
 }
 
+/** The dotted name of a path, with quotes where TOML needs them. */
+export function formatKey(path: readonly string[]): string {
+  return path.map((part) => /^[A-Za-z0-9_-]+$/.test(part) ? part : quoted(part)).join(".");
+}
+
 /** Renames a key in place; a value that the new name already has stays. */
 export function moveKey(table: Table, from: string, to: string): void {
   const value = getKey(table, from);
@@ -49,6 +55,6 @@ function parentOf(table: Table, key: string): [Table, string] {
   return [at, name];
 }
 
-function isTable(value: unknown): value is Table {
+export function isTable(value: unknown): value is Table {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }

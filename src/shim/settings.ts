@@ -2,7 +2,7 @@
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { type Logger, parseLevel } from "../base/log.ts";
 import { applyAnnotations } from "../config/annotations.ts";
-import { checkConfig, warnOfUnbuilt } from "../config/check.ts";
+import { checkConfig, warnOfPlanned } from "../config/check.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec/spec.ts";
@@ -34,7 +34,7 @@ export function readSettings(spec: Spec, { options, logs }: {
   const { config, warnings: unknown } = applyAnnotations(base, annotations);
   const log = logOf(config, logs);
   log.info("Using configuration", { path });
-  for (const warning of [...warnings, ...unknown, ...warnOfUnbuilt(config)]) log.warning(warning, { path });
+  for (const warning of [...warnings, ...unknown, ...warnOfPlanned(config)]) log.warning(warning, { path });
   return { config: checkConfig(config), log };
 }
 

@@ -95,7 +95,7 @@ Deno.test({
   async fn() {
     const home = Deno.makeTempDirSync({ dir: directory });
     const { kernel, initrd } = config("idles").hypervisor;
-    const guest = `kernel = "${kernel}"\ninitrd = "${initrd}"\ndefault_memory = 256\nshared_fs = "none"\n`;
+    const guest = `kernel = "${kernel}"\ninitrd = "${initrd}"\ndefault_memory = 256\nvirtio_fs_daemon = "/bin/true"\n`;
     const toml = `[hypervisor.qemu]\n${guest}[factory]\ntemplate_path = "${home}/templates"\n`;
     Deno.writeTextFileSync(`${home}/configuration.toml`, toml);
     const args = ["run", "-A", "--no-check", "--cached-only", MAIN, "kata-runtime"];

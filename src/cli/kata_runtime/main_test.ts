@@ -26,7 +26,7 @@ const CONFIG = `[hypervisor.qemu]
 path = "/proc/self/exe"
 kernel = "/proc/self/exe"
 initrd = "/proc/self/exe"
-shared_fs = "none"
+virtio_fs_daemon = "/proc/self/exe"
 [factory]
 template_path = "DIR/templates"
 `;

@@ -1,6 +1,5 @@
 /** A link of the pod and the tap through which the VM has it. @module */
 import type { Fd } from "../../linux/io/fd.ts";
-import { KataError } from "../../base/error.ts";
 import type { NetDevice } from "../../hypervisor/device.ts";
 import { enterNetns } from "../../linux/process/namespace.ts";
 import type { Link, Rtnetlink } from "../../linux/net/rtnetlink.ts";
@@ -24,9 +23,6 @@ const MODELS = {
   },
   /** Somebody else joins them. */
   none: (): Disposable => new DisposableStack(),
-  macvtap(): Disposable {
-    throw new KataError("UNIMPLEMENTED", 'Cannot join links by macvtap: use internetworking_model = "tcfilter"');
-  },
 } as const;
 
 export interface PairOptions {

@@ -1,0 +1,16 @@
+/** Writes config/ from the rows in src/config/keys; with --check it changes nothing. Called by scripts/generate. @module */
+import { documents } from "../src/config/document.ts";
+
+const root = new URL("../", import.meta.url);
+
+for (const [path, text] of Object.entries(documents())) {
+  const file = new URL(path, root);
+  if (Deno.args[0] !== "--check") Deno.writeTextFileSync(file, text);
+  else if (Deno.readTextFileSync(file) !== text) fail(path);
+}
+
+function fail(path: string): never {
+  // deno-lint-ignore no-console -- for whoever runs the script
+  console.error(`generate: ${path} is not what src/config/keys says: run scripts/generate`);
+  Deno.exit(1);
+}
