@@ -7,20 +7,25 @@ import { GUEST_PATH } from "../agent_api/names.ts";
 import type { Guest } from "./guest.ts";
 import { hookPath } from "./files/guest_path.ts";
 import { createSharedNamespaces } from "./machine/shared_namespaces.ts";
+import { groupsOf } from "./storage/groups.ts";
 
 const RESOLV_CONF = "/etc/resolv.conf";
 
 /** Carries out CreateSandbox: a clean directory, modules, shared namespaces, storages, name servers. */
-export async function createSandbox({ sandbox, log, isInit }: Guest, request: CreateSandboxRequest): Promise<void> {
+export async function createSandbox(
+  { sandbox, log, isInit, devices }: Guest,
+  request: CreateSandboxRequest,
+  { signal }: { signal: AbortSignal },
+): Promise<void> {
   sandbox.id = request.sandboxId;
   sandbox.guestHookPath = hookPath(request.guestHookPath);
   Deno.mkdirSync(GUEST_PATH.containers, { recursive: true });
   for (const module of request.kernelModules) await loadModule(module);
   sandbox.namespaces ??= createSharedNamespaces(GUEST_PATH.namespaces, { hostname: request.hostname });
   if (request.hostname !== "" && isInit) setHostname(request.hostname);
-  for (const storage of request.storages) {
-    const context = { log, containersDir: GUEST_PATH.containers };
-    sandbox.resources.use(await sandbox.storages.acquire(storage, context));
+  const context = { log, containersDir: GUEST_PATH.containers, devices, signal };
+  for (const group of groupsOf(request.storages)) {
+    sandbox.resources.use(await sandbox.storages.acquire(group, context));
   }
   if (request.dns.length > 0) sandbox.resources.use(useNameServers(request.dns));
 }

@@ -3,6 +3,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { Logger } from "../base/log.ts";
 import type { AgentService } from "../proto/agent_pb.ts";
 import type { AgentOptions } from "../agent_api/options.ts";
+import type { DeviceWaiter } from "./devices/waiter.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** The agent as its services see it. */
@@ -10,6 +11,8 @@ export interface Guest {
   readonly options: AgentOptions;
   readonly log: Logger;
   readonly sandbox: Sandbox;
+  /** Whoever needs hardware that may be still to come waits by it. */
+  readonly devices: DeviceWaiter;
   /** The agent is PID 1, so the machine is its own. */
   readonly isInit: boolean;
   /** Fires when the agent ends, so that calls which wait give up. */

@@ -18,6 +18,7 @@ import { serveTtrpc } from "../rpc/ttrpc/server.ts";
 import { hostAdmission } from "./machine/host_key.ts";
 import { type AgentArgs, parseAgentArgs } from "./args.ts";
 import { loadAgentConfig, warnOfUnbuilt } from "./config.ts";
+import { DeviceWaiter } from "./devices/waiter.ts";
 import type { Guest } from "./guest.ts";
 import { becomeInit, mountBaseFilesystems } from "./machine/init.ts";
 import { listenForLogReader, stdoutSink } from "./machine/log_sink.ts";
@@ -79,6 +80,7 @@ async function run(
     log,
     isInit,
     sandbox: stack.use(new Sandbox()),
+    devices: new DeviceWaiter(),
     signal: end.signal,
     shutDown: () => end.abort(),
   };

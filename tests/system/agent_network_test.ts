@@ -7,10 +7,10 @@ import { AgentBox } from "./agent_box.ts";
 
 const MAC = "02:00:00:00:00:aa";
 
-/** Whether the agent has a netlink socket (family 0) that hears of links (group 1). */
-function listensToLinks(box: AgentBox): boolean {
+/** Whether the agent has a netlink socket (family 15) that hears of devices (group 1). */
+function listens(box: AgentBox): boolean {
   const rows = Deno.readTextFileSync(`/proc/${box.pid}/net/netlink`).split("\n").map((row) => row.split(/\s+/));
-  return rows.some(([, family, , groups]) => family === "0" && groups === "00000001");
+  return rows.some(([, family, , groups]) => family === "15" && groups === "00000001");
 }
 
 async function ip(box: AgentBox, ...args: string[]): Promise<string> {
@@ -50,7 +50,7 @@ Deno.test("UpdateInterface finds the link by its hardware address and swaps name
 Deno.test("UpdateInterface waits for a link that is being plugged in, and says which one never came", async () => {
   await using box = await AgentBox.start();
   const updated = box.agent.updateInterface({ interface: { name: "eth0", hwAddr: MAC } });
-  await until(() => listensToLinks(box));
+  await until(() => listens(box));
   await ip(box, "link", "add", "other", "type", "bridge");
   await ip(box, "link", "add", "late", "address", MAC, "type", "bridge");
   await updated;
@@ -58,8 +58,20 @@ Deno.test("UpdateInterface waits for a link that is being plugged in, and says w
   const hwAddr = "02:00:00:00:00:bb";
   await assert.rejects(
     box.agent.updateInterface({ interface: { name: "eth7", hwAddr } }),
-    (error) => error instanceof ConnectError && error.code === Code.NotFound && error.message.includes(hwAddr),
+    (error) => {
+      assert.ok(error instanceof ConnectError && error.code === Code.NotFound && error.message.includes(hwAddr));
+      assert.match(error.message, /did not appear within 3000 ms \(there: .*; heard: no event of its kind\)/);
+      return true;
+    },
   );
+  assert.ok(!listens(box), "nothing hears of devices when nobody waits");
+});
+
+Deno.test("UpdateInterface waits for the card at a PCI path, and refuses what cannot be one", async () => {
+  await using box = await AgentBox.start();
+  const update = (devicePath: string) => box.agent.updateInterface({ interface: { name: "eth0", devicePath } });
+  await assert.rejects(update("1e/1e"), /network card at PCI path "1e\/1e": it did not appear/);
+  await assert.rejects(update("eth0"), (error) => error instanceof ConnectError && error.code === Code.InvalidArgument);
 });
 
 Deno.test("UpdateRoutes sets networks before gateways and lists the main table; neighbours are permanent (B47)", async () => {

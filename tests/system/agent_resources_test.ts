@@ -138,6 +138,25 @@ Deno.test("storages: a tmpfs with its size (B16), a directory for two containers
   assert.deepEqual(box.usage().mounts, before.mounts);
 });
 
+Deno.test("a storage where another one is already is refused by name, and what is there stays as it is", async () => {
+  await using box = await AgentBox.start();
+  const data = { driver: "ephemeral", source: "data", fstype: "tmpfs", mountPoint: `${GUEST_PATH.ephemeral}/data` };
+  await box.agent.createSandbox({ sandboxId: "s1", storages: [data] });
+  const before = box.usage();
+  for (const other of [{ ...data, source: "cache" }, { ...data, driver: "local" }]) {
+    const creating = box.create("c1", box.spec(["true"]), { storages: [other] });
+    await assert.rejects(creating, (error) => {
+      assert.ok(error instanceof ConnectError && error.code === Code.AlreadyExists);
+      assert.match(error.message, new RegExp(`"${other.source}" of driver "${other.driver}" at .*"data" of driver`));
+      return true;
+    });
+  }
+  assert.deepEqual(box.usage().mounts, before.mounts);
+  await box.create("c1", box.spec(["true"]), { storages: [data] });
+  await box.agent.removeContainer({ containerId: "c1" });
+  assert.deepEqual(box.usage().mounts, before.mounts);
+});
+
 const ELSEWHERE: MessageInitShape<typeof StorageSchema>[] = [
   { driver: "local", source: "local", options: ["mode=0777"], mountPoint: "/run/of-nobody" },
   { driver: "ephemeral", source: "tmpfs", fstype: "tmpfs", mountPoint: "/run/of-nobody" },

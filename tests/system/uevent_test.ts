@@ -1,5 +1,6 @@
 /** Events of devices, as the real kernel sends them. Needs root. */
 import assert from "node:assert/strict";
+import { DeviceWaiter } from "../../src/agent/devices/waiter.ts";
 import { UeventSocket } from "../../src/linux/device/uevent.ts";
 
 const DEVICE = "/sys/devices/virtual/mem/null";
@@ -15,3 +16,24 @@ Deno.test({ name: "UeventSocket hears of a device from the moment it is made", i
     return;
   }
 });
+
+const CPU = "/sys/devices/system/cpu/cpu0";
+
+Deno.test(
+  { name: "DeviceWaiter looks again when the kernel tells of a device", ignore: Deno.uid() !== 0 },
+  async () => {
+    const looks: number[] = [];
+    let isThere = false;
+    const look = () => {
+      looks.push(performance.now());
+      return isThere ? "cpu0" : undefined;
+    };
+    const wait = { signal: new AbortController().signal, timeoutMs: 60_000 };
+    const devices = new DeviceWaiter();
+    const found = devices.until({ kind: "cpu", count: 1 }, look, wait);
+    isThere = true;
+    Deno.writeTextFileSync(`${CPU}/uevent`, "add");
+    assert.equal(await found, "cpu0");
+    assert.equal(looks.length, 3, "a look, one when it listens, one with the event");
+  },
+);

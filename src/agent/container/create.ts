@@ -22,6 +22,7 @@ import { bundleOf, refusePart } from "../files/guest_path.ts";
 import { addGuestHooks } from "./hooks.ts";
 import { guestNamespaces } from "../machine/namespaces.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
+import { groupsOf } from "../storage/groups.ts";
 import { unmountAt } from "../storage/mount_point.ts";
 
 /** State of the containers; not below the bundles, which CreateSandbox wipes. */
@@ -32,24 +33,27 @@ const STATE_ROOT = "/run/kata-agent";
  *
  * @throws {KataError} INVALID_ARGUMENT for a bad id or spec, UNIMPLEMENTED for what this agent cannot do yet.
  */
-export async function createContainer(guest: Guest, request: CreateContainerRequest): Promise<GuestContainer> {
+export async function createContainer(
+  guest: Guest,
+  request: CreateContainerRequest,
+  { signal }: { signal: AbortSignal },
+): Promise<GuestContainer> {
   const id = verifyId(request.containerId);
   refuseUnknown(request);
   await using undo = new AsyncDisposableStack();
   const bundle = makeBundle(id, undo);
-  for (const storage of request.storages) {
-    const context = { log: guest.log, containersDir: GUEST_PATH.containers, containerId: id };
-    undo.use(await guest.sandbox.storages.acquire(storage, context));
-  }
+  const { log, devices, sandbox: { storages } } = guest;
+  const context = { log, containersDir: GUEST_PATH.containers, containerId: id, devices, signal };
+  for (const group of groupsOf(request.storages)) undo.use(await storages.acquire(group, context));
   const spec = guestSpec(guest, request);
-  const guard = (path: string) => guest.sandbox.storages.guard(path);
+  const guard = (path: string) => storages.guard(path);
   checkRoot(spec, { bundle, guard });
   letGoOfShared(spec, { guard, undo });
   Deno.writeTextFileSync(`${bundle}/config.json`, formatSpec(spec));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit, guardSource: guard });
   // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
   guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
-  return new GuestContainer(container, init, { resources: undo.move(), log: guest.log });
+  return new GuestContainer(container, init, { resources: undo.move(), log });
 }
 
 /** A root file system is mounted or made by us or the host: none lies in what containers write, nor behind a link there. */

@@ -1,16 +1,19 @@
 /** CPUs and memory that the host plugged in, brought into use through sysfs. @module */
-import { KataError } from "../../base/error.ts";
+import { errorCode, KataError } from "../../base/error.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
+import { namesIn } from "../devices/address.ts";
+import type { DeviceWaiter } from "../devices/waiter.ts";
 
-const RETRY_MS = 50;
-const RETRIES = 100;
+const APPEAR_MS = 5_000;
 
 /** Where the kernel shows its devices: `/sys/devices/system`, or a directory like it. */
 export const SYSTEM_DEVICES = "/sys/devices/system";
 
 export interface OnlineCpusOptions {
+  devices: DeviceWaiter;
   root?: string;
   signal: AbortSignal;
+  timeoutMs?: number;
 }
 
 /**
@@ -19,16 +22,20 @@ export interface OnlineCpusOptions {
  * @param count How many were plugged in; 0 for none.
  * @throws {KataError} DEADLINE_EXCEEDED after five seconds.
  */
-export async function onlineCpus(count: number, { root = SYSTEM_DEVICES, signal }: OnlineCpusOptions): Promise<void> {
+export async function onlineCpus(count: number, options: OnlineCpusOptions): Promise<void> {
+  if (count <= 0) return;
+  const { devices, root = SYSTEM_DEVICES, signal, timeoutMs = APPEAR_MS } = options;
   let done = 0;
-  for (let attempt = 0; done < count; attempt++) {
+  const look = () => {
     done += onlineAll(`${root}/cpu`, { matching: /^cpu\d+$/, atMost: count - done });
-    if (done >= count) return;
-    signal.throwIfAborted();
-    if (attempt >= RETRIES) {
-      throw new KataError("DEADLINE_EXCEEDED", `Cannot bring ${count} CPUs into use: only ${done} have appeared`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    return done >= count ? true : undefined;
+  };
+  try {
+    await devices.until({ kind: "cpu", count }, look, { signal, timeoutMs });
+  } catch (cause) {
+    if (errorCode(cause) !== "NOT_FOUND") throw cause;
+    const what = `Cannot bring ${count} CPUs into use: only ${done} have appeared`;
+    throw new KataError("DEADLINE_EXCEEDED", what, { cause });
   }
 }
 
@@ -40,20 +47,11 @@ export function onlineMemory(root: string = SYSTEM_DEVICES): void {
 /** @returns How many were switched on. */
 function onlineAll(directory: string, { matching, atMost }: { matching: RegExp; atMost: number }): number {
   let done = 0;
-  for (const { name } of readDirectory(directory)) {
+  for (const name of namesIn(directory)) {
     if (done >= atMost) break;
     if (matching.test(name) && switchOn(`${directory}/${name}/online`)) done++;
   }
   return done;
-}
-
-function readDirectory(path: string): Iterable<Deno.DirEntry> {
-  try {
-    return [...Deno.readDirSync(path)];
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return []; // a kernel without memory hotplug
-    throw error;
-  }
 }
 
 /** @returns False if it is on already, or cannot be switched, as CPU 0 of many machines. */

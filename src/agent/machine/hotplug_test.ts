@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
+import { DeviceWaiter } from "../devices/waiter.ts";
+import { FakeUevents } from "../devices/testing/fake_uevents.ts";
+import { errorChain, errorCode } from "../../base/error.ts";
 import { onlineCpus, onlineMemory } from "./hotplug.ts";
 
 const never = new AbortController().signal;
+
+function options(root: string, signal: AbortSignal = never) {
+  const uevents = new FakeUevents();
+  return { root, signal, uevents, devices: new DeviceWaiter({ sys: root, listen: () => uevents.listen() }) };
+}
 
 async function withSysfs(online: Record<string, string>, use: (root: string) => Promise<void>): Promise<void> {
   const root = Deno.makeTempDirSync({ prefix: "kata-sysfs-" });
@@ -23,27 +31,49 @@ function online(root: string, path: string): string {
 Deno.test("onlineCpus() brings in as many as were plugged, CPU 0 without a switch aside", async () => {
   const cpus = { "cpu/cpu0": "", "cpu/cpu1": "1\n", "cpu/cpu2": "0\n", "cpu/cpu3": "0\n", "cpu/cpufreq": "0\n" };
   await withSysfs(cpus, async (root) => {
-    await onlineCpus(1, { root, signal: never });
+    await onlineCpus(1, options(root));
     assert.equal([online(root, "cpu/cpu2"), online(root, "cpu/cpu3")].filter((text) => text === "1").length, 1);
-    await onlineCpus(1, { root, signal: never });
+    await onlineCpus(1, options(root));
     assert.deepEqual([online(root, "cpu/cpu2"), online(root, "cpu/cpu3")], ["1", "1"]);
     assert.equal(online(root, "cpu/cpufreq"), "0");
   });
 });
 
-Deno.test("onlineCpus() waits for a CPU that is yet to appear", async () => {
+Deno.test("onlineCpus() brings in each CPU as the kernel tells of it, and none that has its turn later", async () => {
   await withSysfs({ "cpu/cpu0": "" }, async (root) => {
-    const done = onlineCpus(1, { root, signal: never });
-    Deno.mkdirSync(`${root}/cpu/cpu1`);
-    Deno.writeTextFileSync(`${root}/cpu/cpu1/online`, "0");
+    const { uevents, ...rest } = options(root);
+    const done = onlineCpus(2, rest);
+    for (const cpu of ["cpu1", "cpu2", "cpu3"]) {
+      Deno.mkdirSync(`${root}/cpu/${cpu}`);
+      Deno.writeTextFileSync(`${root}/cpu/${cpu}/online`, "0");
+      await uevents.tell({ subsystem: "cpu", devPath: `/devices/system/cpu/${cpu}` });
+    }
     await done;
-    assert.equal(online(root, "cpu/cpu1"), "1");
+    const states = ["cpu/cpu1", "cpu/cpu2", "cpu/cpu3"].map((cpu) => online(root, cpu));
+    assert.deepEqual(states, ["1", "1", "0"]);
+  });
+});
+
+Deno.test("onlineCpus() of none looks at nothing", async () => {
+  const { uevents, ...rest } = options("/none");
+  await onlineCpus(0, rest);
+  await onlineCpus(-1, rest);
+  assert.equal(uevents.opened, 0);
+});
+
+Deno.test("onlineCpus() says how many have appeared", async () => {
+  await withSysfs({ "cpu/cpu0": "", "cpu/cpu1": "0" }, async (root) => {
+    await assert.rejects(onlineCpus(3, { ...options(root), timeoutMs: 20 }), (error) => {
+      assert.equal(errorCode(error), "DEADLINE_EXCEEDED");
+      assert.match(errorChain(error), /3 CPUs into use: only 1 have appeared: .*there: /);
+      return true;
+    });
   });
 });
 
 Deno.test("onlineCpus() gives up with the signal", async () => {
   await withSysfs({ "cpu/cpu0": "" }, async (root) => {
-    await assert.rejects(onlineCpus(1, { root, signal: AbortSignal.abort(new Error("gone")) }), { message: "gone" });
+    await assert.rejects(onlineCpus(1, options(root, AbortSignal.abort(new Error("gone")))), { message: "gone" });
   });
 });
 

@@ -1,21 +1,15 @@
 /** The guest's network: what the host tells about the pod's interfaces, done here. @module */
-import { KataError } from "../../base/error.ts";
+import { errorCode, KataError } from "../../base/error.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
-import type { Fd } from "../../linux/io/fd.ts";
-import { NETLINK, openNetlink, RTMGRP } from "../../linux/net/netlink_socket.ts";
-import { readSome } from "../../linux/io/poll.ts";
 import { type Link, type LinkChange, type NewRoute, Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { IFF_NOARP } from "../../linux/net/rtnetlink_link.ts";
 import type { ARPNeighbor, Interface, Route } from "../../proto/types_pb.ts";
+import type { DeviceWait, DeviceWaiter } from "../devices/waiter.ts";
 import { addressesOf, routeFromWire } from "./network_wire.ts";
 
-/** What a notice says is read from the list of links, so its rest may be cut off. */
-const NOTICE_SIZE = 64;
-
-/** What waits for hardware may take. */
-export interface HotplugWait {
-  timeoutMs: number;
-  signal: AbortSignal;
+/** How the agent waits for a link that has just been plugged in. */
+export interface LinkWait extends DeviceWait {
+  devices: DeviceWaiter;
 }
 
 /**
@@ -24,7 +18,7 @@ export interface HotplugWait {
  *
  * @throws {KataError} NOT_FOUND if none appears.
  */
-export async function updateInterface(wanted: Interface, wait: HotplugWait): Promise<void> {
+export async function updateInterface(wanted: Interface, wait: LinkWait): Promise<void> {
   using netlink = new Rtnetlink();
   const link = await waitForLink(netlink, wanted, wait);
   // A link that is up keeps its name.
@@ -37,36 +31,22 @@ export async function updateInterface(wanted: Interface, wait: HotplugWait): Pro
   for (const address of addressesOf(wanted)) addAddress(netlink, link, address);
 }
 
-async function waitForLink(netlink: Rtnetlink, wanted: Interface, wait: HotplugWait): Promise<Link> {
-  // It listens before it looks, so that nothing is missed in between.
-  using changes = openNetlink(NETLINK.ROUTE, RTMGRP.LINK);
-  changes.setNonblocking();
-  const deadline = AbortSignal.timeout(wait.timeoutMs);
-  const signal = AbortSignal.any([wait.signal, deadline]);
-  for (;;) {
-    const found = findLink(netlink.links(), wanted);
-    if (found !== undefined) return found;
-    try {
-      await nextChange(changes, signal);
-    } catch (error) {
-      if (wait.signal.aborted || !deadline.aborted) throw error;
-      throw noSuchLink(wanted.name || wanted.device, wanted.hwAddr);
-    }
+/** The host may name a link by the slots of its card; then the card gets the hardware address that is asked for. */
+async function waitForLink(netlink: Rtnetlink, wanted: Interface, { devices, ...wait }: LinkWait): Promise<Link> {
+  const { hwAddr, name, device, devicePath } = wanted;
+  try {
+    if (devicePath !== "") return netlink.link(await devices.netAt(devicePath, wait));
+    const address = hwAddr === "" ? { name: name || device } : { mac: hwAddr.toLowerCase() };
+    return await devices.until({ kind: "net", ...address }, () => findLink(netlink.links(), wanted), wait);
+  } catch (cause) {
+    if (errorCode(cause) !== "NOT_FOUND") throw cause;
+    throw noSuchLink(name || device, { mac: hwAddr, cause });
   }
 }
 
 function findLink(links: readonly Link[], { hwAddr, device, name: wanted }: Interface): Link | undefined {
   return links.find(({ mac }) => mac !== undefined && mac === hwAddr.toLowerCase()) ??
     links.find(({ name }) => name !== "" && (name === device || name === wanted));
-}
-
-async function nextChange(changes: Fd, signal: AbortSignal): Promise<void> {
-  try {
-    await readSome(changes, new Uint8Array(NOTICE_SIZE), { signal });
-  } catch (error) {
-    // Too many for the socket: that some are lost does not matter.
-    if (!isErrno(error, "ENOBUFS")) throw error;
-  }
 }
 
 /** Another link may have the name (the kernel numbers them as they appear); then the two swap. */
@@ -134,7 +114,7 @@ function linkByName(netlink: Rtnetlink, name: string): Link {
   return link;
 }
 
-function noSuchLink(name: string, mac = ""): KataError {
+function noSuchLink(name: string, { mac = "", cause }: { mac?: string; cause?: unknown } = {}): KataError {
   const detail = mac === "" ? "" : ` with hardware address "${mac}"`;
-  return new KataError("NOT_FOUND", `Cannot find network interface "${name}"${detail} in the guest`);
+  return new KataError("NOT_FOUND", `Cannot find network interface "${name}"${detail} in the guest`, { cause });
 }

@@ -8,9 +8,9 @@ import type { AgentPart, Guest } from "../guest.ts";
 export function containerPart(guest: Guest): AgentPart {
   const { sandbox } = guest;
   return {
-    async createContainer(request) {
+    async createContainer(request, { signal }) {
       const { createContainer } = await import("../container/create.ts");
-      await sandbox.addContainer(request.containerId, () => createContainer(guest, request));
+      await sandbox.addContainer(request.containerId, () => createContainer(guest, request, { signal }));
       return {};
     },
     async startContainer({ containerId }) {

@@ -1,13 +1,13 @@
 /** Resources of the machine that change while it runs, its clock and its randomness. @module */
 import { addEntropy, setClock, swapOn } from "../../linux/device/machine.ts";
-import type { AgentPart } from "../guest.ts";
+import type { AgentPart, Guest } from "../guest.ts";
 import { onlineCpus, onlineMemory, SYSTEM_DEVICES } from "../machine/hotplug.ts";
 
 /** Each needs the machine to be a guest: on a host they change the host. */
-export function machinePart(): AgentPart {
+export function machinePart({ devices }: Pick<Guest, "devices">): AgentPart {
   return {
     async onlineCPUMem({ nbCpus, cpuOnly }, { signal }) {
-      await onlineCpus(nbCpus, { signal });
+      await onlineCpus(nbCpus, { devices, signal });
       if (!cpuOnly) onlineMemory();
       return {};
     },

@@ -12,9 +12,9 @@ const MEMORY_DEVICES = "/sys/devices/system/memory";
 export function sandboxPart(guest: Guest): AgentPart {
   const { sandbox } = guest;
   return {
-    async createSandbox(request) {
+    async createSandbox(request, { signal }) {
       if (request.sandboxId !== "") verifyId(request.sandboxId, "sandbox");
-      await createSandbox(guest, request);
+      await createSandbox(guest, request, { signal });
       return {};
     },
     async destroySandbox({ keepGuest }) {

@@ -6,7 +6,7 @@ import { mount } from "../../linux/mount/mount.ts";
 import { MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { STORAGE_OPTION } from "../../agent_api/names.ts";
-import type { Places } from "./handler.ts";
+import { attachedAt, type AttachedStorage, onlyOne, type Places, type StorageGroup } from "./handler.ts";
 import { mountAt } from "./mount_point.ts";
 import { optionValue, parseCount, parseId } from "./options.ts";
 
@@ -17,16 +17,17 @@ const NO_MEMORY = MS.BIND | MS.REMOUNT;
 const S_ISGID = 0o2000;
 
 /** Mounts a tmpfs or hugetlbfs; a size among the options is honoured (B16). */
-export function attachEphemeral(storage: Storage, { place }: Places): Disposable {
+export async function attachEphemeral(group: StorageGroup, { place }: Places): Promise<AttachedStorage> {
+  const storage = onlyOne(group);
   const { source, options } = storage;
   const fstype = storage.fstype || "tmpfs";
   if (fstype === "hugetlbfs") reserveHugePages(options, HUGE_PAGES_DIR);
   const { flags, data } = mountableOptions(storage);
   using undo = new DisposableStack();
   undo.use(mountAt(place, source, { type: fstype, flags, data }));
-  const group = optionValue(options, STORAGE_OPTION.fsGroup);
-  if (group !== undefined) giveToGroup(place, parseId(group));
-  return undo.move();
+  const owner = optionValue(options, STORAGE_OPTION.fsGroup);
+  if (owner !== undefined) giveToGroup(place, parseId(owner));
+  return attachedAt(place, undo.move());
 }
 
 /** Changes the options, such as the size, of one that is mounted. */

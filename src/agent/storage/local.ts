@@ -5,7 +5,14 @@ import { makeGuarded, openGuarded, splitLast } from "../../linux/fs/guarded_path
 import { removeTree } from "../../linux/fs/remove_tree.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { STORAGE_OPTION } from "../../agent_api/names.ts";
-import type { Places, StorageContext } from "./handler.ts";
+import {
+  attachedAt,
+  type AttachedStorage,
+  onlyOne,
+  type Places,
+  type StorageContext,
+  type StorageGroup,
+} from "./handler.ts";
 import { optionValue, parseId, parseMode } from "./options.ts";
 
 const S_ISGID = 0o2000;
@@ -14,27 +21,30 @@ const S_ISGID = 0o2000;
  * Makes the directory; it goes with its last user, unless it was there before. Of a volume's part all that is missing is
  * made alike, and what is there is the containers' and stays as it is, as the kubelet does it; it goes with the volume.
  */
-export function attachLocal(storage: Storage, { place, log }: Pick<StorageContext, "log"> & Places): Disposable {
-  const ownership = ownershipOf(storage);
+export async function attachLocal(
+  group: StorageGroup,
+  { place, log }: Pick<StorageContext, "log"> & Places,
+): Promise<AttachedStorage> {
+  const ownership = ownershipOf(onlyOne(group));
   const settle = (made: Fd) => give(made, ownership);
   if (place.part !== undefined) {
     openPart(place, settle);
-    return { [Symbol.dispose]() {} };
+    return attachedAt(place);
   }
   const { directory, isMade } = makeGuarded(place, settle);
   using opened = directory;
   // What was there before belongs to somebody else, whoever asks for it: neither its owner is ours to change nor its end.
   if (!isMade) {
     if (!isGiven(opened, ownership)) log.warning(`Left owner and mode of ${place.base}: it was there before`);
-    return { [Symbol.dispose]() {} };
+    return attachedAt(place);
   }
   const [above, name] = splitLast(place);
-  return {
+  return attachedAt(place, {
     [Symbol.dispose]() {
       using parent = openGuarded(above);
       removeTree(parent, name);
     },
-  };
+  });
 }
 
 /** A part may be a file, if a container has made one. */

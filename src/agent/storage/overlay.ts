@@ -2,14 +2,21 @@
 import { makeGuarded, openGuarded } from "../../linux/fs/guarded_path.ts";
 import { O_DIRECTORY, O_PATH, pathOf } from "../../linux/io/fd.ts";
 import { parseMountOptions } from "../../linux/mount/mount_options.ts";
-import type { Storage } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, STORAGE_OPTION } from "../../agent_api/names.ts";
 import { bundleOf, refusePart, storagePath } from "../files/guest_path.ts";
-import type { Places, StorageContext } from "./handler.ts";
+import {
+  attachedAt,
+  type AttachedStorage,
+  onlyOne,
+  type Places,
+  type StorageContext,
+  type StorageGroup,
+} from "./handler.ts";
 import { mountAt } from "./mount_point.ts";
 
 /** Mounts an overlay (B17); on request with a writable layer of its own in the container's directory. */
-export function attachOverlay(storage: Storage, context: StorageContext & Places): Disposable {
+export async function attachOverlay(group: StorageGroup, context: StorageContext & Places): Promise<AttachedStorage> {
+  const storage = onlyOne(group);
   const { containersDir, containerId, place, guard } = context;
   const makeDirectory = (path: string) => makeGuarded(refusePart(guard(path))).directory[Symbol.dispose]();
   for (const option of storage.driverOptions) {
@@ -25,7 +32,7 @@ export function attachOverlay(storage: Storage, context: StorageContext & Places
   }
   using layers = new DisposableStack();
   const { flags, data } = parseMountOptions(options.map((option) => openLayers(option, { layers, guard })));
-  return mountAt(place, "overlay", { type: "overlay", flags, data });
+  return attachedAt(place, mountAt(place, "overlay", { type: "overlay", flags, data }));
 }
 
 const LAYERS = /^(lowerdir|upperdir|workdir)=(.*)$/s;

@@ -5,7 +5,8 @@ import type { Storage } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, STORAGE_DRIVER, type StorageDriver } from "../../agent_api/names.ts";
 import { cleanPath, guardPath, refusePart, storagePath } from "../files/guest_path.ts";
 import { attachEphemeral } from "./ephemeral.ts";
-import type { StorageContext, StorageHandler } from "./handler.ts";
+import { driverOf } from "./groups.ts";
+import type { AttachedStorage, StorageContext, StorageGroup, StorageHandler } from "./handler.ts";
 import { attachLocal } from "./local.ts";
 import { optionValue } from "./options.ts";
 import { attachOverlay } from "./overlay.ts";
@@ -37,54 +38,70 @@ const VOLUME_DRIVERS: readonly string[] = [STORAGE_DRIVER.ephemeral, STORAGE_DRI
 
 interface Attached {
   driver: string;
+  /** What is there, as errors name it. */
+  sources: string;
   /** Where the volume begins that containers write; undefined if it is none. */
   volume: string | undefined;
   users: number;
   /** Stays when its users are gone, until the sandbox ends. */
   shared: boolean;
   /** Settles when the storage is usable; a second user waits for the first. */
-  ready: Promise<Disposable>;
+  ready: Promise<AttachedStorage>;
+  /** Of the caller for whom it is made usable. */
+  signal: AbortSignal;
+  /** Settles when it is gone; undefined as long as it has users. */
+  leaving?: Promise<void>;
 }
+
+type Handlers = Readonly<Record<string, StorageHandler | undefined>>;
 
 /** Storages by mount point. Disposing it detaches those that are left, newest first. */
 export class StorageRegistry implements AsyncDisposable {
   readonly #attached = new Map<string, Attached>();
-  readonly #handlers: Readonly<Record<string, StorageHandler | undefined>>;
+  readonly #handlers: Handlers;
 
   /** @param handlers By driver; tests pass their own. */
-  constructor(handlers: Readonly<Record<string, StorageHandler | undefined>> = HANDLERS) {
+  constructor(handlers: Handlers = HANDLERS) {
     this.#handlers = handlers;
   }
 
   /**
-   * Makes a storage usable, or counts one more user of its mount point.
+   * Makes a group of storages usable, or counts one more user of what is at its mount point.
    *
    * @returns Disposing it takes this user away; the last one takes the storage along.
-   * @throws {KataError} UNIMPLEMENTED or INVALID_ARGUMENT, naming the driver.
+   * @throws {KataError} UNIMPLEMENTED or INVALID_ARGUMENT, naming the driver; ALREADY_EXISTS: something else is there.
    */
-  async acquire(storage: Storage, context: StorageContext): Promise<AsyncDisposable> {
-    const key = storagePath(storage.mountPoint);
-    const attached = this.#attached.get(key) ?? this.#attach(key, storage, context);
+  async acquire(group: StorageGroup, context: StorageContext): Promise<AttachedStorage> {
+    const [{ source, mountPoint }] = group;
+    const key = storagePath(mountPoint);
+    // What is on its way out ends before something new is made in its place.
+    for (let last; (last = this.#attached.get(key)?.leaving) !== undefined;) await last.catch(() => {});
+    const attached = this.#attached.get(key) ?? this.#attach(key, group, context);
+    if (attached.sources !== sourcesOf(group)) throw taken(key, { is: attached.sources, wanted: sourcesOf(group) });
     this.#attached.set(key, attached);
     attached.users++;
     try {
-      await attached.ready;
+      const { path } = await attached.ready;
+      return { path, [Symbol.asyncDispose]: () => this.#release(key, attached) };
     } catch (cause) {
-      this.#attached.delete(key);
-      throw new Error(`Cannot use storage "${storage.source}" at "${key}"`, { cause });
+      if (this.#attached.get(key) === attached) this.#attached.delete(key);
+      // Another caller gave up on it, not this one.
+      if (attached.signal.aborted && !context.signal.aborted) return await this.acquire(group, context);
+      throw new Error(`Cannot use storage "${source}" at "${key}"`, { cause });
     }
-    return { [Symbol.asyncDispose]: () => this.#release(key, attached) };
   }
 
-  #attach(key: string, storage: Storage, context: StorageContext): Attached {
-    const isKnown = Object.hasOwn(this.#handlers, storage.driver);
-    const handler = isKnown ? this.#handlers[storage.driver] : undefined;
-    if (handler === undefined) throw noHandler(storage.driver, { isPlanned: isKnown });
-    const volume = VOLUME_DRIVERS.includes(storage.driver) ? beginOf(key, storage) : undefined;
+  #attach(key: string, group: StorageGroup, context: StorageContext): Attached {
+    const driver = driverOf(group);
+    const isKnown = Object.hasOwn(this.#handlers, driver);
+    const handler = isKnown ? this.#handlers[driver] : undefined;
+    if (handler === undefined) throw noHandler(driver, { isPlanned: isKnown });
+    const volume = VOLUME_DRIVERS.includes(driver) ? beginOf(key, group[0]) : undefined;
     const guard = (path: string) => this.guard(path, volume);
-    const place = storage.driver === STORAGE_DRIVER.local ? guard(key) : refusePart(guard(key));
-    const ready = (async () => await handler(storage, { ...context, place, guard }))();
-    return { driver: storage.driver, volume, users: 0, shared: storage.shared, ready };
+    const place = driver === STORAGE_DRIVER.local ? guard(key) : refusePart(guard(key));
+    const ready = handler(group, { ...context, place, guard });
+    const { signal } = context;
+    return { driver, sources: sourcesOf(group), volume, users: 0, shared: group[0].shared, ready, signal };
   }
 
   /**
@@ -112,15 +129,38 @@ export class StorageRegistry implements AsyncDisposable {
   async #release(key: string, attached: Attached): Promise<void> {
     attached.users--;
     if (attached.users > 0 || attached.shared || this.#attached.get(key) !== attached) return;
-    this.#attached.delete(key);
-    (await attached.ready)[Symbol.dispose]();
+    await (attached.leaving = this.#detach(key, attached));
+  }
+
+  /** Until it is gone it counts as there: what containers may write is theirs to the end. */
+  async #detach(key: string, { ready }: Attached): Promise<void> {
+    try {
+      await using _ = await ready;
+    } finally {
+      this.#attached.delete(key);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await using all = new AsyncDisposableStack();
-    for (const { ready } of this.#attached.values()) all.use(await ready);
-    this.#attached.clear();
+    for (const [key, attached] of this.#attached) {
+      all.defer(async () => {
+        if (attached.leaving !== undefined) return await attached.leaving;
+        // One that never became usable has nothing to give back; whoever asked for it knows why.
+        const isUsable = await attached.ready.then(() => true, () => false);
+        if (isUsable) await (attached.leaving = this.#detach(key, attached));
+      });
+    }
   }
+}
+
+/** What tells one storage from another at the same mount point. */
+function sourcesOf(group: StorageGroup): string {
+  return group.map(({ driver, source }) => `"${source}" of driver "${driver}"`).join(", ");
+}
+
+function taken(mountPoint: string, { is, wanted }: { is: string; wanted: string }): KataError {
+  return new KataError("ALREADY_EXISTS", `Cannot use storage ${wanted} at "${mountPoint}": ${is} is there`);
 }
 
 /** The volume that a storage is, or is told to be a part of. @throws {KataError} INVALID_ARGUMENT: it is none of it. */

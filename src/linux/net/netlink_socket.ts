@@ -35,8 +35,8 @@ const MSG_TRUNC = 0x20;
 /** Netlink families. */
 export const NETLINK = { ROUTE: 0, KOBJECT_UEVENT: 15 } as const;
 
-/** Groups of the family `ROUTE` that hear of changes, of links or in the neighbour tables. */
-export const RTMGRP = { LINK: 1, NEIGH: 4 } as const;
+/** Groups of the family `ROUTE` that hear of changes, of the neighbour tables. */
+export const RTMGRP = { NEIGH: 4 } as const;
 
 /**
  * Opens a socket of a netlink family in the network namespace that this thread is in now.

@@ -3,6 +3,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { agentServices } from "../../../src/agent/services/mod.ts";
 import { Sandbox } from "../../../src/agent/sandbox.ts";
+import { DeviceWaiter } from "../../../src/agent/devices/waiter.ts";
 import type { Guest } from "../../../src/agent/guest.ts";
 import { createLogger } from "../../../src/base/log.ts";
 import { specToProto } from "../../../src/agent_api/spec_codec.ts";
@@ -162,6 +163,7 @@ class FuzzedGuest implements AsyncDisposable {
       log,
       isInit: false,
       sandbox: this.#sandbox,
+      devices: new DeviceWaiter(),
       signal: this.#end.signal,
       shutDown: () => {},
     };

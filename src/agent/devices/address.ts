@@ -1,0 +1,101 @@
+/**
+ * Where a device is to appear in this guest, and how the kernel tells of its kind.
+ *
+ * A new kind is a case of {@linkcode DeviceAddress} and a row of {@linkcode DEVICE_KINDS}; the compiler finds the missing
+ * one. What looks for it in sysfs is a file of its own beside this one, such as `net.ts`. Still to come here:
+ * - block by PCI path (`blk`): `{ kind: "block"; pciPath }`, news of subsystem `block`; `pci.ts` knows the way to the device,
+ *   the disk is `virtioN/block/<name>` below it.
+ * - SCSI (`scsi`): `{ kind: "scsi"; id; lun }`, whose look first asks each `/sys/class/scsi_host/*` to scan.
+ * - MMIO (`mmioblk`) and persistent memory (`nvdimm`): `{ kind: "node"; path }`, news of subsystem `block`.
+ * - CCW on s390x (`blk-ccw`): `{ kind: "ccw"; id }`, below `/sys/bus/ccw/devices`.
+ *
+ * @module
+ */
+import { isErrno } from "../../linux/ffi/errno.ts";
+import type { Uevent } from "../../linux/device/uevent.ts";
+
+/** How a device is named by whoever plugged it in. */
+export type DeviceAddress =
+  /** A network interface, by its hardware address in lower case. */
+  | { kind: "net"; mac: string }
+  /** A network interface, by the slots on the way to its card: `02/01`. See `pci.ts`. */
+  | { kind: "net"; pciPath: string }
+  /** A network interface, by the name that the kernel gives it. */
+  | { kind: "net"; name: string }
+  /** A shared file system; nothing but a mount tells whether there is one of this tag. */
+  | { kind: "virtio-fs"; tag: string }
+  /** Processors that are not in use yet, whichever they are. */
+  | { kind: "cpu"; count: number }
+  /** Blocks of memory that are not in use yet, whichever they are. */
+  | { kind: "memory" };
+
+/** One kind of device. */
+interface DeviceKind<A> {
+  /** The device as an error names it. */
+  text(address: A): string;
+  /** The subsystem whose events tell of such devices. */
+  subsystem: string;
+  /** What there is of this kind, for an error. @param sys `/sys`, or a directory like it. */
+  present(sys: string): string;
+}
+
+type Kind = DeviceAddress["kind"];
+
+export const DEVICE_KINDS: { readonly [K in Kind]: DeviceKind<Extract<DeviceAddress, { kind: K }>> } = {
+  net: {
+    text: (address) => {
+      if ("mac" in address) return `network interface with hardware address "${address.mac}"`;
+      return "name" in address
+        ? `network interface "${address.name}"`
+        : `network card at PCI path "${address.pciPath}"`;
+    },
+    subsystem: "net",
+    present: (sys) => listed(`${sys}/class/net`),
+  },
+  "virtio-fs": {
+    text: ({ tag }) => `shared file system "${tag}"`,
+    // A driver that has taken its device is news of that device's bus.
+    subsystem: "virtio",
+    present: (sys) => listed(`${sys}/bus/virtio/drivers/virtiofs`, /^virtio\d+$/),
+  },
+  cpu: {
+    text: ({ count }) => `${count} CPUs that were plugged in`,
+    subsystem: "cpu",
+    present: (sys) => listed(`${sys}/devices/system/cpu`, /^cpu\d+$/),
+  },
+  memory: {
+    text: () => "memory that was plugged in",
+    subsystem: "memory",
+    present: (sys) => listed(`${sys}/devices/system/memory`, /^memory\d+$/),
+  },
+};
+
+/** The row of an address. */
+export function kindOf(address: DeviceAddress): DeviceKind<DeviceAddress> {
+  return DEVICE_KINDS[address.kind] as DeviceKind<DeviceAddress>;
+}
+
+/** Whether an event may bring a device of this address. */
+export function isNewsOf(address: DeviceAddress, { subsystem, action }: Uevent): boolean {
+  return subsystem === kindOf(address).subsystem && action !== "remove";
+}
+
+/** Names that an error lists. */
+const MOST_NAMES = 16;
+
+function listed(directory: string, matching = /^/): string {
+  const names = namesIn(directory).filter((name) => matching.test(name)).sort();
+  if (names.length === 0) return "none";
+  const rest = names.length - MOST_NAMES;
+  return `${names.slice(0, MOST_NAMES).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+}
+
+/** Names in a directory of sysfs; none if there is no such directory. */
+export function namesIn(directory: string): string[] {
+  try {
+    return [...Deno.readDirSync(directory)].map(({ name }) => name);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,66 @@
+/** A look at hardware that is repeated until it finds something. @module */
+import type { Uevent } from "../../linux/device/uevent.ts";
+import { type DeviceAddress, isNewsOf } from "./address.ts";
+
+/** Who is told of events. */
+export interface Listener {
+  hear(event: Uevent): void;
+  /** Tells that nothing can be heard any more. */
+  fail(error: unknown): void;
+  /** It needs to hear no more. */
+  readonly isOver: boolean;
+}
+
+/** Somebody who waits: has one outcome, and hears nothing after it. */
+export class PendingLook<T> implements Listener {
+  readonly #outcome = Promise.withResolvers<T>();
+  readonly #address: DeviceAddress;
+  readonly #look: () => T | undefined;
+  #isOver = false;
+  #events = 0;
+  #last: Uevent | undefined;
+
+  /** @param look Is not called again after a result or an error. */
+  constructor(address: DeviceAddress, look: () => T | undefined) {
+    this.#address = address;
+    this.#look = look;
+  }
+
+  get outcome(): Promise<T> {
+    return this.#outcome.promise;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  hear(event: Uevent): void {
+    if (this.#isOver || !isNewsOf(this.#address, event)) return;
+    this.#events++;
+    this.#last = event;
+    this.look();
+  }
+
+  look(): void {
+    if (this.#isOver) return;
+    try {
+      const found = this.#look();
+      if (found === undefined) return;
+      this.#isOver = true;
+      this.#outcome.resolve(found);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  fail(error: unknown): void {
+    this.#isOver = true;
+    this.#outcome.reject(error);
+  }
+
+  /** What came while it waited. */
+  heard(): string {
+    if (this.#last === undefined) return "no event of its kind";
+    return `${this.#events} events, the last "${this.#last.action}@${this.#last.devPath}"`;
+  }
+}

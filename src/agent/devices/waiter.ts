@@ -1,0 +1,145 @@
+/**
+ * Waiting for hardware that the host has plugged in: a look first, and if the device is not there yet, another one with
+ * each event of its kind, for a bounded time.
+ *
+ * One socket hears the kernel's events for all who wait. It is open only meanwhile: a machine whose devices are there when
+ * they are asked for never opens it, and no events pile up in it unread.
+ *
+ * @module
+ */
+import { KataError } from "../../base/error.ts";
+import { UeventSocket } from "../../linux/device/uevent.ts";
+import { type DeviceAddress, kindOf } from "./address.ts";
+import { netAtPciPath } from "./net.ts";
+import { type Listener, PendingLook } from "./pending_look.ts";
+
+/** How long a device is waited for. */
+export interface DeviceWait {
+  /** Ends the wait with its reason. */
+  signal: AbortSignal;
+  timeoutMs: number;
+}
+
+/** What tells of devices; see {@linkcode UeventSocket}. */
+export type UeventSource = Pick<UeventSocket, "events" | typeof Symbol.dispose>;
+
+export interface DeviceWaiterOptions {
+  /** `/sys`, or a directory like it. */
+  sys?: string;
+  /** Starts to listen: from its return on, no event is missed. */
+  listen?: () => UeventSource;
+}
+
+/** A look is repeated at this pace too: the kernel drops events in a flood, and says nothing when a device is busy no more. */
+const LOOK_AGAIN_MS = 250;
+
+interface Listening {
+  end: AbortController;
+  done: Promise<void>;
+}
+
+/** The one way to wait for a device in this guest. */
+export class DeviceWaiter {
+  readonly #sys: string;
+  readonly #listen: () => UeventSource;
+  readonly #listeners = new Set<Listener>();
+  #listening: Listening | undefined;
+
+  constructor({ sys = "/sys", listen = () => new UeventSocket() }: DeviceWaiterOptions = {}) {
+    this.#sys = sys;
+    this.#listen = listen;
+  }
+
+  /**
+   * Waits for the interface of a network card.
+   *
+   * @param pciPath As `pci.ts` reads it.
+   * @returns Its name. @throws {KataError} As {@linkcode until}; INVALID_ARGUMENT: there cannot be such a path.
+   */
+  async netAt(pciPath: string, wait: DeviceWait): Promise<string> {
+    return await this.until({ kind: "net", pciPath }, () => netAtPciPath(pciPath, this.#sys), wait);
+  }
+
+  /**
+   * Waits until a look finds the device.
+   *
+   * @param look Finds the device, and may take it into use at once; undefined as long as it is not there. After a result
+   * or an error it is not called again.
+   * @throws {KataError} NOT_FOUND, saying what was waited for, what is there instead and what was heard meanwhile.
+   * @throws What `look` throws, and the signal's reason.
+   */
+  async until<T>(address: DeviceAddress, look: () => T | undefined, wait: DeviceWait): Promise<T> {
+    wait.signal.throwIfAborted();
+    return look() ?? await this.#wait(address, new PendingLook(address, look), wait);
+  }
+
+  async #wait<T>(address: DeviceAddress, pending: PendingLook<T>, { signal, timeoutMs }: DeviceWait): Promise<T> {
+    const onAbort = () => pending.fail(signal.reason);
+    const onLate = () => {
+      pending.look();
+      if (!pending.isOver) pending.fail(this.#notFound(address, { timeoutMs, heard: pending.heard() }));
+    };
+    await using _ = this.#join(pending);
+    signal.addEventListener("abort", onAbort, { once: true });
+    const timers = [setInterval(() => pending.look(), LOOK_AGAIN_MS), setTimeout(onLate, timeoutMs)];
+    try {
+      pending.look(); // it may have come before the socket
+      return await pending.outcome;
+    } finally {
+      timers.forEach(clearTimeout);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** @returns What leaves again; the last one to leave closes the socket. */
+  #join(listener: Listener): AsyncDisposable {
+    const listening = this.#listening ??= this.#open();
+    this.#listeners.add(listener);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#listeners.delete(listener);
+        if (this.#listeners.size > 0) return;
+        this.#forget(listening);
+        listening.end.abort();
+        await listening.done;
+      },
+    };
+  }
+
+  #open(): Listening {
+    const source = this.#listen();
+    const listening: Listening = { end: new AbortController(), done: Promise.resolve() };
+    listening.done = this.#hear(source, listening);
+    return listening;
+  }
+
+  /** Passes events on until nobody waits. Never rejects: those who wait get the error. */
+  async #hear(source: UeventSource, listening: Listening): Promise<void> {
+    using _ = source;
+    const { signal } = listening.end;
+    try {
+      for await (const event of source.events({ signal })) {
+        for (const listener of this.#listeners) {
+          listener.hear(event);
+          if (listener.isOver) this.#listeners.delete(listener);
+        }
+        if (this.#listeners.size > 0) continue;
+        this.#forget(listening); // before anything else runs: whoever waits next needs one that hears
+        return;
+      }
+    } catch (error) {
+      this.#forget(listening);
+      if (!signal.aborted) this.#listeners.forEach((listener) => listener.fail(error));
+    }
+  }
+
+  #forget(listening: Listening): void {
+    if (this.#listening === listening) this.#listening = undefined;
+  }
+
+  #notFound(address: DeviceAddress, { timeoutMs, heard }: { timeoutMs: number; heard: string }): KataError {
+    const { text, present } = kindOf(address);
+    const why = `it did not appear within ${timeoutMs} ms (there: ${present(this.#sys)}; heard: ${heard})`;
+    return new KataError("NOT_FOUND", `Cannot find ${text(address)}: ${why}`);
+  }
+}
