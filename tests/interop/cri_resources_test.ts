@@ -96,6 +96,10 @@ pods("a VM that is not sized before grows with its containers, and refuses what 
   await pod.run("second", SLEEP, limits(1, 256));
   assert.equal(await first.exec("grep -c ^processor /proc/cpuinfo"), "2\n");
   assert.ok(await memory() > before + 200, `${before} MiB became ${await memory()} MiB`);
+  // No CPU is waited for here: the memory has to be.
+  const between = await memory();
+  await pod.run("more", SLEEP, { linux: { resources: { memory_limit_in_bytes: 256 * MIB } } });
+  assert.ok(await memory() > between + 200, `${between} MiB became ${await memory()} MiB`);
   await assert.rejects(pod.run("third", SLEEP, limits(0, 100_000)), /MiB asked, the limit is \d+ MiB/);
   assert.equal(await first.exec("echo still here"), "still here\n");
 }, { configure: (toml) => `${toml}default_maxvcpus = 2\n[runtime]\nstatic_sandbox_resource_mgmt = false\n` });

@@ -4,12 +4,13 @@ import { isErrno } from "../../linux/ffi/errno.ts";
 import { namesIn } from "../devices/address.ts";
 import type { DeviceWaiter } from "../devices/waiter.ts";
 
-const APPEAR_MS = 5_000;
+/** Far more than a loaded machine takes: what is late is an error. */
+const APPEAR_MS = 10_000;
 
 /** Where the kernel shows its devices: `/sys/devices/system`, or a directory like it. */
 export const SYSTEM_DEVICES = "/sys/devices/system";
 
-export interface OnlineCpusOptions {
+export interface OnlineOptions {
   devices: DeviceWaiter;
   root?: string;
   signal: AbortSignal;
@@ -20,9 +21,9 @@ export interface OnlineCpusOptions {
  * Brings CPUs into use until `count` more are, waiting for those that are yet to appear.
  *
  * @param count How many were plugged in; 0 for none.
- * @throws {KataError} DEADLINE_EXCEEDED after five seconds.
+ * @throws {KataError} DEADLINE_EXCEEDED after ten seconds.
  */
-export async function onlineCpus(count: number, options: OnlineCpusOptions): Promise<void> {
+export async function onlineCpus(count: number, options: OnlineOptions): Promise<void> {
   if (count <= 0) return;
   const { devices, root = SYSTEM_DEVICES, signal, timeoutMs = APPEAR_MS } = options;
   let done = 0;
@@ -30,18 +31,45 @@ export async function onlineCpus(count: number, options: OnlineCpusOptions): Pro
     done += onlineAll(`${root}/cpu`, { matching: /^cpu\d+$/, atMost: count - done });
     return done >= count ? true : undefined;
   };
+  await devices.until({ kind: "cpu", count }, look, { signal, timeoutMs }).catch((cause) => {
+    throw tooLate(cause, `Cannot bring ${count} CPUs into use: only ${done} have appeared`);
+  });
+}
+
+/**
+ * Brings every block of memory into use that is not. The host is told that memory is plugged in before the kernel has found
+ * it, so it is waited for, unless the kernel brings it into use by itself.
+ *
+ * @throws {KataError} DEADLINE_EXCEEDED after ten seconds without any.
+ */
+export async function onlineNewMemory(options: OnlineOptions): Promise<void> {
+  const { devices, root = SYSTEM_DEVICES, signal, timeoutMs = APPEAR_MS } = options;
+  const look = () => onlineMemory(root) > 0 || kernelOnlinesMemory(root) ? true : undefined;
+  await devices.until({ kind: "memory" }, look, { signal, timeoutMs }).catch((cause) => {
+    throw tooLate(cause, "Cannot bring memory into use: none has appeared");
+  });
+}
+
+/** Brings every block of memory into use that is there and not in use. @returns How many. */
+export function onlineMemory(root: string = SYSTEM_DEVICES): number {
+  const bring = () => onlineAll(`${root}/memory`, { matching: /^memory\d+$/, atMost: Infinity });
+  const done = bring();
+  // The blocks of a module appear one after the other, and the first is in use only when the last is there.
+  return done === 0 ? 0 : done + bring();
+}
+
+/** Whether new blocks are in use at once; a kernel without memory hotplug has none. */
+function kernelOnlinesMemory(root: string): boolean {
   try {
-    await devices.until({ kind: "cpu", count }, look, { signal, timeoutMs });
-  } catch (cause) {
-    if (errorCode(cause) !== "NOT_FOUND") throw cause;
-    const what = `Cannot bring ${count} CPUs into use: only ${done} have appeared`;
-    throw new KataError("DEADLINE_EXCEEDED", what, { cause });
+    return Deno.readTextFileSync(`${root}/memory/auto_online_blocks`).trim() !== "offline";
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return true;
+    throw error;
   }
 }
 
-/** Brings every block of memory into use that is not. */
-export function onlineMemory(root: string = SYSTEM_DEVICES): void {
-  onlineAll(`${root}/memory`, { matching: /^memory\d+$/, atMost: Infinity });
+function tooLate(cause: unknown, what: string): unknown {
+  return errorCode(cause) === "NOT_FOUND" ? new KataError("DEADLINE_EXCEEDED", what, { cause }) : cause;
 }
 
 /** @returns How many were switched on. */

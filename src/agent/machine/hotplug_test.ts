@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DeviceWaiter } from "../devices/waiter.ts";
 import { FakeUevents } from "../devices/testing/fake_uevents.ts";
 import { errorChain, errorCode } from "../../base/error.ts";
-import { onlineCpus, onlineMemory } from "./hotplug.ts";
+import { onlineCpus, onlineMemory, onlineNewMemory } from "./hotplug.ts";
 
 const never = new AbortController().signal;
 
@@ -78,10 +78,36 @@ Deno.test("onlineCpus() gives up with the signal", async () => {
 });
 
 Deno.test("onlineMemory() brings in every block, and takes a kernel without hotplug", async () => {
-  await withSysfs({ "memory/memory0": "1", "memory/memory32": "0" }, (root) => {
-    onlineMemory(root);
+  await withSysfs({ "memory/memory0": "1", "memory/memory32": "0", "memory/memory33": "0" }, async (root) => {
+    assert.equal(onlineMemory(root), 2);
     assert.equal(online(root, "memory/memory32"), "1");
-    onlineMemory(`${root}/none`);
-    return Promise.resolve();
+    assert.equal(onlineMemory(`${root}/none`), 0);
+    await onlineNewMemory(options(`${root}/none`));
+  });
+});
+
+Deno.test("onlineNewMemory() waits for memory that the kernel has yet to find, and says when there is none", async () => {
+  await withSysfs({ "memory/memory0": "1" }, async (root) => {
+    Deno.writeTextFileSync(`${root}/memory/auto_online_blocks`, "offline\n");
+    const { uevents, ...rest } = options(root);
+    const done = onlineNewMemory(rest);
+    for (const block of ["memory32", "memory33"]) {
+      Deno.mkdirSync(`${root}/memory/${block}`);
+      Deno.writeTextFileSync(`${root}/memory/${block}/online`, "0");
+    }
+    await uevents.tell({ subsystem: "memory", devPath: "/devices/system/memory/memory32" });
+    await done;
+    assert.deepEqual([online(root, "memory/memory32"), online(root, "memory/memory33")], ["1", "1"]);
+    const isLate = (error: unknown) => errorCode(error) === "DEADLINE_EXCEEDED";
+    await assert.rejects(onlineNewMemory({ ...rest, timeoutMs: 20 }), isLate);
+  });
+});
+
+Deno.test("onlineNewMemory() waits for nothing where the kernel takes memory into use by itself", async () => {
+  await withSysfs({ "memory/memory0": "1" }, async (root) => {
+    Deno.writeTextFileSync(`${root}/memory/auto_online_blocks`, "online\n");
+    const { uevents, ...rest } = options(root);
+    await onlineNewMemory(rest);
+    assert.equal(uevents.opened, 0);
   });
 });

@@ -1,14 +1,16 @@
 /** Resources of the machine that change while it runs, its clock and its randomness. @module */
 import { addEntropy, setClock, swapOn } from "../../linux/device/machine.ts";
 import type { AgentPart, Guest } from "../guest.ts";
-import { onlineCpus, onlineMemory, SYSTEM_DEVICES } from "../machine/hotplug.ts";
+import { onlineCpus, onlineMemory, onlineNewMemory, SYSTEM_DEVICES } from "../machine/hotplug.ts";
 
 /** Each needs the machine to be a guest: on a host they change the host. */
 export function machinePart({ devices }: Pick<Guest, "devices">): AgentPart {
   return {
-    async onlineCPUMem({ nbCpus, cpuOnly }, { signal }) {
+    async onlineCPUMem({ nbCpus, cpuOnly, wait }, { signal }) {
       await onlineCpus(nbCpus, { devices, signal });
-      if (!cpuOnly) onlineMemory();
+      // Other hosts do not say whether they have plugged in memory at all.
+      if (!cpuOnly && wait) await onlineNewMemory({ devices, signal });
+      else if (!cpuOnly) onlineMemory();
       return {};
     },
     memHotplugByProbe({ memHotplugProbeAddr }) {

@@ -1,4 +1,5 @@
 /** Keeping a running VM as large as its containers may need. @module */
+import { Mutex } from "../../base/async.ts";
 import { formatCpuList, unite } from "../../base/cpu_list.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
@@ -18,6 +19,8 @@ export interface GrowthOptions {
 export class Growth {
   readonly #options: GrowthOptions;
   readonly #demands = new Map<string, Demand>();
+  /** The guest waits for what one step has plugged in, so a second one must not have taken that into use by then. */
+  readonly #turn = new Mutex();
 
   constructor(options: GrowthOptions) {
     this.#options = options;
@@ -48,6 +51,7 @@ export class Growth {
 
   async #grow(): Promise<void> {
     const { config, vm, agent, cgroups } = this.#options;
+    using _turn = await this.#turn.lock();
     const wanted = dynamicSize([...this.#demands.values()], config);
     const had = await vm.info();
     const addedCpus = await vm.resizeVcpus(wanted.vcpus) - had.vcpus;
