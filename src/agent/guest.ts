@@ -4,6 +4,7 @@ import type { Logger } from "../base/log.ts";
 import type { AgentService } from "../proto/agent_pb.ts";
 import type { AgentOptions } from "../agent_api/options.ts";
 import type { DeviceWaiter } from "./devices/waiter.ts";
+import type { Policy } from "./policy/policy.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** The agent as its services see it. */
@@ -13,6 +14,8 @@ export interface Guest {
   readonly sandbox: Sandbox;
   /** Whoever needs hardware that may be still to come waits by it. */
   readonly devices: DeviceWaiter;
+  /** Judges each request of the host. */
+  readonly policy: Policy;
   /** The agent is PID 1, so the machine is its own. */
   readonly isInit: boolean;
   /** Fires when the agent ends, so that calls which wait give up. */

@@ -22,6 +22,7 @@ import { DeviceWaiter } from "./devices/waiter.ts";
 import type { Guest } from "./guest.ts";
 import { becomeInit, mountBaseFilesystems } from "./machine/init.ts";
 import { listenForLogReader, stdoutSink } from "./machine/log_sink.ts";
+import { ALLOW_ALL } from "./policy/policy.ts";
 import { guardMachineVsock } from "./machine/vsock.ts";
 import { Sandbox } from "./sandbox.ts";
 import { agentServices } from "./services/mod.ts";
@@ -81,6 +82,7 @@ async function run(
     isInit,
     sandbox: stack.use(new Sandbox()),
     devices: new DeviceWaiter(),
+    policy: ALLOW_ALL,
     signal: end.signal,
     shutDown: () => end.abort(),
   };

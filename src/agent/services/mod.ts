@@ -1,9 +1,12 @@
 /** The agent's API, put together from its parts. Methods that no part has answer UNIMPLEMENTED. @module */
+import type { Message } from "@bufbuild/protobuf";
+import { KataError } from "../../base/error.ts";
 import { AgentService } from "../../proto/agent_pb.ts";
 import { Connections } from "../../proto/connections_pb.ts";
 import { Health } from "../../proto/health_pb.ts";
 import { defineService, type TtrpcService } from "../../rpc/ttrpc/server.ts";
 import type { AgentPart, Guest } from "../guest.ts";
+import { ALLOW_ALL, type Policy } from "../policy/policy.ts";
 import { connectionsService } from "./connections.ts";
 import { containerPart } from "./container.ts";
 import { copyFilePart } from "./copy_file.ts";
@@ -30,12 +33,47 @@ const PARTS: readonly ((guest: Guest) => AgentPart)[] = [
   diagnosticPart,
 ];
 
-/** All services of the agent, for one listener. */
+/** All services of the agent, for one listener. Those behind the policy tell or change something; Health does neither. */
 export function agentServices(guest: Guest): TtrpcService[] {
-  const agent: AgentPart = Object.assign({}, ...PARTS.map((part) => part(guest)));
+  const { policy, signal } = guest;
   return [
-    defineService(AgentService, agent),
+    defineService(AgentService, guarded(agentParts(guest), policy)),
     defineService(Health, healthService()),
-    defineService(Connections, connectionsService(guest.signal)),
+    defineService(Connections, guarded(connectionsService(signal), policy)),
   ];
+}
+
+/** The parts as one. */
+export function agentParts(guest: Guest): AgentPart {
+  return Object.assign({}, ...PARTS.map((part) => part(guest)));
+}
+
+type Method = (request: Message, caller: never) => unknown;
+
+/**
+ * A part of an API behind a policy, which judges each request before anything else happens with it.
+ *
+ * @param part Methods by their name in TypeScript, of which each takes one message.
+ * @returns Its methods, which throw PERMISSION_DENIED for what the policy denies; `part` itself if all is allowed.
+ */
+export function guarded<P extends object>(part: P, policy: Policy): P {
+  if (policy === ALLOW_ALL) return part;
+  const methods = Object.entries(part).map(([name, method]) => [name, judged(method as Method, { name, policy })]);
+  return Object.fromEntries(methods) as P;
+}
+
+function judged(method: Method, { name, policy }: { name: string; policy: Policy }): Method {
+  const spelled = `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`;
+  return async (request, caller) => {
+    const verdict = await policy.allows(spelled, request);
+    if (!verdict.isAllowed) throw denied(spelled, { request, why: verdict.why });
+    return await method(request, caller);
+  };
+}
+
+/** "CreateContainerRequest is blocked by policy" is what tools of the field look for. */
+function denied(method: string, { request, why }: { request: Message; why: string }): KataError {
+  const message = request.$typeName.slice(request.$typeName.lastIndexOf(".") + 1);
+  const what = `Cannot call ${method}: ${message} is blocked by policy`;
+  return new KataError("PERMISSION_DENIED", why === "" ? what : `${what}: ${why}`);
 }

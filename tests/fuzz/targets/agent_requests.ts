@@ -5,6 +5,7 @@ import { agentServices } from "../../../src/agent/services/mod.ts";
 import { Sandbox } from "../../../src/agent/sandbox.ts";
 import { DeviceWaiter } from "../../../src/agent/devices/waiter.ts";
 import type { Guest } from "../../../src/agent/guest.ts";
+import { ALLOW_ALL } from "../../../src/agent/policy/policy.ts";
 import { createLogger } from "../../../src/base/log.ts";
 import { specToProto } from "../../../src/agent_api/spec_codec.ts";
 import { parseSpec } from "../../../src/oci/spec/spec.ts";
@@ -164,6 +165,7 @@ class FuzzedGuest implements AsyncDisposable {
       isInit: false,
       sandbox: this.#sandbox,
       devices: new DeviceWaiter(),
+      policy: ALLOW_ALL,
       signal: this.#end.signal,
       shutDown: () => {},
     };
