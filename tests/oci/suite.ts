@@ -5,6 +5,7 @@
  * @module
  */
 import { RUNTIME } from "./runtime.ts";
+import { leftOut } from "../left_out.ts";
 
 interface Lack {
   /** Names of the tests. */
@@ -89,15 +90,10 @@ function isHybrid(): boolean {
 }
 
 const NAME = RUNTIME.slice(RUNTIME.lastIndexOf("/") + 1);
-const told = new Set<string>();
 
 function isLeftOut(name: string): boolean {
   const lack = LACKS[NAME]?.find(({ tests }) => tests.test(name));
-  if (lack === undefined) return false;
-  const line = `${NAME} ${lack.why}: its tests are left out\n`;
-  if (!told.has(line)) Deno.stderr.writeSync(new TextEncoder().encode(line));
-  told.add(line);
-  return true;
+  return leftOut({ name }, lack && `${NAME} ${lack.why}`);
 }
 
 type Body = () => Promise<void> | void;

@@ -1,6 +1,6 @@
 /** The machine in which fuzz targets run that could do harm: its disks are read-only, and it goes with the run. @module */
 import { THROWAWAY } from "../fuzz/core/box.ts";
-import { command, type MachineRun, runMachine } from "./systemd_machine.ts";
+import { bringBundle, bringRunk, command, type MachineRun, runMachine } from "./systemd_machine.ts";
 
 /** What ends the report of `scripts/fuzz.ts`, with its exit status. */
 export const ENDED = /^# fuzz ended (\d+)$/m;
@@ -25,20 +25,10 @@ export async function fuzzInMachine(
   return await runMachine({ script, bring, words: [THROWAWAY], ...options });
 }
 
-/** What the portable file does once it is unpacked; unpacking takes half a minute under emulation. */
-const RUNK = `#!/bin/sh
-DENO_DIR=/tmp/deno-runk exec /suite/program/launcher /suite/program deno run --quiet -A --unstable-vsock --no-check \\
-  --no-lock --no-config --cached-only /suite/program/runk.js "$@"
-`;
-
-/** As one file for each of the two programs: under emulation the sources would take long to read. */
 async function bring(tree: string): Promise<void> {
-  const bundle = (source: string, target: string) =>
-    command(Deno.execPath(), "bundle", "--quiet", "--no-check", "--platform", "deno", "--output", target, source);
-  await bundle("scripts/fuzz.ts", `${tree}/${PROGRAMS}/fuzz.js`);
-  await bundle("tests/fuzz/core/loop.ts", `${tree}/${PROGRAMS}/loop.js`);
-  Deno.writeTextFileSync(`${tree}/bin/runk`, RUNK, { mode: 0o755 });
-  await command("cp", "-r", "dist/program", `${tree}/program`);
+  await bringBundle("scripts/fuzz.ts", `${tree}/${PROGRAMS}/fuzz.js`);
+  await bringBundle("tests/fuzz/core/loop.ts", `${tree}/${PROGRAMS}/loop.js`);
+  await bringRunk(tree);
   await command("cp", "-r", "deno.json", "config", "tests/fuzz/seeds", tree);
 }
 
