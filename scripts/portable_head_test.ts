@@ -3,6 +3,7 @@ import { testAssembly } from "../src/linux/child_program/testing/assembler.ts";
 import { assembleInit } from "./guest/init_program.ts";
 import { launcher } from "./launcher/launcher.ts";
 import { headCode, portableHead } from "./portable_head.ts";
+import { leftOutUnlessRoot } from "../src/base/testing/left_out.ts";
 
 testAssembly("headCode", { sources: new URL("portable_head/", import.meta.url), bytes: headCode });
 
@@ -194,7 +195,7 @@ Deno.test("portableHead() runs what lies in a directory with the sticky bit, whe
 
 Deno.test({
   name: "portableHead() runs root's tree for another user",
-  ignore: Deno.uid() !== 0,
+  ignore: leftOutUnlessRoot(import.meta),
   async fn() {
     await using portable = await makePortable();
     await Deno.chmod(portable.directory, 0o755);
@@ -217,7 +218,7 @@ Deno.test("F15: portableHead() empties no file that the mark of a planted tree l
 for (const { when, change, asRoot } of SLOW) {
   Deno.test({
     name: `portableHead() calls the script if ${when}`,
-    ignore: asRoot === true && Deno.uid() !== 0,
+    ignore: asRoot === true && leftOutUnlessRoot(import.meta),
     async fn() {
       await using portable = await makePortable();
       await change(portable.tree);

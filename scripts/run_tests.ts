@@ -6,12 +6,19 @@
  * @module
  */
 import { exists } from "../src/base/files.ts";
+import { LEFT_OUT_FILE, readLeftOut } from "../src/base/testing/left_out.ts";
 import { added, leftovers } from "./leftovers.ts";
+import { explain, formatReasons, readSkipped, type Reasons } from "./skips.ts";
 
 interface Count {
   passed: number;
   failed: number;
   skipped: number;
+}
+
+/** What was counted, and why some of it was skipped. A test that is skipped for no reason fails its suite. */
+interface Outcome extends Count {
+  reasons?: Reasons;
 }
 
 /** `commands`: each command is one test; `deno test`: the paths that exist, counted by Deno itself. */
@@ -113,21 +120,27 @@ async function runCommands(commands: string[][]): Promise<Count> {
   return count;
 }
 
-async function runDenoTest({ paths, flags, env }: Suite & { kind: "deno test" }): Promise<Count> {
+async function runDenoTest({ paths, flags, env }: Suite & { kind: "deno test" }): Promise<Outcome> {
   const report = await Deno.makeTempFile({ prefix: "kata-junit-" });
+  const told = await Deno.makeTempFile({ prefix: "kata-left-out-" });
   try {
-    const success = await run(["deno", "test", "-A", ...flags, `--junit-path=${report}`, ...paths], env);
-    const count = countJunit(await Deno.readTextFile(report));
+    const command = ["deno", "test", "-A", ...flags, `--junit-path=${report}`, ...paths];
+    const success = await run(command, { ...env, [LEFT_OUT_FILE]: told });
+    const text = await Deno.readTextFile(report);
+    const count = countJunit(text);
     // A module that does not load, or a leak outside a test, fails the run without a failed test of its own.
     if (!success && count.failed === 0) count.failed = 1;
-    return count;
+    const { reasons, untold } = explain(readSkipped(text), readLeftOut(await Deno.readTextFile(told)));
+    for (const { name, file } of untold) print(`skipped without a reason: ${name} of ${file}`);
+    if (untold.length > 0) count.failed++;
+    return { ...count, reasons };
   } finally {
-    await Deno.remove(report);
+    await Promise.all([report, told].map((path) => Deno.remove(path)));
   }
 }
 
 /** @returns What was counted, or why nothing was run. */
-async function runSuite(suite: Suite): Promise<Count | string> {
+async function runSuite(suite: Suite): Promise<Outcome | string> {
   if (suite.kind === "commands") return await runCommands(suite.commands);
   if (suite.needs !== undefined && !exists(suite.needs)) return `skipped, for there is no ${suite.needs}`;
   const paths = suite.paths.filter((path) => holdsTests(`${root}/${path}`));
@@ -165,6 +178,7 @@ async function main(names: readonly string[]): Promise<number> {
   }
   const total: Count = { passed: 0, failed: 0, skipped: 0 };
   const summary: string[] = [];
+  const reasons: Reasons = new Map();
   const before = leftovers();
   for (const suite of SUITES.filter(({ name }) => names.length === 0 || names.includes(name))) {
     const started = performance.now();
@@ -172,12 +186,14 @@ async function main(names: readonly string[]): Promise<number> {
     const count = await runSuite(suite);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     summary.push(`${suite.name}: ${typeof count === "string" ? count : formatCount(count)} (${seconds} s)`);
-    if (typeof count !== "string") add(total, count);
+    if (typeof count === "string") continue;
+    add(total, count);
+    for (const [why, times] of count.reasons ?? []) reasons.set(why, (reasons.get(why) ?? 0) + times);
   }
   const clean = await checkLeftovers(before);
   summary.push(`leftovers: ${formatCount(clean)}`);
   add(total, clean);
-  print(`\n${summary.join("\n")}\n${formatCount(total)}`);
+  print(`\n${[...summary, ...formatReasons(reasons), formatCount(total)].join("\n")}`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 }
 

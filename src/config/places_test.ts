@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { loadConfig } from "./load.ts";
 import { DEFAULT_PATHS, openConfig, type Places, POD_DIRECTORIES } from "./places.ts";
 import { filesOf } from "./testing/temporary_files.ts";
+import { leftOutUnlessRoot } from "../base/testing/left_out.ts";
 
 /** The path of the configuration that these places give. */
 function found(places: Places): string {
@@ -139,7 +140,7 @@ Deno.test("F3: loadConfig() refuses a file, a drop-in and a directory that other
 
 Deno.test({
   name: "F3: loadConfig() refuses another user's file, drop-in and directory",
-  ignore: Deno.uid() !== 0,
+  ignore: leftOutUnlessRoot(import.meta),
   fn() {
     using files = filesOf({ "etc/c.toml": "", "etc/config.d/x.toml": "" });
     for (const theirs of ["etc", "etc/c.toml", "etc/config.d", "etc/config.d/x.toml"]) {

@@ -11,6 +11,7 @@ import {
   type TemplateIdentity,
   UnfinishedTemplate,
 } from "./template.ts";
+import { leftOutUnlessRoot } from "../base/testing/left_out.ts";
 
 const IDENTITY: TemplateIdentity = {
   program: "1.0.0",
@@ -94,7 +95,7 @@ Deno.test("F3: fittingTemplate() does not trust a template that others can write
 
 Deno.test({
   name: "F3: what another user planted where all may make directories is neither read nor removed, and ends no process",
-  ignore: Deno.uid() !== 0,
+  ignore: leftOutUnlessRoot(import.meta),
   fn: () =>
     withRoot(async (root) => {
       Deno.chmodSync(root, 0o1777);

@@ -6,6 +6,7 @@ import { Cri, type Message } from "./cri.ts";
 import { IMAGE } from "./image.ts";
 import { ForwardStream, ProcessStream } from "./cri_stream.ts";
 import { BRIDGE, CGROUP_PARENT, HANDLER } from "./pod_settings.ts";
+import { leftOut } from "../../src/base/testing/left_out.ts";
 
 /** A machine that emulates another is slow. */
 const EXEC_SECONDS = 30;
@@ -238,9 +239,10 @@ export function pods(
   options: Parameters<typeof PodNode.start>[0] = {},
 ): void {
   const version = options.release === undefined ? "" : ` of containerd ${options.release.version}`;
+  const test = `CRI${version}: ${name}`;
   Deno.test({
-    name: `CRI${version}: ${name}`,
-    ignore: podRelease() === undefined,
+    name: test,
+    ignore: leftOut({ name: test }, podRelease() === undefined && "containerd 1.6 or network plugins are missing"),
     // The gRPC library and the commands keep timers and pipes of their own; what matters is in left().
     sanitizeOps: false,
     sanitizeResources: false,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { IMAGE, writeImage } from "./image.ts";
 import { isInstalled, must, onTerminal, removeCgroup, run, RUNC, RUNK, SIGHT } from "./runk.ts";
+import { leftOut } from "../../src/base/testing/left_out.ts";
 
 /** Without CAP_SYS_RESOURCE, which build machines lack, limits cannot be raised to Podman's defaults. */
 const CREATE_FLAGS = ["--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"];
@@ -60,7 +61,7 @@ class Podman implements AsyncDisposable {
 function podmanTest(name: string, body: (podman: Podman) => Promise<void>): void {
   Deno.test({
     name: `podman: ${name}`,
-    ignore: !isInstalled("/usr/bin/podman"),
+    ignore: leftOut(import.meta, !isInstalled("/usr/bin/podman") && "podman is not installed"),
     async fn() {
       await using podman = await Podman.open();
       await body(podman);

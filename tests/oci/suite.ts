@@ -5,7 +5,7 @@
  * @module
  */
 import { RUNTIME } from "./runtime.ts";
-import { leftOut } from "../left_out.ts";
+import { leftOut } from "../../src/base/testing/left_out.ts";
 
 interface Lack {
   /** Names of the tests. */

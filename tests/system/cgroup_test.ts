@@ -15,8 +15,9 @@ import { killCgroup } from "../../src/linux/cgroup/kill.ts";
 import { readCgroupFile, writeCgroupFile } from "../../src/linux/cgroup/file.ts";
 import { pipe } from "../../src/linux/io/fd.ts";
 import { spawn } from "../../src/linux/process/spawn.ts";
+import { leftOutUnlessRoot } from "../../src/base/testing/left_out.ts";
 
-const ignore = Deno.uid() !== 0;
+const ignore = leftOutUnlessRoot(import.meta);
 const NAME = `kata-cgroup_test-${Deno.pid}`;
 
 /** Every hierarchy of this machine, by a name to show. */

@@ -6,6 +6,7 @@ import { parseCopy } from "../../src/agent/files/copy_request.ts";
 import { CopyFileRequestSchema } from "../../src/proto/agent_pb.ts";
 import { removeIfThere } from "../../src/base/files.ts";
 import { swap } from "./swap.ts";
+import { leftOutUnlessRoot } from "../../src/base/testing/left_out.ts";
 
 const ROUNDS = Number(Deno.env.get("KATA_TEST_SWAP_ROUNDS") ?? 500);
 const { uid, gid } = Deno.statSync("/proc/self");
@@ -82,7 +83,7 @@ Deno.test("F17: copyInto() writes, and gives mode and owner, to what it has made
 
 Deno.test({
   name: "F17: copyInto() gives an owner to the link that it has made, while names are exchanged",
-  ignore: uid !== 0,
+  ignore: leftOutUnlessRoot(import.meta),
   fn: () =>
     withArea(async (area) => {
       const { volume, copy, temporary } = area;

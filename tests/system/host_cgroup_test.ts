@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { type CgroupLayout, cgroupMembers, detectCgroups } from "../../src/linux/cgroup/cgroup.ts";
 import { spawn } from "../../src/linux/process/spawn.ts";
 import { HostCgroups, removeHostCgroups } from "../../src/resources/cgroup.ts";
+import { leftOutUnlessRoot } from "../../src/base/testing/left_out.ts";
 
-const ignore = Deno.uid() !== 0;
+const ignore = leftOutUnlessRoot(import.meta);
 
 /** Engines leave the directories above a container's; here they go. */
 function removeParents(): void {

@@ -14,8 +14,9 @@ import { MOUNT_ATTR, MS, parseMountOptions } from "../../src/linux/mount/mount_o
 import { openNamespace } from "../../src/linux/process/namespace.ts";
 import { FILE_SYSTEM_MAGIC, statfs } from "../../src/linux/fs/statfs.ts";
 import { SyscallProgram } from "../../src/linux/child_program/program.ts";
+import { leftOutUnlessRoot } from "../../src/base/testing/left_out.ts";
 
-const ignore = Deno.uid() !== 0;
+const ignore = leftOutUnlessRoot(import.meta);
 
 /** A directory with the given ones in it; disposing it fails if something is still mounted there. */
 class Place implements Disposable {

@@ -4,8 +4,9 @@ import { Fd, O_RDONLY } from "../../src/linux/io/fd.ts";
 import { createNetns, enterNetns } from "../../src/linux/process/namespace.ts";
 import { type Link, Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
 import { ROUTE_PROTOCOL, ROUTE_TABLE } from "../../src/linux/net/rtnetlink_route.ts";
+import { leftOutUnlessRoot } from "../../src/base/testing/left_out.ts";
 
-const ignore = Deno.uid() !== 0;
+const ignore = leftOutUnlessRoot(import.meta);
 
 /** A new namespace and a conversation with it. */
 class Net implements Disposable {

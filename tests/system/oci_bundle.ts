@@ -12,6 +12,9 @@ const APPLETS = "sh cat echo sleep true false id ls mount hostname kill stat tou
   .split(" ");
 
 /** Missing ones make a test skip, and say why. */
+/** Why tests are left out where they are not {@linkcode isReady}. */
+export const NOT_READY = "needs root and busybox-static";
+
 export function isReady(): boolean {
   return Deno.uid() === 0 && exists("/usr/bin/busybox");
 }

@@ -9,12 +9,18 @@ import { pipe } from "../../src/linux/io/fd.ts";
 import { SIGNALS } from "../../src/linux/process/signal.ts";
 import { Container } from "../../src/oci/container/container.ts";
 import type { Process } from "../../src/oci/spec/spec.ts";
-import { Bundle, codeOf, isReady, readAll, TestContainer } from "./oci_bundle.ts";
+import { Bundle, codeOf, isReady, NOT_READY, readAll, TestContainer } from "./oci_bundle.ts";
+import { leftOut } from "../../src/base/testing/left_out.ts";
 
 const layout = isReady() ? detectCgroups() : undefined;
-const ignore = layout === undefined;
-const ignoreWholeV2 = layout?.mode !== "v2";
-const ignoreV1 = layout?.mode !== "v1" && layout?.mode !== "hybrid";
+/** For tests of a layout that this machine lacks. */
+function leftOutUnless(isThere: boolean, what: string): boolean {
+  return leftOut(import.meta, layout === undefined ? NOT_READY : !isThere && `this machine has no cgroups ${what}`);
+}
+
+const ignore = leftOutUnless(layout !== undefined, "at all");
+const ignoreWholeV2 = leftOutUnless(layout?.mode === "v2", "v2 alone");
+const ignoreV1 = leftOutUnless(layout?.mode === "v1" || layout?.mode === "hybrid", "v1");
 
 /** The v2 hierarchy as if there were no other. */
 function unified(): CgroupLayout | undefined {
@@ -22,7 +28,7 @@ function unified(): CgroupLayout | undefined {
   return { ...layout, mode: "v2", root: layout.unified, v1: new Map() };
 }
 
-const ignoreV2 = unified() === undefined;
+const ignoreV2 = leftOutUnless(unified() !== undefined, "v2");
 
 function process(args: readonly string[]): Process {
   return { user: { uid: 0, gid: 0 }, args: [...args], env: ["PATH=/bin"], cwd: "/" };

@@ -7,8 +7,9 @@ import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
 import { openTap } from "../../src/linux/net/tap.ts";
 import { PodNetwork } from "../../src/resources/network/network.ts";
 import { openPodNetns } from "../../src/resources/network/netns.ts";
+import { leftOutUnlessRoot } from "../../src/base/testing/left_out.ts";
 
-const ignore = Deno.uid() !== 0;
+const ignore = leftOutUnlessRoot(import.meta);
 const POD_MAC = "02:00:00:00:00:02";
 const HOST_MAC = "02:00:00:00:00:01";
 const PERMANENT = 0x80;

@@ -4,8 +4,9 @@ import { LITTLE_ENDIAN } from "../../src/linux/ffi/libc.ts";
 import { compileSeccomp, hasSeccompLibrary } from "../../src/linux/security/seccomp.ts";
 import type { SeccompProfile } from "../../src/linux/security/seccomp_profile.ts";
 import { SyscallProgram } from "../../src/linux/child_program/program.ts";
+import { leftOut } from "../../src/base/testing/left_out.ts";
 
-const ignore = !hasSeccompLibrary();
+const ignore = leftOut(import.meta, !hasSeccompLibrary() && "libseccomp is not installed");
 const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 

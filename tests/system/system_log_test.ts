@@ -1,5 +1,6 @@
 /** The shim's log in the system log, which busybox' syslogd keeps here. Needs root, busybox and unshare. */
 import assert from "node:assert/strict";
+import { leftOutUnlessRoot } from "../../src/base/testing/left_out.ts";
 
 const LOGS = new URL("../../src/shim/log/logs.ts", import.meta.url).href;
 const MESSAGE = "shown in the system log";
@@ -22,7 +23,7 @@ const WITH_SYSLOGD = `
 
 Deno.test({
   name: "B50: the system log gets the shim's records of level info, with identifier kata",
-  ignore: Deno.uid() !== 0,
+  ignore: leftOutUnlessRoot(import.meta),
   async fn() {
     const directory = await Deno.makeTempDir({ prefix: "kata-syslog-" });
     try {

@@ -2,25 +2,29 @@
 import assert from "node:assert/strict";
 import { DeviceWaiter } from "../../src/agent/devices/waiter.ts";
 import { UeventSocket } from "../../src/linux/device/uevent.ts";
+import { leftOutUnlessRoot } from "../../src/base/testing/left_out.ts";
 
 const DEVICE = "/sys/devices/virtual/mem/null";
 
-Deno.test({ name: "UeventSocket hears of a device from the moment it is made", ignore: Deno.uid() !== 0 }, async () => {
-  using socket = new UeventSocket();
-  // Writing an action asks the kernel to send the event once more.
-  Deno.writeTextFileSync(`${DEVICE}/uevent`, "change");
-  for await (const event of socket.events({ signal: AbortSignal.timeout(5000) })) {
-    if (event.devPath !== DEVICE.slice("/sys".length)) continue;
-    assert.deepEqual([event.action, event.subsystem, event.devName], ["change", "mem", "null"]);
-    assert.equal(event.fields.get("MAJOR"), "1");
-    return;
-  }
-});
+Deno.test(
+  { name: "UeventSocket hears of a device from the moment it is made", ignore: leftOutUnlessRoot(import.meta) },
+  async () => {
+    using socket = new UeventSocket();
+    // Writing an action asks the kernel to send the event once more.
+    Deno.writeTextFileSync(`${DEVICE}/uevent`, "change");
+    for await (const event of socket.events({ signal: AbortSignal.timeout(5000) })) {
+      if (event.devPath !== DEVICE.slice("/sys".length)) continue;
+      assert.deepEqual([event.action, event.subsystem, event.devName], ["change", "mem", "null"]);
+      assert.equal(event.fields.get("MAJOR"), "1");
+      return;
+    }
+  },
+);
 
 const CPU = "/sys/devices/system/cpu/cpu0";
 
 Deno.test(
-  { name: "DeviceWaiter looks again when the kernel tells of a device", ignore: Deno.uid() !== 0 },
+  { name: "DeviceWaiter looks again when the kernel tells of a device", ignore: leftOutUnlessRoot(import.meta) },
   async () => {
     const looks: number[] = [];
     let isThere = false;

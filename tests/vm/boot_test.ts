@@ -11,6 +11,7 @@ import { dial } from "../../src/rpc/transport/address.ts";
 import { writeAll } from "../../src/rpc/transport/duplex.ts";
 import { type HostKey, newHostKey } from "../../src/rpc/transport/host_key.ts";
 import { bootMachine, VSOCK_DAEMON } from "./machine.ts";
+import { leftOut } from "../../src/base/testing/left_out.ts";
 
 const TRANSPORTS = [
   { transport: "virtio-serial", needs: "/dev/null" },
@@ -21,7 +22,7 @@ const TRANSPORTS = [
 for (const { transport, needs } of TRANSPORTS) {
   Deno.test({
     name: `the guest boots and its agent answers over ${transport}`,
-    ignore: !exists(needs),
+    ignore: leftOut(import.meta, !exists(needs) && `there is no ${needs}`),
     fn: async () => {
       const settings = [`agent_transport = "${transport}"`, `vhost_vsock_daemon = "${VSOCK_DAEMON}"`];
       await using machine = await bootMachine({ settings });
@@ -43,7 +44,7 @@ for (const { transport, needs } of TRANSPORTS.slice(1)) {
 
   Deno.test({
     name: `S1: over ${transport} agent and log answer nobody who does not know the key of this one VM`,
-    ignore: !exists(needs),
+    ignore: leftOut(import.meta, !exists(needs) && `there is no ${needs}`),
     fn: async () => {
       await using machine = await bootMachine({ settings });
       const agent = machine.vm.agentAddress();
@@ -59,7 +60,7 @@ for (const { transport, needs } of TRANSPORTS.slice(1)) {
 
   Deno.test({
     name: `over ${transport} the agent answers whoever connects if the configuration has host_proof = "none"`,
-    ignore: !exists(needs),
+    ignore: leftOut(import.meta, !exists(needs) && `there is no ${needs}`),
     fn: async () => {
       await using machine = await bootMachine({ settings, agent: ['host_proof = "none"'] });
       await askAgent(machine.vm.agentAddress());
@@ -70,7 +71,7 @@ for (const { transport, needs } of TRANSPORTS.slice(1)) {
 
 Deno.test({
   name: "F14: the vsock daemon has no capabilities and a user of its own, and the guest is reached nevertheless",
-  ignore: !exists(VSOCK_DAEMON),
+  ignore: leftOut(import.meta, !exists(VSOCK_DAEMON) && "vhost-device-vsock is not unpacked"),
   fn: async () => {
     const directory = Deno.makeTempDirSync({ prefix: "kata-daemon-" });
     try {

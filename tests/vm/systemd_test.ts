@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { bringBundle, bringRunk, runMachine } from "./systemd_machine.ts";
-import { LEFT_OUT_FILE, leftOut, readLeftOut } from "../left_out.ts";
+import { LEFT_OUT_FILE, leftOut, readLeftOut } from "../../src/base/testing/left_out.ts";
 
 const RUNTIMES = ["runc", "crun", "runk"];
 const FILES = ["tests/vm/systemd_guest.ts", "tests/oci/cgroup_test.ts"];

@@ -6,6 +6,7 @@ import type { GuestHabit } from "../../src/hypervisor/testing/conformance_box.ts
 import type { NetDevice } from "../../src/hypervisor/device.ts";
 import { enterNetns } from "../../src/linux/process/namespace.ts";
 import { openTap } from "../../src/linux/net/tap.ts";
+import { leftOut } from "../../src/base/testing/left_out.ts";
 
 const KERNEL = new URL("../../dist/guest/vmlinux", import.meta.url).pathname;
 const STDOUT = 1;
@@ -60,7 +61,10 @@ export function config(guest: TinyHabit): Config {
 }
 
 /** There is no kernel: scripts/guest-image has not run. */
-export const ignore: boolean = !isThere(KERNEL);
+export const ignore: boolean = leftOut(
+  { url: Deno.mainModule },
+  !isThere(KERNEL) && "there is no guest's kernel: scripts/guest-image makes it",
+);
 
 function isThere(path: string): boolean {
   try {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { isErrno } from "../ffi/errno.ts";
 import { Fd, O_DIRECTORY, O_PATH } from "../io/fd.ts";
 import { openInRoot, readTextOf } from "./in_root.ts";
+import { leftOutUnlessRoot } from "../base/testing/left_out.ts";
 
 Deno.test("readTextOf() reads regular files only", () => {
   using root = Fd.open("/", O_PATH | O_DIRECTORY);
@@ -18,7 +19,7 @@ Deno.test("readTextOf() reads regular files only", () => {
 
 Deno.test({
   name: "F17: readTextOf() is not kept by a regular file that has nothing to say",
-  ignore: Deno.uid() !== 0,
+  ignore: leftOutUnlessRoot(import.meta),
   fn() {
     using file = Fd.open("/proc/kmsg", O_PATH);
     try {

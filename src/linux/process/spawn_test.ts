@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { pipe } from "../io/fd.ts";
 import { readText } from "../io/fd_stream.ts";
 import { captureOutput, exitCode, spawn, type SpawnOptions } from "./spawn.ts";
+import { leftOutUnlessRoot } from "../base/testing/left_out.ts";
 
 /** What a shell script says on stdout. */
 async function say(script: string, options: Partial<SpawnOptions> = {}): Promise<string> {
@@ -98,7 +99,7 @@ Deno.test("captureOutput() kills the program when its signal fires", async () =>
 
 Deno.test({
   name: "F14: spawn() with rights none leaves no capability in any set, and no way to one",
-  ignore: Deno.uid() !== 0,
+  ignore: leftOutUnlessRoot(import.meta),
   fn: async () => {
     const status = "grep -E '^(Cap|NoNewPrivs|Uid)' /proc/self/status | tr -s '\\t ' ' '";
     const none = "0".repeat(16);

@@ -4,9 +4,10 @@ import { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { PlannedMount } from "./planned.ts";
 import { addKindCheck, procsOf, verifyProc } from "./proc_mount.ts";
 import { Steps } from "../init/steps.ts";
+import { leftOutUnlessRoot } from "../../base/testing/left_out.ts";
 
 Deno.test("F4: verifyProc() takes a proc, and nothing else that a tracer could have had opened for one", {
-  ignore: Deno.uid() !== 0,
+  ignore: leftOutUnlessRoot(import.meta),
 }, () => {
   verifyProc(Deno.pid, "/proc");
   for (const path of ["/sys", "/dev", "/"]) {
@@ -15,7 +16,7 @@ Deno.test("F4: verifyProc() takes a proc, and nothing else that a tracer could h
 });
 
 Deno.test("F4: addKindCheck() lets a proc pass, and no kind that takes any option, or this one not", {
-  ignore: Deno.uid() !== 0,
+  ignore: leftOutUnlessRoot(import.meta),
 }, async () => {
   /** Some are not in every kernel. */
   const known = Deno.readTextFileSync("/proc/filesystems").split("\n").map((line) => line.split("\t").at(-1)!);

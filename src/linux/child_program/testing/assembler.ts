@@ -1,6 +1,7 @@
 /** For tests: assembly sources and the bytes that stand in our code for them. @module */
 import assert from "node:assert/strict";
 import type { Architecture } from "../syscall_numbers.ts";
+import { leftOut } from "../../base/testing/left_out.ts";
 
 /** Declares a test for each architecture that an assembler is installed for. */
 export function testAssembly(
@@ -9,9 +10,10 @@ export function testAssembly(
 ): void {
   for (const arch of ["x86_64", "aarch64"] as const) {
     const assembler = `${arch}-linux-gnu-as`;
+    const test = `${name}(${arch}) is what its source assembles to`;
     Deno.test({
-      name: `${name}(${arch}) is what its source assembles to`,
-      ignore: !isInstalled(assembler),
+      name: test,
+      ignore: leftOut({ name: test }, !isInstalled(assembler) && `${assembler} is not installed`),
       async fn() {
         const directory = await Deno.makeTempDir();
         try {

@@ -17,7 +17,7 @@ export interface Told {
   why: string;
 }
 
-const ROOT = new URL("..", import.meta.url).href;
+const ROOT = new URL("../../../", import.meta.url).href;
 const told = new Set<string>();
 
 /**
