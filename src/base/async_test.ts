@@ -55,3 +55,10 @@ Deno.test("abortable() rejects with the signal's reason and leaves no listener",
   await assert.rejects(waiting, /enough/);
   assert.equal(await abortable(Promise.resolve(1), new AbortController().signal), 1);
 });
+
+Deno.test("abortable() leaves no failure unheard where the signal has fired before", async () => {
+  const { promise, reject } = Promise.withResolvers<never>();
+  await assert.rejects(abortable(promise, AbortSignal.abort(new Error("over"))), /over/);
+  reject(new Error("late"));
+  await new Promise((resolve) => setTimeout(resolve));
+});

@@ -17,6 +17,7 @@ import type { ShimLog } from "./log/logs.ts";
 import { toMetrics } from "./metrics.ts";
 import { parseProcess, parseResources, readSpec } from "./requests.ts";
 import { readSettings } from "./settings.ts";
+import { unlessGone } from "./unless_gone.ts";
 
 const WIRE_STATUS = {
   created: WireStatus.CREATED,
@@ -65,7 +66,7 @@ export class TaskService {
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<{ pid: number }> {
     try {
-      return await this.#create(request);
+      return await this.#create(request, signal);
     } catch (error) {
       // An engine that died meanwhile does not know, once it is back, that there is a shim without a task to end.
       if (signal?.aborted && this.#sandbox === undefined) this.#options.onShutdown();
@@ -73,7 +74,7 @@ export class TaskService {
     }
   }
 
-  async #create(request: Request<wire.CreateTaskRequest>): Promise<{ pid: number }> {
+  async #create(request: Request<wire.CreateTaskRequest>, signal: AbortSignal | undefined): Promise<{ pid: number }> {
     const { id, bundle, terminal, stdin, stdout, stderr } = request;
     verifyId(id);
     if (request.checkpoint !== "") {
@@ -87,7 +88,8 @@ export class TaskService {
     try {
       const stdio = await openStdio({ stdin, stdout, stderr }, { containerId: id, ...this.#options.args });
       const { type } = identity;
-      await sandbox.createContainer({ id, type, bundle, spec, rootfs: request.rootfs, terminal, stdio });
+      const making = sandbox.createContainer({ id, type, bundle, spec, rootfs: request.rootfs, terminal, stdio });
+      await (identity.type === "pod_container" ? making : unlessGone(making, { sandbox, signal }));
     } catch (error) {
       if (identity.type !== "pod_container") await this.#abandon(sandbox);
       throw error;

@@ -199,3 +199,20 @@ Deno.test.each([
   await assert.rejects(shim.tasks.create(request, { signal: asking.signal }));
   assert.equal(shim.isDown, isGone);
 });
+
+Deno.test.each([
+  { moment: "before it", leaves: (gone: () => void) => gone() },
+  { moment: "while the VM boots", leaves: (gone: () => void) => void setTimeout(gone) },
+])(
+  "a shim whose engine dies $moment makes no sandbox that nobody knows: it ends with all of it",
+  async ({ leaves }) => {
+    await using shim = new Shim();
+    const asking = new AbortController();
+    const bundle = shim.bundle("bundle", { process: { args: ["sleep"], cwd: "/", user: { uid: 0, gid: 0 } } });
+    leaves(() => asking.abort());
+    const request = { id: "c1", bundle, rootfs: [], ...NO_OPTIONS };
+    await assert.rejects(shim.tasks.create(request, { signal: asking.signal }));
+    assert.ok(shim.isDown);
+    assert.deepEqual([shim.mounts(), shim.topics], [[], []]);
+  },
+);
