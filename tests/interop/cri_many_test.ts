@@ -5,11 +5,11 @@ import { until } from "./containerd.ts";
 import { pods, SLEEP } from "./pod.ts";
 
 const MANY = 10;
-const TIMES = 3;
+const TIMES = 2;
 /** So many machines are emulated by so few processors. */
 const BOOT_MS = 180_000;
 /** `scripts/soak` lives through more. */
-const ROUNDS = 90;
+const ROUNDS = 40;
 
 pods(`${MANY} pods start at once and are removed at once, ${TIMES} times`, async (node) => {
   const names = Array.from({ length: MANY }, (_, at) => `pod${at}`);
