@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { errorChain } from "../src/base/error.ts";
-import { Containerd, processesOf, releases, RUNTIME, until } from "../tests/interop/containerd.ts";
+import { Containerd, processesOf, type Release, releases, RUNTIME, until } from "../tests/interop/containerd.ts";
 import { IMAGE } from "../tests/interop/image.ts";
 import { SLEEP } from "../tests/interop/pod.ts";
 import { added } from "./leftovers.ts";
@@ -47,16 +47,19 @@ export interface KillOptions {
   kills: number;
   seed: number;
   victims?: readonly Victim[];
+  /** Default: the oldest that this machine has. */
+  release?: Release;
   /** Called after each death. */
   progress?: (death: Death, failure: string | undefined) => void;
 }
 
 /** Kills each victim so many times, in the phases in turn; each victim begins with another one. */
-export async function killRounds({ kills, seed, victims = VICTIMS, progress }: KillOptions): Promise<Outcome> {
+export async function killRounds(options: KillOptions): Promise<Outcome> {
+  const { kills, seed, victims = VICTIMS, release = releases()[0]!, progress } = options;
   const random = randomNumbers(seed);
   const outcome = { deaths: [] as Death[], tooLate: 0, failures: [] as string[] };
   for (const victim of victims) {
-    await using lives = await Lives.start(victim);
+    await using lives = await Lives.start(victim, release);
     const count = () => outcome.deaths.filter((death) => death.victim === victim).length;
     for (let tries = 0; count() < kills && tries < 4 * kills; tries++) {
       const phase = PHASES[(tries + VICTIMS.indexOf(victim)) % PHASES.length]!;
@@ -98,9 +101,9 @@ class Lives implements AsyncDisposable {
   }
 
   /** Lives through one sandbox that nobody kills, to see how long its phases take. */
-  static async start(victim: Victim): Promise<Lives> {
+  static async start(victim: Victim, release: Release): Promise<Lives> {
     const configure = victim === "agent" ? hostileGuests() : (toml: string) => toml;
-    const lives = new Lives(await Containerd.start({ release: releases()[0]!, configure }));
+    const lives = new Lives(await Containerd.start({ release, configure }));
     for (const phase of PHASES) {
       const begin = performance.now();
       assert.ok(await lives.#go(phase), `${phase}: ${lives.#containerd.log().slice(-4000)}`);
