@@ -11,7 +11,10 @@ import { LEFT_OUT_FILE, leftOut, readLeftOut } from "../../src/base/testing/left
 
 const RUNTIMES = ["runc", "crun", "runk"];
 const FILES = ["tests/vm/systemd_guest.ts", "tests/oci/cgroup_test.ts"];
-const bundleOf = (file: string) => file.replaceAll("/", "-").replace(/\.ts$/, ".js");
+
+function bundleOf(file: string): string {
+  return file.replaceAll("/", "-").replace(/\.ts$/, ".js");
+}
 
 /** What the service in the root image runs. */
 function script(): string {

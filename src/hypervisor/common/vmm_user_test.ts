@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { chooseUser, type UserNeeds } from "./vmm_user.ts";
-import { leftOutUnlessRoot } from "../base/testing/left_out.ts";
+import { leftOutUnlessRoot } from "../../base/testing/left_out.ts";
 
 const ignore = leftOutUnlessRoot(import.meta);
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { TscMeasurement } from "./tsc.ts";
-import { leftOut } from "../base/testing/left_out.ts";
+import { leftOut } from "../../base/testing/left_out.ts";
 
 Deno.test({
   name: "TscMeasurement.frequency() is the same each time, to a tenth of a percent",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { isErrno } from "../ffi/errno.ts";
 import { Fd, O_DIRECTORY, O_PATH } from "../io/fd.ts";
 import { openInRoot, readTextOf } from "./in_root.ts";
-import { leftOutUnlessRoot } from "../base/testing/left_out.ts";
+import { leftOutUnlessRoot } from "../../base/testing/left_out.ts";
 
 Deno.test("readTextOf() reads regular files only", () => {
   using root = Fd.open("/", O_PATH | O_DIRECTORY);

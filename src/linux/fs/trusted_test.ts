@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { distrust, openTrusted, UntrustedError } from "./trusted.ts";
-import { leftOutUnlessRoot } from "../base/testing/left_out.ts";
+import { leftOutUnlessRoot } from "../../base/testing/left_out.ts";
 
 /** A directory of one's own, gone at the end of the scope. */
 class Box implements Disposable {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { pipe } from "../io/fd.ts";
 import { readText } from "../io/fd_stream.ts";
 import { captureOutput, exitCode, spawn, type SpawnOptions } from "./spawn.ts";
-import { leftOutUnlessRoot } from "../base/testing/left_out.ts";
+import { leftOutUnlessRoot } from "../../base/testing/left_out.ts";
 
 /** What a shell script says on stdout. */
 async function say(script: string, options: Partial<SpawnOptions> = {}): Promise<string> {

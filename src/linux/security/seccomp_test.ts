@@ -9,7 +9,7 @@ import {
   SECCOMP_WORDS,
   type SeccompProfile,
 } from "./seccomp_profile.ts";
-import { leftOut } from "../base/testing/left_out.ts";
+import { leftOut } from "../../base/testing/left_out.ts";
 
 const ignore = leftOut(import.meta, !hasSeccompLibrary() && "libseccomp is not installed");
 

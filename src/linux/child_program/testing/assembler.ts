@@ -1,7 +1,7 @@
 /** For tests: assembly sources and the bytes that stand in our code for them. @module */
 import assert from "node:assert/strict";
 import type { Architecture } from "../syscall_numbers.ts";
-import { leftOut } from "../../base/testing/left_out.ts";
+import { leftOut } from "../../../base/testing/left_out.ts";
 
 /** Declares a test for each architecture that an assembler is installed for. */
 export function testAssembly(
