@@ -67,6 +67,26 @@ Deno.test("kata-runtime factory status and destroy tell that there is no templat
   });
 });
 
+Deno.test("kata-runtime says what of a configuration has no effect yet, and goes on; an unknown key it refuses", async () => {
+  const planned = "[runtime]\nkeep_abnormal = true\n[hypervisor.clh]\npath = '/x'\n";
+  await withConfig(CONFIG + planned, async (path) => {
+    const { status, stderr } = await kataRuntime("--config", path, "factory", "status");
+    assert.deepEqual({ status, stderr }, {
+      status: 0,
+      stderr: `kata-runtime: Table hypervisor.clh in "${path}" has no effect: it is not supported yet\n` +
+        "kata-runtime: Setting runtime.keep_abnormal has no effect: it is not supported yet\n",
+    });
+  });
+  await withConfig(`${CONFIG}template_pathh = "/x"\n`, async (path) => {
+    const { status, stderr } = await kataRuntime("--config", path, "factory", "status");
+    assert.deepEqual({ status, stderr }, {
+      status: 1,
+      stderr: `kata-runtime: Cannot use "${path}:8:1": unknown key factory.template_pathh, ` +
+        "nearest is factory.template_path\n",
+    });
+  });
+});
+
 Deno.test("kata-runtime factory init says why a configuration can have no template, and leaves nothing", async () => {
   await withConfig(`${CONFIG}[hypervisor.qemu.factory]\nenable_template = false\n`, async (path, directory) => {
     const failed = await kataRuntime("--config", path, "factory", "init");

@@ -1,12 +1,18 @@
 /** The configuration that a command works with (B51). @module */
 import type { Command } from "commander";
-import { checkConfig } from "../../config/check.ts";
+import { checkConfig, warnOfPlanned } from "../../config/check.ts";
 import { loadConfig } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
 
-/** @throws {KataError} What is wrong with it, in one line. */
+/**
+ * Says on standard error what of it has no effect yet.
+ *
+ * @throws {KataError} What is wrong with it, in one line.
+ */
 export function readConfig(command: Command): { config: Config; path: string } {
   const { config: option } = command.optsWithGlobals<{ config?: string }>();
-  const { config, path } = loadConfig({ commandLine: option, env: (name) => Deno.env.get(name) });
+  const { config, path, warnings } = loadConfig({ commandLine: option, env: (name) => Deno.env.get(name) });
+  const lines = [...warnings, ...warnOfPlanned(config)].map((warning) => `kata-runtime: ${warning}\n`);
+  if (lines.length > 0) Deno.stderr.writeSync(new TextEncoder().encode(lines.join("")));
   return { config: checkConfig(config), path };
 }
