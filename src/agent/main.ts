@@ -81,7 +81,7 @@ async function run(
     log,
     isInit,
     sandbox: stack.use(new Sandbox()),
-    devices: new DeviceWaiter(),
+    devices: new DeviceWaiter({ timeoutMs: options.hotplugTimeout * 1000 }),
     policy: ALLOW_ALL,
     signal: end.signal,
     shutDown: () => end.abort(),

@@ -59,7 +59,7 @@ export const DEVICE_KINDS: { readonly [K in Kind]: DeviceKind<Extract<DeviceAddr
     present: (sys) => listed(`${sys}/bus/virtio/drivers/virtiofs`, /^virtio\d+$/),
   },
   cpu: {
-    text: ({ count }) => `${count} CPUs that were plugged in`,
+    text: ({ count }) => `the CPUs that were plugged in, ${count} of them,`,
     subsystem: "cpu",
     present: (sys) => listed(`${sys}/devices/system/cpu`, /^cpu\d+$/),
   },

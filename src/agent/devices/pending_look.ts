@@ -60,7 +60,7 @@ export class PendingLook<T> implements Listener {
 
   /** What came while it waited. */
   heard(): string {
-    if (this.#last === undefined) return "no event of its kind";
-    return `${this.#events} events, the last "${this.#last.action}@${this.#last.devPath}"`;
+    if (this.#last === undefined) return "nothing of its kind";
+    return `${this.#events} of its kind, the last "${this.#last.action}@${this.#last.devPath}"`;
   }
 }

@@ -17,7 +17,8 @@ import { type Listener, PendingLook } from "./pending_look.ts";
 export interface DeviceWait {
   /** Ends the wait with its reason. */
   signal: AbortSignal;
-  timeoutMs: number;
+  /** Default: the waiter's. */
+  timeoutMs?: number;
 }
 
 /** What tells of devices; see {@linkcode UeventSocket}. */
@@ -28,6 +29,8 @@ export interface DeviceWaiterOptions {
   sys?: string;
   /** Starts to listen: from its return on, no event is missed. */
   listen?: () => UeventSource;
+  /** How long a device is waited for, unless the caller knows better. Default: as the option `agent.hotplug_timeout`. */
+  timeoutMs?: number;
 }
 
 /** A look is repeated at this pace too: the kernel drops events in a flood, and says nothing when a device is busy no more. */
@@ -42,12 +45,15 @@ interface Listening {
 export class DeviceWaiter {
   readonly #sys: string;
   readonly #listen: () => UeventSource;
+  readonly #timeoutMs: number;
   readonly #listeners = new Set<Listener>();
   #listening: Listening | undefined;
 
-  constructor({ sys = "/sys", listen = () => new UeventSocket() }: DeviceWaiterOptions = {}) {
+  constructor(options: DeviceWaiterOptions = {}) {
+    const { sys = "/sys", listen = () => new UeventSocket(), timeoutMs = 3_000 } = options;
     this.#sys = sys;
     this.#listen = listen;
+    this.#timeoutMs = timeoutMs;
   }
 
   /**
@@ -73,7 +79,11 @@ export class DeviceWaiter {
     return look() ?? await this.#wait(address, new PendingLook(address, look), wait);
   }
 
-  async #wait<T>(address: DeviceAddress, pending: PendingLook<T>, { signal, timeoutMs }: DeviceWait): Promise<T> {
+  async #wait<T>(
+    address: DeviceAddress,
+    pending: PendingLook<T>,
+    { signal, timeoutMs = this.#timeoutMs }: DeviceWait,
+  ): Promise<T> {
     const onAbort = () => pending.fail(signal.reason);
     const onLate = () => {
       pending.look();
@@ -139,7 +149,7 @@ export class DeviceWaiter {
 
   #notFound(address: DeviceAddress, { timeoutMs, heard }: { timeoutMs: number; heard: string }): KataError {
     const { text, present } = kindOf(address);
-    const why = `it did not appear within ${timeoutMs} ms (there: ${present(this.#sys)}; heard: ${heard})`;
-    return new KataError("NOT_FOUND", `Cannot find ${text(address)}: ${why}`);
+    const seen = `there: ${present(this.#sys)}; heard: ${heard}`;
+    return new KataError("NOT_FOUND", `Cannot find ${text(address)} within ${timeoutMs} ms (${seen})`);
   }
 }

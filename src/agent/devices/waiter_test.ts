@@ -103,14 +103,24 @@ Deno.test("DeviceWaiter.until() says what it waited for, what is there and what 
     assert.equal(errorCode(error), "NOT_FOUND");
     assert.equal(
       error.message,
-      'Cannot find network interface with hardware address "02:00:00:00:00:01": it did not appear within 30 ms ' +
-        '(there: none; heard: 1 events, the last "add@/devices/virtual/net/other")',
+      'Cannot find network interface with hardware address "02:00:00:00:00:01" within 30 ms ' +
+        '(there: none; heard: 1 of its kind, the last "add@/devices/virtual/net/other")',
     );
     return true;
   });
   await uevents.tell({ subsystem: "net", devPath: "/devices/virtual/net/other" });
   await failed;
   assert.equal(uevents.open, 0);
+});
+
+Deno.test("DeviceWaiter.until() waits as long as the waiter was told, unless the caller says", async () => {
+  const { uevents, look } = new Bench();
+  const devices = new DeviceWaiter({ sys: "/none", listen: () => uevents.listen(), timeoutMs: 10 });
+  await assert.rejects(
+    devices.until(CPU, look, { signal: never }),
+    /the CPUs that were plugged in, 1 of them, within 10 ms/,
+  );
+  await assert.rejects(devices.until(CPU, look, { signal: never, timeoutMs: 20 }), /within 20 ms/);
 });
 
 Deno.test("DeviceWaiter.until() looks a last time before it gives up, and now and then without an event", async () => {

@@ -6,12 +6,12 @@ import { addNeighbors, updateInterface, updateRoutes } from "../machine/network.
 import { interfaceToWire, routeToWire } from "../machine/network_wire.ts";
 
 /** All of it is applied at once: the guest has no network daemon. */
-export function networkPart({ options, devices }: Guest): AgentPart {
+export function networkPart({ devices }: Guest): AgentPart {
   return {
     async updateInterface(request, { signal }) {
       const { interface: wanted } = request;
       if (wanted === undefined) return {};
-      await updateInterface(wanted, { devices, timeoutMs: options.hotplugTimeout * 1000, signal });
+      await updateInterface(wanted, { devices, signal });
       return wanted;
     },
     updateRoutes({ routes }) {
