@@ -1,4 +1,5 @@
 /** Making the guest ready for containers. @module */
+import { KataError } from "../base/error.ts";
 import { setHostname } from "../linux/device/machine.ts";
 import { bindMount } from "../linux/mount/mount.ts";
 import { spawn } from "../linux/process/spawn.ts";
@@ -17,6 +18,10 @@ export async function createSandbox(
   request: CreateSandboxRequest,
   { signal }: { signal: AbortSignal },
 ): Promise<void> {
+  // What is made now would be taken away by nobody.
+  if (sandbox.resources.disposed) {
+    throw new KataError("FAILED_PRECONDITION", "Cannot create a sandbox: the guest is at its end");
+  }
   sandbox.id = request.sandboxId;
   sandbox.guestHookPath = hookPath(request.guestHookPath);
   Deno.mkdirSync(GUEST_PATH.containers, { recursive: true });

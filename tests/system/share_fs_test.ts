@@ -127,3 +127,18 @@ Deno.test("cleanUpSandbox() ends processes and mounts of a shim that is gone, tw
   assert.throws(() => Deno.statSync(share.source), Deno.errors.NotFound);
   assert.throws(() => Deno.statSync(runDir), Deno.errors.NotFound);
 });
+
+Deno.test("a mount without a destination is refused by its number", () => {
+  using box = new Box();
+  using share = new SharedDirectory(box.roots.shared, "s1");
+  using container = share.container("c1");
+  const mounts = [{ destination: "/a", type: "tmpfs" }, {
+    type: "bind",
+    source: box.dir("source"),
+    options: ["rbind"],
+  }];
+  assert.throws(() => prepareVolumes(mounts as Mount[], { ...CONTEXT, share: container }), {
+    code: "INVALID_ARGUMENT",
+    message: "Cannot use mounts[1]: it has no destination",
+  });
+});

@@ -1,4 +1,5 @@
 /** The life of a container, and what is asked of it as a whole. @module */
+import { MAX_TIMER_MS } from "../../base/clock.ts";
 import { KataError } from "../../base/error.ts";
 import { resourcesFromProto } from "../../agent_api/spec_codec.ts";
 import { statsToWire } from "../../agent_api/stats_codec.ts";
@@ -49,7 +50,7 @@ async function withinSeconds(seconds: number, containerId: string, removal: Prom
   const why = `its processes have not ended within ${seconds} s`;
   const timer = setTimeout(
     () => reject(new KataError("DEADLINE_EXCEEDED", `Cannot remove container "${containerId}": ${why}`)),
-    seconds * 1000,
+    Math.min(seconds * 1000, MAX_TIMER_MS),
   );
   try {
     await Promise.race([removal, late]);

@@ -4,6 +4,7 @@ import type { Fd } from "../../linux/io/fd.ts";
 import { connectUnix } from "../../linux/net/socket.ts";
 import type { BlockDevice, Device, NetDevice, ShareFsDevice } from "../device.ts";
 import { type MonitorSteps, removalDeadline } from "./monitor_steps.ts";
+import { fdSet } from "./qmp/answers.ts";
 import * as parts from "./parts.ts";
 import { openDisk, vmFiles } from "./plan.ts";
 import { jsonProps } from "./props.ts";
@@ -35,15 +36,14 @@ export class BackEnds {
   /** Gives QEMU a disk's file. @returns The set of descriptors that it is in. */
   async sendDisk(disk: BlockDevice, steps: MonitorSteps): Promise<number> {
     using fd = this.#options.open.disk(disk);
-    const setOf = (added: unknown) => Number(Object(added)["fdset-id"]);
     const added = await steps.run({
       command: "add-fd",
       args: {},
       fds: [fd],
       // Without an answer, nobody knows the number; such a set goes with the connection.
-      undo: async (signal, added) => added === undefined || await this.#removeFdSet(setOf(added), signal),
+      undo: async (signal, added) => added === undefined || await this.#removeFdSet(fdSet(added), signal),
     });
-    return setOf(added);
+    return fdSet(added);
   }
 
   async addNode(

@@ -17,6 +17,7 @@ import type {
   VmInfo,
 } from "../hypervisor.ts";
 import { templateFiles } from "../template.ts";
+import { cpuThreads } from "./qmp/answers.ts";
 import { Hotplug } from "./hotplug.ts";
 import { launch, type LaunchOptions } from "./launch.ts";
 import { saveState } from "./migrate.ts";
@@ -139,12 +140,11 @@ export class Qemu implements Hypervisor {
 
   async info(): Promise<VmInfo> {
     const { qemu, helpers, resize, qmp } = this.#running();
-    const cpus = await qmp.execute("query-cpus-fast");
     return {
       name: "qemu",
       pid: qemu.pid,
       pids: [qemu.pid, ...helpers.pids],
-      vcpuThreads: Array.isArray(cpus) ? threadsOf(qemu.pid, cpus.map((cpu) => Number(cpu["thread-id"]))) : [],
+      vcpuThreads: cpuThreads(await qmp.execute("query-cpus-fast"), qemu.pid),
       ...resize.size,
     };
   }
@@ -191,10 +191,4 @@ async function boot(options: LaunchOptions): Promise<PluggableVm> {
 function within(ms: number, signal?: AbortSignal): AbortSignal {
   const limit = AbortSignal.timeout(ms);
   return signal === undefined ? limit : AbortSignal.any([signal, limit]);
-}
-
-/** Those that are threads of this process: a monitor that a guest has taken over may name any of the host's. */
-function threadsOf(pid: number, named: readonly number[]): readonly number[] {
-  const own = new Set([...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => Number(name)));
-  return named.filter((thread) => own.has(thread));
 }

@@ -9,7 +9,8 @@ import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Machine } from "./args.ts";
 import { MonitorSteps } from "./monitor_steps.ts";
-import { jsonProps, type Props } from "./props.ts";
+import { type CpuSocket, cpuSockets } from "./qmp/answers.ts";
+import { jsonProps } from "./props.ts";
 import type { Qmp } from "./qmp/qmp.ts";
 
 /** Linux brings memory online in blocks of this size. */
@@ -75,9 +76,8 @@ export class Resize {
     return this.#memoryMiB;
   }
 
-  async #freeSockets(): Promise<Socket[]> {
-    const sockets = await this.#options.qmp.execute("query-hotpluggable-cpus") as readonly Socket[];
-    const free = sockets.filter((socket) => socket["qom-path"] === undefined);
+  async #freeSockets(): Promise<CpuSocket[]> {
+    const free = cpuSockets(await this.#options.qmp.execute("query-hotpluggable-cpus")).filter(({ isFree }) => isFree);
     return free.sort((a, b) => Number(a.props["socket-id"]) - Number(b.props["socket-id"]));
   }
 
@@ -94,11 +94,4 @@ export class Resize {
     this.#modules++;
     this.#memoryMiB += sizeMiB;
   }
-}
-
-/** An answer of `query-hotpluggable-cpus`; those with a path are in use. */
-interface Socket {
-  type: string;
-  props: Props;
-  "qom-path"?: string;
 }

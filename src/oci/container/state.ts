@@ -11,6 +11,7 @@ import { Fd, O_DIRECTORY, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
 import { tryLock } from "../../linux/io/flock.ts";
 import { isAlive, readProcessStat } from "../../linux/process/process.ts";
 import { formatSpec, OCI_VERSION, parseJson, type Spec } from "../spec/spec.ts";
+import { checkShape, type Shape } from "../spec/shape.ts";
 import type { Scope } from "../cgroup/systemd/scope.ts";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
@@ -78,6 +79,28 @@ export interface StoredState {
   scope?: Scope;
   noNewKeyring: boolean;
   spec: Spec;
+}
+
+/** Of the specification only that it is one: it was checked when it was stored, and each command would check it again. */
+const STATE_SHAPE = {
+  id: "text",
+  pid: "small",
+  startTime: "count",
+  bundle: "text",
+  rootfs: "text",
+  created: "text",
+  cgroupPath: "text",
+  noNewKeyring: "flag",
+  spec: {},
+} as const satisfies Partial<Record<keyof StoredState, Shape>>;
+const SCOPE_SHAPE = { unit: "text", slice: "text", cgroupPath: "text", ofUser: "flag" } as const;
+
+/** Somebody else, or a file system that broke, may have written it. @throws {TypeError} Naming what is wrong. */
+function checkState(value: unknown): StoredState {
+  checkShape(value, { ...STATE_SHAPE, scope: SCOPE_SHAPE });
+  const missing = Object.keys(STATE_SHAPE).find((key) => Reflect.get(value as object, key) === undefined);
+  if (missing !== undefined) throw new TypeError(`Cannot use the state: its ${missing} is missing`);
+  return value as StoredState;
 }
 
 /** The first process if it runs still, else 0: its number may be another's by now. */
@@ -180,7 +203,7 @@ export class StateDirectory {
   /** @throws {KataError} NOT_FOUND: there is no such container, or it has never become one. */
   read(): StoredState {
     try {
-      return parseJson(Deno.readTextFileSync(`${this.path}/${STATE_FILE}`)) as StoredState;
+      return checkState(parseJson(Deno.readTextFileSync(`${this.path}/${STATE_FILE}`)));
     } catch (cause) {
       if (!isErrno(cause, "ENOENT", "ENOTDIR")) throw new Error(`Cannot read state of "${this.#id}"`, { cause });
       throw this.#notFound();

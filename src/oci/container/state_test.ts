@@ -39,6 +39,24 @@ Deno.test("StateDirectory.read() gives back what was written, whole", () => {
   assert.deepEqual([...Deno.readDirSync(made.state.path)].map(({ name }) => name), ["state.json"]);
 });
 
+Deno.test.each<{ name: string; value: unknown }>([
+  { name: "is no object", value: [] },
+  { name: "has no spec", value: { ...stored, spec: undefined } },
+  { name: "has no start time", value: { ...stored, startTime: undefined } },
+  { name: "has a start time that is no number", value: { ...stored, startTime: "1,,2" } },
+  { name: "has a pid that is no number", value: { ...stored, pid: "7" } },
+  { name: "has an id that is no text", value: { ...stored, id: 1 } },
+  { name: "has a scope without text", value: { ...stored, scope: { unit: 1 } } },
+])("StateDirectory.read() refuses a state that $name", ({ value }) => {
+  using made = directory();
+  made.state.create();
+  Deno.writeTextFileSync(`${made.state.path}/state.json`, JSON.stringify(value));
+  assert.throws(() => made.state.read(), (error: Error) => {
+    assert.match(String(error.cause), /^TypeError: Cannot use /);
+    return true;
+  });
+});
+
 Deno.test("StateDirectory.read() of nothing is NOT_FOUND, in the words that engines know", () => {
   using made = directory();
   assert.throws(() => made.state.read(), { code: "NOT_FOUND", message: /container does not exist/ });

@@ -4,6 +4,7 @@
  * @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md#posix-platform-hooks
  * @module
  */
+import { timeoutSignal } from "../../base/clock.ts";
 import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import { type Child, exitCode, type ExitStatus } from "../../linux/child_program/child.ts";
@@ -91,7 +92,7 @@ async function runHook(hook: Hook, options: RunHooksOptions): Promise<void> {
   using output = memfd("hook-output");
   const stdio = { stdin: input, stdout: output, stderr: output };
   await using running = await (options.start?.(hook, stdio) ?? startHook(hook, stdio, options));
-  const status = await running.wait(hook.timeout ? { signal: AbortSignal.timeout(hook.timeout * 1000) } : {});
+  const status = await running.wait(hook.timeout ? { signal: timeoutSignal(hook.timeout * 1000) } : {});
   const code = exitCode(status);
   if (code === 0) return;
   const printed = readBeginning(output);

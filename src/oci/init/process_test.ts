@@ -13,6 +13,7 @@ import { closeOtherFds, freeNumber } from "./child_setup.ts";
 import { DEFAULT_DEVICE_RULES, deviceRules, planDevices } from "../mount/devices.ts";
 import { explainExec } from "./process_plan.ts";
 import { rlimitCall } from "./rlimits.ts";
+import type { Rlimit } from "../spec/spec.ts";
 import { cpuMask, ioPriorityValue, personalityValue, schedulerAttributes } from "./scheduling.ts";
 import type { Steps } from "./steps.ts";
 import { sysctlPath, sysctlProblem } from "./sysctl.ts";
@@ -55,6 +56,10 @@ Deno.test("rlimitCall() takes the largest value there is, and refuses soft above
   assert.deepEqual([resource, ...new BigUint64Array(limits.buffer)], [7, 5n, infinity]);
   assert.throws(() => rlimitCall({ type: "RLIMIT_NOFILE", soft: 2, hard: 1 }), RangeError);
   assert.throws(() => rlimitCall({ type: "NOFILE", soft: 1, hard: 1 }), TypeError);
+  assert.throws(
+    () => rlimitCall({ type: "RLIMIT_NOFILE", hard: 1 } as Rlimit),
+    /"RLIMIT_NOFILE": its soft value is missing/,
+  );
 });
 
 Deno.test("Scheduling is encoded as the kernel takes it, and unknown words are refused", () => {

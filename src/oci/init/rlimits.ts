@@ -30,12 +30,15 @@ export interface RlimitCall {
 }
 
 /**
- * @throws {TypeError} A type that Linux does not have.
+ * @throws {TypeError} A type that Linux does not have, or a value is missing.
  * @throws {RangeError} The soft limit is above the hard one, or a value is negative.
  */
 export function rlimitCall({ type, soft, hard }: Rlimit): RlimitCall {
   const resource = NUMBERS[type];
   if (resource === undefined) throw new TypeError(`Cannot set limit ${quoted(type)}: there is none of this name`);
+  // What is written may lack them.
+  const missing = Object.entries({ soft, hard }).find(([, value]) => value === undefined)?.[0];
+  if (missing !== undefined) throw new TypeError(`Cannot set limit ${quoted(type)}: its ${missing} value is missing`);
   const [softValue, hardValue] = [BigInt(soft), BigInt(hard)];
   if (softValue < 0n || hardValue >= 2n ** 64n || softValue > hardValue) {
     throw new RangeError(`Cannot set limit ${quoted(type)} to ${soft} (soft) and ${hard} (hard)`);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { KataError } from "../../base/error.ts";
 import { type MountInfo, readMountInfo } from "../../linux/mount/mountinfo.ts";
 import type { Mount } from "../../oci/spec/spec.ts";
 import type { MountPoint } from "../rootfs/mount_points.ts";
@@ -47,7 +48,13 @@ export function prepareVolumes(mounts: readonly Mount[], context: VolumeContext)
   // Read once for all of them: what is mounted meanwhile is none of theirs.
   let read: readonly MountInfo[] | undefined;
   const table = () => read ??= readMountInfo();
-  const prepared = mounts.map((mount) => undo.use(prepare(mount, { ...context, table })));
+  const prepared = mounts.map((mount, index) => {
+    // The specification demands it, but whoever wrote this one may not have.
+    if (!mount.destination) {
+      throw new KataError("INVALID_ARGUMENT", `Cannot use mounts[${index}]: it has no destination`);
+    }
+    return undo.use(prepare(mount, { ...context, table }));
+  });
   const resources = undo.move();
   return {
     mounts: prepared.map(({ mount }) => mount),

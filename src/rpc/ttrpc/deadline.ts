@@ -1,9 +1,8 @@
 /** Deadlines of calls, at both ends. @module */
 import { Code, type ConnectError } from "@connectrpc/connect";
+import { MAX_TIMER_MS } from "../../base/clock.ts";
 import { rpcError } from "./errors.ts";
 
-/** A longer delay makes a timer fire at once; nobody waits that long. */
-const MAX_TIMER_MS = 0x7fff_ffff;
 /** Deadlines this far away may be late by as much as their grain. */
 const FAR_MS = 10_000;
 const GRAIN_MS = 1_000;

@@ -1,7 +1,7 @@
 /** The connection to the agent in the guest. @module */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { abortable, retry } from "../../base/async.ts";
-import { type Clock, systemClock } from "../../base/clock.ts";
+import { type Clock, systemClock, timeoutSignal } from "../../base/clock.ts";
 import { errorChain, KataError } from "../../base/error.ts";
 import type { AgentConfig } from "../../config/schema.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
@@ -67,7 +67,7 @@ export async function connectAgent(vm: AgentHost, options: ConnectOptions): Prom
   const { config, clock = systemClock } = options;
   const begin = clock.now();
   using settled = new AbortOnDispose();
-  const deadline = AbortSignal.timeout(config.reconnect_timeout_ms);
+  const deadline = timeoutSignal(config.reconnect_timeout_ms);
   const signal = AbortSignal.any([options.signal, deadline, settled.signal]);
   const ended = vm.wait().then(({ expected, reason }) => {
     // An end that the guest chose tells no words of its own; while it boots, they are the reason.

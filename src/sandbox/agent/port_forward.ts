@@ -124,6 +124,7 @@ class Relay {
     }
     if (await taken === false) return;
     await this.#connections.finish({ id }, { signal }).catch(() => {});
+    if (signal.aborted) return;
     this.#lastReceived = performance.now();
     this.#giveUpWhenSilent();
   }

@@ -125,3 +125,47 @@ Deno.test("PortForward ends the connections that are open when it is disposed", 
   await assert.rejects(read, Deno.errors.ConnectionReset);
   await closed;
 });
+
+Deno.test("PortForward keeps nothing of a connection that ends while the guest is told that no more comes", async () => {
+  const finishing = Promise.withResolvers<void>();
+  const forEver = (_request: unknown, { signal }: { signal: AbortSignal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+  const connections = {
+    open: () => Promise.resolve({ id: 1 }),
+    read: forEver,
+    finish(request: unknown, options: { signal: AbortSignal }) {
+      finishing.resolve();
+      return forEver(request, options);
+    },
+    close: () => Promise.resolve({}),
+  };
+  using timer = countTimers();
+  const forward = open({ connections } as unknown as Agent);
+  using client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+  await client.closeWrite();
+  await finishing.promise;
+  await forward[Symbol.asyncDispose]();
+  assert.equal(timer.running(), 0);
+});
+
+/** Counts intervals that nobody clears: they keep all that they use. */
+function countTimers(): Disposable & { running(): number } {
+  const { setInterval: set, clearInterval: clear } = globalThis;
+  const running = new Set<unknown>();
+  globalThis.setInterval = ((...args: Parameters<typeof set>) => {
+    const timer = set(...args);
+    running.add(timer);
+    return timer;
+  }) as typeof set;
+  globalThis.clearInterval = (timer) => {
+    running.delete(timer);
+    clear(timer);
+  };
+  return {
+    running: () => running.size,
+    [Symbol.dispose]() {
+      for (const timer of running) clear(timer as number);
+      Object.assign(globalThis, { setInterval: set, clearInterval: clear });
+    },
+  };
+}

@@ -1,0 +1,56 @@
+/**
+ * The door for what the monitor answers. A guest that has broken out of QEMU is the monitor, so an answer may hold anything:
+ * here it becomes a value that the host can work with, or one error.
+ *
+ * @module
+ */
+import type { Props } from "../props.ts";
+
+/** A place for a vCPU. */
+export interface CpuSocket {
+  type: string;
+  props: Props;
+  isFree: boolean;
+}
+
+/** Of `query-hotpluggable-cpus`. @throws {TypeError} It is no list of them. */
+export function cpuSockets(answer: unknown): CpuSocket[] {
+  return listOf(answer, "sockets for vCPUs").map((socket) => {
+    const { type, props } = socket;
+    if (typeof type !== "string" || !isObject(props) || !Object.values(props).every(isPlain)) {
+      throw new TypeError("Cannot use what the monitor answers: a socket for a vCPU lacks its type or its place");
+    }
+    return { type, props: props as Props, isFree: socket["qom-path"] === undefined };
+  });
+}
+
+/** Of `add-fd`. @returns The set's number. @throws {TypeError} There is none. */
+export function fdSet(answer: unknown): number {
+  const number = isObject(answer) ? answer["fdset-id"] : undefined;
+  if (Number.isSafeInteger(number)) return number as number;
+  throw new TypeError("Cannot use what the monitor answers: it names no set for the descriptor");
+}
+
+/**
+ * Of `query-cpus-fast`.
+ *
+ * @returns Those that are threads of the process: any of the host's may be named. @throws {TypeError} It is no list.
+ */
+export function cpuThreads(answer: unknown, pid: number): number[] {
+  const own = new Set([...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => Number(name)));
+  const named = listOf(answer, "vCPUs").map((cpu) => cpu["thread-id"]);
+  return named.filter((thread): thread is number => typeof thread === "number" && own.has(thread));
+}
+
+function listOf(answer: unknown, what: string): Record<string, unknown>[] {
+  if (Array.isArray(answer) && answer.every(isObject)) return answer;
+  throw new TypeError(`Cannot use what the monitor answers: it is no list of ${what}`);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function isPlain(value: unknown): boolean {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+}

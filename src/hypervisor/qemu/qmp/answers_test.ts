@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { cpuSockets, cpuThreads, fdSet } from "./answers.ts";
+
+const SOCKET = { type: "cpu", props: { "socket-id": 1 } };
+
+Deno.test("cpuSockets() tells the free ones from those in use", () => {
+  assert.deepEqual(cpuSockets([SOCKET, { ...SOCKET, "qom-path": "/machine/x" }]).map(({ isFree }) => isFree), [
+    true,
+    false,
+  ]);
+});
+
+Deno.test.each<{ answer: unknown }>([
+  { answer: null },
+  { answer: {} },
+  { answer: [null] },
+  { answer: [{ ...SOCKET, type: 1 }] },
+  { answer: [{ type: "cpu" }] },
+  { answer: [{ ...SOCKET, props: { "socket-id": null } }] },
+  { answer: [{ ...SOCKET, props: { "socket-id": { deep: {} } } }] },
+])("cpuSockets() refuses $answer", ({ answer }) => {
+  assert.throws(() => cpuSockets(answer), /^TypeError: Cannot use what the monitor answers/);
+});
+
+Deno.test("cpuThreads() gives threads of the process alone, and refuses what is no list of vCPUs", () => {
+  const named = [Deno.pid, 1, "1", null, -1].map((thread) => ({ "thread-id": thread }));
+  assert.deepEqual(cpuThreads(named, Deno.pid), [Deno.pid]);
+  for (const answer of [null, {}, [null]]) assert.throws(() => cpuThreads(answer, Deno.pid), /no list of vCPUs/);
+});
+
+Deno.test("fdSet() refuses an answer without a number", () => {
+  assert.equal(fdSet({ "fdset-id": 7, fd: 42 }), 7);
+  for (const answer of [null, {}, { "fdset-id": "7" }, { "fdset-id": NaN }]) {
+    assert.throws(() => fdSet(answer), /names no set/);
+  }
+});
