@@ -1,14 +1,15 @@
 /**
  * Feeds everything that takes foreign words with words of all kinds, and says what broke.
  *
- * Usage: fuzz.ts [--vm] [TARGET...] [--seconds N | --rounds] [--inputs N] [--seed S] [--save NAME] [--refusals]
- *        fuzz.ts [--vm] --input FILE...
+ * Usage: fuzz.ts [PLACE] [TARGET...] [--seconds N | --rounds] [--inputs N] [--seed S] [--save NAME] [--refusals]
+ *        fuzz.ts [PLACE] --input FILE...
  *        fuzz.ts --list
  *
  * `--seconds` is for each target; default: 30. The default seed is the clock's. A seed with a number, such as `7:1234`,
  * runs that one input; `--save` keeps it as `tests/fuzz/seeds/TARGET-NAME.json`, which `seeds_test.ts` runs from then on. `--refusals` shows
- * what inputs were refused for. `--rounds` runs as many inputs as CI, `--input` one that was kept. `--vm` runs all that
- * in a machine to throw away, which the targets that could do harm need.
+ * what inputs were refused for. `--rounds` runs as many inputs as CI, `--input` one that was kept. Targets that could do
+ * harm need a PLACE: `--vm` is a machine to throw away, `--throwaway` a root on this machine that goes with the run, which
+ * is faster, but made by hand only.
  *
  * @module
  */
@@ -18,6 +19,7 @@ import { slopeOf } from "../tests/fuzz/core/growth.ts";
 import { formatFinding, type RunOptions, runTarget } from "../tests/fuzz/core/supervise.ts";
 import type { AnyTarget } from "../tests/fuzz/core/target.ts";
 import { BOXED, targetNamed, TARGETS } from "../tests/fuzz/targets.ts";
+import { proveThrowawayRoot, runInThrowawayRoot } from "../tests/fuzz/core/throwaway.ts";
 import { ENDED, fuzzInMachine } from "../tests/vm/fuzz_machine.ts";
 
 const DEFAULT_SECONDS = 30;
@@ -106,15 +108,26 @@ function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
-/** Those that a machine to throw away is for, if none are named. */
+/** Names of those that a place to throw away is for, if none are named. */
+function boxedNames(args: readonly string[]): string[] {
+  return args.includes("--input") || parseArguments(args.filter((word) => !WORDS.includes(word))).targets !== TARGETS
+    ? []
+    : BOXED.map(({ name }) => name);
+}
+
+/** Outside it makes the root; in it, it runs what is asked. */
+async function runInRoot(args: readonly string[]): Promise<number> {
+  await proveThrowawayRoot();
+  const command = [Deno.execPath(), "run", "-A", "--no-lock", import.meta.filename!, ...args, ...boxedNames(args)];
+  return await runInThrowawayRoot(command, { onText: (text) => Deno.stdout.writeSync(text) });
+}
+
 async function runInMachine(args: readonly string[]): Promise<number> {
   // The machine has the kept ones, in a place of its own.
   if (args[0] === "--input") return await inMachine(args.map((path) => path.replace(/^.*(?=seeds\/[^/]+$)/, "")), 0);
-  const { targets, options } = parseArguments(args.filter((word) => !WORDS.includes(word)));
-  const isNamed = targets !== TARGETS;
-  const names = isNamed ? [] : BOXED.map(({ name }) => name);
-  const seconds = (isNamed ? targets : BOXED).length * (options.seconds ?? DEFAULT_SECONDS);
-  return await inMachine([...args, ...names], seconds);
+  const names = boxedNames(args);
+  const { targets, options } = parseArguments([...args.filter((word) => !WORDS.includes(word)), ...names]);
+  return await inMachine([...args, ...names], targets.length * (options.seconds ?? DEFAULT_SECONDS));
 }
 
 /** What it writes comes as it is written. */
@@ -140,6 +153,7 @@ function list(): number {
 async function main(args: readonly string[]): Promise<number> {
   if (args.includes("--list")) return list();
   if (args.includes("--vm")) return await runInMachine(args.filter((word) => word !== "--vm"));
+  if (args.includes("--throwaway")) return await runInRoot(args.filter((word) => word !== "--throwaway"));
   if (args[0] === "--input") {
     const runs = args.slice(1).map(readKept);
     return await runAll(runs, { refusals: false });

@@ -4,10 +4,15 @@ import { agentAnswers } from "./targets/agent_answers.ts";
 import { agentRequests } from "./targets/agent_requests.ts";
 import { annotations, configuration } from "./targets/config.ts";
 import { hostProof, hybridVsock, logLines, management } from "./targets/doors.ts";
+import { cgroupTree } from "./targets/groups.ts";
+import { hooks } from "./targets/hooks.ts";
 import { kernelBytes } from "./targets/kernel_bytes.ts";
 import { kernelFiles } from "./targets/kernel_files.ts";
+import { monitorUsers } from "./targets/monitor.ts";
+import { mountWords, sharedMounts } from "./targets/mount_lists.ts";
 import { copyFile, paths } from "./targets/paths.ts";
 import { PLANTED } from "./targets/planted.ts";
+import { guestConnections, portForward } from "./targets/ports.ts";
 import { qmp } from "./targets/qmp.ts";
 import { runk, runkState } from "./targets/runk.ts";
 import { serial } from "./targets/serial.ts";
@@ -22,6 +27,7 @@ export const TARGETS: readonly AnyTarget[] = [
   ttrpcServer,
   ttrpcClient,
   qmp,
+  monitorUsers,
   serial,
   configuration,
   annotations,
@@ -36,12 +42,18 @@ export const TARGETS: readonly AnyTarget[] = [
   seccomp,
   copyFile,
   paths,
+  cgroupTree,
+  hooks,
+  mountWords,
   management,
+  portForward,
+  guestConnections,
   hybridVsock,
   hostProof,
   logLines,
   stdio,
   shimTask,
+  sharedMounts,
   agentRequests,
   runk,
   runkState,

@@ -1,6 +1,6 @@
 /**
- * Fuzz targets that mount, make containers and open what they are told to, in a machine to throw away: each with a fixed seed
- * and a fixed number of inputs. `scripts/fuzz --vm` goes on from there with other seeds.
+ * Fuzz targets that mount, make containers and open what they are told to, in a machine to throw away: each with a fixed
+ * seed and a few inputs, as the machine is emulated. `scripts/fuzz --throwaway` is for amounts, by hand.
  *
  * @module
  */
@@ -11,7 +11,8 @@ import { ENDED, fuzzInMachine } from "./fuzz_machine.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
 
 const SEEDS = new URL("../fuzz/seeds/", import.meta.url);
-const LIMIT_MS = 420_000;
+/** Ends a machine that hangs; a slow and busy one takes a few minutes. */
+const LIMIT_MS = 900_000;
 /** Leaves something behind: it shows that the machine and its report are right. */
 const PLANTED = "planted-remains";
 

@@ -1,8 +1,8 @@
 /**
  * A place of its own for a target whose code mounts, makes containers or opens what it is told to: a machine to throw away
- * (`tests/vm/fuzz_machine.ts`), and in it namespaces of its own, a read-only root, empty /run and /tmp, and groups below one
- * that goes with the box. The namespaces alone hold nothing: what remounts the root makes it writable again, and what is
- * removed in them is gone on the machine.
+ * (`tests/vm/fuzz_machine.ts`) or a root (`throwaway.ts`), and in it namespaces of its own, a read-only root, empty /run
+ * and /tmp, and groups below one that goes with the box. The namespaces alone hold nothing: what remounts the root makes it
+ * writable again, and what is removed in them is gone on the machine.
  *
  * @module
  */
@@ -11,6 +11,8 @@ import { createCgroup, detectCgroups } from "../../../src/linux/cgroup/cgroup.ts
 import { readCgroupFile, writeCgroupFile } from "../../../src/linux/cgroup/file.ts";
 import { isErrno } from "../../../src/linux/ffi/errno.ts";
 import { parseMountInfo } from "../../../src/linux/mount/mountinfo.ts";
+import { missingForThrowawayRoot } from "./throwaway.ts";
+import { GUARD } from "./throwaway_setup.ts";
 
 /** Arguments: how many groups, their hierarchies' mount points, the name of the group in each, and the command. */
 const SCRIPT = `set -e
@@ -18,6 +20,7 @@ count=$1; shift
 while [ $count -gt 0 ]; do mount --bind "$1/$2" "$1"; shift 2; count=$((count - 1)); done
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /tmp
+[ ! -x ${GUARD} ] || ${GUARD} /proc
 mount -o remount,bind,ro /
 set +e
 "$@"
@@ -37,8 +40,7 @@ export function boxed(words: readonly string[]): BoxedCommand {
   const missing = missingForBox();
   if (missing !== undefined) throw new Error(`Cannot run in a box: ${missing}`);
   const name = `kata-fuzz-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
-  const { mode, root, unified, v1 } = detectCgroups();
-  const hierarchies = mode === "v2" ? [root] : [...new Set(v1.values()), ...(unified === undefined ? [] : [unified])];
+  const hierarchies = cgroupHierarchies();
   for (const hierarchy of hierarchies) {
     enableControllers(hierarchy);
     createCgroup(`${hierarchy}/${name}`);
@@ -63,6 +65,12 @@ export function boxed(words: readonly string[]): BoxedCommand {
   };
 }
 
+/** Mount points. */
+export function cgroupHierarchies(): string[] {
+  const { mode, root, unified, v1 } = detectCgroups();
+  return mode === "v2" ? [root] : [...new Set(v1.values()), ...(unified === undefined ? [] : [unified])];
+}
+
 /** Lets groups below a group of v2 have limits; one of v1 is what it is. */
 export function enableControllers(group: string): void {
   const all = readCgroupFile(group, "cgroup.controllers")?.trim().split(" ").filter((word) => word !== "") ?? [];
@@ -81,13 +89,16 @@ export interface MachineFiles {
 }
 
 /**
- * Why there can be no box; undefined if there can. The kernel's command line says so, which no host's does; and no disk can be
- * written, and no directory comes from elsewhere. What cannot be read is a reason.
+ * Why there can be no box; undefined if there can: in a root to throw away, or in a machine. The kernel's command line
+ * says that it is one, which no host's does; and no disk can be written, and no directory comes from elsewhere. What
+ * cannot be read is a reason.
  */
 export function missingForBox({ proc = "/proc", sys = "/sys" }: MachineFiles = {}): string | undefined {
   const reason = "it runs in a machine to throw away alone (scripts/fuzz --vm)";
   try {
-    if (!Deno.readTextFileSync(`${proc}/cmdline`).trim().split(/\s+/).includes(THROWAWAY)) return reason;
+    if (!Deno.readTextFileSync(`${proc}/cmdline`).trim().split(/\s+/).includes(THROWAWAY)) {
+      return missingForThrowawayRoot({ proc }) === undefined ? undefined : reason;
+    }
     const mounts = parseMountInfo(Deno.readTextFileSync(`${proc}/self/mountinfo`));
     const foreign = mounts.find(({ type }) => SHARED_TYPES.some((shared) => type.startsWith(shared)));
     if (foreign !== undefined) return `${reason}, and "${foreign.mountPoint}" here is another machine's`;

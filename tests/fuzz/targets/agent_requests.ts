@@ -74,7 +74,7 @@ const log = createLogger({ sink: () => {} });
 
 export const agentRequests = defineTarget({
   name: "agent-requests",
-  rounds: 12,
+  rounds: 4,
   isBoxed: true,
   boundMs: 120_000,
   missing: missingForBox,

@@ -19,7 +19,7 @@ const kept: Uint8Array[] = [];
 /** Runs in a box, as what makes containers does. */
 const remains: AnyTarget = {
   ...planted("remains", async () => {
-    const nothingStays = watchMachine(SHORT_MS);
+    const nothingStays = watchMachine({ settleMs: SHORT_MS });
     mount("tmpfs", "/run", { type: "tmpfs", flags: 0, data: "" });
     await nothingStays();
   }),

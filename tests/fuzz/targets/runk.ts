@@ -1,8 +1,9 @@
 /** The engine by its command line: bundles of any text, ids, and what lies in its state directory. Nothing of it stays. @module */
+import { detectCgroups } from "../../../src/linux/cgroup/cgroup.ts";
 import { exists } from "../../../src/base/files.ts";
 import { mutateBytes } from "../core/bytes.ts";
 import { missingForBox } from "../core/box.ts";
-import { watchMachine } from "../core/left.ts";
+import { parentGroups, watchMachine } from "../core/left.ts";
 import { anySpec, FULL_SPEC } from "../core/oci.ts";
 import { prepareRoot } from "../core/rootfs.ts";
 import { callRunk } from "../core/runk.ts";
@@ -31,7 +32,7 @@ export const runk = defineTarget({
   async run({ spec, id, way }, { inside }) {
     const bundle = prepareBundle(inside, spec.toWellFormed());
     const root = `${inside}/state`;
-    const nothingStays = watchMachine();
+    const nothingStays = watchMachine({ parents: parentGroups(spec) });
     const failed: string[] = [];
     for (const word of WAYS[way]!) {
       const made = word === "run" ? ["run", "--detach"] : [word];
@@ -79,7 +80,7 @@ const STATE: Json = {
 /** Another process, or a file system that broke, has written what the engine keeps. */
 export const runkState = defineTarget({
   name: "runk-state",
-  rounds: 3,
+  rounds: 2,
   isBoxed: true,
   boundMs: BOUND_MS,
   missing: missingForBox,
@@ -156,8 +157,14 @@ async function cleanUp(root: string, kept: string | undefined): Promise<void> {
 /** The full one, without disks that the machine does not have. */
 function specOfMachine(): Json {
   const { linux, ...spec } = structuredClone(FULL_SPEC) as { linux: { resources: Record<string, Json> } };
-  for (const name of ["blockIO", "hugepageLimits"]) delete linux.resources[name];
+  for (const name of ["blockIO", "hugepageLimits", ...notOfMachine()]) delete linux.resources[name];
   return { ...spec, hooks: {}, linux };
+}
+
+/** Resources of the other version of groups, or of controllers that kernels seldom have. */
+function notOfMachine(): string[] {
+  const { mode } = detectCgroups();
+  return mode === "v2" ? [] : ["unified", "network"];
 }
 
 function encode(text: string): Uint8Array {

@@ -7,7 +7,7 @@ import { openStdio } from "../../../src/shim/io/stdio.ts";
 import { NO_OPTIONS, Shim } from "../../system/fake_shim.ts";
 import { missingForBox } from "../core/box.ts";
 import { findFault } from "../core/faults.ts";
-import { watchMachine } from "../core/left.ts";
+import { parentGroups, watchMachine } from "../core/left.ts";
 import { anyRootMounts, placeMounts } from "../core/mounts.ts";
 import { anySpec, FULL_SPEC } from "../core/oci.ts";
 import { defineTarget } from "../core/target.ts";
@@ -19,7 +19,7 @@ const SIGKILL = 9;
 
 export const shimTask = defineTarget({
   name: "shim-task",
-  rounds: 12,
+  rounds: 4,
   isBoxed: true,
   missing: missingForBox,
   make: (random) => ({
@@ -31,7 +31,7 @@ export const shimTask = defineTarget({
   }),
   async run({ spec, rootfs, exec, update, ids: [id = "", execId = ""] }, { inside }) {
     for (const name of ["lower", "upper", "work", "source"]) Deno.mkdirSync(`${inside}/${name}`, { recursive: true });
-    const nothingStays = watchMachine();
+    const nothingStays = watchMachine({ parents: parentGroups(spec) });
     const errors: unknown[] = [];
     {
       await using shim = new Shim();
@@ -81,7 +81,7 @@ const OUTPUT = [...STDIN, "file://DIR/out", "file:///run/out%20x", "binary:///bi
 
 export const stdio = defineTarget({
   name: "stdio",
-  rounds: 40,
+  rounds: 15,
   isBoxed: true,
   missing: missingForBox,
   make: (random) => {
