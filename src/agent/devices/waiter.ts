@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { MAX_TIMER_MS } from "../../base/clock.ts";
 import { KataError } from "../../base/error.ts";
 import { UeventSocket } from "../../linux/device/uevent.ts";
 import { type DeviceAddress, kindOf } from "./address.ts";
@@ -91,7 +92,10 @@ export class DeviceWaiter {
     };
     await using _ = this.#join(pending);
     signal.addEventListener("abort", onAbort, { once: true });
-    const timers = [setInterval(() => pending.look(), LOOK_AGAIN_MS), setTimeout(onLate, timeoutMs)];
+    const timers = [
+      setInterval(() => pending.look(), LOOK_AGAIN_MS),
+      setTimeout(onLate, Math.min(timeoutMs, MAX_TIMER_MS)),
+    ];
     try {
       pending.look(); // it may have come before the socket
       return await pending.outcome;
