@@ -18,28 +18,58 @@ export interface CgroupVisitor {
 
 /** Goes through all groups below `path`, with one descriptor for all levels. What vanishes meanwhile is passed over. */
 export function visitCgroups(path: string, { enter, leave }: CgroupVisitor): void {
-  let current = ifThere(() => Fd.open(path, DIRECTORY));
-  if (current === undefined) return;
-  const levels: { name: RawName; siblings: RawName[] }[] = [];
-  try {
-    for (let names = namesIn(current);;) {
-      const name = names.pop();
-      const level = name === undefined ? levels.pop() : { name, siblings: names };
-      if (level === undefined) return;
-      using before: Fd = current;
-      const next: Fd | undefined = name === undefined ? openAbove(before) : openBelow(before, name);
-      current = next ?? before.dup();
-      if (name === undefined) {
-        leave?.(current, level.name);
-        names = level.siblings;
-      } else if (next !== undefined) {
-        levels.push(level);
-        enter?.(next);
-        names = namesIn(next);
-      }
+  const top = ifThere(() => Fd.open(path, DIRECTORY));
+  if (top === undefined) return;
+  using position = new Position(top);
+  // From the top to where we are: the name of each group, and those of the groups in it that are still to come.
+  const levels: { name?: RawName; rest: RawName[] }[] = [{ rest: namesIn(top) }];
+  for (let level; (level = levels.at(-1)) !== undefined;) {
+    const next = level.rest.pop();
+    if (next !== undefined) {
+      if (!position.goDown(next)) continue;
+      enter?.(position.group);
+      levels.push({ name: next, rest: namesIn(position.group) });
+    } else {
+      levels.pop();
+      if (level.name === undefined) return;
+      position.goUp();
+      leave?.(position.group, level.name);
     }
-  } finally {
-    current[Symbol.dispose]();
+  }
+}
+
+/** The group where we are. */
+class Position implements Disposable {
+  #group: Fd;
+
+  /** @param group Taken over. */
+  constructor(group: Fd) {
+    this.#group = group;
+  }
+
+  get group(): Fd {
+    return this.#group;
+  }
+
+  /** @returns Whether there is such a group. */
+  goDown(name: RawName): boolean {
+    const below = ifThere(() => openInRoot(this.#group, name, { flags: DIRECTORY, resolve: RESOLVE.NO_SYMLINKS }));
+    if (below !== undefined) this.#goTo(below);
+    return below !== undefined;
+  }
+
+  /** No group ever goes into another one: what is above stays above. */
+  goUp(): void {
+    this.#goTo(Fd.openAt(this.#group, "..", { flags: DIRECTORY }));
+  }
+
+  #goTo(group: Fd): void {
+    using _left = this.#group;
+    this.#group = group;
+  }
+
+  [Symbol.dispose](): void {
+    this.#group[Symbol.dispose]();
   }
 }
 
@@ -49,15 +79,6 @@ export function removeCgroupsBelow(path: string): void {
 }
 
 const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
-
-/** No group ever goes into another one: what is above stays above. */
-function openAbove(group: Fd): Fd {
-  return Fd.openAt(group, "..", { flags: DIRECTORY });
-}
-
-function openBelow(group: Fd, name: RawName): Fd | undefined {
-  return ifThere(() => openInRoot(group, name, { flags: DIRECTORY, resolve: RESOLVE.NO_SYMLINKS }));
-}
 
 function namesIn(group: Fd): RawName[] {
   const entries = ifThere(() => [...listEntries(group)]) ?? [];
