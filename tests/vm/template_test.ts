@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { box, ready } from "../../src/hypervisor/testing/conformance_box.ts";
 import { withTemplate } from "../../src/hypervisor/testing/conformance_templates.ts";
 import { startTime } from "../../src/hypervisor/common/pid_file.ts";
+import { UnfinishedTemplate } from "../../src/hypervisor/template.ts";
 import { createNetns } from "../../src/linux/process/namespace.ts";
 import { config, directory, ignore, links, netCard } from "./tiny_guest.ts";
 
@@ -64,6 +65,31 @@ Deno.test({
     await made.vm.unplug("share");
     assert.equal((await made.vm.info()).pids.length, 1);
     await made.vm.plug(SHARE);
+  },
+});
+
+Deno.test({
+  name: "F14: QEMU that makes a template is a user of its own too, and has of its files the memory alone",
+  ignore,
+  async fn() {
+    const root = Deno.makeTempDirSync({ prefix: "kata-template-" });
+    {
+      using unfinished = new UnfinishedTemplate(root);
+      await using made = box(config("idles"), { template: { kind: "make", directory: unfinished.directory } });
+      await made.vm.start({ signal: AbortSignal.timeout(10_000) });
+      await ready(made, 60_000);
+      const owners = Object.fromEntries(
+        [...Deno.readDirSync(unfinished.directory)].map(({ name }) => {
+          const { uid, mode } = Deno.lstatSync(`${unfinished.directory}/${name}`);
+          return [name, { uid, mode: mode! & 0o777 }];
+        }),
+      );
+      const [, uid] = /^Uid:\t(\d+)/m.exec(Deno.readTextFileSync(`/proc/${(await made.vm.info()).pid}/status`))!;
+      assert.ok(Number(uid) >= 0x70000000, `uid ${uid}`);
+      assert.deepEqual(owners["memory"], { uid: Number(uid), mode: 0o600 });
+      assert.deepEqual(Object.entries(owners).filter(([name, { uid }]) => name !== "memory" && uid !== 0), []);
+    }
+    Deno.removeSync(root);
   },
 });
 

@@ -1,7 +1,7 @@
 /** Bringing a VM up: its channel, its helpers, QEMU and the monitor connection, each undone if a later one fails. @module */
 import { exists } from "../../base/files.ts";
 import type { Config } from "../../config/schema.ts";
-import { type Fd, memfd, pathOf } from "../../linux/io/fd.ts";
+import { Fd, memfd, O_RDWR, pathOf } from "../../linux/io/fd.ts";
 import { removePath } from "../../linux/fs/remove_tree.ts";
 import { socketPair } from "../../linux/net/socket.ts";
 import { allocateGuestCid } from "../../linux/net/vsock.ts";
@@ -86,7 +86,9 @@ export async function startMonitor(
 
 function makePlan(options: LaunchOptions, { channel, vhostVsock, hostKey }: OpenChannel): Plan {
   const { template } = options;
-  if (template?.kind === "make") return planTemplate(options, { memoryFile: templateFiles(template.directory).memory });
+  if (template?.kind === "make") {
+    return planTemplate(options, { memoryFile: () => Fd.open(templateFiles(template.directory).memory, O_RDWR) });
+  }
   return planMachine({
     ...options,
     devices: options.devices ?? [],
@@ -109,7 +111,7 @@ interface StartedQemu {
 
 /** Starts QEMU with what it inherits, and nothing else of ours. */
 function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
-  const { config: { hypervisor, agent }, netns, runDir, log, cgroupProcs } = options;
+  const { config: { hypervisor, agent }, netns, runDir, log, cgroupProcs, template } = options;
   using undo = new DisposableStack();
   using inherited = new DisposableStack();
   const [monitor, theirs] = socketPair();
@@ -119,13 +121,15 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
   undo.use(console);
   const ends = [{ child: QMP_FD, fd: theirs }, { child: CONSOLE_FD, fd: writer }];
   for (const { fd } of ends) inherited.use(fd);
+  const user = qemuUser(options, plan);
+  if (user !== undefined && template?.kind === "make") giveMemory(template.directory, user);
   const fds = [...ends, ...plan.fds.map(({ child, open }) => ({ child, fd: inherited.use(open()) }))];
   const qemu = MonitorProcess.start({
     ...{ runDir, log, cgroupProcs, fds, netns },
     name: "qemu",
     path: hypervisor.path,
     args: qemuArgs(plan.machine),
-    user: qemuUser(options, plan),
+    user,
     rights: "none",
   });
   undo.move();
@@ -134,22 +138,25 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
 
 /** @returns undefined if QEMU has to be root, which the log then explains. */
 function qemuUser(
-  { config: { hypervisor: config }, log, template }: LaunchOptions,
+  { config: { hypervisor: config }, log }: LaunchOptions,
   { machine }: Plan,
 ): VmmUser | undefined {
   if (!config.own_user) return undefined;
-  const user = template?.kind === "make"
-    ? "the files of a template are root's, and no container runs in its guest"
-    : chooseUser({
-      program: config.path,
-      reads: [machine.firmware, config.entropy_source],
-      opened: [config.kernel, config.initrd],
-      fills: [config.file_mem_backend],
-      device: machine.accelerator === "kvm" ? "/dev/kvm" : undefined,
-    });
+  const user = chooseUser({
+    program: config.path,
+    reads: [machine.firmware, config.entropy_source],
+    opened: [config.kernel, config.initrd],
+    fills: [config.file_mem_backend],
+    device: machine.accelerator === "kvm" ? "/dev/kvm" : undefined,
+  });
   if (typeof user !== "string") return user;
   log.info("QEMU runs as root, without capabilities", { reason: user });
   return undefined;
+}
+
+/** QEMU opens the memory of a template anew, by its descriptor. All else in the directory stays root's. */
+function giveMemory(directory: string, { uid, gid }: VmmUser): void {
+  Deno.chownSync(templateFiles(directory).memory, uid, gid);
 }
 
 /** Descriptors that the caller handed over with a device. */
