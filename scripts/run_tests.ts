@@ -58,7 +58,14 @@ const SUITES: Suite[] = [
   {
     name: "unit",
     kind: "deno test",
-    paths: ["src", "scripts", "tests/layers_test.ts", "tests/main_test.ts", "tests/readme_test.ts"],
+    paths: [
+      "src",
+      "scripts",
+      "tests/layers_test.ts",
+      "tests/lengths_test.ts",
+      "tests/main_test.ts",
+      "tests/readme_test.ts",
+    ],
     // One after the other: descriptors belong to the process, which parallel modules would share.
     flags: [],
   },

@@ -3,6 +3,7 @@
  * in the product. Reads it off `deno info --json`. `src/README.md` has the picture.
  */
 import assert from "node:assert/strict";
+import { isTestSupport, ROOT, sources } from "./house.ts";
 
 const GROUND = ["base", "proto", "linux", "rpc"];
 const CONTRACTS = ["agent_api", "shim_api"];
@@ -44,7 +45,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   scripts: [CONNECT],
 };
 
-const root = new URL("../", import.meta.url).href;
+const root = ROOT.href;
 
 interface Module {
   specifier: string;
@@ -87,23 +88,11 @@ async function wholeGraph(): Promise<Graph> {
   }
 }
 
-function* sources(folder: string): Generator<string> {
-  for (const { name, isDirectory } of Deno.readDirSync(new URL(folder, root))) {
-    if (isDirectory) yield* sources(`${folder}/${name}`);
-    else if (name.endsWith(".ts")) yield `${folder}/${name}`;
-  }
-}
-
 /** The folder below src/ that a file belongs to, or one of the others at the top; undefined for what is not ours. */
 function folderOf(file: string): string | undefined {
   const [top, below] = file.split("/");
   if (top === "src") return below;
   return ["tests", "scripts", "main.ts"].includes(top!) ? top : undefined;
-}
-
-/** Tests, and what only tests need. */
-function isTestSupport(file: string): boolean {
-  return /_(?:test|bench)\.ts$|\/testing\/|^tests\//.test(file);
 }
 
 /** Files that are shipped, and those that build and measure what is shipped. */

@@ -4,50 +4,32 @@
  *
  * @module
  */
-import { awaitAll } from "../base/async.ts";
 import { KataError } from "../base/error.ts";
-import type { Logger } from "../base/log.ts";
-import type { Config } from "../config/schema.ts";
-import { createHypervisor } from "../hypervisor/create.ts";
 import type { Hypervisor, VmInfo } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/common/pid_file.ts";
-import type { Resources, Spec } from "../oci/spec/spec.ts";
+import type { Resources } from "../oci/spec/spec.ts";
 import type { StatsContainerResponse } from "../proto/agent_pb.ts";
 import { removePath } from "../linux/fs/remove_tree.ts";
 import { SandboxResources } from "../resources/sandbox_resources.ts";
-import type { ContainerType } from "../agent_api/names.ts";
 import type { AgentConnection } from "./agent/client.ts";
 import type { ContainerOptions } from "./container/options.ts";
 import { Container } from "./container/container.ts";
+import { Containers } from "./container/containers.ts";
 import { prepareContainer } from "./container/files.ts";
 import { Growth } from "./machine/growth.ts";
 import { destroyGuest, setUpGuest, setUpGuestNetwork } from "./agent/guest_setup.ts";
 import { runEarlyHooks } from "./container/host_hooks.ts";
 import { makeRunDir, rewriteState, type SandboxState, writeState } from "./persist.ts";
+import type { SandboxOptions } from "./options.ts";
 import { Phases } from "./phases.ts";
 import { PortForward } from "./agent/port_forward.ts";
-import type { Process, ProcessExit } from "./container/process.ts";
-import { DEFAULT_ROOTS, type SandboxRoots } from "./roots.ts";
+import type { ProcessExit } from "./container/process.ts";
+import { DEFAULT_ROOTS } from "./roots.ts";
+import { makeMachine } from "./machine/make.ts";
 import { startMachine } from "./machine/start.ts";
 import { statsOf } from "./stats.ts";
 import { KILLED_STATUS, LOST_STATUS } from "./container/status.ts";
 import { awaitLoss, watchOutOfMemory } from "./agent/watch.ts";
-
-export interface SandboxOptions {
-  id: string;
-  config: Config;
-  log: Logger;
-  roots?: SandboxRoots;
-  /** Of the container that the sandbox is made for: network, size and cgroups follow from it. */
-  spec: Spec;
-  type: ContainerType;
-  /** Noted in the state, for the clean-up after a crash. */
-  owner: Pick<SandboxState, "address" | "namespace">;
-  /** The guest's kernel killed something in this container. */
-  onOutOfMemory?: (containerId: string) => void;
-  /** Makes the VM; tests put something else there. */
-  makeHypervisor?: typeof createHypervisor;
-}
 
 /**
  * Constructing it begins to boot the VM; {@linkcode Sandbox.createContainer} waits for the boot itself, so that what a
@@ -62,7 +44,7 @@ export class Sandbox implements AsyncDisposable {
   readonly #host: SandboxResources;
   readonly #vm: Hypervisor;
   readonly #resources: AsyncDisposableStack;
-  readonly #containers = new Map<string, Container>();
+  readonly #containers: Containers;
   readonly #abort = new AbortController();
   readonly #booted: Promise<AgentConnection>;
   readonly #resolveEnded: (reason: string) => void;
@@ -73,31 +55,21 @@ export class Sandbox implements AsyncDisposable {
 
   /** @throws {KataError} ALREADY_EXISTS. Nothing is left behind. */
   constructor(options: SandboxOptions) {
-    const { id, roots = DEFAULT_ROOTS, log, makeHypervisor = createHypervisor } = options;
+    const { id, roots = DEFAULT_ROOTS } = options;
     this.#options = options;
+    this.#containers = new Containers(id);
     this.#runDir = `${roots.run}/${id}`;
     ({ promise: this.ended, resolve: this.#resolveEnded } = Promise.withResolvers<string>());
     using undo = new DisposableStack();
     makeRunDir(roots.run, id);
     undo.defer(() => removePath(this.#runDir));
     this.#host = new SandboxResources({ ...options, sharedRoot: roots.shared });
-    const { config, devices, netns, cgroups } = this.#host;
-    this.#vm = makeHypervisor(config, {
-      id,
-      runDir: this.#runDir,
-      log,
-      devices,
-      ...(config.factory.enable_template && { template: { kind: "use", root: config.factory.template_path } }),
-      ...(netns !== undefined && { netns }),
-      ...(cgroups !== undefined && { cgroupProcs: cgroups.procsFiles }),
-    });
+    this.#vm = makeMachine(this.#host, { ...options, runDir: this.#runDir });
     // Released last first: the agent's calls fail, the VM ends, then nothing uses the files any more.
     this.#resources = new AsyncDisposableStack();
     this.#resources.use(undo.move());
     this.#resources.use(this.#host);
-    this.#resources.defer(async () => {
-      await awaitAll([...this.#containers.values()].map((container) => container[Symbol.asyncDispose]()));
-    });
+    this.#resources.use(this.#containers);
     this.#resources.use(this.#vm);
     this.#booted = this.#boot();
     // Whoever creates a container learns of a failed boot; without one there is nobody to tell.
@@ -114,14 +86,12 @@ export class Sandbox implements AsyncDisposable {
   }
 
   get containers(): ReadonlyMap<string, Container> {
-    return this.#containers;
+    return this.#containers.byId;
   }
 
   /** @throws {KataError} NOT_FOUND. */
   container(id: string): Container {
-    const container = this.#containers.get(id);
-    if (container !== undefined) return container;
-    throw new KataError("NOT_FOUND", `Cannot find container "${id}" in sandbox "${this.id}"`);
+    return this.#containers.get(id);
   }
 
   /**
@@ -138,7 +108,7 @@ export class Sandbox implements AsyncDisposable {
     undo.defer(() => this.#growth?.forget(options.id));
     await this.phases.measure("container", () => container.create());
     undo.move();
-    this.#containers.set(options.id, container);
+    this.#containers.add(container);
     this.#save();
     if (options.id === this.id) {
       this.#options.log.info("Container is created", { container: options.id, phases: this.phases.report() });
@@ -216,9 +186,7 @@ export class Sandbox implements AsyncDisposable {
   async #assemble(options: ContainerOptions): Promise<Container> {
     await using undo = new AsyncDisposableStack();
     undo.use(options.stdio);
-    if (this.#containers.has(options.id)) {
-      throw new KataError("ALREADY_EXISTS", `Cannot create container "${options.id}": it exists`);
-    }
+    this.#containers.mustNotHave(options.id);
     const { config, share } = this.#host;
     const context = { sandboxId: this.id, config, share, log: this.#options.log };
     const resources = undo.use(await this.phases.measure("files", () => prepareContainer(options, context)));
@@ -244,7 +212,7 @@ export class Sandbox implements AsyncDisposable {
     log.info("Sandbox is up", { sandbox: id, vmm: this.#pid, phases: this.phases.report() });
     void this.#watch(agent);
     if (onOutOfMemory) {
-      const isOurs = (containerId: string) => this.#containers.has(containerId);
+      const isOurs = (containerId: string) => this.#containers.byId.has(containerId);
       void watchOutOfMemory(agent, { signal, log, isOurs, onEvent: onOutOfMemory });
     }
     return agent;
@@ -263,10 +231,10 @@ export class Sandbox implements AsyncDisposable {
     const { log, id } = this.#options;
     this.#abort.abort(new KataError("UNAVAILABLE", `Cannot go on: sandbox "${id}" stops`));
     const lost = this.#lost;
-    for (const process of lost === undefined ? [] : this.#processes()) process.end(LOST_STATUS);
+    if (lost !== undefined) this.#containers.endProcesses(LOST_STATUS);
     const agent = await this.#booted.catch(() => undefined);
     if (agent !== undefined && lost === undefined) await destroyGuest(agent, { id, log });
-    for (const process of this.#processes()) process.end(KILLED_STATUS);
+    this.#containers.endProcesses(KILLED_STATUS);
     try {
       await this.#resources.disposeAsync();
     } catch (error) {
@@ -282,10 +250,6 @@ export class Sandbox implements AsyncDisposable {
     await this.stop();
   }
 
-  #processes(): readonly Process[] {
-    return [...this.#containers.values()].flatMap(({ processes }) => processes);
-  }
-
   #save(): void {
     rewriteState(this.#runDir, this.#state(), this.#options.log);
   }
@@ -297,7 +261,7 @@ export class Sandbox implements AsyncDisposable {
       ...owner,
       shim: { pid: Deno.pid, startTime: startTime(Deno.pid) ?? "" },
       cgroups: this.#host.cgroups?.directories ?? [],
-      containers: [...this.#containers.values()].map(({ id, bundle }) => ({ id, bundle })),
+      containers: this.#containers.list(),
     };
   }
 }
