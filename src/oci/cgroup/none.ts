@@ -17,7 +17,7 @@ const KILL_TIMEOUT_MS = 10_000;
 export class NoCgroup implements Cgroup {
   readonly version = 1;
   readonly memoryPath = undefined;
-  /** Those of this program, in which its children stay. */
+  /** Cgroups of this program, in which its children stay. */
   readonly paths: Readonly<Record<string, string>>;
   readonly #pidOf: () => number;
 
@@ -33,7 +33,7 @@ export class NoCgroup implements Cgroup {
 
   create(): void {}
 
-  /** @throws {Error} A limit is asked. Rules for devices are not: whoever may not make a cgroup may not make nodes. */
+  /** @throws {Error} A limit is asked. Device rules are passed over: without rights for cgroups, nobody makes nodes. */
   apply({ devices: _, ...resources }: Resources): void {
     const asked = Object.entries(resources).filter(([, value]) => JSON.stringify(value) !== "{}").map(([name]) => name);
     if (asked.length > 0) throw this.#refusal(`limit ${asked.join(", ")}`);

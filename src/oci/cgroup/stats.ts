@@ -1,4 +1,4 @@
-/** What a cgroup has used, in one form for v1 and v2. Absent: the kernel does not say. @module */
+/** Usage of a cgroup, in one form for v1 and v2. Absent: the kernel does not say. @module */
 
 /** Stands for `max`. */
 export const NO_LIMIT = 2n ** 64n - 1n;
@@ -50,7 +50,7 @@ export interface MemoryStats {
   stat: Map<string, bigint>;
 }
 
-/** What else v1 says of a cpuset, by the names of its files. */
+/** Files of a v1 cpuset besides its CPUs and memory nodes, by their names. */
 export const FLAGS_OF_CPUSET = [
   "cpu_exclusive",
   "mem_hardwall",

@@ -250,7 +250,7 @@ export class Container {
     const { cgroup, directory } = this.#parts;
     const lock = directory.exists() ? directory.tryLock() : undefined;
     if (lock !== undefined) return lock;
-    // Who makes or starts this container right now gives up when its process is killed.
+    // A create or start that holds the lock right now gives up when the container's process is killed.
     await cgroup.kill();
     return directory.exists() ? await directory.lock() : undefined;
   }

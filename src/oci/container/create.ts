@@ -27,8 +27,8 @@ export async function createContainer(options: CreateOptions): Promise<Container
   verifyId(id);
   validate(spec, options);
   checkKernel(spec);
-  // Who has not root's rights writes the maps of a user namespace through /proc, where a process that may not be looked
-  // into belongs to root. Nobody but that user could look anyway: the container has no process yet.
+  // Root only: a plain user writes the maps of a user namespace through /proc, where a process closed to inspection
+  // belongs to root. Nobody but that user could inspect it anyway: the container has no process yet.
   if (Deno.uid() === 0) forbidInspection();
   await using undo = new AsyncDisposableStack();
   const directory = new StateDirectory(options.stateRoot, id);

@@ -1,4 +1,4 @@
-/** What a container is made of. @module */
+/** Options and parts of a container that is being made. @module */
 import type { Logger } from "../../base/log.ts";
 import type { CgroupLayout } from "../../linux/cgroup/cgroup.ts";
 import type { Cgroup } from "../cgroup/cgroup.ts";
@@ -13,7 +13,7 @@ export interface Home {
   /** One directory per container is made in it, mode 0700. */
   stateRoot: string;
   cgroups: CgroupLayout;
-  /** systemd makes the cgroup of a new container. Those that exist know by themselves. */
+  /** systemd makes the cgroup of a new container. An existing container has this in its saved state. */
   systemd?: boolean;
   /** A new container whose cgroup we may not make goes without one, unless its configuration names it. */
   rootless?: boolean;

@@ -5,7 +5,7 @@ import { isErrno } from "../../linux/ffi/errno.ts";
 import { getOomScoreAdj, isAlive, readProcessStat, setOomScoreAdj } from "../../linux/process/process.ts";
 import type { Logger } from "../../base/log.ts";
 
-/** What {@linkcode Container.exec} and {@linkcode Container.init} give. */
+/** A process in a container, as {@linkcode Container.exec} and {@linkcode Container.init} return it. */
 export class ContainerProcess {
   readonly #child: Child;
   /** The master of its terminal, if it has one. The caller disposes it. */

@@ -16,7 +16,7 @@ import type { Scope } from "../cgroup/systemd/scope.ts";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
 
-/** What may be done in which state; what is missing is refused. */
+/** States in which each operation is allowed; in all others it is refused. */
 const ALLOWED = {
   start: ["created"],
   exec: ["created", "running"],
@@ -37,7 +37,7 @@ export function checkAllowed(operation: Operation, { id, status }: { id: string;
   throw new KataError("FAILED_PRECONDITION", `Cannot ${operation} container "${id}": ${why}`);
 }
 
-/** What the specification calls the state: printed by `state`, and given to hooks on their standard input. */
+/** State of a container by the OCI specification: printed by `state`, and given to hooks on their standard input. */
 export interface OciState {
   ociVersion: string;
   id: string;
@@ -112,7 +112,7 @@ export function livePid({ pid, startTime }: StoredState): number {
 
 const STATE_FILE = "state.json";
 const EXEC_FIFO = "exec.fifo";
-/** Its name while the container is being made. */
+/** Name of the exec fifo while the container is being made. */
 const EARLY_FIFO = "exec.fifo.early";
 /** Longer than any step but a hook's. */
 const LOCK_TIMEOUT_MS = 10_000;
@@ -187,7 +187,7 @@ export class StateDirectory {
     try {
       using undo = new DisposableStack();
       const fd = undo.use(Fd.open(this.path, O_RDONLY | O_DIRECTORY));
-      // Whoever had the lock before may have deleted the directory, and another may have made it anew.
+      // The last holder of the lock may have deleted the directory, and another process may have made it anew.
       if (!tryLock(fd) || !isSameFile(pathOf(fd), this.path)) return undefined;
       undo.move();
       return fd;

@@ -34,9 +34,9 @@ export interface ExecOptions {
   ignorePaused?: boolean;
   /** Where below the container's cgroup it runs. */
   subCgroups?: SubCgroups;
-  /** What it runs, if not its first argument. */
+  /** Program to run, if not the first argument of the process. */
   program?: Program;
-  /** It outlives us: see {@linkcode ContainerProcess}. */
+  /** Lets the process outlive this program: see {@linkcode ContainerProcess}. */
   detached?: boolean;
 }
 
@@ -89,11 +89,11 @@ interface Joining extends Disposable {
   /** It says something about its filter. */
   talks: boolean;
   channel: Channel;
-  /** What the master of its terminal comes over. */
+  /** Socket over which the child hands us the master of its terminal. */
   terminal: Fd | undefined;
 }
 
-/** Its first affinity holds until it is in the cgroup: then that is not from its birth. */
+/** Chooses how the process joins its cgroup: after clone3 if it has an initial affinity, which holds until the join. */
 function planEntrance(files: readonly string[], { execCPUAffinity }: Process): CgroupJoinTarget {
   return execCPUAffinity?.initial ? { cloneInto: undefined, files } : cgroupJoinTarget(files);
 }

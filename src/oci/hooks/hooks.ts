@@ -30,7 +30,7 @@ export interface HookPlace {
 }
 
 export interface RunHooksOptions {
-  /** What each hook reads on its standard input. */
+  /** Written as JSON to the standard input of each hook. */
   state: OciState;
   /** Run inside the container, whose namespaces the hook's program then sees, instead of beside it. */
   inside?: HookPlace;
@@ -128,7 +128,7 @@ function forkHook(hook: Hook, { stdin, stdout, stderr }: HookStdio, { state, ins
     changeIds(program, { uid: 0, gid: 0, ...(maySetGroups(inside.pid) && { groups: [] }) });
   }
   placeDescriptors(program, [{ child: 0, fd: stdin }, { child: 1, fd: stdout }, { child: 2, fd: stderr }]);
-  // What lives in the pid namespace sees no more of it than its program.
+  // Forked as stage 2, so that processes in the pid namespace see the hook's program only, never the steps before it.
   const stage2 = joined.includes("pid") ? forkStage2(program.part()) : undefined;
   program.execve([hook.path], { args: hook.args ?? [hook.path], env: hook.env ?? [] });
   return program.start({ stage2 });

@@ -1,5 +1,5 @@
 /**
- * What a child and its parent tell each other before the child becomes the container's program.
+ * Messages between a child and its parent before the child becomes the container's program.
  *
  * ```text
  * parent                                child
@@ -67,16 +67,16 @@ export class Channel implements Disposable {
   readonly #childNumbers = { write: this.#toParent.write.number, read: this.#toChild.read.number };
 
   constructor() {
-    // What reads it never stands still, whatever a child says that others have got hold of.
+    // The parent never blocks on this pipe, whatever a child writes that a process of the container has taken over.
     this.#toParent.read.setNonblocking();
   }
 
-  /** All that the child talks by. */
+  /** Numbers of all descriptors by which the child talks to its parent. */
   get childNumbers(): number[] {
     return Object.values(this.#childNumbers);
   }
 
-  /** What the child reports by. */
+  /** Number of the descriptor to which the child writes its messages. */
   get reportNumber(): number {
     return this.#childNumbers.write;
   }

@@ -6,8 +6,8 @@ import { joinDevice } from "../../linux/device/number.ts";
 import type { Steps } from "./steps.ts";
 
 /**
- * What a process gets as descriptors 0 to 2: /dev/null where one is absent. The engine duplicates them; the caller closes
- * its own. With `process.terminal` they are ignored, and `ContainerProcess.console` is set instead.
+ * Descriptors 0 to 2 of a process: /dev/null where one is absent. The engine duplicates them; the caller closes its
+ * own. With `process.terminal` they are ignored, and `ContainerProcess.console` is set instead.
  */
 export interface Stdio {
   stdin?: Fd;

@@ -26,7 +26,7 @@ export function enterNamespaces(steps: Steps, plan: EarlyInitPlan): Slot | undef
     channel.addStop(steps, "maps");
     changeIds(steps.program, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
   }
-  // What cannot be looked into is root's: a plain user could not guide it any more.
+  // Not for a plain user: /proc files of a process closed to inspection are root's, so its parent could not write them.
   if (Deno.uid() === 0) forbidInspection(steps.program);
   // The user namespace first: it gives the right to enter the others.
   for (const { type, fd } of joined.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
@@ -72,7 +72,7 @@ function enterFreshUser(steps: Steps, { bornInStage2, pids, channel }: EarlyInit
   return undefined;
 }
 
-/** Whoever makes a pid namespace stays outside: a child goes on. */
+/** Forks the stage-2 child: a process that makes a pid namespace stays outside, so its child goes on instead. */
 function addStage2(steps: Steps, channel: Channel, born: readonly NamespaceType[]): Slot {
   const stage2 = forkStage2(steps.program, { flags: cloneFlags(born) });
   channel.addStop(steps, "stage2");

@@ -54,16 +54,16 @@ export function addSeccomp(
 
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
-/** What prctl(2) empties the ambient set with. */
+/** Arguments with which prctl(2) empties the ambient set. */
 export const CLEAR_AMBIENT: readonly number[] = [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0];
 
 const TIOCSCTTY = 0x540e;
-/** What ioctl(2) makes the terminal of a session with. */
+/** Arguments with which ioctl(2) makes a terminal the controlling one of its session; the descriptor comes first. */
 export const CONTROLLING_TERMINAL: readonly number[] = [0, TIOCSCTTY, 0];
 
 export interface Appearance {
   hasTerminal: boolean;
-  /** It looks for its program and waits for its start, with nothing open that is not its own. */
+  /** Whether the process looks for its program and waits for its start, with no descriptors but its own open. */
   parks: boolean;
 }
 

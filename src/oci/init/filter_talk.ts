@@ -1,10 +1,11 @@
 /**
- * What a process asks of its parent on account of its filter of system calls: to hand over the listener of one that
- * notifies, and to suspend one that does not allow what is left to do.
+ * Requests of a process to its parent on account of its filter of system calls: to pass the listener of a filter that
+ * notifies to its agent, and to suspend a filter that forbids the steps that are left.
  *
- * Without no_new_privs a filter takes CAP_SYS_ADMIN to load. Who may trace in a pid namespace must not find a process that
- * has it, so the filter is loaded by a process outside; the one that appears is born with it. What comes after, down to
- * the terminal, are calls that the filter must allow, or is suspended for: agents are asked about none of them.
+ * Without no_new_privs a filter takes CAP_SYS_ADMIN to load. A process that may trace in a pid namespace must not find
+ * one that has it there, so a process outside loads the filter and forks the one that appears inside, which inherits
+ * the filter. The calls after that, down to the terminal, must be allowed by the filter, or the filter is suspended for
+ * them: agents are asked about none of them.
  *
  * @module
  */
@@ -47,7 +48,7 @@ export class FilterTalk implements AsyncDisposable {
     }
   }
 
-  /** Its stage-2 child has appeared in the container: from here on the filter holds. Before the process itself is reaped. */
+  /** Ends the suspension once the stage-2 child has appeared in the container, before the process itself is reaped. */
   async resume(): Promise<void> {
     await this.#suspended?.end();
     this.#suspended = undefined;

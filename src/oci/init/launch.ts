@@ -49,7 +49,7 @@ export interface InitLaunch extends Disposable {
   mounts: readonly PlannedMount[] | undefined;
   /** Where the child waits for the rest of its steps. */
   planned: Fd;
-  /** What the master of its terminal comes over, if it has one. */
+  /** Socket over which the child hands us the master of its terminal, if it has one. */
   terminal: Fd | undefined;
 }
 
@@ -104,7 +104,7 @@ export function startInit(draft: ContainerDraft): InitLaunch {
   };
 }
 
-/** Those whose sources the child cannot open by itself. @returns Undefined: all can be planned when the child is there. */
+/** Plans the mounts early if the child cannot open a source. @returns Undefined: all can wait until the child runs. */
 function earlyMounts(
   draft: ContainerDraft,
   { namespaces, ours }: { namespaces: NamespacePlan; ours: DisposableStack },
@@ -145,7 +145,7 @@ export function completeInit({ draft, child, program, steps, stage2, plan, mount
   try {
     planned.write(new Uint8Array(1));
   } catch (error) {
-    // A first step has failed, as whoever waits for the child will learn.
+    // The child has ended because a step failed; waiting for the child reports that step.
     if (!isErrno(error, "EPIPE")) throw error;
   }
   return { child, channel: plan.channel, procs: plan.pids === undefined ? [] : procsOf(all), ...result };

@@ -1,4 +1,4 @@
-/** What is known of a container's first process before its mounts are: namespaces, cgroups, descriptors. @module */
+/** Plans a container's first process up to its mounts: namespaces, cgroups, descriptors. @module */
 import type { CgroupJoinTarget } from "../../linux/cgroup/cgroup.ts";
 import type { NamespaceFlag } from "../../linux/child_program/start.ts";
 import { type Fd, O_RDONLY, O_RDWR, O_WRONLY } from "../../linux/io/fd.ts";
@@ -51,7 +51,7 @@ export interface EarlyInitOptions {
   mounts: readonly PlannedMount[] | undefined;
 }
 
-/** What the child has open, by our numbers, which are its own too. */
+/** Descriptors that the child inherits, under the numbers that they have here. */
 type ChildDescriptors = Pick<EarlyInitPlan, "joined" | "cgroupProcs" | "execFifo" | "stdio" | "kept">;
 
 function openForChild(
@@ -78,7 +78,7 @@ function openForChild(
   return { joined, cgroupProcs, execFifo, stdio, kept };
 }
 
-/** What the child is to do first. Opens what it needs for that. */
+/** Plans the child's first steps, up to its mounts, and opens the files that these steps need. */
 export function planEarlyInit(draft: ContainerDraft, planning: EarlyInitOptions): EarlyInitPlan {
   const { options: { id, spec, preserveFds, noNewKeyring = false }, stored: { rootfs, scope } } = draft;
   const { namespaces: { fresh }, born, unshared, channel, planned, terminal } = planning;

@@ -25,7 +25,7 @@ export interface ParentNamespace extends Joined {
   kind: EnterableKind;
 }
 
-/** What happens to each kind of namespace; a kind that is in neither list is shared with this program. */
+/** Namespaces to make and to join; a kind that is in neither list is shared with this program. */
 export interface NamespacePlan {
   fresh: ReadonlySet<NamespaceType>;
   joined: readonly Joined[];

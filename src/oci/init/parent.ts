@@ -1,4 +1,4 @@
-/** What the parent does while a container's first process goes to its place: see `channel.ts` for the order. @module */
+/** Serves a container's first process from its parent until it waits for its start: order in `channel.ts`. @module */
 import type { Child } from "../../linux/child_program/child.ts";
 import { joinCgroup } from "../../linux/cgroup/cgroup.ts";
 import { setRlimit } from "../../linux/process/process.ts";
@@ -31,7 +31,7 @@ export interface ServedInit {
   onStage2: (stage2: Child) => void;
   stored: StoredState;
   cgroup: Cgroup;
-  /** Whoever may not make device nodes may not load rules for them either, and needs none. */
+  /** Skips the rules for devices: a user who may not make device nodes may not load rules for them, and needs none. */
   rootless?: boolean | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** What the first process of a container is to do, decided before it exists. @module */
+/** Plan of the first process of a container, made before the process exists. @module */
 import type { Placement } from "../../linux/child_program/calls.ts";
 import type { Channel } from "./channel.ts";
 import type { CopyUp } from "../mount/copy_up.ts";
@@ -8,7 +8,7 @@ import type { LivedInPids } from "../mount/proc_mount.ts";
 import type { ProcessPlan } from "./process_plan.ts";
 import type { NamespaceType, Spec } from "../spec/spec.ts";
 
-/** What is decided before the child is born. */
+/** Decisions made before the child exists. */
 export interface EarlyInitPlan {
   id: string;
   spec: Spec;
@@ -54,7 +54,7 @@ export interface InitPlan extends EarlyInitPlan {
   moved: readonly string[] | undefined;
 }
 
-/** What the child has for its parent. */
+/** Results that the child hands to its parent. */
 export interface InitResult {
   /** One for each "copyUp" that the child reports, in this order. */
   copies: readonly CopyUp[];

@@ -35,13 +35,13 @@ export interface PlanOptions {
   linux: Linux | undefined;
   /** The container's root as we see it: for the user's home. */
   rootfs: string;
-  /** What will be mounted in it. */
+  /** Bind mounts planned below `rootfs`. */
   binds?: readonly Bind[];
   log: Logger | undefined;
   program?: Program | undefined;
 }
 
-/** What is run in the place of a process's own program, with its rights: a hook. */
+/** A program run instead of a process's own, with the rights of the process: a hook. */
 export interface Program {
   /** Absolute, inside the container. */
   path: string;
@@ -71,7 +71,7 @@ export function planProcess(process: Process, options: PlanOptions): ProcessPlan
   };
 }
 
-/** What can be given: what we have, or all, which the first process of a user namespace has. */
+/** Capabilities that can be given: ours, or all in a user namespace, whose first process has them all. */
 function availableCapabilities(linux: Linux | undefined, lastCapability: number): bigint {
   if (linux?.namespaces?.some(({ type }) => type === "user")) return (1n << BigInt(lastCapability + 1)) - 1n;
   return readCapabilitySet(Deno.readTextFileSync("/proc/self/status"), "CapPrm");
@@ -91,8 +91,8 @@ function compile(profile: Seccomp): CompiledSeccomp {
 }
 
 /**
- * What the shell user sees when there is nothing to run, in the words that container engines look for: a name that no
- * directory of the PATH has as an executable is not found, whatever else of that name is there.
+ * Words a failed execve for the shell user as container engines look for it: a name that no directory of the PATH has
+ * as an executable is "not found", even if another file of that name is there.
  */
 export function explainExec(name: string, code: string): Error {
   const isMissing = code === "ENOENT" || code === "ENOTDIR";

@@ -26,7 +26,7 @@ const PR_CAP_AMBIENT_RAISE = 2;
 /** To chown(2). */
 const SAME_ID = -1;
 
-/** What needs our own /proc and our own rights: before any namespace is entered. */
+/** Adds the steps that need our own /proc and our own rights: before any namespace is entered. */
 export function addEarly(steps: Steps, process: Process): void {
   const { apparmorProfile, selinuxLabel, scheduler, ioPriority, oomScoreAdj } = process;
   // Both take effect at the next execve only.
@@ -109,14 +109,14 @@ export interface LateOptions {
    * Undefined if there is nobody else, or if they see it already.
    */
   appear: ((by: Stage2Options) => void) | undefined;
-  /** Its parent wants to know who goes on, as soon as it has appeared. */
+  /** Whether the parent is told the pid of the process that goes on, as soon as that has appeared. */
   isFollowed: boolean;
 }
 
 export interface Identity {
-  /** Its parent is to listen for what it says about itself and its filter. */
+  /** Whether the process sends its parent messages about itself and its filter. */
   talks: boolean;
-  /** Its filter is still to be loaded: as late as can be, so that it need not allow what only we do. */
+  /** A filter still to be loaded: as late as can be, so that it need not allow the engine's own calls. */
   lateFilter: CompiledSeccomp | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** What of a process is decided before it exists: users, capabilities, limits, scheduling, parameters, devices, state. */
+/** Decisions about a process before it exists: users, capabilities, limits, scheduling, parameters, devices, state. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {

@@ -1,5 +1,5 @@
 /**
- * Who a process runs as: the databases of users and groups inside the root file system, which the image controls.
+ * Resolves the user of a process: databases of users and groups inside the root file system, which the image controls.
  *
  * @see https://man7.org/linux/man-pages/man5/passwd.5.html
  * @module
@@ -34,11 +34,11 @@ function isId(text: string | undefined): text is string {
   return text !== undefined && /^\d+$/.test(text) && Number(text) < 2 ** 32 - 1;
 }
 
-/** What will be mounted where in a root file system. */
+/** A bind mount planned for a root file system. */
 export interface Bind {
   /** Absolute inside the root, without links. */
   destination: string;
-  /** Opens its source. */
+  /** Opens the source of the mount. */
   open(): Fd;
 }
 

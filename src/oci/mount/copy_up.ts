@@ -1,4 +1,4 @@
-/** What a new tmpfs takes on of its mount point: the mode, and all that is in it with the option `tmpcopyup`. @module */
+/** Copies a mount point's mode to the tmpfs mounted on it, and its content too with the option `tmpcopyup`. @module */
 import type { Child } from "../../linux/child_program/child.ts";
 import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../../linux/io/fd.ts";
 import { makeDirectoryIn } from "../../linux/fs/guarded_path.ts";
@@ -11,7 +11,7 @@ export interface CopyUp {
   /** The directory below the mount. */
   from: Slot;
   to: Slot;
-  /** That directory as the image has it; a negative errno for one that was made to mount on. None: the options name a mode. */
+  /** The mount point as the image has it; a negative errno if it was made just now. None: the options name a mode. */
   image: Slot | undefined;
   withContents: boolean;
 }

@@ -88,7 +88,7 @@ function replaceByLink(steps: Steps, directory: DirectorySlot, link: { name: str
   steps.call("symlinkat", [link.target, directory, link.name], { label, ignore: ["EEXIST"] });
 }
 
-/** Those of one directory together: nearly all are in /dev itself. */
+/** Makes the nodes of each directory together: nearly all are in /dev itself. */
 function makeNodes(steps: Steps, root: RootDirectory, nodes: readonly DeviceNode[]): void {
   const directoryOf = (path: string) => split(path).slice(0, -1).join("/");
   for (const together of Map.groupBy(nodes, ({ path }) => directoryOf(path)).values()) {

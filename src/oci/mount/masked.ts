@@ -6,8 +6,8 @@ import type { Steps } from "../init/steps.ts";
 
 /**
  * Hides paths: a file behind our own /dev/null (the container's could be anything), a directory behind an empty one.
- * What is not there needs no hiding. A read-only mount of the device can be written to, but root in the container cannot
- * change the mode or the owner of what is the machine's own node.
+ * A path that is not there is passed over. A read-only mount of the device can be written to, but root in the container
+ * cannot change the mode or the owner of the machine's own node.
  */
 export function addMaskedPaths(steps: Steps, root: RootDirectory, paths: readonly string[]): void {
   for (const path of paths) {

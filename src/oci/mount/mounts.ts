@@ -86,7 +86,7 @@ function takeSource(steps: Steps, planned: Planned<"bind">, label: string): Slot
     return tree;
   }
   const flags = OPEN_TREE_CLONE | O_CLOEXEC | ((options.flags & MS.REC) !== 0 ? AT_RECURSIVE : 0);
-  // Its own copy is the better one, which keeps the flags that the user may not drop.
+  // The child's own copy goes before the spare: it keeps the flags that the user may not drop.
   const call = { label, result: tree, ...(spare !== undefined && { ignore: ["EACCES", "EBADF"] as const }) };
   const node = guard && addOpen(steps, planned, { ...call, result: steps.slot() });
   const copy = {
@@ -100,7 +100,7 @@ function takeSource(steps: Steps, planned: Planned<"bind">, label: string): Slot
   return tree;
 }
 
-/** What the parent looked at may have gone; it is not looked for in another way. */
+/** Opens the guarded source. One that has gone since the parent looked at it fails: no other way to it is tried. */
 function addOpen(steps: Steps, { guard, node }: Planned<"bind">, options: CallOptions & { result: Slot }): Slot {
   const how = openHow({
     flags: O_PATH | (node === "directory" ? O_DIRECTORY : 0),

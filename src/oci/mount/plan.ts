@@ -1,6 +1,5 @@
 /**
- * What will be mounted where: everything about the mounts of a container that can be decided, and refused, before its
- * first process exists.
+ * Plans the mounts of a container: all that can be decided, and refused, before its first process exists.
  *
  * @module
  */
@@ -63,7 +62,7 @@ function planMount(mount: Mount, context: PlanContext & { destination: string })
   return [{ kind: "filesystem", destination, source, type: mount.type, options: labelled, noLinks: isKernelView }];
 }
 
-/** Those whose files are the kernel's own, with labels that the policy gives them. */
+/** File systems of the kernel's own files, which the policy labels. */
 const LABELLED_BY_POLICY = new Set(["proc", "sysfs", "mqueue"]);
 
 /** SELinux labels all files of a new file system by the mount option `context`; a label may hold commas. */

@@ -1,9 +1,9 @@
-/** What is decided about each mount of a container. @module */
+/** Mounts of a container as they have been planned. @module */
 import type { GuardedPath } from "../../linux/fs/guarded_path.ts";
 import type { MountOptions } from "../../linux/mount/mount_options.ts";
 import type { IdMaps } from "./idmap.ts";
 
-/** A mount point is a file or a directory, as what is mounted there. */
+/** A mount point is a file or a directory, as its source is. */
 export type NodeKind = "directory" | "file";
 
 export interface PlannedBind {
@@ -14,7 +14,7 @@ export interface PlannedBind {
   guard?: GuardedPath;
   node: NodeKind;
   options: MountOptions;
-  /** Its owners are to be seen through these. */
+  /** Maps through which owners of files in the mount are seen. */
   maps?: IdMaps;
   /** Number of a descriptor that the child has: the source, detached, and mapped already if it shall be. */
   tree?: number;

@@ -1,8 +1,8 @@
 /**
- * A proc of a pid namespace that others live in already. It shows the namespace of whoever opens it, so somebody has to be
- * in there; and processes with the right to trace can take whatever they see there. What they see is a process that can
- * open file systems of a kernel type and hand them over, and nothing else: it has no descriptors, memory, root or calls
- * for more. All that takes rights is done outside.
+ * A proc of a pid namespace that others live in already. A proc shows the namespace of the process that opens it, so
+ * one of ours has to be in there, and processes with the right to trace can take over any process they see. They see
+ * one, the opener, which can open file systems of a kernel type and hand them over, and nothing else: it has no
+ * descriptors, memory, root or calls for more. All that takes rights is done outside.
  *
  * ```text
  * first process    outside, with the machine's rights
@@ -133,8 +133,9 @@ function reapBoth(steps: Steps): void {
 const FSCONFIG_SET_STRING = 1;
 
 /**
- * Whoever traces the opener may have had it open another file system, which nothing is mounted of yet. Only a proc knows
- * this option, and so takes its default and refuses nonsense: some others take whatever they are given.
+ * Checks that the opener opened a proc: a process that traces the opener may have had it open another file system, of
+ * which nothing is mounted yet. Only a proc knows this option, and so takes its default and refuses nonsense, while
+ * some other file systems take any value.
  *
  * @param context Of a file system that is not configured yet. The steps fail unless it is a proc.
  */

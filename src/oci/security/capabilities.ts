@@ -91,7 +91,7 @@ function capabilityNumber(name: string): number {
   return (NAMES as readonly string[]).indexOf(upper.startsWith("CAP_") ? upper : `CAP_${upper}`);
 }
 
-/** What a process has without a `capabilities` entry: nothing, as the specification's runtimes do. */
+/** Capabilities of a process without a `capabilities` entry: none, as other runtimes do. */
 const NONE: Capabilities = {};
 
 /**

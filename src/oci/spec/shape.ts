@@ -5,13 +5,13 @@
  * @module
  */
 
-/** What a value is: a leaf by its name, `[item]` for a list, `{ key: … }` for an object, `{ "*": … }` for one of any keys. */
+/** Type of a value: a leaf by its name, `[item]` for a list, `{ key: … }` for an object, `{ "*": … }` for any keys. */
 export type Shape = keyof typeof LEAVES | readonly [Shape] | { readonly [key: string]: Shape };
 
 const LEAVES = {
   text: { is: (value: unknown) => typeof value === "string", what: "text" },
   flag: { is: (value: unknown) => typeof value === "boolean", what: "true or false" },
-  /** What a number counts without loss: the fields that are a `number` in the types. */
+  /** An integer that a JavaScript number holds without loss: the fields that are a `number` in the types. */
   small: { is: (value: unknown) => Number.isSafeInteger(value), what: "a whole number within 2^53" },
   integer: { is: (value: unknown) => isIntegerIn(value, -(2n ** 63n), 2n ** 64n - 1n), what: "a whole number" },
   count: { is: (value: unknown) => isIntegerIn(value, 0n, 2n ** 64n - 1n), what: "a whole number from 0" },

@@ -205,7 +205,7 @@ export function parseResources(text: string): Resources {
   return parseShaped(text, RESOURCES_SHAPE);
 }
 
-/** Who is not named is root, as other runtimes have it. */
+/** Fills in root (0:0) where the specification names no user or group, as other runtimes do. */
 function withUser(process: Process): Process {
   return { ...process, user: { ...process.user, uid: process.user?.uid ?? 0, gid: process.user?.gid ?? 0 } };
 }

@@ -13,7 +13,7 @@ import { rlimitCall } from "../init/rlimits.ts";
 import type { Hook, Process, Spec } from "./spec.ts";
 import { sysctlPath, sysctlProblem } from "../init/sysctl.ts";
 
-/** What the machine around the container allows. */
+/** Properties of the machine around the container that decide what a specification may ask. */
 export interface ValidateOptions {
   /** The whole machine is the container's sandbox, as a guest is: parameters of shared namespaces may be set too. */
   ownsMachine?: boolean;

@@ -2,7 +2,7 @@
 import type { DeviceRule } from "../../spec/spec.ts";
 import { type Property, property } from "../../../systemd/manager.ts";
 
-/** What rules come to: everything but some, which systemd cannot express, or nothing but a list. */
+/** Sum of all rules: open but for some devices, which systemd cannot express, or closed but for a list. */
 interface Access {
   isOpen: boolean;
   allowed: DeviceRule[];

@@ -12,11 +12,11 @@ import type { BlockIoResources, CpuResources, Int64, MemoryResources, Resources 
 import type { Variant } from "../../../systemd/dbus_wire.ts";
 import { type Property, property } from "../../../systemd/manager.ts";
 
-/** What the answers of systemd depend on. */
+/** Versions that decide which properties systemd understands. */
 export interface PropertyContext {
-  /** Of cgroups. */
+  /** Version of cgroups. */
   version: 1 | 2;
-  /** Of systemd: 0 if it does not tell. */
+  /** Version of systemd: 0 if it does not tell. */
   systemdVersion: number;
 }
 

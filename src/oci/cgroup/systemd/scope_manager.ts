@@ -1,4 +1,4 @@
-/** Having systemd manage a container's scope. What talks to systemd is loaded when there is something to say. @module */
+/** Has systemd manage a container's scope. The D-Bus client is loaded by the first request only. @module */
 import type { Resources } from "../../spec/spec.ts";
 import { planScope, type Scope, type StartScopeOptions } from "./scope.ts";
 

@@ -7,7 +7,7 @@ export class FakeCgroup implements Disposable {
     for (const [name, content] of Object.entries(files)) Deno.writeTextFileSync(`${this.path}/${name}`, content);
   }
 
-  /** What was written last. A write does not shorten a file, so a test begins with empty ones. */
+  /** Returns the last text written. A write does not shorten a file, so a test begins with empty ones. */
   read(name: string): string {
     return Deno.readTextFileSync(`${this.path}/${name}`);
   }

@@ -9,7 +9,7 @@ import {
 import type { CpuResources } from "../../spec/spec.ts";
 import type { CpuStats } from "../stats.ts";
 
-/** What the kernel takes; it would silently use the nearest. */
+/** Range of `cpu.shares`; outside of it the kernel silently uses the nearest bound. */
 const SHARES = { least: 2n, most: 262_144n };
 
 const FILES = [
