@@ -40,7 +40,7 @@ function isAllowed(program: Uint8Array<ArrayBuffer>, { type, major, minor, lette
   return run(program, [(bits << 16) | (type === "block" ? 1 : 2), major, minor]) === 1;
 }
 
-/** What the rules mean, letter by letter. */
+/** Judges an access by the rules, letter by letter. */
 function judge(rules: readonly DeviceRule[], access: Access): boolean {
   return [...access.letters].every((letter) => {
     const matching = rules.filter((rule) =>

@@ -20,7 +20,7 @@ export interface Instruction {
 
 const INSTRUCTION_SIZE = 8;
 
-/** Those that our programs use. */
+/** Operation codes that our programs use. */
 export const CODE = {
   /** Takes two places: the upper half of the number is the immediate of the next. */
   LOAD_IMMEDIATE_64: 0x18,
@@ -94,7 +94,7 @@ export function bpf(
   );
 }
 
-/** What the kernel checks a program against. */
+/** Kind of a program, against which the kernel checks it. */
 export interface ProgramKind {
   /** `BPF_PROG_TYPE_*` */
   type: number;

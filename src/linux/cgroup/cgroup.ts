@@ -233,7 +233,7 @@ export function joinCgroupThread(path: string, tid: number): void {
   writeCgroupFile(path, isV1 ? "tasks" : "cgroup.threads", tid);
 }
 
-/** Moves whole processes, never threads (B4), to another cgroup of the hierarchy. Those that end meanwhile are fine. */
+/** Moves whole processes, never threads (B4), to another cgroup of the hierarchy; passes over those that have ended. */
 export function moveMembers(from: string, to: string): void {
   for (const pid of cgroupMembers(from)) {
     try {

@@ -1,5 +1,5 @@
 /**
- * Reading and writing the files of a cgroup. What they mean is known by `oci/cgroup`.
+ * Reads and writes the files of a cgroup. Their meaning is known by `oci/cgroup`.
  *
  * @see https://docs.kernel.org/admin-guide/cgroup-v2.html#conventions
  * @module

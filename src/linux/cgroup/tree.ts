@@ -9,14 +9,14 @@ import { isErrno } from "../ffi/errno.ts";
 import { Fd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../io/fd.ts";
 import { openInRoot, RESOLVE } from "../fs/in_root.ts";
 
-/** What to do with each group; those below it come in between. */
+/** Callbacks for each group; the groups below it are visited between `enter` and `leave`. */
 export interface CgroupVisitor {
   enter?(group: Fd): void;
   /** @param name Of the group, in the one above it. */
   leave?(above: Fd, name: RawName): void;
 }
 
-/** Goes through all groups below `path`, with one descriptor for all levels. What vanishes meanwhile is passed over. */
+/** Visits all groups below `path`, with one descriptor for all levels. Groups that vanish meanwhile are passed over. */
 export function visitCgroups(path: string, { enter, leave }: CgroupVisitor): void {
   const top = ifThere(() => Fd.open(path, DIRECTORY));
   if (top === undefined) return;

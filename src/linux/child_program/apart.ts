@@ -12,7 +12,7 @@
  * execve                     of the program
  * ```
  *
- * What fails is told over a pipe, which ends at the last execve.
+ * A failure is told over a pipe, which ends at the last execve.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const CLOSE_RANGE_CLOEXEC = 4;
 const UINT_MAX = 0xffff_ffff;
 const F_SETFD = 2;
 
-/** Results that are told together with a failure, as whoever words it looks at them. */
+/** Results of steps that are told together with a failure: `explain` of the step that failed may read them. */
 const MOST_RESULTS = 64;
 const REPORT_AT = HEADER.failed;
 const REPORT_BYTES = HEADER.size - REPORT_AT + 8 * MOST_RESULTS;
@@ -42,7 +42,7 @@ const REPORT_BYTES = HEADER.size - REPORT_AT + 8 * MOST_RESULTS;
 export class ApartChild implements Disposable {
   /** Of its own steps, with the results behind it. */
   readonly header: Piece;
-  /** What it tells a failure by; close-on-exec, and open until then. */
+  /** Number of the pipe over which the child tells a failure; close-on-exec, and open until then. */
   readonly reportNumber: number;
   readonly #memory: ProgramMemory;
   readonly #keeps: readonly number[];
@@ -94,7 +94,7 @@ export class ApartChild implements Disposable {
     return [systemCall("fcntl", [this.reportNumber, F_SETFD, FD_CLOEXEC], { label: "hide the pipe of failures" })];
   }
 
-  /** What it does if one of them fails. */
+  /** Steps for the child to run when one of its steps fails. */
   failing(): Step[] {
     const { address } = this.header;
     return [systemCall("write", [this.reportNumber, address + REPORT_AT, REPORT_BYTES], { ignore: "all" })];

@@ -21,7 +21,7 @@ export class Slot {
     return this.#piece.address;
   }
 
-  /** What stands there: a result, or a negative errno. @throws {TypeError} The program's memory was freed. */
+  /** Value in the slot: a result, or a negative errno. @throws {TypeError} The program's memory was freed. */
   get value(): number {
     return Number(this.#piece.view.getBigInt64(0, LITTLE_ENDIAN));
   }

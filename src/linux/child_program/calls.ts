@@ -1,5 +1,5 @@
 /**
- * What several system calls do together in a child: files written, messages passed over pipes, descriptors put in place.
+ * Sequences of system calls in a child: write files, pass messages over pipes, put descriptors in place.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export function writeFile(program: SyscallProgram, path: string, options: JointO
   program.call("close", [fd], { ignore: "all" });
 }
 
-/** Tells whoever reads the other end of a pipe or socket how far the child has come. */
+/** Reports over a pipe or socket how far the child has come. */
 export function report(program: SyscallProgram, fd: number | Slot, options: { message: string; label?: string }): void {
   const bytes = encoder.encode(options.message);
   program.call("write", [fd, bytes, bytes.length], { label: options.label ?? `report "${options.message}"` });
@@ -164,11 +164,11 @@ export function descriptorMessage(program: SyscallProgram): DescriptorMessage {
 
 /** A new process' parent is that of the caller, not the caller. */
 export const CLONE_PARENT = 0x8000;
-/** Whoever traces the caller traces the new process as well: see `suspended_filter.ts`. */
+/** Has the tracer of the caller trace the new process as well: see `suspended_filter.ts`. */
 export const CLONE_PTRACE = 0x2000;
 const CLONE_PARENT_SETTID = 0x100000;
 const CLONE_ARGS_SIZE = 88;
-/** What a stage-2 child is born with. */
+/** Clone flags of a stage-2 child. */
 export const BIRTH_FLAGS = CLONE_PARENT | CLONE_PARENT_SETTID;
 /** Filters of system calls often forbid the newer one, whose arguments they cannot see. */
 export type ForkCall = "clone" | "clone3";
@@ -182,7 +182,7 @@ export interface CloneOptions {
   pid?: Slot;
 }
 
-/** What a step's clone3(2) takes: the address of a struct clone_args, and its size. */
+/** Lays out the arguments of a step's clone3(2): the address of a struct clone_args, and its size. */
 export function cloneArguments(
   program: SyscallProgram,
   { flags = 0, exitSignal = 0, pid }: CloneOptions,

@@ -30,25 +30,25 @@ export function exitCode(status: ExitStatus): number {
   return "code" in status ? status.code : 128 + status.signal;
 }
 
-/** What a child that has not executed yet still uses of us. */
+/** Memory and pipes of ours that a child uses until it executes. */
 export interface RunningProgram {
   readonly memory: ProgramMemory;
   readonly header: DataView<ArrayBuffer>;
   readonly steps: StepList;
-  /** The header of its steps in memory of its own, of which it tells over `executed`. `header` is that of the way there. */
+  /** Header of the steps in the child's own memory, sent over `executed`. `header` is that of the steps before it. */
   readonly apart?: DataView<ArrayBuffer> | undefined;
   /** Ends when the child executes or exits; none after vfork, when that has happened already. */
   readonly executed: Fd | undefined;
-  /** Where the pid is of the process that takes the child's place: see `forkStage2`. */
+  /** Slot for the pid of the process that takes the child's place: see `forkStage2`. */
   readonly stage2?: Slot | undefined;
-  /** The same, of one that takes over before it executes. */
+  /** Slot for the pid of a process that takes the child's place before the child executes. */
   readonly replacement?: Slot | undefined;
 }
 
 /** Children that were not reaped yet, by pid. */
 const children = new Map<number, Child>();
 
-/** Those whose stage-2 child is not among them yet, though it may have ended already. */
+/** Children whose stage-2 child is not in `children` yet, though it may have ended already. */
 const expecting = new Set<Child>();
 
 /** A process of ours. Its owner awaits its end, or disposes it, which kills it. */
@@ -175,7 +175,7 @@ export class Child implements AsyncDisposable {
     await this.#watching; // whoever else reaped it has only asked the thread that watches to stop
     expecting.delete(this);
     this.#leaveProgram();
-    if (this.#adopted === undefined) endUnknown(this.#stage2);
+    if (this.#adopted === undefined) killAndReap(this.#stage2);
   }
 
   #reap(options: number): boolean {
@@ -183,7 +183,7 @@ export class Child implements AsyncDisposable {
     if (status === undefined) return false;
     this.#status = status;
     children.delete(this.pid);
-    // Its steps are a stage-2 child's, if it has one, whose execve is still to come: who reaps all orphans may be first here.
+    // Steps are left to a stage-2 child, whose execve is still to come: the reaper of all orphans may be first here.
     if (this.#program?.stage2 === undefined && this.#program?.replacement === undefined) this.#leaveProgram();
     if (this.#watching === undefined) this.#pidfd[Symbol.dispose]();
     else this.#stopWatching.abort();
@@ -213,7 +213,7 @@ export class Child implements AsyncDisposable {
     const program = this.#program;
     if (program === undefined) return;
     const { memory, header, steps, apart, executed, stage2, replacement } = program;
-    if (replacement !== undefined) endUnknown(replacement.value);
+    if (replacement !== undefined) killAndReap(replacement.value);
     if (apart !== undefined && executed?.isOpen) receiveReport(executed, apart);
     // Set still if a step closed the pipe that tells: better a leak than a child in memory that is gone.
     if (header.getUint32(HEADER.alive, LITTLE_ENDIAN) !== 0) {
@@ -232,8 +232,8 @@ export class Child implements AsyncDisposable {
   }
 }
 
-/** Ends a stage-2 child that never took over, as it is in memory that goes. It is our child, so that its pid is not another's. */
-function endUnknown(pid: number): void {
+/** Ends a stage-2 child that never took over, before its memory goes. Only we reap it, so the pid is not reused. */
+function killAndReap(pid: number): void {
   if (pid === 0) return;
   signalPid(pid, SIGNALS.SIGKILL);
   waitFor({ idtype: P_PID, id: pid }, WEXITED);

@@ -125,7 +125,7 @@ export interface Shown {
 }
 
 export interface MapOptions {
-  /** What is mapped, and shared with whoever maps it as well; without it, memory of ours. */
+  /** File to map, shared with its other mappings; without it, memory of ours. */
   file?: Fd;
   /** Where, if nothing is there. */
   near?: number;

@@ -7,7 +7,7 @@ import { type Fd, memfd, setFileSize } from "../io/fd.ts";
 import { LITTLE_ENDIAN, refuseNul } from "../ffi/libc.ts";
 import { hideMemory, mapMemory, type Mapping, showMemory, type Shown, unmapMemory } from "./machine_code.ts";
 
-/** What most programs need; pages are only taken when they are written. */
+/** Bytes that suffice for most programs; the kernel takes pages only when they are written. */
 const CHUNK = 128 << 10;
 const PAGE = 4096;
 
@@ -135,7 +135,7 @@ export class ProgramMemory implements Disposable {
     const offset = this.#used;
     const place = bytes.subarray(offset, offset + size);
     const { written } = encoder.encodeInto(text, place);
-    // The NUL, and zeros for whoever is given this memory next: the encoder may use it as scratch space.
+    // The NUL, and zeros for the next piece of this memory: the encoder may use the space as scratch.
     place.fill(0, written);
     this.#used += Math.ceil((written + 1) / 16) * 16;
     this.#strings.set(text, address + offset);

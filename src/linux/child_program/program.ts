@@ -1,10 +1,11 @@
 /**
  * A child that runs system calls before it runs a program: namespaces, mounts, ids, descriptors, then exec.
  *
- * V8's heap does not survive fork, so nothing of ours may run in the child. What it is to do is written down before, as
- * steps in memory of the program's own, and a routine of machine code walks them. The child shares our memory until its
- * execve (CLONE_VM), which makes a start cheap and lets us see which step failed; one that is apart shares its steps only.
- * Its descriptors, signal handlers, working directory and ids are its own.
+ * V8's heap does not survive fork, so nothing of ours may run in the child. Its system calls are written down before,
+ * as steps in memory of the program's own, and a routine of machine code walks them. The child shares our memory until
+ * its execve (CLONE_VM), which makes a start cheap and lets us see which step failed; a child that is apart shares its
+ * steps only.
+ * Descriptors, signal handlers, working directory and ids are the child's own.
  *
  * ```ts ignore
  * const program = new SyscallProgram();
@@ -46,7 +47,7 @@ export interface ProgramOptions {
   apart?: ApartOptions;
 }
 
-/** What execvp(3) passes over. */
+/** Errors for which execvp(3) goes on to the next directory of the PATH. */
 const NOT_THIS_ONE = ["ENOENT", "EACCES", "ENOTDIR"] as const;
 
 export class SyscallProgram implements Disposable {

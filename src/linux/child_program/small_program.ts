@@ -98,7 +98,7 @@ function mapSteps({ fileNumber, address, size, toldSize }: ApartMemory): Step[] 
   ];
 }
 
-/** What is not known before all steps are written down: how much of the memory they take, and what is left. */
+/** Sizes known only once all steps are written down: how much of the memory they take, and the rest of it. */
 export interface Parting {
   readonly used: Slot;
   readonly rest: Slot;

@@ -41,9 +41,9 @@ export interface StartOptions {
   vfork?: boolean;
   /** Directory of a cgroup of version 2, to be born in. */
   intoCgroup?: Fd;
-  /** What `forkStage2` gave, if the steps have it. */
+  /** Result of `forkStage2`, if the steps fork a stage-2 child. */
   stage2?: Slot | undefined;
-  /** The same of an early one. */
+  /** Result of `forkStage2` for a stage-2 child that takes over before the child executes. */
   replacement?: Slot | undefined;
 }
 
@@ -51,7 +51,7 @@ const SIG_BLOCK_ALL = 0xffff_ffff_ffff_ffffn;
 const SIG_SETMASK = 2;
 const SIGSET_SIZE = 8;
 
-/** Dispositions that survive clone and exec: ignored by us, or by whoever started us (nohup, a shell's `&`). */
+/** Signals whose ignoring survives clone and exec: ignored by us, or by our parent (nohup, a shell's `&`). */
 const PERHAPS_IGNORED = [
   SIGNALS.SIGHUP,
   SIGNALS.SIGINT,
@@ -62,7 +62,7 @@ const PERHAPS_IGNORED = [
   SIGNALS.SIGTTIN,
   SIGNALS.SIGTTOU,
   SIGNALS.SIGXFSZ,
-  // glibc's own two: its posix_spawn leaves them ignored in whoever it started us as.
+  // glibc's own two: its posix_spawn leaves them ignored in the process it starts, which may be ours.
   32,
   33,
 ];

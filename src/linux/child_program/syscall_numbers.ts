@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Those that the project runs on. */
+/** Architectures that the project runs on. */
 export type Architecture = "x86_64" | "aarch64";
 
 /** `[x86-64, aarch64]` */

@@ -1,5 +1,5 @@
 /**
- * What a machine has once: its name, its clock, its swap and its entropy.
+ * Properties that a machine has once: its name, its clock, its swap and its entropy.
  *
  * @module
  */

@@ -13,7 +13,7 @@ const libc = bind({
 
 const COMMANDS = { powerOff: 0x4321fedc, restart: 0x01234567, halt: 0xcdef0123 } as const;
 
-/** What is to become of the machine. */
+/** Ways to end the machine's run: a command of reboot(2). */
 export type PowerAction = keyof typeof COMMANDS;
 
 /** Writes all file systems' data to their devices and waits for it. */

@@ -1,5 +1,5 @@
 /**
- * What the kernel tells about devices that come, change and go.
+ * Notices of the kernel about devices that come, change and go.
  *
  * @see https://man7.org/linux/man-pages/man7/netlink.7.html (NETLINK_KOBJECT_UEVENT)
  * @module
@@ -99,7 +99,7 @@ export class UeventSocket implements Disposable {
         );
       } catch (error) {
         if (isErrno(error, "EAGAIN")) return undefined;
-        // Some were lost; whoever waits for a device looks at sysfs as well.
+        // Some notices were lost; a waiter for a device looks at sysfs as well.
         if (isErrno(error, "ENOBUFS")) continue;
         throw error;
       }

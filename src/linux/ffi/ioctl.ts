@@ -18,7 +18,7 @@ export interface IoctlRequest {
   number: number;
 }
 
-/** What a request is about. */
+/** Argument of an ioctl(2), and a subject for its error. */
 export interface IoctlCall {
   /** A struct that the kernel reads or fills, or a plain number. */
   argument?: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | BigUint64Array<ArrayBuffer> | number;

@@ -11,7 +11,7 @@
  */
 import { ERRNO, ErrnoError } from "./errno.ts";
 
-/** What a C parameter takes in JavaScript. A buffer is passed by address and must stay referenced during the call. */
+/** JavaScript type of a C parameter. A buffer is passed by address and must stay referenced during the call. */
 export interface ParameterTypes {
   i32: number;
   u32: number;
@@ -23,7 +23,7 @@ export interface ParameterTypes {
   pointer: Deno.PointerValue;
 }
 
-/** What a C result is in JavaScript. */
+/** JavaScript type of a C result. */
 export interface ResultTypes {
   void: undefined;
   i32: number;
@@ -59,7 +59,7 @@ export type BoundTable<T extends Record<string, Signature>> = { readonly [K in k
 // As data, whose value is its address: for a function Deno.dlopen generates machine code at once, 0.4 ms each, ten times
 // that in an emulated guest. Called by pointer they cost nothing at start.
 const { symbols: loader } = Deno.dlopen("libc.so.6", { dlopen: { type: "pointer" }, dlsym: { type: "pointer" } });
-const hot = {
+const loaderCalls = {
   dlopen: callable(loader.dlopen, { parameters: ["buffer", /* file */ "i32" /* flags */], result: "pointer" }),
   dlsym: callable(loader.dlsym, { parameters: ["pointer", /* handle */ "buffer" /* symbol */], result: "pointer" }),
 };
@@ -96,10 +96,10 @@ const RTLD_LAZY = 1;
 const handles = new Map<string, Deno.PointerObject>();
 
 function lookUp(library: string, symbol: string, signature: Signature): (...parameters: unknown[]) => unknown {
-  const handle = handles.get(library) ?? hot.dlopen(cstring(library), RTLD_LAZY);
+  const handle = handles.get(library) ?? loaderCalls.dlopen(cstring(library), RTLD_LAZY);
   if (handle === null) throw new Error(`Cannot load library "${library}"`);
   handles.set(library, handle);
-  const pointer = hot.dlsym(handle, cstring(symbol));
+  const pointer = loaderCalls.dlsym(handle, cstring(symbol));
   if (pointer === null) throw new Error(`Cannot find "${symbol}" in library "${library}"`);
   return callable(pointer, signature) as (...parameters: unknown[]) => unknown;
 }

@@ -4,7 +4,7 @@ import { bind } from "./libc.ts";
 
 const libc = bind({ strerror: { parameters: ["i32"], result: "pointer" } });
 
-/** What the C library says of an error number, in lower case as programs in Go do: `no such file or directory`. */
+/** Describes an error number as the C library does, in lower case as programs in Go do: `no such file or directory`. */
 export function describeErrno(name: ErrnoName): string {
   const text = Deno.UnsafePointerView.getCString(libc.strerror(ERRNO[name])!);
   return text.charAt(0).toLowerCase() + text.slice(1);

@@ -1,4 +1,4 @@
-/** What the kernel remembers of a file system's names. @module */
+/** Names of a file system in the kernel's cache. @module */
 import { AT_FDCWD, Fd } from "../io/fd.ts";
 import { bind, check, cstring } from "../ffi/libc.ts";
 import { syscallNumber } from "../child_program/syscall_numbers.ts";
@@ -20,9 +20,9 @@ const FSPICK_CLOEXEC = 1;
 const FSCONFIG_CMD_RECONFIGURE = 7;
 
 /**
- * Makes the kernel forget the names in one file system that nobody uses, and their inodes: whoever serves the file
- * system, as virtiofsd does, holds a descriptor for each of them until then. It is a remount that changes nothing, which
- * is what drops them; other file systems, those mounted below included, keep theirs.
+ * Makes the kernel forget the names in one file system that nobody uses, and their inodes: the server of the file
+ * system, such as virtiofsd, holds a descriptor for each of them until then. A remount that changes nothing drops them;
+ * other file systems, those mounted below included, keep theirs.
  *
  * @param mountPoint Where the file system is mounted.
  * @throws {ErrnoError} EINVAL: nothing is mounted there.

@@ -51,7 +51,7 @@ export function nameText(name: RawName): string {
   return new TextDecoder().decode(name.subarray(0, -1));
 }
 
-/** What a directory's entry is, as far as the file system says so in the listing. */
+/** Kind of a directory's entry, as far as the file system names it in the listing. */
 export type EntryKind = "directory" | "other" | "unknown";
 
 export interface RawEntry {

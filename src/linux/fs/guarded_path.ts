@@ -2,8 +2,8 @@
  * Paths of which somebody else can write a part. Such a path is never used as a string, in which each link counts and
  * each name may mean another thing a moment later: it is opened, and what is open is used.
  *
- * It bounds where such a path leads, whoever owns what is there; whether only the administrator can have put it there is
- * what `trusted.ts` tells.
+ * It bounds where such a path leads, not who owns the files there; `trusted.ts` tells whether only the administrator
+ * can have put them there.
  *
  * @see https://man7.org/linux/man-pages/man2/openat2.2.html
  * @module
@@ -18,7 +18,7 @@ import { openAbsolute, openBeneath, RESOLVE } from "./in_root.ts";
 export interface GuardedPath {
   /** Absolute. */
   base: string;
-  /** Which links may be on the way to `base`: none, or those of whoever made the machine, which are no magic ones. */
+  /** Links allowed on the way to `base`: none, or plain ones, put there by the machine's maker; never magic ones. */
   links: "none" | "plain";
   /**
    * Relative to `base`, and somebody else's. Its links are followed as far as they stay in `base`, as the kubelet follows
@@ -31,7 +31,7 @@ export interface GuardedPath {
 const BASE_RULES = { none: RESOLVE.NO_SYMLINKS, plain: RESOLVE.NO_MAGICLINKS } as const;
 const PART_RULES = RESOLVE.NO_MAGICLINKS | RESOLVE.NO_XDEV;
 
-/** What openat2(2) is to obey on the way to the base of a path. */
+/** Resolution rules of openat2(2) for the way to the base of a path. */
 export function baseRules({ links }: GuardedPath): number {
   return BASE_RULES[links];
 }

@@ -21,7 +21,7 @@ const libc = bind({
   },
 });
 
-/** The same on every architecture. */
+/** Number of openat2(2), the same on every architecture. */
 const SYS_OPENAT2 = 437;
 
 /** Resolution rules of openat2(2). */
@@ -77,7 +77,7 @@ export function openBeneath(directory: Fd, path: string, options: Omit<OpenInRoo
   return openByRules(directory, path, { ...options, scope: RESOLVE.BENEATH });
 }
 
-/** Any rename on the machine makes the kernel give up on a `..`: whoever renames all the time is not waited for. */
+/** Any rename on the machine makes the kernel give up on a `..`; renames without end must not keep us trying. */
 const TRIES = 100;
 
 function openByRules(directory: Fd | undefined, path: string | RawName, options: OpenInRootOptions): Fd {

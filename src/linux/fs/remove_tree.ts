@@ -23,9 +23,9 @@ interface Level {
 }
 
 /**
- * Removes the file or directory `name` with all below it. What is not there is no error (B38).
+ * Removes the file or directory `name` with all below it. A name that is not there is no error (B38).
  *
- * What cannot be removed stays, and all that can is removed nevertheless. Nothing is removed in what is mounted there.
+ * An entry that cannot be removed stays, and all others are removed nevertheless. Nothing inside a mount is removed.
  *
  * @param name One component.
  * @throws {Error} How much stays, the first reason as its cause.
@@ -158,7 +158,7 @@ class Walk {
         this.#empty(current, level);
         return current;
       }
-      // What stays in it is a failure already.
+      // An entry that stays in the directory has been counted as a failure already.
       const isKnown = isErrno(error, "ENOENT") || (isErrno(error, "ENOTEMPTY") && this.#failures.count > 0);
       if (!isKnown) this.#failures.add(error);
     }

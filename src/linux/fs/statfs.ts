@@ -1,5 +1,5 @@
 /**
- * What kind of file system a path is on, how full it is and how it is mounted.
+ * Reads the kind of file system that a path is on, how full it is and how it is mounted.
  *
  * @see https://man7.org/linux/man-pages/man2/statfs.2.html
  * @module

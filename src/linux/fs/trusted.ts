@@ -1,6 +1,6 @@
 /**
- * Files that only the administrator can have put where they are: whoever could change a file, one of the directories
- * above it or a link on the way could choose what root reads or runs.
+ * Files that only the administrator can have put where they are: a user who can change a file, one of the directories
+ * above it or a link on the way chooses what root reads or runs.
  *
  * Here links may lead anywhere, as long as they are the administrator's; `guarded_path.ts` is for paths that are not.
  *
@@ -23,7 +23,7 @@ interface Place {
 
 /** An open file that nobody but the administrator can change or exchange. */
 export interface TrustedFile extends Disposable {
-  /** Its path, without links. */
+  /** Path of the file, without links. */
   readonly path: string;
   /** A path to the very file that was looked at, until the end of this object. */
   readonly seen: string;

@@ -50,7 +50,7 @@ function nameFile(file: Fd, path: string): void {
   check("linkat", () => libc.linkat(AT_FDCWD, nameless, AT_FDCWD, name, AT_SYMLINK_FOLLOW), path);
 }
 
-/** All that such a file system allows: whoever kills us in between finds the other name too. */
+/** Writes under another name, then renames, where O_TMPFILE is not supported: a kill in between leaves that name. */
 function writeStaged(
   path: string,
   data: Uint8Array<ArrayBuffer>,

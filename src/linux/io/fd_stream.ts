@@ -6,7 +6,7 @@
 import type { Fd } from "./fd.ts";
 import { readSome, type WaitOptions, writable, writeNow } from "./poll.ts";
 
-/** What a pipe holds. */
+/** Capacity of a pipe, in bytes. */
 const CHUNK = 64 << 10;
 /** Chunks up to this are copied, so that the buffer serves again. */
 const SMALL = 16 << 10;

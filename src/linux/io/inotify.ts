@@ -90,7 +90,7 @@ export class Inotify implements Disposable {
     return check("inotify_add_watch", () => libc.inotify_add_watch(this.#fd.number, cpath, mask), path);
   }
 
-  /** Its last event is `ignored`. One that has ended is no failure. */
+  /** Ends a watch, whose last event is `ignored`. A watch that has ended already is no failure. */
   unwatch(watch: number): void {
     try {
       check("inotify_rm_watch", () => libc.inotify_rm_watch(this.#fd.number, watch));

@@ -43,9 +43,9 @@ const MAX_EVENTS = 64;
 
 type Direction = "read" | "write";
 
-/** Who waits for one descriptor. */
+/** Callbacks that wait for one descriptor. */
 interface Waiters extends Record<Direction, Set<() => void>> {
-  /** Which arming they wait for: an event of an earlier one, on its way to us still, may be of another file. */
+  /** Number of the last arming: a late event of an earlier one may be of another file that had the same descriptor. */
   turn: number;
 }
 

@@ -27,7 +27,7 @@ const libc = bind({
   pivotRoot: { name: "syscall", parameters: ["i64", "buffer", /* new_root */ "buffer" /* put_old */], result: "i64" },
 });
 
-/** What mount(2) takes besides source and target. @see {@link https://man7.org/linux/man-pages/man2/mount.2.html} */
+/** Arguments of mount(2) besides source and target. @see {@link https://man7.org/linux/man-pages/man2/mount.2.html} */
 export interface MountCall {
   /** File system type; none for a bind, move, remount or propagation change. */
   type?: string;
@@ -37,7 +37,7 @@ export interface MountCall {
   data?: string;
 }
 
-/** A mount that its owner takes away by scope, at once and even while it is busy. Who wants it to stay ignores it. */
+/** A mount that its owner detaches by scope, at once and even while it is busy. Ignore this object to keep it. */
 export interface Mounted extends Disposable {
   readonly target: string;
 }

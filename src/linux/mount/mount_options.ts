@@ -49,7 +49,7 @@ export const MOUNT_ATTR = {
   NOSYMFOLLOW: 0x200000,
 } as const;
 
-/** What a list of option words means. */
+/** Meaning of a list of option words. */
 export interface MountOptions {
   /** `MS_*` bits to pass to mount(2), without propagation. */
   flags: number;

@@ -32,7 +32,7 @@ export function bindDatagram(path: string): Fd {
 }
 
 /**
- * A socket each write of which is one message to whoever is bound to `path`. It never blocks: EAGAIN when the receiver
+ * A socket each write of which is one message to the socket bound to `path`. It never blocks: EAGAIN when the receiver
  * is behind.
  *
  * @throws {ErrnoError} `connect /dev/log: ENOENT`

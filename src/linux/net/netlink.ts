@@ -179,7 +179,7 @@ export function readText(value: Uint8Array | undefined): string | undefined {
   return new TextDecoder().decode(end === -1 ? value : value.subarray(0, end));
 }
 
-/** What the kernel says about a request that it refused or took: `struct nlmsgerr` and its attributes. */
+/** Answer of the kernel to a request, taken or refused: `struct nlmsgerr` and its attributes. */
 export interface NetlinkAck {
   /** 0: done. */
   errno: number;

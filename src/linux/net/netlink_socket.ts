@@ -53,11 +53,11 @@ export function openNetlink(family: number, groups = 0): Fd {
   return fd;
 }
 
-/** What to ask of the kernel. */
+/** A request to the kernel. */
 export interface NetlinkRequest {
   /** For the error, as a system call has it: `RTM_NEWLINK`. */
   name: string;
-  /** What the request is about, for the error. */
+  /** Subject of the request, for the error. */
   detail?: string;
   type: number;
   /** `NLM_F.*` besides `REQUEST` and `ACK`. */
@@ -125,7 +125,7 @@ export class NetlinkSocket implements Disposable {
     let interrupted = false;
     for (;;) {
       for (const message of decodeMessages(this.#receiveDatagram(request.name))) {
-        // What is left of a request that was given up.
+        // An answer to an earlier request that was given up.
         if (message.sequence !== this.#sequence) continue;
         interrupted ||= (message.flags & NLM_F.DUMP_INTR) !== 0;
         if (message.type === NLMSG.NOOP) continue;

@@ -40,7 +40,7 @@ export const IFF_NOARP: number = FLAG_BITS.noarp;
 
 const OPERATIONAL_STATES = ["unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"] as const;
 
-/** What the link can do now (RFC 2863). */
+/** Operational state of a link (RFC 2863). */
 export type OperationalState = typeof OPERATIONAL_STATES[number];
 
 /** A network interface. */
@@ -160,7 +160,7 @@ function decodeStatistics(value: Uint8Array = new Uint8Array()): LinkStatistics 
   return Object.fromEntries(counts) as LinkStatistics;
 }
 
-/** What may be changed of a link; what is absent stays. */
+/** Changes to a link; a property that is absent stays. */
 export interface LinkChange {
   name?: string;
   mac?: string;
@@ -205,7 +205,7 @@ function changedFlags({ up, arp, promiscuous }: LinkChange): { flags: number; ma
 /** A link to be made. */
 export type NewLink = LinkChange & { name: string } & LinkKind;
 
-/** What kind of link, and what this kind needs to know. */
+/** Kind of a link, with the parameters of this kind. */
 export type LinkKind =
   | { kind: "bridge" }
   | { kind: "dummy" }

@@ -7,7 +7,7 @@ import { FAMILIES, type Family, familyOf, formatIp, formatMac, ipFamily, parseIp
 import { LITTLE_ENDIAN } from "../ffi/libc.ts";
 import { attribute, attributeMap, encodeAttributes, headerView, viewOf } from "./netlink.ts";
 
-/** What is known of a neighbour (`NUD_*`). */
+/** State of a neighbour's hardware address in the kernel's table (`NUD_*`). */
 export const NEIGHBOR_STATE = {
   incomplete: 0x01,
   reachable: 0x02,
@@ -19,7 +19,7 @@ export const NEIGHBOR_STATE = {
   permanent: 0x80,
 } as const;
 
-/** Who has an IP address on a link. */
+/** An entry of the neighbour table: the hardware address for an IP address on a link. */
 export interface Neighbor {
   /** Index of the link. */
   link: number;

@@ -15,11 +15,11 @@ import {
   viewOf,
 } from "./netlink.ts";
 
-/** Who made a route. */
+/** Origin of a route (`RTPROT_*`). */
 export const ROUTE_PROTOCOL = { redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16 } as const;
 /** The tables that every namespace has. */
 export const ROUTE_TABLE = { default: 253, main: 254, local: 255 } as const;
-/** What becomes of packets that match. */
+/** Treatment of packets that match a route (`RTN_*`). */
 export const ROUTE_TYPE = {
   unicast: 1,
   local: 2,

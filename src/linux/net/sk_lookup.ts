@@ -102,7 +102,7 @@ function socketMap(listeners: Listeners): Fd {
 }
 
 function putSocket(map: Fd, place: number, socket: Fd): void {
-  // u32 map; u64 key, value, flags. What they point to stands behind, where the kernel may not take it for more.
+  // u32 map; u64 key, value, flags. Key and value themselves stand behind, past the part of bpf_attr the kernel reads.
   const whole = new Uint8Array(48);
   const view = new DataView(whole.buffer);
   const [keyOffset, valueOffset] = [32, 40];

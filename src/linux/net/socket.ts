@@ -172,7 +172,7 @@ export function sendFds(socket: Fd, data: Uint8Array<ArrayBuffer>, fds: readonly
   return check("sendmsg", () => libc.sendmsg(socket.number, sent.whole, MSG_NOSIGNAL));
 }
 
-/** What one recvmsg(2) brought. */
+/** Result of one recvmsg(2). */
 export interface Received {
   /** Bytes in the buffer, 0 at the end of the stream. */
   length: number;

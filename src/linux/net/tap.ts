@@ -33,7 +33,7 @@ export interface TapOptions {
   queues?: number;
   /** Lives on without descriptors, until the link is deleted. */
   persist?: boolean;
-  /** Who may open it without being root. */
+  /** User and group who may open the tap without being root. */
   uid?: number;
   gid?: number;
 }

@@ -13,7 +13,7 @@ const IOCTL_VM_SOCKETS_GET_LOCAL_CID = { name: "IOCTL_VM_SOCKETS_GET_LOCAL_CID",
 
 /** 0 to 2 stand for the hypervisor, the machine itself and the host. */
 const FIRST_GUEST_CID = 3;
-/** What a machine without a vsock device says of itself. */
+/** Context id that a machine without a vsock device reports (`VMADDR_CID_ANY`). */
 const ANY_CID = 0xffffffff;
 const LAST_GUEST_CID = ANY_CID - 1;
 

@@ -24,7 +24,7 @@ const AF_VSOCK = 40;
 const SOCK_STREAM = 1;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
-/** Whatever the own machine's context id is. */
+/** Binds to the machine's own context id, which need not be known (`VMADDR_CID_ANY`). */
 const CID_ANY = 0xffff_ffff;
 
 /** struct sockaddr_vm */
@@ -47,8 +47,8 @@ export interface VsockEnds {
 /**
  * Connects to another machine's port. The kernel gives up after two seconds.
  *
- * @throws {ErrnoError} EADDRINUSE: the own port is taken; ECONNRESET: nobody listens there, or too many wait for whoever
- * does; ENODEV: there is no such machine; ETIMEDOUT: it has not set up its device.
+ * @throws {ErrnoError} EADDRINUSE: the own port is taken; ECONNRESET: nobody listens there, or too many connections
+ * wait already; ENODEV: there is no such machine; ETIMEDOUT: it has not set up its device.
  */
 export async function connectVsock(ends: VsockEnds, options: WaitOptions = {}): Promise<FdDuplex> {
   using undo = new DisposableStack();
@@ -71,7 +71,7 @@ export async function connectVsock(ends: VsockEnds, options: WaitOptions = {}): 
   return fdDuplex(socket);
 }
 
-/** What became of an attempt that went on beside. */
+/** Reads the result of a connect that went on in the background: 0 or an errno (SO_ERROR). */
 function socketError(socket: Fd): number {
   const [value, size] = [new Int32Array(1), Uint32Array.of(4)];
   check("getsockopt", () => libc.getsockopt(socket.number, SOL_SOCKET, SO_ERROR, value, size));

@@ -59,7 +59,7 @@ export function sendSignal(pidfd: Fd, signal: number): boolean {
 }
 
 /**
- * Sends a signal to whoever has this pid now; to nobody if it has ended.
+ * Sends a signal to the process that has this pid now; to none if it has ended.
  *
  * @param signal By number. Not by `Deno.kill`, which loads all that Deno has for processes and streams first.
  */

@@ -1,5 +1,5 @@
 /**
- * What the kernel keeps per process besides its memory: attributes and its row in `/proc`.
+ * Attributes that the kernel keeps per process, and its files in `/proc`.
  *
  * @module
  */

@@ -35,7 +35,7 @@ export interface SpawnOptions {
   /** The whole environment. Default: ours. */
   env?: Readonly<Record<string, string>>;
   cwd?: string;
-  /** What the program inherits; 0, 1 and 2 are `/dev/null` unless they are here. The caller keeps its ends. */
+  /** Descriptors that the program inherits; 0, 1 and 2 are `/dev/null` unless given. The caller keeps its ends. */
   fds?: readonly { child: number; fd: Fd | number }[];
   /** Network namespace to run in: its file, open. */
   netns?: Fd;
@@ -45,7 +45,7 @@ export interface SpawnOptions {
   gid?: number;
   /** Supplementary groups; none are kept if `uid` is given. */
   groups?: readonly number[];
-  /** `none`: it has no capabilities and cannot get any, whoever its user is. Default: ours. */
+  /** `none`: the program has no capabilities and cannot get any, even as root. Default: ours. */
   rights?: "none";
   /** Lead a new session, without a terminal. */
   newSession?: boolean;
@@ -111,7 +111,7 @@ function joinSurroundings(program: SyscallProgram, options: SpawnOptions): void 
   if (umask !== undefined) program.call("umask", [umask]);
 }
 
-/** What a program that has ended left. */
+/** Exit code and output of a program that has ended. */
 export interface Output {
   /** 128 + n if signal n ended it. */
   code: number;

@@ -1,4 +1,4 @@
-/** What a start costs, and what pipes carry. Needs root: `deno bench -A src/linux/process/spawn_bench.ts`. */
+/** Measures process starts and pipe throughput. Needs root: `deno bench -A src/linux/process/spawn_bench.ts`. */
 import { eventfd, pipe } from "../io/fd.ts";
 import { readable, readSome, writeAll } from "../io/poll.ts";
 import { spawn } from "./spawn.ts";

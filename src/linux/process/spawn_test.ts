@@ -4,7 +4,7 @@ import { readText } from "../io/fd_stream.ts";
 import { captureOutput, exitCode, spawn, type SpawnOptions } from "./spawn.ts";
 import { leftOutUnlessRoot } from "../../base/testing/left_out.ts";
 
-/** What a shell script says on stdout. */
+/** Runs a shell script and returns its standard output. */
 async function say(script: string, options: Partial<SpawnOptions> = {}): Promise<string> {
   using output = pipe();
   const fds = [{ child: 1, fd: output.write }, ...options.fds ?? []];

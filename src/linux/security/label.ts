@@ -20,7 +20,7 @@ export function setXattr(path: string, name: string, value: Uint8Array<ArrayBuff
   check("lsetxattr", () => libc.lsetxattr(cpath, cname, value, value.length, 0), `${path} ${name}`);
 }
 
-/** What a program that is about to start is confined by. */
+/** Labels that confine a program from its execve on. */
 export interface ProcessLabels {
   /** An SELinux context: `system_u:system_r:container_t:s0`. */
   selinux?: string | undefined;

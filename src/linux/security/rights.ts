@@ -52,8 +52,8 @@ export function giveUpCapabilities(program: SyscallProgram): void {
 }
 
 /**
- * Keeps processes without rights over the child out of its memory and descriptors. What it writes below `/proc/self`
- * afterwards takes root's rights.
+ * Keeps processes without rights over the child out of its memory and descriptors. The child needs root's rights to
+ * write below `/proc/self` afterwards.
  */
 export function forbidInspection(program: SyscallProgram): void {
   const PR_SET_DUMPABLE = 4;

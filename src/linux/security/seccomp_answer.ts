@@ -1,5 +1,5 @@
 /**
- * What a filter of system calls says to one of them: before it is loaded, so that what it forbids can be done first. Pure.
+ * Predicts a filter's answer to a system call before the filter is loaded, so that forbidden calls can go first. Pure.
  *
  * @see https://man7.org/linux/man-pages/man2/seccomp.2.html
  * @module
@@ -12,7 +12,7 @@ const ACTION_BITS = 0xffff0000;
 /** Or allowed and noted down. */
 const ALLOWED: readonly number[] = [0x7fff0000, 0x7ffc0000];
 
-/** What libseccomp makes filters of. */
+/** Classic BPF operations that libseccomp makes filters of. */
 const CODE = { load: 0x20, and: 0x54, jump: 0x05, equal: 0x15, above: 0x25, atLeast: 0x35, anyBit: 0x45, end: 0x06 };
 
 /** Whether a jump's condition holds. */

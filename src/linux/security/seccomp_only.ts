@@ -1,5 +1,5 @@
 /**
- * A filter for a process that does one thing: all other system calls kill it, whoever has got hold of it.
+ * A filter for a process that does one thing: all other system calls kill it, even when an attacker controls it.
  *
  * @see https://man7.org/linux/man-pages/man2/seccomp.2.html
  * @module

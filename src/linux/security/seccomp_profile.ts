@@ -16,7 +16,7 @@ export interface SeccompProfile {
   syscalls?: readonly SeccompRule[];
 }
 
-/** What becomes of some system calls. */
+/** Action for some system calls. */
 export interface SeccompRule {
   names: readonly string[];
   action: string;
@@ -73,7 +73,7 @@ export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3;
 /** Without it, `TSYNC` reports a failing thread by its id, which a listener's descriptor would collide with. */
 const SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 1 << 4;
 
-/** What the spec allows; libseccomp may know fewer. Their names there are these in lower case. */
+/** Architectures that the specification allows; libseccomp may know fewer, and names them in lower case. */
 const ARCHITECTURES = [
   "AARCH64",
   "ARM",

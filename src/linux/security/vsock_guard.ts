@@ -13,7 +13,7 @@ import { ERRNO, isErrno } from "../ffi/errno.ts";
 import { Fd } from "../io/fd.ts";
 import { bind, check } from "../ffi/libc.ts";
 
-/** What a program for this hook is attached to. */
+/** Kernel function to which a program for this hook is attached. */
 export const SOCKET_CREATE_HOOK = "bpf_lsm_socket_create";
 
 const BPF_PROG_TYPE_LSM = 29;
@@ -21,7 +21,7 @@ const BPF_LSM_MAC = 27;
 const AF_UNIX = 1;
 const AF_VSOCK = 40;
 const SOCK_STREAM = 1;
-/** Whoever asks for this protocol is refused, which shows that the hook works. No family has it. */
+/** Protocol that the program refuses to all, which shows that the hook works. No family has it. */
 const PROBE_PROTOCOL = 0x6b617461;
 const GET_CURRENT_PID_TGID = 14;
 
@@ -65,7 +65,7 @@ export interface VsockGuardOptions {
 }
 
 /**
- * Refuses vsock sockets from now on, until disposed or the end of this process. Those that exist stay.
+ * Refuses vsock sockets from now on, until disposed or the end of this process. Sockets that exist already stay.
  *
  * @throws {Error} This kernel has no such hook, or does not ask it.
  */
