@@ -15,6 +15,7 @@ import { PLANTED } from "./targets/planted.ts";
 import { guestConnections, portForward } from "./targets/ports.ts";
 import { qmp } from "./targets/qmp.ts";
 import { runk, runkState } from "./targets/runk.ts";
+import { runkJoined } from "./targets/runk_joined.ts";
 import { serial } from "./targets/serial.ts";
 import { shimTask, stdio } from "./targets/shim_task.ts";
 import { sizing } from "./targets/sizing.ts";
@@ -57,6 +58,7 @@ export const TARGETS: readonly AnyTarget[] = [
   agentRequests,
   runk,
   runkState,
+  runkJoined,
 ];
 
 /** Those that run in a machine to throw away alone. */

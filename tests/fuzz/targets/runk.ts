@@ -12,7 +12,7 @@ import { textLike } from "../core/text.ts";
 import { type Json, mutateJson } from "../core/values.ts";
 
 /** A command of the engine takes seconds where the machine is emulated. */
-const BOUND_MS = 120_000;
+export const BOUND_MS = 120_000;
 const ID = "c1";
 const SPEC = specOfMachine();
 const WAYS = [["create", "start", "state", "exec"], ["run"], ["run", "pause", "ps", "resume"], ["create"]] as const;
@@ -119,7 +119,7 @@ export const runkState = defineTarget({
   },
 });
 
-const GOOD_SPEC: Json = {
+export const GOOD_SPEC: Json = {
   ociVersion: "1.2.0",
   root: { path: "rootfs" },
   process: { args: ["/bin/sleep", "1000"], cwd: "/", user: { uid: 0, gid: 0 } },
@@ -171,13 +171,13 @@ function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-function prepareBundle(inside: string, spec: string): string {
+export function prepareBundle(inside: string, spec: string): string {
   prepareRoot(`${inside}/bundle/rootfs`);
   Deno.writeTextFileSync(`${inside}/bundle/config.json`, spec);
   return `${inside}/bundle`;
 }
 
-function holdEmpty(root: string): void {
+export function holdEmpty(root: string): void {
   const left = exists(root) ? [...Deno.readDirSync(root)].map(({ name }) => name) : [];
   hold(left.length === 0, `no state stays behind: ${left.join(", ")}`);
 }
