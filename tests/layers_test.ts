@@ -38,7 +38,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   config: ["smol-toml"],
   agent_api: [PROTOBUF],
   resources: [PROTOBUF],
-  sandbox: [PROTOBUF, CONNECT],
+  sandbox: [PROTOBUF],
   agent: [PROTOBUF, CONNECT, "smol-toml"],
   shim: [PROTOBUF, CONNECT],
   cli: ["commander"],

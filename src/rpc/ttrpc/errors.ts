@@ -6,7 +6,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type Any, anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { errorChain, errorCode, type KataErrorCode } from "../../base/error.ts";
+import { errorChain, errorCode, KataError, type KataErrorCode } from "../../base/error.ts";
 import { cutText, plainText } from "../../base/text.ts";
 import { type Status, StatusSchema } from "../../proto/rpc_status_pb.ts";
 
@@ -24,6 +24,15 @@ const CODES = {
   UNAVAILABLE: Code.Unavailable,
   UNIMPLEMENTED: Code.Unimplemented,
 } as const satisfies Record<KataErrorCode, Code>;
+
+/** The other way round. A code that no KataError has becomes the one on which callers act alike. */
+const KATA_CODES: ReadonlyMap<Code, KataErrorCode> = new Map<Code, KataErrorCode>([
+  ...Object.entries(CODES).map(([kata, code]) => [code, kata as KataErrorCode] as const),
+  [Code.OutOfRange, "INVALID_ARGUMENT"],
+  [Code.Unauthenticated, "PERMISSION_DENIED"],
+  [Code.Unknown, "INTERNAL"],
+  [Code.DataLoss, "INTERNAL"],
+]);
 
 const ERRNO_CODES: Readonly<Record<string, Code>> = {
   EACCES: Code.PermissionDenied,
@@ -61,6 +70,20 @@ export function rpcCode(error: unknown): Code | undefined {
   if (named !== undefined) return named.name === "AbortError" ? Code.Canceled : Code.DeadlineExceeded;
   // Told by its shape, because this folder does not know src/linux; errors of Deno itself have the same property.
   return chain.map((cause) => "code" in cause ? ERRNO_CODES[String(cause.code)] : undefined).find(isCode);
+}
+
+/**
+ * The failure of a call for callers that know nothing of the wire: code, text and causes are kept, a status' details are
+ * not. Whatever a peer has not said itself is wrong with the request, which could not even be encoded.
+ */
+export function callError(error: unknown, method: string): KataError {
+  if (error instanceof KataError) return error;
+  if (!(error instanceof ConnectError)) {
+    return new KataError("INVALID_ARGUMENT", `Cannot encode the request of ${method}`, { cause: error });
+  }
+  // The ConnectError itself would say the same text twice in a chain of causes.
+  const options = error.cause === undefined ? {} : { cause: error.cause };
+  return new KataError(KATA_CODES.get(error.code) ?? "INTERNAL", error.message, options);
 }
 
 /** The text of a status, in both directions. People read it on terminals, and of a longer one no line. */

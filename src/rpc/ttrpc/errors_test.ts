@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { KataError } from "../../base/error.ts";
+import { errorChain, KataError } from "../../base/error.ts";
 import { CheckRequestSchema } from "../../proto/health_pb.ts";
-import { abortError, errorToStatus, rpcCode, rpcError, statusToError } from "./errors.ts";
+import { abortError, callError, errorToStatus, rpcCode, rpcError, statusToError } from "./errors.ts";
 
 /** Shaped as the errors of src/linux. */
 class ErrnoLike extends Error {
@@ -43,6 +43,25 @@ Deno.test("errorToStatus() says the whole chain, without the code of an answer w
   const error = new Error("Cannot start container", { cause: rpcError("Cannot find /bin/sh", Code.NotFound) });
   const { code, message } = errorToStatus(error, Code.Unknown);
   assert.deepEqual({ code, message }, { code: Code.NotFound, message: "Cannot start container: Cannot find /bin/sh" });
+});
+
+Deno.test("callError() has a code for each of the wire's, the same on the way back wherever a KataError has it", () => {
+  const codes = Object.values(Code).filter((code) => typeof code === "number");
+  const back = codes.map((code) => rpcCode(callError(rpcError("x", code), "Check")));
+  const changed = codes.filter((code, index) => code !== back[index]);
+  assert.deepEqual(changed, [Code.Unknown, Code.OutOfRange, Code.DataLoss, Code.Unauthenticated]);
+  assert.ok(back.every((code) => code !== undefined));
+});
+
+Deno.test("callError() keeps text and causes, and says of what cannot be encoded which call it was for", () => {
+  const gone = rpcError("the connection is closed", Code.Unavailable, new ErrnoLike("EPIPE"));
+  assert.equal(errorChain(callError(gone, "Check")), "the connection is closed: open /x: EPIPE");
+  assert.equal(
+    errorChain(callError(new Error("invalid uint32"), "Check")),
+    "Cannot encode the request of Check: invalid uint32",
+  );
+  const own = new KataError("ABORTED", "x");
+  assert.equal(callError(own, "Check"), own);
 });
 
 Deno.test("errorToStatus() uses the fallback for errors without a code", () => {

@@ -1,7 +1,8 @@
 /**
  * The door for what the guest's agent answers. Whoever is root in the guest is the agent, so an answer may hold anything
  * that its message can: here it becomes a value that the host can work with, or one error. Nothing else on the host makes
- * a client of the agent's services, so no code behind this handles a raw answer.
+ * a client of the agent's services, so no code behind this handles a raw answer, or an error of the wire: what a call throws
+ * is a KataError.
  *
  * Each method has its row, whether the host calls it or not yet: one without a row does not compile.
  *
@@ -14,7 +15,6 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import type { Transport } from "@connectrpc/connect";
 import { KataError } from "../../base/error.ts";
 import { verifyId } from "../../base/id.ts";
 import {
@@ -35,6 +35,8 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
   VersionCheckResponseSchema,
 } from "../../proto/health_pb.ts";
+import type { TtrpcTransport } from "../../rpc/ttrpc/client.ts";
+import { callError } from "../../rpc/ttrpc/errors.ts";
 import { bounded } from "./bounds.ts";
 import { LOST_STATUS } from "../container/status.ts";
 
@@ -132,6 +134,8 @@ export type AgentApi = Checked<typeof AgentService, typeof AGENT_ANSWERS>;
 export type HealthApi = Checked<typeof Health, typeof HEALTH_ANSWERS>;
 export type ConnectionsApi = Checked<typeof Connections, typeof CONNECTIONS_ANSWERS>;
 
+type UnaryTransport = Pick<TtrpcTransport, "unary">;
+
 /** The three services of an agent, whose answers have come through the door. */
 export interface AgentClients {
   api: AgentApi;
@@ -140,10 +144,10 @@ export interface AgentClients {
 }
 
 /**
- * Methods of these throw a KataError INTERNAL for an answer that cannot be; and the agent's own errors, whose texts are
- * within 4 KiB (`rpc/ttrpc/errors.ts`).
+ * Methods of these throw a KataError only: INTERNAL for an answer that cannot be, else the code of the agent's own error,
+ * whose text is within 4 KiB, or of what became of the connection (`rpc/ttrpc/errors.ts`).
  */
-export function agentClients(transport: Transport): AgentClients {
+export function agentClients(transport: UnaryTransport): AgentClients {
   return {
     api: checkedClient(AgentService, AGENT_ANSWERS, transport),
     health: checkedClient(Health, HEALTH_ANSWERS, transport),
@@ -154,12 +158,17 @@ export function agentClients(transport: Transport): AgentClients {
 function checkedClient<S extends DescService, R extends Rows<S>>(
   service: S,
   rows: R,
-  transport: Transport,
+  transport: UnaryTransport,
 ): Checked<S, R> {
   const methods = service.methods.map((method) => {
     const row = rows[method.localName as keyof R] as (answer: unknown, request: unknown) => unknown;
     const call = async (request: Record<string, unknown>, { signal, timeoutMs }: AgentCallOptions = {}) => {
-      const { message } = await transport.unary(method as DescMethodUnary, signal, timeoutMs, undefined, request);
+      let message: unknown;
+      try {
+        ({ message } = await transport.unary(method as DescMethodUnary, signal, timeoutMs, undefined, request));
+      } catch (error) {
+        throw callError(error, method.name);
+      }
       try {
         return row(message, request);
       } catch (cause) {

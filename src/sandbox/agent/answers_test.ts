@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { create, type DescMessage, type DescMethod, type DescService, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Transport } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import fc from "fast-check";
-import { errorChain } from "../../base/error.ts";
+import { errorChain, KataError } from "../../base/error.ts";
 import { AgentService } from "../../proto/agent_pb.ts";
 import { Connections } from "../../proto/connections_pb.ts";
 import { Health } from "../../proto/health_pb.ts";
+import { rpcError } from "../../rpc/ttrpc/errors.ts";
 import { AGENT_ANSWERS, agentClients, CONNECTIONS_ANSWERS, HEALTH_ANSWERS } from "./answers.ts";
 
 const TABLES: readonly [DescService, Readonly<Record<string, unknown>>][] = [
@@ -19,7 +20,7 @@ type Call = (request: object) => Promise<unknown>;
 /** The clients of an agent that answers every call with this. */
 function clientsOf(answer: (method: DescMethod) => unknown) {
   const transport = { unary: async (method: DescMethod) => ({ message: answer(method) }) };
-  return agentClients(transport as unknown as Transport);
+  return agentClients(transport as unknown as Parameters<typeof agentClients>[0]);
 }
 
 function callsOf(answer: (method: DescMethod) => unknown): (method: DescMethod) => Call {
@@ -96,6 +97,30 @@ async function* sourcesBelow(path: string): AsyncGenerator<string> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
+
+Deno.test.each([
+  { code: Code.NotFound, is: "NOT_FOUND" },
+  { code: Code.Unavailable, is: "UNAVAILABLE" },
+  { code: Code.FailedPrecondition, is: "FAILED_PRECONDITION" },
+  { code: Code.Unknown, is: "INTERNAL" },
+])(
+  "each method throws a KataError $is with the text and the causes of an error that has the code $code",
+  async ({ code, is }) => {
+    const cause = new Error("it broke");
+    for (const [service] of TABLES) {
+      const call = callsOf(() => {
+        throw rpcError("Cannot do it", code, cause);
+      });
+      for (const method of service.methods) {
+        await assert.rejects(call(method)({}), (error) => {
+          assert.ok(error instanceof KataError, method.name);
+          assert.deepEqual([error.code, errorChain(error)], [is, "Cannot do it: it broke"]);
+          return true;
+        });
+      }
+    }
+  },
+);
 
 Deno.test("F8: waitProcess() gives 0 to 255 as they are, and 255 for any other status", async () => {
   const number = fc.oneof(fc.integer({ min: -300, max: 300 }), fc.integer());

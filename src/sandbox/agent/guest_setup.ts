@@ -1,5 +1,5 @@
 /** What the agent is told before the first container: network, name servers, storages, kernel modules; and at the end. @module */
-import { Code, ConnectError } from "@connectrpc/connect";
+import { errorCode } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
@@ -41,7 +41,7 @@ export async function setUpGuest(agent: AgentConnection, setup: GuestSetup): Pro
     await setUp(agent, setup);
   } catch (cause) {
     const what = `Cannot set up sandbox "${setup.id}" in the guest`;
-    if (ConnectError.from(cause).code !== Code.DeadlineExceeded) throw new Error(what, { cause });
+    if (errorCode(cause) !== "DEADLINE_EXCEEDED") throw new Error(what, { cause });
     throw await explainSilence(setup.vm, { what, waitedMs: performance.now() - begin, cause });
   }
 }
@@ -111,7 +111,7 @@ export async function destroyGuest(
     await agent.api.destroySandbox({}, { timeoutMs: DESTROY_MS });
   } catch (error) {
     // A guest that powers off at once has done what was asked; its answer may be lost with it.
-    if (ConnectError.from(error).code === Code.Unavailable) return;
+    if (errorCode(error) === "UNAVAILABLE") return;
     log.warning("Cannot end the sandbox in the guest", { sandbox: id, error });
   }
 }

@@ -1,8 +1,7 @@
 /** Watching the agent while its sandbox lives. @module */
-import { Code, ConnectError } from "@connectrpc/connect";
 import { abortable } from "../../base/async.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
-import { errorChain } from "../../base/error.ts";
+import { errorChain, errorCode } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
 import type { AgentConnection } from "./client.ts";
@@ -73,7 +72,7 @@ async function askHealth(agent: WatchedAgent, { signal, clock = systemClock }: W
     }
   } catch (error) {
     // A question on its way when the connection ends fails before that is told.
-    if (ConnectError.from(error).code === Code.Unavailable) return await awaitClose(agent);
+    if (errorCode(error) === "UNAVAILABLE") return await awaitClose(agent);
     return `the agent does not answer: ${errorChain(error)}`;
   }
 }
@@ -116,7 +115,7 @@ export async function watchOutOfMemory(
       await clock.sleep(VAIN_MS, signal);
     }
   } catch (error) {
-    if (signal.aborted || ConnectError.from(error).code === Code.Unavailable) return;
+    if (signal.aborted || errorCode(error) === "UNAVAILABLE") return;
     log.warning("Cannot watch for memory shortage any longer", { error });
   }
 }

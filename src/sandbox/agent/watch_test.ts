@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../../base/clock.ts";
+import { KataError } from "../../base/error.ts";
 import { createLogger } from "../../base/log.ts";
 import { HANG_MS, watchAgent, type WatchedAgent, watchOutOfMemory } from "./watch.ts";
 
@@ -19,9 +19,9 @@ function watch(answers: readonly Answer[] = [], { closed = new Promise<void>(() 
       async check(_request, { timeoutMs = 0 } = {}) {
         const answer = left.shift();
         if (answer === "serving") return { status: 1 } as never;
-        if (answer === "cut off") throw new ConnectError("the connection is closed", Code.Unavailable);
+        if (answer === "cut off") throw new KataError("UNAVAILABLE", "the connection is closed");
         now += timeoutMs;
-        throw new ConnectError(`Cannot call Check: no answer within ${timeoutMs} ms`, Code.DeadlineExceeded);
+        throw new KataError("DEADLINE_EXCEEDED", `Cannot call Check: no answer within ${timeoutMs} ms`);
       },
     },
   };
@@ -66,7 +66,7 @@ async function shortages(events: readonly { id: string; afterMs: number }[]) {
         const next = left.shift();
         if (next === undefined) {
           abort.abort();
-          throw new ConnectError("gone", Code.Unavailable);
+          throw new KataError("UNAVAILABLE", "gone");
         }
         now += next.afterMs;
         return { containerId: next.id };

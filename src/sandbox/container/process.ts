@@ -1,7 +1,6 @@
 /** One process in a container: the container's first one, or one that was added by exec. @module */
-import { Code, ConnectError } from "@connectrpc/connect";
 import { abortable } from "../../base/async.ts";
-import { KataError } from "../../base/error.ts";
+import { errorCode, KataError } from "../../base/error.ts";
 import { LOST_STATUS, type Status, transition } from "./status.ts";
 import type { StdioNames } from "./stdio.ts";
 import { ProcessStreams, type StreamsOptions } from "./streams.ts";
@@ -113,7 +112,7 @@ export class Process implements AsyncDisposable {
       await agent.api.signalProcess({ containerId, execId, signal });
     } catch (error) {
       // It ended meanwhile: by itself, or with a VM that hung until the signal could not be answered any more.
-      if (ConnectError.from(error).code !== Code.NotFound && this.#exit === undefined) throw error;
+      if (errorCode(error) !== "NOT_FOUND" && this.#exit === undefined) throw error;
       this.#signalEnded(signal);
     }
   }
@@ -169,7 +168,7 @@ export class Process implements AsyncDisposable {
       await this.#drain();
       this.end(status, at);
     } catch (error) {
-      if (ConnectError.from(error).code === Code.Unavailable) await this.#awaitLoss();
+      if (errorCode(error) === "UNAVAILABLE") await this.#awaitLoss();
       if (this.#exit === undefined) {
         log.warning("Cannot wait for a process any longer", { container: containerId, exec: execId, error });
       }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Code, ConnectError } from "@connectrpc/connect";
+import { errorCode, type KataErrorCode } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { AgentConnection } from "../agent/client.ts";
 import type { InputStream, OutputStream, Stdio } from "./stdio.ts";
@@ -15,7 +15,7 @@ import type { InputStream, OutputStream, Stdio } from "./stdio.ts";
 const CHUNK_BYTES = 256 * 1024;
 
 /** The process is gone, its input is closed, or the agent is gone. */
-const USUAL_ENDS: readonly Code[] = [Code.NotFound, Code.FailedPrecondition, Code.Unavailable];
+const USUAL_ENDS: ReadonlySet<KataErrorCode | undefined> = new Set(["NOT_FOUND", "FAILED_PRECONDITION", "UNAVAILABLE"]);
 
 export interface StreamsOptions {
   containerId: string;
@@ -120,7 +120,6 @@ export class ProcessStreams implements AsyncDisposable {
   #note(message: string, error: unknown): void {
     if (this.#abort.signal.aborted) return;
     const { containerId: container, execId: exec, log } = this.#options;
-    const { code } = ConnectError.from(error);
-    log[USUAL_ENDS.includes(code) ? "debug" : "warning"](message, { container, exec, error });
+    log[USUAL_ENDS.has(errorCode(error)) ? "debug" : "warning"](message, { container, exec, error });
   }
 }
