@@ -212,8 +212,16 @@ class Lives implements AsyncDisposable {
 
   async #startsAgain(): Promise<void> {
     Deno.writeTextFileSync(this.#path, this.#settings);
-    const { stdout, stderr } = await this.#ctr("run", "--rm", "--runtime", RUNTIME, IMAGE, this.#id, "echo", "again");
-    assert.equal(stdout, "again\n", `the same id does not start again: ${stderr}`);
+    const run = () => this.#ctr("run", "--rm", "--runtime", RUNTIME, IMAGE, this.#id, "echo", "again");
+    let result = await run();
+    // An engine that has found a shim again forgets its task a moment after the shim's end.
+    await until(async () => {
+      if (!/task .*: already exists/.test(result.stderr)) return true;
+      await this.#ctr("containers", "delete", this.#id);
+      result = await run();
+      return false;
+    }, { ms: GONE_MS }).catch(() => {});
+    assert.equal(result.stdout, "again\n", `the same id does not start again: ${result.stderr}`);
   }
 
   #ctr(...args: readonly string[]): ReturnType<Containerd["ctr"]> {
