@@ -1,7 +1,7 @@
 /** What a pod may change by annotations: each key whose row has one. @module */
 import { KataError } from "../base/error.ts";
 import { quoted } from "../base/text.ts";
-import type { Key, KeyTable } from "./key.ts";
+import type { Key, Keys } from "./key.ts";
 import { readValue } from "./read.ts";
 import { type Config, HYPERVISORS, tableOf, TABLES } from "./tables.ts";
 
@@ -15,15 +15,19 @@ interface Target {
 }
 
 /** By name after `io.katacontainers.config.`. */
-const TARGETS: ReadonlyMap<string, Target> = new Map([
-  ...Object.values(HYPERVISORS).flatMap((table) => targetsOf("hypervisor", table)),
-  ...Object.entries(TABLES).flatMap(([name, table]) => targetsOf(name as keyof typeof TABLES, table)),
-]);
+const TARGETS: ReadonlyMap<string, Target> = targets();
 
-function targetsOf(table: keyof Config, { keys }: KeyTable): [annotation: string, target: Target][] {
-  return Object.entries(keys).flatMap(([name, { annotation }]) =>
-    annotation ? [[annotation.name, { table, name }]] : []
-  );
+function targets(): Map<string, Target> {
+  const found = new Map<string, Target>();
+  const add = (table: keyof Config, keys: Keys) => {
+    for (const name in keys) {
+      const annotation = keys[name]!.annotation;
+      if (annotation !== undefined) found.set(annotation.name, { table, name });
+    }
+  };
+  for (const { keys } of Object.values(HYPERVISORS)) add("hypervisor", keys);
+  for (const table of ["agent", "runtime", "factory"] as const) add(table, TABLES[table].keys);
+  return found;
 }
 
 /**

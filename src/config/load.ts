@@ -4,7 +4,7 @@ import { KataError } from "../base/error.ts";
 import type { TrustedFile } from "../linux/fs/trusted.ts";
 import { open, openConfig, type Places, unreadable } from "./places.ts";
 import { locate } from "./locate.ts";
-import { KEY_NAMES, renameKeys, spellings, TABLE_NAMES, unreadOf } from "./names.ts";
+import { knownNames, renameKeys, spellings, unreadOf } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { toConfig, ValueError } from "./read.ts";
 import { formatKey, getKey, mergeTables, type Table } from "./table.ts";
@@ -110,9 +110,10 @@ const MOST_SHOWN = 10;
 
 /** Those of a file in one line, as whoever brings a file of another runtime has several. */
 function unknownKeys(keys: readonly (readonly string[])[], { path, text }: Pick<Source, "path" | "text">): KataError {
+  const names = knownNames();
   const problems = keys.slice(0, MOST_SHOWN).map((key) => {
     const name = formatKey(key);
-    const near = nearest(name, [...KEY_NAMES, ...TABLE_NAMES]);
+    const near = nearest(name, names);
     return `"${placeOf(path, text, key)}": unknown key ${name}${near === undefined ? "" : `, nearest is ${near}`}`;
   });
   const more = keys.length > MOST_SHOWN ? `; and ${keys.length - MOST_SHOWN} more` : "";

@@ -1,42 +1,59 @@
 /** The names that a file may hold: those of the rows, older ones, and tables that do not count yet. Pure. @module */
+import type { Keys } from "./key.ts";
 import { formatKey, getKey, isTable, moveKey, type Table } from "./table.ts";
 import { ALL_TABLES, PLANNED_TABLES } from "./tables.ts";
 
-/** What stands below the names of a table: rows' and tables' own names, the older ones too. */
-interface Names {
-  [name: string]: Names | "key" | "planned";
+/** A table of a file: what may stand in it. */
+interface Place {
+  keys: Keys;
+  /** Older names of keys, which are elsewhere now. */
+  older: Set<string>;
+  tables: Map<string, Place>;
+  /** Nothing of it counts yet. */
+  isPlanned?: true;
 }
 
-const RENAMES = ALL_TABLES.flatMap(({ path, keys }) =>
-  Object.entries(keys).flatMap(([name, { renamedFrom = [] }]) =>
-    renamedFrom.map((from) => [from, `${path}.${name}`] as const)
-  )
-);
+/** Older dotted names, and today's. */
+const RENAMES: readonly (readonly [from: string, to: string])[] = renames();
+const ROOT = placesOf();
 
-/** Dotted names of all keys, without the older ones. */
-export const KEY_NAMES: readonly string[] = ALL_TABLES.flatMap(({ path, keys }) =>
-  Object.keys(keys).map((name) => `${path}.${name}`)
-);
-
-/** Dotted names of all tables. */
-export const TABLE_NAMES: readonly string[] = ALL_TABLES.map(({ path }) => path);
-
-const NAMES = namesOf([
-  ...KEY_NAMES.map((name) => [name, "key"] as const),
-  ...RENAMES.map(([from]) => [from, "key"] as const),
-  ...PLANNED_TABLES.map((name) => [name, "planned"] as const),
-]);
-
-function namesOf(paths: readonly (readonly [path: string, kind: "key" | "planned"])[]): Names {
-  const names: Names = {};
-  for (const [path, kind] of paths) {
-    const parts = path.split(".");
-    const last = parts.pop()!;
-    let at = names;
-    for (const part of parts) at = (at[part] ??= {}) as Names;
-    at[last] = kind;
+// Plain loops: this runs at each start of a program, once and uncompiled.
+function renames(): [string, string][] {
+  const found: [string, string][] = [];
+  for (const { path, keys } of ALL_TABLES) {
+    for (const name in keys) {
+      for (const from of keys[name]!.renamedFrom ?? []) found.push([from, `${path}.${name}`]);
+    }
   }
-  return names;
+  return found;
+}
+
+function placesOf(): Place {
+  const root: Place = { keys: {}, older: new Set(), tables: new Map() };
+  for (const { path, keys } of ALL_TABLES) placeAt(root, path.split(".")).keys = keys;
+  for (const path of PLANNED_TABLES) placeAt(root, path.split(".")).isPlanned = true;
+  for (const [from] of RENAMES) {
+    const parts = from.split(".");
+    const name = parts.pop()!;
+    placeAt(root, parts).older.add(name);
+  }
+  return root;
+}
+
+/** Made if need be. */
+function placeAt(root: Place, path: readonly string[]): Place {
+  let at = root;
+  for (const name of path) {
+    const next = at.tables.get(name) ?? { keys: {}, older: new Set(), tables: new Map() };
+    at.tables.set(name, next);
+    at = next;
+  }
+  return at;
+}
+
+/** Dotted names of all keys and tables, without the older ones. */
+export function knownNames(): readonly string[] {
+  return ALL_TABLES.flatMap(({ path, keys }) => [path, ...Object.keys(keys).map((name) => `${path}.${name}`)]);
 }
 
 /** What of a file nobody reads. */
@@ -51,16 +68,16 @@ export interface Unread {
 export function unreadOf(table: Table): Unread {
   const unknown: string[][] = [];
   const planned: string[] = [];
-  const walk = (at: Table, names: Names, path: readonly string[]): void => {
-    for (const [name, value] of Object.entries(at)) {
-      const known = Object.hasOwn(names, name) ? names[name]! : undefined;
-      const here = [...path, name];
+  const walk = (at: Table, place: Place, path: readonly string[]): void => {
+    for (const name of Object.keys(at)) {
+      if (Object.hasOwn(place.keys, name) || place.older.has(name)) continue;
+      const [value, known, here] = [at[name], place.tables.get(name), [...path, name]];
       if (known === undefined) unknown.push(here);
-      else if (known === "planned") planned.push(formatKey(here));
-      else if (known !== "key" && isTable(value)) walk(value, known, here);
+      else if (known.isPlanned) planned.push(formatKey(here));
+      else if (isTable(value)) walk(value, known, here);
     }
   };
-  walk(table, NAMES, []);
+  walk(table, ROOT, []);
   return { unknown, planned };
 }
 

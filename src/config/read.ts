@@ -32,11 +32,13 @@ export function defaultConfig(): Config {
 
 function readTable<T extends Keys>({ path, keys }: KeyTable<T>, file: Table): ValuesOf<T> {
   const table = tableAt(file, path);
-  const entries = Object.entries(keys).map(([name, key]) => {
+  const values: Record<string, unknown> = {};
+  for (const name in keys) {
     const given = Object.hasOwn(table, name) ? table[name] : undefined;
-    return [name, given === undefined ? ownCopy(key.default) : readValue(key, given, `${path}.${name}`)];
-  });
-  return Object.fromEntries(entries);
+    const key = keys[name]!;
+    values[name] = given === undefined ? ownCopy(key.default) : readValue(key, given, `${path}.${name}`);
+  }
+  return values as ValuesOf<T>;
 }
 
 /** A list of its own for each configuration. */
