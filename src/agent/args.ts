@@ -1,6 +1,6 @@
 /** The agent's command line. @module */
 
-/** What the command line says. */
+/** The agent's command line, parsed. */
 export interface AgentArgs {
   showVersion: boolean;
   /** TOML file with the settings. */

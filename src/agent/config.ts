@@ -20,7 +20,7 @@ export interface ConfigSources {
   env: { get(name: string): string | undefined };
   /** Path given with `--config`; it beats the command line's `agent.config_file`. */
   file?: string | undefined;
-  /** What the agent's own switches set; they win over all else. */
+  /** Options set by the agent's own switches; they win over all else. */
   overrides?: Partial<AgentOptions>;
   readFile?: (path: string) => string;
 }
@@ -46,7 +46,7 @@ export async function loadAgentConfig(sources: ConfigSources): Promise<AgentOpti
   return { ...fromFile, ...(sources.file === undefined ? {} : fromEnvironment(env)), ...overrides };
 }
 
-/** What the agent heeds. */
+/** Options that the agent heeds. */
 const SUPPORTED: readonly string[] = [
   "serverAddress",
   "logLevel",

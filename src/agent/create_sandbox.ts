@@ -18,7 +18,7 @@ export async function createSandbox(
   request: CreateSandboxRequest,
   { signal }: { signal: AbortSignal },
 ): Promise<void> {
-  // What is made now would be taken away by nobody.
+  // Nobody would release the resources of a sandbox made now.
   if (sandbox.resources.disposed) {
     throw new KataError("FAILED_PRECONDITION", "Cannot create a sandbox: the guest is at its end");
   }

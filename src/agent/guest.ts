@@ -1,4 +1,4 @@
-/** What every call of the agent's API works on. @module */
+/** State of the guest on which every call of the agent's API works. @module */
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Logger } from "../base/log.ts";
 import type { AgentService } from "../proto/agent_pb.ts";
@@ -12,7 +12,7 @@ export interface Guest {
   readonly options: AgentOptions;
   readonly log: Logger;
   readonly sandbox: Sandbox;
-  /** Whoever needs hardware that may be still to come waits by it. */
+  /** Waits for hardware that may be still to come. */
   readonly devices: DeviceWaiter;
   /** Judges each request of the host. */
   readonly policy: Policy;
@@ -24,5 +24,5 @@ export interface Guest {
   shutDown(): void;
 }
 
-/** Some methods of the agent's API. Those in no part answer UNIMPLEMENTED. */
+/** Some methods of the agent's API. Methods in no part answer UNIMPLEMENTED. */
 export type AgentPart = Partial<ServiceImpl<typeof AgentService>>;

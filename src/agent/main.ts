@@ -27,7 +27,7 @@ import { guardMachineVsock } from "./machine/vsock.ts";
 import { Sandbox } from "./sandbox.ts";
 import { agentServices } from "./services/mod.ts";
 
-/** What the agent answers calls with. */
+/** Maker of the services with which the agent answers calls. */
 type Services = typeof agentServices;
 
 /** Runs the agent until the sandbox is destroyed or a signal asks it to end. As PID 1 it then powers the machine off. */

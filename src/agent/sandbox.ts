@@ -7,13 +7,13 @@ import { OomQueue } from "./container/oom.ts";
 import type { GuestProcess } from "./container/process.ts";
 import { StorageRegistry } from "./storage/registry.ts";
 
-/** Everything that CreateSandbox and the calls after it build up. Disposing it ends all containers first; twice is well. */
+/** Everything that CreateSandbox and the calls after it make. Disposing it (idempotent) ends all containers first. */
 export class Sandbox implements AsyncDisposable {
   /** Empty until CreateSandbox was called. */
   id = "";
-  /** What the containers share; undefined until CreateSandbox was called. */
+  /** Namespaces that the containers share; undefined until CreateSandbox was called. */
   namespaces: SharedNamespaces | undefined;
-  /** Of the first container that shares it; held, so that its number can mean no other one later. */
+  /** Pid namespace of the first container that shares it; held open, so that its number is not reused. */
   pidNamespace: Fd | undefined;
   /** Directory of the guest's own hooks; empty if there is none. */
   guestHookPath = "";
@@ -23,7 +23,7 @@ export class Sandbox implements AsyncDisposable {
   readonly #containers = new Map<string, GuestContainer>();
   readonly #creating = new Set<string>();
 
-  /** Those of the sandbox itself, held until its end. */
+  /** Resources of the sandbox itself, held until its end. */
   get resources(): AsyncDisposableStack {
     return this.#resources;
   }

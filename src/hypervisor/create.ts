@@ -11,10 +11,10 @@ export function createHypervisor(config: Config, options: HypervisorOptions): Hy
 }
 
 /**
- * What a template for sandboxes of this configuration is like.
+ * Describes the template for sandboxes of this configuration.
  *
  * @param config With sizes resolved, as `checkConfig` returns it.
- * @throws {Error} Why there can be none.
+ * @throws {Error} The reason why this configuration can have no template.
  */
 export function describeTemplate(config: Config): TemplateIdentity {
   const { identify, obstacle } = MONITORS[config.runtime.hypervisor_name];
@@ -23,7 +23,7 @@ export function describeTemplate(config: Config): TemplateIdentity {
   return identify({ config });
 }
 
-interface Monitor {
+interface MonitorDriver {
   create(config: Config, options: HypervisorOptions): Hypervisor;
   identify(options: { config: Config }): TemplateIdentity;
   /** Why a configuration can have no template. */
@@ -36,4 +36,4 @@ const MONITORS = {
     identify: templateIdentity,
     obstacle: (config) => whyNoTemplate(config),
   },
-} satisfies Record<Config["runtime"]["hypervisor_name"], Monitor>;
+} satisfies Record<Config["runtime"]["hypervisor_name"], MonitorDriver>;

@@ -1,4 +1,4 @@
-/** What can be put into a VM, and where the guest then finds it. @module */
+/** Devices of a VM, and the addresses where the guest finds them. @module */
 import type { Fd } from "../linux/io/fd.ts";
 
 /** A disk from a file or a block device of the host. */

@@ -9,7 +9,7 @@ import type { Fd } from "../linux/io/fd.ts";
 import type { HostKey } from "../rpc/transport/host_key.ts";
 import type { Device, GuestAddress } from "./device.ts";
 
-/** What a monitor can do; a sandbox asks before it relies on it. */
+/** Abilities of a monitor; a sandbox asks for them before it relies on one. */
 export interface Capabilities {
   blockHotplug: boolean;
   netHotplug: boolean;
@@ -98,7 +98,7 @@ export interface Hypervisor extends AsyncDisposable {
    * @throws {Error} Dialling would do harm yet, as the guest has only begun to boot.
    */
   agentAddress(): string;
-  /** What to prove oneself to the agent with, on each connection; undefined where nobody else can connect, or none is asked for. */
+  /** Key that proves the host on each connection to the agent; undefined if only we can connect or none is asked. */
   agentKey(): HostKey | undefined;
   /** The last lines that the guest's kernel and agent wrote to the console. */
   consoleTail(lines: number): readonly string[];

@@ -1,13 +1,13 @@
 /**
  * Templates: machines that were saved after their boot, and from which sandboxes start instead of booting.
  *
- * What clones of one template share is the memory at the time it was saved: kernel and agent as they run, with every
- * secret that they had made for themselves by then, such as the seeds of the kernel's hash tables and its stack canary.
- * None of it is a container's, as no container of anybody ran. Each clone gets a copy: no page is ever shared for writing,
- * nor could another guest be watched through it. Before a container runs, a clone gets fresh entropy, which the kernel's
- * generator is reseeded from, and the time; and the template never opened a connection or asked for its boot id, so that
- * the kernel makes up its secrets for those in each clone. Whoever can write to the directory of the templates can run
- * code in every guest: it is root's alone.
+ * Clones of one template start with the same memory: kernel and agent as they run, with every secret that they had made
+ * for themselves by then, such as the seeds of the kernel's hash tables and its stack canary. None of it is a
+ * container's, as none had run. Each clone gets a copy: no page is ever shared for writing, nor could another guest be
+ * watched through it. Before a container runs, a clone gets fresh entropy, which the kernel's generator is reseeded
+ * from, and the time; and the template never opened a connection or asked for its boot id, so that the kernel makes up
+ * its secrets for those in each clone. A user who can write to the directory of the templates can run code in every
+ * guest: it is root's alone.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { removeIfThere } from "../base/files.ts";
 import { distrust } from "../linux/fs/trusted.ts";
 import { killRecorded } from "./common/pid_file.ts";
 
-/** What a template must have in common with the machine that starts from it. Values are compared as text. */
+/** Properties that a template must share with the machine that starts from it. Values are compared as text. */
 export interface TemplateIdentity {
   /** Version of this program. */
   program: string;
@@ -170,7 +170,7 @@ function onlyIn(one: TemplateIdentity, other: TemplateIdentity): string {
   return one.arguments.filter((argument) => !other.arguments.includes(argument)).join(" ");
 }
 
-/** Those that nobody else can change: others may make some, if the root is a directory such as `/tmp`. */
+/** Lists templates that only we can change: other users may make some, if the root is a directory such as `/tmp`. */
 function directories(root: string): string[] {
   try {
     const names = [...Deno.readDirSync(root)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name);

@@ -65,7 +65,7 @@ export class HostCgroups implements AsyncDisposable {
     this.#sandbox.apply({ cpu: { cpus } });
   }
 
-  /** What the pod's group has used. */
+  /** Usage of the pod's group. */
   stats(): CgroupStats {
     return this.#sandbox.stats();
   }

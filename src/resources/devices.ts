@@ -29,8 +29,8 @@ export function toGuestDevices({ devices = [], resources }: Linux): Device[] {
 }
 
 /**
- * What a container may do with the guest's devices, some of which are the agent's: its channel, the guest's own disk. Rules
- * name the host's numbers, so only those for devices with the same ones everywhere are kept.
+ * Rules for the guest's devices, some of which are the agent's: its channel, the guest's own disk. A container's rules
+ * name the host's device numbers, so only rules for devices with the same numbers everywhere are kept.
  */
 export function toGuestRules(rules: readonly DeviceRule[] = []): DeviceRule[] {
   if (isPrivileged({ devices: [...rules] })) return [{ allow: true, access: "rwm" }];

@@ -1,4 +1,4 @@
-/** What of a container's spec makes sense in the guest. Pure. @module */
+/** Rewrites a container's specification for the guest, where the host's part of it makes no sense. Pure. @module */
 import type { Config } from "../config/schema.ts";
 import type { Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec/spec.ts";
 import { type ContainerType, SPEC_ANNOTATION } from "../agent_api/names.ts";

@@ -62,7 +62,7 @@ function takeAway(tree: Fd, stage: string, attributes: MountAttributes): { rest:
     const paths = kernelMounts(stage);
     const gone = paths.filter((path) => detachKernel(tree, path));
     for (const path of gone) left.add(path);
-    // What is there still is hidden by another mount, as long as nobody has moved the way to it meanwhile.
+    // Kernel mounts that are left are hidden by other mounts, unless somebody has moved a mount above them meanwhile.
     const now = paths.join("\0");
     if (gone.length === 0 && now === before) {
       return { rest: openTree(stage, { clone: true, recursive: true }), left: [...left] };

@@ -32,9 +32,9 @@ export class SandboxResources implements AsyncDisposable {
   readonly config: Config;
   readonly share: SharedDirectory;
   readonly cgroups: HostCgroups | undefined;
-  /** What was in the pod's network namespace before the start. */
+  /** Links that were in the pod's network namespace before the start. */
   readonly joined: JoinedLinks;
-  /** Its connections are for the guest's servers; a container that is alone has none to forward. */
+  /** Loopback of the pod, whose connections go to the guest's servers; a single container has none to forward. */
   readonly loopback: Loopback | undefined;
   readonly #network: PodNetwork | undefined;
   readonly #stack: AsyncDisposableStack;
@@ -60,7 +60,7 @@ export class SandboxResources implements AsyncDisposable {
     if (this.cgroups !== undefined) this.#stack.use(this.cgroups);
   }
 
-  /** What the VM starts with. */
+  /** Devices that the VM starts with. */
   get devices(): readonly Device[] {
     return [{ kind: "shareFs", id: "shared", tag: SHARED_TAG, source: this.share.source }, ...this.joined.cards];
   }
@@ -70,7 +70,7 @@ export class SandboxResources implements AsyncDisposable {
     return this.#network?.netns;
   }
 
-  /** What has passed the pod's interfaces, by name. */
+  /** Traffic of the pod's interfaces, by name. */
   networkStatistics(): ReturnType<PodNetwork["statistics"]> {
     return this.#network?.statistics() ?? new Map();
   }

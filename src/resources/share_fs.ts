@@ -1,11 +1,10 @@
 /**
- * What a sandbox needs from the host. This file: the directory that the host shares with the guest by virtio-fs, and
- * what is put into it by mounts.
+ * The directory that the host shares with the guest by virtio-fs, and the mounts in it.
  *
  * The guest is not trusted, and works in what is shared as root. So the host works in a directory of its own, `mounts/`,
  * and the guest gets `shared/`, another view of it whose top is read-only: nobody in the guest makes, renames or removes
- * anything where the host will mount next (the class of CVE-2020-2026). What is mounted in the one appears in the other,
- * with the flags that it has by then.
+ * anything where the host will mount next (the class of CVE-2020-2026). A mount in the one appears in the other, with
+ * the flags that it has by then.
  *
  * @module
  */
@@ -38,9 +37,9 @@ const NO_WAY_OUT = RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_XDEV
 
 /** One sandbox's shared directory. Disposing it unmounts everything below it and removes it. */
 export class SharedDirectory implements Disposable {
-  /** What virtiofsd exports. */
+  /** Directory that virtiofsd exports. */
   readonly source: string;
-  /** For file systems that have to be mounted somewhere before they are shown; what is mounted here is seen nowhere else. */
+  /** For file systems that have to be mounted somewhere before they are shown; mounts here are seen nowhere else. */
   readonly stage: string;
   readonly #directory: string;
   /** Where the host works. */
@@ -75,7 +74,7 @@ export class SharedDirectory implements Disposable {
   }
 }
 
-/** What one container has in the shared directory. Disposing it removes its place there. */
+/** The part of the shared directory that is one container's. Disposing it removes that part. */
 export class ContainerShare implements Disposable {
   readonly #share: SharedDirectory;
   readonly #id: string;
@@ -174,7 +173,7 @@ function makeGuestView(mounts: string, view: string): void {
  * root can write to, so that a crashed shim's directory can be removed by another process. A missing directory is no
  * error (B38).
  *
- * @throws {Error} What stays. What is mounted, perhaps a container's own, is never emptied.
+ * @throws {Error} An entry stays. A directory with a mount on it, perhaps of a container's files, is never emptied.
  */
 export function removeShared(directory: string): void {
   umountTree(directory);

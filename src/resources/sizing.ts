@@ -13,16 +13,16 @@ import type { Config } from "../config/schema.ts";
 import type { Resources, Spec } from "../oci/spec/spec.ts";
 import { type Fraction, fractionOf, roundUp, sum, ZERO } from "./fraction.ts";
 
-/** What containerd's CRI plugin says about a pod on its sandbox. */
+/** Annotations for a pod's size that containerd's CRI plugin sets on its sandbox. */
 const CPU_PERIOD = "io.kubernetes.cri.sandbox-cpu-period";
 const CPU_QUOTA = "io.kubernetes.cri.sandbox-cpu-quota";
 const MEMORY = "io.kubernetes.cri.sandbox-memory";
 
 const MIB = 2n ** 20n;
-/** What the kernel takes if a quota comes without its period, in microseconds. */
+/** Period that the kernel takes for a quota without one, in microseconds. */
 const DEFAULT_PERIOD = 100_000n;
 
-/** The limits of a pod or of one container. What has no limit is zero. */
+/** The limits of a pod or of one container. Zero is no limit. */
 export interface Demand {
   cpus: Fraction;
   memoryBytes: bigint;

@@ -13,10 +13,10 @@ import type { SandboxRoots } from "./roots.ts";
 const KILLED_MS = 2_000;
 
 /**
- * Ends the sandbox's processes, unmounts and removes its directories. What is not there is no error (B38).
+ * Ends the sandbox's processes, unmounts and removes its directories. A part that is not there is no error (B38).
  *
- * @throws What could not be taken away; the rest is. Nothing is done, but a KataError thrown, for what can be no id
- * (INVALID_ARGUMENT), and if others could have written there which processes to end (PERMISSION_DENIED).
+ * @throws The parts that could not be removed; the others are. Nothing is done, but a KataError thrown, for an invalid
+ * id (INVALID_ARGUMENT), and if other users could have written there which processes to end (PERMISSION_DENIED).
  */
 export async function cleanUpSandbox(id: string, { roots, log }: { roots: SandboxRoots; log: Logger }): Promise<void> {
   const runDir = `${roots.run}/${verifyId(id, "sandbox")}`;

@@ -1,4 +1,4 @@
-/** What every sandbox has mounted in its guest. Pure. @module */
+/** Storages that every sandbox has in its guest. Pure. @module */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { StorageSchema } from "../proto/agent_pb.ts";
 import { GUEST_PATH, SHARED_TAG, STORAGE_DRIVER } from "../agent_api/names.ts";

@@ -1,4 +1,4 @@
-/** What of a sandbox stands on disk, so that another process can clean up after this one. @module */
+/** State of a sandbox on disk, so that another process can clean up after this one. @module */
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";

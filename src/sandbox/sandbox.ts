@@ -72,7 +72,7 @@ export class Sandbox implements AsyncDisposable {
     this.#resources.use(this.#containers);
     this.#resources.use(this.#vm);
     this.#booted = this.#boot();
-    // Whoever creates a container learns of a failed boot; without one there is nobody to tell.
+    // A failed boot is told by `createContainer`; without such a call there is nobody to tell.
     this.#booted.catch(() => {});
   }
 
@@ -158,7 +158,7 @@ export class Sandbox implements AsyncDisposable {
     await container.update(resources);
   }
 
-  /** What a container uses; for the pod's own, what the whole pod uses on the host. */
+  /** Usage of a container; for the pod's own, usage of the whole pod on the host. */
   async stats(id: string): Promise<StatsContainerResponse> {
     return await statsOf(this.container(id), this.#host, {
       isPod: id === this.id && this.#options.type !== "single_container",
@@ -182,7 +182,7 @@ export class Sandbox implements AsyncDisposable {
     await this.stop();
   }
 
-  /** What is done on the host, while the VM boots. */
+  /** Makes a container as far as that is done on the host, while the VM boots. */
   async #assemble(options: ContainerOptions): Promise<Container> {
     await using undo = new AsyncDisposableStack();
     undo.use(options.stdio);
@@ -244,7 +244,7 @@ export class Sandbox implements AsyncDisposable {
     this.#resolveEnded(lost ?? "it was stopped");
   }
 
-  /** A removal cuts short what output is on its way, and then whoever reads it has gone. */
+  /** Stops the sandbox once its container's output has ended. A removal cuts that short: its reader is gone. */
   async #stopAfter(container: Container): Promise<void> {
     await Promise.race([container.finished(), this.ended]);
     await this.stop();

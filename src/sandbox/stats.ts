@@ -1,4 +1,4 @@
-/** What a container or a whole pod has used. @module */
+/** Usage of a container or of a whole pod. @module */
 import { create } from "@bufbuild/protobuf";
 import { statsToWire } from "../agent_api/stats_codec.ts";
 import { NetworkStatsSchema, type StatsContainerResponse, StatsContainerResponseSchema } from "../proto/agent_pb.ts";
@@ -9,7 +9,7 @@ type Host = Pick<SandboxResources, "cgroups" | "networkStatistics">;
 
 /**
  * A container is measured in the guest. A pod is measured by its cgroup on the host, if it has one: what its processes
- * cost and the VM for them, which is what its limits hold. The network is that of the pod, whoever is asked for.
+ * cost and the VM for them, which is what its limits hold. The network is always that of the pod.
  */
 export async function statsOf(
   container: Pick<Container, "stats">,

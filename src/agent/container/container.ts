@@ -9,7 +9,7 @@ import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
 const SIGKILL = 9;
 
 interface Surroundings {
-  /** What the container holds: storages, its bundle. Released once its processes are gone. */
+  /** Storages and bundle of the container. Released once its processes are gone. */
   resources: AsyncDisposable;
   log: Logger;
 }

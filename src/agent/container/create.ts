@@ -48,7 +48,7 @@ export async function createContainer(
   const spec = guestSpec(guest, request);
   const guard = (path: string) => storages.guard(path);
   checkRoot(spec, { bundle, guard });
-  letGoOfShared(spec, { guard, undo });
+  releaseSharedMounts(spec, { guard, undo });
   Deno.writeTextFileSync(`${bundle}/config.json`, formatSpec(spec));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit, guardSource: guard });
   // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
@@ -69,11 +69,11 @@ function checkRoot({ root }: Spec, { bundle, guard }: { bundle: string; guard: G
 }
 
 /**
- * What the host has mounted for this container is a file system of its own here: while it stays mounted, this kernel
- * remembers its files, and the host's daemon has a descriptor open for each of them. The same goes for the names under
- * which they were mounted; a volume that the host wants to detach would stay busy with it.
+ * Unmounts the host's mounts of this container at its end. Each is a file system of its own here: while it stays
+ * mounted, this kernel remembers its files, and the host's daemon has a descriptor open for each of them. The same goes
+ * for the names under which they were mounted; a volume that the host wants to detach would stay busy with it.
  */
-function letGoOfShared(
+function releaseSharedMounts(
   { root, mounts = [] }: Spec,
   { guard, undo }: { guard: GuardSource; undo: AsyncDisposableStack },
 ): void {

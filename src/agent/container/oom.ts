@@ -1,7 +1,7 @@
-/** The containers that the kernel took memory from, in order, for whoever asks next. @module */
+/** Containers in which the kernel killed a process for lack of memory, in order, for GetOOMEvent. @module */
 import { abortable } from "../../base/async.ts";
 
-/** More than that cannot be told apart by whoever asks so late. */
+/** Most containers that wait for GetOOMEvent; further ones are dropped, for a caller who asks so late. */
 const MOST = 1024;
 
 /**

@@ -3,7 +3,7 @@ import { abortable } from "../../base/async.ts";
 import { exitCode } from "../../linux/process/spawn.ts";
 import type { ContainerProcess, Stdio } from "../../oci/container/container.ts";
 import { effectiveInitSignal } from "./process_status.ts";
-import { ProcessStreams } from "./stdio.ts";
+import { ProcessStdio } from "./stdio.ts";
 
 /** The exec id of a container's first process. */
 export const INIT_EXEC_ID = "";
@@ -14,7 +14,7 @@ const SIGKILL = 9;
 export class GuestProcess implements Disposable {
   #status: number | undefined;
   #wasWaitedFor = false;
-  /** What SIGKILL was sent for; whoever asked to end the process so finds it ended so. */
+  /** Signal for which SIGKILL was sent instead; the exit status then names the signal that was asked for. */
   #replacedSignal: number | undefined;
   /** Resolves when the process has ended, with its status: 128 + N after signal N (B1). */
   readonly exited: Promise<number>;
@@ -23,7 +23,7 @@ export class GuestProcess implements Disposable {
   constructor(
     readonly execId: string,
     readonly process: ContainerProcess,
-    readonly streams: ProcessStreams,
+    readonly streams: ProcessStdio,
   ) {
     this.exited = this.#watch();
   }
@@ -42,10 +42,10 @@ export class GuestProcess implements Disposable {
     if (terminal) {
       const process = await start({});
       if (process.console === undefined) throw new Error(`Cannot attach to process "${execId}": it has no terminal`);
-      return new GuestProcess(execId, process, ProcessStreams.terminal(process.console));
+      return new GuestProcess(execId, process, ProcessStdio.terminal(process.console));
     }
     using undo = new DisposableStack();
-    const { streams, child } = ProcessStreams.pipes();
+    const { streams, child } = ProcessStdio.pipes();
     undo.use(streams);
     using stdio = child;
     const process = await start(stdio);

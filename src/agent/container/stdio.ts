@@ -12,12 +12,12 @@ const DRAIN_MS = 500;
 /** An output that can be read. */
 export type OutputName = "stdout" | "stderr";
 
-/** Who asks. The signal is looked at only by a call that has to wait: most need not, and signals are dear. */
+/** Caller of a read or write. Only a call that has to wait looks at the signal: most need not, and signals are dear. */
 export interface Caller {
   readonly signal: AbortSignal;
 }
 
-/** One direction of one stream: whoever comes second waits, so that bytes keep their order. */
+/** One direction of one stream: a second caller waits for the first, so that bytes keep their order. */
 class Stream implements Disposable {
   readonly #turn = new Mutex();
 
@@ -44,7 +44,7 @@ interface Ends {
 }
 
 /** The streams of one process: three pipes, or the master of its terminal. Disposing it ends every pending call. */
-export class ProcessStreams implements Disposable {
+export class ProcessStdio implements Disposable {
   #stdin: Stream | undefined;
   readonly #outputs: Partial<Record<OutputName, Stream>>;
   readonly #terminal: Fd | undefined;
@@ -60,18 +60,18 @@ export class ProcessStreams implements Disposable {
   }
 
   /** Makes pipes. @returns The streams, and the ends for the process; the caller disposes those once it has them. */
-  static pipes(): { streams: ProcessStreams; child: Required<Stdio> & Disposable } {
+  static pipes(): { streams: ProcessStdio; child: Required<Stdio> & Disposable } {
     using undo = new DisposableStack();
     const [stdin, stdout, stderr] = [undo.use(pipe()), undo.use(pipe()), undo.use(pipe())];
-    const streams = new ProcessStreams({ stdin: stdin.write, stdout: stdout.read, stderr: stderr.read });
+    const streams = new ProcessStdio({ stdin: stdin.write, stdout: stdout.read, stderr: stderr.read });
     undo.move();
     const child = { stdin: stdin.read, stdout: stdout.write, stderr: stderr.write };
     return { streams, child: { ...child, [Symbol.dispose]: () => Object.values(child).forEach(close) } };
   }
 
   /** Takes over the master of a terminal, which is standard input and output at once. */
-  static terminal(master: Fd): ProcessStreams {
-    return new ProcessStreams({ stdin: master.dup(), stdout: master.dup(), terminal: master });
+  static terminal(master: Fd): ProcessStdio {
+    return new ProcessStdio({ stdin: master.dup(), stdout: master.dup(), terminal: master });
   }
 
   /** Nothing is left to read: both outputs have ended. */

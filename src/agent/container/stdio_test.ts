@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { errorCode } from "../../base/error.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { readSome } from "../../linux/io/poll.ts";
-import { ProcessStreams } from "./stdio.ts";
+import { ProcessStdio } from "./stdio.ts";
 
 const never = new AbortController();
 
@@ -15,12 +15,12 @@ function decode(data: Uint8Array): string {
 }
 
 interface Piped extends Disposable {
-  streams: ProcessStreams;
+  streams: ProcessStdio;
   child: { stdin: Fd; stdout: Fd; stderr: Fd };
 }
 
 function openPiped(): Piped {
-  const { streams, child } = ProcessStreams.pipes();
+  const { streams, child } = ProcessStdio.pipes();
   return {
     streams,
     child,
@@ -31,7 +31,7 @@ function openPiped(): Piped {
   };
 }
 
-Deno.test("ProcessStreams.read() gives what is there, and nothing at the end", async () => {
+Deno.test("ProcessStdio.read() gives what is there, and nothing at the end", async () => {
   using piped = openPiped();
   const { streams, child } = piped;
   const reading = streams.read("stdout", 100, never);
@@ -49,7 +49,7 @@ Deno.test("ProcessStreams.read() gives what is there, and nothing at the end", a
   assert.ok(streams.isDrained);
 });
 
-Deno.test("ProcessStreams.read() loses nothing to a call that was given up", async () => {
+Deno.test("ProcessStdio.read() loses nothing to a call that was given up", async () => {
   using piped = openPiped();
   const abort = new AbortController();
   const reading = piped.streams.read("stdout", 100, abort);
@@ -59,7 +59,7 @@ Deno.test("ProcessStreams.read() loses nothing to a call that was given up", asy
   assert.equal(decode(await piped.streams.read("stdout", 100, never)), "kept");
 });
 
-Deno.test("ProcessStreams.read() ends after the process, though a left-behind child holds the stream open", async () => {
+Deno.test("ProcessStdio.read() ends after the process, though a left-behind child holds the stream open", async () => {
   using piped = openPiped();
   const reading = piped.streams.read("stdout", 100, never);
   piped.streams.processExited();
@@ -68,7 +68,7 @@ Deno.test("ProcessStreams.read() ends after the process, though a left-behind ch
   assert.equal((await piped.streams.read("stdout", 100, never)).length, 0);
 });
 
-Deno.test("ProcessStreams.write() waits for a process that does not read, and writes everything in order", async () => {
+Deno.test("ProcessStdio.write() waits for a process that does not read, and writes everything in order", async () => {
   using piped = openPiped();
   const { streams, child } = piped;
   child.stdin.setNonblocking();
@@ -84,7 +84,7 @@ Deno.test("ProcessStreams.write() waits for a process that does not read, and wr
   assert.deepEqual(read, new Uint8Array(await new Blob([data, data, data, data, data]).arrayBuffer()));
 });
 
-Deno.test("ProcessStreams.write() fails with FAILED_PRECONDITION once either side has closed", async () => {
+Deno.test("ProcessStdio.write() fails with FAILED_PRECONDITION once either side has closed", async () => {
   using piped = openPiped();
   piped.child.stdin[Symbol.dispose]();
   const isClosed = (error: unknown) => errorCode(error) === "FAILED_PRECONDITION";
@@ -94,7 +94,7 @@ Deno.test("ProcessStreams.write() fails with FAILED_PRECONDITION once either sid
   await assert.rejects(piped.streams.write(encode("x"), never), isClosed);
 });
 
-Deno.test("ProcessStreams: disposing ends reads and writes that wait", async () => {
+Deno.test("ProcessStdio: disposing ends reads and writes that wait", async () => {
   using piped = openPiped();
   const { streams } = piped;
   const reading = streams.read("stdout", 100, never);
@@ -107,7 +107,7 @@ Deno.test("ProcessStreams: disposing ends reads and writes that wait", async () 
   await failing;
 });
 
-Deno.test("ProcessStreams.terminal throws UNAVAILABLE where there is none", () => {
+Deno.test("ProcessStdio.terminal throws UNAVAILABLE where there is none", () => {
   using piped = openPiped();
   assert.throws(() => piped.streams.terminal, (error) => errorCode(error) === "UNAVAILABLE");
 });

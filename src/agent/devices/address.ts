@@ -14,7 +14,7 @@
 import { isErrno } from "../../linux/ffi/errno.ts";
 import type { Uevent } from "../../linux/device/uevent.ts";
 
-/** How a device is named by whoever plugged it in. */
+/** Address of a device, as the host that plugged it in names it. */
 export type DeviceAddress =
   /** A network interface, by its hardware address in lower case. */
   | { kind: "net"; mac: string }
@@ -35,7 +35,7 @@ interface DeviceKind<A> {
   text(address: A): string;
   /** The subsystem whose events tell of such devices. */
   subsystem: string;
-  /** What there is of this kind, for an error. @param sys `/sys`, or a directory like it. */
+  /** Names the devices of this kind that are there, for an error. @param sys `/sys`, or a directory like it. */
   present(sys: string): string;
 }
 

@@ -2,7 +2,7 @@
 import type { Uevent } from "../../linux/device/uevent.ts";
 import { type DeviceAddress, isNewsOf } from "./address.ts";
 
-/** Who is told of events. */
+/** Receiver of device events. */
 export interface Listener {
   hear(event: Uevent): void;
   /** Tells that nothing can be heard any more. */
@@ -58,7 +58,7 @@ export class PendingLook<T> implements Listener {
     this.#outcome.reject(error);
   }
 
-  /** What came while it waited. */
+  /** Sums up the events that came during the wait, for an error. */
   heard(): string {
     if (this.#last === undefined) return "nothing of its kind";
     return `${this.#events} of its kind, the last "${this.#last.action}@${this.#last.devPath}"`;

@@ -22,7 +22,7 @@ export interface DeviceWait {
   timeoutMs?: number;
 }
 
-/** What tells of devices; see {@linkcode UeventSocket}. */
+/** Source of device events; see {@linkcode UeventSocket}. */
 export type UeventSource = Pick<UeventSocket, "events" | typeof Symbol.dispose>;
 
 export interface DeviceWaiterOptions {

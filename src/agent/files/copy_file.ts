@@ -2,7 +2,7 @@
  * Files that the host sends into the guest.
  *
  * Containers can write into the shared directory too, so nothing in it is trusted: every directory is opened from the
- * one above it, no link is ever followed (B8), and only then is something made in it by its last name. What is made gets
+ * one above it, no link is ever followed (B8), and only then is a file made in it by its last name. The new file gets
  * its content, owner and mode by its descriptor: its name may lead to a neighbour's file a moment later (F17).
  *
  * @module
@@ -109,7 +109,7 @@ function createNew(directory: Fd, name: string): Fd {
   return Fd.openAt(directory, name, { flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600 });
 }
 
-/** What we have begun has no other name yet: one that has is a file that somebody else put in its place. */
+/** Opens a file that we began. It has no other name yet: a file with two was put in its place by somebody else. */
 function openOwn(directory: Fd, name: string, kind: "isFile" | "isSymlink"): Fd {
   using undo = new DisposableStack();
   const found = undo.use(Fd.openAt(directory, name, { flags: O_PATH | O_NOFOLLOW }));

@@ -1,8 +1,8 @@
-/** What a CopyFile request asks for, checked before anything is touched. Pure. @module */
+/** Reads and checks a CopyFile request before anything is touched. Pure. @module */
 import { KataError } from "../../base/error.ts";
 import type { CopyFileRequest } from "../../proto/agent_pb.ts";
 
-/** What every kind of copy carries. */
+/** Fields of every kind of copy. */
 interface CopyBase {
   /** Elements of the path below the shared directory, at least one. For a link: its name, not where it leads. */
   elements: readonly string[];

@@ -63,11 +63,11 @@ export function hookPath(path: string): string {
   throw new KataError("PERMISSION_DENIED", `Cannot run hooks of "${clean}": containers can write there`);
 }
 
-/** What there is in the guest already, by clean paths. */
+/** Places in the guest where containers may write, by clean paths. */
 export interface Storages {
   /** Directories whose content is the containers' own, wherever links in them lead as long as they stay. */
   volumes: Iterable<string>;
-  /** Where else something is that containers may write, such as their root file systems. */
+  /** Other places that containers may write to, such as their root file systems. */
   others: Iterable<string>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the first process of a machine owes it: the kernel's file systems, cgroups, a name, the loopback.
- * An initramfs may have done parts of it; those are left as they are.
+ * Sets up the machine as its first process must: the kernel's file systems, cgroups, a name, the loopback.
+ * Parts that an initramfs has set up already are left as they are.
  *
  * @module
  */

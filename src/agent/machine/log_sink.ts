@@ -17,7 +17,7 @@ export function stdoutSink(): LogSink {
   };
 }
 
-/** What waits for a reader, in lines and in characters; beyond it the oldest lines go. */
+/** Most lines, and characters, that wait for a reader; beyond it the oldest lines go. */
 const BACKLOG = 1024;
 const BACKLOG_LENGTH = 1 << 20;
 
@@ -33,7 +33,7 @@ export function listenForLogReader(port: number, admission: Admission): ServedLo
   return serveLog(listen(`vsock://-1:${port}`, { admission }));
 }
 
-/** Serves log lines to whoever connects to `listener`, which it closes at the end. */
+/** Serves log lines to each connection to `listener`, which it closes at the end. */
 export function serveLog(listener: Listener): ServedLog {
   const backlog = new Backlog();
   let wake = Promise.withResolvers<void>();

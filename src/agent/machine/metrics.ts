@@ -15,7 +15,7 @@ interface Family {
   samples: Sample[];
 }
 
-/** What the text is made from; tests hand in a directory that looks like procfs. */
+/** Sources of the text; tests hand in a directory that looks like procfs. */
 export interface MetricsSource {
   /** Mount point of procfs. */
   procRoot: string;

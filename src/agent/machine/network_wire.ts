@@ -47,7 +47,7 @@ export function routeToWire(route: Route, device: string): MessageInitShape<type
   };
 }
 
-/** What ListInterfaces tells of a link. */
+/** A link as ListInterfaces answers it. */
 export function interfaceToWire(link: Link, addresses: readonly Address[]): MessageInitShape<typeof InterfaceSchema> {
   return {
     device: link.name,

@@ -3,7 +3,7 @@ import { isErrno } from "../../linux/ffi/errno.ts";
 import { guardVsock, SOCKET_CREATE_HOOK } from "../../linux/security/vsock_guard.ts";
 import type { Guest } from "../guest.ts";
 
-/** What the kernel calls the first pid namespace (PROC_PID_INIT_INO). */
+/** Inode number of the first pid namespace (PROC_PID_INIT_INO). */
 const FIRST_PID_NAMESPACE = 0xeffffffc;
 
 /**
@@ -24,7 +24,7 @@ function isInFirstPidNamespace(): boolean {
   return Deno.statSync("/proc/self/ns/pid").ino === FIRST_PID_NAMESPACE;
 }
 
-/** What the guest image knows of its kernel. */
+/** Reads the BTF id of the hook, which the guest image holds for its own kernel. */
 function knownHook(): number | undefined {
   const release = Deno.readTextFileSync("/proc/sys/kernel/osrelease").trim();
   try {

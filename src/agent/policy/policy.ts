@@ -1,15 +1,15 @@
 /**
- * Who decides whether the host may ask this guest for something. In an ordinary guest nobody does: the host is trusted.
+ * Decides whether the host may ask this guest for something. An ordinary guest allows all: the host is trusted.
  * An engine that reads rules is another {@linkcode Policy}, and stands beside this file; `guarded()` in
  * `services/mod.ts` is the door where it is asked.
  *
  * @module
  */
 
-/** What a policy says of a request. */
+/** Decision of a policy on a request. */
 export type Verdict = { isAllowed: true } | {
   isAllowed: false;
-  /** Why not, for whoever wrote the rules; empty if the rules do not say. */
+  /** Reason of the refusal, for the author of the rules; empty if the rules give none. */
   why: string;
 };
 

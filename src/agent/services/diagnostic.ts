@@ -1,4 +1,4 @@
-/** What a container left for whoever asks why it ended. @module */
+/** Serves the message file in which a container says why it ended. @module */
 import { pathOf } from "../../linux/io/fd.ts";
 import { KataError } from "../../base/error.ts";
 import { openGuarded } from "../../linux/fs/guarded_path.ts";

@@ -33,7 +33,7 @@ const PARTS: readonly ((guest: Guest) => AgentPart)[] = [
   diagnosticPart,
 ];
 
-/** All services of the agent, for one listener. Those behind the policy tell or change something; Health does neither. */
+/** All services of the agent, for one listener. The policy guards all but Health, which reveals nothing. */
 export function agentServices(guest: Guest): TtrpcService[] {
   const { policy, signal } = guest;
   return [

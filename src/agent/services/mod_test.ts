@@ -89,7 +89,7 @@ for (
     const { guest, used, watch } = makeGuest(policy);
     const { methods } = agentServices(guest).find((one) => one.service === service)!;
     const parts = agentParts(guest);
-    // Nothing answers these, whoever asks.
+    // Methods without an implementation, which answer UNIMPLEMENTED whatever the policy says, are left out.
     const built = Object.values(methods).filter(({ method }) => service !== AgentService || method.localName in parts);
     watch();
     for (const { method, impl } of built) {

@@ -1,4 +1,4 @@
-/** What is mounted in the guest: new limits, and how full it is. @module */
+/** Mounts in the guest: sets new limits, and tells how full they are. @module */
 import { KataError } from "../../base/error.ts";
 import { pathOf } from "../../linux/io/fd.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";

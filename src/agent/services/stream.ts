@@ -4,7 +4,7 @@ import type { ReadStreamRequest } from "../../proto/agent_pb.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 import type { Caller, OutputName } from "../container/stdio.ts";
 
-/** What a pipe holds: a larger buffer would cost its memory and never be filled. */
+/** Capacity of a pipe: a larger buffer would cost memory and never be filled. */
 const MAX_READ_BYTES = 64 << 10;
 
 /** Reading and writing, both of which wait as long as the process makes them. */

@@ -1,11 +1,11 @@
-/** What a storage driver is. @module */
+/** The interface of storage drivers. @module */
 import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import { type GuardedPath, guardedText } from "../../linux/fs/guarded_path.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import type { DeviceWaiter } from "../devices/waiter.ts";
 
-/** What drivers may use. */
+/** Context in which a driver attaches a storage. */
 export interface StorageContext {
   log: Logger;
   /** Directory of the containers' bundles, `/run/kata-containers`. */
@@ -18,7 +18,7 @@ export interface StorageContext {
   signal: AbortSignal;
 }
 
-/** What drivers are told of places in the guest. */
+/** Places in the guest, as drivers get them. */
 export interface Places {
   /** The mount point. */
   place: GuardedPath;

@@ -33,7 +33,7 @@ export async function attachLocal(
   }
   const { directory, isMade } = makeGuarded(place, settle);
   using opened = directory;
-  // What was there before belongs to somebody else, whoever asks for it: neither its owner is ours to change nor its end.
+  // A directory that was there before belongs to somebody else: neither change its owner nor remove it at the end.
   if (!isMade) {
     if (!isGiven(opened, ownership)) log.warning(`Left owner and mode of ${place.base}: it was there before`);
     return attachedAt(place);
@@ -57,7 +57,7 @@ function openPart(place: Places["place"], settle: (made: Fd) => void): void {
   }
 }
 
-/** What is asked of a directory. */
+/** Owner and mode that a request asks for a directory. */
 interface Ownership {
   /** Permission bits. */
   mode: number;

@@ -1,7 +1,7 @@
 /** Reading a storage's options. Pure. @module */
 import { KataError } from "../../base/error.ts";
 
-/** What stands behind `prefix` (such as `mode=`) in the last option that has it. */
+/** Value behind `prefix` (such as `mode=`) in the last option that begins with it. */
 export function optionValue(options: readonly string[], prefix: string): string | undefined {
   return options.findLast((option) => option.startsWith(prefix))?.slice(prefix.length);
 }

@@ -38,7 +38,7 @@ const VOLUME_DRIVERS: readonly string[] = [STORAGE_DRIVER.ephemeral, STORAGE_DRI
 
 interface Attached {
   driver: string;
-  /** What is there, as errors name it. */
+  /** Sources of the storage, as errors name them. */
   sources: string;
   /** Where the volume begins that containers write; undefined if it is none. */
   volume: string | undefined;
@@ -74,7 +74,7 @@ export class StorageRegistry implements AsyncDisposable {
   async acquire(group: StorageGroup, context: StorageContext): Promise<AttachedStorage> {
     const [{ source, mountPoint }] = group;
     const key = storagePath(mountPoint);
-    // What is on its way out ends before something new is made in its place.
+    // A storage that is being detached ends before a new one is made in its place.
     for (let last; (last = this.#attached.get(key)?.leaving) !== undefined;) await last.catch(() => {});
     const attached = this.#attached.get(key) ?? this.#attach(key, group, context);
     if (attached.sources !== sourcesOf(group)) throw taken(key, { is: attached.sources, wanted: sourcesOf(group) });
@@ -146,7 +146,7 @@ export class StorageRegistry implements AsyncDisposable {
     for (const [key, attached] of this.#attached) {
       all.defer(async () => {
         if (attached.leaving !== undefined) return await attached.leaving;
-        // One that never became usable has nothing to give back; whoever asked for it knows why.
+        // A storage that never became usable has nothing to give back; its `acquire` has thrown the reason.
         const isUsable = await attached.ready.then(() => true, () => false);
         if (isUsable) await (attached.leaving = this.#detach(key, attached));
       });
@@ -154,7 +154,7 @@ export class StorageRegistry implements AsyncDisposable {
   }
 }
 
-/** What tells one storage from another at the same mount point. */
+/** Words that tell one storage from another at the same mount point. */
 function sourcesOf(group: StorageGroup): string {
   return group.map(({ driver, source }) => `"${source}" of driver "${driver}"`).join(", ");
 }

@@ -22,7 +22,7 @@ function storage(fields: MessageInitShape<typeof StorageSchema>): [Storage] {
   return [create(StorageSchema, { driver: "fake", source: "s", mountPoint: `${ROOT}/m`, ...fields })];
 }
 
-/** What a handler returns that notes its end. */
+/** Fakes the result of a handler, and notes its end. */
 function attached(path: string, onEnd: () => void | Promise<void> = () => {}): AttachedStorage {
   return { path, [Symbol.asyncDispose]: async () => await onEnd() };
 }

@@ -54,7 +54,7 @@ export function hostAddress(channel: AgentChannel): string {
   }
 }
 
-/** What the host proves itself with; over a serial port it need not. */
+/** Key with which the host proves itself to the agent; a serial port needs no proof. */
 export function hostKey(channel: AgentChannel): HostKey | undefined {
   return channel.kind === "virtio-serial" ? undefined : channel.key;
 }

@@ -1,6 +1,6 @@
 /**
- * What a guest writes to its console: the last lines of it, for the messages that report its end. The guest writes as much
- * as it likes, so nothing here grows with it.
+ * Keeps the last lines of a guest's console, for the messages that report the guest's end. The guest writes as much as
+ * it likes, so nothing here grows with that.
  *
  * @module
  */

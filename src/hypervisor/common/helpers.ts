@@ -1,9 +1,9 @@
 /** The programs that serve one VM besides its monitor: virtiofsd, a vsock daemon. Without any of them its guest hangs. @module */
-import type { MonitorProcess, ProcessEnd } from "./process.ts";
+import type { ProcessEnd, VmProcess } from "./process.ts";
 
 /** Disposing them ends them all. */
 export class Helpers implements AsyncDisposable {
-  readonly #all = new Map<string, MonitorProcess>();
+  readonly #all = new Map<string, VmProcess>();
   readonly #first = Promise.withResolvers<ProcessEnd>();
 
   /** Resolves with the first end of one that was not asked for. */
@@ -16,7 +16,7 @@ export class Helpers implements AsyncDisposable {
   }
 
   /** Takes a process over. */
-  add(process: MonitorProcess): void {
+  add(process: VmProcess): void {
     this.#all.set(process.name, process);
     void process.ended.then((end) => {
       if (this.#all.get(process.name) === process) this.#first.resolve(end);

@@ -6,7 +6,7 @@ import { agentKernelParameters } from "../../agent_api/options.ts";
 /** Linux cuts longer command lines off (COMMAND_LINE_SIZE of x86-64). */
 const MOST_BYTES = 2047;
 
-/** What holds for each guest: no noise, no legacy hardware to probe, and the end of the kernel is the end of the VM. */
+/** Parameters of each guest: no noise, no legacy hardware to probe, and the end of the kernel is the end of the VM. */
 const BASE = [
   "panic=-1", // reboot at once, which ends QEMU (-no-reboot), so that the runtime sees it
   "oops=panic", // a thread that the kernel stops may be the agent's, or hold what the agent waits for: no hanging VM
@@ -57,7 +57,7 @@ export function kernelParams(config: QemuConfig, extra: readonly string[] = []):
 
 type AgentWords = Pick<AgentConfig, "enable_debug" | "log_level" | "host_proof" | "container_vsock">;
 
-/** What the configuration asks of the agent. @throws {RangeError} The level is none. */
+/** Parameters that the configuration sets for the agent. @throws {RangeError} `log_level` is no level. */
 export function agentParams(
   { enable_debug, log_level, host_proof: hostProof, container_vsock: containerVsock }: AgentWords,
 ): string[] {

@@ -53,7 +53,7 @@ export class LastLines {
   }
 }
 
-/** What takes a stream's pieces; a {@linkcode LastLines} does. */
+/** Receiver of a stream's pieces, such as {@linkcode LastLines}. */
 export interface LineSink {
   push(chunk: Uint8Array): void;
   end(): void;
@@ -86,7 +86,7 @@ export async function readLines(stream: Fd, sink: LineSink, { ended, pauseMs = 0
   sink.end();
 }
 
-/** What is there now, and no more than one can have written before its end. */
+/** Reads the bytes that are there now, and no more than the writer can have written before its end. */
 function readRest(stream: Fd, buffer: Uint8Array<ArrayBuffer>, sink: LineSink): void {
   for (let turn = 0; turn < MOST_TURNS; turn++) {
     const count = readNow(stream, buffer) ?? 0;

@@ -1,6 +1,6 @@
 /**
- * Who runs for a VM, on disk: so that `delete` after a crashed shim finds and ends them. A pid alone may be somebody
- * else's by then; with its start time it is not.
+ * Records the processes of a VM on disk, so that `delete` after a crashed shim finds and ends them. A pid alone may be
+ * another process's by then; with its start time it is not.
  *
  * @module
  */

@@ -36,8 +36,8 @@ export interface ProcessEnd {
   reason: string;
 }
 
-/** A running program. Its standard error goes to the log line by line. Disposing it kills it and waits. */
-export class MonitorProcess implements AsyncDisposable {
+/** A process that runs for a VM: the monitor or a daemon. Its standard error goes to the log line by line. Disposing it kills it and waits. */
+export class VmProcess implements AsyncDisposable {
   readonly name: string;
   /** The end of the process; never rejects. */
   readonly ended: Promise<ProcessEnd>;
@@ -45,7 +45,7 @@ export class MonitorProcess implements AsyncDisposable {
   readonly #record: Disposable;
   readonly #died = new AbortController();
 
-  /** Use {@linkcode MonitorProcess.start}. */
+  /** Use {@linkcode VmProcess.start}. */
   constructor(child: Child, { name, runDir, log, stderr }: ProcessOptions & { stderr: Fd }) {
     this.name = name;
     this.#child = child;
@@ -55,7 +55,7 @@ export class MonitorProcess implements AsyncDisposable {
   }
 
   /** @throws {Error} `Cannot start "/usr/bin/qemu"`, with the step and errno as its cause. */
-  static start(options: ProcessOptions): MonitorProcess {
+  static start(options: ProcessOptions): VmProcess {
     const { name, path, args, log, fds = [], netns, cgroupProcs, cwd, user, rights } = options;
     using stderr = pipe();
     const child = spawn({
@@ -70,7 +70,7 @@ export class MonitorProcess implements AsyncDisposable {
       ...(rights && { rights }),
     });
     log.info(`Started ${name}`, { uid: user?.uid ?? 0, child: child.pid, command: [path, ...args].join(" ") });
-    return new MonitorProcess(child, { ...options, stderr: new Fd(stderr.read.release()) });
+    return new VmProcess(child, { ...options, stderr: new Fd(stderr.read.release()) });
   }
 
   /** Fires at the end of the process; its reason is an error that tells how it ended. */

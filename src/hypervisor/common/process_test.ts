@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
 import { pipe } from "../../linux/io/fd.ts";
-import { MonitorProcess, outputOf } from "./process.ts";
+import { outputOf, VmProcess } from "./process.ts";
 
 /** A run directory, and a shell that runs in it; the lines it logged are kept. */
-function shell(script: string, fds: Parameters<typeof MonitorProcess.start>[0]["fds"] = []) {
+function shell(script: string, fds: Parameters<typeof VmProcess.start>[0]["fds"] = []) {
   const runDir = Deno.makeTempDirSync({ prefix: "kata-process-" });
   const lines: string[] = [];
   const log = createLogger({ sink: (line) => lines.push(JSON.parse(line).msg) });
-  const process = MonitorProcess.start({ name: "vmm", path: "/bin/sh", args: ["-c", script], runDir, log, fds });
+  const process = VmProcess.start({ name: "vmm", path: "/bin/sh", args: ["-c", script], runDir, log, fds });
   return {
     process,
     runDir,
@@ -20,7 +20,7 @@ function shell(script: string, fds: Parameters<typeof MonitorProcess.start>[0]["
   };
 }
 
-Deno.test("B46: MonitorProcess tells how the process ended, with its last words", async () => {
+Deno.test("B46: VmProcess tells how the process ended, with its last words", async () => {
   await using sh = shell("for i in 1 2 3 4 5 6 7; do echo line $i >&2; done; exit 3");
   const { status, reason } = await sh.process.ended;
   assert.deepEqual(status, { code: 3 });
@@ -32,12 +32,12 @@ Deno.test("B46: MonitorProcess tells how the process ended, with its last words"
   assert.equal(sh.process.died.reason.message, reason);
 });
 
-Deno.test("MonitorProcess does not wait for a child that keeps standard error open", async () => {
+Deno.test("VmProcess does not wait for a child that keeps standard error open", async () => {
   await using sh = shell("echo bye >&2; sleep 5 & kill -9 $$");
   assert.equal((await sh.process.ended).reason, `vmm (pid ${sh.process.pid}) was killed by SIGKILL; it said: bye`);
 });
 
-Deno.test("MonitorProcess kills the process and removes its pid file when disposed, twice too (B38)", async () => {
+Deno.test("VmProcess kills the process and removes its pid file when disposed, twice too (B38)", async () => {
   await using sh = shell("exec sleep 60");
   assert.match(Deno.readTextFileSync(`${sh.runDir}/vmm.pid`), new RegExp(`^${sh.process.pid} \\d+\n$`));
   await sh.process[Symbol.asyncDispose]();
@@ -46,7 +46,7 @@ Deno.test("MonitorProcess kills the process and removes its pid file when dispos
   assert.deepEqual([...Deno.readDirSync(sh.runDir)], []);
 });
 
-Deno.test("MonitorProcess hands descriptors over by number", async () => {
+Deno.test("VmProcess hands descriptors over by number", async () => {
   using ends = pipe();
   await using sh = shell("echo through >&5", [{ child: 5, fd: ends.write }]);
   await sh.process.ended;
@@ -54,9 +54,9 @@ Deno.test("MonitorProcess hands descriptors over by number", async () => {
   assert.equal(new TextDecoder().decode(buffer.subarray(0, ends.read.read(buffer))), "through\n");
 });
 
-Deno.test("B46: MonitorProcess.start() names a program that is missing", () => {
+Deno.test("B46: VmProcess.start() names a program that is missing", () => {
   const log = createLogger({ sink: () => {} });
-  const start = () => MonitorProcess.start({ name: "vmm", path: "/no/such/qemu", args: [], runDir: "/tmp", log });
+  const start = () => VmProcess.start({ name: "vmm", path: "/no/such/qemu", args: [], runDir: "/tmp", log });
   assert.throws(start, (error: Error) => {
     assert.equal(error.message, 'Cannot start "/no/such/qemu"');
     assert.match(String((error.cause as Error).message), /ENOENT/);

@@ -71,7 +71,7 @@ export interface RootPort {
   readonly slot: string;
   /** Chassis and port number, unique in the VM, from 1. */
   readonly number: number;
-  /** Who sits there. */
+  /** Id of the device on this port. */
   device: string | undefined;
 }
 

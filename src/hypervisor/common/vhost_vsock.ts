@@ -10,7 +10,7 @@ import { Fd, O_NOFOLLOW, O_PATH } from "../../linux/io/fd.ts";
 import { removePath } from "../../linux/fs/remove_tree.ts";
 import { connectUnix } from "../../linux/net/socket.ts";
 import { HYBRID_VSOCK_CID } from "../../agent_api/names.ts";
-import { MonitorProcess, type ProcessOptions } from "./process.ts";
+import { type ProcessOptions, VmProcess } from "./process.ts";
 import { chooseUser, type VmmUser } from "./vmm_user.ts";
 
 /**
@@ -33,7 +33,7 @@ export interface VhostVsockOptions extends Pick<ProcessOptions, "runDir" | "log"
 
 /** A daemon that runs. */
 export interface VhostVsock {
-  daemon: MonitorProcess;
+  daemon: VmProcess;
   /** The one connection that it takes, for QEMU. */
   connection: Fd;
   /**
@@ -65,7 +65,7 @@ export async function startVhostVsock(options: VhostVsockOptions): Promise<Vhost
   if (user !== undefined) Deno.chownSync(directory, user.uid, user.gid);
   const args = ["--guest-cid", String(HYBRID_VSOCK_CID), "--socket", SOCKET, "--uds-path", HOST_SOCKET];
   const identity = { name: "vhost-device-vsock", cwd: directory, user, rights: "none" } as const;
-  const daemon = undo.use(MonitorProcess.start({ ...rest, ...identity, path, args }));
+  const daemon = undo.use(VmProcess.start({ ...rest, ...identity, path, args }));
   const sockets = vhostVsockSockets(rest.runDir);
   const until = AbortSignal.any([signal, daemon.died]);
   await appearance(sockets.socket, { in: directory, signal: until });
@@ -80,9 +80,9 @@ export async function startVhostVsock(options: VhostVsockOptions): Promise<Vhost
 
 /**
  * Whether the daemon waits for the guest's rings. A guest's driver has it map the guest's memory first, and a moment later
- * gives it the rings. Whoever connects in between ends the thread that serves all connections: a request finds no rings,
- * which the daemon (0.3.0) takes for the end. It goes on to live, and answers nobody any more. Before that it closes each
- * connection at once.
+ * gives it the rings. A connection in between ends the thread that serves all connections: a request finds no rings,
+ * which the daemon (0.3.0) takes for the end. The daemon lives on, and answers nobody any more. Before it has mapped
+ * the memory it closes each connection at once.
  *
  * @see https://github.com/rust-vmm/vhost-device/tree/main/vhost-device-vsock `VhostUserVsockBackend::handle_event`
  */

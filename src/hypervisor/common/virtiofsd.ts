@@ -7,12 +7,12 @@
 import { removeIfThere } from "../../base/files.ts";
 import type { QemuConfig } from "../../config/schema.ts";
 import { listenUnix } from "../../linux/net/socket.ts";
-import { MonitorProcess, type ProcessOptions } from "./process.ts";
+import { type ProcessOptions, VmProcess } from "./process.ts";
 
 /** The number under which the daemon inherits its listening socket. */
 const SOCKET_FD = 3;
 
-/** What `virtiofsd --version` tells apart. */
+/** Implementations of virtiofsd, which `virtiofsd --version` tells apart. */
 export type VirtiofsdKind = "c" | "rust";
 
 export interface VirtiofsdOptions extends Pick<ProcessOptions, "name" | "runDir" | "log" | "cgroupProcs"> {
@@ -30,11 +30,11 @@ export interface VirtiofsdOptions extends Pick<ProcessOptions, "name" | "runDir"
  * It goes into namespaces of its own, in which `source` is the root and nothing else is mounted; by propagation it gets what
  * is mounted below `source` later. The process that is started waits for the one within, and takes it along.
  */
-export function startVirtiofsd(options: VirtiofsdOptions): MonitorProcess {
+export function startVirtiofsd(options: VirtiofsdOptions): VmProcess {
   const { config, socket, ...rest } = options;
   removeIfThere(socket); // of a daemon whose device was taken out
   using listener = listenUnix(socket);
-  return MonitorProcess.start({
+  return VmProcess.start({
     ...rest,
     path: config.virtio_fs_daemon,
     args: virtiofsdArgs(options),

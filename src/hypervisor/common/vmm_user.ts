@@ -21,7 +21,7 @@ const READ = 0o4;
 const WRITE = 0o2;
 const SEARCH = 0o1;
 
-/** What a program uses by its own right. Empty paths are none. */
+/** Files that a program opens with its own rights. Empty paths are none. */
 export interface UserNeeds {
   program: string;
   /** Files that it opens by path. */

@@ -15,7 +15,7 @@ export interface BackEndsOptions {
   config: QemuConfig;
   /** Where daemons of shared directories listen. */
   runDir: string;
-  /** What gives QEMU the file of a disk, and the connection to a share's daemon. */
+  /** Open the file of a disk, and the connection to a share's daemon, for QEMU. */
   open?: { disk(disk: BlockDevice): Fd; share(path: string): Fd };
 }
 

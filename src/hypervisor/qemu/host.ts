@@ -1,4 +1,4 @@
-/** What of the host a VM uses, as far as the configuration leaves it open. @module */
+/** Chooses what the configuration leaves open about a VM's use of the host. @module */
 import { exists } from "../../base/files.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";

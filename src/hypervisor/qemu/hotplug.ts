@@ -126,7 +126,7 @@ export class Hotplug {
     return { address };
   }
 
-  /** Its daemon must listen. */
+  /** Adds a shared directory, whose daemon must listen already. */
   async #plugShare(share: ShareFsDevice, signal: AbortSignal): Promise<Added> {
     await using steps = new MonitorSteps(this.#options.qmp, signal);
     const { place, address } = this.#takePort(share.id, steps);

@@ -14,7 +14,7 @@ const DISK: BlockDevice = { kind: "block", id: "d1", path: "/images/d1", readOnl
 interface BoxOptions {
   /** Commands that QEMU refuses. */
   refuses?: readonly string[];
-  /** Those that it does not answer. */
+  /** Commands that QEMU does not answer. */
   ignores?: readonly string[];
   /** Whether the guest lets go of devices. */
   letsGo?: boolean;

@@ -12,7 +12,7 @@ import type { Device } from "../device.ts";
 import { GuestConsole } from "../common/guest_console.ts";
 import { Helpers } from "../common/helpers.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
-import { MonitorProcess } from "../common/process.ts";
+import { VmProcess } from "../common/process.ts";
 import { templateFiles } from "../template.ts";
 import { startVhostVsock, VHOST_VSOCK_DIRECTORY } from "../common/vhost_vsock.ts";
 import { chooseUser, type VmmUser } from "../common/vmm_user.ts";
@@ -27,21 +27,21 @@ import { planTemplate, serialChannel } from "./template_machine.ts";
 import { VmWatch } from "./watch.ts";
 
 /** QEMU and the connection to it. Disposing it ends both. */
-export interface Monitor extends AsyncDisposable {
-  readonly qemu: MonitorProcess;
+export interface QemuSession extends AsyncDisposable {
+  readonly qemu: VmProcess;
   readonly qmp: Qmp;
   readonly watch: VmWatch;
   readonly console: GuestConsole;
 }
 
 /** A VM that runs. Disposing it ends everything it consists of and removes its files. */
-export interface RunningVm extends Monitor {
+export interface RunningVm extends QemuSession {
   readonly helpers: Helpers;
   readonly channel: AgentChannel;
   readonly plan: Plan;
 }
 
-/** What `launch` needs, as the hypervisor was given it. */
+/** Options of `launch`, as the hypervisor got them. */
 export interface LaunchOptions extends HypervisorOptions {
   config: Config;
   signal: AbortSignal;
@@ -72,7 +72,7 @@ export async function launch(options: LaunchOptions): Promise<RunningVm> {
 export async function startMonitor(
   options: LaunchOptions,
   { plan, helpers }: { plan: Plan; helpers: Helpers },
-): Promise<Monitor> {
+): Promise<QemuSession> {
   const { log, signal } = options;
   await using undo = new AsyncDisposableStack();
   const { qemu, console, monitor } = startQemu(options, plan);
@@ -103,7 +103,7 @@ function makePlan(options: LaunchOptions, { channel, vhostVsock, hostKey }: Open
 }
 
 interface StartedQemu {
-  qemu: MonitorProcess;
+  qemu: VmProcess;
   console: GuestConsole;
   /** Our end of the monitor's connection; the caller's. */
   monitor: Fd;
@@ -124,7 +124,7 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
   const user = qemuUser(options, plan);
   if (user !== undefined && template?.kind === "make") giveMemory(template.directory, user);
   const fds = [...ends, ...plan.fds.map(({ child, open }) => ({ child, fd: inherited.use(open()) }))];
-  const qemu = MonitorProcess.start({
+  const qemu = VmProcess.start({
     ...{ runDir, log, cgroupProcs, fds, netns },
     name: "qemu",
     path: hypervisor.path,

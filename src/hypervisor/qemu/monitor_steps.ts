@@ -35,7 +35,7 @@ export class MonitorSteps implements AsyncDisposable {
       this.#undo.defer(async () => void await undo(removalDeadline(), result));
       return result;
     } catch (error) {
-      // What QEMU refuses adds nothing, and its name may be another's.
+      // A command that QEMU refused has added nothing, and its name may be another device's.
       if (!(error instanceof QmpError)) this.#undo.defer(() => undoIfThere(undo));
       throw error;
     }

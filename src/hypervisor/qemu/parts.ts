@@ -1,4 +1,4 @@
-/** What QEMU needs for each kind of device: a back end on the host's side and a front end on the guest's. Pure. @module */
+/** QEMU's objects for each kind of device: a back end on the host's side, a front end on the guest's. Pure. @module */
 import type { QemuConfig } from "../../config/schema.ts";
 import type { BlockDevice, NetDevice, ShareFsDevice } from "../device.ts";
 import type { Props } from "./props.ts";
@@ -58,7 +58,7 @@ export function nodeName(id: string): string {
   return `drive-${id}`;
 }
 
-/** A disk on PCI. What the guest sees is read-only because its node is: the front end has no switch of its own. */
+/** A disk on PCI. A disk is read-only because its node is: the front end has no switch of its own. */
 export function virtioBlk(disk: BlockDevice, options: BlockOptions & { place: Place }): Parts {
   const device = {
     driver: "virtio-blk-pci",

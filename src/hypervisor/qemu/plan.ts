@@ -15,7 +15,7 @@ export const QMP_FD = 3;
 export const CONSOLE_FD = 4;
 const FIRST_PASSED_FD = 5;
 
-/** What the plan rests on. */
+/** Input of the plan. */
 export interface PlanInput {
   id: string;
   config: Config;
@@ -41,12 +41,12 @@ export interface PlanInput {
 export interface Plan {
   machine: Machine;
   bus: PcieTopology;
-  /** What QEMU inherits. It opens nothing itself that is in a place of root's, as it may be another user. */
+  /** Descriptors that QEMU inherits. It may run as another user, so it opens nothing in a place of root's. */
   fds: readonly PassedFd[];
 }
 
 export interface PassedFd {
-  /** Its number in QEMU. */
+  /** Number of the descriptor in QEMU. */
   child: number;
   /** Called when QEMU starts; the descriptor belongs to the caller. */
   open(): Fd;

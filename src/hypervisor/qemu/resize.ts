@@ -37,7 +37,7 @@ export class Resize {
     this.#memoryMiB = options.machine.memory.sizeMiB;
   }
 
-  /** What the VM has now. */
+  /** CPUs and memory of the VM now. */
   get size(): { vcpus: number; memoryMiB: number } {
     return { vcpus: this.#vcpus, memoryMiB: this.#memoryMiB };
   }

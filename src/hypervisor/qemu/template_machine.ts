@@ -46,7 +46,7 @@ export function planTemplate(options: TemplateOptions, { memoryFile, incoming }:
   });
 }
 
-/** What a template must be like to be this machine's. @param config With sizes resolved, as `checkConfig` returns it. */
+/** Identity of a template for this machine. @param config With sizes resolved, as `checkConfig` returns it. */
 export function templateIdentity(
   { config, kernelParams = [] }: Pick<TemplateOptions, "config" | "kernelParams">,
 ): TemplateIdentity {

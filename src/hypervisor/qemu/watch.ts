@@ -3,7 +3,7 @@ import type { Logger } from "../../base/log.ts";
 import type { VmExit } from "../hypervisor.ts";
 import type { GuestConsole } from "../common/guest_console.ts";
 import type { Helpers } from "../common/helpers.ts";
-import type { MonitorProcess, ProcessEnd } from "../common/process.ts";
+import type { ProcessEnd, VmProcess } from "../common/process.ts";
 import type { Qmp } from "./qmp/qmp.ts";
 
 /** A helper ends when QEMU closes its socket: so long QEMU's own end may be in coming. */
@@ -13,7 +13,7 @@ const CONSOLE_LINES = 5;
 const DEATH = /Kernel panic|Oops|BUG: |invalid opcode|general protection fault/;
 
 export interface WatchOptions {
-  qemu: MonitorProcess;
+  qemu: VmProcess;
   helpers: Helpers;
   console: GuestConsole;
   log: Logger;

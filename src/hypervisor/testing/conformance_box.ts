@@ -1,4 +1,4 @@
-/** What the conformance tests of all hypervisors work with. */
+/** Fixtures of the conformance tests of all hypervisors. */
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
@@ -6,7 +6,7 @@ import { createHypervisor } from "../create.ts";
 import type { BlockDevice } from "../device.ts";
 import type { Hypervisor, HypervisorOptions } from "../hypervisor.ts";
 
-/** What a guest does after it printed `guest ready` on its console. */
+/** Behaviour of a guest after it printed `guest ready` on its console. */
 export type GuestHabit = "idles" | "powers off" | "panics";
 
 /** One monitor under test. */

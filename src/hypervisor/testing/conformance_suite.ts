@@ -1,4 +1,4 @@
-/** What each {@linkcode Hypervisor} must do, as one suite for all of them: real ones, and fakes that speak the protocol. */
+/** Rules of every {@linkcode Hypervisor}, as one suite for all: real ones, and fakes that speak the protocol. */
 import assert from "node:assert/strict";
 import { errorChain } from "../../base/error.ts";
 import { box, disk, openDescriptors, ready, started, type Subject, test } from "./conformance_box.ts";

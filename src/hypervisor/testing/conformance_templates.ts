@@ -1,4 +1,4 @@
-/** What each hypervisor must do with templates: a part of the suite of `conformance_suite.ts`. */
+/** Rules that each hypervisor must keep for templates: a part of the suite of `conformance_suite.ts`. */
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
 import { checkConfig } from "../../config/check.ts";

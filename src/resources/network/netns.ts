@@ -30,7 +30,7 @@ export function openPodNetns(spec: Spec, { sandboxId, isPod, disableNew }: Netns
   const path = namespace?.path ?? "";
   if (path !== "" && path !== UNKNOWN) {
     if (isSameNamespace(path, OURS)) throw hostNetwork(sandboxId);
-    // Told before it is opened: opening a fifo waits for whoever writes to it.
+    // Told before it is opened: opening a fifo waits for a writer.
     if (statfs(path).magic !== FILE_SYSTEM_MAGIC.nsfs) {
       throw new KataError(
         "INVALID_ARGUMENT",

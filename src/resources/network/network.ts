@@ -25,7 +25,7 @@ import {
 /** The kernel resolves an address that is "used", as if a packet were sent there (`NTF_USE`). */
 const NTF_USE = 1;
 const NUD_NONE = 0;
-/** What a notice says is read from the table, so its rest may be cut off. */
+/** Bytes read of a notice: it only says that the table changed, so its rest may be cut off. */
 const NOTICE_SIZE = 64;
 /** A gateway that answers does so in far less. The guest finds the others out itself. */
 const GATEWAY_MS = 200;
@@ -89,7 +89,7 @@ export class PodNetwork implements Disposable {
     return { cards, guest: describeNetwork(content, links) };
   }
 
-  /** What has passed the links that are joined, as the pod sees it; those that are gone count no more. */
+  /** Traffic of the joined links, as the pod sees it; links that are gone count no more. */
   statistics(): ReadonlyMap<string, LinkStatistics> {
     const links = this.#netlink.links().filter(({ index }) => this.#joined.has(index));
     return new Map(links.map(({ name, statistics }) => [name, statistics]));

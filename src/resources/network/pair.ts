@@ -15,7 +15,7 @@ interface Ends {
 }
 
 const MODELS = {
-  /** Whatever arrives at one leaves by the other. */
+  /** Redirects all frames that arrive at one link to leave by the other. */
   tcfilter(netlink: Rtnetlink, { link, tap }: Ends): Disposable {
     // A shim that was killed left its filters, which lead nowhere.
     removeIngress(netlink, link);

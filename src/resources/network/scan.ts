@@ -1,4 +1,4 @@
-/** What of a pod's network namespace the guest gets to see. Pure. @module */
+/** Selects from a pod's network namespace what the guest gets: links, addresses, routes, neighbours. Pure. @module */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { KataError } from "../../base/error.ts";
 import type { Address, Link, Neighbor, Route } from "../../linux/net/rtnetlink.ts";
@@ -28,7 +28,7 @@ const ARPHRD_ETHER = 1;
 const JOINED_KINDS: ReadonlySet<string | undefined> = new Set(["veth", "tun"]);
 /** The taps that we put into the namespace ourselves. */
 const OUR_TAP = /^tap\d+_kata$/;
-/** What the kernel knew of a neighbour when it last heard of it: the hardware address is good. */
+/** States of a neighbour whose hardware address is good. */
 const KNOWN = NEIGHBOR_STATE.reachable | NEIGHBOR_STATE.stale | NEIGHBOR_STATE.delay | NEIGHBOR_STATE.probe |
   NEIGHBOR_STATE.permanent;
 
@@ -90,7 +90,7 @@ function toInterface(link: Link, addresses: readonly Address[]): MessageInitShap
   };
 }
 
-/** What the kernel made for an address, it makes in the guest as well. */
+/** Leaves out routes that the kernel made for an address: the guest's kernel makes them as well. */
 function isForGuest({ table, type, protocol }: Route): boolean {
   return table === ROUTE_TABLE.main && type === ROUTE_TYPE.unicast && protocol !== ROUTE_PROTOCOL.kernel;
 }

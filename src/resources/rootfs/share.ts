@@ -30,7 +30,7 @@ export interface RootfsOptions {
 
 /** @throws {Error} Naming the mount that failed; nothing stays mounted. */
 export function shareRootfs(share: ContainerShare, { mounts, path, readOnly, log }: RootfsOptions): SharedTree {
-  // What is unmounted here later must not be unmounted where it came from.
+  // A later unmount in the share must not unmount the original as well.
   const propagation = MS.SLAVE;
   using tree = mounts.length === 0
     ? copyWithoutKernel(path, { path: Deno.realPathSync(path), stage: share.stage, propagation, log })

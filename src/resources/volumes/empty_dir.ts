@@ -17,14 +17,14 @@ import type { Storage } from "./volume.ts";
 /** Where the kubelet makes them: `<pod>/volumes/kubernetes.io~empty-dir/<name>`. */
 const EMPTY_DIR = /\/volumes\/kubernetes\.io~empty-dir\/([^/]+)(\/.*)?$/;
 
-/** What of an emptyDir a container mounts. */
+/** The part of an emptyDir that a container mounts. */
 export interface EmptyDir {
   /** Unique within its pod. */
   name: string;
   /** A part of it (`subPath`), such as `/a/b`; empty for all of it. */
   path: string;
   inMemory: boolean;
-  /** Its limit as tmpfs wants it; undefined if it has none. */
+  /** Size limit of the emptyDir as tmpfs wants it; undefined if it has none. */
   size: string | undefined;
 }
 

@@ -8,7 +8,7 @@ const MEMORY = `${POD}/volumes/kubernetes.io~empty-dir/memory`;
 const UNLIMITED = `${POD}/volumes/kubernetes.io~empty-dir/unlimited`;
 const PART = `${POD}/volume-subpaths`;
 
-/** What a node has: kubelet's tmpfs, and bind mounts of parts (`subPath`). */
+/** Mounts of a node: kubelet's tmpfs, and bind mounts of parts (`subPath`). */
 const MOUNTS = parseMountInfo(`20 1 8:1 / / rw - ext4 /dev/sda1 rw
 21 20 0:40 / /run rw - tmpfs tmpfs rw,size=100k
 30 20 0:50 / ${MEMORY} rw - tmpfs tmpfs rw,size=4096k

@@ -65,7 +65,7 @@ export function kernelVolume(mount: Mount, source: Source): Volume | undefined {
 const IN_PLACE = /^\/(proc|sys)(\/|$)/;
 const OF_A_PROCESS = /^\/proc\/\d+(\/|$)/;
 
-/** What the guest has for a file system that the host has mounted at another place. */
+/** Path in the guest for a kernel file system that the host has mounted at another place. */
 function elsewhere(source: Source, name: KernelFileSystem): string | undefined {
   const place = GUEST_PLACE[name];
   const found = place === undefined ? undefined : source.mountInfo();

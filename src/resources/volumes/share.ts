@@ -6,7 +6,7 @@ import { copyWithoutKernel } from "../kernel_mounts.ts";
 import type { Source } from "./source.ts";
 import { refuse, type Volume, type VolumeContext } from "./volume.ts";
 
-/** Characters of the mount point's name that are kept, for whoever looks into the shared directory. */
+/** Characters of the mount point's name that are kept, for people who look into the shared directory. */
 const KEPT_NAME = 32;
 
 /**

@@ -1,4 +1,4 @@
-/** What a bind mount's source is, looked at once and then held: its path may lead elsewhere the next time. @module */
+/** Source of a bind mount, looked at once and then held: its path may lead elsewhere the next time. @module */
 import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import { splitDevice } from "../../linux/device/number.ts";

@@ -1,4 +1,4 @@
-/** What a mount of a spec becomes for the guest. @module */
+/** Volumes: mounts of a specification as the guest gets them. @module */
 import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
@@ -21,9 +21,9 @@ export interface VolumeContext {
 /** A mount for the guest; disposing it takes back what was done on the host. */
 export interface Volume extends Disposable {
   readonly mount: Mount;
-  /** What its mount point is; a directory unless it says otherwise. */
+  /** Kind of the mount point; default: a directory. */
   readonly node?: NodeKind;
-  /** What the agent makes first. */
+  /** Storages that the agent makes before the mount. */
   readonly storages?: readonly Storage[];
 }
 

@@ -17,10 +17,10 @@ import { shmVolume } from "./shm.ts";
 import { Source, type SourceOptions } from "./source.ts";
 import { keep, type Volume, type VolumeContext } from "./volume.ts";
 
-/** What is done about a kind of source; nothing about others. */
+/** Turns a mount into a volume if its source is of the handler's kind; else undefined. */
 type VolumeHandler = (mount: Mount, source: Source, context: VolumeContext) => Volume | undefined;
 
-/** The first that answers decides. Each mount is made as asked, or refused by name: none is left out. */
+/** In order: the first handler that answers decides. Each mount is made as asked or refused by name, none left out. */
 const HANDLERS: readonly VolumeHandler[] = [
   kernelVolume,
   // Pods that need more shared memory than usual have one of their own volumes at /dev/shm.

@@ -102,7 +102,7 @@ export async function setUpGuestNetwork(agent: AgentConnection, network: GuestNe
   }
 }
 
-/** Ends all that runs in the guest. What goes wrong is logged only: the VM ends in any case. */
+/** Ends all that runs in the guest. A failure is logged only: the VM ends in any case. */
 export async function destroyGuest(
   agent: AgentConnection,
   { id, log }: { id: string; log: Logger },

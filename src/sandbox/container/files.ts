@@ -1,4 +1,4 @@
-/** What a container has on the host: its files, where the guest sees them. @module */
+/** Files of a container on the host, where the guest sees them. @module */
 import { KataError } from "../../base/error.ts";
 import type { Spec } from "../../oci/spec/spec.ts";
 import { checkDevices } from "../../resources/devices.ts";
@@ -7,7 +7,7 @@ import { shareRootfs } from "../../resources/rootfs/share.ts";
 import { prepareVolumes, type Volumes } from "../../resources/volumes/volumes.ts";
 import type { ContainerContext, ContainerOptions } from "./options.ts";
 
-/** What a container has on the host, ready before its VM is. */
+/** Resources of a container on the host, ready before its VM is. */
 export interface ContainerResources extends Disposable {
   readonly guestSpec: Spec;
   /** Made in the guest before the container. */

@@ -35,8 +35,8 @@ export async function runEarlyHooks(subject: HookSubject, pid: number): Promise<
 const LATE = { poststart: "running", poststop: "stopped" } as const satisfies Partial<Record<HookKind, Status>>;
 
 /**
- * Runs the hooks after a container's start, or after its removal. What is done is done: a hook that fails now is only
- * worth a line in the log.
+ * Runs the hooks after a container's start, or after its removal. Neither can be undone any more, so a hook that fails
+ * is only logged.
  *
  * @param options.pid Of the VMM; 0 when it is gone.
  */

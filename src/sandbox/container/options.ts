@@ -1,4 +1,4 @@
-/** What a container in a sandbox is made of. @module */
+/** Options of a container in a sandbox. @module */
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Process as ProcessSpec, Spec } from "../../oci/spec/spec.ts";
@@ -27,7 +27,7 @@ export interface ExecOptions {
   stdio: Stdio;
 }
 
-/** What a container needs of its sandbox. */
+/** The parts of its sandbox that a container uses. */
 export interface ContainerContext {
   sandboxId: string;
   config: Config;

@@ -14,7 +14,7 @@ const LOSS_MS = 3_000;
 const SIGKILL = 9;
 const SIGTERM = 15;
 
-/** Its end. `status` is the exit code, or 128 + N after signal N (B1). */
+/** End of a process. `status` is the exit code, or 128 + N after signal N (B1). */
 export interface ProcessExit {
   status: number;
   at: Date;

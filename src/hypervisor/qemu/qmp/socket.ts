@@ -11,7 +11,7 @@ const READY_MS = 60_000;
 
 /** Time limits of {@linkcode openQmp}; others in tests. */
 export interface OpenQmpOptions {
-  /** Its reason is thrown as it is: the VMM died, or nobody wants it any more. */
+  /** Gives up the wait, and throws the signal's reason as it is: the VMM died, or the start was cancelled. */
   signal: AbortSignal;
   readyMs?: number;
 }

@@ -36,7 +36,7 @@ async function end(reason: string): Promise<never> {
   Deno.exit(0);
 }
 
-/** What the guest does of itself, once somebody watches. */
+/** Acts as the guest that `-append` asks for, once a client of QMP is there. */
 function bootGuest(): void {
   const append = args[args.indexOf("-append") + 1]!;
   if (append.includes("powers off")) void end("guest-shutdown");
