@@ -121,8 +121,14 @@ export function capabilityNumbers(set: CapabilitySet): number[] {
   return Array.from({ length: 64 }, (_, number) => number).filter((number) => (set >> BigInt(number)) & 1n);
 }
 
-/** Reads one set, such as `CapBnd`, from the text of `/proc/PID/status`. */
+/** Reads one set, such as `CapBnd`, from the text of `/proc/PID/status`. @throws {RangeError} It is not in hexadecimal. */
 export function readCapabilitySet(status: string, field: "CapPrm" | "CapBnd"): CapabilitySet {
   const line = status.split("\n").find((one) => one.startsWith(`${field}:`));
-  return line === undefined ? 0n : BigInt(`0x${line.slice(field.length + 1).trim()}`);
+  if (line === undefined) return 0n;
+  const digits = line.slice(field.length + 1).trim();
+  try {
+    return BigInt(`0x${digits}`);
+  } catch {
+    throw new RangeError(`Cannot read ${field} of a process: ${JSON.stringify(digits)} is not hexadecimal`);
+  }
 }
