@@ -79,7 +79,7 @@ export type Fields<T, W> = {
 };
 
 /**
- * A message by its fields. What the table leaves out, the other side does not know.
+ * Codec of a message by its fields. A field that the table leaves out does not exist on the other side.
  *
  * @param absent Values in the message for what the specification leaves out, where the zero of the type means something
  *   else.

@@ -1,6 +1,6 @@
 /**
- * What runtime and agent must spell alike besides the proto: ports, drivers, option keys, paths in the guest.
- * The agent's options on the kernel command line are in `agent_options.ts`.
+ * Names that runtime and agent must spell alike besides the proto: ports, drivers, option keys, paths in the guest.
+ * The agent's options on the kernel command line are in `options.ts`.
  *
  * @module
  */

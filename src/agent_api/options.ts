@@ -35,7 +35,7 @@ const OPTIONS = {
   /** 0: standard output. */
   logPort: count("agent.log_vport", 0),
   serverAddress: text("agent.server_addr", `vsock://-1:${AGENT_PORT}`),
-  /** Over vsock: `key`, whoever knows the key that the VM was given; `none`, whoever connects from the host. */
+  /** Callers served over vsock: `key`, those that know the VM's key; `none`, all from the host. */
   hostProof: text("agent.host_proof", "key", oneOf(HOST_PROOFS)),
   /** Whether processes other than the agent may have vsock sockets. */
   containerVsock: bool("agent.container_vsock", { fallback: false }),
@@ -143,7 +143,7 @@ function keyOf(parameter: string): string {
   return parameter.slice(parameter.indexOf(".") + 1);
 }
 
-/** What stands after the only `=` of a token. */
+/** Value after the only `=` of a token. */
 function valueOf(token: string): string | undefined {
   const [, value, ...more] = token.split("=");
   return more.length === 0 ? value : undefined;

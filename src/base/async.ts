@@ -52,7 +52,7 @@ export async function awaitAll(promises: readonly Promise<unknown>[]): Promise<v
 
 /** Settles as `promise` does, or rejects with the signal's reason if that comes first. `promise` itself goes on. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  // Its failure is nobody's business any more.
+  // Nobody awaits the promise any more, so its failure must not count as unhandled.
   if (signal.aborted) promise.catch(() => {});
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();

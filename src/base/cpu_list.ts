@@ -28,7 +28,7 @@ export function parseCpuList(text: string): CpuList {
   return merged(ranges);
 }
 
-/** What is in any of them. */
+/** Union of the lists. */
 export function unite(lists: readonly CpuList[]): CpuList {
   return merged(lists.flat());
 }

@@ -1,4 +1,4 @@
-/** What an id of a container, exec or sandbox may be. @module */
+/** The rule for ids of containers, execs and sandboxes. @module */
 import { KataError } from "./error.ts";
 import { quoted } from "./text.ts";
 

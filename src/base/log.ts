@@ -60,8 +60,8 @@ const RECORD_LEVEL = {
 } as const satisfies Record<Level, string>;
 
 /**
- * A logger that bounds what it writes, whoever causes it: lines of one kind by number, the next one then has `suppressed`,
- * how many were left out; and each line by length.
+ * A logger that bounds its output: lines of one kind by number, the next one then has `suppressed`, the count of lines
+ * left out; and each line by length.
  */
 export function createLogger(options: LoggerOptions): Logger {
   const { sink, level = "info", fields = {}, now = () => new Date(), rate = new LogRate() } = options;

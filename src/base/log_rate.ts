@@ -1,6 +1,6 @@
 /**
- * How many lines of one kind a log takes: somebody outside may be able to cause one as often as he likes, and a log is
- * a disk, or the memory of whoever reads it. Pure.
+ * Bounds the lines of one kind in a log: somebody outside may be able to cause one as often as he likes, and a log
+ * fills a disk, or the memory of its reader. Pure.
  *
  * @module
  */

@@ -7,8 +7,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const BYTES_PER_UNIT = 3;
 
 /**
- * The text, or its beginning and how long it was, within `maxBytes` of UTF-8. What is cut is a copy: a piece of a string
- * would keep the whole in memory.
+ * The text, or its beginning and how long it was, within `maxBytes` of UTF-8. The beginning is a copy: a piece of a
+ * string would keep the whole in memory.
  *
  * @param maxBytes At least 64.
  */
@@ -32,7 +32,7 @@ const QUOTED_CHARACTERS = 200;
 
 /**
  * A text that somebody else chose, as a part of one line for people: between quotation marks, cut, and without anything
- * that ends the line, is obeyed by a terminal or turns the direction of reading. What is missing is an empty text.
+ * that ends the line, is obeyed by a terminal or turns the direction of reading. Null and undefined are an empty text.
  */
 export function quoted(text: string | null | undefined): string {
   const whole = text ?? "";

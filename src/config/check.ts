@@ -3,7 +3,7 @@ import { KataError } from "../base/error.ts";
 import { distrust } from "../linux/fs/trusted.ts";
 import { type Config, tableOf, TABLES } from "./tables.ts";
 
-/** What the rules need to know of the host. */
+/** Facts about the host that the rules use. */
 export interface HostFacts {
   cpus: number;
   memoryMiB: number;
@@ -13,7 +13,7 @@ export interface HostFacts {
   programProblem(path: string): string | undefined;
 }
 
-/** What must hold of one key, of several, or of a key and the host. */
+/** A condition on one key, on several, or on a key and the host. */
 export interface Rule {
   keys: readonly KeyName[];
   /** For the reference: what must be so. */
@@ -93,7 +93,7 @@ export function warnOfPlanned(config: Config): string[] {
   });
 }
 
-/** What this machine has. */
+/** Reads the facts of this machine. */
 export function readHostFacts(): HostFacts {
   return {
     cpus: navigator.hardwareConcurrency,

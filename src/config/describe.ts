@@ -1,4 +1,4 @@
-/** What a row says of its key, in words: for the shipped files, the reference and whoever asks. Pure. @module */
+/** Puts a row into words: for the shipped files, the reference and `explain`. Pure. @module */
 import { RULES } from "./check.ts";
 import type { Key, KeyTable } from "./key.ts";
 import { ALL_TABLES, HYPERVISORS, TABLES } from "./tables.ts";
@@ -40,7 +40,7 @@ export function valuesText(key: Key): string {
   return words === "" ? "" : `${words[0]!.toUpperCase()}${words.slice(1)}.`;
 }
 
-/** What of a key is not there yet; empty if all is. */
+/** Names the parts of a key that are not supported yet; empty if all are. */
 export function plannedText(key: Key): string {
   if (key.status === "planned") return "Not supported yet: it has no effect, as a warning in the log says.";
   const planned = key.type === "choice" ? key.plannedValues ?? [] : [];

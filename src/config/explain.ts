@@ -1,4 +1,4 @@
-/** What a key of the configuration is, for people who ask by its name. Pure. @module */
+/** Explains a key of the configuration to people who ask by its name. Pure. @module */
 import { KataError } from "../base/error.ts";
 import { ANNOTATION_PREFIX, entries, type Entry, facts } from "./describe.ts";
 import { lastPart, nearest } from "./nearest.ts";

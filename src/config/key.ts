@@ -1,13 +1,13 @@
-/** What a key of the configuration is: the one row that everything known of it comes from. @module */
+/** Rows of the configuration: everything known of a key comes from its one row. @module */
 
-/** What each kind of row has. `T` is what the key's value is in the program. */
+/** Fields of every kind of row. `T` is the type of the key's value in the program. */
 interface Row<T> {
   /** Whole sentences about what it does and when one wants it; not what the other fields say already. */
   doc: string;
   default: T;
   /** In the shipped files, where no default can be right. */
   shipped?: T;
-  /** `planned`: the name is taken, so that a file may have it, but nothing reads it; whoever sets it is warned. */
+  /** `planned`: the name is taken, so that a file may have it, but nothing reads it; setting it logs a warning. */
   status?: "planned";
   /** How a pod changes it. Without it, none can. */
   annotation?: Annotation;
@@ -61,14 +61,14 @@ interface ChoiceRow extends Row<string> {
 export type Key = BooleanRow | NumberRow | TextRow | TextsRow | ChoiceRow;
 export type Keys = Readonly<Record<string, Key>>;
 
-/** What the program sees of a key. */
+/** Type of a key's value in the program. */
 export type ValueOf<K extends Key> = K extends BooleanRow ? boolean
   : K extends NumberRow ? number
   : K extends ChoiceRow ? K["values"][number]
   : K extends TextsRow ? string[]
   : string;
 
-/** What the program sees of a table: a property per key, never missing. */
+/** Type of a table in the program: a property per key, never missing. */
 export type ValuesOf<T extends Keys> = { -readonly [name in keyof T]: ValueOf<T[name]> };
 
 /** The hypervisors, by the name of their tables. */

@@ -128,7 +128,7 @@ function sources(): string[] {
   return files(SRC).map((text) => text.replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, ""));
 }
 
-/** What a table is called where it is read: variables of it, and types of parameters that are taken apart. */
+/** Names of a table where it is read: variables of it, and types of parameters that are taken apart. */
 const READERS: Readonly<Record<keyof Config, { variables: string; types: string }>> = {
   hypervisor: { variables: "hypervisor|qemu|config", types: "QemuConfig" },
   agent: { variables: "agent|config|options", types: "AgentConfig|AgentWords" },
@@ -152,7 +152,7 @@ Deno.test("keys: each built key has a reader in the sources, and each planned on
   const lies: string[] = [];
   for (const table of ["hypervisor", ...Object.keys(TABLES)] as (keyof Config)[]) {
     for (const entry of entries([tableOf(defaultConfig(), table)])) {
-      // What can have but one value holds without anybody asking for it: all others are refused.
+      // A key with one value needs no reader: all other values are refused.
       const isFixed = entry.key.type === "choice" && entry.key.values.length === 1;
       const isRead = texts.some((text) => reads(text, table, entry.name));
       const isBuilt = entry.key.status !== "planned";

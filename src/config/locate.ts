@@ -104,7 +104,7 @@ class Scanner {
     return this.#text[this.#at];
   }
 
-  /** What matches here, passed over. */
+  /** Matches at the current place, passes over the match and returns it; empty if there is none. */
   #take(expression: RegExp): string {
     expression.lastIndex = this.#at;
     const [taken = ""] = expression.exec(this.#text) ?? [];

@@ -1,4 +1,4 @@
-/** Where a configuration may come from (B51). What it names runs as root, so it is the administrator's in each case. @module */
+/** Places of configurations (B51). Programs named by one run as root, so it must be the administrator's. @module */
 import { quoted } from "../base/text.ts";
 import { KataError } from "../base/error.ts";
 import { isErrno } from "../linux/ffi/errno.ts";
@@ -19,7 +19,7 @@ export const POD_DIRECTORIES: readonly string[] = [
 ];
 
 export interface Places {
-  /** Path from the annotation of a sandbox, which is whoever's may make pods. */
+  /** Path from the annotation of a sandbox, written by any user who may make pods. */
   annotation?: string | undefined;
   /** Path from `--config` of a command line tool; may be relative. */
   commandLine?: string | undefined;

@@ -1,6 +1,6 @@
 /**
- * What the generated code beside this file calls to describe its messages; `deno.json` puts it in the place of the
- * library's own module. The library decodes each file's description with the description of `descriptor.proto`, which it
+ * Functions that the generated code beside this file calls to describe its messages; `deno.json` puts this file in the
+ * place of the library's module. The library decodes each file's description with that of `descriptor.proto`, which it
  * has to build first, out of 65 kB of source: a third of what starting the agent in an emulated guest costs. The reader
  * below knows the few fields that matter and is all that is needed.
  *

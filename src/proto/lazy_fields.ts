@@ -6,7 +6,7 @@
  */
 import type { DescField, DescMessage, DescOneof, FileRegistry } from "@bufbuild/protobuf";
 
-/** What is read of a FieldDescriptorProto. */
+/** Fields read of a FieldDescriptorProto. */
 export interface FieldProto {
   name: string;
   number: number;
@@ -119,7 +119,7 @@ function presenceOf({ label, type, proto3Optional }: FieldProto, oneof: DescOneo
   return oneof !== undefined || proto3Optional || type === TYPE.message ? PRESENCE.explicit : PRESENCE.implicit;
 }
 
-/** What tells the kinds of fields apart. */
+/** Properties by which the kinds of fields differ. */
 function kindOf(proto: FieldProto, message: DescMessage, registry: FileRegistry): Record<string, unknown> {
   const { kind, ...value } = valueOf(proto, registry);
   if (proto.label !== REPEATED) return { fieldKind: kind, ...value, getDefaultValue: () => undefined };

@@ -1,4 +1,4 @@
-/** What a sandbox is made of. @module */
+/** Options of a sandbox. @module */
 import type { ContainerType } from "../agent_api/names.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";

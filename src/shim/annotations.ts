@@ -1,5 +1,5 @@
 /**
- * What the caller of a runtime says about a container by annotations: each engine has keys of its own.
+ * Annotations by which the caller of a runtime identifies a container: each engine has keys of its own.
  *
  * @module
  */
@@ -46,7 +46,7 @@ const ENGINES: readonly Engine[] = [
   { type: "io.kubernetes.docker.type", sandboxValue: "podsandbox", sandboxId: "io.kubernetes.sandbox.id" },
 ];
 
-/** What a container is in its engine's eyes. */
+/** Kind and pod of a container, as its engine states them. */
 export interface ContainerIdentity {
   type: ContainerType;
   /** The sandbox it belongs to: itself, unless it is a container in a pod. */
@@ -60,8 +60,8 @@ export interface ContainerIdentity {
 /**
  * Reads the annotations of whichever engine wrote them.
  *
- * Who makes pods may set annotations of his own, so that those of another engine may stand beside the true ones: they must
- * say the same.
+ * A user who makes pods may set annotations of his own, so that some of another engine may stand beside the true ones:
+ * all must say the same.
  *
  * @param id The container's own.
  * @throws {KataError} INVALID_ARGUMENT: a container in a pod does not say in which, or by what can be no id; a kind is
@@ -107,7 +107,7 @@ function names(engine: Engine, annotations: Record<string, string>): Partial<Rec
   }));
 }
 
-/** What an engine said. */
+/** Statement of one engine. */
 interface Statement {
   engine: Engine;
   identity: ContainerIdentity;

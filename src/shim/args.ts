@@ -6,7 +6,7 @@
  */
 import { verifyId } from "../base/id.ts";
 
-/** What the binary is asked to do; without an action it serves. */
+/** Action of the binary; without one it serves. */
 export type ShimAction = "start" | "delete" | "serve" | "info" | "version" | "help";
 
 export interface ShimArgs {

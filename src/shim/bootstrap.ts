@@ -1,5 +1,5 @@
 /**
- * What `start` and containerd tell each other: the address of the shim's socket, and what comes in on stdin.
+ * Messages between `start` and containerd: the address of the shim's socket, and containerd's message on stdin.
  *
  * The answer of `start` is the bare address. Every containerd from 1.6 to 2.3 reads it as "version 2, ttRPC": 1.6 knows
  * nothing else, 1.7 to 2.2 fall back from JSON to text, and 2.3 tries `BootstrapResult` first, which a text starting with
@@ -27,7 +27,7 @@ export async function socketAddress(shim: ShimIdentity, socketDir: string = SOCK
   return `unix://${socketDir}/${new Uint8Array(digest).toHex()}`;
 }
 
-/** What containerd's message on stdin adds to flags and environment. */
+/** Fields of containerd's message on stdin that flags and environment do not have. */
 export interface StartInput {
   debug?: boolean;
   socketDir?: string;

@@ -17,7 +17,7 @@ import type { ShimArgs } from "./args.ts";
 import { socketAddress } from "./bootstrap.ts";
 import { readSpec } from "./requests.ts";
 
-/** Whoever's shim crashed was killed: 128 + SIGKILL. */
+/** Exit status reported for a task whose shim crashed: 128 + SIGKILL. */
 const KILLED_STATUS = 137;
 
 export interface DeleteOptions {

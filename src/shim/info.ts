@@ -1,4 +1,4 @@
-/** What `-info` and `-version` answer. @module */
+/** Answers of `-info` and `-version`. @module */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { VERSION } from "../base/version.ts";
 import { RuntimeInfoSchema } from "../proto/containerd_types_pb.ts";
@@ -15,7 +15,7 @@ export function runtimeInfo(): Uint8Array {
   return toBinary(RuntimeInfoSchema, info);
 }
 
-/** What people read. */
+/** Answer of `-version`, for people. */
 export function versionText(): string {
   return `containerd-shim-kata-v2:\n  Version:  ${VERSION}\n  Runtime:  Deno ${Deno.version.deno}\n`;
 }

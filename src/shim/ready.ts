@@ -24,7 +24,7 @@ export async function awaitReady(pipeEnd: Fd): Promise<void> {
   if (answer !== READY) throw new Error(`Cannot serve: ${answer === "" ? "the process ended" : answer}`);
 }
 
-/** Answers whoever started us, once; nobody waits if the process was started by hand. */
+/** Answers the process that started us, once; nobody waits if we were started by hand. */
 export class ReadyAnswer implements Disposable {
   #fd: Fd | undefined;
 

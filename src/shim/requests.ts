@@ -1,4 +1,4 @@
-/** What containerd packs into `Any` fields, as values. @module */
+/** Unpacks the `Any` fields of containerd's requests. @module */
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { errorChain, KataError } from "../base/error.ts";

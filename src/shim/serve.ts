@@ -38,7 +38,7 @@ async function run(args: ShimArgs, { logs, answer }: { logs: ShimLog; answer: Re
   await using undo = new AsyncDisposableStack();
   const listener = listenForOwner(address);
   undo.defer(() => removeIfThere(path));
-  // The bundle is containerd's to remove; whoever works in it would keep it from being unmounted.
+  // The bundle is containerd's to remove; a process that works in it would keep it from being unmounted.
   Deno.chdir("/");
   const publisher = undo.use(connectEvents(Deno.env.get("TTRPC_ADDRESS") ?? "", { namespace: args.namespace, log }));
   const shutdown = new AbortController();

@@ -1,4 +1,4 @@
-/** What a sandbox is made with: the configuration file, changed by what its pod may change, and a log of its level. @module */
+/** Settings of a sandbox: the configuration file, changed as its pod may change it, and a log of its level. @module */
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { type Logger, parseLevel } from "../base/log.ts";
 import { applyAnnotations } from "../config/annotations.ts";

@@ -21,7 +21,7 @@ export const V8_FLAGS = "--max-semi-space-size=1,--optimize-for-size";
 export interface StartOptions {
   /** Directory with `config.json`; it gets the files `address` and `shim.pid`. */
   bundle: string;
-  /** What containerd wrote to stdin. */
+  /** Bytes that containerd wrote to stdin. */
   input: Uint8Array;
 }
 

@@ -28,8 +28,8 @@ const WIRE_STATUS = {
 } as const satisfies Record<Status, WireStatus>;
 
 /**
- * What stands for a container on the host is the VMM, for what runs in it besides the shim: Docker 20.10 takes the end of
- * an exec with its container's number for the container's end.
+ * Pid reported for an exec: the shim's. A container has the VMM's, which an exec must not share: Docker 20.10 takes the
+ * end of an exec with its container's pid for the container's end.
  */
 const EXEC_PID = Deno.pid;
 
@@ -61,7 +61,7 @@ export class TaskService {
     this.#options = options;
   }
 
-  /** @param options `signal`: fires when whoever asks is gone. */
+  /** @param options `signal`: fires when the caller is gone. */
   async create(
     request: Request<wire.CreateTaskRequest>,
     { signal }: { signal?: AbortSignal } = {},

@@ -1,6 +1,6 @@
 /**
- * What a running shim tells and does for the command line and the monitor: HTTP/1.1 over a unix socket in the sandbox's
- * directory, with Kata's own paths, so that its tools can ask too. One table of routes serves both ends.
+ * Serves the command line and the monitor from a running shim: HTTP/1.1 over a unix socket in the sandbox's directory,
+ * with Kata's own paths, so that its tools can ask too. One table of routes serves both ends.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { cutText, plainText } from "../base/text.ts";
 export const MANAGEMENT_SOCKET = "shim-monitor.sock";
 const QUOTED_BYTES = 256;
 
-/** What a shim can be asked. Texts are those of the tools: Prometheus, iptables-save, rego, JSON. */
+/** Requests to a shim. Texts are in the formats of the tools: Prometheus, iptables-save, rego, JSON. */
 export interface Management {
   /** The agent's address, such as `vsock://3:1024`. */
   agentUrl(): Promise<string>;
@@ -61,7 +61,7 @@ const ROUTES = {
   setPolicy: { method: "PUT", path: "/policy", ...text },
 } as const satisfies Record<keyof Management, Route>;
 
-/** Serves at `path` until the signal fires. What `management` lacks is answered 501. */
+/** Serves at `path` until the signal fires. A request that `management` lacks is answered 501. */
 export async function serveManagement(
   path: string,
   management: Partial<Management>,

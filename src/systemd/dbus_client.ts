@@ -23,7 +23,7 @@ export interface Call {
   body?: readonly Value[];
 }
 
-/** What the other side answered instead of a result. */
+/** Error that the other side answered instead of a result. */
 export class DbusError extends Error {
   /** `org.freedesktop.systemd1.NoSuchUnit`… */
   readonly errorName: string;
@@ -46,7 +46,7 @@ export interface ConnectOptions extends WaitOptions {
   isPeer?: boolean;
 }
 
-/** Its calls come one after the other: the owner awaits each. */
+/** A connection that makes one call at a time: the owner awaits each. */
 export class DbusClient implements Disposable {
   readonly #socket: Fd;
   readonly #options: ConnectOptions;

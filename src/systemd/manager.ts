@@ -1,5 +1,5 @@
 /**
- * What is asked of systemd, the machine's or a user's. A connection serves one command, as each command of runk asks once.
+ * Requests to systemd, the machine's or a user's. A connection serves one command, as each command of runk asks once.
  *
  * @see https://www.freedesktop.org/software/systemd/man/org.freedesktop.systemd1.html
  * @module

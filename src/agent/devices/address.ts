@@ -2,7 +2,7 @@
  * Where a device is to appear in this guest, and how the kernel tells of its kind.
  *
  * A new kind is a case of {@linkcode DeviceAddress} and a row of {@linkcode DEVICE_KINDS}; the compiler finds the missing
- * one. What looks for it in sysfs is a file of its own beside this one, such as `net.ts`. Still to come here:
+ * one. The search in sysfs is a file of its own beside this one, such as `net.ts`. Still to come here:
  * - block by PCI path (`blk`): `{ kind: "block"; pciPath }`, news of subsystem `block`; `pci.ts` knows the way to the device,
  *   the disk is `virtioN/block/<name>` below it.
  * - SCSI (`scsi`): `{ kind: "scsi"; id; lun }`, whose look first asks each `/sys/class/scsi_host/*` to scan.

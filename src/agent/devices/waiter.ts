@@ -138,7 +138,7 @@ export class DeviceWaiter {
           if (listener.isOver) this.#listeners.delete(listener);
         }
         if (this.#listeners.size > 0) continue;
-        this.#forget(listening); // before anything else runs: whoever waits next needs one that hears
+        this.#forget(listening); // before anything else runs: the next caller needs a socket that hears
         return;
       }
     } catch (error) {

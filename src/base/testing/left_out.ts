@@ -11,7 +11,7 @@ export const LEFT_OUT_FILE = "KATA_LEFT_OUT";
 /** A test by its name, as the report has it, or all of a file that are left out for the same reason. */
 export type LeftOut = { name: string } | { url: string };
 
-/** What was told of one of them: the name of a test, or the path of a file. */
+/** Reason told for one of them; `of` is the name of a test, or the path of a file. */
 export interface Told {
   of: string;
   why: string;

@@ -99,7 +99,7 @@ function status(command: Command): void {
   if (templates.length === 0) print('There is none; "kata-runtime factory init" makes one\n');
 }
 
-/** What the configuration's own template is like, or why it can have none. */
+/** Identity of the configuration's own template, or why it can have none. */
 function wantedIdentity(config: Config): TemplateIdentity | string {
   try {
     return describeTemplate(config);

@@ -34,7 +34,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What holds for the program holds for its commands. */
+/** Applies the program's settings to all its commands. */
 function inherit(command: Command): void {
   for (const each of command.commands) inherit(each.copyInheritedSettings(command));
 }

@@ -1,6 +1,6 @@
 /**
- * What a command of runk is, and what it gets. `main.ts` parses and dispatches, a command does one operation on one
- * container and words its result.
+ * Interface of a command of runk. `main.ts` parses and dispatches, a command does one operation on one container and
+ * words its result.
  *
  * @module
  */

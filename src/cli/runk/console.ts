@@ -28,7 +28,7 @@ export function requireConsole({ terminal, detach, socket }: ConsoleRequest): vo
   }
 }
 
-/** Hands the master of the terminal to whoever listens on the socket; ours is closed. */
+/** Sends the master of the terminal to the listener on the socket, and closes ours. */
 export function sendConsole(path: string, console: Fd): void {
   using master = console;
   try {
@@ -40,7 +40,7 @@ export function sendConsole(path: string, console: Fd): void {
   }
 }
 
-/** Hands a descriptor of the process to whoever listens on the socket. */
+/** Sends a descriptor of the process to the listener on the socket. */
 export function sendPidfd(path: string, pidfd: Fd): void {
   try {
     using socket = connectUnix(path);

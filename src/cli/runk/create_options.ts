@@ -1,4 +1,4 @@
-/** What `create` and `run` share: their flags, reading the bundle, and creating the container. @module */
+/** Parts shared by `create` and `run`: their flags, reading the bundle, and creating the container. @module */
 import { KataError } from "../../base/error.ts";
 import { Fd, isInherited } from "../../linux/io/fd.ts";
 import { writeWholeFile } from "../../linux/fs/whole_file.ts";

@@ -13,7 +13,7 @@ export interface FlagSpec {
   /** Other names, without dashes. */
   readonly aliases?: readonly string[];
   readonly help: string;
-  /** What the value is, for the help text. */
+  /** Name of the value in the help text. */
   readonly value?: string;
 }
 
@@ -21,7 +21,7 @@ export type FlagTable = Readonly<Record<string, FlagSpec>>;
 
 type Value<K extends FlagKind> = K extends "flag" ? boolean : K extends "list" ? readonly string[] : string | undefined;
 
-/** What was given, by the flag's own name: false, undefined or an empty list where nothing was. */
+/** Values given, by the flag's own name: false, undefined or an empty list where nothing was given. */
 export type Flags<T extends FlagTable> = { readonly [K in keyof T]: Value<T[K]["kind"]> };
 
 export interface Parsed<T extends FlagTable> {

@@ -1,7 +1,7 @@
 /**
- * Readiness (`sd_notify`) from a container to whoever waits for it, usually systemd with `Type=notify`: loaded only if
- * NOTIFY_SOCKET says that somebody does. The container gets a socket of its own, and of what comes through it only
- * `READY=` goes on, so that a container cannot tell systemd anything else.
+ * Hands on readiness (`sd_notify`) from a container to a waiter, usually systemd with `Type=notify`: loaded only if
+ * NOTIFY_SOCKET is set. The container gets a socket of its own, and of the messages on it only `READY=` goes on, so
+ * that a container cannot tell systemd anything else.
  *
  * @see https://www.freedesktop.org/software/systemd/man/sd_notify.html
  * @module

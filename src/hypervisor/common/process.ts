@@ -36,7 +36,10 @@ export interface ProcessEnd {
   reason: string;
 }
 
-/** A process that runs for a VM: the monitor or a daemon. Its standard error goes to the log line by line. Disposing it kills it and waits. */
+/**
+ * A process that runs for a VM: the monitor or a daemon. Its standard error goes to the log line by line. Disposing it
+ * kills it and waits.
+ */
 export class VmProcess implements AsyncDisposable {
   readonly name: string;
   /** The end of the process; never rejects. */

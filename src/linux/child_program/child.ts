@@ -172,7 +172,7 @@ export class Child implements AsyncDisposable {
       this.kill("SIGKILL");
       await this.wait();
     }
-    await this.#watching; // whoever else reaped it has only asked the thread that watches to stop
+    await this.#watching; // a reap elsewhere has only asked the thread that watches to stop
     expecting.delete(this);
     this.#leaveProgram();
     if (this.#adopted === undefined) killAndReap(this.#stage2);

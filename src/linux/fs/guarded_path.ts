@@ -73,7 +73,7 @@ export interface MadeDirectory {
 
 /**
  * Opens a directory, and makes what is missing: the directory itself and the way to it in the part as `settle` makes them,
- * which nobody but us can use before; the way to the base as root's, 0755. What was there before stays as it is.
+ * which nobody but us can use before; the way to the base as root's, 0755. A directory that was there stays as it is.
  *
  * @throws What `settle` throws; nothing is left then of the directory that it was called for.
  */
@@ -120,7 +120,7 @@ export function splitLast({ base, part, ...rest }: GuardedPath): [above: Guarded
 }
 
 /**
- * Opens a directory, and makes it if there is none. What is made has no permission bits yet, by which it is known: another
+ * Opens a directory, and makes it if there is none. A new one has no permission bits yet, by which it is known: another
  * directory that was put in its place meanwhile has some, and counts as one that was there.
  *
  * @param name One component; a link in its place is refused. @throws {ErrnoError} ELOOP, ENOTDIR

@@ -25,7 +25,7 @@ export interface Cgroup {
   exists(): boolean;
   /** Makes the directories. */
   create(): void;
-  /** Sets limits. What `resources` does not mention stays as it is (B6: nothing is set without resources). */
+  /** Sets limits. A limit that `resources` does not mention stays as it is (B6: nothing is set without resources). */
   apply(resources: Resources): void;
   /**
    * The files that a process of one thread writes "0" into, one per hierarchy, so that it joins: see `cgroupJoinTarget`.

@@ -202,7 +202,7 @@ export class Container {
     await this.#parts.cgroup.thaw();
   }
 
-  /** Changes limits. What `resources` does not mention stays as it is. */
+  /** Changes limits. A limit that `resources` does not mention stays as it is. */
   async update(resources: Resources): Promise<void> {
     using _lock = await this.#parts.directory.lock();
     this.#check("update");

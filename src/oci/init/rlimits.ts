@@ -36,7 +36,7 @@ export interface RlimitCall {
 export function rlimitCall({ type, soft, hard }: Rlimit): RlimitCall {
   const resource = NUMBERS[type];
   if (resource === undefined) throw new TypeError(`Cannot set limit ${quoted(type)}: there is none of this name`);
-  // What is written may lack them.
+  // A specification may lack them, whatever its type says.
   const missing = Object.entries({ soft, hard }).find(([, value]) => value === undefined)?.[0];
   if (missing !== undefined) throw new TypeError(`Cannot set limit ${quoted(type)}: its ${missing} value is missing`);
   const [softValue, hardValue] = [BigInt(soft), BigInt(hard)];

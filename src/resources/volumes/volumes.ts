@@ -49,7 +49,7 @@ export function prepareVolumes(mounts: readonly Mount[], context: VolumeContext)
   let read: readonly MountInfo[] | undefined;
   const table = () => read ??= readMountInfo();
   const prepared = mounts.map((mount, index) => {
-    // The specification demands it, but whoever wrote this one may not have.
+    // The specification demands it, but the author of this one may have left it out.
     if (!mount.destination) {
       throw new KataError("INVALID_ARGUMENT", `Cannot use mounts[${index}]: it has no destination`);
     }

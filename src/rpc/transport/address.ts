@@ -1,8 +1,8 @@
 /**
  * The wire between all programs. From below: `address` gives a byte stream (`duplex`), whatever it is made of; `channel`
- * puts ttRPC frames (`frame`, `envelope`) on it; `client` and `server` are Connect's typed calls on that. What the host and
- * the guest must spell alike is in `agent_api` and `agent_options`; `events` and `management` are a shim's two other
- * voices. The agent loads this folder in a slow guest, so nothing here imports from `node:`.
+ * puts ttRPC frames (`frame`, `envelope`) on it; `client` and `server` are Connect's typed calls on that. Names that
+ * host and guest must spell alike are in `src/agent_api`. The agent loads this folder in a slow guest, so nothing here
+ * imports from `node:`.
  *
  * This file: where an agent or a service listens, as one line of text:
  *
@@ -82,7 +82,7 @@ export function parseAddress(text: string): Address {
 }
 
 /**
- * Connects to an address of the host's side, once: whoever waits for a guest to boot repeats it.
+ * Connects to an address of the host's side, once: a caller that waits for a guest to boot repeats it.
  *
  * @throws If nobody listens, or the peer behind the socket does not answer its greeting.
  */

@@ -1,9 +1,9 @@
-/** The secret of one VM and of whoever made it, by which the host proves itself. @module */
+/** The secret of one VM and its maker, by which the host proves itself to the agent. @module */
 
 const KEY_BYTES = 32;
 const KEY_DIGITS = new RegExp(`^[0-9a-f]{${2 * KEY_BYTES}}$`);
 
-/** A secret of one VM and of whoever made it, as hexadecimal digits. */
+/** A secret of one VM and its maker, as hexadecimal digits. */
 export type HostKey = string & { readonly HostKey: unique symbol };
 
 export function newHostKey(): HostKey {

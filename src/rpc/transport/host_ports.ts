@@ -1,10 +1,11 @@
 /**
- * Which ports of the host the agent listens to. Everybody on the host can connect to a guest's vsock, as often as they
- * like; most of them are sent away by their number alone, at once, so that they take no place from the host's own.
+ * Ports of the host from which the agent takes connections. Every user of the host can connect to a guest's vsock, as
+ * often as he likes; most of these connections are refused by their port alone, at once, so that they take no place
+ * from the host's own.
  *
- * Both sides make the same list of ports from the VM's key. The host dials from any of them, the agent lets in each once:
- * whoever watches the host's sockets learns only numbers that are spent, or that the host holds. Nobody has to count along,
- * so that any number of dialers, and one that was started anew, do the same.
+ * Both sides make the same list of ports from the VM's key. The host dials from any of them, the agent lets in each
+ * once: a user who watches the host's sockets learns only numbers that are spent, or that the host holds. No dialer has
+ * to count along, so that any number of dialers, and one that was started anew, do the same.
  *
  * @module
  */

@@ -1,17 +1,17 @@
 /**
- * How the host proves itself to the agent over vsock. A vsock has no file mode: every user of the host, and every container
- * on it, can connect to any guest. So the one who made the VM puts a key into it, in a way that shows on no command line,
- * and sends the same key first on each connection. A reserved port of the host would be no proof: engines give their
+ * Proof of the host to the agent over vsock. A vsock has no file mode: every user of the host, and every container on
+ * it, can connect to any guest. So the maker of the VM puts a key into it, in a way that shows on no command line, and
+ * sends the same key first on each connection. A reserved port of the host would be no proof: engines give their
  * containers the right to take one by default, and there is only one vsock for all of them.
  *
  * ```
  *  host  --- "kata-host " 64 hexadecimal digits "\n" --->  guest     then the connection is what it is for
  * ```
  *
- * Nothing is answered: whoever sends something else, or nothing, finds the connection closed. So that a flood of strangers
- * leaves the host its place, it comes from ports that only it knows: see `host_ports.ts`. Through a daemon that stands in
- * for vsock nobody can choose a port; that one's socket, and those of the other transports, are in a directory that is
- * root's alone.
+ * Nothing is answered: a caller that sends something else, or nothing, finds the connection closed. So that a flood of
+ * strangers leaves the host its place, the host dials from ports that only it knows: see `host_ports.ts`. Through a
+ * daemon that stands in for vsock nobody can choose a port; the daemon's socket, and the sockets of the other
+ * transports, are in a directory that is root's alone.
  *
  * @module
  */
@@ -37,7 +37,7 @@ const MOST_UNPROVED = 64;
 /** Strangers in a row. Accepting never waits while many of them do: all else needs a turn now and then. */
 const MOST_STRANGERS = 16;
 
-/** What a host has to show, as its VMM tells the guest. */
+/** Proof that a host has to give, as its VMM tells the guest. */
 export interface HostMark {
   key: HostKey;
   /** Whether it dials from ports that only it knows. */
@@ -55,14 +55,14 @@ export function parseHostMark(text: string): HostMark {
   return { key: parseHostKey(usesHostPorts ? text.slice(0, -WITH_PORTS.length) : text), usesHostPorts };
 }
 
-/** What the host sends first. Always of one length. */
+/** First bytes that the host sends on a connection. Always of one length. */
 export function proofOf(key: HostKey): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${OPENING}${key}\n`);
 }
 
 /** Whom a listener on vsock serves. */
 export interface Admission {
-  /** What the host must know; undefined: whoever comes from the host is served. */
+  /** Key that the host must know; undefined: every caller from the host is served. */
   key: HostKey | undefined;
   /** Whether the host, if it has a key, comes from ports that only it knows. */
   usesHostPorts?: boolean;
@@ -73,7 +73,7 @@ export interface Admission {
 /** A connection that may tell where it comes from; on vsock it does. */
 export type Caller = Duplex & { readonly remoteAddr?: { readonly cid?: number; readonly port?: number } };
 
-/** What `Deno.listen` gives. */
+/** Listener as `Deno.listen` returns it. */
 export interface CallerListener extends AsyncIterable<Caller> {
   close(): void;
 }
@@ -133,7 +133,7 @@ class AdmittingListener implements Listener {
     }
   }
 
-  /** What its address alone says against a caller. There may be very many of them: nothing is kept of one. */
+  /** Reason to refuse a caller by its address alone. There may be very many strangers: nothing is kept of one. */
   #whyStrange({ remoteAddr: { cid, port } = {} }: Caller): string | undefined {
     if (cid !== HOST_CID) return `it comes from context id ${cid}, not from the host`;
     if (this.#hostPorts?.use(port) === false) return "it comes from a port that the host does not use for this";
@@ -179,7 +179,7 @@ async function whyRefused(
   waiting.signal.addEventListener("abort", () => caller.close(), { once: true });
   const proof = new Uint8Array(expected.length);
   try {
-    // Never more than the proof: what follows is for whoever is served.
+    // Never more than the proof: the bytes that follow belong to the connection.
     for (let length = 0; length < proof.length;) {
       const count = await caller.read(proof.subarray(length));
       if (count === null) return "it ended before its proof";

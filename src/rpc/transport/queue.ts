@@ -1,8 +1,8 @@
 /** Messages of one stream that wait for the one who iterates over them. @module */
 
 /**
- * What one stream may leave untaken. There is no flow control in ttRPC: without a bound, one forgotten stream takes all
- * memory; if we stopped reading instead, it would block all other calls of the connection.
+ * Most bytes that one stream may leave unread. There is no flow control in ttRPC: without a bound, one forgotten stream
+ * takes all memory; if we stopped reading instead, it would block all other calls of the connection.
  */
 export const MAX_QUEUED_MESSAGES = 1024;
 const MAX_QUEUED_BYTES = 8 << 20;
@@ -96,7 +96,7 @@ export class MessageQueue<T> implements AsyncIterable<T> {
         await new Promise<void>((resolve) => this.#wake = resolve);
       }
     } finally {
-      // What comes from now on is nobody's, either.
+      // The reader has gone: messages that come from now on are dropped as well.
       this.end();
       this.discard();
     }

@@ -78,7 +78,7 @@ export class SerialDecoder {
           yield this.#control;
           this.#control = undefined;
         }
-        // What is no digit cuts the control off, and is looked at again as data.
+        // A byte that is no digit cuts the control off, and is looked at again as data.
         if (isDigit) at++;
         continue;
       }

@@ -174,7 +174,7 @@ class GuestConnection implements Duplex {
     return taken.length;
   }
 
-  /** Ends the connection from the host's side. What it has not read is lost. */
+  /** Ends the connection from the host's side. Bytes that the agent has not read yet are lost. */
   end(error?: Error): void {
     this.#end ??= error === undefined ? {} : { error };
     this.#piece = new Uint8Array();

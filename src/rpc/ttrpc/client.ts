@@ -60,7 +60,7 @@ export function createTtrpcTransport(duplex: Duplex, options: TtrpcTransportOpti
   return new TtrpcConnection(duplex, options);
 }
 
-/** What a call has besides its message. */
+/** Options of a call besides its message. */
 interface CallOptions {
   signal?: AbortSignal | undefined;
   timeoutMs?: number | undefined;

@@ -1,4 +1,4 @@
-/** What a client and a server of ttRPC owe each other in streaming calls, over each kind of stream. */
+/** Contract of client and server of ttRPC in streaming calls, over each kind of stream. */
 import assert from "node:assert/strict";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { KataError } from "../../base/error.ts";

@@ -1,4 +1,4 @@
-/** What a client and a server of ttRPC owe each other in unary calls, over each kind of stream, seen through typed clients. */
+/** Contract of client and server of ttRPC in unary calls, over each kind of stream, seen through typed clients. */
 import assert from "node:assert/strict";
 import { Code, ConnectError, createClient, type ServiceImpl } from "@connectrpc/connect";
 import { KataError } from "../../base/error.ts";

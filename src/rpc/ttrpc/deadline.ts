@@ -18,8 +18,8 @@ export function startDeadline(
 }
 
 /**
- * Deno keeps a list for each distinct delay until that has passed, even if its timers were cleared. What a caller has left
- * of its deadline differs from call to call, so each call would leave a list behind, for minutes.
+ * Rounds a long delay up. Deno keeps a list for each distinct delay until that has passed, even if its timers were
+ * cleared. The rest of a deadline differs from call to call, so each call would leave a list behind, for minutes.
  */
 export function timerMs(timeoutMs: number): number {
   return timeoutMs > FAR_MS ? Math.ceil(timeoutMs / GRAIN_MS) * GRAIN_MS : Math.max(0, timeoutMs);

@@ -1,5 +1,5 @@
 /**
- * What the data of a ttRPC frame says: `ttrpc.Request` and `ttrpc.Response`, with a short way for the common forms,
+ * Messages in the data of a ttRPC frame: `ttrpc.Request` and `ttrpc.Response`, with a short way for the common forms,
  * because the general codec costs as much as the rest of a call.
  *
  * @module

@@ -57,8 +57,8 @@ const ERRNO_CODES: Readonly<Record<string, Code>> = {
 };
 
 /**
- * What an error means to the peer: the code of the first KataError in the chain of causes, else of the first ConnectError
- * (an answer of another server, handed on), else of the first errno.
+ * Chooses the code for the peer: that of the first KataError in the chain of causes, else of the first ConnectError (an
+ * answer of another server, handed on), else of the first errno.
  */
 export function rpcCode(error: unknown): Code | undefined {
   const kata = errorCode(error);
@@ -111,12 +111,12 @@ export function statusToError({ code, message, details }: Status): ConnectError 
   return error;
 }
 
-/** What stands for a control character may be longer than that. */
+/** Cuts the text before and after: the escape of a control character is longer than the character. */
 function plainStatus(text: string): string {
   return cutText(plainText(cutText(text, MAX_STATUS_BYTES)), MAX_STATUS_BYTES);
 }
 
-/** What cannot be packed is left out: the code and the text are what an answer needs. */
+/** Packs an error's details. A detail that cannot be packed is left out: an answer needs only code and text. */
 function packDetails({ details }: ConnectError): Any[] {
   const packed = details.flatMap((detail) => {
     if (!("desc" in detail)) {

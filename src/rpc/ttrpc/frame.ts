@@ -19,7 +19,7 @@
 
 export const HEADER_BYTES = 10;
 
-/** The largest data of a frame. Longer ones are skipped by whoever gets them. */
+/** The largest data of a frame, in bytes. The receiver skips longer ones. */
 export const MAX_DATA_BYTES = 4 << 20;
 
 export const FRAME_TYPE = { request: 1, response: 2, data: 3 } as const;

@@ -1,4 +1,4 @@
-/** What runs around calls, at either end. @module */
+/** Interceptors of calls, at either end. @module */
 import type { Interceptor } from "@connectrpc/connect";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";

@@ -141,7 +141,7 @@ export class ServerCall implements HandlerContext {
     this.#end();
   }
 
-  /** Whatever the error is made of, the call is answered and ends. */
+  /** Answers the call with an error and ends it, even if the error itself cannot be encoded. */
   fail(error: unknown): void {
     if (this.#hasEnded) return;
     const { channel, streamId, defaultCode } = this.#init;

@@ -7,7 +7,7 @@ import { FrameChannel } from "./channel.ts";
 import { FrameDecoder } from "./frame.ts";
 import { ServerCall } from "./server_call.ts";
 
-/** What the peer is told when a handler fails with this. */
+/** Returns the status that the peer gets when a handler fails with this error. */
 async function statusOf(error: unknown) {
   const written: Uint8Array[] = [];
   const channel = new FrameChannel({

@@ -28,7 +28,7 @@ export interface ConnectionOptions {
 
 const RESPONSE = { type: FRAME_TYPE.response, flags: 0 };
 
-/** What all streams of one connection may leave unread together. */
+/** Most bytes that all streams of one connection may leave unread together. */
 const MAX_INPUT_BYTES = 32 << 20;
 
 /** How long the last answers may take to leave, when the peer does not read them. */
@@ -39,7 +39,7 @@ export class ServerConnection {
   readonly #methods: MethodTable;
   readonly #options: ConnectionOptions;
   readonly #calls = new Map<number, ServerCall>();
-  /** What is still coming in for calls whose request is a stream. */
+  /** Queues of messages for calls whose request is a stream, by stream id. */
   readonly #inputs = new Map<number, MessageQueue<Uint8Array>>();
   readonly #inputBudget = new ByteBudget(MAX_INPUT_BYTES);
   #lastId: number | undefined;

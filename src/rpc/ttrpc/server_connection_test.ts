@@ -1,4 +1,4 @@
-/** What a server does with peers that do not keep to the protocol; it is told in frames, not by a client. */
+/** Peers that break the protocol, and the server's reaction: written in frames, not with a client. */
 import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";

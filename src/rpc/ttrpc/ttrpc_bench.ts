@@ -1,4 +1,4 @@
-/** What a call costs in this process alone: both ends, no socket. `scripts/bench_ttrpc.ts` has the socket and two processes. */
+/** Cost of a call within one process: both ends, no socket. `scripts/bench_ttrpc.ts` has a socket and two processes. */
 import { createClient } from "@connectrpc/connect";
 import { createLogger } from "../../base/log.ts";
 import { Health } from "../../proto/health_pb.ts";

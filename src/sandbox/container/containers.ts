@@ -38,7 +38,7 @@ export class Containers implements AsyncDisposable {
     return this.#byId.delete(id);
   }
 
-  /** Those of all containers. */
+  /** Processes of all containers. */
   get processes(): readonly Process[] {
     return [...this.#byId.values()].flatMap(({ processes }) => processes);
   }

@@ -2,8 +2,8 @@
 import type { Any } from "@bufbuild/protobuf/wkt";
 
 /**
- * What an event tells of. An `end` (exit, delete) must reach containerd whatever else there is to tell, so nothing else
- * uses up its room; a `notice` (memory shortage) is the guest's to make many, and waits for all others.
+ * Kind of an event. An `end` (exit, delete) must reach containerd in any case, so no other kind uses up its room; a
+ * guest can cause any number of `notice`s (memory shortage), so they wait for all others.
  */
 export type Lane = "end" | "change" | "notice";
 

@@ -1,4 +1,4 @@
-/** What containerd is told about tasks. @module */
+/** Events about tasks for containerd. @module */
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { type Any, type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import * as events from "../../proto/events_pb.ts";
@@ -54,7 +54,7 @@ export class TaskEvents {
       try {
         this.emit("exit", { ...end, ...wireExit(exit) });
       } catch {
-        // Whatever that end is made of: who waits for it must not wait for ever.
+        // An end that cannot be encoded is reported as lost: its waiter must not wait for ever.
         this.emit("exit", { ...end, ...wireExit({ status: LOST_STATUS, at: new Date() }) });
       }
     });

@@ -56,7 +56,7 @@ async function readResources(path: string): Promise<Resources> {
   }
 }
 
-/** What the flags ask for; nothing else is changed. */
+/** Limits that the flags ask for; no other limit is changed. */
 export function resourcesOf(flags: Flags<typeof FLAGS>): Resources {
   const integer = (name: keyof typeof FLAGS) => parseInteger(flags[name] as string | undefined, name);
   const size = (name: keyof typeof FLAGS) => parseLimit(flags[name] as string | undefined);

@@ -94,7 +94,7 @@ export async function withEcho(
   }
 }
 
-/** What `promise` fails with. */
+/** Returns the error with which `promise` fails. */
 export async function failure(promise: Promise<unknown>): Promise<ConnectError> {
   return await promise.then(() => assert.fail("the call did not fail"), (error) => error);
 }
