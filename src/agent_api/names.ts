@@ -129,4 +129,5 @@ export const SPEC_ANNOTATION = {
 
 /** Values of the annotation {@linkcode SPEC_ANNOTATION}.containerType. */
 export const CONTAINER_TYPES = ["pod_sandbox", "pod_container", "single_container"] as const;
+/** A pod's sandbox, a container in a pod, or a container that is alone (docker, nerdctl, podman, ctr). */
 export type ContainerType = typeof CONTAINER_TYPES[number];

@@ -1,5 +1,6 @@
 /** Rewrites a container's specification for the guest, where the host's part of it makes no sense. Pure. @module */
 import type { Config } from "../config/schema.ts";
+import { splitScope } from "../oci/cgroup/systemd/scope.ts";
 import type { Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec/spec.ts";
 import { type ContainerType, SPEC_ANNOTATION } from "../agent_api/names.ts";
 import { toGuestDevices, toGuestRules } from "./devices.ts";
@@ -65,6 +66,6 @@ export function toGuestResources(resources: Resources): Resources {
 
 /** systemd's `slice:prefix:name` becomes a path: the guest has no systemd to ask. */
 function toGuestCgroup(path: string): string {
-  const [slice, prefix, name] = path.split(":");
-  return name === undefined ? path : `/${slice}/${prefix}-${name}.scope`;
+  const scope = splitScope(path);
+  return scope === undefined ? path : `/${scope.slice}/${scope.prefix}-${scope.name}.scope`;
 }

@@ -120,17 +120,17 @@ export class ContainerShare implements Disposable {
     if (!this.#directory.isOpen) return;
     this.#directory[Symbol.dispose]();
     // With the sandbox all of it is gone.
-    if (this.#host.isOpen) removeIfThere(() => rmdirAt(this.#host, rawName(this.#id)));
+    if (this.#host.isOpen) unlessGone(() => rmdirAt(this.#host, rawName(this.#id)));
   }
 
   #remove(name: RawName, remove: typeof rmdirAt): void {
-    if (this.#directory.isOpen) removeIfThere(() => remove(this.#directory, name));
+    if (this.#directory.isOpen) unlessGone(() => remove(this.#directory, name));
   }
 }
 
 const NEW_FILE = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY;
 
-function removeIfThere(remove: () => void): void {
+function unlessGone(remove: () => void): void {
   try {
     remove();
   } catch (error) {

@@ -6,10 +6,8 @@
 import { quoted } from "../base/text.ts";
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
+import type { ContainerType } from "../agent_api/names.ts";
 import type { Spec } from "../oci/spec/spec.ts";
-
-/** A pod's sandbox, a container in a pod, or a container that is alone (docker, nerdctl, podman, ctr). */
-export type ContainerType = "pod_sandbox" | "pod_container" | "single_container";
 
 interface Engine {
   type: string;

@@ -7,6 +7,7 @@ import type { Spec } from "../oci/spec/spec.ts";
 import { umountTree } from "../linux/mount/mount.ts";
 import { cleanUpSandbox, hasShim } from "../sandbox/cleanup.ts";
 import { runLateHooks } from "../sandbox/container/host_hooks.ts";
+import { KILLED_STATUS } from "../sandbox/container/status.ts";
 import { readState } from "../sandbox/persist.ts";
 import { DEFAULT_ROOTS, type SandboxRoots } from "../sandbox/roots.ts";
 import { isErrno } from "../linux/ffi/errno.ts";
@@ -16,9 +17,6 @@ import type { Logger } from "../base/log.ts";
 import type { ShimArgs } from "./args.ts";
 import { socketAddress } from "./bootstrap.ts";
 import { readSpec } from "./requests.ts";
-
-/** Exit status reported for a task whose shim crashed: 128 + SIGKILL. */
-const KILLED_STATUS = 137;
 
 export interface DeleteOptions {
   /** Directory of the task; its `config.json` may be gone. */

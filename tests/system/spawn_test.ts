@@ -6,13 +6,8 @@ import assert from "node:assert/strict";
 import type { NamespaceFlag } from "../../src/linux/child_program/start.ts";
 import { Fd, O_DIRECTORY, O_RDONLY, pipe } from "../../src/linux/io/fd.ts";
 import { readText } from "../../src/linux/io/fd_stream.ts";
-import {
-  createNetns,
-  enterNetns,
-  isSameNamespace,
-  NAMESPACES,
-  openNamespace,
-} from "../../src/linux/process/namespace.ts";
+import { createNetns, enterNetns, isSameNamespace, openNamespace } from "../../src/linux/process/namespace.ts";
+import { NAMESPACES } from "../../src/linux/process/namespace_kinds.ts";
 import { forbidInspection } from "../../src/linux/process/process.ts";
 import { readSome } from "../../src/linux/io/poll.ts";
 import { type Child, reapChildren, spawn } from "../../src/linux/process/spawn.ts";

@@ -2,11 +2,10 @@
 import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
 import type { Container } from "../../oci/container/container.ts";
 import type { Process } from "../../oci/spec/spec.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
-
-const SIGKILL = 9;
 
 interface Surroundings {
   /** Storages and bundle of the container. Released once its processes are gone. */
@@ -43,7 +42,7 @@ export class GuestContainer implements AsyncDisposable {
   /** Where processes share a PID namespace, the kernel does not end them with the first one (B7). */
   async #endWithInit(): Promise<void> {
     await this.init.exited;
-    await this.container.kill(SIGKILL, { all: true }).catch(ignoreGone);
+    await this.container.kill(SIGNALS.SIGKILL, { all: true }).catch(ignoreGone);
   }
 
   /** @throws {KataError} NOT_FOUND. */
@@ -80,8 +79,8 @@ export class GuestContainer implements AsyncDisposable {
 
   /** Sends a signal to one process; SIGKILL of the first one takes all of them down (B7). */
   async signal(execId: string, signal: number): Promise<void> {
-    if (execId === INIT_EXEC_ID && signal === SIGKILL) {
-      await this.container.kill(SIGKILL, { all: true }).catch(ignoreGone);
+    if (execId === INIT_EXEC_ID && signal === SIGNALS.SIGKILL) {
+      await this.container.kill(SIGNALS.SIGKILL, { all: true }).catch(ignoreGone);
     } else {
       this.process(execId).signal(signal);
     }

@@ -1,5 +1,6 @@
 /** A process in a container, as the API names it: by container and exec id. @module */
 import { abortable } from "../../base/async.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
 import { exitCode } from "../../linux/process/spawn.ts";
 import type { ContainerProcess, Stdio } from "../../oci/container/container.ts";
 import { effectiveInitSignal } from "./process_status.ts";
@@ -7,8 +8,6 @@ import { ProcessStdio } from "./stdio.ts";
 
 /** The exec id of a container's first process. */
 export const INIT_EXEC_ID = "";
-
-const SIGKILL = 9;
 
 /** One process with its streams. Disposing it closes the streams; it does not end the process. */
 export class GuestProcess implements Disposable {
@@ -55,7 +54,7 @@ export class GuestProcess implements Disposable {
 
   async #watch(): Promise<number> {
     const end = await this.process.wait();
-    const wasReplaced = "signal" in end && end.signal === SIGKILL && this.#replacedSignal !== undefined;
+    const wasReplaced = "signal" in end && end.signal === SIGNALS.SIGKILL && this.#replacedSignal !== undefined;
     const status = exitCode(wasReplaced ? { signal: this.#replacedSignal! } : end);
     this.#status = status;
     this.streams.processExited();

@@ -1,7 +1,5 @@
 /** What `/proc/PID/status` says about signals. @module */
-
-const SIGKILL = 9;
-const SIGTERM = 15;
+import { SIGNALS } from "../../linux/process/signal.ts";
 
 /**
  * The signal to send instead of `signal` to a container's init process.
@@ -13,10 +11,10 @@ const SIGTERM = 15;
  * @see https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
  */
 export function effectiveInitSignal(signal: number, status: string): number {
-  if (signal !== SIGTERM) return signal;
+  if (signal !== SIGNALS.SIGTERM) return signal;
   const masks = ["SigBlk", "SigIgn", "SigCgt"].map((name) => signalMask(status, name));
-  const bit = 1n << BigInt(SIGTERM - 1);
-  return masks.some((mask) => (mask & bit) !== 0n) ? signal : SIGKILL;
+  const bit = 1n << BigInt(SIGNALS.SIGTERM - 1);
+  return masks.some((mask) => (mask & bit) !== 0n) ? signal : SIGNALS.SIGKILL;
 }
 
 function signalMask(status: string, name: string): bigint {

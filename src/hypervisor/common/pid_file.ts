@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { removeIfThere } from "../../base/files.ts";
+import { readProcessStat } from "../../linux/process/process.ts";
 
 const SUFFIX = ".pid";
 /** Between two looks at a process that is being killed. */
@@ -16,15 +18,9 @@ const KILL_TIMEOUT_MS = 5_000;
  * first thread may be a zombie before the others have left their memory and their cgroups: then it is still there.
  */
 export function startTime(pid: number): string | undefined {
-  try {
-    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    // The name, in parentheses, may hold anything; state and the rest follow its last one.
-    const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const [threads, started] = [Number(fields[16]), fields[18]];
-    return state === "X" || (state === "Z" && threads <= 1) ? undefined : started;
-  } catch {
-    return undefined;
-  }
+  const stat = readProcessStat(pid);
+  if (stat === undefined || stat.state === "X" || (stat.state === "Z" && stat.threads <= 1)) return undefined;
+  return String(stat.startTime);
 }
 
 /** Writes `<directory>/<name>.pid` for a running process; its disposal removes the file. */
@@ -73,13 +69,5 @@ async function killAndWait(pid: number, started: string): Promise<void> {
   for (let waitedMs = 0; startTime(pid) === started; waitedMs += POLL_MS) {
     if (waitedMs >= KILL_TIMEOUT_MS) throw new Error(`Cannot kill process ${pid}: it is still there`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

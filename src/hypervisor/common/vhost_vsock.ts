@@ -5,6 +5,7 @@
  * @module
  */
 import { retry } from "../../base/async.ts";
+import { exists } from "../../base/files.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { Fd, O_NOFOLLOW, O_PATH } from "../../linux/io/fd.ts";
 import { removePath } from "../../linux/fs/remove_tree.ts";
@@ -129,14 +130,4 @@ async function appearance(path: string, options: { in: string; signal: AbortSign
     signal.removeEventListener("abort", stop);
   }
   throw signal.reason;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

@@ -17,7 +17,7 @@
  * @module
  */
 import { isErrno } from "../ffi/errno.ts";
-import { Fd, FD_CLOEXEC, type Pipe, pipe } from "../io/fd.ts";
+import { AT_EMPTY_PATH, Fd, FD_CLOEXEC, type Pipe, pipe } from "../io/fd.ts";
 import { HEADER } from "./machine_code.ts";
 import { openFilesLimit } from "../process/process.ts";
 import type { Piece, ProgramMemory } from "./memory.ts";
@@ -29,7 +29,6 @@ export interface ApartOptions {
   keeps: readonly number[];
 }
 
-const AT_EMPTY_PATH = 0x1000;
 const CLOSE_RANGE_CLOEXEC = 4;
 const UINT_MAX = 0xffff_ffff;
 const F_SETFD = 2;

@@ -11,6 +11,7 @@ import { F_DUPFD_CLOEXEC, Fd, pipe } from "../io/fd.ts";
 import { LITTLE_ENDIAN } from "../ffi/libc.ts";
 import { HEADER, runProgram } from "./machine_code.ts";
 import { type Piece, type ProgramMemory, setWord } from "./memory.ts";
+import { NAMESPACES } from "../process/namespace_kinds.ts";
 import { SIGNALS } from "../process/signal.ts";
 import { HIGH_NUMBER, layOutSteps, type Slot, type Step, type StepList, systemCall } from "./call.ts";
 
@@ -23,13 +24,13 @@ const CLONE_INTO_CGROUP = 1n << 33n;
 
 /** Namespaces that a child can be born into. Not time: that takes unshare(2) in the child, and its execve. */
 export const NEW_NAMESPACE = {
-  newns: 0x20000,
-  newcgroup: 0x2000000,
-  newuts: 0x4000000,
-  newipc: 0x8000000,
-  newuser: 0x10000000,
-  newpid: 0x20000000,
-  newnet: 0x40000000,
+  newns: NAMESPACES.mnt,
+  newcgroup: NAMESPACES.cgroup,
+  newuts: NAMESPACES.uts,
+  newipc: NAMESPACES.ipc,
+  newuser: NAMESPACES.user,
+  newpid: NAMESPACES.pid,
+  newnet: NAMESPACES.net,
 } as const;
 
 export type NamespaceFlag = keyof typeof NEW_NAMESPACE;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Fd } from "../io/fd.ts";
+import { AT_EMPTY_PATH, type Fd } from "../io/fd.ts";
 import { bind, check, cstring, LITTLE_ENDIAN } from "../ffi/libc.ts";
 
 const libc = bind({
@@ -19,7 +19,6 @@ const libc = bind({
 });
 
 const AT_REMOVEDIR = 0x200;
-const AT_EMPTY_PATH = 0x1000;
 
 /** A name as the kernel has it, with the NUL at its end: it need not be UTF-8. */
 export type RawName = Uint8Array<ArrayBuffer>;

@@ -37,6 +37,8 @@ export const O_PATH = 0o10000000;
 
 /** Relative paths of `*at` calls start at the working directory. */
 export const AT_FDCWD = -100;
+/** An empty path of an `*at` call is the descriptor itself. */
+export const AT_EMPTY_PATH = 0x1000;
 
 const F_GETFD = 1;
 export const FD_CLOEXEC = 1;

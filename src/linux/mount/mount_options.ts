@@ -49,6 +49,13 @@ export const MOUNT_ATTR = {
   NOSYMFOLLOW: 0x200000,
 } as const;
 
+/** Flags of open_tree(2): a copy, and of all mounts below as well; the second is one of mount_setattr(2), too. */
+export const OPEN_TREE_CLONE = 1;
+export const AT_RECURSIVE = 0x8000;
+/** Flags of move_mount(2): the one descriptor is what is moved, the other where to. */
+export const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
+export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
+
 /** Meaning of a list of option words. */
 export interface MountOptions {
   /** `MS_*` bits to pass to mount(2), without propagation. */

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { AT_FDCWD, Fd, O_CLOEXEC } from "../io/fd.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, Fd, O_CLOEXEC } from "../io/fd.ts";
 import { bind, check, cstring } from "../ffi/libc.ts";
 import { detachOne, type Mounted } from "./mount.ts";
+import { AT_RECURSIVE, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, OPEN_TREE_CLONE } from "./mount_options.ts";
 import { syscallNumber } from "../child_program/syscall_numbers.ts";
 
 const libc = bind({
@@ -35,10 +36,6 @@ export interface OpenTreeOptions {
   recursive?: boolean;
 }
 
-const OPEN_TREE_CLONE = 1;
-const AT_EMPTY_PATH = 0x1000;
-const AT_RECURSIVE = 0x8000;
-
 /**
  * Opens a mount, or copies one.
  *
@@ -56,7 +53,6 @@ export function openTree(source: string | Fd, options: OpenTreeOptions = {}): Fd
 
 /** Puts a detached tree in place, in the mount namespace that this thread is in now. */
 export function moveMount(tree: Fd, target: string): Mounted {
-  const MOVE_MOUNT_F_EMPTY_PATH = 4;
   const [empty, ctarget] = [cstring(""), cstring(target)];
   check(
     "move_mount",
@@ -68,8 +64,6 @@ export function moveMount(tree: Fd, target: string): Mounted {
 
 /** Puts a detached tree on what is open, wherever that is by now. Its owner unmounts it. */
 export function placeTree(tree: Fd, target: Fd): void {
-  const MOVE_MOUNT_F_EMPTY_PATH = 4;
-  const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   const empty = cstring("");
   check("move_mount", () => {

@@ -10,25 +10,12 @@
 import { Fd, O_RDONLY } from "../io/fd.ts";
 import { bind, check } from "../ffi/libc.ts";
 import { bindMount, umount } from "../mount/mount.ts";
+import { type NamespaceKind, NAMESPACES } from "./namespace_kinds.ts";
 
 const libc = bind({
   setns: { parameters: ["i32", /* fd */ "i32" /* kind */], result: "i32" },
   unshare: { parameters: ["i32" /* flags */], result: "i32" },
 });
-
-/** Kinds of namespaces by their file in `/proc/PID/ns`, with their CLONE_NEW flag. */
-export const NAMESPACES = {
-  cgroup: 0x2000000,
-  ipc: 0x8000000,
-  mnt: 0x20000,
-  net: 0x40000000,
-  pid: 0x20000000,
-  time: 0x80,
-  user: 0x10000000,
-  uts: 0x4000000,
-} as const;
-
-export type NamespaceKind = keyof typeof NAMESPACES;
 
 /** Opens the namespace of a process. @param pid Default: that of this thread, now. */
 export function openNamespace(kind: NamespaceKind, pid: number | "thread-self" = "thread-self"): Fd {

@@ -67,6 +67,8 @@ export interface ProcessStat {
   parent: number;
   processGroup: number;
   session: number;
+  /** That have not left yet. */
+  threads: number;
   /** Clock ticks (a hundred a second) since boot. With the pid it names a process for ever. */
   startTime: bigint;
 }
@@ -105,6 +107,7 @@ export function parseProcessStat(text: string): ProcessStat {
     parent: Number(parent),
     processGroup: Number(processGroup),
     session: Number(session),
+    threads: Number(fields[17]),
     startTime: BigInt(startTime),
   };
 }

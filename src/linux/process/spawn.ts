@@ -10,6 +10,8 @@ import type { NamespaceFlag } from "../child_program/start.ts";
 import { Fd, O_DIRECTORY, O_PATH, pipe } from "../io/fd.ts";
 import { readText } from "../io/fd_stream.ts";
 import { dropBounding, giveUpCapabilities, lastCapability } from "../security/rights.ts";
+import { MS } from "../mount/mount_options.ts";
+import { NAMESPACES } from "./namespace_kinds.ts";
 import type { SignalName } from "./signal.ts";
 import {
   changeIds,
@@ -58,9 +60,7 @@ export interface SpawnOptions {
   parentDeathSignal?: SignalName;
 }
 
-const CLONE_NEWNET = 0x40000000;
-const MS_REC = 0x4000;
-const PROPAGATION = { private: 1 << 18, slave: 1 << 19 } as const;
+const PROPAGATION = { private: MS.PRIVATE, slave: MS.SLAVE } as const;
 
 /**
  * Starts a program. The calling thread stands still until the program runs, a millisecond or so.
@@ -102,12 +102,12 @@ function joinSurroundings(program: SyscallProgram, options: SpawnOptions): void 
   const { cgroupProcs = [], mountNamespace, netns, newSession, oomScoreAdj, umask } = options;
   if (newSession) program.call("setsid", []);
   if (mountNamespace !== undefined) {
-    const flags = MS_REC | PROPAGATION[mountNamespace];
+    const flags = MS.REC | PROPAGATION[mountNamespace];
     program.call("mount", [null, "/", null, flags, null], { label: `make mounts ${mountNamespace}` });
   }
   for (const file of cgroupProcs) writeFile(program, file, { content: "0", label: `join ${file}` });
   if (oomScoreAdj !== undefined) writeFile(program, "/proc/self/oom_score_adj", { content: `${oomScoreAdj}` });
-  if (netns !== undefined) program.call("setns", [netns.number, CLONE_NEWNET], { label: "setns net" });
+  if (netns !== undefined) program.call("setns", [netns.number, NAMESPACES.net], { label: "setns net" });
   if (umask !== undefined) program.call("umask", [umask]);
 }
 

@@ -4,6 +4,7 @@
  * @see https://man7.org/linux/man-pages/man7/xattr.7.html
  * @module
  */
+import { exists } from "../../base/files.ts";
 import { isErrno } from "../ffi/errno.ts";
 import { bind, check, cstring } from "../ffi/libc.ts";
 
@@ -75,14 +76,4 @@ export function relabel(path: string, { label, recursive = false }: { label: str
   setXattr(path, SELINUX_XATTR, cstring(label));
   if (!recursive || !Deno.lstatSync(path).isDirectory) return;
   for (const { name } of Deno.readDirSync(path)) relabel(`${path}/${name}`, { label, recursive });
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return false;
-    throw error;
-  }
 }

@@ -6,6 +6,7 @@
  */
 import { systemClock } from "../../base/clock.ts";
 import { KataError } from "../../base/error.ts";
+import { removeIfThere } from "../../base/files.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { Fd, O_DIRECTORY, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
 import { tryLock } from "../../linux/io/flock.ts";
@@ -227,7 +228,7 @@ export class StateDirectory {
   }
 
   remove(): void {
-    removeIfThere(this.path);
+    removeIfThere(this.path, { recursive: true });
   }
 }
 
@@ -242,13 +243,5 @@ function isFifo(path: string): boolean {
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
     throw error;
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path, { recursive: true });
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
   }
 }

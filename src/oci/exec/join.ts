@@ -1,7 +1,7 @@
 /** A process that joins a running container, as a list of system calls. @module */
 import { AT_FDCWD, type Fd } from "../../linux/io/fd.ts";
 import { openHow } from "../../linux/fs/in_root.ts";
-import { NAMESPACES } from "../../linux/process/namespace.ts";
+import { NAMESPACES } from "../../linux/process/namespace_kinds.ts";
 import { forbidInspection } from "../../linux/security/rights.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import {

@@ -9,7 +9,7 @@ import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import { type Child, exitCode, type ExitStatus } from "../../linux/child_program/child.ts";
 import { Fd, memfd, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
-import { NAMESPACES } from "../../linux/process/namespace.ts";
+import { NAMESPACES } from "../../linux/process/namespace_kinds.ts";
 import { changeIds, forkStage2, placeDescriptors } from "../../linux/child_program/calls.ts";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
 import { maySetGroups } from "../mount/idmap.ts";

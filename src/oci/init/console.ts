@@ -5,12 +5,13 @@
  * @see https://man7.org/linux/man-pages/man2/ioctl_tty.2.html
  * @module
  */
-import { type Fd, O_CLOEXEC, O_NOCTTY, O_RDWR } from "../../linux/io/fd.ts";
+import { AT_EMPTY_PATH, type Fd, O_CLOEXEC, O_NOCTTY, O_RDWR } from "../../linux/io/fd.ts";
 import { readable } from "../../linux/io/poll.ts";
 import { receiveFds } from "../../linux/net/socket.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { TTY_REQUEST } from "../../linux/io/tty.ts";
-import { AT_EMPTY_PATH, OPEN_TREE_CLONE, type RootDirectory } from "../mount/rootfs.ts";
+import { OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
+import type { RootDirectory } from "../mount/rootfs.ts";
 import type { Box } from "../spec/spec.ts";
 import type { Steps } from "./steps.ts";
 

@@ -1,6 +1,6 @@
 /** The way of a container's first process into its cgroups and namespaces. @module */
 import { MS } from "../../linux/mount/mount_options.ts";
-import { NAMESPACES } from "../../linux/process/namespace.ts";
+import { NAMESPACES } from "../../linux/process/namespace_kinds.ts";
 import { forbidInspection } from "../../linux/security/rights.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { changeIds, forkStage2, writeFile } from "../../linux/child_program/calls.ts";

@@ -1,5 +1,6 @@
 /** Namespaces of a container: which are made anew, which are joined. @module */
-import type { EnterableKind, NamespaceKind } from "../../linux/process/namespace.ts";
+import type { EnterableKind } from "../../linux/process/namespace.ts";
+import type { NamespaceKind } from "../../linux/process/namespace_kinds.ts";
 import type { Namespace, NamespaceType } from "../spec/spec.ts";
 
 /** The kernel's name of each kind. */

@@ -1,7 +1,8 @@
 /** The container's /dev: device nodes, links, and which devices may be used. @module */
 import { joinDevice } from "../../linux/device/number.ts";
 import { AT_FDCWD, O_CLOEXEC } from "../../linux/io/fd.ts";
-import { OPEN_TREE_CLONE, type RootDirectory, split } from "./rootfs.ts";
+import { OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
+import { type RootDirectory, split } from "./rootfs.ts";
 import type { Device, DeviceRule, DeviceType } from "../spec/spec.ts";
 import type { Steps } from "../init/steps.ts";
 

@@ -1,7 +1,8 @@
 /** Paths that a container may not read, or may not write. @module */
 import { MOUNT_ATTR, MS } from "../../linux/mount/mount_options.ts";
 import { AT_FDCWD, O_CLOEXEC } from "../../linux/io/fd.ts";
-import { OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
+import { OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
+import type { RootDirectory } from "./rootfs.ts";
 import type { Steps } from "../init/steps.ts";
 
 /**

@@ -1,14 +1,14 @@
 /** The steps that mount. @see https://man7.org/linux/man-pages/man2/move_mount.2.html @module */
 import { ERRNO, ErrnoError } from "../../linux/ffi/errno.ts";
-import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../linux/io/fd.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../linux/io/fd.ts";
 import { baseRules } from "../../linux/fs/guarded_path.ts";
 import { openHow } from "../../linux/fs/in_root.ts";
-import { MOUNT_ATTR, type MountOptions, MS } from "../../linux/mount/mount_options.ts";
+import { AT_RECURSIVE, MOUNT_ATTR, type MountOptions, MS, OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
 import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
 import type { CopyUp } from "./copy_up.ts";
 import type { PlannedMount } from "./planned.ts";
 import { addProc, type LivedInPids } from "./proc_mount.ts";
-import { AT_EMPTY_PATH, AT_RECURSIVE, OPEN_TREE_CLONE, type RootDirectory } from "./rootfs.ts";
+import type { RootDirectory } from "./rootfs.ts";
 import type { Steps } from "../init/steps.ts";
 
 /** Adds the stop at which the parent fills a new file system. */

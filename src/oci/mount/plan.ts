@@ -14,7 +14,7 @@ import { type CgroupMountContext, planCgroupMount } from "./cgroup_mount.ts";
 import type { IdMaps } from "./idmap.ts";
 import { resolveInside } from "./inside.ts";
 import type { Linux, Mount } from "../spec/spec.ts";
-import type { NodeKind, PlannedBind, PlannedMount } from "./planned.ts";
+import { isBind, type NodeKind, type PlannedBind, type PlannedMount } from "./planned.ts";
 
 export interface PlanContext {
   /** The root file system as we see it. */
@@ -82,10 +82,6 @@ function idMaps(mount: Mount, linux: Linux | undefined): IdMaps {
 export function isMapped({ options = [], uidMappings, gidMappings }: Mount): boolean {
   return uidMappings !== undefined || gidMappings !== undefined || options.includes("idmap") ||
     options.includes("ridmap");
-}
-
-export function isBind({ type, options = [] }: Mount): boolean {
-  return type === "bind" || options.includes("bind") || options.includes("rbind");
 }
 
 function absoluteSource(mount: Mount, bundle: string): string {

@@ -1,10 +1,16 @@
 /** Mounts of a container as they have been planned. @module */
 import type { GuardedPath } from "../../linux/fs/guarded_path.ts";
 import type { MountOptions } from "../../linux/mount/mount_options.ts";
+import type { Mount } from "../spec/spec.ts";
 import type { IdMaps } from "./idmap.ts";
 
 /** A mount point is a file or a directory, as its source is. */
 export type NodeKind = "directory" | "file";
+
+/** Whether a mount shows what is somewhere already, in place of a file system of its own. */
+export function isBind({ type, options = [] }: Mount): boolean {
+  return type === "bind" || options.includes("bind") || options.includes("rbind");
+}
 
 export interface PlannedBind {
   kind: "bind";

@@ -20,7 +20,7 @@ import { KataError } from "../../base/error.ts";
 import { Fd, O_DIRECTORY, O_PATH, pathOf } from "../../linux/io/fd.ts";
 import { openInRoot } from "../../linux/fs/in_root.ts";
 import { MS } from "../../linux/mount/mount_options.ts";
-import { NAMESPACES } from "../../linux/process/namespace.ts";
+import { NAMESPACES } from "../../linux/process/namespace_kinds.ts";
 import { setCapabilities, setNoNewPrivileges } from "../../linux/security/rights.ts";
 import { onlyCalls } from "../../linux/security/seccomp_only.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";

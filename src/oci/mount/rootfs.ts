@@ -5,16 +5,26 @@
  * @see https://man7.org/linux/man-pages/man2/openat2.2.html
  * @module
  */
-import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } from "../../linux/io/fd.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_WRONLY,
+} from "../../linux/io/fd.ts";
 import { OPEN_HOW_SIZE, openHow, RESOLVE } from "../../linux/fs/in_root.ts";
+import {
+  AT_RECURSIVE,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  OPEN_TREE_CLONE,
+} from "../../linux/mount/mount_options.ts";
 import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
 import type { Call, Steps } from "../init/steps.ts";
-
-export const AT_EMPTY_PATH = 0x1000;
-export const AT_RECURSIVE = 0x8000;
-export const OPEN_TREE_CLONE = 1;
-export const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
-const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 export interface OpenInsideOptions {
   /** `O_*`; O_PATH without it. */

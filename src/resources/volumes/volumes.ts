@@ -5,6 +5,7 @@
  * @module
  */
 import { KataError } from "../../base/error.ts";
+import { isBind } from "../../oci/mount/planned.ts";
 import { type MountInfo, readMountInfo } from "../../linux/mount/mountinfo.ts";
 import type { Mount } from "../../oci/spec/spec.ts";
 import type { MountPoint } from "../rootfs/mount_points.ts";
@@ -72,8 +73,4 @@ function prepare(mount: Mount, context: VolumeContext & SourceOptions): Volume {
     if (volume !== undefined) return volume;
   }
   return shareVolume(mount, source, context);
-}
-
-function isBind({ type, options = [] }: Mount): boolean {
-  return type === "bind" || options.includes("bind") || options.includes("rbind");
 }

@@ -3,7 +3,7 @@ import { KataError } from "../../base/error.ts";
 
 /** Exit status of a process whose end nobody saw, because the VM died or its agent told of none that there is. */
 export const LOST_STATUS = 255;
-/** Exit status of a process that is killed because its container or sandbox goes. */
+/** Exit status of a process that is killed because its container, sandbox or shim goes: 128 + SIGKILL. */
 export const KILLED_STATUS = 137;
 
 export type Status = "created" | "running" | "paused" | "stopped";

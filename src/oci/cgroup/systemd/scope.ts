@@ -25,13 +25,20 @@ export interface ScopeOptions {
   managerPath?: string;
 }
 
+/** The parts of `slice:prefix:name`, each of which may be empty; undefined for what has another form. */
+export function splitScope(cgroupsPath: string): { slice: string; prefix: string; name: string } | undefined {
+  const [slice, prefix, name, ...more] = cgroupsPath.split(":");
+  if (slice === undefined || prefix === undefined || name === undefined || more.length > 0) return undefined;
+  return { slice, prefix, name };
+}
+
 /**
  * @param cgroupsPath `slice:prefix:name`; each part may be empty, and so may the whole.
  * @throws {KataError} INVALID_ARGUMENT: it has another form.
  */
 export function planScope(cgroupsPath: string | undefined, { id, ofUser, managerPath = "" }: ScopeOptions): Scope {
-  const [givenSlice = "", prefix = "", name = "", ...more] = (cgroupsPath || `:runk:${id}`).split(":");
-  if (name === "" || more.length > 0 || name.includes("/")) {
+  const { slice: givenSlice = "", prefix = "", name = "" } = splitScope(cgroupsPath || `:runk:${id}`) ?? {};
+  if (name === "" || name.includes("/")) {
     const expected = 'systemd expects the form "slice:prefix:name"';
     throw new KataError("INVALID_ARGUMENT", `Cannot use cgroupsPath "${cgroupsPath}": ${expected}`);
   }
