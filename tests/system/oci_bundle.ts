@@ -4,7 +4,7 @@ import { detectCgroups } from "../../src/linux/cgroup/cgroup.ts";
 import { type Pipe, pipe } from "../../src/linux/io/fd.ts";
 import { readableStream } from "../../src/linux/io/fd_stream.ts";
 import { mountsBelow, readMountInfo } from "../../src/linux/mount/mountinfo.ts";
-import { exitCode } from "../../src/linux/child_program/child.ts";
+import { exitCode } from "../../src/linux/process/wait.ts";
 import { Container, type ContainerProcess, type CreateOptions } from "../../src/oci/container/container.ts";
 import type { Process, Spec } from "../../src/oci/spec/spec.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { exitCode } from "../../linux/child_program/child.ts";
+import { exitCode } from "../../linux/process/wait.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { Fd } from "../../linux/io/fd.ts";
 import { readable, readSome, waitBeside, writeAll } from "../../linux/io/poll.ts";

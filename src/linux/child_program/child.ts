@@ -4,31 +4,17 @@
  * @module
  */
 import { abortable } from "../../base/async.ts";
-import { ERRNO, ErrnoError, isErrno } from "../ffi/errno.ts";
+import { ERRNO, ErrnoError } from "../ffi/errno.ts";
 import type { Fd } from "../io/fd.ts";
 import { receiveReport } from "./apart.ts";
-import { bind, check, LITTLE_ENDIAN } from "../ffi/libc.ts";
+import { LITTLE_ENDIAN } from "../ffi/libc.ts";
 import { HEADER } from "./machine_code.ts";
 import { openPidfd, sendSignal, signalPid } from "../process/pidfd.ts";
 import { readable } from "../io/poll.ts";
 import type { ProgramMemory } from "./memory.ts";
 import { type SignalName, signalName, SIGNALS } from "../process/signal.ts";
+import { type Ended, type ExitStatus, P_PID, P_PIDFD, peekEnded, waitFor, WEXITED, WNOHANG } from "../process/wait.ts";
 import type { Slot, StepList } from "./call.ts";
-
-const libc = bind({
-  waitid: {
-    parameters: ["i32", /* idtype */ "i32", /* id */ "buffer", /* siginfo */ "i32" /* options */],
-    result: "i32",
-  },
-});
-
-/** How a process ended. */
-export type ExitStatus = { readonly code: number } | { readonly signal: number };
-
-/** The one number that shells and containerd speak of: 128 + n for a process that signal n ended (B1). */
-export function exitCode(status: ExitStatus): number {
-  return "code" in status ? status.code : 128 + status.signal;
-}
 
 /** Memory and pipes of ours that a child uses until it executes. */
 export interface RunningProgram {
@@ -239,30 +225,6 @@ function killAndReap(pid: number): void {
   waitFor({ idtype: P_PID, id: pid }, WEXITED);
 }
 
-const P_ALL = 0;
-const P_PID = 1;
-const P_PIDFD = 3;
-const WNOHANG = 1;
-const WEXITED = 4;
-const WNOWAIT = 0x1000000;
-const CLD_EXITED = 1;
-
-/** A process that has been reaped. */
-export interface Ended {
-  pid: number;
-  status: ExitStatus;
-}
-
-/** @returns undefined if none of them has ended. */
-function waitFor({ idtype, id }: { idtype: number; id: number }, options: number): Ended | undefined {
-  const info = new DataView(new ArrayBuffer(128)); // siginfo_t
-  check("waitid", () => libc.waitid(idtype, id, info, options));
-  const pid = info.getInt32(16, LITTLE_ENDIAN);
-  if (pid === 0) return undefined;
-  const value = info.getInt32(24, LITTLE_ENDIAN);
-  return { pid, status: info.getInt32(8, LITTLE_ENDIAN) === CLD_EXITED ? { code: value } : { signal: value } };
-}
-
 /**
  * Reaps every process that has ended: our children, whose waiters learn of it, and the orphans that a subreaper or
  * PID 1 is given. To be called on SIGCHLD.
@@ -272,19 +234,10 @@ function waitFor({ idtype, id }: { idtype: number; id: number }, options: number
 export function reapChildren(): Ended[] {
   const orphans: Ended[] = [];
   for (;;) {
-    const ended = peek();
+    const ended = peekEnded();
     if (ended === undefined) return orphans;
     const child = children.get(ended.pid) ?? Child.findStage2(ended.pid);
     if (child !== undefined) child.reapIfEnded();
     else orphans.push(waitFor({ idtype: P_PID, id: ended.pid }, WEXITED) ?? ended);
-  }
-}
-
-function peek(): Ended | undefined {
-  try {
-    return waitFor({ idtype: P_ALL, id: 0 }, WEXITED | WNOHANG | WNOWAIT);
-  } catch (error) {
-    if (isErrno(error, "ECHILD")) return undefined;
-    throw error;
   }
 }

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { type Child, exitCode } from "../child_program/child.ts";
+import type { Child } from "../child_program/child.ts";
+import { exitCode } from "./wait.ts";
 import { cgroupJoinTarget } from "../cgroup/cgroup.ts";
 import type { NamespaceFlag } from "../child_program/start.ts";
 import { Fd, O_DIRECTORY, O_PATH, pipe } from "../io/fd.ts";
@@ -25,7 +26,8 @@ import {
 } from "../child_program/calls.ts";
 import { SyscallProgram } from "../child_program/program.ts";
 
-export type { Child, ExitStatus } from "../child_program/child.ts";
+export type { Child } from "../child_program/child.ts";
+export type { ExitStatus } from "./wait.ts";
 export { reapChildren } from "../child_program/child.ts";
 export { exitCode };
 

@@ -6,40 +6,26 @@
  *
  * @module
  */
-import { errorCode, KataError } from "../../base/error.ts";
+import { errorCode } from "../../base/error.ts";
 import { verifyId } from "../../base/id.ts";
-import { Fd, O_NONBLOCK, O_WRONLY } from "../../linux/io/fd.ts";
-import { isErrno } from "../../linux/ffi/errno.ts";
-import { openPidfd, sendSignal, signalPid } from "../../linux/process/pidfd.ts";
-import { SIGNALS } from "../../linux/process/signal.ts";
 import type { CgroupStats } from "../cgroup/stats.ts";
 import type { ContainerParts, CreateOptions, Home } from "./create_options.ts";
 import { cgroupOf, createContainer } from "./create.ts";
-import { execHook, type ExecOptions, execProcess } from "../exec/exec.ts";
+import { type ExecOptions, execProcess } from "../exec/exec.ts";
 import { applyOomScore, type ContainerProcess } from "./process.ts";
-import { type HookStarter, runHooks, tryHooks } from "../hooks/hooks.ts";
+import { tryHooks } from "../hooks/hooks.ts";
+import { isAlive, killContainer, type KillOptions } from "./kill.ts";
 import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "../spec/spec.ts";
-import {
-  checkAllowed,
-  livePid,
-  type OciState,
-  ociState,
-  type Operation,
-  StateDirectory,
-  type Status,
-} from "./state.ts";
+import { openExecFifo, runStartHooks } from "./start.ts";
+import { checkAllowed, type OciState, ociState, type Operation, StateDirectory, type Status } from "./state.ts";
 import { stopScope, updateScope } from "../cgroup/systemd/scope_manager.ts";
 
 export type { Stdio } from "../init/child_setup.ts";
 export type { CreateOptions, Home } from "./create_options.ts";
 export type { ExecOptions } from "../exec/exec.ts";
+export type { KillOptions } from "./kill.ts";
 export type { ContainerProcess } from "./process.ts";
-
-export interface KillOptions {
-  /** All processes of the container (B7), not only its first one. It need not run any more. */
-  all?: boolean;
-}
 
 export interface DeleteOptions {
   /** Kill what still runs. */
@@ -117,14 +103,9 @@ export class Container {
   /** Asks the kernel, each time. */
   status(): Status {
     const { cgroup, directory } = this.#parts;
-    if (!this.#isAlive()) return "stopped";
+    if (!isAlive(this.#parts)) return "stopped";
     const stage = directory.stage();
     return stage !== "creating" && cgroup.isFrozen() ? "paused" : stage;
-  }
-
-  #isAlive(): boolean {
-    const { init, stored } = this.#parts;
-    return !init?.hasEnded && livePid(stored) !== 0;
   }
 
   /** As the specification words it. */
@@ -143,7 +124,7 @@ export class Container {
     this.#check("start");
     const { init, directory, stored, home } = this.#parts;
     const score = stored.spec.process?.oomScoreAdj;
-    await this.#runStartHooks();
+    await runStartHooks(this.#parts, () => this.state());
     applyOomScore(stored.pid, score, home.log);
     openExecFifo(directory.execFifo, stored.id);
     directory.removeExecFifo();
@@ -164,30 +145,8 @@ export class Container {
    * @throws {KataError} FAILED_PRECONDITION, "container not running", without `all`.
    */
   async kill(signal: number, { all = false }: KillOptions = {}): Promise<void> {
-    const { cgroup } = this.#parts;
     if (!all) this.#check("kill");
-    const wasPaused = cgroup.version === 1 && cgroup.isFrozen();
-    // Without a pid namespace of its own, the kernel would leave the children of a killed first process alone (B7).
-    const takesAll = all || !this.#hasPidNamespace();
-    if (signal === SIGNALS.SIGKILL && takesAll) return await cgroup.kill();
-    if (all) { for (const pid of cgroup.members()) signalPid(pid, signal); }
-    else this.#signalInit(signal);
-    // On v1, a frozen process would not even die.
-    if (wasPaused && signal === SIGNALS.SIGKILL) await cgroup.thaw();
-  }
-
-  /** By descriptor, and only then a look whether it is ours: its pid may have passed to another process meanwhile. */
-  #signalInit(signal: number): void {
-    try {
-      using pidfd = openPidfd(this.pid);
-      if (this.#isAlive()) sendSignal(pidfd, signal);
-    } catch (error) {
-      if (!isErrno(error, "ESRCH")) throw error;
-    }
-  }
-
-  #hasPidNamespace(): boolean {
-    return (this.spec.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
+    await killContainer(this.#parts, signal, { all });
   }
 
   async pause(): Promise<void> {
@@ -257,26 +216,5 @@ export class Container {
 
   #check(operation: Operation): void {
     checkAllowed(operation, { id: this.id, status: this.status() });
-  }
-
-  /** @throws {Error} One failed: the container is stopped, as the specification wants it. */
-  async #runStartHooks(): Promise<void> {
-    const start: HookStarter = (hook, stdio) => execHook(this.#parts, hook, stdio);
-    try {
-      await runHooks("startContainer", this.spec.hooks, { state: this.state(), start });
-    } catch (error) {
-      await this.#parts.cgroup.kill();
-      throw error;
-    }
-  }
-}
-
-function openExecFifo(path: string, id: string): void {
-  try {
-    using fifo = Fd.open(path, O_WRONLY | O_NONBLOCK);
-    fifo.write(new Uint8Array(1));
-  } catch (cause) {
-    if (!isErrno(cause, "ENXIO")) throw new Error(`Cannot start container "${id}"`, { cause });
-    throw new KataError("FAILED_PRECONDITION", `Cannot start container "${id}": its first process has ended`);
   }
 }

@@ -1,5 +1,6 @@
 /** A process in a container that this program started. @module */
-import type { Child, ExitStatus } from "../../linux/child_program/child.ts";
+import type { Child } from "../../linux/child_program/child.ts";
+import type { ExitStatus } from "../../linux/process/wait.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { getOomScoreAdj, isAlive, readProcessStat, setOomScoreAdj } from "../../linux/process/process.ts";

@@ -7,7 +7,8 @@
 import { timeoutSignal } from "../../base/clock.ts";
 import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
-import { type Child, exitCode, type ExitStatus } from "../../linux/child_program/child.ts";
+import type { Child } from "../../linux/child_program/child.ts";
+import { exitCode, type ExitStatus } from "../../linux/process/wait.ts";
 import { Fd, memfd, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
 import { NAMESPACES } from "../../linux/process/namespace_kinds.ts";
 import { changeIds, forkStage2, placeDescriptors } from "../../linux/child_program/calls.ts";

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { exitCode } from "../../../src/linux/child_program/child.ts";
+import { exitCode } from "../../../src/linux/process/wait.ts";
 import { compileSeccomp } from "../../../src/linux/security/seccomp.ts";
 import { SyscallProgram } from "../../../src/linux/child_program/program.ts";
 import { loadFilter } from "../../../src/oci/init/filter_steps.ts";
