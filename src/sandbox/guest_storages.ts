@@ -1,9 +1,6 @@
 /** Storages that every sandbox has in its guest. Pure. @module */
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { StorageSchema } from "../proto/agent_pb.ts";
 import { GUEST_PATH, SHARED_TAG, STORAGE_DRIVER } from "../agent_api/names.ts";
-
-type Storage = MessageInitShape<typeof StorageSchema>;
+import type { Storage } from "../agent_api/storage.ts";
 
 /** The shared directory, and the shared memory that all containers see at `/dev/shm`. @param shmBytes Of the latter. */
 export function guestStorages(shmBytes: number): readonly Storage[] {

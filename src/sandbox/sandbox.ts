@@ -8,7 +8,6 @@ import { KataError } from "../base/error.ts";
 import type { Hypervisor, VmInfo } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/common/pid_file.ts";
 import type { Resources } from "../oci/spec/spec.ts";
-import type { StatsContainerResponse } from "../proto/agent_pb.ts";
 import { removePath } from "../linux/fs/remove_tree.ts";
 import { SandboxResources } from "../resources/sandbox_resources.ts";
 import type { AgentConnection } from "./agent/client.ts";
@@ -27,7 +26,7 @@ import type { ProcessExit } from "./container/process.ts";
 import { DEFAULT_ROOTS } from "./roots.ts";
 import { makeMachine } from "./machine/make.ts";
 import { startMachine } from "./machine/start.ts";
-import { statsOf } from "./stats.ts";
+import { type SandboxStats, statsOf } from "./stats.ts";
 import { KILLED_STATUS, LOST_STATUS } from "./container/status.ts";
 import { awaitLoss, watchOutOfMemory } from "./agent/watch.ts";
 
@@ -159,7 +158,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** Usage of a container; for the pod's own, usage of the whole pod on the host. */
-  async stats(id: string): Promise<StatsContainerResponse> {
+  async stats(id: string): Promise<SandboxStats> {
     return await statsOf(this.container(id), this.#host, {
       isPod: id === this.id && this.#options.type !== "single_container",
     });

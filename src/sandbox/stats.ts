@@ -1,9 +1,15 @@
 /** Usage of a container or of a whole pod. @module */
-import { create } from "@bufbuild/protobuf";
-import { statsToWire } from "../agent_api/stats_codec.ts";
-import { NetworkStatsSchema, type StatsContainerResponse, StatsContainerResponseSchema } from "../proto/agent_pb.ts";
+import type { LinkStatistics } from "../linux/net/rtnetlink.ts";
+import type { CgroupStats } from "../oci/cgroup/stats.ts";
 import type { SandboxResources } from "../resources/sandbox_resources.ts";
 import type { Container } from "./container/container.ts";
+
+export interface SandboxStats {
+  /** Undefined: nobody says. */
+  cgroup: CgroupStats | undefined;
+  /** By interface of the pod, as the pod sees it. */
+  network: ReadonlyMap<string, LinkStatistics>;
+}
 
 type Host = Pick<SandboxResources, "cgroups" | "networkStatistics">;
 
@@ -15,17 +21,7 @@ export async function statsOf(
   container: Pick<Container, "stats">,
   host: Host,
   { isPod }: { isPod: boolean },
-): Promise<StatsContainerResponse> {
+): Promise<SandboxStats> {
   const ofHost = isPod ? host.cgroups?.stats() : undefined;
-  const stats = ofHost === undefined
-    ? await container.stats()
-    : create(StatsContainerResponseSchema, { cgroupStats: statsToWire(ofHost) });
-  return { ...stats, networkStats: networkStats(host) };
-}
-
-function networkStats(host: Host): StatsContainerResponse["networkStats"] {
-  return [...host.networkStatistics()].map(([name, statistics]) => {
-    const counts = Object.fromEntries(Object.entries(statistics).map(([key, count]) => [key, BigInt(count)]));
-    return create(NetworkStatsSchema, { name, ...counts });
-  });
+  return { cgroup: ofHost ?? await container.stats(), network: host.networkStatistics() };
 }

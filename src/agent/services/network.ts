@@ -1,9 +1,9 @@
 /** Interfaces, routes and neighbours of the guest. @module */
+import { interfaceToWire, routeToWire } from "../../agent_api/network.ts";
 import { Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { ROUTE_TABLE } from "../../linux/net/rtnetlink_route.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 import { addNeighbors, updateInterface, updateRoutes } from "../machine/network.ts";
-import { interfaceToWire, routeToWire } from "../machine/network_wire.ts";
 
 /** All of it is applied at once: the guest has no network daemon. */
 export function networkPart({ devices }: Guest): AgentPart {
@@ -30,12 +30,13 @@ export function networkPart({ devices }: Guest): AgentPart {
 function listInterfaces() {
   using netlink = new Rtnetlink();
   const addresses = Map.groupBy(netlink.addresses(), ({ link }) => link);
-  return { Interfaces: netlink.links().map((link) => interfaceToWire(link, addresses.get(link.index) ?? [])) };
+  const interfaces = netlink.links().map((link) => ({ ...link, addresses: addresses.get(link.index) ?? [] }));
+  return { Interfaces: interfaces.map(interfaceToWire) };
 }
 
 function listRoutes() {
   using netlink = new Rtnetlink();
   const names = new Map(netlink.links().map(({ index, name }) => [index, name]));
   const routes = netlink.routes().filter(({ table }) => table === ROUTE_TABLE.main);
-  return { Routes: routes.map((route) => routeToWire(route, names.get(route.link ?? 0) ?? "")) };
+  return { Routes: routes.map((route) => routeToWire({ ...route, device: names.get(route.link ?? 0) ?? "" })) };
 }

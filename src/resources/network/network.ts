@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { GuestNetwork } from "../../agent_api/network.ts";
 import type { NetDevice } from "../../hypervisor/device.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import type { Fd } from "../../linux/io/fd.ts";
@@ -12,15 +13,7 @@ import { NETLINK, openNetlink, RTMGRP } from "../../linux/net/netlink_socket.ts"
 import { readableWithin } from "../../linux/io/poll.ts";
 import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { type NetworkModel, pairWithTap } from "./pair.ts";
-import {
-  describeNetwork,
-  type Gateway,
-  gatewaysOf,
-  guestLinks,
-  type GuestNetwork,
-  isNeighbor,
-  type NetnsContent,
-} from "./scan.ts";
+import { describeNetwork, type Gateway, gatewaysOf, guestLinks, isNeighbor, type NetnsContent } from "./scan.ts";
 
 /** The kernel resolves an address that is "used", as if a packet were sent there (`NTF_USE`). */
 const NTF_USE = 1;

@@ -1,11 +1,10 @@
 /** Selects from a pod's network namespace what the guest gets: links, addresses, routes, neighbours. Pure. @module */
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { GuestInterface, GuestNeighbor, GuestNetwork, GuestRoute } from "../../agent_api/network.ts";
 import { KataError } from "../../base/error.ts";
 import type { Address, Link, Neighbor, Route } from "../../linux/net/rtnetlink.ts";
 import { SCOPE } from "../../linux/net/rtnetlink_address.ts";
 import { NEIGHBOR_STATE } from "../../linux/net/rtnetlink_neighbor.ts";
 import { ROUTE_PROTOCOL, ROUTE_TABLE, ROUTE_TYPE, RTNH_F_ONLINK } from "../../linux/net/rtnetlink_route.ts";
-import { type ARPNeighborSchema, type InterfaceSchema, IPFamily, type RouteSchema } from "../../proto/types_pb.ts";
 
 /** A network namespace at one moment. */
 export interface NetnsContent {
@@ -15,14 +14,6 @@ export interface NetnsContent {
   neighbors: readonly Neighbor[];
 }
 
-/** Messages for the agent. */
-export interface GuestNetwork {
-  interfaces: readonly MessageInitShape<typeof InterfaceSchema>[];
-  routes: readonly MessageInitShape<typeof RouteSchema>[];
-  neighbors: readonly MessageInitShape<typeof ARPNeighborSchema>[];
-}
-
-const FAMILY = { inet: IPFamily.v4, inet6: IPFamily.v6 } as const;
 const ARPHRD_ETHER = 1;
 /** Kinds that are joined to a tap of ours. */
 const JOINED_KINDS: ReadonlySet<string | undefined> = new Set(["veth", "tun"]);
@@ -72,22 +63,12 @@ export function describeNetwork(content: NetnsContent, links: readonly Link[]): 
 }
 
 /** Link-local addresses of IPv6 follow from the hardware address, and the guest has the same. */
-function toInterface(link: Link, addresses: readonly Address[]): MessageInitShape<typeof InterfaceSchema> {
+function toInterface(link: Link, addresses: readonly Address[]): GuestInterface {
   const own = addresses.filter(({ link: index, family, scope }) =>
     index === link.index && !(family === "inet6" && scope === SCOPE.link)
   );
-  return {
-    device: link.name,
-    name: link.name,
-    IPAddresses: own.map(({ address, family }) => {
-      const [ip = "", mask = ""] = address.split("/");
-      return { family: FAMILY[family], address: ip, mask };
-    }),
-    mtu: BigInt(link.mtu),
-    hwAddr: link.mac ?? "",
-    type: link.kind ?? "",
-    rawFlags: link.rawFlags,
-  };
+  const { name, mtu, mac, kind, rawFlags } = link;
+  return { name, addresses: own.map(({ family, address }) => ({ family, address })), mtu, mac, kind, rawFlags };
 }
 
 /** Leaves out routes that the kernel made for an address: the guest's kernel makes them as well. */
@@ -95,19 +76,11 @@ function isForGuest({ table, type, protocol }: Route): boolean {
   return table === ROUTE_TABLE.main && type === ROUTE_TYPE.unicast && protocol !== ROUTE_PROTOCOL.kernel;
 }
 
-function toRoute(route: Route, device: string): MessageInitShape<typeof RouteSchema> {
-  return {
-    dest: route.destination ?? "",
-    gateway: route.gateway ?? "",
-    device,
-    source: route.source ?? "",
-    scope: route.scope,
-    family: FAMILY[route.family],
-    // The others tell the state of the link in the host.
-    flags: route.flags & RTNH_F_ONLINK,
-    mtu: route.mtu ?? 0,
-    priority: route.priority ?? 0,
-  };
+function toRoute(route: Route, device: string): GuestRoute {
+  const { family, destination, gateway, source, mtu, priority, scope } = route;
+  // The other flags tell the state of the link in the host.
+  const flags = route.flags & RTNH_F_ONLINK;
+  return { device, family, destination, gateway, source, mtu, priority, scope, flags };
 }
 
 /** Where packets of a link go first. */
@@ -129,12 +102,6 @@ function isUseful(neighbor: Neighbor, content: NetnsContent): boolean {
   return (state & NEIGHBOR_STATE.permanent) !== 0 || gatewaysOf(content, link).includes(address);
 }
 
-function toNeighbor(neighbor: Neighbor, device: string): MessageInitShape<typeof ARPNeighborSchema> {
-  return {
-    toIPAddress: { family: FAMILY[neighbor.family], address: neighbor.address },
-    device,
-    lladdr: neighbor.mac ?? "",
-    state: NEIGHBOR_STATE.permanent,
-    flags: neighbor.flags,
-  };
+function toNeighbor({ family, address, mac, flags }: Neighbor, device: string): GuestNeighbor {
+  return { device, family, address, mac, state: NEIGHBOR_STATE.permanent, flags };
 }

@@ -108,12 +108,11 @@ Deno.test("describeNetwork() keeps name, MTU, hardware address and addresses, bu
   ];
   const { interfaces } = describeNetwork({ links: [LOOPBACK, eth0], addresses, routes: [], neighbors: [] }, [eth0]);
   assert.deepEqual(interfaces, [{
-    device: "eth0",
     name: "eth0",
-    IPAddresses: [{ family: 0, address: "10.0.0.2", mask: "24" }, { family: 1, address: "fd00::2", mask: "64" }],
-    mtu: 1450n,
-    hwAddr: "02:00:00:00:00:02",
-    type: "veth",
+    addresses: [{ family: "inet", address: "10.0.0.2/24" }, { family: "inet6", address: "fd00::2/64" }],
+    mtu: 1450,
+    mac: "02:00:00:00:00:02",
+    kind: "veth",
     rawFlags: 1,
   }]);
 });
@@ -131,20 +130,20 @@ Deno.test("describeNetwork() passes routes of the main table on, without those t
   ];
   const found = describeNetwork({ links: [eth0], addresses: [], routes, neighbors: [] }, [eth0]).routes;
   const plain = {
-    dest: "",
-    gateway: "",
     device: "eth0",
-    source: "",
+    family: "inet",
+    destination: undefined,
+    gateway: undefined,
+    source: undefined,
+    mtu: undefined,
+    priority: undefined,
     scope: 0,
-    family: 0,
     flags: 0,
-    mtu: 0,
-    priority: 0,
   };
   assert.deepEqual(found, [
     { ...plain, gateway: "10.0.0.1", mtu: 1400, flags: 4 },
-    { ...plain, dest: "10.5.0.0/16", scope: 253, source: "10.0.0.2" },
-    { ...plain, family: 1, gateway: "fe80::1", priority: 1024 },
+    { ...plain, destination: "10.5.0.0/16", scope: 253, source: "10.0.0.2" },
+    { ...plain, family: "inet6", gateway: "fe80::1", priority: 1024 },
   ]);
 });
 
@@ -160,7 +159,7 @@ Deno.test("describeNetwork() passes set neighbours on, and what is known of a ga
   ];
   const routes = [route({ gateway: "10.0.0.1" }), route({ gateway: "10.0.0.3", destination: "10.3.0.0/16" })];
   const found = describeNetwork({ links: [eth0], addresses: [], routes, neighbors }, [eth0]).neighbors;
-  assert.deepEqual(found.map(({ toIPAddress, state }) => [toIPAddress?.address, state]), [
+  assert.deepEqual(found.map(({ address, state }) => [address, state]), [
     ["10.0.0.1", PERMANENT],
     ["10.0.0.8", PERMANENT],
   ]);

@@ -12,7 +12,7 @@ import { DRIVER_OPTION, GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../..
 import { shareVolume } from "./share.ts";
 import type { Source } from "./source.ts";
 import type { Volume, VolumeContext } from "./volume.ts";
-import type { Storage } from "./volume.ts";
+import type { Storage } from "../../agent_api/storage.ts";
 
 /** Where the kubelet makes them: `<pod>/volumes/kubernetes.io~empty-dir/<name>`. */
 const EMPTY_DIR = /\/volumes\/kubernetes\.io~empty-dir\/([^/]+)(\/.*)?$/;

@@ -1,4 +1,5 @@
 /** Volumes: mounts of a specification as the guest gets them. @module */
+import type { Storage } from "../../agent_api/storage.ts";
 import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
@@ -6,8 +7,6 @@ import type { Config } from "../../config/schema.ts";
 import type { NodeKind } from "../../oci/mount/planned.ts";
 import type { Mount } from "../../oci/spec/spec.ts";
 import type { ContainerShare } from "../share_fs.ts";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { StorageSchema } from "../../proto/agent_pb.ts";
 
 export interface VolumeContext {
   config: Config;
@@ -36,6 +35,3 @@ export function keep(mount: Mount, node: NodeKind = "directory"): Volume {
 export function refuse({ source = "", destination }: Mount, why: string): KataError {
   return new KataError("UNIMPLEMENTED", `Cannot mount ${quoted(source)} on ${quoted(destination)}: ${why}`);
 }
-
-/** As the message of the agent's API has it. */
-export type Storage = MessageInitShape<typeof StorageSchema>;

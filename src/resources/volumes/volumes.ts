@@ -10,7 +10,7 @@ import { type MountInfo, readMountInfo } from "../../linux/mount/mountinfo.ts";
 import type { Mount } from "../../oci/spec/spec.ts";
 import type { MountPoint } from "../rootfs/mount_points.ts";
 import { deviceVolume } from "./device.ts";
-import type { Storage } from "./volume.ts";
+import type { Storage } from "../../agent_api/storage.ts";
 import { emptyDirVolume } from "./empty_dir.ts";
 import { kernelVolume } from "./kernel_path.ts";
 import { shareVolume } from "./share.ts";

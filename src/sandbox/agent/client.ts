@@ -36,7 +36,10 @@ const UNBOUNDED: ReadonlySet<DescMethod> = new Set([
   Connections.method.write,
 ]);
 
-/** The clients of one agent; `agent_answers.ts` checks what it says. Disposing it fails the pending calls. */
+/**
+ * The clients of one agent. `answers.ts` checks what it says, and has a KataError for each call that fails. Disposing it
+ * fails the pending calls.
+ */
 export class AgentConnection implements Disposable {
   readonly api: AgentApi;
   readonly health: HealthApi;

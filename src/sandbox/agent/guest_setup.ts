@@ -1,4 +1,6 @@
 /** What the agent is told before the first container: network, name servers, storages, kernel modules; and at the end. @module */
+import { type GuestNetwork, interfaceToWire, neighborToWire, routeToWire } from "../../agent_api/network.ts";
+import { storagesToWire } from "../../agent_api/storage.ts";
 import { errorCode } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
@@ -7,7 +9,6 @@ import { Fd, O_PATH, pathOf } from "../../linux/io/fd.ts";
 import { readTextOf } from "../../linux/fs/in_root.ts";
 import { statfs } from "../../linux/fs/statfs.ts";
 import type { Spec } from "../../oci/spec/spec.ts";
-import type { GuestNetwork } from "../../resources/network/scan.ts";
 import { isAtShm, isEngineShm, SHM } from "../../resources/volumes/shm.ts";
 import { Source } from "../../resources/volumes/source.ts";
 import { type AgentConnection, type AgentHost, explainSilence } from "./client.ts";
@@ -72,7 +73,7 @@ async function createSandbox(agent: AgentConnection, { id, spec, config }: Guest
     sandboxId: id,
     hostname: spec.hostname ?? "",
     dns: nameServers(spec),
-    storages: [...guestStorages(shmBytes(spec))],
+    storages: storagesToWire(guestStorages(shmBytes(spec))),
     kernelModules: config.agent.kernel_modules.map(parseKernelModule),
   });
 }
@@ -91,14 +92,14 @@ function shmBytes({ mounts = [] }: Spec): number {
 export async function setUpGuestNetwork(agent: AgentConnection, network: GuestNetwork): Promise<void> {
   for (const each of network.interfaces) {
     try {
-      await agent.api.updateInterface({ interface: each });
+      await agent.api.updateInterface({ interface: interfaceToWire(each) });
     } catch (cause) {
       throw new Error(`Cannot set up interface "${each.name}" in the guest`, { cause });
     }
   }
-  if (network.routes.length > 0) await agent.api.updateRoutes({ routes: { Routes: [...network.routes] } });
+  if (network.routes.length > 0) await agent.api.updateRoutes({ routes: { Routes: network.routes.map(routeToWire) } });
   if (network.neighbors.length > 0) {
-    await agent.api.addARPNeighbors({ neighbors: { ARPNeighbors: [...network.neighbors] } });
+    await agent.api.addARPNeighbors({ neighbors: { ARPNeighbors: network.neighbors.map(neighborToWire) } });
   }
 }
 

@@ -2,8 +2,10 @@
 import { abortable, awaitAll } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
 import { processToProto, resourcesToProto, specToProto } from "../../agent_api/spec_codec.ts";
+import { statsFromWire } from "../../agent_api/stats_codec.ts";
+import { storagesToWire } from "../../agent_api/storage.ts";
+import type { CgroupStats } from "../../oci/cgroup/stats.ts";
 import type { Resources, Spec } from "../../oci/spec/spec.ts";
-import type { StatsContainerResponse } from "../../proto/agent_pb.ts";
 import { toGuestProcess, toGuestResources } from "../../resources/guest_spec.ts";
 import type { AgentConnection } from "../agent/client.ts";
 import type { ContainerResources } from "./files.ts";
@@ -62,7 +64,7 @@ export class Container implements AsyncDisposable {
   async create(): Promise<void> {
     const { id, spec } = this.#options;
     const OCI = specToProto(this.#guestSpec);
-    const storages = [...this.#storages];
+    const storages = storagesToWire(this.#storages);
     // A path names another container's namespace; the sandbox's own has the first processes of all.
     const sandboxPidns = Boolean(spec.linux?.namespaces?.find(({ type }) => type === "pid")?.path);
     try {
@@ -166,8 +168,10 @@ export class Container implements AsyncDisposable {
     await this.#agent.api.updateContainer(request);
   }
 
-  async stats(): Promise<StatsContainerResponse> {
-    return await this.#agent.api.statsContainer({ containerId: this.id });
+  /** What it has used, as its guest tells; undefined if that does not say. */
+  async stats(): Promise<CgroupStats | undefined> {
+    const { cgroupStats } = await this.#agent.api.statsContainer({ containerId: this.id });
+    return cgroupStats && statsFromWire(cgroupStats);
   }
 
   /** @throws {KataError} FAILED_PRECONDITION while it runs. */

@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
-import { createLogger } from "../../base/log.ts";
 import { defaultConfig } from "../../config/schema.ts";
 import type { Hypervisor, StartOptions } from "../../hypervisor/hypervisor.ts";
-import { Health } from "../../proto/health_pb.ts";
-import { listen } from "../../rpc/transport/address.ts";
-import { defineService, serveTtrpc } from "../../rpc/ttrpc/server.ts";
+import { serveAgent } from "../agent/testing/serve_agent.ts";
 import { Phases } from "../phases.ts";
 import { startMachine } from "./start.ts";
 
@@ -21,20 +18,6 @@ function fakeVm(socket: string, start: (options: StartOptions) => Promise<void>)
     consoleTail: () => [],
   };
   return vm as Hypervisor;
-}
-
-/** An agent that is well, until disposed. */
-function serveAgent(socket: string): AsyncDisposable {
-  const stop = new AbortController();
-  const health = defineService(Health, { check: () => ({ status: 1 }) });
-  const log = createLogger({ sink: () => {} });
-  const serving = serveTtrpc(listen(`unix://${socket}`), [health], { signal: stop.signal, log });
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort();
-      await serving;
-    },
-  };
 }
 
 /** @returns What happened to the VM, in order. */

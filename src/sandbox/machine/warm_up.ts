@@ -5,6 +5,7 @@
  * @module
  */
 import { specToProto } from "../../agent_api/spec_codec.ts";
+import { type Storage, storagesToWire } from "../../agent_api/storage.ts";
 import { OCI_VERSION, type Process, type Spec } from "../../oci/spec/spec.ts";
 import { GUEST_PATH, STORAGE_DRIVER } from "../../agent_api/names.ts";
 import type { AgentConnection } from "../agent/client.ts";
@@ -57,7 +58,7 @@ export async function warmUp({ api, health }: AgentConnection): Promise<void> {
     await health.check({});
     await Promise.all([
       api.reseedRandomDev({ data: crypto.getRandomValues(new Uint8Array(64)) }),
-      api.createSandbox({ sandboxId: ID, dns: ["nameserver 127.0.0.1"], storages: [SHM] }),
+      api.createSandbox({ sandboxId: ID, dns: ["nameserver 127.0.0.1"], storages: storagesToWire([SHM]) }),
       api.updateRoutes({ routes: { Routes: [] } }),
     ]);
     await runContainer(api);
@@ -65,7 +66,7 @@ export async function warmUp({ api, health }: AgentConnection): Promise<void> {
   }
 }
 
-const SHM = {
+const SHM: Storage = {
   driver: STORAGE_DRIVER.ephemeral,
   source: "shm",
   fstype: "tmpfs",
@@ -75,7 +76,8 @@ const SHM = {
 
 async function runContainer(api: AgentConnection["api"]): Promise<void> {
   const root = { ...SHM, source: "rootfs", options: ["nodev"], mountPoint: ROOTFS };
-  await api.createContainer({ containerId: ID, execId: ID, OCI: specToProto(SPEC), storages: [root] });
+  const storages = storagesToWire([root]);
+  await api.createContainer({ containerId: ID, execId: ID, OCI: specToProto(SPEC), storages });
   await api.startContainer({ containerId: ID });
   await api.execProcess({ containerId: ID, execId: "exec", process: specToProto(SPEC).Process! });
   await copyThrough(api, "exec");

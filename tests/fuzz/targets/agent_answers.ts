@@ -1,5 +1,6 @@
 /** A guest whose agent lies: each answer becomes a value that the host can work with, or one error. @module */
 import type { DescService } from "@bufbuild/protobuf";
+import { statsFromWire } from "../../../src/agent_api/stats_codec.ts";
 import { AgentService } from "../../../src/proto/agent_pb.ts";
 import { Connections } from "../../../src/proto/connections_pb.ts";
 import { Health } from "../../../src/proto/health_pb.ts";
@@ -65,7 +66,8 @@ const CHECKS: Readonly<Record<string, (value: never) => void>> = {
   readStderr: fits,
   read: fits,
   writeStdin: ({ len }: Answer<"api", "writeStdin">) => hold(len <= ASKED_BYTES, "no more is taken than was sent"),
-  statsContainer: (stats: Answer<"api", "statsContainer">) => {
+  statsContainer: ({ cgroupStats }: Answer<"api", "statsContainer">) => {
+    const stats = { cgroup: cgroupStats && statsFromWire(cgroupStats), network: new Map() };
     for (const version of ["v1", "v2"] as const) toMetrics(stats, version);
   },
 };

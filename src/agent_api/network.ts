@@ -1,0 +1,99 @@
+/** The guest's network as the host tells it to the agent, and its messages. Pure. @module */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type ARPNeighborSchema, type InterfaceSchema, IPFamily, type RouteSchema } from "../proto/types_pb.ts";
+
+type Family = "inet" | "inet6";
+
+/** A network card, which the agent finds by its hardware address and names. */
+export interface GuestInterface {
+  name: string;
+  /** With their prefix, such as `10.0.0.2/24`. */
+  addresses: readonly { family: Family; address: string }[];
+  /** Bytes. */
+  mtu: number;
+  mac: string | undefined;
+  /** Of the link on the host, such as `veth`. */
+  kind: string | undefined;
+  /** The kernel's `IFF_*`. */
+  rawFlags: number;
+}
+
+/** A route of the main table. */
+export interface GuestRoute {
+  /** Name of the interface. */
+  device: string;
+  family: Family;
+  /** With its prefix; undefined is the default route. */
+  destination: string | undefined;
+  gateway: string | undefined;
+  /** The address that packets are sent from. */
+  source: string | undefined;
+  /** Bytes. */
+  mtu: number | undefined;
+  priority: number | undefined;
+  /** The kernel's `RT_SCOPE_*`. */
+  scope: number;
+  /** The kernel's `RTNH_F_*`. */
+  flags: number;
+}
+
+/** An entry of the table of neighbours: ARP, or NDP. */
+export interface GuestNeighbor {
+  /** Name of the interface. */
+  device: string;
+  family: Family;
+  address: string;
+  mac: string | undefined;
+  /** The kernel's `NUD_*`. */
+  state: number;
+  /** The kernel's `NTF_*`. */
+  flags: number;
+}
+
+export interface GuestNetwork {
+  interfaces: readonly GuestInterface[];
+  routes: readonly GuestRoute[];
+  neighbors: readonly GuestNeighbor[];
+}
+
+const FAMILY = { inet: IPFamily.v4, inet6: IPFamily.v6 } as const;
+
+/** The API has the prefix length as text of its own. */
+export function interfaceToWire(card: GuestInterface): MessageInitShape<typeof InterfaceSchema> {
+  return {
+    device: card.name,
+    name: card.name,
+    IPAddresses: card.addresses.map(({ address, family }) => {
+      const [ip = "", mask = ""] = address.split("/");
+      return { family: FAMILY[family], address: ip, mask };
+    }),
+    mtu: BigInt(card.mtu),
+    hwAddr: card.mac ?? "",
+    type: card.kind ?? "",
+    rawFlags: card.rawFlags,
+  };
+}
+
+export function routeToWire(route: GuestRoute): MessageInitShape<typeof RouteSchema> {
+  return {
+    dest: route.destination ?? "",
+    gateway: route.gateway ?? "",
+    device: route.device,
+    source: route.source ?? "",
+    scope: route.scope,
+    family: FAMILY[route.family],
+    flags: route.flags,
+    mtu: route.mtu ?? 0,
+    priority: route.priority ?? 0,
+  };
+}
+
+export function neighborToWire(neighbor: GuestNeighbor): MessageInitShape<typeof ARPNeighborSchema> {
+  return {
+    toIPAddress: { family: FAMILY[neighbor.family], address: neighbor.address },
+    device: neighbor.device,
+    lladdr: neighbor.mac ?? "",
+    state: neighbor.state,
+    flags: neighbor.flags,
+  };
+}

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { interfaceToWire, neighborToWire, routeToWire } from "./network.ts";
+
+Deno.test("interfaceToWire() tells prefixes apart from addresses, and families by number", () => {
+  const addresses = [
+    { family: "inet", address: "10.0.0.2/24" },
+    { family: "inet6", address: "fd00::2/64" },
+    { family: "inet", address: "10.0.0.3" },
+  ] as const;
+  const card = { name: "eth0", addresses, mtu: 1450, mac: "02:00:00:00:00:02", kind: "veth", rawFlags: 1 };
+  assert.deepEqual(interfaceToWire(card), {
+    device: "eth0",
+    name: "eth0",
+    IPAddresses: [
+      { family: 0, address: "10.0.0.2", mask: "24" },
+      { family: 1, address: "fd00::2", mask: "64" },
+      { family: 0, address: "10.0.0.3", mask: "" },
+    ],
+    mtu: 1450n,
+    hwAddr: "02:00:00:00:00:02",
+    type: "veth",
+    rawFlags: 1,
+  });
+});
+
+Deno.test("routeToWire() writes what a route lacks as the zero of its type", () => {
+  const absent = { destination: undefined, gateway: undefined, source: undefined, mtu: undefined, priority: undefined };
+  const plain = { dest: "", gateway: "", source: "", mtu: 0, priority: 0 };
+  assert.deepEqual(routeToWire({ ...absent, device: "eth0", family: "inet6", scope: 253, flags: 4 }), {
+    ...plain,
+    device: "eth0",
+    family: 1,
+    scope: 253,
+    flags: 4,
+  });
+  const route = { destination: "10.5.0.0/16", gateway: "10.0.0.1", source: "10.0.0.2", mtu: 1400, priority: 7 };
+  const { dest, gateway, source, mtu, priority } = routeToWire({
+    ...route,
+    device: "eth0",
+    family: "inet",
+    scope: 0,
+    flags: 0,
+  });
+  assert.deepEqual({ destination: dest, gateway, source, mtu, priority }, route);
+});
+
+Deno.test("neighborToWire() keeps address, hardware address, state and flags", () => {
+  const entry = { device: "eth0", mac: "02:00:00:00:00:99", state: 0x80, flags: 2 };
+  assert.deepEqual(neighborToWire({ ...entry, family: "inet6", address: "fe80::1" }), {
+    toIPAddress: { family: 1, address: "fe80::1" },
+    device: "eth0",
+    lladdr: "02:00:00:00:00:99",
+    state: 0x80,
+    flags: 2,
+  });
+});
