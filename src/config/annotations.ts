@@ -1,4 +1,4 @@
-/** What a pod may change by annotations: each key whose row has one. @module */
+/** Changes of a pod to the configuration by annotations: of each key whose row has one. @module */
 import { KataError } from "../base/error.ts";
 import { quoted } from "../base/text.ts";
 import type { Key, Keys } from "./key.ts";
@@ -74,7 +74,7 @@ function requireEnabled(key: string, enabled: readonly string[]): void {
   );
 }
 
-/** What a text means for a key; the text itself where it means nothing, for the message of whoever reads it. */
+/** Parses an annotation's text as the key's type; returns the text itself if it is none, for the error of the check. */
 function parseText({ type }: Key, text: string): unknown {
   switch (type) {
     case "boolean":

@@ -82,7 +82,7 @@ export function facts({ table, name, key }: Entry): readonly (readonly [name: st
   return all.filter(([, text]) => text !== "");
 }
 
-/** Which hypervisors have a key; empty for a key of another table. */
+/** Names the hypervisors that have a key; empty for a key of another table. */
 function monitorsOf({ table, name, key }: Entry): string {
   if (table.monitor === undefined) return "";
   const having = Object.entries(HYPERVISORS).filter(([, { keys }]) => (keys as KeyTable["keys"])[name] === key);

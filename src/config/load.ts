@@ -14,7 +14,7 @@ export interface LoadedConfig {
   config: Config;
   /** The full path of the file that was used. */
   path: string;
-  /** What the files say and nothing comes of yet: one line each, for the log. */
+  /** Settings in the files that have no effect yet: one line each, for the log. */
   warnings: readonly string[];
 }
 
@@ -108,7 +108,7 @@ function parseFile(path: string, text: string): Table {
 /** More than these make a line that nobody reads. */
 const MOST_SHOWN = 10;
 
-/** Those of a file in one line, as whoever brings a file of another runtime has several. */
+/** Names all unknown keys of a file in one line: a file that was written for another runtime has several. */
 function unknownKeys(keys: readonly (readonly string[])[], { path, text }: Pick<Source, "path" | "text">): KataError {
   const names = knownNames();
   const problems = keys.slice(0, MOST_SHOWN).map((key) => {

@@ -56,7 +56,7 @@ export function knownNames(): readonly string[] {
   return ALL_TABLES.flatMap(({ path, keys }) => [path, ...Object.keys(keys).map((name) => `${path}.${name}`)]);
 }
 
-/** What of a file nobody reads. */
+/** Keys and tables of a file that have no effect. */
 export interface Unread {
   /** Paths of keys and tables that no row has. */
   unknown: readonly (readonly string[])[];

@@ -1,4 +1,4 @@
-/** Which word somebody may have meant. Pure. @module */
+/** Finds the word that a misspelt one may stand for. Pure. @module */
 
 /** Longer words are no slips, and comparing them takes the product of both lengths. */
 const MOST_LETTERS = 100;

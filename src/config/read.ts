@@ -81,7 +81,7 @@ function renamed(value: unknown, names: Readonly<Record<string, string>> = {}): 
   return typeof value === "string" && Object.hasOwn(names, value) ? names[value] : value;
 }
 
-/** What a value must be and is not. */
+/** Names the type or range that a value violates; undefined if it is valid. */
 function expectation(key: Key, value: unknown): string | undefined {
   switch (key.type) {
     case "boolean":

@@ -1,4 +1,4 @@
-/** Which devices of a container's spec it can have in the guest. @module */
+/** Selects the devices of a container's specification that it can have in the guest. @module */
 import { quoted } from "../base/text.ts";
 import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";

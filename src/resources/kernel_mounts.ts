@@ -49,7 +49,7 @@ export function copyWithoutKernel(source: string | Fd, options: KernelMountsOpti
 
 const MOST_PASSES = 100;
 
-/** Only what is attached can be unmounted: for that time the tree is on the stage. */
+/** Unmounts kernel file systems in a tree, on the stage meanwhile, as only an attached mount can be unmounted. */
 function takeAway(tree: Fd, stage: string, attributes: MountAttributes): { rest: Fd; left: string[] } {
   using undo = new DisposableStack();
   moveMount(tree, stage);

@@ -138,7 +138,7 @@ function unlessGone(remove: () => void): void {
   }
 }
 
-/** Only root gets into the sandbox's directory; within, modes are what the guest's users see. */
+/** Makes the sandbox's directories. Only root gets into the top one; within, modes are what the guest's users see. */
 function makeDirectories(directory: string): void {
   Deno.mkdirSync(directory.slice(0, directory.lastIndexOf("/")), { recursive: true, mode: 0o750 });
   makeOwn(directory);
@@ -159,7 +159,7 @@ function makeOwn(directory: string): void {
   }
 }
 
-/** It receives what is mounted in `mounts`, and gives nothing back. Its flags are those of the top alone. */
+/** Makes the guest's view, which receives mounts made in `mounts` and gives none back. Flags are for the top alone. */
 function makeGuestView(mounts: string, view: string): void {
   using target = Fd.open(view, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   using tree = openTree(mounts, { clone: true });

@@ -30,7 +30,7 @@ export class GuestContainer implements AsyncDisposable {
     this.#inBackground("Cannot end a container's other processes", this.#endWithInit());
   }
 
-  /** Nobody awaits such work until the container is removed, so its failure is logged. */
+  /** Runs work that nobody awaits until the container is removed, so its failure is logged. */
   #inBackground(message: string, work: Promise<void>): void {
     this.#background.push(work.catch((error) => this.#log.warning(message, { container: this.id, error })));
   }

@@ -1,4 +1,4 @@
-/** What `/proc/PID/status` says about signals. @module */
+/** Reads `/proc/PID/status` for the signals of a process. @module */
 import { SIGNALS } from "../../linux/process/signal.ts";
 
 /**

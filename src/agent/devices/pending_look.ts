@@ -7,11 +7,11 @@ export interface Listener {
   hear(event: Uevent): void;
   /** Tells that nothing can be heard any more. */
   fail(error: unknown): void;
-  /** It needs to hear no more. */
+  /** Whether the receiver needs no more events. */
   readonly isOver: boolean;
 }
 
-/** Somebody who waits: has one outcome, and hears nothing after it. */
+/** A wait for a device: has one outcome, and takes no events after it. */
 export class PendingLook<T> implements Listener {
   readonly #outcome = Promise.withResolvers<T>();
   readonly #address: DeviceAddress;

@@ -1,4 +1,4 @@
-/** Which namespaces a container in the guest gets. Pure. @module */
+/** Chooses the namespaces of a container in the guest. Pure. @module */
 import type { Namespace, Spec } from "../../oci/spec/spec.ts";
 import type { SharedNamespaces } from "./shared_namespaces.ts";
 

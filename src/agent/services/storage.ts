@@ -35,7 +35,7 @@ export function storagePart({ sandbox: { storages: registry } }: Guest): AgentPa
   };
 }
 
-/** Only memory has limits to change. @throws {KataError} INVALID_ARGUMENT */
+/** Refuses all storages but memory, which alone has limits to change. @throws {KataError} INVALID_ARGUMENT */
 function refuseOthers({ driver, mountPoint }: Storage): void {
   if (driver === STORAGE_DRIVER.ephemeral) return;
   const why = `the driver is "${driver}", and only "${STORAGE_DRIVER.ephemeral}" takes new options`;

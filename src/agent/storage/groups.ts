@@ -1,4 +1,4 @@
-/** Which of the storages of a request make one mount together. Pure. @module */
+/** Groups the storages of a request that make one mount together. Pure. @module */
 import type { Storage } from "../../proto/agent_pb.ts";
 import { STORAGE_DRIVER, STORAGE_OPTION } from "../../agent_api/names.ts";
 import type { StorageGroup } from "./handler.ts";

@@ -132,7 +132,7 @@ export class StorageRegistry implements AsyncDisposable {
     await (attached.leaving = this.#detach(key, attached));
   }
 
-  /** Until it is gone it counts as there: what containers may write is theirs to the end. */
+  /** Detaches a storage. Until that is done the storage counts as there: containers may write to it to the end. */
   async #detach(key: string, { ready }: Attached): Promise<void> {
     try {
       await using _ = await ready;

@@ -124,7 +124,7 @@ async function type(stdin: Fd, master: Fd, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Until every process has closed the terminal. */
+/** Copies the terminal's output until every process has closed the terminal. */
 async function show(master: Fd, stdout: Fd): Promise<void> {
   const buffer = new Uint8Array(32 * 1024);
   for (let length; (length = await readSome(master, buffer)) > 0;) stdout.writeAll(buffer.subarray(0, length));

@@ -106,7 +106,7 @@ async function dispatch(
   if (rest.length < least || rest.length > most) {
     throw new RangeError(`Cannot ${name}: ${rest.length} arguments given, expected ${name} [options] ${command.usage}`);
   }
-  // Until it attends to a process in the foreground, it does one thing after the other.
+  // runk does one thing after the other until it serves a process in the foreground.
   waitInPlace();
   const { root = defaultRoot(), "systemd-cgroup": systemdCgroup, rootless } = given;
   const global = { root, systemdCgroup, rootless, log };

@@ -24,7 +24,7 @@ export interface ProcessOptions {
   cgroupProcs?: readonly string[] | undefined;
   /** Where it runs; default: where we do. */
   cwd?: string;
-  /** Whom it runs as; default: root. */
+  /** User of the process; default: root. */
   user?: VmmUser | undefined;
   /** `none`: without capabilities. Default: ours. */
   rights?: "none";

@@ -70,7 +70,7 @@ export async function startVhostVsock(options: VhostVsockOptions): Promise<Vhost
   const sockets = vhostVsockSockets(rest.runDir);
   const until = AbortSignal.any([signal, daemon.died]);
   await appearance(sockets.socket, { in: directory, signal: until });
-  // It appears before it listens.
+  // The socket's file appears before the daemon listens.
   const connection = await retry(() => connectUnix(sockets.socket), { signal: until, everyMs: LISTEN_POLL_MS });
   undo.use(connection);
   // No guest runs yet, and the daemon has made it before the other.

@@ -79,7 +79,7 @@ export class Qemu implements Hypervisor {
       await qmp.execute("quit", {}, { signal });
       await abortable(qemu.ended, signal);
     } catch {
-      // It has gone already, or it hangs: killing it is right in both cases.
+      // QEMU has gone already, or it hangs: killing it is right in both cases.
     }
     for (const processes of [qemu, helpers]) await processes[Symbol.asyncDispose]();
     await watch.exit;

@@ -171,7 +171,7 @@ function removeDirectory(path: string): void {
   }
 }
 
-/** Which members to list: those of the group itself, or of all groups below it as well. */
+/** Selects the members to list: those of the group itself, or of all groups below it as well. */
 export interface MemberOptions {
   recursive?: boolean;
   /** Threads (`cgroup.threads`, or `tasks` on v1) instead of processes. */

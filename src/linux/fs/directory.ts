@@ -87,7 +87,7 @@ function isDots(name: RawName): boolean {
   return name[0] === DOT && (name.length === 2 || (name.length === 3 && name[1] === DOT));
 }
 
-/** Which file a descriptor stands for: equal texts, the same file. */
+/** Identifies the file behind a descriptor: equal texts, the same file. */
 export function fileIdentity(file: Fd): string {
   const STATX_INO = 0x100;
   const stat = new Uint8Array(256);

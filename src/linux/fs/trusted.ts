@@ -9,7 +9,7 @@
  */
 import { Fd, O_NOFOLLOW, O_PATH, pathOf } from "../io/fd.ts";
 
-/** Others than the administrator can change what a path leads to. */
+/** Thrown if users other than the administrator can change the file to which a path leads. */
 export class UntrustedError extends Error {
   override readonly name = "UntrustedError";
 }

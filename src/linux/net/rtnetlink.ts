@@ -56,7 +56,7 @@ const RTM = {
 const CREATE = NLM_F.CREATE | NLM_F.EXCL;
 const REPLACE = NLM_F.CREATE | NLM_F.REPLACE;
 
-/** Which objects to list. */
+/** Selects the objects to list. */
 export interface ListFilter {
   /** Index of a link. */
   link?: number;

@@ -26,7 +26,7 @@ export interface SeccompRule {
 
 /** A condition on an argument; all of a rule must hold. */
 export interface SeccompArgument {
-  /** Which argument, 0 to 5. */
+  /** Number of the argument, 0 to 5. */
   index: number;
   /** Unsigned 64 bit; numbers above 2^53 come as bigint. The profile may lack it, which is refused. */
   value?: number | bigint | undefined;

@@ -11,7 +11,7 @@ export interface CgroupStats {
   io: IoStats;
   /** By page size, such as `2MB`. */
   hugetlb: Map<string, HugetlbStats>;
-  /** Only v1 tells. */
+  /** Of v1 only. */
   cpuset?: CpusetStats;
 }
 

@@ -90,7 +90,7 @@ export class Container {
     return this.#parts.stored.pid;
   }
 
-  /** When it was created. ISO 8601, UTC. */
+  /** Time of creation: ISO 8601, UTC. */
   get created(): string {
     return this.#parts.stored.created;
   }

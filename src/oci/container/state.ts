@@ -96,7 +96,7 @@ const STATE_SHAPE = {
 } as const satisfies Partial<Record<keyof StoredState, Shape>>;
 const SCOPE_SHAPE = { unit: "text", slice: "text", cgroupPath: "text", ofUser: "flag" } as const;
 
-/** Somebody else, or a file system that broke, may have written it. @throws {TypeError} Naming what is wrong. */
+/** Checks a state file: another program or a broken file system may have written it. @throws {TypeError} The fault. */
 function checkState(value: unknown): StoredState {
   checkShape(value, { ...STATE_SHAPE, scope: SCOPE_SHAPE });
   const missing = Object.keys(STATE_SHAPE).find((key) => Reflect.get(value as object, key) === undefined);

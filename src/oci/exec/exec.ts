@@ -86,7 +86,7 @@ interface Joining extends Disposable {
   child: Child;
   /** Where the pid of its stage-2 child will be, if it bears one. */
   stage2: Slot | undefined;
-  /** It says something about its filter. */
+  /** Whether the process sends messages about its filter. */
   talks: boolean;
   channel: Channel;
   /** Socket over which the child hands us the master of its terminal. */

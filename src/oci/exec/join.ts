@@ -50,11 +50,11 @@ export interface JoinPlan {
 export interface JoinResult {
   /** Where the pid will be of the stage-2 child that runs the program, if it bears one. */
   stage2: Slot | undefined;
-  /** It says something about itself and its filter: `stage2` or `listener` is the last. */
+  /** Whether the process sends messages about itself and its filter: `stage2` or `listener` is the last. */
   talks: boolean;
 }
 
-/** It does all from outside of the container's pid namespace, where nobody inside can see it, and appears there at the end. */
+/** Adds the steps of a join, made outside of the container's pid namespace and unseen there until the process appears. */
 export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const { process: { process }, channel } = plan;
   addEarly(steps, process);

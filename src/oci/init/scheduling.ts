@@ -63,7 +63,7 @@ export function cpuNumbers(list: string): number[] {
   return cpus;
 }
 
-/** Such a list as the mask of sched_setaffinity(2). @throws {KataError} INVALID_ARGUMENT. */
+/** Converts a list of CPUs to the mask of sched_setaffinity(2). @throws {KataError} INVALID_ARGUMENT. */
 export function cpuMask(list: string): Uint8Array<ArrayBuffer> {
   const mask = new Uint8Array(MAX_CPUS / 8);
   for (const cpu of cpuNumbers(list)) mask[cpu >> 3]! |= 1 << (cpu & 7);

@@ -44,7 +44,7 @@ export interface MappedTreeOptions {
   maps: IdMaps;
   /** The mounts below `source` are copied as well. */
   copiesBelow: boolean;
-  /** They are mapped as well. */
+  /** Whether mounts below are mapped as well. */
   mapsBelow: boolean;
 }
 

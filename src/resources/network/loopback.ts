@@ -17,7 +17,7 @@ const BACKLOG = 64;
 
 /** Disposing it leaves the loopback alone again. */
 export interface Loopback extends Disposable {
-  /** They get the connections to whatever port. */
+  /** Sockets that get the connections to all ports. */
   readonly listeners: readonly Fd[];
 }
 

@@ -1,4 +1,4 @@
-/** Which network namespace is a pod's. @module */
+/** Finds and opens a pod's network namespace. @module */
 import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import { Fd, O_RDONLY } from "../../linux/io/fd.ts";

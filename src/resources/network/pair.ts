@@ -21,7 +21,7 @@ const MODELS = {
     removeIngress(netlink, link);
     return crossConnect(netlink, { first: link, second: tap });
   },
-  /** Somebody else joins them. */
+  /** Leaves the links alone: another program joins them. */
   none: (): Disposable => new DisposableStack(),
 } as const;
 

@@ -23,7 +23,7 @@ export interface RootfsOptions {
   mounts: readonly RootfsMount[];
   /** Absolute path of the root file system in the bundle. */
   path: string;
-  /** If the guest may only read it: what has to be there for its mounts. */
+  /** Mount points that the root file system must have, if the guest may only read it. */
   readOnly?: readonly MountPoint[];
   log?: Logger;
 }

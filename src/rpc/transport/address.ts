@@ -55,7 +55,7 @@ export type ConnectFrom = (
 ) => Promise<Duplex>;
 
 export interface ListenOptions {
-  /** Whom a listener on vsock serves. */
+  /** Callers that a listener on vsock serves. */
   admission?: Admission;
 }
 

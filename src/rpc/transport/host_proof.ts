@@ -60,7 +60,7 @@ export function proofOf(key: HostKey): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${OPENING}${key}\n`);
 }
 
-/** Whom a listener on vsock serves. */
+/** Callers that a listener on vsock serves. */
 export interface Admission {
   /** Key that the host must know; undefined: every caller from the host is served. */
   key: HostKey | undefined;

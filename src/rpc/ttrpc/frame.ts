@@ -40,7 +40,7 @@ export interface Frame {
   /** One of {@linkcode FRAME_TYPE}, if the peer keeps to the protocol. */
   type: number;
   flags: number;
-  /** Nobody writes to these bytes again: they may be kept, and decoded messages may point into them. */
+  /** Data of the frame. Never written again: the bytes may be kept, and decoded messages may point into them. */
   data: Uint8Array;
   /** 0, or the length that the header announced if it is beyond the limit; then `data` is empty. */
   skippedBytes: number;

@@ -1,8 +1,8 @@
 /**
- * The door for what the guest's agent answers. Whoever is root in the guest is the agent, so an answer may hold anything
- * that its message can: here it becomes a value that the host can work with, or one error. Nothing else on the host makes
- * a client of the agent's services, so no code behind this handles a raw answer, or an error of the wire: what a call throws
- * is a KataError.
+ * The door for answers of the guest's agent. A guest's root can take over its agent, so an answer may hold anything
+ * that its message can: here it becomes a value that the host can work with, or one error. Nothing else on the host
+ * makes a client of the agent's services, so no code behind this handles a raw answer, or an error of the wire: a call
+ * throws KataErrors only.
  *
  * Each method has its row, whether the host calls it or not yet: one without a row does not compile.
  *
@@ -40,7 +40,7 @@ import { callError } from "../../rpc/ttrpc/errors.ts";
 import { bounded } from "./bounds.ts";
 import { LOST_STATUS } from "../container/status.ts";
 
-/** What a row makes of an answer; it may look at the request. It throws a RangeError that says what is wrong. */
+/** Turns an answer into the host's value, with the request at hand. Throws a RangeError that names the fault. */
 type Row<S extends DescService, K extends keyof S["method"]> = (
   answer: MessageShape<S["method"][K]["output"]>,
   request: MessageInitShape<S["method"][K]["input"]>,
@@ -75,7 +75,7 @@ export const AGENT_ANSWERS = {
   readStderr: ({ data }, { len }) => ({ data: piece(data, len) }),
   closeStdin: nothing,
   ttyWinResize: nothing,
-  // What it has set is what was asked for, which the host knows.
+  // The answer repeats the request, which the host knows.
   updateInterface: nothing,
   updateRoutes: nothing,
   listInterfaces: bounded(InterfacesSchema),

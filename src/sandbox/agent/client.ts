@@ -12,7 +12,7 @@ import { dial } from "../../rpc/transport/address.ts";
 import { createTtrpcTransport, type TtrpcTransport } from "../../rpc/ttrpc/client.ts";
 import { type AgentApi, agentClients, type ConnectionsApi, type HealthApi } from "./answers.ts";
 
-/** What is shown of the guest's console when its agent does not answer. */
+/** Lines of the guest's console in the error about an agent that does not answer. */
 const CONSOLE_LINES = 5;
 
 /** The part of a VM that reaching its agent needs. */
@@ -102,7 +102,7 @@ export async function connectAgent(vm: AgentHost, options: ConnectOptions): Prom
   }
 }
 
-/** What went wrong with an agent that did not answer in time: the state of its VM says more than the deadline. */
+/** Explains why an agent did not answer in time: the state of its VM says more than the deadline. */
 export async function explainSilence(
   vm: AgentHost,
   { what, waitedMs, cause }: { what: string; waitedMs: number; cause: unknown },

@@ -1,4 +1,4 @@
-/** What the agent is told before the first container: network, name servers, storages, kernel modules; and at the end. @module */
+/** Sets up the guest before the first container: network, name servers, storages, modules; and ends it. @module */
 import { type GuestNetwork, interfaceToWire, neighborToWire, routeToWire } from "../../agent_api/network.ts";
 import { storagesToWire } from "../../agent_api/storage.ts";
 import { errorCode } from "../../base/error.ts";

@@ -143,7 +143,7 @@ class Relay {
 
   #read(): ReturnType<AgentConnection["connections"]["read"]> {
     const answer = this.#connections.read({ id: this.#id, length: CHUNK_BYTES }, { signal: this.#signal });
-    // Whoever fails at writing the piece before does not come to wait for this one.
+    // Nobody awaits this answer if writing the piece before has failed: its error must not count as unhandled.
     answer.catch(() => {});
     return answer;
   }

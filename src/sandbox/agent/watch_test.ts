@@ -52,7 +52,7 @@ Deno.test("watchAgent() says at once that the connection ended", async () => {
   assert.equal(await reason, "the agent closed its connection");
 });
 
-/** What is told of, and what is logged, when the agent says these ids, each so long after the one before. */
+/** Runs the watch on an agent that says these ids, each so long after the one before: its notices and its log. */
 async function shortages(events: readonly { id: string; afterMs: number }[]) {
   let now = 0;
   const left = [...events];

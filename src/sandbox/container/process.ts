@@ -111,7 +111,7 @@ export class Process implements AsyncDisposable {
     try {
       await agent.api.signalProcess({ containerId, execId, signal });
     } catch (error) {
-      // It ended meanwhile: by itself, or with a VM that hung until the signal could not be answered any more.
+      // The process ended meanwhile: by itself, or with a VM that hung until the signal could not be answered any more.
       if (errorCode(error) !== "NOT_FOUND" && this.#exit === undefined) throw error;
       this.#signalEnded(signal);
     }
@@ -184,7 +184,7 @@ export class Process implements AsyncDisposable {
     await abortable(this.drained(), AbortSignal.timeout(DRAIN_MS)).catch(() => {});
   }
 
-  /** When the agent is gone the sandbox is lost. It ends its processes itself, once it knows why. */
+  /** Waits for the sandbox to end this process: without its agent a sandbox is lost, and ends its processes itself. */
   async #awaitLoss(): Promise<void> {
     await abortable(this.exited, AbortSignal.timeout(LOSS_MS)).catch(() => {});
   }

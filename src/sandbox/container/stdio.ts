@@ -4,7 +4,7 @@
 export interface InputStream extends Disposable {
   /** Waits for data. @returns Bytes put into `buffer`; 0 at the end of the input. */
   read(buffer: Uint8Array, options: { signal: AbortSignal }): Promise<number>;
-  /** Nobody will write more than what is on its way: the end follows once that is read (CloseIO). */
+  /** Ends the input once the bytes on their way have been read: nobody will write more (CloseIO). */
   finish(): void;
 }
 

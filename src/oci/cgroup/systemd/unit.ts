@@ -32,7 +32,7 @@ export async function startUnit(
   ]);
 }
 
-/** Until the next boot only: a container does not outlive it. */
+/** Sets properties of the unit, until the next boot only: a container does not outlive a boot. */
 export async function setUnitProperties(scope: Scope, resources: Resources): Promise<void> {
   using manager = await SystemdManager.connect(scope);
   await manager.setUnitProperties(scope.unit, allProperties(resources, await contextOf(manager)));
