@@ -56,7 +56,7 @@ const OPTIONS = {
   httpsProxy: text("agent.https_proxy", "", (url) => new URL(url).href),
   noProxy: text("agent.no_proxy", ""),
   guestRestApi: text("agent.guest_components_rest_api", "resource", oneOf(REST_APIS)),
-  /** Each implies those before it. */
+  /** Processes to start in the guest; each word implies the words before it. */
   guestProcesses: text("agent.guest_components_procs", "api-server-rest", oneOf(GUEST_PROCESSES)),
   secureStorageIntegrity: bool("agent.secure_storage_integrity", { fallback: true }),
   memAgentEnable: bool("agent.mem_agent_enable", { fallback: false }),

@@ -9,7 +9,7 @@ interface Place {
   /** Older names of keys, which are elsewhere now. */
   older: Set<string>;
   tables: Map<string, Place>;
-  /** Nothing of it counts yet. */
+  /** The table has no effect yet. */
   isPlanned?: true;
 }
 

@@ -13,7 +13,7 @@
  * 3. Add `annotation: { name: "hypervisor.NAME" }` if a pod may change it; names below `hypervisor.` need the
  *    administrator's leave in `enable_annotations`. Never for what names a program or a file of the host.
  * 4. Read `config.TABLE.NAME` where it counts; its type follows from the row. Until somebody does, it is
- *    `status: "planned"`, and setting it logs a warning. Values in `plannedValues`, which nothing carries out, are refused.
+ *    `status: "planned"`, and setting it logs a warning. Values that nothing carries out (`plannedValues`) are refused.
  * 5. Does it depend on another key or on the host, write a rule in `check.ts` that names its keys.
  * 6. Run `scripts/generate` (shipped file and reference) and `deno test -A src/config` (rows, readers, ranges).
  *

@@ -111,7 +111,7 @@ function awaitReleases(place: GuardedPath): void {
   }
 }
 
-/** Nothing that was asked for is left out silently. */
+/** Refuses requests for features that the agent lacks: none is left out silently. */
 function refuseUnknown(request: CreateContainerRequest): void {
   const { containerId, OCI, devices, sharedMounts, stdinPort, stdoutPort, stderrPort } = request;
   const refuse = (what: string) => new KataError("UNIMPLEMENTED", `Cannot create container "${containerId}": ${what}`);

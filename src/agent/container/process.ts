@@ -61,7 +61,7 @@ export class GuestProcess implements Disposable {
     return status;
   }
 
-  /** Nothing more can be asked of it: it ended, somebody knows its status, and its output has been read. */
+  /** Whether the process needs no more calls: it ended, somebody knows its status, and its output has been read. */
   get isFinished(): boolean {
     return this.hasExited && this.#wasWaitedFor && this.streams.isDrained;
   }

@@ -74,7 +74,7 @@ export class ProcessStdio implements Disposable {
     return new ProcessStdio({ stdin: master.dup(), stdout: master.dup(), terminal: master });
   }
 
-  /** Nothing is left to read: both outputs have ended. */
+  /** Whether both outputs have ended, and nothing is left to read. */
   get isDrained(): boolean {
     return this.#outputs.stdout === undefined && this.#outputs.stderr === undefined;
   }

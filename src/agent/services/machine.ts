@@ -3,7 +3,7 @@ import { addEntropy, setClock, swapOn } from "../../linux/device/machine.ts";
 import type { AgentPart, Guest } from "../guest.ts";
 import { onlineCpus, onlineMemory, onlineNewMemory, SYSTEM_DEVICES } from "../machine/hotplug.ts";
 
-/** Each needs the machine to be a guest: on a host they change the host. */
+/** Methods that change the machine, which must be a guest: on a host they would change the host. */
 export function machinePart({ devices }: Pick<Guest, "devices">): AgentPart {
   return {
     async onlineCPUMem({ nbCpus, cpuOnly, wait }, { signal }) {

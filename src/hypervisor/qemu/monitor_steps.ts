@@ -59,7 +59,7 @@ export class MonitorSteps implements AsyncDisposable {
     this.#undo.defer(undo);
   }
 
-  /** Nothing is undone any more. */
+  /** Keeps the effect of the steps: disposing undoes nothing any more. */
   keep(): void {
     this.#undo.move();
   }

@@ -41,7 +41,7 @@ export interface TapOptions {
 /** A tap device; without `persist` it ends with the last of its descriptors. */
 export interface Tap extends Disposable {
   readonly name: string;
-  /** One for each queue. */
+  /** Descriptors of the tap, one for each queue. */
   readonly fds: readonly Fd[];
 }
 

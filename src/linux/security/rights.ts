@@ -39,7 +39,7 @@ export function setCapabilities(program: SyscallProgram, sets: RightSets, label 
   program.call("capset", [capabilityHeader(), capabilityData(sets)], { label });
 }
 
-/** Nothing that is executed from here on gives rights. */
+/** Sets no_new_privs: no program executed from here on gains rights (setuid, file capabilities). */
 export function setNoNewPrivileges(program: SyscallProgram): void {
   const PR_SET_NO_NEW_PRIVS = 38;
   program.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "set no_new_privs" });

@@ -54,7 +54,7 @@ export interface JoinResult {
   talks: boolean;
 }
 
-/** Adds the steps of a join, made outside of the container's pid namespace and unseen there until the process appears. */
+/** Adds the steps of a join, made outside of the container's pid namespace, where the process appears at the end. */
 export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const { process: { process }, channel } = plan;
   addEarly(steps, process);

@@ -20,7 +20,7 @@ interface Target {
   options: MountOptions;
 }
 
-/** Nothing there is a program or a device. */
+/** Flags for a cgroup file system, which holds no programs or devices. */
 const SAFE = MS.NOSUID | MS.NODEV | MS.NOEXEC;
 
 export function planCgroupMount(target: Target, context: CgroupMountContext): PlannedMount[] {

@@ -35,7 +35,7 @@ export function catchLoopback(netns: Fd, { log }: { log: Logger }): Loopback | u
   }
 }
 
-/** Nothing may be awaited here: this thread is in the namespace. */
+/** Listens in the pod's namespace. Nothing may be awaited meanwhile: this thread is in the namespace. */
 function listenIn(netns: Fd, owner: DisposableStack): Listeners {
   using _ = enterNetns(netns);
   const inet = owner.use(listenOnLoopback("inet", BACKLOG));

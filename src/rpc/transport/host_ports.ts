@@ -57,7 +57,7 @@ export class HostPorts {
     return new HostPorts(ports.filter((port) => port >= FIRST_PORT && port !== ANY_PORT));
   }
 
-  /** One to dial from. */
+  /** Returns a port to dial from. */
   any(): number {
     const [random] = crypto.getRandomValues(new Uint32Array(1));
     return this.#all[random! % this.#all.length]!;

@@ -33,7 +33,7 @@ export function resourceProperties(resources: Resources, context: PropertyContex
   ];
 }
 
-/** Nothing where nothing is asked, as 0 stands for "not given". */
+/** Property for a limit; none if it is absent or 0, which stands for "not given". */
 function limitProperty(name: string, limit: Int64 | undefined): Property[] {
   const value = BigInt(limit ?? 0);
   return value === 0n ? [] : [property(name, "t", value < 0n ? INFINITY : value)];
