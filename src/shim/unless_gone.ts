@@ -1,4 +1,4 @@
-/** Handing over what was made for somebody who may be gone by then. @module */
+/** Hands a new resource to its caller, who may be gone by then. @module */
 import { KataError } from "../base/error.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 

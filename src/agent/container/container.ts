@@ -7,7 +7,7 @@ import type { Container } from "../../oci/container/container.ts";
 import type { Process } from "../../oci/spec/spec.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
 
-interface Surroundings {
+interface GuestContainerOptions {
   /** Storages and bundle of the container. Released once its processes are gone. */
   resources: AsyncDisposable;
   log: Logger;
@@ -23,7 +23,7 @@ export class GuestContainer implements AsyncDisposable {
   readonly #log: Logger;
 
   /** @param container Created, not started. @param init Its first process. */
-  constructor(readonly container: Container, readonly init: GuestProcess, { resources, log }: Surroundings) {
+  constructor(readonly container: Container, readonly init: GuestProcess, { resources, log }: GuestContainerOptions) {
     this.#resources = resources;
     this.#log = log;
     this.#processes.set(INIT_EXEC_ID, init);

@@ -33,7 +33,7 @@ export function createSharedNamespaces(directory: string, { hostname }: { hostna
   };
 }
 
-/** A child is born in the namespaces, mounts them where they stay, and is no longer needed. */
+/** Makes the namespaces by a child, which mounts them where they stay, and is no longer needed. */
 function makeNamespaces(paths: { ipc: string; uts: string }, hostname: string): void {
   using program = new SyscallProgram();
   const name = new TextEncoder().encode(hostname);

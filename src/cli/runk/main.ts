@@ -70,7 +70,7 @@ export async function main(args: readonly string[]): Promise<number> {
     // Docker and Podman tell a program that is missing from one that may not run by these words.
     const message = plainText(describeErrnos(errorChain(error)));
     log?.error(message);
-    // As runc: who has the record in a log gets a line to show.
+    // As runc does: stderr gets the plain message if the record is in a log file, else the record.
     const shown = isLogged ? `${message}\n` : textLine(message, "error");
     Deno.stderr.writeSync(new TextEncoder().encode(shown));
     return error instanceof CommandFailure ? error.status : 1;

@@ -38,9 +38,9 @@ export function chooseTransport(config: QemuConfig, exists: (path: string) => bo
 }
 
 /**
- * Where the host dials the agent.
+ * Address at which the host dials the agent.
  *
- * @throws {Error} It must not dial yet: who tries again later gets the address then.
+ * @throws {Error} The host must not dial yet; a later call returns the address.
  */
 export function hostAddress(channel: AgentChannel): string {
   switch (channel.kind) {

@@ -213,7 +213,7 @@ export function joinCgroup(path: string, pid: number): void {
 
 /** How a child gets into a cgroup of each hierarchy. */
 export interface CgroupJoinTarget {
-  /** Directory of version 2 to be born in: moving there later takes the kernel some ten milliseconds. */
+  /** Directory of version 2 in which clone3 puts the child: a later move takes the kernel some ten milliseconds. */
   cloneInto: string | undefined;
   /** Files to write "0" into, once it is there. */
   files: readonly string[];

@@ -35,7 +35,7 @@ Deno.test("a child apart that finds no program says why: what may not be run cou
   await assert.rejects(child.executed(), { message: "run: EACCES" });
 });
 
-/** A child apart that stands still. */
+/** A child apart that waits. */
 async function parked(): Promise<AsyncDisposable & { pid: number; go: Fd }> {
   const hold = pipe();
   const reports = pipe();

@@ -169,7 +169,7 @@ export const CLONE_PTRACE = 0x2000;
 const CLONE_PARENT_SETTID = 0x100000;
 const CLONE_ARGS_SIZE = 88;
 /** Clone flags of a stage-2 child. */
-export const BIRTH_FLAGS = CLONE_PARENT | CLONE_PARENT_SETTID;
+export const STAGE2_FLAGS = CLONE_PARENT | CLONE_PARENT_SETTID;
 /** Filters of system calls often forbid the newer one, whose arguments they cannot see. */
 export type ForkCall = "clone" | "clone3";
 
@@ -203,16 +203,16 @@ function explainFork(failure: ErrnoError): Error {
 export interface Stage2Options {
   /** Where its pid goes, if the child had started before: a told slot. */
   into?: Slot;
-  /** CLONE_NEW flags of namespaces that it is born in. */
+  /** CLONE_NEW flags of namespaces that clone makes for the child. */
   flags?: number;
   /** Default: `clone3`. */
   by?: ForkCall;
 }
 
 /**
- * Lets a child that is apart bear another, which goes on with the steps that follow in a copy of its memory, and is in the
- * pid namespace that the child has entered or made; the child itself ends. To be given to `start` as `stage2`, or as
- * `replacement` if it is to be taken over before its execve.
+ * Lets a child that is apart fork another, which goes on with the steps that follow in a copy of its memory, and is in
+ * the pid namespace that the child has entered or made; the child itself ends. Give the slot to `start` as `stage2`, or
+ * as `replacement` if the new process takes over before its execve.
  *
  * A child that enters a pid namespace stays outside, where nobody inside can see it: so what others see is only this.
  *
@@ -222,8 +222,8 @@ export function forkStage2(program: SyscallProgram, { flags = 0, into, by = "clo
   const pid = into ?? program.toldSlot();
   // In the stage-2 child the result is 0, which counts as a failure here: it passes over the child's end.
   const options = { zeroFails: true, ignore: ["EPIPE"], skipIfIgnored: 1, explain: explainFork } as const;
-  if (by === "clone") program.call(by, [BIRTH_FLAGS | flags, 0, pid.address, 0, 0], options);
-  else program.call(by, cloneArguments(program, { flags: BIRTH_FLAGS | flags, pid }), options);
+  if (by === "clone") program.call(by, [STAGE2_FLAGS | flags, 0, pid.address, 0, 0], options);
+  else program.call(by, cloneArguments(program, { flags: STAGE2_FLAGS | flags, pid }), options);
   program.call("exit_group", [0]);
   return pid;
 }

@@ -166,7 +166,7 @@ export class SyscallProgram implements Disposable {
    * Starts the child. The program's memory is the child's from now on: it is freed when the child has executed or
    * ended, or by a failure here. A program starts once.
    *
-   * With `vfork` the calling thread stands still until the child's execve or end, so `failure` is known on return.
+   * With `vfork` the calling thread blocks until the child's execve or end, so `failure` is known on return.
    * Without it the child runs on beside us: see {@linkcode Child.executed}. Its steps must not touch descriptor numbers
    * from 1000 up.
    *

@@ -22,7 +22,7 @@ const CLONE_CHILD_CLEARTID = 0x200000n;
 const CLONE_CLEAR_SIGHAND = 1n << 32n;
 const CLONE_INTO_CGROUP = 1n << 33n;
 
-/** Namespaces that a child can be born into. Not time: that takes unshare(2) in the child, and its execve. */
+/** Namespaces that clone3 can make for a child. Not time: that takes unshare(2) in the child, and its execve. */
 export const NEW_NAMESPACE = {
   newns: NAMESPACES.mnt,
   newcgroup: NAMESPACES.cgroup,
@@ -38,9 +38,9 @@ export type NamespaceFlag = keyof typeof NEW_NAMESPACE;
 export interface StartOptions {
   /** New namespaces. With `newuser` the others belong to it. */
   flags?: readonly NamespaceFlag[];
-  /** Stand still until the child has executed or ended. For steps that wait for nobody, of a child that is not apart. */
+  /** Block until the child has executed or ended. For steps that wait for nobody, of a child that is not apart. */
   vfork?: boolean;
-  /** Directory of a cgroup of version 2, to be born in. */
+  /** Directory of a cgroup of version 2, in which clone3 puts the child. */
   intoCgroup?: Fd;
   /** Result of `forkStage2`, if the steps fork a stage-2 child. */
   stage2?: Slot | undefined;

@@ -1,4 +1,4 @@
-/** What namespaces there are. @module */
+/** The kinds of namespaces. @module */
 
 /** Kinds of namespaces by their file in `/proc/PID/ns`, with their CLONE_NEW flag. */
 export const NAMESPACES = {

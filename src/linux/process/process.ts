@@ -67,7 +67,7 @@ export interface ProcessStat {
   parent: number;
   processGroup: number;
   session: number;
-  /** That have not left yet. */
+  /** Number of threads that have not ended yet. */
   threads: number;
   /** Clock ticks (a hundred a second) since boot. With the pid it names a process for ever. */
   startTime: bigint;

@@ -65,7 +65,7 @@ export interface SpawnOptions {
 const PROPAGATION = { private: MS.PRIVATE, slave: MS.SLAVE } as const;
 
 /**
- * Starts a program. The calling thread stands still until the program runs, a millisecond or so.
+ * Starts a program. The calling thread blocks until the program runs, a millisecond or so.
  *
  * @throws {Error} `Cannot start "/usr/bin/qemu"`, its cause names the step and the errno: `execve: ENOENT`.
  */

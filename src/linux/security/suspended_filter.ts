@@ -30,7 +30,7 @@ const SIGINFO_BYTES = 128;
 /** In siginfo_t; of four bytes, and ptrace(2) takes no more of a pid. */
 const SI_PID = 16;
 
-/** Filters of one process and of the child that it bears. Disposing it ends the suspension, whatever they do. */
+/** Filters of one process and of the child that it forks. Disposing it ends the suspension, whatever the two do. */
 export class SuspendedFilter implements AsyncDisposable {
   readonly #guard: Child;
   readonly #end: Pipe;
@@ -42,8 +42,8 @@ export class SuspendedFilter implements AsyncDisposable {
   }
 
   /**
-   * Suspends all filters that the process has now, or loads meanwhile. It bears one child, with `CLONE_PTRACE`,
-   * and ends.
+   * Suspends all filters that the process has now, or loads meanwhile. The process forks one child, with
+   * `CLONE_PTRACE`, and ends.
    *
    * @param explain Words the failure.
    * @throws EPERM: not root of the machine, or under a filter ourselves. EINVAL: a kernel without CHECKPOINT_RESTORE.

@@ -35,8 +35,8 @@ export interface DeleteOptions {
 /**
  * One container.
  *
- * Life: {@linkcode Container.create} makes everything and parks the first process; {@linkcode Container.start} lets it
- * run; {@linkcode Container.delete} takes everything away. A failed `create` leaves nothing behind.
+ * {@linkcode Container.create} makes everything, and the first process waits; {@linkcode Container.start} lets it run;
+ * {@linkcode Container.delete} takes everything away. A failed `create` leaves nothing behind.
  */
 export class Container {
   readonly #parts: ContainerParts;

@@ -1,4 +1,4 @@
-/** What lets a container's first process go on to its program. @module */
+/** Starts a created container: lets its first process go on to its program. @module */
 import { KataError } from "../../base/error.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { Fd, O_NONBLOCK, O_WRONLY } from "../../linux/io/fd.ts";

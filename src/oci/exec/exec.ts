@@ -84,7 +84,7 @@ export async function execHook(parts: ContainerParts, hook: Hook, stdio: HookStd
 
 interface Joining extends Disposable {
   child: Child;
-  /** Where the pid of its stage-2 child will be, if it bears one. */
+  /** Slot for the pid of the stage-2 child, if the steps fork one. */
   stage2: Slot | undefined;
   /** Whether the process sends messages about its filter. */
   talks: boolean;
@@ -94,7 +94,7 @@ interface Joining extends Disposable {
 }
 
 /** Chooses how the process joins its cgroup: after clone3 if it has an initial affinity, which holds until the join. */
-function planEntrance(files: readonly string[], { execCPUAffinity }: Process): CgroupJoinTarget {
+function planCgroupJoin(files: readonly string[], { execCPUAffinity }: Process): CgroupJoinTarget {
   return execCPUAffinity?.initial ? { cloneInto: undefined, files } : cgroupJoinTarget(files);
 }
 
@@ -109,7 +109,7 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
   const initPidfd = ours.use(openInit(stored));
   const differing = differingNamespaces(stored.pid);
   const entries = options.subCgroups ? subCgroupFiles(cgroup, options.subCgroups) : cgroup.procsFiles(stored.pid);
-  const { cloneInto, files } = planEntrance(entries, process);
+  const { cloneInto, files } = planCgroupJoin(entries, process);
   const plan: JoinPlan = {
     id: stored.id,
     process: planProcess(process, {

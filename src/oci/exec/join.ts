@@ -48,7 +48,7 @@ export interface JoinPlan {
 }
 
 export interface JoinResult {
-  /** Where the pid will be of the stage-2 child that runs the program, if it bears one. */
+  /** Slot for the pid of the stage-2 child that runs the program, if the steps fork one. */
   stage2: Slot | undefined;
   /** Whether the process sends messages about itself and its filter: `stage2` or `listener` is the last. */
   talks: boolean;

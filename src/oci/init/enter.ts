@@ -60,8 +60,8 @@ function cloneFlags(types: readonly NamespaceType[]): number {
 }
 
 /**
- * Into a user namespace of its own, with all that is born in it. A pid namespace in which others live is joined before, as
- * one of the machine cannot be entered from within; but nobody appears there yet, as it is for children only.
+ * Enters a user namespace of its own, with all namespaces made in it. A pid namespace in which others live is joined
+ * before, as one of the machine cannot be entered from within; but nobody appears there yet: it takes children only.
  *
  * @returns Where the pid will be of the stage-2 child that goes on instead, if there is one.
  */

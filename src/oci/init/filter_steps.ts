@@ -8,7 +8,7 @@ import { LITTLE_ENDIAN } from "../../linux/ffi/libc.ts";
 import type { CompiledSeccomp } from "../../linux/security/seccomp.ts";
 import { allowsCall } from "../../linux/security/seccomp_answer.ts";
 import type { CallOptions } from "../../linux/child_program/call.ts";
-import { BIRTH_FLAGS } from "../../linux/child_program/calls.ts";
+import { STAGE2_FLAGS } from "../../linux/child_program/calls.ts";
 import type { Channel } from "./channel.ts";
 import type { Steps } from "./steps.ts";
 
@@ -37,7 +37,7 @@ const LABEL = "load seccomp filter";
 /**
  * Loads the filter. If it notifies somebody, waits until the parent has taken the listener.
  *
- * @param options `as`: `heldListener` if the process that appears in the container is still to be born.
+ * @param options `as`: `heldListener` if the process that appears in the container is still to be forked.
  */
 export function addSeccomp(
   steps: Steps,
@@ -76,7 +76,7 @@ export function allowsAppearing({ program }: CompiledSeccomp, { hasTerminal, par
     { name: "capset" },
     { name: "prctl", args: CLEAR_AMBIENT },
     { name: "close" },
-    { name: "clone", args: [BIRTH_FLAGS] },
+    { name: "clone", args: [STAGE2_FLAGS] },
     { name: "exit_group" },
     { name: "setsid" },
     { name: "write" },

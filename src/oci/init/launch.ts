@@ -1,6 +1,6 @@
 /**
- * The birth of a container's first process. It begins with what takes no plan of the mounts, and gets the rest of its
- * steps when that is written down: read {@linkcode startInit}, then {@linkcode completeInit}.
+ * Launches a container's first process. The process begins with steps that take no plan of the mounts, and gets the rest
+ * when that plan is made: read {@linkcode startInit}, then {@linkcode completeInit}.
  *
  * @module
  */

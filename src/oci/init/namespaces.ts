@@ -21,7 +21,7 @@ export interface Joined {
   path: string;
 }
 
-/** A namespace that a child is born in. */
+/** A namespace that the parent enters, so that its child starts in it. */
 export interface ParentNamespace extends Joined {
   kind: EnterableKind;
 }
@@ -53,8 +53,8 @@ const ENTERABLE: Partial<Record<NamespaceType, EnterableKind>> = {
 };
 
 /**
- * Which of the joined ones a child has to be born in, its parent having stepped into them: the user namespace that is made
- * together with the child gives no right to enter what belongs to the machine.
+ * Selects the joined namespaces that the parent has to enter before it makes the child: the user namespace that is made
+ * together with the child gives no right to enter namespaces of the machine.
  */
 export function namespacesOfParent({ fresh, joined }: NamespacePlan): ParentNamespace[] {
   if (!fresh.has("user")) return [];

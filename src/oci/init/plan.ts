@@ -17,9 +17,9 @@ export interface EarlyInitPlan {
   /** Finds where `rootfs` is mounted: what must not be shared for pivot_root(2). */
   rootfsMountPoint: () => string;
   fresh: ReadonlySet<NamespaceType>;
-  /** Kinds of namespaces that not the child but its stage-2 child is born into. */
+  /** Kinds of namespaces made by the clone of the stage-2 child, not of the child itself. */
   bornInStage2: readonly NamespaceType[];
-  /** Kinds of namespaces that the child makes for itself, as it is not born into them. */
+  /** Kinds of namespaces that the child makes for itself with unshare(2), as its clone did not. */
   unshared: readonly NamespaceType[];
   /** The pid namespace to join, in which others live: the child appears there when it has no more rights than they. */
   pids: LivedInPids | undefined;

@@ -37,7 +37,7 @@ import { sysctlPath } from "./sysctl.ts";
 import type { EarlyInitPlan, InitPlan, InitResult } from "./plan.ts";
 
 /**
- * The first steps: what takes no plan of the mounts. They end with a wait for the parent, who makes that meanwhile.
+ * Adds the first steps, which take no plan of the mounts. They end with a wait for the parent, who makes that meanwhile.
  *
  * @returns Where the pid will be of the stage-2 child that goes on instead, if there is one.
  */

@@ -168,7 +168,7 @@ export class Container implements AsyncDisposable {
     await this.#agent.api.updateContainer(request);
   }
 
-  /** What it has used, as its guest tells; undefined if that does not say. */
+  /** Usage of the container as its guest measures it; undefined if the guest does not say. */
   async stats(): Promise<CgroupStats | undefined> {
     const { cgroupStats } = await this.#agent.api.statsContainer({ containerId: this.id });
     return cgroupStats && statsFromWire(cgroupStats);
