@@ -61,7 +61,7 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
-  /** Takes a container away with all it holds. It stays known if that fails, so that it can be tried again. */
+  /** Removes a container with all its resources. If that fails the container stays known, for another try. */
   async removeContainer(id: string): Promise<void> {
     await this.container(id)[Symbol.asyncDispose]();
     this.#containers.delete(id);

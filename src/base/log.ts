@@ -37,7 +37,7 @@ export interface LoggerOptions {
   rate?: LogRate;
 }
 
-/** Lines of one kind (level and message) in ten seconds; who asks for the lower levels reads them. */
+/** Most lines of one kind (level and message) in ten seconds; more at the lower levels, which log by request only. */
 const MOST_LINES = {
   trace: 10_000,
   debug: 10_000,

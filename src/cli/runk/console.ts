@@ -51,13 +51,13 @@ export function sendPidfd(path: string, pidfd: Fd): void {
 }
 
 /**
- * Stands in for the process towards our caller: passes on signals and, with a terminal, what is typed and shown, until
- * the process has ended.
+ * Runs the process in the foreground: passes on signals and, with a terminal, input and output, until the process has
+ * ended.
  *
  * @param begin Lets the process run, once all is connected.
  * @returns Its exit status as a shell counts it (B1).
  */
-export async function attend(process: ContainerProcess, begin?: () => Promise<void>): Promise<number> {
+export async function serveForeground(process: ContainerProcess, begin?: () => Promise<void>): Promise<number> {
   // A short program has ended by now: to listen for signals that nobody is left for takes 0.5 ms.
   const isOver = begin === undefined && process.console === undefined && process.hasEnded;
   if (isOver) return exitCode(await process.wait());

@@ -55,7 +55,7 @@ export function vhostVsockSockets(runDir: string): { socket: string; hostSocket:
   return { socket: `${directory}/${SOCKET}`, hostSocket: `${directory}/${HOST_SOCKET}` };
 }
 
-/** Starts the daemon and connects to it. Its directory stays when it ends. */
+/** Starts the daemon and connects to it. The daemon's directory stays after its end. */
 export async function startVhostVsock(options: VhostVsockOptions): Promise<VhostVsock> {
   const { path, ownUser, signal, ...rest } = options;
   await using undo = new AsyncDisposableStack();

@@ -11,7 +11,7 @@ import { hideMemory, mapMemory, type Mapping, showMemory, type Shown, unmapMemor
 const CHUNK = 128 << 10;
 const PAGE = 4096;
 
-/** Address space for a child that is apart. It maps all of it at once; we see of it what is written. */
+/** Address space for a child that is apart. The child maps all of it at once; we map the written part only. */
 const APART_SIZE = 32 << 20;
 /** Of its first page, as large as pages are on any kernel. */
 const TOLD_SIZE = 64 << 10;

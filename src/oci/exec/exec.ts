@@ -30,7 +30,7 @@ export interface ExecOptions {
   stdio?: Stdio;
   /** Descriptors from 3 on that it inherits. */
   preserveFds?: number;
-  /** Exec in a paused container waits until that is resumed. It is refused without this. */
+  /** Allows exec in a paused container, where the process waits for a resume. Without this option exec is refused. */
   ignorePaused?: boolean;
   /** Where below the container's cgroup it runs. */
   subCgroups?: SubCgroups;

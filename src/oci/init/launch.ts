@@ -1,6 +1,6 @@
 /**
- * Launches a container's first process. The process begins with steps that take no plan of the mounts, and gets the rest
- * when that plan is made: read {@linkcode startInit}, then {@linkcode completeInit}.
+ * Launches a container's first process. The process begins with steps that take no plan of the mounts, and gets the
+ * rest when that plan is made: read {@linkcode startInit}, then {@linkcode completeInit}.
  *
  * @module
  */

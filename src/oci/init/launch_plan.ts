@@ -26,9 +26,9 @@ export function namespaceFlags(types: readonly NamespaceType[]): NamespaceFlag[]
 }
 
 /**
- * All namespaces belong to the user namespace that they are made with; a pid namespace takes only children made in it. In
- * a user namespace that the child joins, this is a stage-2 child. The message queues of an IPC namespace belong to the
- * user who makes it, which in a new user namespace the child is only once it has its ids.
+ * All namespaces belong to the user namespace that they are made with; a pid namespace takes only children made in it.
+ * In a user namespace that the child joins, this is a stage-2 child. The message queues of an IPC namespace belong to
+ * the user who makes it, which in a new user namespace the child is only once it has its ids.
  */
 export function partNamespaces({ fresh, joined }: NamespacePlan): { born: NamespaceType[]; unshared: NamespaceType[] } {
   const all = [...fresh].filter((type) => type in CLONE_FLAGS);

@@ -37,7 +37,7 @@ import { sysctlPath } from "./sysctl.ts";
 import type { EarlyInitPlan, InitPlan, InitResult } from "./plan.ts";
 
 /**
- * Adds the first steps, which take no plan of the mounts. They end with a wait for the parent, who makes that meanwhile.
+ * Adds the first steps, which take no plan of the mounts. They end with a wait for the parent, which makes the plan.
  *
  * @returns Where the pid will be of the stage-2 child that goes on instead, if there is one.
  */

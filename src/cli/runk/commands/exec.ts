@@ -3,7 +3,7 @@ import { parseSubCgroups } from "../../../oci/cgroup/sub_cgroup.ts";
 import { Container } from "../../../oci/container/container.ts";
 import type { Process } from "../../../oci/spec/spec.ts";
 import { type Command, defineCommand, homeOf } from "../command.ts";
-import { attend, requireConsole, sendConsole, sendPidfd } from "../console.ts";
+import { requireConsole, sendConsole, sendPidfd, serveForeground } from "../console.ts";
 import { givenFds, ownStdio, PIDFD_SOCKET, writePidFile } from "../create_options.ts";
 import type { Flags } from "../flags.ts";
 import { changeProcess, readProcess } from "../process_spec.ts";
@@ -53,7 +53,7 @@ export const command: Command = defineCommand({
     if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], running.console!);
     if (flags["pidfd-socket"] !== undefined) sendPidfd(flags["pidfd-socket"], running.pidfd);
     writePidFile(flags["pid-file"], running.pid);
-    return flags.detach ? 0 : await attend(running);
+    return flags.detach ? 0 : await serveForeground(running);
   },
 });
 

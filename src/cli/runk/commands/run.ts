@@ -1,7 +1,7 @@
 /** `runk run`: create and start; in the foreground also wait and delete. @module */
 import type { Container } from "../../../oci/container/container.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { attend, requireConsole, sendConsole, sendPidfd } from "../console.ts";
+import { requireConsole, sendConsole, sendPidfd, serveForeground } from "../console.ts";
 import {
   CREATE_FLAGS,
   createOptions,
@@ -47,7 +47,7 @@ async function foreground(
   container: Container,
   { root, keep }: { root: string; keep: boolean },
 ): Promise<number> {
-  const status = await attend(container.init!, () => startReporting(container, { root, stays: true }));
+  const status = await serveForeground(container.init!, () => startReporting(container, { root, stays: true }));
   if (!keep) await container.delete({ force: true });
   return status;
 }
