@@ -1,4 +1,4 @@
-/** What a cgroup has used, and the message of the agent's API that tells it. Pure. @module */
+/** Converts usage of a cgroup to the message of the agent's API, and back. Pure. @module */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CgroupStats, IoStats, MemoryCounter, MemoryStats } from "../oci/cgroup/stats.ts";
 import type {
@@ -52,7 +52,7 @@ function counter({ usage, maxUsage, failures, limit }: MemoryCounter) {
   return { usage, maxUsage, failcnt: failures, limit };
 }
 
-/** What the message lacks is 0, or empty. */
+/** Reads the message. A field that the message lacks is 0, or empty. */
 export function statsFromWire(wire: WireStats): CgroupStats {
   const { cpuUsage, throttlingData } = wire.cpuStats ?? {};
   const { periods = 0n, throttledPeriods = 0n, throttledTime = 0n } = throttlingData ?? {};

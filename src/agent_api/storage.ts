@@ -1,4 +1,4 @@
-/** What the agent mounts or makes for containers before they are created, and its message. Pure. @module */
+/** Storages, which the agent mounts or makes for containers before it creates them, and their message. Pure. @module */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { StorageSchema } from "../proto/agent_pb.ts";
 import type { StorageDriver } from "./names.ts";

@@ -2,8 +2,8 @@
  * Waiting for hardware that the host has plugged in: a look first, and if the device is not there yet, another one with
  * each event of its kind, for a bounded time.
  *
- * One socket hears the kernel's events for all who wait. It is open only meanwhile: a machine whose devices are there when
- * they are asked for never opens it, and no events pile up in it unread.
+ * One socket hears the kernel's events for all waits. It is open only while one lasts: a machine whose devices are there
+ * when they are asked for never opens it, and no events pile up in it unread.
  *
  * @module
  */

@@ -25,7 +25,7 @@ import { smallProgram } from "./small_program.ts";
 import { HIGH_NUMBER, Slot, type Step, systemCall } from "./call.ts";
 
 export interface ApartOptions {
-  /** Numbers of the descriptors that its steps need, besides 0, 1 and 2. It has them by the same numbers. */
+  /** Descriptors that the child's steps need, besides 0, 1 and 2. The child has them by the same numbers. */
   keeps: readonly number[];
 }
 

@@ -48,7 +48,7 @@ export interface CallOptions {
   skipIfIgnored?: number;
   /** How many of the following steps to leave out after success. */
   skipIfDone?: number;
-  /** Words the failure in another way. It runs in the parent, when the child has gone. */
+  /** Words the failure in another way. Called in the parent, when the child has gone. */
   explain?: (failure: ErrnoError) => Error;
 }
 

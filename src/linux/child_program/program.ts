@@ -65,7 +65,7 @@ export class SyscallProgram implements Disposable {
     undo.move();
   }
 
-  /** The descriptor that a child which is apart tells a failure by. It is open until the execve. */
+  /** Number of the pipe by which a child that is apart tells a failure; open until the execve. */
   get reportNumber(): number {
     return this.#apart!.reportNumber;
   }

@@ -7,7 +7,7 @@ import type { ContainerParts } from "./create_options.ts";
 import { livePid } from "./state.ts";
 
 export interface KillOptions {
-  /** All processes of the container (B7), not only its first one. It need not run any more. */
+  /** All processes of the container (B7), not only the first one, which need not run any more. */
   all?: boolean;
 }
 

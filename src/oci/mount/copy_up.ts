@@ -6,7 +6,7 @@ import { openInRoot, RESOLVE } from "../../linux/fs/in_root.ts";
 import { takeDescriptor } from "../../linux/process/pidfd.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 
-/** Where the child has both directories open. It waits meanwhile. */
+/** A copy that the parent makes while the child, which has both directories open, waits. */
 export interface CopyUp {
   /** The directory below the mount. */
   from: Slot;

@@ -38,7 +38,7 @@ export interface PairOptions {
 
 /** Disposing it takes the tap and the filters away, whether or not the link is still there. */
 export interface Pair extends Disposable {
-  /** For the VM. It has the link's hardware address, so that the neighbours see no difference. */
+  /** Card for the VM, with the link's hardware address, so that the neighbours see no difference. */
   readonly card: NetDevice;
 }
 

@@ -60,7 +60,7 @@ export function escapeData(data: Uint8Array): Uint8Array {
   return escaped.subarray(0, length);
 }
 
-/** Takes a port's bytes apart. It never fails: what makes no sense is a piece of something that was cut off. */
+/** Takes a port's bytes apart. Never fails: bytes that make no sense are a piece of something that was cut off. */
 export class SerialDecoder {
   #hasEscape = false;
   #control: { kind: "hello" | "answer"; nonce: string } | undefined;
