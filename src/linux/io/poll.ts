@@ -6,18 +6,12 @@
  * @see https://man7.org/linux/man-pages/man7/epoll.7.html
  * @module
  */
-import { ERRNO, ErrnoError, isErrno } from "../ffi/errno.ts";
-import { eventfd, Fd, O_CLOEXEC } from "./fd.ts";
+import { ERRNO, ErrnoError } from "../ffi/errno.ts";
+import type { Fd } from "./fd.ts";
+import { Poller } from "./poller.ts";
 import { bind, check, lastErrno, LITTLE_ENDIAN, rawRead, rawWrite } from "../ffi/libc.ts";
 
 const libc = bind({
-  epoll_create1: { parameters: ["i32" /* flags */], result: "i32" },
-  epoll_ctl: { parameters: ["i32", /* epoll */ "i32", /* operation */ "i32", /* fd */ "buffer"], result: "i32" },
-  epoll_wait: {
-    parameters: ["i32", /* epoll */ "buffer", /* events */ "i32", /* count */ "i32" /* timeout */],
-    result: "i32",
-    nonblocking: true,
-  },
   isatty: { parameters: ["i32"], result: "i32" },
   poll: { parameters: ["buffer", /* struct pollfd[] */ "u64", /* count */ "i32" /* timeout */], result: "i32" },
 });
@@ -27,144 +21,9 @@ export interface WaitOptions {
   signal?: AbortSignal;
 }
 
-const EPOLLIN = 1;
-const EPOLLOUT = 4;
-const EPOLLERR = 8;
-const EPOLLHUP = 0x10;
-const EPOLLONESHOT = 1 << 30;
-
-const EPOLL_CTL_ADD = 1;
-const EPOLL_CTL_DEL = 2;
-const EPOLL_CTL_MOD = 3;
-
-/** struct epoll_event is packed on x86-64 only. Of its 8 bytes of data we give 4 to the descriptor, 4 to the turn. */
-const EVENT = Deno.build.arch === "x86_64" ? { fd: 4, turn: 8, size: 12 } : { fd: 8, turn: 12, size: 16 };
-const MAX_EVENTS = 64;
-
-type Direction = "read" | "write";
-
-/** Callbacks that wait for one descriptor. */
-interface Waiters extends Record<Direction, Set<() => void>> {
-  /** Number of the last arming: a late event of an earlier one may be of another file that had the same descriptor. */
-  turn: number;
-}
-
-class Poller {
-  readonly #epoll = new Fd(check("epoll_create1", () => libc.epoll_create1(O_CLOEXEC)));
-  readonly #wake = eventfd();
-  readonly #waiting = new Map<number, Waiters>();
-  readonly #events = new DataView(new ArrayBuffer(MAX_EVENTS * EVENT.size));
-  #running: Promise<void> | undefined;
-  /** The thread's call that is under way. */
-  #calling: Promise<number> | undefined;
-  #turn = 0;
-
-  constructor() {
-    this.#control(EPOLL_CTL_ADD, this.#wake.number, EPOLLIN);
-  }
-
-  async wait(fd: number, direction: Direction, signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiters = this.#waiting.get(fd) ?? { read: new Set(), write: new Set(), turn: 0 };
-    waiters[direction].add(resolve);
-    // Always ready; a turn of the event loop all the same, or those who read on and on would starve the rest.
-    if (!this.#arm(fd, waiters)) return await new Promise((done) => setTimeout(done, 0));
-    this.#running ??= this.#run();
-    const onAbort = () => reject(signal?.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
-    try {
-      await promise;
-    } catch (reason) {
-      waiters[direction].delete(resolve);
-      this.#arm(fd, waiters);
-      await this.#rest();
-      throw reason;
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
-    }
-  }
-
-  /** Asks for what is waited for. @returns false if the descriptor is always ready, as a regular file is. */
-  #arm(fd: number, waiters: Waiters): boolean {
-    const { read, write } = waiters;
-    if (read.size === 0 && write.size === 0) {
-      this.#waiting.delete(fd);
-      this.#control(EPOLL_CTL_DEL, fd, 0, "ENOENT", "EBADF");
-      return true;
-    }
-    this.#turn = (this.#turn + 1) >>> 0;
-    const events = EPOLLONESHOT | (read.size > 0 ? EPOLLIN : 0) | (write.size > 0 ? EPOLLOUT : 0);
-    try {
-      // Most were waited for before; one that was closed since has left the epoll set by itself.
-      if (!this.#control(EPOLL_CTL_MOD, fd, events, "ENOENT")) this.#control(EPOLL_CTL_ADD, fd, events);
-    } catch (error) {
-      if (isErrno(error, "EPERM")) return false;
-      throw error;
-    }
-    waiters.turn = this.#turn;
-    this.#waiting.set(fd, waiters);
-    return true;
-  }
-
-  /** @returns false if it failed with one of `expected`. */
-  #control(operation: number, fd: number, events: number, ...expected: ("ENOENT" | "EBADF")[]): boolean {
-    const event = new DataView(new ArrayBuffer(EVENT.size));
-    event.setUint32(0, events, LITTLE_ENDIAN);
-    event.setInt32(EVENT.fd, fd, LITTLE_ENDIAN);
-    event.setUint32(EVENT.turn, this.#turn, LITTLE_ENDIAN);
-    try {
-      check("epoll_ctl", () => libc.epoll_ctl(this.#epoll.number, operation, fd, event));
-      return true;
-    } catch (error) {
-      if (isErrno(error, ...expected)) return false;
-      throw error;
-    }
-  }
-
-  /** Ends as soon as nobody waits, so that nothing keeps the process, or a test, from ending. */
-  async #run(): Promise<void> {
-    try {
-      while (this.#waiting.size > 0) {
-        this.#calling = libc.epoll_wait(this.#epoll.number, this.#events, MAX_EVENTS, -1);
-        const count = await this.#calling;
-        for (let index = 0; index < count; index++) this.#dispatch(index * EVENT.size);
-      }
-    } finally {
-      this.#running = undefined;
-    }
-  }
-
-  #dispatch(offset: number): void {
-    const events = this.#events.getUint32(offset, LITTLE_ENDIAN);
-    const fd = this.#events.getInt32(offset + EVENT.fd, LITTLE_ENDIAN);
-    const turn = this.#events.getUint32(offset + EVENT.turn, LITTLE_ENDIAN);
-    if (fd === this.#wake.number) {
-      this.#wake.read(new Uint8Array(8));
-      return;
-    }
-    const waiters = this.#waiting.get(fd);
-    if (waiters?.turn !== turn) return;
-    if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) wakeAll(waiters.read);
-    if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) wakeAll(waiters.write);
-    // One shot has disarmed the descriptor; leaving it in the set makes the next wait cheap.
-    if (waiters.read.size + waiters.write.size > 0) this.#arm(fd, waiters);
-    else this.#waiting.delete(fd);
-  }
-
-  /** Calls the thread back if it has nobody left to wait for. */
-  async #rest(): Promise<void> {
-    if (this.#waiting.size > 0 || this.#running === undefined) return;
-    this.#wake.write(new Uint8Array(BigUint64Array.of(1n).buffer));
-    // Not for the whole run: somebody new may wait by then, for as long as it takes.
-    await this.#calling;
-  }
-}
-
-function wakeAll(waiters: Set<() => void>): void {
-  for (const wake of waiters) wake();
-  waiters.clear();
-}
+/** Events of poll(2). */
+const POLLIN = 1;
+const POLLOUT = 4;
 
 let poller: Poller | undefined;
 
@@ -193,20 +52,20 @@ function stand(fd: number, event: number, ms = -1): boolean {
 
 /** For what takes a moment and must be over before anything else happens: all stands still for at most `ms`. */
 export function readableWithin(fd: Fd, ms: number): boolean {
-  return stand(fd.number, EPOLLIN, Math.ceil(ms));
+  return stand(fd.number, POLLIN, Math.ceil(ms));
 }
 
 /** Waits until a read would not block: data, end of file, or an error is there. At times nothing is, after all. */
 export async function readable(fd: Fd, { signal }: WaitOptions = {}): Promise<void> {
   streak = 0;
-  if (inPlace && signal === undefined) return void stand(fd.number, EPOLLIN);
+  if (inPlace && signal === undefined) return void stand(fd.number, POLLIN);
   await (poller ??= new Poller()).wait(fd.number, "read", signal);
 }
 
 /** Waits until a write would not block, or would fail. */
 export async function writable(fd: Fd, { signal }: WaitOptions = {}): Promise<void> {
   streak = 0;
-  if (inPlace && signal === undefined) return void stand(fd.number, EPOLLOUT);
+  if (inPlace && signal === undefined) return void stand(fd.number, POLLOUT);
   await (poller ??= new Poller()).wait(fd.number, "write", signal);
 }
 

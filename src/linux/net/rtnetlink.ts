@@ -15,15 +15,14 @@ import {
   encodeAddressFilter,
   type NewAddress,
 } from "./rtnetlink_address.ts";
+import { decodeLink, type Link } from "./rtnetlink_link.ts";
 import {
-  decodeLink,
   encodeLinkChange,
   encodeLinkKey,
   encodeNewLink,
-  type Link,
   type LinkChange,
   type NewLink,
-} from "./rtnetlink_link.ts";
+} from "./rtnetlink_link_change.ts";
 import {
   decodeNeighbor,
   encodeNeighbor,
@@ -34,7 +33,8 @@ import {
 import { decodeRoute, encodeRoute, encodeRouteFilter, type NewRoute, type Route } from "./rtnetlink_route.ts";
 
 export type { Address, AddressFlag, NewAddress } from "./rtnetlink_address.ts";
-export type { Link, LinkChange, LinkFlag, LinkKind, LinkStatistics, NewLink } from "./rtnetlink_link.ts";
+export type { Link, LinkFlag, LinkStatistics } from "./rtnetlink_link.ts";
+export type { LinkChange, LinkKind, NewLink } from "./rtnetlink_link_change.ts";
 export type { Neighbor, NewNeighbor } from "./rtnetlink_neighbor.ts";
 export type { NewRoute, Route } from "./rtnetlink_route.ts";
 

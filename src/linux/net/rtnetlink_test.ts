@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { formatIp, formatMac } from "./ip_address.ts";
 import { attributeMap, readNumber, readText } from "./netlink.ts";
 import { decodeAddress, encodeAddress } from "./rtnetlink_address.ts";
-import { decodeLink, encodeLinkChange, encodeNewLink, type NewLink } from "./rtnetlink_link.ts";
+import { decodeLink } from "./rtnetlink_link.ts";
+import { encodeLinkChange, encodeNewLink, type NewLink } from "./rtnetlink_link_change.ts";
 import { decodeNeighbor, encodeNeighbor } from "./rtnetlink_neighbor.ts";
 import { decodeRoute, encodeRoute } from "./rtnetlink_route.ts";
 

@@ -8,7 +8,8 @@ import {
 } from "../../../src/linux/net/netlink.ts";
 import { decodeInotify } from "../../../src/linux/io/inotify.ts";
 import { decodeAddress, encodeAddress } from "../../../src/linux/net/rtnetlink_address.ts";
-import { decodeLink, encodeNewLink } from "../../../src/linux/net/rtnetlink_link.ts";
+import { decodeLink } from "../../../src/linux/net/rtnetlink_link.ts";
+import { encodeNewLink } from "../../../src/linux/net/rtnetlink_link_change.ts";
 import { decodeNeighbor, encodeNeighbor } from "../../../src/linux/net/rtnetlink_neighbor.ts";
 import { decodeRoute, encodeRoute } from "../../../src/linux/net/rtnetlink_route.ts";
 import { decodeUevent } from "../../../src/linux/device/uevent.ts";
