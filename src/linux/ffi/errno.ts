@@ -167,6 +167,13 @@ export class ErrnoError extends Error {
 
 /** Whether an error, ours or one of Deno's own file functions, stands for one of these error numbers. */
 export function isErrno(error: unknown, ...codes: readonly ErrnoName[]): boolean {
-  if (!(error instanceof Error) || !("code" in error)) return false;
-  return (codes as readonly unknown[]).includes(error.code);
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? error.code : codeInMessage(error);
+  return (codes as readonly unknown[]).includes(code);
+}
+
+/** Deno has no `code` for errors that it has no name for, such as ESRCH, but says the number first in the message. */
+function codeInMessage({ message }: Error): string | undefined {
+  const number = /^[^:"]* \(os error (\d+)\)(?::|$)/.exec(message)?.[1];
+  return number === undefined ? undefined : errnoName(Number(number));
 }

@@ -17,3 +17,13 @@ Deno.test("isErrno() knows our errors and Deno's", () => {
   assert.ok(!isErrno("ENOENT", "ENOENT"));
   assert.ok(!isErrno(new Error("ENOENT"), "ENOENT"));
 });
+
+Deno.test("isErrno() knows the errors of Deno that have a number only, such as that of a file of a process that has ended", async () => {
+  const child = new Deno.Command("cat", { stdin: "piped" }).spawn();
+  using stat = Deno.openSync(`/proc/${child.pid}/stat`);
+  await child.stdin.close();
+  await child.status;
+  assert.throws(() => stat.readSync(new Uint8Array(1)), (error) => isErrno(error, "ESRCH") && !isErrno(error, "EIO"));
+  assert.ok(isErrno(new Error("No such process (os error 3): readfile '/proc/7/stat'"), "ESRCH"));
+  assert.ok(!isErrno(new Error('Cannot end "x": No such process (os error 3)'), "ESRCH"));
+});
