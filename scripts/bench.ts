@@ -1,5 +1,5 @@
 /**
- * What the project costs, each figure beside the one it is held against, measured in turns in one run.
+ * Measures the project's costs, each figure beside the one it is held against, in turns in one run.
  *
  * Usage: bench.ts [PART...]     see PARTS; called by scripts/bench, which builds first
  *

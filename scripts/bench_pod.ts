@@ -1,5 +1,5 @@
 /**
- * What a pod costs: its start through Kubernetes' interface by phase, and its memory by part, on the host and inside.
+ * Measures a pod: its start through Kubernetes' interface by phase, and its memory by part, on the host and inside.
  *
  * Usage: bench_pod.ts [ROUNDS]     called by scripts/bench; needs root, containerd with CNI plugins, QEMU
  *

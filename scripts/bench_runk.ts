@@ -1,5 +1,5 @@
 /**
- * What a container costs under runk, beside runc and crun in the same run: the runtimes take turns, so that whatever else
+ * Measures a container under runk, beside runc and crun in the same run: the runtimes take turns, so that whatever else
  * the machine does meets all of them.
  *
  * Usage: bench_runk.ts [ROUNDS]     medians; 100 rounds unless told otherwise. Needs root, busybox, runc, and dist/runk;

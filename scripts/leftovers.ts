@@ -1,4 +1,4 @@
-/** What sandboxes and tests can leave behind on a machine. @module */
+/** Finds what sandboxes and tests leave behind on a machine. @module */
 
 /** Command lines of what a sandbox runs, and of its tests' daemons. */
 const PROCESSES = /qemu-system|virtiofsd|vhost-device-vsock|containerd-shim-kata|kata-agent|containerd .*\/tmp\/kata/;

@@ -1,4 +1,4 @@
-/** What is counted after each round: of the machine, and of one process. @module */
+/** Counts after each round: of the machine, and of one process. @module */
 import { FILE_SYSTEM_MAGIC, statfs } from "../src/linux/fs/statfs.ts";
 import { list, ownPids } from "../tests/interop/host.ts";
 import type { Figure } from "./soak_trend.ts";

@@ -1,4 +1,4 @@
-/** What the tests of the house's order (`layers_test.ts`, `lengths_test.ts`) know of its files. @module */
+/** Files of the house, for the tests of its order (`layers_test.ts`, `lengths_test.ts`). @module */
 
 /** The repository's root. */
 export const ROOT = new URL("../", import.meta.url);

@@ -1,4 +1,4 @@
-/** What the guest's images hold. Needs dist/guest from scripts/guest-image. */
+/** Contents of the guest's images. Needs dist/guest from scripts/guest-image. */
 import assert from "node:assert/strict";
 
 const REPO = new URL("../../", import.meta.url).pathname;

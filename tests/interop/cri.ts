@@ -3,7 +3,7 @@ import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
 const PROTO = new URL("cri.proto", import.meta.url).pathname;
-/** What a kubelet gives the creation of a pod. */
+/** Options that a kubelet passes when it creates a pod. */
 const CALL_LIMIT_MS = 240_000;
 
 /** A message as JSON, with the names of cri.proto. */

@@ -1,4 +1,4 @@
-/** What a pod's containers get of the host and of their VM: volumes, limits, statistics, namespaces. See `pod.ts`. */
+/** Resources of a pod's containers, on the host and in their VM: volumes, limits, statistics, namespaces. See `pod.ts`. */
 import assert from "node:assert/strict";
 import { processesOf, until } from "./containerd.ts";
 import type { Message } from "./cri.ts";

@@ -1,4 +1,4 @@
-/** What stands on the machine: processes, files, and waiting for them. @module */
+/** Processes and files of the machine, and waiting for them. @module */
 import { readProcessStat } from "../../src/linux/process/process.ts";
 
 /** Long enough for what is on its way. */

@@ -1,4 +1,4 @@
-/** What a kubelet makes on the host for the volumes of a pod. @module */
+/** Makes directories and mounts for the volumes of a pod on the host, as a kubelet does. @module */
 import assert from "node:assert/strict";
 import type { PodNode } from "./pod.ts";
 

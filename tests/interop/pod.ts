@@ -115,7 +115,7 @@ export class Pod implements AsyncDisposable {
     this.#config = config;
   }
 
-  /** Its addresses, IPv4 first. */
+  /** Addresses of the pod, IPv4 first. */
   async addresses(): Promise<string[]> {
     const { status } = await this.#cri.call("PodSandboxStatus", { pod_sandbox_id: this.id });
     return [status.network.ip, ...status.network.additional_ips.map(({ ip }: { ip: string }) => ip)];

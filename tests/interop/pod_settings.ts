@@ -1,4 +1,4 @@
-/** What a node needs for pods: containerd's CRI plugin with our runtime, a bridge network and a pause image. @module */
+/** Settings of a node for pods: containerd's CRI plugin with our runtime, a bridge network and a pause image. @module */
 export const PAUSE = "localhost/pause:1";
 export const HANDLER = "kata";
 /** Runs at the same time have networks and cgroups of their own. */

@@ -1,4 +1,4 @@
-/** What the tests of runk under other people's programs share: where it is, and running commands with a time limit. @module */
+/** Shared by the tests of runk under other people's programs: its path, and commands with a time limit. @module */
 import assert from "node:assert/strict";
 
 /** The built program by its name, or what `RUNK` names. An absolute path: it is called from anywhere. */

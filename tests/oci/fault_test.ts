@@ -1,4 +1,4 @@
-/** What a runtime leaves when it is killed, has no room, or may not write. */
+/** Leftovers of a runtime that is killed, has no room, or may not write. */
 import assert from "node:assert/strict";
 import { listenUnix } from "../../src/linux/net/socket.ts";
 import { Box, eventually, finish, host } from "./runtime.ts";

@@ -1,4 +1,4 @@
-/** What an image may hold, and a container do, to get at the machine: the ways that runtimes have been left by. */
+/** Attacks on the machine by the content of an image and by a container: the ways by which runtimes were escaped. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { listenUnix } from "../../src/linux/net/socket.ts";

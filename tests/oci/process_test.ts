@@ -1,4 +1,4 @@
-/** What the specification's `process` promises the program that runs. */
+/** Promises of the specification's `process` to the program that runs. */
 import assert from "node:assert/strict";
 import { Box, eventually, host } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";

@@ -1,4 +1,4 @@
-/** What the specification has got since version 1.0.2, which runc 1.1 does not know yet. */
+/** Features of the specification since version 1.0.2, which runc 1.1 does not know yet. */
 import assert from "node:assert/strict";
 import { Box, host, type Spec } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";

@@ -1,4 +1,4 @@
-/** What processes of a container, with the right to trace, see of those that the runtime starts among them. */
+/** Processes of a container, with the right to trace, spy on processes that the runtime starts among them. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { Box, eventually, finished, RUNTIME } from "./runtime.ts";

@@ -1,4 +1,4 @@
-/** What a guest says is checked once: the shim's real process against an agent that lies. Needs root. */
+/** Answers of a guest are checked once: the shim's real process against an agent that lies. Needs root. */
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";

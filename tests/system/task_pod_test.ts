@@ -1,4 +1,4 @@
-/** What the shim does on the host for the containers of a pod: hooks at their moments, and the pod's own account. */
+/** The shim's work on the host for the containers of a pod: hooks at their moments, and the pod's own account. */
 import assert from "node:assert/strict";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { createLogger } from "../../src/base/log.ts";

@@ -1,4 +1,4 @@
-/** What a target may leave of the machine's: no mount, process, group or directory of a container. For targets in a box. @module */
+/** Finds leftovers of a target: mounts, processes, groups, directories of containers. For targets in a box. @module */
 import { readMountInfo } from "../../../src/linux/mount/mountinfo.ts";
 import { exists } from "../../../src/base/files.ts";
 import { createCgroup } from "../../../src/linux/cgroup/cgroup.ts";

@@ -1,4 +1,4 @@
-/** What is fuzzed. @module */
+/** Targets of the fuzzer. @module */
 import type { Random } from "./random.ts";
 
 /** Where a target may write: the machine looks after `outside`, which no input may change. */

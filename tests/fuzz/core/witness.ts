@@ -1,4 +1,4 @@
-/** What no input may touch: a tree beside the scratch directory, and the prototypes that all objects share. @module */
+/** Guards all that no input may touch: a tree beside the scratch directory, and the prototypes of all objects. @module */
 
 const PROTOTYPES: readonly object[] = [
   Object.prototype,

@@ -1,4 +1,4 @@
-/** What the kernel's text files say: of a host that is like no other, or of a guest's forgery. @module */
+/** The kernel's text files: of a host that is like no other, or of a guest's forgery. @module */
 import { enabledControllers } from "../../../src/agent/machine/init.ts";
 import { renderMetrics } from "../../../src/agent/machine/metrics.ts";
 import { effectiveInitSignal } from "../../../src/agent/container/process_status.ts";

@@ -1,4 +1,4 @@
-/** What a bundle's config.json says: by the host up to the agent, and by the engine up to its first system call. @module */
+/** A bundle's config.json, by the host up to the agent, and by the engine up to its first system call. @module */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createLogger } from "../../../src/base/log.ts";
 import { defaultConfig } from "../../../src/config/schema.ts";

@@ -1,4 +1,4 @@
-/** What a process's cgroups say, of version 1 or 2. @module */
+/** Reads the cgroup files of a process, of version 1 or 2. @module */
 import { host } from "../runtime.ts";
 
 const ROOT = "/sys/fs/cgroup";

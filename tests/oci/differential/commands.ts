@@ -1,4 +1,4 @@
-/** What is done with a running container: each command with the words it may have. @module */
+/** Commands on a running container, each with the words it may have. @module */
 import fc from "fast-check";
 import type { Command } from "./plan.ts";
 

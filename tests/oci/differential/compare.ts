@@ -1,4 +1,4 @@
-/** What two runtimes may show differently, and all else that they do. @module */
+/** Compares two runtimes: differences that are allowed, and all others. @module */
 import type { Sections } from "./observe.ts";
 
 /** A difference on purpose: what is the same for both once it has been taken out. */

@@ -1,4 +1,4 @@
-/** What is done with one container: its bundle, the flags it is made with, and the commands after that. @module */
+/** Plan for one container: its bundle, the flags it is made with, and the commands after that. @module */
 import fc from "fast-check";
 import type { Box, Spec } from "../runtime.ts";
 

@@ -1,4 +1,4 @@
-/** What a runtime must refuse: one such thing is put into an otherwise good configuration. @module */
+/** Faults that a runtime must refuse: each is put into an otherwise good configuration. @module */
 import type { Spec } from "../runtime.ts";
 import type { Plan } from "./plan.ts";
 
