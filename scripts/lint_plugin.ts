@@ -71,6 +71,25 @@ const errorMessages: Deno.lint.Rule = {
   },
 };
 
+/** A comment names what it is about before anything stands for it. */
+const commentOpenings: Deno.lint.Rule = {
+  create(context) {
+    if (!context.filename.includes("/src/")) return {};
+    return {
+      Program() {
+        for (const comment of context.sourceCode.getAllComments()) {
+          if (comment.type !== "Block" || !comment.value.startsWith("*")) continue;
+          if (!/^[\s*]*(?:Who|Whoever|What|Whatever|Those|That|The same|Its|Theirs)\b/.test(comment.value)) continue;
+          context.report({
+            range: comment.range,
+            message: "A comment begins with a noun or a verb, not with a pronoun",
+          });
+        }
+      },
+    };
+  },
+};
+
 const plugin: Deno.lint.Plugin = {
   name: "kata",
   rules: {
@@ -79,6 +98,7 @@ const plugin: Deno.lint.Plugin = {
     "private-fields": privateFields,
     "top-level-functions": topLevelFunctions,
     "error-messages": errorMessages,
+    "comment-openings": commentOpenings,
   },
 };
 export default plugin;
