@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { type Any, AnySchema, anyUnpack } from "@bufbuild/protobuf/wkt";
+import { Fd, O_NONBLOCK, O_RDWR } from "../../src/linux/io/fd.ts";
 import { MetricsSchema } from "../../src/proto/cgroups_v1_pb.ts";
 import { Status } from "../../src/proto/task_types_pb.ts";
 import { readState } from "../../src/sandbox/persist.ts";
@@ -17,6 +18,26 @@ function execOf(args: readonly string[]): Any {
     typeUrl: "types.containerd.io/opencontainers/runtime-spec/1/Process",
     value: new TextEncoder().encode(JSON.stringify(process)),
   });
+}
+
+/**
+ * The end of a fifo that a client reads from. It is open before the shim comes, as a client's is: whoever opens it only when
+ * the shim has written and left waits for ever.
+ */
+async function openReader(path: string) {
+  // With a writer there, opening for reading does not wait.
+  const keeper = Fd.open(path, O_RDWR | O_NONBLOCK);
+  const file = await Deno.open(path);
+  const toTheEnd = () => {
+    keeper[Symbol.dispose]();
+    return new Response(file.readable);
+  };
+  return {
+    /** Call it when the shim has opened its end. */
+    text: () => toTheEnd().text(),
+    bytes: () => toTheEnd().bytes(),
+    [Symbol.dispose]: () => keeper[Symbol.dispose](),
+  };
 }
 
 Deno.test("a task's events come in containerd's order and its exit status arrives everywhere", async () => {
@@ -64,10 +85,10 @@ Deno.test("an exec is registered, then started; its streams are copied and its e
   await shim.start();
   const out = `${shim.directory}/out`;
   await new Deno.Command("mkfifo", { args: [out] }).output();
-  const reading = Deno.readTextFile(out);
+  using reader = await openReader(out);
   await shim.tasks.exec({ ...NO_OPTIONS, id: "c1", execId: "e1", stdout: out, spec: execOf(["echo", "hello"]) });
   await shim.start("e1");
-  assert.equal(await reading, "hello\n");
+  assert.equal(await reader.text(), "hello\n");
   assert.equal(await shim.wait("e1"), 0);
   await shim.tasks.delete({ id: "c1", execId: "e1" });
   const order = ["/tasks/create", "/tasks/start", "/tasks/exec-added", "/tasks/exec-started", "/tasks/exit"];
@@ -79,13 +100,13 @@ Deno.test("stdin reaches the process, and its end follows CloseIO", async () => 
   await using shim = new Shim();
   const [stdin, stdout] = [`${shim.directory}/in`, `${shim.directory}/out`];
   await new Deno.Command("mkfifo", { args: [stdin, stdout] }).output();
-  const reading = Deno.readFile(stdout);
+  using reader = await openReader(stdout);
   await shim.create(["cat"], { stdin, stdout });
   await shim.start();
   const sent = crypto.getRandomValues(new Uint8Array(60_000));
   await Deno.writeFile(stdin, sent, { create: false });
   shim.tasks.closeIO({ id: "c1", execId: "", stdin: true });
-  assert.deepEqual(await reading, sent);
+  assert.deepEqual(await reader.bytes(), sent);
   assert.equal(await shim.wait(), 0);
 });
 
