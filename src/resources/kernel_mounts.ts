@@ -6,12 +6,12 @@
  */
 import type { Logger } from "../base/log.ts";
 import { isErrno } from "../linux/ffi/errno.ts";
-import { type Fd, O_PATH, pathOf } from "../linux/io/fd.ts";
+import { type Fd, O_PATH } from "../linux/io/fd.ts";
 import { openInRoot, RESOLVE } from "../linux/fs/in_root.ts";
 import { detachOne, detachOpen } from "../linux/mount/mount.ts";
+import { MS } from "../linux/mount/mount_options.ts";
 import { type MountAttributes, mountSetattr, moveMount, openTree } from "../linux/mount/mount_tree.ts";
-import { mayHoldMounts, mountsBelow, readMountInfo } from "../linux/mount/mountinfo.ts";
-import { statfs } from "../linux/fs/statfs.ts";
+import { mayHoldMounts, mountIdOf, type MountInfo, mountsBelow, readMountInfo } from "../linux/mount/mountinfo.ts";
 import { showsKernel } from "./volumes/kernel_path.ts";
 
 export interface KernelMountsOptions {
@@ -57,39 +57,44 @@ function takeAway(tree: Fd, stage: string, attributes: MountAttributes): { rest:
   // The stage has made it shared, so that its copy would lose what it loses.
   mountSetattr(tree, attributes);
   const left = new Set<string>();
-  let before = "";
   for (let pass = 0; pass < MOST_PASSES; pass++) {
-    const paths = kernelMounts(stage);
-    const gone = paths.filter((path) => detachKernel(tree, path));
-    for (const path of gone) left.add(path);
-    // Kernel mounts that are left are hidden by other mounts, unless somebody has moved a mount above them meanwhile.
-    const now = paths.join("\0");
-    if (gone.length === 0 && now === before) {
-      return { rest: openTree(stage, { clone: true, recursive: true }), left: [...left] };
-    }
-    before = now;
+    const fates = kernelMounts(stage).map((one) => ({ ...one, fate: detachKernel(tree, one) }));
+    for (const { path } of fates.filter(({ fate }) => fate === "gone")) left.add(path);
+    if (fates.some(({ fate }) => fate !== "covered")) continue;
+    // An unmount of the cover on the host would show them.
+    if (fates.length > 0) mountSetattr(tree, { propagation: MS.PRIVATE, recursive: true });
+    return { rest: openTree(stage, { clone: true, recursive: true }), left: [...left] };
   }
   throw new Error("Cannot leave out kernel file systems: the directories above them are moved all the time");
 }
 
-/** @returns Whether there was one at the path, which may be another container's to change. */
-function detachKernel(tree: Fd, path: string): boolean {
+interface KernelMount extends Pick<MountInfo, "id" | "parentId"> {
+  /** The way to it, from the root of the tree. */
+  path: string;
+}
+
+/** `covered`: another mount is on it. `moved`: the way to it leads elsewhere, as somebody renames directories. */
+type Fate = "gone" | "covered" | "moved";
+
+/** Unmounts one, if the way to it, which may be another container's to change, leads there. */
+function detachKernel(tree: Fd, { id, parentId, path }: KernelMount): Fate {
   try {
     using root = openInRoot(tree, path, { flags: O_PATH, resolve: RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS });
-    if (!showsKernel(statfs(pathOf(root)).magic)) return false;
+    const found = mountIdOf(root);
+    if (found !== id) return found === parentId ? "moved" : "covered";
     detachOpen(root);
-    return true;
+    return "gone";
   } catch (error) {
-    // EINVAL: it is in a kernel file system, but nobody's root.
-    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EINVAL")) return false;
+    // EINVAL: somebody has moved it since.
+    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EINVAL")) return "moved";
     throw error;
   }
 }
 
-/** Where they are mounted below a path, with the way from there; the upper first. */
-function kernelMounts(path: string): string[] {
-  const below = mountsBelow(readMountInfo(), path).filter(({ mountPoint, type }) => {
-    return mountPoint !== path && showsKernel(type);
-  });
-  return [...new Set(below.map(({ mountPoint }) => mountPoint.slice(path === "/" ? 0 : path.length)))].toSorted();
+/** All that are mounted below a path, the upper first. */
+function kernelMounts(path: string): KernelMount[] {
+  return mountsBelow(readMountInfo(), path)
+    .filter(({ mountPoint, type }) => mountPoint !== path && showsKernel(type))
+    .map(({ id, parentId, mountPoint }) => ({ id, parentId, path: mountPoint.slice(path === "/" ? 0 : path.length) }))
+    .toSorted((one, other) => one.path < other.path ? -1 : 1);
 }

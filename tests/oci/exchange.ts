@@ -1,13 +1,13 @@
 /**
  * What a process of a container does that wants another file system in the place of a proc. Run inside a pid namespace,
- * with a /proc of it and the right to trace: `deno run -A exchange.ts TYPE`.
+ * with a /proc of it and the right to trace: `deno run -A exchange.ts TYPE FILE`.
  *
  * It stops the next process that appears before that does anything, and puts TYPE where it has "proc" in its memory. A line
- * says that it has.
+ * says that it has, another one if the way to FILE leads up from the process' root or working directory.
  */
 import { SIGNALS } from "../../src/linux/process/signal.ts";
 
-const [type = ""] = Deno.args;
+const [type = "", file = ""] = Deno.args;
 /** Where strings of steps begin. */
 const ALIGNMENT = 16;
 const encoder = new TextEncoder();
@@ -39,6 +39,18 @@ function exchange(pid: number): number {
   return count;
 }
 
+/** A root binds its own process only: who looks from outside climbs as far as mounts have parents. */
+function lookUp(pid: number): void {
+  for (const link of ["root", "cwd"]) {
+    try {
+      Deno.statSync(`/proc/${pid}/${link}${"/..".repeat(16)}${file}`);
+      print(`found ${link}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
 function lastPid(): number {
   return Number(Deno.readTextFileSync("/proc/sys/kernel/ns_last_pid"));
 }
@@ -58,5 +70,6 @@ print("ready");
 const end = Date.now() + LIMIT_MS;
 while (libc.symbols.kill(next, SIGNALS.SIGSTOP) !== 0) if (Date.now() > end) throw new Error("Nobody came");
 while (!/^State:\tT/m.test(Deno.readTextFileSync(`/proc/${next}/status`)));
+lookUp(next);
 print(`exchanged ${exchange(next)}`);
 libc.symbols.kill(next, SIGNALS.SIGCONT);

@@ -5,7 +5,7 @@ import { Box, eventually, type Result } from "./runtime.ts";
 import { spawnInside } from "./spy_start.ts";
 import { test } from "./suite.ts";
 
-test("runk 47: nothing but a proc is mounted for one, whatever the process that opens it was made to open", async () => {
+test("runk 47: nothing but a proc is mounted for one, whatever the process that opens it was made to open, and no way leads up from it", async () => {
   await using box = new Box();
   const neighbour = box.id();
   box.sh("sleep 1000").save();
@@ -23,6 +23,7 @@ test("runk 47: nothing but a proc is mounted for one, whatever the process that 
     const { said, result: { code, stderr } } = await createBeside(box, pid);
     isExchanged = /^exchanged [1-9]/m.test(said);
     if (!isExchanged) continue;
+    assert.doesNotMatch(said, /^found/m);
     assert.equal(code, 1);
     assert.match(stderr, /Cannot mount proc on .{1,2}\/proc.*: what opened it was tampered with/);
     assert.ok(!exists(`${box.dir}/ran`), "a hook ran beside another file system");
@@ -33,7 +34,7 @@ test("runk 47: nothing but a proc is mounted for one, whatever the process that 
 async function createBeside(box: Box, pid: number): Promise<{ said: string; result: Result }> {
   let said = "";
   // It takes any option, as older kinds do.
-  const attacker = spawnInside(pid, { program: "exchange.ts", args: ["ramfs"] });
+  const attacker = spawnInside(pid, { program: "exchange.ts", args: ["ramfs", `${box.bundle}/config.json`] });
   const reading = (async () => {
     for await (const text of attacker.stdout.pipeThrough(new TextDecoderStream())) said += text;
   })();

@@ -65,6 +65,10 @@ function look(pid: string): void {
   seen.add(pid);
   for (const link of ["root", "cwd"]) {
     if (attempt(() => Deno.statSync(`/proc/${pid}/${link}${file}`))) tell(pid, `${link}: file`);
+    // A root binds its own process only: who looks from outside climbs as far as mounts have parents.
+    if (attempt(() => Deno.statSync(`/proc/${pid}/${link}${"/..".repeat(16)}${file}`))) {
+      tell(pid, `above ${link}: file`);
+    }
   }
   for (const { name } of attempt(() => [...Deno.readDirSync(`/proc/${pid}/fd`)]) ?? []) {
     if (attempt(() => Deno.statSync(`/proc/${pid}/fd/${name}${file}`))) tell(pid, "descriptor: file");

@@ -192,6 +192,19 @@ Deno.test("F16: kernel file systems are left out where the guest has moved the w
   Deno.renameSync(`${source}/moved`, `${source}/a`);
 });
 
+Deno.test("F16: a volume is refused where a name that is no text hides the way to a kernel file system of the host", () => {
+  using box = new Box();
+  const source = box.dir("source");
+  using _proc = mount("proc", box.dir("source/a/proc"), { type: "proc" });
+  const move = (from: string, to: string) => {
+    const script = 'cd "$1" && mv "$(printf "$2")" "$(printf "$3")"';
+    assert.ok(new Deno.Command("sh", { args: ["-c", script, "sh", source, from, to] }).outputSync().success);
+  };
+  move("a", "a\\377");
+  using _back = { [Symbol.dispose]: () => move("a\\377", "a") };
+  assert.throws(() => box.bind(source, ["rbind"]), { message: /Cannot leave out kernel file systems/ });
+});
+
 Deno.test("F14: devices and programs with other users' rights have no effect on the host in what the guest may write", () => {
   using box = new Box();
   using container = box.container("c1");

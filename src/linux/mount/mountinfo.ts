@@ -1,9 +1,14 @@
 /**
- * The mount table of a process. Everything but {@linkcode readMountInfo} is pure.
+ * The mount table of a process. All but {@linkcode readMountInfo} and {@linkcode mountIdOf} is pure.
  *
  * @see https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
  * @module
  */
+
+/** The mount that an open file is on, by its number in the mount table. */
+export function mountIdOf(fd: { readonly number: number }): number {
+  return Number(/^mnt_id:\s*(\d+)$/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${fd.number}`))?.[1]);
+}
 
 /** One line of `/proc/PID/mountinfo`. */
 export interface MountInfo {

@@ -52,6 +52,8 @@ export interface JoinResult {
   stage2: Slot | undefined;
   /** Whether the process sends messages about itself and its filter: `stage2` or `listener` is the last. */
   talks: boolean;
+  /** Whether it asks to have its filter suspended. */
+  suspends: boolean;
 }
 
 /** Adds the steps of a join, made outside of the container's pid namespace, where the process appears at the end. */
@@ -90,7 +92,7 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   });
   addListenedFilter(steps, identity, channel);
   addExec(steps, plan.process, identity);
-  return { stage2, talks: identity.talks };
+  return { stage2, talks: identity.talks, suspends: identity.suspends };
 }
 
 /** To be seen with memory of its own, and no descriptor but what it takes to its program. */

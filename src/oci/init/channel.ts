@@ -36,6 +36,7 @@
  *
  * @module
  */
+import { KataError } from "../../base/error.ts";
 import { type Fd, type Pipe, pipe } from "../../linux/io/fd.ts";
 import { readable } from "../../linux/io/poll.ts";
 import { LITTLE_ENDIAN } from "../../linux/ffi/libc.ts";
@@ -59,6 +60,28 @@ const MESSAGES = {
 } as const;
 
 export type Message = keyof typeof MESSAGES;
+
+/**
+ * Messages of one process, of which each comes once and only if it was planned. A process of the container that may trace
+ * can write in the place of one that it sees, which has said by then what gives it the help of a parent with rights.
+ */
+export class HeardMessages {
+  readonly #heard = new Set<Message>();
+  readonly #isPlanned: (message: Message) => boolean;
+
+  constructor(isPlanned: (message: Message) => boolean) {
+    this.#isPlanned = isPlanned;
+  }
+
+  /** @throws {KataError} PERMISSION_DENIED: somebody else says it. */
+  admit(message: Message): void {
+    if (!this.#heard.has(message) && this.#isPlanned(message)) {
+      if (message !== "copyUp") this.#heard.add(message);
+      return;
+    }
+    throw new KataError("PERMISSION_DENIED", `Cannot start a process: it was tampered with, and says "${message}"`);
+  }
+}
 
 export class Channel implements Disposable {
   readonly #toParent: Pipe = pipe();

@@ -148,7 +148,8 @@ export function completeInit({ draft, child, program, steps, stage2, plan, mount
     // The child has ended because a step failed; waiting for the child reports that step.
     if (!isErrno(error, "EPIPE")) throw error;
   }
-  return { child, channel: plan.channel, procs: plan.pids === undefined ? [] : procsOf(all), ...result };
+  const isLivedIn = plan.pids !== undefined;
+  return { child, channel: plan.channel, procs: isLivedIn ? procsOf(all) : [], isLivedIn, ...result };
 }
 
 function mountsOf(

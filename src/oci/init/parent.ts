@@ -1,9 +1,10 @@
 /** Serves a container's first process from its parent until it waits for its start: order in `channel.ts`. @module */
+import { KataError } from "../../base/error.ts";
 import type { Child } from "../../linux/child_program/child.ts";
 import { joinCgroup } from "../../linux/cgroup/cgroup.ts";
 import { setRlimit } from "../../linux/process/process.ts";
 import type { Cgroup } from "../cgroup/cgroup.ts";
-import type { Channel, Message } from "./channel.ts";
+import { type Channel, HeardMessages, type Message } from "./channel.ts";
 import { type CopyUp, copyUp } from "../mount/copy_up.ts";
 import { deviceRules } from "../mount/devices.ts";
 import { FilterTalk } from "./filter_talk.ts";
@@ -23,6 +24,8 @@ export interface CreatedInit extends InitResult {
   channel: Channel;
   /** Where it has a proc that others could have exchanged: see `proc_mount.ts`. */
   procs: readonly string[];
+  /** Whether processes of another container are in its pid namespace. */
+  isLivedIn: boolean;
 }
 
 /** The container that the process is to be the first of. */
@@ -42,6 +45,7 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
   await using filterTalk = new FilterTalk(channel, { stored, status: "creating" });
   const limit = limiter(init);
   const copies = created.copies.values();
+  const heard = new HeardMessages((message) => isPlanned(message, created, stored));
   for (;;) {
     const message = await channel.receive();
     if (message === undefined) {
@@ -49,6 +53,7 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
       await created.child.executed();
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
+    heard.admit(message);
     if (message === "created") {
       for (const destination of created.procs) verifyProc(created.child.pid, destination);
       return limit();
@@ -59,15 +64,22 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
       await filterTalk.handOverHeld(created.child.pid);
     }
     await filterTalk.answer(message, created.child);
-    await help(message, created.child, { init, copies, limit });
+    await help(message, created, { init, copies, limit });
     channel.release();
   }
+}
+
+/** Whether the child has a reason to say so. */
+function isPlanned(message: Message, { suspends }: CreatedInit, { scope, spec }: StoredState): boolean {
+  if (message === "scope") return scope !== undefined;
+  if (message === "hooks") return hasCreateHooks(spec);
+  return message !== "suspend" || suspends;
 }
 
 /** Does what takes rights that the child has not, or what it cannot do by system calls alone. */
 async function help(
   message: Message,
-  child: Child,
+  { child, isLivedIn }: CreatedInit,
   { init, copies, limit }: { init: ServedInit; copies: Iterator<CopyUp>; limit: () => void },
 ): Promise<void> {
   const { stored, stored: { spec } } = init;
@@ -78,11 +90,15 @@ async function help(
     // The child is no longer root of the machine, which raising a limit takes.
     for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
   }
-  if (message === "copyUp") copyUp(child, copies.next().value);
+  if (message === "copyUp") {
+    const { value, done } = copies.next();
+    if (done) throw new KataError("PERMISSION_DENIED", `Cannot create container "${stored.id}": it was tampered with`);
+    copyUp(child, value);
+  }
   if (message === "hooks") {
     // Limits come first, as hooks are there to change what the engine has made.
     limit();
-    await runCreateHooks(child, stored);
+    await runCreateHooks(child, { stored, isLivedIn });
   }
 }
 
@@ -117,11 +133,16 @@ export function hasCreateHooks({ hooks = {} }: Spec): boolean {
   return [hooks.prestart, hooks.createRuntime, hooks.createContainer].some((list) => (list ?? []).length > 0);
 }
 
-async function runCreateHooks({ pid, pidfd }: Child, stored: StoredState): Promise<void> {
+async function runCreateHooks(
+  { pid, pidfd }: Child,
+  { stored, isLivedIn }: { stored: StoredState; isLivedIn: boolean },
+): Promise<void> {
   const state = ociState(stored, "creating");
   await runHooks("prestart", stored.spec.hooks, { state });
   await runHooks("createRuntime", stored.spec.hooks, { state });
   // Where runc starts them: `ldconfig -r .` means the container's files.
-  const inside = { pid, pidfd, namespaces: differingNamespaces(pid), cwd: stored.rootfs };
+  // Not among processes that may trace: a hook has all rights, and the machine's root still.
+  const namespaces = differingNamespaces(pid).filter((type) => type !== "pid" || !isLivedIn);
+  const inside = { pid, pidfd, namespaces, cwd: stored.rootfs };
   await runHooks("createContainer", stored.spec.hooks, { state, inside });
 }

@@ -116,6 +116,8 @@ export interface LateOptions {
 export interface Identity {
   /** Whether the process sends its parent messages about itself and its filter. */
   talks: boolean;
+  /** Whether it asks to have its filter suspended. */
+  suspends: boolean;
   /** A filter still to be loaded: as late as can be, so that it need not allow the engine's own calls. */
   lateFilter: CompiledSeccomp | undefined;
 }
@@ -141,11 +143,11 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
   options.leave({ talk: talks ? channel.childNumbers : [] });
   if (loading === "suspended") channel.addStop(steps, "suspend");
   if (!isOutside) appear({});
-  if (loading === "later") return { talks, lateFilter: seccomp };
+  if (loading === "later") return { talks, suspends: false, lateFilter: seccomp };
   addSeccomp(steps, seccomp!, { channel, as: isOutside ? "heldListener" : "listener" });
   if (takesRight) addRights(steps, plan);
   if (isOutside) appear(loading === "suspended" ? { flags: CLONE_PTRACE } : { by: "clone" });
-  return { talks, lateFilter: undefined };
+  return { talks, suspends: loading === "suspended", lateFilter: undefined };
 }
 
 function becomeUser(
@@ -167,9 +169,9 @@ function becomeUser(
 }
 
 /**
- * Where the filter is loaded: `later`, with no_new_privs, if at all; `inside`, where nobody looks or the process has
- * CAP_SYS_ADMIN by right; `outside`, before it appears, so that nobody finds it without; `suspended`, as that, but it does
- * not allow to appear.
+ * Where the filter is loaded: `later`, with no_new_privs, if at all; `outside`, before the process appears, so that nobody
+ * finds it without; `suspended`, as that, but it does not allow to appear; `inside`, where nobody looks, or where it does
+ * not allow to appear and the process has CAP_SYS_ADMIN by right.
  */
 type Loading = "later" | "inside" | "outside" | "suspended";
 
@@ -180,8 +182,9 @@ function planLoading(plan: ProcessPlan, { appear, hasTerminal, isFollowed }: Lat
   if (noNewPrivileges) {
     return appear && allowsAppearing(seccomp, { hasTerminal, parks: isFollowed }) ? "outside" : "later";
   }
-  if (appear === undefined || capabilities.permitted === withSysAdmin(capabilities).permitted) return "inside";
-  return allowsAppearing(seccomp, { hasTerminal, parks: false }) ? "outside" : "suspended";
+  if (appear === undefined) return "inside";
+  if (allowsAppearing(seccomp, { hasTerminal, parks: false })) return "outside";
+  return capabilities.permitted === withSysAdmin(capabilities).permitted ? "inside" : "suspended";
 }
 
 function addRights(steps: Steps, { capabilities, process: { noNewPrivileges } }: ProcessPlan): void {

@@ -17,9 +17,9 @@
  * @module
  */
 import { KataError } from "../../base/error.ts";
-import { Fd, O_DIRECTORY, O_PATH, pathOf } from "../../linux/io/fd.ts";
+import { AT_EMPTY_PATH, Fd, O_CLOEXEC, O_DIRECTORY, O_PATH, pathOf } from "../../linux/io/fd.ts";
 import { openInRoot } from "../../linux/fs/in_root.ts";
-import { MS } from "../../linux/mount/mount_options.ts";
+import { AT_RECURSIVE, MS, OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
 import { NAMESPACES } from "../../linux/process/namespace_kinds.ts";
 import { setCapabilities, setNoNewPrivileges } from "../../linux/security/rights.ts";
 import { onlyCalls } from "../../linux/security/seccomp_only.ts";
@@ -103,7 +103,11 @@ function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
   // In the guard the result is 0, which counts as a failure here.
   steps.callOrElse({ name: "clone3", args: guard, options: { ...bear, label } }, () => {
     steps.part();
-    steps.call("fchdir", [root], { label });
+    // A process that looks through /proc/PID/root climbs by ".." as far as mounts have parents: this copy has none.
+    const top = steps.slot();
+    const flags = OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC;
+    steps.call("open_tree", [root, "", flags], { label, result: top });
+    steps.call("fchdir", [top], { label });
     steps.call("chroot", ["."], { label });
     steps.call("setns", [pids.fd, NAMESPACES.pid], { label: "join pid namespace" });
     steps.call("dup3", [socket, pids.handle, 0], { label });
@@ -135,7 +139,8 @@ const FSCONFIG_SET_STRING = 1;
 /**
  * Checks that the opener opened a proc: a process that traces the opener may have had it open another file system, of
  * which nothing is mounted yet. Only a proc knows this option, and so takes its default and refuses nonsense, while
- * some other file systems take any value.
+ * some other file systems take any value. Both values are of one length: a context of the old kind that somebody has
+ * filled says EINVAL to what does not fit.
  *
  * @param context Of a file system that is not configured yet. The steps fail unless it is a proc.
  */
@@ -143,7 +148,7 @@ export function addKindCheck(steps: Steps, context: Slot, destination: string): 
   const explain = () => tamperedWith(destination);
   const label = "look what was opened";
   const set = (value: string) => [context, FSCONFIG_SET_STRING, "hidepid", value, 0];
-  steps.call("fsconfig", set("nonsense"), { label, ignore: ["EINVAL"], skipIfIgnored: 1 });
+  steps.call("fsconfig", set("x"), { label, ignore: ["EINVAL"], skipIfIgnored: 1 });
   steps.fail(label, explain);
   steps.call("fsconfig", set("0"), { label, explain: (failure) => failure.code === "EINVAL" ? explain() : failure });
 }

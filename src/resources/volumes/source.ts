@@ -3,7 +3,7 @@ import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import { splitDevice } from "../../linux/device/number.ts";
 import { Fd, O_PATH, pathOf } from "../../linux/io/fd.ts";
-import { type MountInfo, readMountInfo } from "../../linux/mount/mountinfo.ts";
+import { mountIdOf, type MountInfo, readMountInfo } from "../../linux/mount/mountinfo.ts";
 import { statfs } from "../../linux/fs/statfs.ts";
 import type { Mount } from "../../oci/spec/spec.ts";
 
@@ -44,7 +44,7 @@ export class Source implements Disposable {
 
   /** The mount that it is in, with the path from there, such as `/file`; empty for the mount's own root. */
   mountInfo(): { mount: MountInfo; within: string } | undefined {
-    const id = Number(/^mnt_id:\s*(\d+)$/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${this.fd.number}`))?.[1]);
+    const id = mountIdOf(this.fd);
     const mount = this.table().find((one) => one.id === id);
     if (mount === undefined) return undefined;
     const { mountPoint } = mount;
