@@ -18,7 +18,7 @@ import type { Resources, Spec } from "../spec/spec.ts";
 import { ociState, type StoredState } from "../container/state.ts";
 import { startScope } from "../cgroup/systemd/scope_manager.ts";
 
-/** The first process while it is guided to its place. */
+/** The first process while its parent serves it. */
 export interface CreatedInit extends InitResult {
   child: Child;
   channel: Channel;

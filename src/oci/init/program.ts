@@ -52,7 +52,7 @@ export function addEarlyInit(steps: Steps, plan: EarlyInitPlan): Slot | undefine
   return stage2;
 }
 
-/** All other steps. @param stage-2 child What {@linkcode addEarlyInit} gave. */
+/** Adds all other steps. @param stage2 As {@linkcode addEarlyInit} gave it. */
 export function addInit(steps: Steps, plan: InitPlan, stage2: Slot | undefined): InitResult {
   const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
   const handle = freeNumber([...plan.kept, ...steps.program.ownNumbers]);

@@ -97,11 +97,11 @@ interface Guard {
 
 function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
   const { program } = steps;
-  const bear = { zeroFails: true, ignore: ["EPIPE"] } as const;
+  const fork = { zeroFails: true, ignore: ["EPIPE"] } as const;
   const guard = cloneArguments(program, { exitSignal: SIGNALS.SIGCHLD });
-  const label = "bear a guard";
+  const label = "start a guard";
   // In the guard the result is 0, which counts as a failure here.
-  steps.callOrElse({ name: "clone3", args: guard, options: { ...bear, label } }, () => {
+  steps.callOrElse({ name: "clone3", args: guard, options: { ...fork, label } }, () => {
     steps.part();
     // A process that looks through /proc/PID/root climbs by ".." as far as mounts have parents: this copy has none.
     const top = steps.slot();
@@ -118,7 +118,7 @@ function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
     setCapabilities(program, sets, label);
     setNoNewPrivileges(program);
     loadFilter(steps, onlyCalls(["clone3", "fsopen", "sendmsg", "exit_group"]), { label });
-    steps.call("clone3", cloneArguments(program, { flags: CLONE_PARENT }), { ...bear, label, skipIfIgnored: 1 });
+    steps.call("clone3", cloneArguments(program, { flags: CLONE_PARENT }), { ...fork, label, skipIfIgnored: 1 });
     steps.call("exit_group", [0]);
     steps.call("fsopen", ["proc", FSOPEN_CLOEXEC], { label: "open proc", result: message.fd });
     message.send(pids.handle, label);

@@ -44,7 +44,7 @@ export interface AttributeChange {
   recursive?: boolean;
 }
 
-/** The root directory of a container in the making. Paths are relative to it, a leading slash makes no difference. */
+/** The root directory of a container that is being made. Paths are relative to it, a leading slash makes no difference. */
 export class RootDirectory {
   readonly #steps: Steps;
   readonly #handle: number;
