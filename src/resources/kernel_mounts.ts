@@ -58,9 +58,12 @@ function takeAway(tree: Fd, stage: string, attributes: MountAttributes): { rest:
   mountSetattr(tree, attributes);
   const left = new Set<string>();
   for (let pass = 0; pass < MOST_PASSES; pass++) {
-    const fates = kernelMounts(stage).map((one) => ({ ...one, fate: detachKernel(tree, one) }));
+    const fates = kernelMounts(stage).map((one) => ({
+      ...one,
+      fate: one.isHidden ? "hidden" : detachKernel(tree, one),
+    }));
     for (const { path } of fates.filter(({ fate }) => fate === "gone")) left.add(path);
-    if (fates.some(({ fate }) => fate !== "covered")) continue;
+    if (fates.some(({ fate }) => fate !== "hidden")) continue;
     // An unmount of the cover on the host would show them.
     if (fates.length > 0) mountSetattr(tree, { propagation: MS.PRIVATE, recursive: true });
     return { rest: openTree(stage, { clone: true, recursive: true }), left: [...left] };
@@ -68,20 +71,19 @@ function takeAway(tree: Fd, stage: string, attributes: MountAttributes): { rest:
   throw new Error("Cannot leave out kernel file systems: the directories above them are moved all the time");
 }
 
-interface KernelMount extends Pick<MountInfo, "id" | "parentId"> {
+interface KernelMount {
+  id: number;
   /** The way to it, from the root of the tree. */
   path: string;
+  /** Whether another mount is on it, or on the way to it. */
+  isHidden: boolean;
 }
 
-/** `covered`: another mount is on it. `moved`: the way to it leads elsewhere, as somebody renames directories. */
-type Fate = "gone" | "covered" | "moved";
-
-/** Unmounts one, if the way to it, which may be another container's to change, leads there. */
-function detachKernel(tree: Fd, { id, parentId, path }: KernelMount): Fate {
+/** Unmounts one, if the way to it, which may be another container's to change, leads there; else it has moved. */
+function detachKernel(tree: Fd, { id, path }: KernelMount): "gone" | "moved" {
   try {
     using root = openInRoot(tree, path, { flags: O_PATH, resolve: RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS });
-    const found = mountIdOf(root);
-    if (found !== id) return found === parentId ? "moved" : "covered";
+    if (mountIdOf(root) !== id) return "moved";
     detachOpen(root);
     return "gone";
   } catch (error) {
@@ -93,8 +95,30 @@ function detachKernel(tree: Fd, { id, parentId, path }: KernelMount): Fate {
 
 /** All that are mounted below a path, the upper first. */
 function kernelMounts(path: string): KernelMount[] {
-  return mountsBelow(readMountInfo(), path)
+  const below = mountsBelow(readMountInfo(), path);
+  return below
     .filter(({ mountPoint, type }) => mountPoint !== path && showsKernel(type))
-    .map(({ id, parentId, mountPoint }) => ({ id, parentId, path: mountPoint.slice(path === "/" ? 0 : path.length) }))
+    .map((mount) => ({
+      id: mount.id,
+      path: mount.mountPoint.slice(path === "/" ? 0 : path.length),
+      isHidden: isHidden(mount, below),
+    }))
     .toSorted((one, other) => one.path < other.path ? -1 : 1);
+}
+
+const NO_TEXT = "\ufffd";
+
+/** Whether a mount that is not on the way to another one stands in that way. Pure. */
+export function isHidden(mount: MountInfo, mounts: readonly MountInfo[]): boolean {
+  // Two names that are no text read alike.
+  if (mount.mountPoint.includes(NO_TEXT)) return false;
+  const way = new Set<number>();
+  for (let at: MountInfo | undefined = mount; at !== undefined && !way.has(at.id);) {
+    way.add(at.id);
+    const { parentId }: MountInfo = at;
+    at = mounts.find(({ id }) => id === parentId);
+  }
+  return mounts.some(({ id, parentId, mountPoint }) =>
+    !way.has(id) && way.has(parentId) && `${mount.mountPoint}/`.startsWith(`${mountPoint}/`)
+  );
 }
