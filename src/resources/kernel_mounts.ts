@@ -6,11 +6,10 @@
  */
 import type { Logger } from "../base/log.ts";
 import { isErrno } from "../linux/ffi/errno.ts";
-import { type Fd, O_PATH } from "../linux/io/fd.ts";
+import { Fd, O_PATH } from "../linux/io/fd.ts";
 import { openInRoot, RESOLVE } from "../linux/fs/in_root.ts";
-import { detachOne, detachOpen } from "../linux/mount/mount.ts";
-import { MS } from "../linux/mount/mount_options.ts";
-import { type MountAttributes, mountSetattr, moveMount, openTree } from "../linux/mount/mount_tree.ts";
+import { detachOne } from "../linux/mount/mount.ts";
+import { mountSetattr, moveMount, openTree, placeTree } from "../linux/mount/mount_tree.ts";
 import { mayHoldMounts, mountIdOf, type MountInfo, mountsBelow, readMountInfo } from "../linux/mount/mountinfo.ts";
 import { showsKernel } from "./volumes/kernel_path.ts";
 
@@ -25,85 +24,95 @@ export interface KernelMountsOptions {
 }
 
 /**
- * Copies a tree with all that is mounted in it, but for kernel file systems and what is mounted below those.
+ * Copies a tree with all that is mounted in it, but for kernel file systems, what is mounted below those, and what no way
+ * leads to.
  *
- * @throws {Error} The way to one of them is changed all the time.
+ * Mounts are added one by one, each told by its number: whoever may rename directories above or within the tree loses a
+ * mount by that, and gains none. A copy of the whole could hold what the table did not show at that moment.
+ *
+ * @param source A path only where nobody else may rename what is on the way.
+ * @throws {Error} The way to a mount is changed all the time, or has a name that is no text.
  */
 export function copyWithoutKernel(source: string | Fd, options: KernelMountsOptions): Fd {
-  const { path, stage, log } = options;
-  const attributes = { propagation: options.propagation, recursive: true };
-  using undo = new DisposableStack();
-  const tree = undo.use(openTree(source, { clone: true, recursive: true }));
-  mountSetattr(tree, attributes);
-  if (!mayHoldMounts(path) || kernelMounts(path).length === 0) {
-    undo.move();
-    return tree;
+  using opened = typeof source === "string" ? Fd.open(source, O_PATH) : undefined;
+  const root = opened ?? source as Fd;
+  for (let left = MOST_TRIES; left > 0; left--) {
+    using undo = new DisposableStack();
+    const top = undo.use(openTree(root, { clone: true }));
+    const rest = mayHoldMounts(options.path) ? addMounts(top, root, options) : undo.move() && top;
+    if (rest !== undefined) return rest;
   }
-  const { rest, left } = takeAway(tree, stage, attributes);
-  log?.warning("Leaving kernel file systems of the host out of a volume", {
-    volume: path,
-    left: left.map((one) => `${path === "/" ? "" : path}${one}`),
-  });
-  return rest;
+  throw new Error(
+    "Cannot leave out kernel file systems: the way to what else is mounted there is changed all the time, or no text",
+  );
 }
 
-const MOST_PASSES = 100;
+const MOST_TRIES = 100;
 
-/** Unmounts kernel file systems in a tree, on the stage meanwhile, as only an attached mount can be unmounted. */
-function takeAway(tree: Fd, stage: string, attributes: MountAttributes): { rest: Fd; left: string[] } {
+/** @returns A copy of the whole; undefined: the way to a mount has changed meanwhile. */
+function addMounts(top: Fd, source: Fd, { path, stage, propagation, log }: KernelMountsOptions): Fd | undefined {
+  const { kept, left } = sortMounts(readMountInfo(), path);
   using undo = new DisposableStack();
-  moveMount(tree, stage);
+  // On the stage meanwhile, as nothing can be mounted in a tree that is nowhere.
+  moveMount(top, stage);
   undo.defer(() => void detachOne(stage));
   // The stage has made it shared, so that its copy would lose what it loses.
-  mountSetattr(tree, attributes);
-  const left = new Set<string>();
-  for (let pass = 0; pass < MOST_PASSES; pass++) {
-    const fates = kernelMounts(stage).map((one) => ({
-      ...one,
-      fate: one.isHidden ? "hidden" : detachKernel(tree, one),
-    }));
-    for (const { path } of fates.filter(({ fate }) => fate === "gone")) left.add(path);
-    if (fates.some(({ fate }) => fate !== "hidden")) continue;
-    // An unmount of the cover on the host would show them.
-    if (fates.length > 0) mountSetattr(tree, { propagation: MS.PRIVATE, recursive: true });
-    return { rest: openTree(stage, { clone: true, recursive: true }), left: [...left] };
+  mountSetattr(top, { propagation });
+  const prefix = path === "/" ? 0 : path.length;
+  for (const { id, mountPoint } of kept) {
+    if (!addMount({ id, way: mountPoint.slice(prefix) }, { source, top, propagation })) return undefined;
   }
-  throw new Error("Cannot leave out kernel file systems: the directories above them are moved all the time");
+  if (left.length > 0) {
+    log?.warning("Leaving kernel file systems of the host out of a volume", { volume: path, left });
+  }
+  return openTree(stage, { clone: true, recursive: true });
 }
 
-interface KernelMount {
-  id: number;
-  /** The way to it, from the root of the tree. */
-  path: string;
-  /** Whether another mount is on it, or on the way to it. */
-  isHidden: boolean;
+interface Adding {
+  /** The original. */
+  source: Fd;
+  /** The copy, so far. */
+  top: Fd;
+  propagation: number;
 }
 
-/** Unmounts one, if the way to it, which may be another container's to change, leads there; else it has moved. */
-function detachKernel(tree: Fd, { id, path }: KernelMount): "gone" | "moved" {
+/** @returns Whether the way, which may be another container's to change, leads there. */
+function addMount({ id, way }: { id: number; way: string }, { source, top, propagation }: Adding): boolean {
+  const how = { flags: O_PATH, resolve: RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS };
   try {
-    using root = openInRoot(tree, path, { flags: O_PATH, resolve: RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS });
-    if (mountIdOf(root) !== id) return "moved";
-    detachOpen(root);
-    return "gone";
+    using root = openInRoot(source, way, how);
+    if (mountIdOf(root) !== id) return false;
+    using place = openInRoot(top, way, how);
+    using copy = openTree(root, { clone: true });
+    mountSetattr(copy, { propagation });
+    placeTree(copy, place);
+    return true;
   } catch (error) {
-    // EINVAL: somebody has moved it since.
-    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EINVAL")) return "moved";
+    // EINVAL: unmounted since, or another kind of file is in its place.
+    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EINVAL")) return false;
     throw error;
   }
 }
 
-/** All that are mounted below a path, the upper first. */
-function kernelMounts(path: string): KernelMount[] {
-  const below = mountsBelow(readMountInfo(), path);
-  return below
-    .filter(({ mountPoint, type }) => mountPoint !== path && showsKernel(type))
-    .map((mount) => ({
-      id: mount.id,
-      path: mount.mountPoint.slice(path === "/" ? 0 : path.length),
-      isHidden: isHidden(mount, below),
-    }))
-    .toSorted((one, other) => one.path < other.path ? -1 : 1);
+/**
+ * Parts what is mounted below a path, in the order in which it was mounted. Pure.
+ *
+ * @returns `left`: paths of kernel file systems that can be seen, but for those in others.
+ */
+function sortMounts(table: readonly MountInfo[], path: string): { kept: MountInfo[]; left: string[] } {
+  const mounts = mountsBelow(table, path).reverse();
+  const byId = new Map(mounts.map((mount) => [mount.id, mount]));
+  const seen = new Set(mounts.filter((mount) => !isHidden(mount, mounts)));
+  const isKernels = (mount: MountInfo | undefined): boolean => {
+    for (let at = mount; at !== undefined; at = byId.get(at.parentId)) {
+      if (at.mountPoint !== path && seen.has(at) && showsKernel(at.type)) return true;
+    }
+    return false;
+  };
+  const below = [...seen].filter(({ mountPoint }) => mountPoint !== path);
+  const kept = below.filter((mount) => !mount.unbindable && !isKernels(mount));
+  const left = below.filter((mount) => showsKernel(mount.type) && !isKernels(byId.get(mount.parentId)));
+  return { kept, left: left.map(({ mountPoint }) => mountPoint).toSorted() };
 }
 
 const NO_TEXT = "\ufffd";

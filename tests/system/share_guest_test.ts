@@ -5,7 +5,14 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../src/base/log.ts";
 import { defaultConfig } from "../../src/config/schema.ts";
-import { Fd, O_DIRECTORY, O_RDONLY } from "../../src/linux/io/fd.ts";
+import { exists } from "../../src/base/files.ts";
+import { isErrno } from "../../src/linux/ffi/errno.ts";
+import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, pathOf } from "../../src/linux/io/fd.ts";
+import { openInRoot } from "../../src/linux/fs/in_root.ts";
+import { FILE_SYSTEM_MAGIC, statfs } from "../../src/linux/fs/statfs.ts";
+import { MS } from "../../src/linux/mount/mount_options.ts";
+import { copyWithoutKernel } from "../../src/resources/kernel_mounts.ts";
+import { eventually } from "../oci/runtime.ts";
 import { makeDeep } from "../../src/linux/fs/testing/deep.ts";
 import { removePath } from "../../src/linux/fs/remove_tree.ts";
 import { bindMount, mount, umountTree } from "../../src/linux/mount/mount.ts";
@@ -192,7 +199,7 @@ Deno.test("F16: kernel file systems are left out where the guest has moved the w
   Deno.renameSync(`${source}/moved`, `${source}/a`);
 });
 
-Deno.test("F16: a volume is refused where a name that is no text hides the way to a kernel file system of the host", () => {
+Deno.test("F16: kernel file systems are left out whose name is no text, and a volume is refused where one hides what to add", () => {
   using box = new Box();
   const source = box.dir("source");
   using _proc = mount("proc", box.dir("source/a/proc"), { type: "proc" });
@@ -202,7 +209,67 @@ Deno.test("F16: a volume is refused where a name that is no text hides the way t
   };
   move("a", "a\\377");
   using _back = { [Symbol.dispose]: () => move("a\\377", "a") };
-  assert.throws(() => box.bind(source, ["rbind"]), { message: /Cannot leave out kernel file systems/ });
+  const { seen } = box.bind(source, ["rbind"]);
+  const list = new Deno.Command("sh", { args: ["-c", 'ls "$1"/*/proc', "sh", seen] }).outputSync();
+  assert.deepEqual({ success: list.success, length: list.stdout.length }, { success: true, length: 0 });
+  using _kept = mount("tmpfs", box.dir("source/b/kept"), { type: "tmpfs" });
+  move("b", "b\\377");
+  using _backToo = { [Symbol.dispose]: () => move("b\\377", "b") };
+  assert.throws(() => box.bind(source, ["rbind"]), { message: /Cannot leave out kernel file systems.*no text/ });
+});
+
+Deno.test("F16: kernel file systems are left out of a volume whose path has passed to another directory, or leads there no more", () => {
+  using box = new Box();
+  using source = Fd.open(box.dir("source"), O_PATH | O_DIRECTORY);
+  using _proc = mount("proc", box.dir("source/proc"), { type: "proc" });
+  using _kept = mount("tmpfs", box.dir("source/kept"), { type: "tmpfs" });
+  Deno.renameSync(`${box.path}/source`, `${box.path}/moved`);
+  const path = `${box.path}/source`;
+  const copy = () => {
+    using tree = copyWithoutKernel(source, { path, stage: box.share.stage, propagation: MS.PRIVATE });
+    assert.deepEqual([...Deno.readDirSync(`${pathOf(tree)}/proc`)], []);
+  };
+  copy();
+  {
+    using _other = mount("tmpfs", box.dir("source/kept"), { type: "tmpfs" });
+    assert.throws(copy, { message: /Cannot leave out kernel file systems/ });
+  }
+  Deno.removeSync(`${box.path}/source`, { recursive: true });
+  Deno.renameSync(`${box.path}/moved`, `${box.path}/source`);
+});
+
+Deno.test("F16: kernel file systems are left out, also where the way to them leads out of the volume for a moment", async () => {
+  using box = new Box();
+  using source = Fd.open(box.dir("source"), O_PATH | O_DIRECTORY);
+  using _proc = mount("proc", box.dir("source/a/proc"), { type: "proc" });
+  using _kept = mount("tmpfs", box.dir("source/kept"), { type: "tmpfs" });
+  const [inside, outside] = [`${box.path}/source/a`, `${box.path}/a`];
+  const script = `for (;;) { Deno.renameSync("${inside}", "${outside}"); Deno.renameSync("${outside}", "${inside}"); }`;
+  const mover = new Deno.Command(Deno.execPath(), { args: ["eval", script] }).spawn();
+  try {
+    await eventually(() => !exists(inside));
+    for (let count = 0; count < 300; count++) {
+      using tree = copyWithoutKernel(source, {
+        path: `${box.path}/source`,
+        stage: box.share.stage,
+        propagation: MS.PRIVATE,
+      });
+      // The copy sees the move as well.
+      for (;;) {
+        try {
+          using proc = openInRoot(tree, "a/proc", { flags: O_PATH });
+          assert.notEqual(statfs(pathOf(proc)).magic, FILE_SYSTEM_MAGIC.proc, `copy ${count}`);
+          break;
+        } catch (error) {
+          if (!isErrno(error, "ENOENT", "EAGAIN", "EXDEV")) throw error;
+        }
+      }
+    }
+  } finally {
+    mover.kill("SIGKILL");
+    await mover.status;
+    if (exists(outside)) Deno.renameSync(outside, inside);
+  }
 });
 
 Deno.test("F14: devices and programs with other users' rights have no effect on the host in what the guest may write", () => {

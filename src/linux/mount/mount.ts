@@ -5,7 +5,6 @@
  */
 import { errorChain } from "../../base/error.ts";
 import { isErrno } from "../ffi/errno.ts";
-import { type Fd, pathOf } from "../io/fd.ts";
 import { bind, check, cstring } from "../ffi/libc.ts";
 import { MS } from "./mount_options.ts";
 import { outermostBelow, readMountInfo } from "./mountinfo.ts";
@@ -131,12 +130,6 @@ export function detachOne(target: string): boolean {
     if (isErrno(error, "EINVAL", "ENOENT")) return false;
     throw error;
   }
-}
-
-/** Detaches a mount whose root is open, wherever that is, with all that is mounted within. */
-export function detachOpen(root: Fd): void {
-  const target = cstring(pathOf(root));
-  check("umount", () => libc.umount2(target, MNT_DETACH));
 }
 
 /**
