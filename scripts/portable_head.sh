@@ -58,7 +58,10 @@ kata_unpack() (
   fi
   : >"$t/used" && kata_prelink "$t" || return 1
   # Whoever comes first wins the rename; its rivals unpacked the same bytes and throw them away.
-  if mv -T "$t" "$d" 2>/dev/null; then kata_prune; fi
+  if mv -T "$t" "$d" 2>/dev/null; then
+    trap - EXIT # the name is free for others
+    kata_prune
+  fi
   [ -e "$d/main.js" ] && kata_trusts "$d" deno launcher main.js runk.js
 )
 kata_prelink() {

@@ -381,6 +381,14 @@ portable("a start whose half tree is swept before it holds it makes another", as
   assert.match(stdout, /^kata .*\nswept\n\nkata:\n[0-9a-f]{32}\n$/, stderr);
 });
 
+portable("a start removes nothing that somebody puts where its half tree was, once that is the tree", async () => {
+  const { code, stdout, stderr } = await run(`mkdir /var/cache/bin; mv=$(command -v mv)
+    printf '#!/bin/sh\n%s "$@" || exit\n[ "$1" != -T ] || mkdir "$2"\n' $mv >/var/cache/bin/mv; chmod 755 /var/cache/bin/mv
+    PATH=/var/cache/bin:$PATH "$KATA" version; ls /var/cache/kata`);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^kata .*\n([0-9a-f]{32})\n\1\.\d+\n$/, stderr);
+});
+
 portable("on a full disk, a line says so and one that there is no place; nothing is left", async () => {
   const { stdout, stderr } = await run(`mount -t tmpfs -o mode=755,size=20m none /var/cache && export HOME=/proc/none
     mount -t tmpfs -o mode=755,ro none /run; "$KATA" version; echo $?; ls -A /var/cache/kata`);
