@@ -9,7 +9,12 @@ hypervisorConforms({
     const any = "/proc/self/exe";
     const files = { path: fakeQemu(), kernel: any, initrd: any, virtio_fs_daemon: any };
     const guestHabit = { kernel_params: `fake.guest="${guest}"` };
-    Object.assign(config.hypervisor, { ...files, ...guestHabit, agent_transport: "virtio-serial" });
+    Object.assign(config.hypervisor, {
+      ...files,
+      ...guestHabit,
+      agent_transport: "virtio-serial",
+      block_device_driver: "virtio-blk-pci",
+    });
     return config;
   },
   bootMs: 2_000,

@@ -1,5 +1,12 @@
-/** Devices of a VM, and the addresses where the guest finds them. @module */
+/**
+ * Devices of a VM, and the addresses where the guest finds them. What a device is, the sandbox says; on which bus it sits
+ * and by which driver the guest sees it, the monitor decides.
+ *
+ * @module
+ */
 import type { Fd } from "../linux/io/fd.ts";
+
+export type { GuestAddress } from "../agent_api/guest_address.ts";
 
 /** A disk from a file or a block device of the host. */
 export interface BlockDevice {
@@ -10,8 +17,6 @@ export interface BlockDevice {
   path: string;
   readOnly: boolean;
   format: "raw" | "vmdk";
-  /** Default: the configuration's `block_device_driver`. */
-  driver?: "virtio-blk-pci" | "virtio-scsi";
   /** Shown to the guest, at most 20 bytes. */
   serial?: string;
 }
@@ -28,7 +33,7 @@ export interface NetDevice {
   vhostFds: readonly Fd[];
 }
 
-/** A directory of the host in the guest, by virtio-fs. Only before the start; its daemon lives and dies with the VM. */
+/** A directory of the host in the guest, by virtio-fs. Its daemon lives and dies with the device. */
 export interface ShareFsDevice {
   kind: "shareFs";
   id: string;
@@ -39,9 +44,3 @@ export interface ShareFsDevice {
 }
 
 export type Device = BlockDevice | NetDevice | ShareFsDevice;
-
-/** Where the guest finds a device. */
-export type GuestAddress =
-  /** Slots from the root bus down, two hex digits each: `02/00`. */
-  | { bus: "pci"; path: string }
-  | { bus: "scsi"; id: number; lun: number };

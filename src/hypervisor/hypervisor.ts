@@ -9,17 +9,6 @@ import type { Fd } from "../linux/io/fd.ts";
 import type { HostKey } from "../rpc/transport/host_key.ts";
 import type { Device, GuestAddress } from "./device.ts";
 
-/** Abilities of a monitor; a sandbox asks for them before it relies on one. */
-export interface Capabilities {
-  blockHotplug: boolean;
-  netHotplug: boolean;
-  shareFs: boolean;
-  /** Disks that are put together from several files by a VMDK descriptor. */
-  vmdk: boolean;
-  vcpuHotplug: boolean;
-  memoryHotplug: boolean;
-}
-
 /** The end of a VM. */
 export interface VmExit {
   /** `true` if it was asked for, by `stop()` or by the guest powering off. */
@@ -29,12 +18,10 @@ export interface VmExit {
 }
 
 export interface VmInfo {
-  /** Name of the monitor: `qemu`. */
-  name: string;
-  /** The monitor's process. */
-  pid: number;
-  /** Threads that run vCPUs, by vCPU index. */
-  vcpuThreads: readonly number[];
+  /** The monitor's process; undefined if the machine runs elsewhere. */
+  pid?: number;
+  /** Threads that run vCPUs, by vCPU index; undefined if the monitor cannot tell them from its others. */
+  vcpuThreads?: readonly number[];
   /** The monitor and its helpers (virtiofsd, vsock daemon): for cgroups and clean-up. */
   pids: readonly number[];
   vcpus: number;
@@ -47,20 +34,57 @@ export interface SignalOptions {
 
 export interface StartOptions extends SignalOptions {
   /**
-   * Called when the VM has started from a template, and may use it as if `start` had returned. If it throws, the VM is
+   * Called when the VM has started from a template (a monitor with `snapshot` only), and may use it as if `start` had
+   * returned. If it throws, the VM is
    * ended and another one boots in its place.
    */
   confirm?: () => Promise<void>;
 }
 
-/** One VM. Made by `createHypervisor`; disposing it ends all its processes and removes all its files. */
-export interface Hypervisor extends AsyncDisposable {
-  readonly capabilities: Capabilities;
+/** Devices that come and go while the VM runs. */
+export interface Hotplug {
+  /** Adds a device. */
+  plug(device: Device, options?: Partial<SignalOptions>): Promise<GuestAddress>;
+  /** Takes a device out, after the guest let go of it (B22). */
+  unplug(id: string, options?: Partial<SignalOptions>): Promise<void>;
+}
+
+/** vCPUs and memory that come while the VM runs; the agent brings them online. */
+export interface Resize {
+  /** @returns vCPUs that the VM then has, never fewer than before. */
+  vcpus(count: number): Promise<number>;
+  /** @returns MiB that the VM then has, never less than before. */
+  memory(targetMiB: number): Promise<number>;
+}
+
+/** Starting from a template, and being one. */
+export interface Snapshot {
   /**
-   * Whether it started from a template: then its clock stands where it was saved, and its random numbers are those of all
-   * its clones, until the agent is told otherwise.
+   * Whether the VM started from a template: then its clock stands where it was saved, and its random numbers are those of
+   * all its clones, until the agent is told otherwise.
    */
   readonly isRestored: boolean;
+  /**
+   * Writes the state of a paused VM that was started to make a template, beside its memory. It cannot go on afterwards:
+   * stop it, and the memory is complete.
+   *
+   * @throws {KataError} FAILED_PRECONDITION if it was not started with `template.kind` "make".
+   */
+  save(): Promise<void>;
+}
+
+/**
+ * One VM. Made by `createHypervisor`; disposing it ends all its processes and removes all its files.
+ *
+ * Every monitor has the core. What only some can do is a facet of its own, which is undefined where the monitor cannot:
+ * callers ask by `facetOf`, which refuses by name.
+ */
+export interface Hypervisor extends AsyncDisposable {
+  /** The monitor's name, for messages: `qemu`. */
+  readonly name: string;
+  readonly hotplug?: Hotplug;
+  readonly resize?: Resize;
+  readonly snapshot?: Snapshot;
   /**
    * Starts the VM with its devices and returns when its vCPUs run (the agent needs longer: see `agentAddress`).
    *
@@ -74,23 +98,8 @@ export interface Hypervisor extends AsyncDisposable {
   /** Stops the vCPUs; memory stays. */
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** Adds a device while the VM runs. */
-  plug(device: Device, options?: Partial<SignalOptions>): Promise<GuestAddress>;
-  /** Takes a device out, after the guest let go of it (B22). */
-  unplug(id: string, options?: Partial<SignalOptions>): Promise<void>;
   /** Where the guest finds a device that was there at the start, or was plugged. */
   guestAddress(id: string): GuestAddress | undefined;
-  /** @returns vCPUs that the VM then has; new ones must be brought online by the agent. */
-  resizeVcpus(count: number): Promise<number>;
-  /** @returns MiB that the VM then has. */
-  resizeMemory(targetMiB: number): Promise<number>;
-  /**
-   * Writes the state of a paused VM that was started to make a template, beside its memory. It cannot go on afterwards:
-   * stop it, and the memory is complete.
-   *
-   * @throws {KataError} FAILED_PRECONDITION if it was not started with `template.kind` "make".
-   */
-  save(): Promise<void>;
   info(): Promise<VmInfo>;
   /**
    * Where to dial the agent; an address of `rpc/transport/address.ts`. Refuses connections until the agent listens.

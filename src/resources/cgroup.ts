@@ -50,12 +50,13 @@ export class HostCgroups implements AsyncDisposable {
 
   /**
    * Puts what runs the guest into the pod's group, if it is not there from its start (B45): the vCPUs' threads on v1, the
-   * VMM's whole process on v2, which has no groups of threads to offer. Call it again when vCPUs were added.
+   * VMM's whole process on v2, which has no groups of threads to offer, and where nobody can tell the threads apart. Call
+   * it again when vCPUs were added.
    */
   placeVm({ pid, vcpuThreads }: Pick<VmInfo, "pid" | "vcpuThreads">): void {
-    if (this.#overhead === undefined) return;
+    if (this.#overhead === undefined || pid === undefined) return;
     for (const [controller, directory] of Object.entries(this.#sandbox.paths)) {
-      if (controller === "") joinIfAlive(() => joinCgroup(directory, pid));
+      if (controller === "" || vcpuThreads === undefined) joinIfAlive(() => joinCgroup(directory, pid));
       else for (const tid of vcpuThreads) joinIfAlive(() => joinCgroupThread(directory, tid));
     }
   }

@@ -5,6 +5,7 @@
  * @module
  */
 import { KataError } from "../base/error.ts";
+import { facetOf } from "../hypervisor/facets.ts";
 import type { Hypervisor, VmInfo } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/common/pid_file.ts";
 import type { Resources } from "../oci/spec/spec.ts";
@@ -79,7 +80,7 @@ export class Sandbox implements AsyncDisposable {
     return this.#options.id;
   }
 
-  /** The VMM's process; 0 while there is none. */
+  /** The VMM's process; 0 while there is none, or if it runs elsewhere. */
   get pid(): number {
     return this.#pid;
   }
@@ -168,7 +169,7 @@ export class Sandbox implements AsyncDisposable {
   async joinLateLinks(): Promise<void> {
     const agent = await this.#booted;
     const { cards, guest } = this.#host.joinLateLinks();
-    for (const card of cards) await this.#vm.plug(card);
+    for (const card of cards) await facetOf(this.#vm, "hotplug", `plug network card "${card.id}"`).plug(card);
     await setUpGuestNetwork(agent, guest);
   }
 
@@ -200,7 +201,7 @@ export class Sandbox implements AsyncDisposable {
     const { signal } = this.#abort;
     writeState(this.#runDir, this.#state());
     const onStarted = (info: VmInfo) => {
-      this.#pid = info.pid;
+      this.#pid = info.pid ?? 0;
       cgroups?.placeVm(info);
     };
     const options = { sandboxId: id, config: config.agent, signal, phases: this.phases, onStarted };

@@ -139,15 +139,7 @@ export class FakeAgent implements AsyncDisposable {
 
 /** A VM that is only an agent. `die` is its unexpected end. */
 export class FakeVm implements Hypervisor {
-  readonly isRestored = false;
-  readonly capabilities = {
-    blockHotplug: false,
-    netHotplug: false,
-    shareFs: true,
-    vmdk: false,
-    vcpuHotplug: false,
-    memoryHotplug: false,
-  };
+  readonly name = "fake";
   readonly #address: string;
   readonly #ended = Promise.withResolvers<VmExit>();
 
@@ -178,15 +170,10 @@ export class FakeVm implements Hypervisor {
     return ["guest: last line"];
   }
   async info(): ReturnType<Hypervisor["info"]> {
-    return { name: "fake", pid: Deno.pid, pids: [Deno.pid], vcpuThreads: [], vcpus: 1, memoryMiB: 1 };
+    return { pid: Deno.pid, pids: [Deno.pid], vcpuThreads: [], vcpus: 1, memoryMiB: 1 };
   }
   pause = unused;
   resume = unused;
-  plug = unused;
-  unplug = unused;
-  resizeVcpus = unused;
-  resizeMemory = unused;
-  save = unused;
   guestAddress = () => undefined;
 }
 

@@ -1,7 +1,7 @@
 /** QEMU itself, with a guest of a few system calls. Needs scripts/guest-image to have run, for the kernel. */
 import assert from "node:assert/strict";
 import { createLogger } from "../../src/base/log.ts";
-import { box, disk, ready } from "../../src/hypervisor/testing/conformance_box.ts";
+import { box, disk, pidOf, ready } from "../../src/hypervisor/testing/conformance_box.ts";
 import { hypervisorConforms } from "../../src/hypervisor/testing/conformance_suite.ts";
 import type { NetDevice } from "../../src/hypervisor/device.ts";
 import { startTime } from "../../src/hypervisor/common/pid_file.ts";
@@ -31,7 +31,7 @@ Deno.test({
     for (let round = 0; round < 2; round++) {
       await using made = box(config("idles"));
       await made.vm.start({ signal: AbortSignal.timeout(10_000) });
-      for (const status of statusOf((await made.vm.info()).pid)) {
+      for (const status of statusOf(await pidOf(made.vm))) {
         const { CapPrm, CapEff, CapBnd, CapInh, CapAmb, NoNewPrivs, Seccomp, Uid, Gid, Groups } = status;
         for (const set of [CapPrm, CapEff, CapBnd, CapInh, CapAmb]) assert.equal(set, NO_CAPABILITIES);
         assert.deepEqual([NoNewPrivs, Seccomp, Groups], ["1", FILTERED, ""]);
@@ -56,7 +56,7 @@ Deno.test({
     try {
       await using made = box(hidden, { log: createLogger({ sink: (line) => lines.push(line) }) });
       await made.vm.start({ signal: AbortSignal.timeout(10_000) });
-      for (const { Uid, CapEff, CapBnd, NoNewPrivs, Seccomp } of statusOf((await made.vm.info()).pid)) {
+      for (const { Uid, CapEff, CapBnd, NoNewPrivs, Seccomp } of statusOf(await pidOf(made.vm))) {
         const expected = ["0\t0\t0\t0", NO_CAPABILITIES, NO_CAPABILITIES, "1", FILTERED];
         assert.deepEqual([Uid, CapEff, CapBnd, NoNewPrivs, Seccomp], expected);
       }
@@ -74,14 +74,14 @@ Deno.test({
     const secrets = ["cold", "hot"].map((id) => {
       const path = `${directory}/secret-${id}`;
       Deno.writeFileSync(path, new Uint8Array(1 << 20), { mode: 0o600 });
-      return { ...disk(id), path, readOnly: false, driver: "virtio-blk-pci" as const };
+      return { ...disk(id), path, readOnly: false };
     });
     await using made = box(config("idles"), { devices: [secrets[0]!] });
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
     await ready(made, 60_000);
     for (let round = 0; round < 3; round++) {
-      await made.vm.plug(secrets[1]!);
-      await made.vm.unplug("hot");
+      await made.vm.hotplug!.plug(secrets[1]!);
+      await made.vm.hotplug!.unplug("hot");
     }
   },
 });
@@ -98,7 +98,7 @@ Deno.test({
     }
     const sizes = made.files().map((name) => [name, Deno.statSync(`${made.runDir}/${name}`).size] as const);
     for (const [name, size] of sizes) assert.ok(size < 100, `${name} has ${size} bytes`);
-    Deno.kill((await made.vm.info()).pid, "SIGKILL");
+    Deno.kill(await pidOf(made.vm), "SIGKILL");
     await made.vm.wait();
     const words = made.vm.consoleTail(100);
     assert.ok(words.length <= 100 && words.some((line) => line.includes("flood")));
@@ -127,7 +127,8 @@ Deno.test({
     await using made = box(config("idles"), { devices: [share] });
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
     assert.ok(made.vm.guestAddress("share"));
-    const { pid, pids } = await made.vm.info();
+    const pid = await pidOf(made.vm);
+    const { pids } = await made.vm.info();
     const daemon = pids.find((each) => each !== pid)!;
     Deno.kill(daemon, "SIGKILL");
     const { expected, reason } = await made.vm.wait();
@@ -146,10 +147,10 @@ Deno.test({
     const cold = netCard("eth0", { path, queues: 2 });
     await using made = box(config("idles"), { devices: [cold] });
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
-    assert.deepEqual(made.vm.guestAddress("eth0"), { bus: "pci", path: "04" });
+    assert.deepEqual(made.vm.guestAddress("eth0"), { bus: "pci", path: "03" });
     assert.ok(cold.tapFds.every((fd) => !fd.isOpen));
     const hot = netCard("eth1", { path, queues: 1 });
-    assert.deepEqual(await made.vm.plug(hot), { bus: "pci", path: "05/00" });
+    assert.deepEqual(await made.vm.hotplug!.plug(hot), { bus: "pci", path: "04/00" });
     assert.ok(hot.tapFds.every((fd) => !fd.isOpen));
     assert.deepEqual(links(path), ["eth0", "eth1"]);
     await made.vm.stop();
@@ -166,7 +167,7 @@ Deno.test({
     const [pid] = (await made.vm.info()).pids;
     const tapFds = ["taken", "waiting", "last"].map((name) => memfd(name));
     const card: NetDevice = { kind: "net", id: "eth0", mac: "02:00:00:00:00:01", tapFds, vhostFds: [] };
-    await assert.rejects(made.vm.plug(card), { message: 'Cannot plug net "eth0"' });
+    await assert.rejects(made.vm.hotplug!.plug(card), { message: 'Cannot plug net "eth0"' });
     const open = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) =>
       Deno.readLinkSync(`/proc/${pid}/fd/${name}`)
     );
@@ -184,9 +185,9 @@ Deno.test({
     Object.assign(growing.hypervisor, { default_maxvcpus: 2, default_maxmemory: 1024 });
     await using made = box(growing);
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
-    assert.equal(await made.vm.resizeVcpus(2), 2);
-    assert.equal(await made.vm.resizeMemory(300), 384);
+    assert.equal(await made.vm.resize!.vcpus(2), 2);
+    assert.equal(await made.vm.resize!.memory(300), 384);
     const { vcpus, vcpuThreads, memoryMiB } = await made.vm.info();
-    assert.deepEqual([vcpus, vcpuThreads.length, memoryMiB], [2, 2, 384]);
+    assert.deepEqual([vcpus, vcpuThreads!.length, memoryMiB], [2, 2, 384]);
   },
 });

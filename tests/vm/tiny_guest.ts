@@ -56,7 +56,8 @@ function initrd(guest: TinyHabit): string {
 /** A configuration whose guest has this habit. */
 export function config(guest: TinyHabit): Config {
   const base = defaultConfig();
-  Object.assign(base.hypervisor, { kernel: KERNEL, initrd: initrd(guest), default_memory: 256 });
+  const machine = { default_memory: 256, block_device_driver: "virtio-blk-pci" };
+  Object.assign(base.hypervisor, { kernel: KERNEL, initrd: initrd(guest), ...machine });
   return base;
 }
 

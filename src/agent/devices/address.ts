@@ -2,12 +2,13 @@
  * Where a device is to appear in this guest, and how the kernel tells of its kind.
  *
  * A new kind is a case of {@linkcode DeviceAddress} and a row of {@linkcode DEVICE_KINDS}; the compiler finds the missing
- * one. The search in sysfs is a file of its own beside this one, such as `net.ts`. Still to come here:
- * - block by PCI path (`blk`): `{ kind: "block"; pciPath }`, news of subsystem `block`; `pci.ts` knows the way to the device,
- *   the disk is `virtioN/block/<name>` below it.
- * - SCSI (`scsi`): `{ kind: "scsi"; id; lun }`, whose look first asks each `/sys/class/scsi_host/*` to scan.
- * - MMIO (`mmioblk`) and persistent memory (`nvdimm`): `{ kind: "node"; path }`, news of subsystem `block`.
- * - CCW on s390x (`blk-ccw`): `{ kind: "ccw"; id }`, below `/sys/bus/ccw/devices`.
+ * one. The search in sysfs is a file of its own beside this one, such as `net.ts`. A disk is still to come here, as
+ * `{ kind: "block"; at: GuestAddress }` with the type by which the host's monitors say it (`agent_api/guest_address.ts`), and
+ * news of subsystem `block`. Its look goes by `at.bus`:
+ * - `pci` (`blk`): `pci.ts` knows the way to the device, the disk is `virtioN/block/<name>` below it.
+ * - `scsi` (`scsi`): it first asks each `/sys/class/scsi_host/*` to scan.
+ * - `mmio` (`mmioblk`), and persistent memory (`nvdimm`): the node itself.
+ * - `ccw` (`blk-ccw`): below `/sys/bus/ccw/devices`.
  *
  * @module
  */

@@ -16,6 +16,8 @@ const SCSI_IDS = 256;
 export interface HotplugOptions extends BackEndsOptions {
   bus: PcieTopology;
   log: Logger;
+  /** Devices that are there from the start. */
+  cold?: readonly Device[] | undefined;
   /** Whether a disk's path is a block device of the host. */
   isHostDevice?: (path: string) => boolean;
 }
@@ -30,7 +32,7 @@ interface Plugged {
 type Added = Omit<Plugged, "device">;
 
 /** Plugs and unplugs, one device at a time. */
-export class Hotplug {
+export class QemuHotplug {
   readonly #options: HotplugOptions & Required<Pick<HotplugOptions, "isHostDevice">>;
   readonly #backEnds: BackEnds;
   readonly #plugged = new Map<string, Plugged>();
@@ -43,8 +45,13 @@ export class Hotplug {
 
   /** Where the guest finds a device, plugged or there from the start. */
   address(id: string): GuestAddress | undefined {
-    const path = this.#options.bus.path(id);
-    return this.#plugged.get(id)?.address ?? (path === undefined ? undefined : { bus: "pci", path });
+    const { bus, cold = [] } = this.#options;
+    const plugged = this.#plugged.get(id);
+    if (plugged !== undefined) return plugged.address;
+    const share = cold.find((device) => device.id === id && device.kind === "shareFs");
+    if (share?.kind === "shareFs") return { bus: "tag", tag: share.tag };
+    const path = bus.path(id);
+    return path === undefined ? undefined : { bus: "pci", path };
   }
 
   /** @throws One line naming the device; nothing of it is left in QEMU (B21). */
@@ -108,7 +115,7 @@ export class Hotplug {
     disk: BlockDevice,
     { options, steps }: { options: parts.BlockOptions; steps: MonitorSteps },
   ): { frontEnd: parts.Parts; address: GuestAddress } {
-    if ((disk.driver ?? options.config.block_device_driver) === "virtio-scsi") {
+    if (options.config.block_device_driver === "virtio-scsi") {
       const address = { id: this.#freeScsiId(), lun: 0 };
       return { frontEnd: parts.scsiDisk(disk, { ...options, address }), address: { bus: "scsi", ...address } };
     }
@@ -129,11 +136,11 @@ export class Hotplug {
   /** Adds a shared directory, whose daemon must listen already. */
   async #plugShare(share: ShareFsDevice, signal: AbortSignal): Promise<Added> {
     await using steps = new MonitorSteps(this.#options.qmp, signal);
-    const { place, address } = this.#takePort(share.id, steps);
+    const { place } = this.#takePort(share.id, steps);
     const devices = await this.#backEnds.addShare(share, { place, steps });
     await this.#addFrontEnd({ devices }, steps);
     steps.keep();
-    return { address };
+    return { address: { bus: "tag", tag: share.tag } };
   }
 
   #takePort(id: string, steps: MonitorSteps): { place: parts.Place; address: GuestAddress } {

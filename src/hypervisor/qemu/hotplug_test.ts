@@ -6,7 +6,7 @@ import { type Fd, memfd } from "../../linux/io/fd.ts";
 import type { BlockDevice, NetDevice } from "../device.ts";
 import { PcieTopology } from "../common/topology.ts";
 import { type Command, fakeMonitor } from "./testing/fake_monitor.ts";
-import { Hotplug } from "./hotplug.ts";
+import { QemuHotplug } from "./hotplug.ts";
 import { Qmp } from "./qmp/qmp.ts";
 
 const DISK: BlockDevice = { kind: "block", id: "d1", path: "/images/d1", readOnly: true, format: "raw" };
@@ -42,7 +42,7 @@ async function box({ refuses = [], ignores = [], letsGo = true, qemu = {} }: Box
   return {
     commands,
     names: () => commands.map(({ execute }) => execute),
-    hotplug: new Hotplug({ qmp, bus, config, runDir: "/run/kata/s1", log, open, isHostDevice: () => false }),
+    hotplug: new QemuHotplug({ qmp, bus, config, runDir: "/run/kata/s1", log, open, isHostDevice: () => false }),
     [Symbol.asyncDispose]: () => qmp[Symbol.asyncDispose](),
   };
 }
@@ -51,7 +51,7 @@ function soon(): AbortSignal {
   return AbortSignal.timeout(2_000);
 }
 
-Deno.test("B18, B19: Hotplug.plug() adds a read-only disk on a free port", async () => {
+Deno.test("B18, B19: QemuHotplug.plug() adds a read-only disk on a free port", async () => {
   await using made = await box();
   assert.deepEqual(await made.hotplug.plug(DISK, soon()), { bus: "pci", path: "01/00" });
   const access = { "read-only": true, "force-share": true };
@@ -67,7 +67,7 @@ Deno.test("B18, B19: Hotplug.plug() adds a read-only disk on a free port", async
   ]);
 });
 
-Deno.test("B23: Hotplug.plug() gives disks of the SCSI controller an id each, and tells it", async () => {
+Deno.test("B23: QemuHotplug.plug() gives disks of the SCSI controller an id each, and tells it", async () => {
   await using made = await box({ qemu: { block_device_driver: "virtio-scsi" } });
   assert.deepEqual(await made.hotplug.plug(DISK, soon()), { bus: "scsi", id: 0, lun: 0 });
   assert.deepEqual(await made.hotplug.plug({ ...DISK, id: "d2" }, soon()), { bus: "scsi", id: 1, lun: 0 });
@@ -76,7 +76,7 @@ Deno.test("B23: Hotplug.plug() gives disks of the SCSI controller an id each, an
   assert.equal(made.commands.at(-1)?.arguments.bus, "scsi0.0");
 });
 
-Deno.test("B21: Hotplug.plug() removes the node again when QEMU refuses the front end", async () => {
+Deno.test("B21: QemuHotplug.plug() removes the node again when QEMU refuses the front end", async () => {
   await using made = await box({ refuses: ["device_add"] });
   await assert.rejects(made.hotplug.plug(DISK, soon()), (error) => {
     assert.equal(errorChain(error), 'Cannot plug block "d1": no device_add today');
@@ -86,7 +86,7 @@ Deno.test("B21: Hotplug.plug() removes the node again when QEMU refuses the fron
   assert.equal(made.hotplug.address("d1"), undefined);
 });
 
-Deno.test("B22: Hotplug.unplug() waits for the guest before it removes the node", async () => {
+Deno.test("B22: QemuHotplug.unplug() waits for the guest before it removes the node", async () => {
   await using made = await box();
   await made.hotplug.plug(DISK, soon());
   await made.hotplug.unplug("d1", soon());
@@ -95,7 +95,7 @@ Deno.test("B22: Hotplug.unplug() waits for the guest before it removes the node"
   assert.equal(made.hotplug.address("d1"), undefined);
 });
 
-Deno.test("B22: Hotplug.unplug() is bounded when the guest does not let go, and keeps the device", async () => {
+Deno.test("B22: QemuHotplug.unplug() is bounded when the guest does not let go, and keeps the device", async () => {
   await using made = await box({ letsGo: false });
   await made.hotplug.plug(DISK, soon());
   await assert.rejects(made.hotplug.unplug("d1", AbortSignal.timeout(50)), (error) => {
@@ -106,7 +106,7 @@ Deno.test("B22: Hotplug.unplug() is bounded when the guest does not let go, and 
   assert.ok(made.hotplug.address("d1"));
 });
 
-Deno.test("B22: Hotplug.unplug() gives the place back even if the node stays, then reports", async () => {
+Deno.test("B22: QemuHotplug.unplug() gives the place back even if the node stays, then reports", async () => {
   await using made = await box({ refuses: ["blockdev-del"] });
   await made.hotplug.plug(DISK, soon());
   await assert.rejects(made.hotplug.unplug("d1", soon()), (error) => {
@@ -117,7 +117,7 @@ Deno.test("B22: Hotplug.unplug() gives the place back even if the node stays, th
   assert.deepEqual(await made.hotplug.plug({ ...DISK, id: "d2" }, soon()), { bus: "pci", path: "01/00" });
 });
 
-Deno.test("Hotplug.plug() passes a card's queues to QEMU and closes them here", async () => {
+Deno.test("QemuHotplug.plug() passes a card's queues to QEMU and closes them here", async () => {
   await using made = await box();
   const fds = [memfd("tap"), memfd("vhost")] as const;
   const card: NetDevice = { kind: "net", id: "eth0", mac: "02:00:00:00:00:01", tapFds: [fds[0]], vhostFds: [fds[1]] };
@@ -130,7 +130,7 @@ Deno.test("Hotplug.plug() passes a card's queues to QEMU and closes them here", 
   assert.deepEqual(made.names().slice(4), ["device_del", "netdev_del"]);
 });
 
-Deno.test("Hotplug.plug() of a card that QEMU refuses removes its back end and closes its queues", async () => {
+Deno.test("QemuHotplug.plug() of a card that QEMU refuses removes its back end and closes its queues", async () => {
   await using made = await box({ refuses: ["device_add"] });
   const tap = memfd("tap");
   const card: NetDevice = { kind: "net", id: "eth0", mac: "02:00:00:00:00:01", tapFds: [tap], vhostFds: [] };
@@ -139,10 +139,10 @@ Deno.test("Hotplug.plug() of a card that QEMU refuses removes its back end and c
   assert.ok(!tap.isOpen);
 });
 
-Deno.test("Hotplug.plug() connects a shared directory to its daemon, and unplug() takes the connection away after it", async () => {
+Deno.test("QemuHotplug.plug() connects a shared directory to its daemon, and unplug() takes the connection away after it", async () => {
   await using made = await box();
   const share = { kind: "shareFs", id: "shared", tag: "kataShared", source: "/share" } as const;
-  assert.deepEqual(await made.hotplug.plug(share, soon()), { bus: "pci", path: "01/00" });
+  assert.deepEqual(await made.hotplug.plug(share, soon()), { bus: "tag", tag: "kataShared" });
   const backend = { type: "socket", data: { addr: { type: "fd", data: { str: "share-shared" } }, server: false } };
   assert.deepEqual(made.commands.map(({ arguments: args }) => args), [
     { fdname: "share-shared" },
@@ -179,7 +179,7 @@ function card(): NetDevice {
 }
 
 for (const { device, refuses, undone } of UNDONE) {
-  Deno.test(`B21: Hotplug.plug() of kind ${device().kind} leaves nothing in QEMU when it refuses ${refuses}`, async () => {
+  Deno.test(`B21: QemuHotplug.plug() of kind ${device().kind} leaves nothing in QEMU when it refuses ${refuses}`, async () => {
     await using made = await box({ refuses: [refuses] });
     const plugged = device();
     await assert.rejects(made.hotplug.plug(plugged, soon()), {
@@ -190,13 +190,13 @@ for (const { device, refuses, undone } of UNDONE) {
   });
 }
 
-Deno.test("B21: Hotplug.plug() takes away what a step adds that was answered too late", async () => {
+Deno.test("B21: QemuHotplug.plug() takes away what a step adds that was answered too late", async () => {
   await using made = await box({ ignores: ["blockdev-add"] });
   await assert.rejects(made.hotplug.plug(DISK, AbortSignal.timeout(50)));
   assert.deepEqual(made.names(), ["add-fd", "blockdev-add", "blockdev-del", "remove-fd"]);
 });
 
-Deno.test("B22: Hotplug.unplug() takes the file of a disk back even if its node stays", async () => {
+Deno.test("B22: QemuHotplug.unplug() takes the file of a disk back even if its node stays", async () => {
   await using made = await box({ refuses: ["blockdev-del"] });
   await made.hotplug.plug(DISK, soon());
   await assert.rejects(made.hotplug.unplug("d1", soon()));

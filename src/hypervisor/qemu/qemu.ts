@@ -8,31 +8,24 @@ import { Fd, O_CREAT, O_EXCL, O_WRONLY } from "../../linux/io/fd.ts";
 import { hostAddress, hostKey } from "../common/agent_channel.ts";
 import type { Device, GuestAddress } from "../device.ts";
 import type {
-  Capabilities,
+  Hotplug,
   Hypervisor,
   HypervisorOptions,
+  Resize,
   SignalOptions,
+  Snapshot,
   StartOptions,
   VmExit,
   VmInfo,
 } from "../hypervisor.ts";
 import { templateFiles } from "../template.ts";
 import { cpuThreads } from "./qmp/answers.ts";
-import { Hotplug } from "./hotplug.ts";
+import { QemuHotplug } from "./hotplug.ts";
 import { launch, type LaunchOptions } from "./launch.ts";
 import { saveState } from "./migrate.ts";
-import { Resize } from "./resize.ts";
+import { QemuResize } from "./resize.ts";
 import { type PluggableVm, tryRestore } from "./restore.ts";
 import { shareDaemonName, startShares } from "./shares.ts";
-
-const CAPABILITIES: Capabilities = {
-  blockHotplug: true,
-  netHotplug: true,
-  shareFs: true,
-  vmdk: true,
-  vcpuHotplug: true,
-  memoryHotplug: true,
-};
 
 /** QEMU writes out what its disks hold before it quits. */
 const QUIT_MS = 2_000;
@@ -41,19 +34,31 @@ const PLUG_MS = 10_000;
 
 /** One VM under QEMU. */
 export class Qemu implements Hypervisor {
-  readonly capabilities = CAPABILITIES;
+  readonly name = "qemu";
+  readonly hotplug: Hotplug = {
+    plug: (device, options) => this.#plug(device, options),
+    unplug: (id, options) => this.#unplug(id, options),
+  };
+  readonly resize: Resize = {
+    vcpus: async (count) => await this.#running().resize.vcpus(count),
+    memory: async (targetMiB) => await this.#running().resize.memory(targetMiB),
+  };
+  readonly snapshot: Snapshot;
   readonly #config: Config;
   readonly #options: HypervisorOptions;
-  #vm: (PluggableVm & { resize: Resize }) | undefined;
+  #vm: (PluggableVm & { resize: QemuResize }) | undefined;
   #isRestored = false;
 
   constructor(config: Config, options: HypervisorOptions) {
     this.#config = config;
     this.#options = options;
-  }
-
-  get isRestored(): boolean {
-    return this.#isRestored;
+    const isRestored = () => this.#isRestored;
+    this.snapshot = {
+      get isRestored() {
+        return isRestored();
+      },
+      save: () => this.#save(),
+    };
   }
 
   async start({ signal, confirm = async () => {} }: StartOptions): Promise<void> {
@@ -99,7 +104,7 @@ export class Qemu implements Hypervisor {
     this.#options.log.info("Resumed the VM");
   }
 
-  async plug(device: Device, { signal }: Partial<SignalOptions> = {}): Promise<GuestAddress> {
+  async #plug(device: Device, { signal }: Partial<SignalOptions> = {}): Promise<GuestAddress> {
     const { hotplug, helpers } = this.#running();
     if (device.kind !== "shareFs") return await hotplug.plug(device, within(PLUG_MS, signal));
     await using undo = new AsyncDisposableStack();
@@ -110,7 +115,7 @@ export class Qemu implements Hypervisor {
     return address;
   }
 
-  async unplug(id: string, { signal }: Partial<SignalOptions> = {}): Promise<void> {
+  async #unplug(id: string, { signal }: Partial<SignalOptions> = {}): Promise<void> {
     const { hotplug, helpers } = this.#running();
     // The daemon ends by itself when QEMU lets go of its socket.
     await helpers.endAfter(shareDaemonName({ id }), () => hotplug.unplug(id, within(PLUG_MS, signal)));
@@ -120,15 +125,7 @@ export class Qemu implements Hypervisor {
     return this.#vm?.hotplug.address(id);
   }
 
-  async resizeVcpus(count: number): Promise<number> {
-    return await this.#running().resize.vcpus(count);
-  }
-
-  async resizeMemory(targetMiB: number): Promise<number> {
-    return await this.#running().resize.memory(targetMiB);
-  }
-
-  async save(): Promise<void> {
+  async #save(): Promise<void> {
     const { qmp } = this.#running();
     const { template } = this.#options;
     if (template?.kind !== "make") {
@@ -141,7 +138,6 @@ export class Qemu implements Hypervisor {
   async info(): Promise<VmInfo> {
     const { qemu, helpers, resize, qmp } = this.#running();
     return {
-      name: "qemu",
       pid: qemu.pid,
       pids: [qemu.pid, ...helpers.pids],
       vcpuThreads: cpuThreads(await qmp.execute("query-cpus-fast"), qemu.pid),
@@ -169,7 +165,7 @@ export class Qemu implements Hypervisor {
 
   #use(vm: PluggableVm, { isRestored }: { isRestored: boolean }): void {
     const { qmp, plan: { machine } } = vm;
-    this.#vm = { ...vm, resize: new Resize({ qmp, machine, log: this.#options.log }) };
+    this.#vm = { ...vm, resize: new QemuResize({ qmp, machine, log: this.#options.log }) };
     this.#isRestored = isRestored;
   }
 
@@ -185,7 +181,10 @@ export class Qemu implements Hypervisor {
 async function boot(options: LaunchOptions): Promise<PluggableVm> {
   const { config: { hypervisor: config }, runDir, log } = options;
   const vm = await launch(options);
-  return { ...vm, hotplug: new Hotplug({ qmp: vm.qmp, bus: vm.plan.bus, config, runDir, log }) };
+  return {
+    ...vm,
+    hotplug: new QemuHotplug({ qmp: vm.qmp, bus: vm.plan.bus, config, runDir, log, cold: options.devices }),
+  };
 }
 
 function within(ms: number, signal?: AbortSignal): AbortSignal {

@@ -7,6 +7,7 @@
 import { Mutex } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Resize } from "../hypervisor.ts";
 import type { Machine } from "./args.ts";
 import { MonitorSteps } from "./monitor_steps.ts";
 import { type CpuSocket, cpuSockets } from "./qmp/answers.ts";
@@ -24,7 +25,7 @@ export interface ResizeOptions {
 }
 
 /** The size of one running VM. */
-export class Resize {
+export class QemuResize implements Resize {
   readonly #options: ResizeOptions;
   readonly #turn = new Mutex();
   #vcpus: number;

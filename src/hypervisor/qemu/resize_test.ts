@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
 import { type Command, fakeMonitor } from "./testing/fake_monitor.ts";
 import { Qmp } from "./qmp/qmp.ts";
-import { Resize } from "./resize.ts";
+import { QemuResize } from "./resize.ts";
 
 const SOCKETS = [
   { type: "qemu64-x86_64-cpu", props: { "socket-id": 2 } },
@@ -24,12 +24,12 @@ async function box({ refuses = "" } = {}) {
   const machine = { vcpus: { count: 1, max: 3 }, memory: { sizeMiB: 512, maxMiB: 1024, slots: 2 } };
   return {
     told: () => commands.map(({ execute, arguments: args }) => [execute, args]),
-    resize: new Resize({ qmp, machine, log: createLogger({ sink: () => {} }) }),
+    resize: new QemuResize({ qmp, machine, log: createLogger({ sink: () => {} }) }),
     [Symbol.asyncDispose]: () => qmp[Symbol.asyncDispose](),
   };
 }
 
-Deno.test("Resize.vcpus() plugs free sockets in their order, and never unplugs", async () => {
+Deno.test("QemuResize.vcpus() plugs free sockets in their order, and never unplugs", async () => {
   await using made = await box();
   assert.equal(await made.resize.vcpus(3), 3);
   assert.deepEqual(made.told(), [
@@ -43,7 +43,7 @@ Deno.test("Resize.vcpus() plugs free sockets in their order, and never unplugs",
   });
 });
 
-Deno.test("Resize.memory() adds whole blocks, in a bounded number of steps", async () => {
+Deno.test("QemuResize.memory() adds whole blocks, in a bounded number of steps", async () => {
   await using made = await box();
   assert.equal(await made.resize.memory(500), 512);
   assert.equal(await made.resize.memory(513), 640);
@@ -60,7 +60,7 @@ Deno.test("Resize.memory() adds whole blocks, in a bounded number of steps", asy
   assert.deepEqual(made.resize.size, { vcpus: 1, memoryMiB: 768 });
 });
 
-Deno.test("Resize.memory() takes the back end away again when QEMU refuses the module", async () => {
+Deno.test("QemuResize.memory() takes the back end away again when QEMU refuses the module", async () => {
   await using made = await box({ refuses: "device_add" });
   await assert.rejects(made.resize.memory(1024), { message: "no device_add today" });
   assert.deepEqual(made.told().map(([name]) => name), ["object-add", "device_add", "object-del"]);

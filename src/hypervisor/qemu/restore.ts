@@ -4,7 +4,7 @@ import { copySparse, fileSize } from "../../linux/fs/sparse_copy.ts";
 import { openVhostNet } from "../../linux/net/tap.ts";
 import { fittingTemplate, type Template, templateFiles } from "../template.ts";
 import type { Device } from "../device.ts";
-import { Hotplug } from "./hotplug.ts";
+import { QemuHotplug } from "./hotplug.ts";
 import { Helpers } from "../common/helpers.ts";
 import { inheritedBy, type LaunchOptions, removeFiles, type RunningVm, startMonitor } from "./launch.ts";
 import { loadState } from "./migrate.ts";
@@ -12,7 +12,7 @@ import { startShares } from "./shares.ts";
 import { planTemplate, serialChannel, templateIdentity, whyNoTemplate } from "./template_machine.ts";
 
 /** A VM with what plugs devices into it. */
-export type PluggableVm = RunningVm & { hotplug: Hotplug };
+export type PluggableVm = RunningVm & { hotplug: QemuHotplug };
 
 /**
  * Starts from a template if one fits.
@@ -67,7 +67,7 @@ async function restore(options: LaunchOptions, template: Template): Promise<Plug
   await using undo = new AsyncDisposableStack();
   for (const fd of devices.flatMap(inheritedBy)) undo.use(fd);
   const vm = undo.use(await startStopped(options, template));
-  const hotplug = new Hotplug({ qmp: vm.qmp, bus: vm.plan.bus, config: config.hypervisor, runDir, log });
+  const hotplug = new QemuHotplug({ qmp: vm.qmp, bus: vm.plan.bus, config: config.hypervisor, runDir, log });
   const alive = AbortSignal.any([signal, vm.watch.ended]);
   // The guest finds all of them at once when it goes on.
   for (const device of devices) await hotplug.plug(device, alive);

@@ -63,12 +63,19 @@ export async function ready({ vm }: Box, withinMs: number): Promise<void> {
   }
 }
 
+/** The monitor's process. */
+export async function pidOf(vm: Hypervisor): Promise<number> {
+  const { pid } = await vm.info();
+  assert.ok(pid !== undefined, "the machine runs elsewhere");
+  return pid;
+}
+
 export function openDescriptors(): number {
   return [...Deno.readDirSync("/proc/self/fd")].length;
 }
 
 export function disk(id: string): BlockDevice {
-  return { kind: "block", id, path: "/proc/self/exe", readOnly: true, format: "raw", driver: "virtio-blk-pci" };
+  return { kind: "block", id, path: "/proc/self/exe", readOnly: true, format: "raw" };
 }
 
 export function test({ name, ignore = false }: Subject, rule: string, fn: () => Promise<void>): void {

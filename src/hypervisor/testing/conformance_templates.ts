@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
 import { checkConfig } from "../../config/check.ts";
 import type { Config } from "../../config/schema.ts";
-import { type Box, box, disk, openDescriptors, ready, started, type Subject, test } from "./conformance_box.ts";
+import { type Box, box, disk, openDescriptors, pidOf, ready, started, type Subject, test } from "./conformance_box.ts";
 import { describeTemplate } from "../create.ts";
 import { startTime } from "../common/pid_file.ts";
 import { type Template, UnfinishedTemplate } from "../template.ts";
@@ -22,7 +22,7 @@ export async function withTemplate(
       await made.vm.start({ signal: AbortSignal.timeout(10_000) });
       await ready(made, subject.bootMs);
       await made.vm.pause();
-      await made.vm.save();
+      await made.vm.snapshot!.save();
     }
     await body(root, await unfinished.publish(describeTemplate(checkConfig(config))));
   } finally {
@@ -50,7 +50,7 @@ export function templates(subject: Subject): void {
   test(subject, "cannot be saved unless it was started for that", async () => {
     await using made = await started(subject);
     await made.vm.pause();
-    await assert.rejects(made.vm.save(), { code: "FAILED_PRECONDITION" });
+    await assert.rejects(made.vm.snapshot!.save(), { code: "FAILED_PRECONDITION" });
   });
 }
 
@@ -60,17 +60,17 @@ function templateTaken(subject: Subject): void {
       await using first = await startedFrom(root, subject.config("idles"));
       await using second = await startedFrom(root, subject.config("idles"));
       for (const { vm } of [first, second]) {
-        assert.ok(vm.isRestored);
-        const { vcpus, vcpuThreads, pid, pids } = await vm.info();
-        assert.deepEqual([vcpus, vcpuThreads.length], [1, 1]);
-        assert.ok(pids.includes(pid));
+        assert.ok(vm.snapshot!.isRestored);
+        const { vcpus, vcpuThreads, pids } = await vm.info();
+        assert.deepEqual([vcpus, vcpuThreads!.length], [1, 1]);
+        assert.ok(pids.includes(await pidOf(vm)));
         await vm.pause();
         await vm.resume();
-        const address = await vm.plug(disk("d1"));
+        const address = await vm.hotplug!.plug(disk("d1"));
         assert.deepEqual(vm.guestAddress("d1"), address);
-        await vm.unplug("d1");
+        await vm.hotplug!.unplug("d1");
       }
-      Deno.kill((await first.vm.info()).pid, "SIGKILL");
+      Deno.kill(await pidOf(first.vm), "SIGKILL");
       const { expected, reason } = await first.vm.wait();
       assert.ok(!expected);
       assert.match(reason, /killed by SIGKILL/);
@@ -83,7 +83,7 @@ function templateTaken(subject: Subject): void {
     await withTemplate(subject, async (root) => {
       const round = async () => {
         await using made = await startedFrom(root, subject.config("idles"));
-        assert.ok(made.vm.isRestored);
+        assert.ok(made.vm.snapshot!.isRestored);
       };
       await round(); // what is opened once for good is open now
       const before = openDescriptors();
@@ -100,7 +100,7 @@ function templateRefused(subject: Subject): void {
       config.hypervisor.default_memory += 128;
       const log: string[] = [];
       await using made = await startedFrom(root, config, log);
-      assert.ok(!made.vm.isRestored);
+      assert.ok(!made.vm.snapshot!.isRestored);
       assert.match(log.join(""), /"INFO".*none in .* fits; of the last one, memory is \d+ MiB, not \d+ MiB"/);
     });
   });
@@ -110,7 +110,7 @@ function templateRefused(subject: Subject): void {
       Deno.removeSync(`${template.directory}/state`);
       const log: string[] = [];
       await using made = await startedFrom(root, subject.config("idles"), log);
-      assert.ok(!made.vm.isRestored);
+      assert.ok(!made.vm.snapshot!.isRestored);
       assert.equal(log.filter((line) => /Cannot start from a template, so the machine boots/.test(line)).length, 1);
     });
   });
@@ -120,14 +120,14 @@ function templateRefused(subject: Subject): void {
       await using made = box(subject.config("idles"), { template: { kind: "use", root } });
       const restored: number[] = [];
       const confirm = async () => {
-        assert.ok(made.vm.isRestored);
-        restored.push((await made.vm.info()).pid);
+        assert.ok(made.vm.snapshot!.isRestored);
+        restored.push(await pidOf(made.vm));
         throw new Error("Cannot use it: its agent is silent");
       };
       await made.vm.start({ signal: AbortSignal.timeout(20_000), confirm });
-      assert.ok(!made.vm.isRestored);
+      assert.ok(!made.vm.snapshot!.isRestored);
       assert.deepEqual(restored.map(startTime), [undefined]);
-      assert.ok(startTime((await made.vm.info()).pid) !== undefined);
+      assert.ok(startTime(await pidOf(made.vm)) !== undefined);
     });
   });
 }

@@ -16,7 +16,10 @@ import { type AgentApi, agentClients, type ConnectionsApi, type HealthApi } from
 const CONSOLE_LINES = 5;
 
 /** The part of a VM that reaching its agent needs. */
-export type AgentHost = Pick<Hypervisor, "agentAddress" | "agentKey" | "consoleTail" | "info" | "wait">;
+export type AgentHost = Pick<
+  Hypervisor,
+  "agentAddress" | "agentKey" | "consoleTail" | "info" | "name" | "wait"
+>;
 
 export interface ConnectOptions {
   sandboxId: string;
@@ -109,7 +112,7 @@ export async function explainSilence(
 ): Promise<KataError> {
   const waited = `waited ${(waitedMs / 1000).toFixed(1)} s`;
   const monitor = await vm.info().then(
-    ({ name, pid }) => `${name} is alive (pid ${pid})`,
+    ({ pid }) => `${vm.name} is alive${pid === undefined ? "" : ` (pid ${pid})`}`,
     (error) => `the VMM is gone (${errorChain(error)})`,
   );
   return new KataError("DEADLINE_EXCEEDED", `${what}: ${waited}, ${monitor}, ${lastWords(vm)}`, { cause });

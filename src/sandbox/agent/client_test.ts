@@ -6,10 +6,11 @@ const CONFIG = { create_container_timeout: 1, dial_timeout_ms: 5, reconnect_time
 
 function vmWith({ exit, console = [] }: { exit?: VmExit; console?: string[] }): AgentHost {
   return {
+    name: "qemu",
     agentAddress: () => "unix:///no/such/agent",
     agentKey: () => undefined,
     consoleTail: () => console,
-    info: async () => ({ name: "qemu", pid: 7, pids: [7], vcpuThreads: [], vcpus: 1, memoryMiB: 1 }),
+    info: async () => ({ pid: 7, pids: [7], vcpuThreads: [], vcpus: 1, memoryMiB: 1 }),
     wait: () => exit === undefined ? new Promise(() => {}) : Promise.resolve(exit),
   };
 }

@@ -20,8 +20,8 @@ export interface GuestSetup {
   spec: Spec;
   config: Config;
   network: GuestNetwork;
-  /** A template's clone (`isRestored`) has a clock that stands, and random numbers that are not its own. */
-  vm: AgentHost & Pick<Hypervisor, "isRestored">;
+  /** A template's clone (`snapshot.isRestored`) has a clock that stands, and random numbers that are not its own. */
+  vm: AgentHost & Pick<Hypervisor, "snapshot">;
 }
 
 /** For the agent to end containers and write back what is cached; the VM ends in any case. */
@@ -48,10 +48,10 @@ export async function setUpGuest(agent: AgentConnection, setup: GuestSetup): Pro
 }
 
 async function setUp(agent: AgentConnection, setup: GuestSetup): Promise<void> {
-  const { network, vm: { isRestored } } = setup;
+  const { network, vm: { snapshot } } = setup;
   // None of these waits for another; the network and the shared directory wait for their devices.
   await Promise.all([
-    ...(isRestored ? [setClock(agent), reseed(agent)] : []),
+    ...(snapshot?.isRestored ? [setClock(agent), reseed(agent)] : []),
     setUpGuestNetwork(agent, network),
     createSandbox(agent, setup),
   ]);

@@ -2,6 +2,7 @@
 import { Mutex } from "../../base/async.ts";
 import { formatCpuList, unite } from "../../base/cpu_list.ts";
 import type { Config } from "../../config/schema.ts";
+import { facetOf } from "../../hypervisor/facets.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
 import type { Resources } from "../../oci/spec/spec.ts";
 import type { HostCgroups } from "../../resources/cgroup.ts";
@@ -10,7 +11,7 @@ import type { AgentConnection } from "../agent/client.ts";
 
 export interface GrowthOptions {
   config: Config;
-  vm: Pick<Hypervisor, "info" | "resizeMemory" | "resizeVcpus">;
+  vm: Pick<Hypervisor, "name" | "info" | "resize">;
   agent: AgentConnection;
   cgroups: HostCgroups | undefined;
 }
@@ -54,8 +55,10 @@ export class Growth {
     using _turn = await this.#turn.lock();
     const wanted = dynamicSize([...this.#demands.values()], config);
     const had = await vm.info();
-    const addedCpus = await vm.resizeVcpus(wanted.vcpus) - had.vcpus;
-    const addedMiB = await vm.resizeMemory(wanted.memoryMiB) - had.memoryMiB;
+    if (wanted.vcpus <= had.vcpus && wanted.memoryMiB <= had.memoryMiB) return;
+    const resize = facetOf(vm, "resize", `give the VM ${wanted.vcpus} vCPUs and ${wanted.memoryMiB} MiB`);
+    const addedCpus = await resize.vcpus(wanted.vcpus) - had.vcpus;
+    const addedMiB = await resize.memory(wanted.memoryMiB) - had.memoryMiB;
     if (addedCpus <= 0 && addedMiB <= 0) return;
     await agent.api.onlineCPUMem({ wait: true, nbCpus: addedCpus, cpuOnly: addedMiB <= 0 });
     if (addedCpus > 0) cgroups?.placeVm(await vm.info());

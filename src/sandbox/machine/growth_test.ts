@@ -6,7 +6,7 @@ import { Growth } from "./growth.ts";
 const MIB = 2 ** 20;
 
 /** A VM and an agent that only count. */
-function machine({ isStatic = false } = {}) {
+function machine({ isStatic = false, isFixed = false } = {}) {
   const base = defaultConfig();
   const config: Config = {
     ...base,
@@ -22,9 +22,14 @@ function machine({ isStatic = false } = {}) {
   const size = { vcpus: 1, memoryMiB: 512 };
   const calls: unknown[] = [];
   const vm = {
-    info: async () => ({ name: "fake", pid: 1, pids: [1], vcpuThreads: [], ...size }),
-    resizeVcpus: async (count: number) => size.vcpus = Math.max(size.vcpus, count),
-    resizeMemory: async (targetMiB: number) => size.memoryMiB = Math.max(size.memoryMiB, targetMiB),
+    name: "fake",
+    info: async () => ({ pid: 1, pids: [1], ...size }),
+    ...(!isFixed && {
+      resize: {
+        vcpus: async (count: number) => size.vcpus = Math.max(size.vcpus, count),
+        memory: async (targetMiB: number) => size.memoryMiB = Math.max(size.memoryMiB, targetMiB),
+      },
+    }),
   };
   const api = { onlineCPUMem: async (request: unknown) => void calls.push(request) };
   const agent = { api } as unknown as AgentConnection;
@@ -73,5 +78,16 @@ Deno.test("Growth.admit() refuses memory above the limit by name, and the contai
 Deno.test("Growth leaves a VM with static sizing as it is", async () => {
   const { size, growth } = machine({ isStatic: true });
   await growth.admit("c1", limits(4, 4000));
+  assert.deepEqual(size, { vcpus: 1, memoryMiB: 512 });
+});
+
+Deno.test("Growth.admit() refuses by name what a monitor without resize cannot give, and nothing else", async () => {
+  const { size, growth } = machine({ isFixed: true });
+  await growth.admit("c1", limits(0, 0));
+  await assert.rejects(growth.admit("c2", limits(1, 256)), {
+    code: "UNIMPLEMENTED",
+    message: 'Cannot give the VM 2 vCPUs and 768 MiB: monitor "fake" cannot change the size of a VM that runs',
+  });
+  await growth.admit("c3", limits(0, 0));
   assert.deepEqual(size, { vcpus: 1, memoryMiB: 512 });
 });

@@ -4,6 +4,7 @@ import { systemClock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
 import { createHypervisor, describeTemplate } from "../../hypervisor/create.ts";
+import { facetOf } from "../../hypervisor/facets.ts";
 import {
   readTemplate,
   type Template,
@@ -60,7 +61,7 @@ async function saveMachine(
   }
   await systemClock.sleep(SETTLE_MS, signal);
   await vm.pause();
-  await vm.save();
+  await facetOf(vm, "snapshot", "save a template").save();
 }
 
 /** Much of the memory was written with zeros; as holes it need not be copied for each clone. */

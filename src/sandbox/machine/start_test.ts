@@ -5,7 +5,7 @@ import { serveAgent } from "../agent/testing/serve_agent.ts";
 import { Phases } from "../phases.ts";
 import { startMachine } from "./start.ts";
 
-const INFO = { name: "fake", pid: 7, pids: [7], vcpuThreads: [], vcpus: 1, memoryMiB: 1 };
+const INFO = { pid: 7, pids: [7], vcpus: 1, memoryMiB: 1 };
 
 /** A VM whose start does as the test says; its agent listens on a socket that nobody has to make. */
 function fakeVm(socket: string, start: (options: StartOptions) => Promise<void>): Hypervisor {

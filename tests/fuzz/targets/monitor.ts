@@ -4,10 +4,10 @@ import { createLogger } from "../../../src/base/log.ts";
 import { defaultConfig } from "../../../src/config/schema.ts";
 import type { BlockDevice, Device } from "../../../src/hypervisor/device.ts";
 import { type Command, fakeMonitor } from "../../../src/hypervisor/qemu/testing/fake_monitor.ts";
-import { Hotplug } from "../../../src/hypervisor/qemu/hotplug.ts";
+import { QemuHotplug } from "../../../src/hypervisor/qemu/hotplug.ts";
 import { loadState, saveState } from "../../../src/hypervisor/qemu/migrate.ts";
 import { Qmp } from "../../../src/hypervisor/qemu/qmp/qmp.ts";
-import { Resize } from "../../../src/hypervisor/qemu/resize.ts";
+import { QemuResize } from "../../../src/hypervisor/qemu/resize.ts";
 import { PcieTopology } from "../../../src/hypervisor/common/topology.ts";
 import { memfd } from "../../../src/linux/io/fd.ts";
 import { findFault } from "../core/faults.ts";
@@ -88,16 +88,19 @@ export const monitorUsers = defineTarget({
     await using qmp = await Qmp.open(wire, new AbortController().signal);
     const bus = new PcieTopology();
     for (let port = 0; port < PORTS; port++) bus.addPort();
-    const hotplug = new Hotplug({
+    const hotplug = new QemuHotplug({
       qmp,
       bus,
-      config: defaultConfig().hypervisor,
+      config: {
+        ...defaultConfig().hypervisor,
+        block_device_driver: deeds[0]!.number % 2 === 0 ? "virtio-scsi" : "virtio-blk-pci",
+      },
       runDir: "/nothing",
       log,
       isHostDevice: () => false,
       open: { disk: ({ path }: BlockDevice) => memfd(path), share: () => memfd("share") },
     });
-    const resize = new Resize({ qmp, machine: MACHINE, log });
+    const resize = new QemuResize({ qmp, machine: MACHINE, log });
     const errors: unknown[] = [];
     for (const [at, { deed, number }] of deeds.entries()) {
       try {
@@ -146,22 +149,14 @@ const FOLLOWED: Readonly<Record<string, (args: Command["arguments"]) => Json>> =
 
 interface Deed {
   qmp: Qmp;
-  hotplug: Hotplug;
-  resize: Resize;
+  hotplug: QemuHotplug;
+  resize: QemuResize;
   number: number;
   id: string;
 }
 
 const DO: Readonly<Record<typeof DEEDS[number], (deed: Deed) => unknown>> = {
-  block: ({ hotplug, id, number }) =>
-    plug(hotplug, {
-      kind: "block",
-      id,
-      path: "/d",
-      readOnly: true,
-      format: "raw",
-      driver: number % 2 === 0 ? "virtio-scsi" : "virtio-blk-pci",
-    }),
+  block: ({ hotplug, id }) => plug(hotplug, { kind: "block", id, path: "/d", readOnly: true, format: "raw" }),
   net: ({ hotplug, id }) =>
     plug(hotplug, { kind: "net", id, mac: "02:00:00:00:00:01", tapFds: [memfd("tap")], vhostFds: [memfd("vhost")] }),
   shareFs: ({ hotplug, id }) => plug(hotplug, { kind: "shareFs", id, tag: "t", source: "/s" }),
@@ -176,7 +171,7 @@ const DO: Readonly<Record<typeof DEEDS[number], (deed: Deed) => unknown>> = {
   },
 };
 
-function plug(hotplug: Hotplug, device: Device): Promise<unknown> {
+function plug(hotplug: QemuHotplug, device: Device): Promise<unknown> {
   return hotplug.plug(device, soon());
 }
 
