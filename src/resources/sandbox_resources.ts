@@ -26,6 +26,11 @@ export interface SandboxResourcesOptions {
 
 const NOTHING_JOINED: JoinedLinks = { cards: [], guest: { interfaces: [], routes: [], neighbors: [] } };
 
+type Parts = Pick<SandboxResources, "config" | "share" | "loopback" | "joined" | "cgroups"> & {
+  /** Owns all of them. */
+  stack: AsyncDisposableStack;
+};
+
 /** Disposing it takes all away; the VM must be gone by then. */
 export class SandboxResources implements AsyncDisposable {
   /** With the VM's size at its start. */
@@ -39,25 +44,32 @@ export class SandboxResources implements AsyncDisposable {
   readonly #network: PodNetwork | undefined;
   readonly #stack: AsyncDisposableStack;
 
+  /** Use {@linkcode SandboxResources.create}. */
+  constructor(network: PodNetwork | undefined, parts: Parts) {
+    this.#network = network;
+    this.config = parts.config;
+    this.share = parts.share;
+    this.loopback = parts.loopback;
+    this.joined = parts.joined;
+    this.cgroups = parts.cgroups;
+    this.#stack = parts.stack;
+  }
+
   /** @throws {KataError} Why the sandbox cannot be made like this; nothing is left behind. */
-  constructor(options: SandboxResourcesOptions) {
-    const { id, spec, config, sharedRoot } = options;
-    const isStatic = config.runtime.static_sandbox_resource_mgmt;
-    this.config = isStatic ? withSize(config, staticSize(sandboxDemand(spec), config)) : config;
-    using undo = new DisposableStack();
-    this.share = undo.use(new SharedDirectory(sharedRoot, id));
-    this.#network = openNetwork(options, this.config);
-    if (this.#network !== undefined) undo.use(this.#network);
-    if (this.#network !== undefined && options.type !== "single_container") {
-      this.loopback = catchLoopback(this.#network.netns, options);
-    }
-    if (this.loopback !== undefined) undo.use(this.loopback);
-    this.joined = this.#network?.join() ?? NOTHING_JOINED;
-    // The last to be made, as it cannot be undone without waiting.
-    this.cgroups = makeCgroups(options);
-    this.#stack = new AsyncDisposableStack();
-    this.#stack.use(undo.move());
-    if (this.cgroups !== undefined) this.#stack.use(this.cgroups);
+  static async create(options: SandboxResourcesOptions): Promise<SandboxResources> {
+    const { id, spec, sharedRoot } = options;
+    const isStatic = options.config.runtime.static_sandbox_resource_mgmt;
+    const config = isStatic
+      ? withSize(options.config, staticSize(sandboxDemand(spec), options.config))
+      : options.config;
+    await using undo = new AsyncDisposableStack();
+    const share = undo.use(new SharedDirectory(sharedRoot, id));
+    const network = undo.use(openNetwork(options, config));
+    const isPod = options.type !== "single_container";
+    const loopback = undo.use(isPod && network !== undefined ? catchLoopback(network.netns, options) : undefined);
+    const joined = network?.join() ?? NOTHING_JOINED;
+    const cgroups = undo.use(makeCgroups(options));
+    return new SandboxResources(network, { config, share, loopback, joined, cgroups, stack: undo.move() });
   }
 
   /** Devices that the VM starts with. */

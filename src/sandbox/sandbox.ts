@@ -15,10 +15,10 @@ import type { AgentConnection } from "./agent/client.ts";
 import type { ContainerOptions } from "./container/options.ts";
 import { Container } from "./container/container.ts";
 import { Containers } from "./container/containers.ts";
-import { prepareContainer } from "./container/files.ts";
+import { ContainerResources } from "./container/files.ts";
 import { Growth } from "./machine/growth.ts";
 import { destroyGuest, setUpGuest, setUpGuestNetwork } from "./agent/guest_setup.ts";
-import { runEarlyHooks } from "./container/host_hooks.ts";
+import { HostHooks } from "./container/host_hooks.ts";
 import { makeRunDir, rewriteState, type SandboxState, writeState } from "./persist.ts";
 import type { SandboxOptions } from "./options.ts";
 import { Phases } from "./phases.ts";
@@ -31,10 +31,17 @@ import { type SandboxStats, statsOf } from "./stats.ts";
 import { KILLED_STATUS, LOST_STATUS } from "./container/status.ts";
 import { awaitLoss, watchOutOfMemory } from "./agent/watch.ts";
 
-/**
- * Constructing it begins to boot the VM; {@linkcode Sandbox.createContainer} waits for the boot itself, so that what a
- * container needs on the host is done meanwhile. Disposing it stops it.
- */
+/** Parts of a sandbox. */
+interface Parts {
+  runDir: string;
+  host: SandboxResources;
+  containers: Containers;
+  vm: Hypervisor;
+  /** Owns all of them. */
+  resources: AsyncDisposableStack;
+}
+
+/** Disposing it stops it. */
 export class Sandbox implements AsyncDisposable {
   /** Resolves with the reason when the VM is gone and everything is cleaned up; never rejects. */
   readonly ended: Promise<string>;
@@ -47,33 +54,46 @@ export class Sandbox implements AsyncDisposable {
   readonly #containers: Containers;
   readonly #abort = new AbortController();
   readonly #booted: Promise<AgentConnection>;
+  readonly #resolveBooted: (agent: Promise<AgentConnection>) => void;
   readonly #resolveEnded: (reason: string) => void;
   #growth: Growth | undefined;
   #pid = 0;
   #stopping: Promise<void> | undefined;
   #lost: string | undefined;
 
-  /** @throws {KataError} ALREADY_EXISTS. Nothing is left behind. */
-  constructor(options: SandboxOptions) {
-    const { id, roots = DEFAULT_ROOTS } = options;
+  /** Use {@linkcode Sandbox.create}. */
+  constructor(options: SandboxOptions, { runDir, host, containers, vm, resources }: Parts) {
     this.#options = options;
-    this.#containers = new Containers(id);
-    this.#runDir = `${roots.run}/${id}`;
+    this.#runDir = runDir;
+    this.#host = host;
+    this.#containers = containers;
+    this.#vm = vm;
+    this.#resources = resources;
     ({ promise: this.ended, resolve: this.#resolveEnded } = Promise.withResolvers<string>());
-    using undo = new DisposableStack();
-    makeRunDir(roots.run, id);
-    undo.defer(() => removePath(this.#runDir));
-    this.#host = new SandboxResources({ ...options, sharedRoot: roots.shared });
-    this.#vm = makeMachine(this.#host, { ...options, runDir: this.#runDir });
+    ({ promise: this.#booted, resolve: this.#resolveBooted } = Promise.withResolvers<AgentConnection>());
+  }
+
+  /**
+   * Makes what a sandbox needs on the host and begins to boot its VM. {@linkcode Sandbox.createContainer} waits for the
+   * boot itself, so that what a container needs on the host is done meanwhile.
+   *
+   * @throws {KataError} ALREADY_EXISTS. Nothing is left behind.
+   */
+  static async create(options: SandboxOptions): Promise<Sandbox> {
+    const { id, roots = DEFAULT_ROOTS } = options;
+    const runDir = `${roots.run}/${id}`;
     // Released last first: the agent's calls fail, the VM ends, then nothing uses the files any more.
-    this.#resources = new AsyncDisposableStack();
-    this.#resources.use(undo.move());
-    this.#resources.use(this.#host);
-    this.#resources.use(this.#containers);
-    this.#resources.use(this.#vm);
-    this.#booted = this.#boot();
+    await using undo = new AsyncDisposableStack();
+    makeRunDir(roots.run, id);
+    undo.defer(() => removePath(runDir));
+    const host = undo.use(await SandboxResources.create({ ...options, sharedRoot: roots.shared }));
+    const containers = undo.use(new Containers(id));
+    const vm = undo.use(makeMachine(host, { ...options, runDir }));
+    const sandbox = new Sandbox(options, { runDir, host, containers, vm, resources: undo.move() });
+    sandbox.#resolveBooted(sandbox.#boot());
     // A failed boot is told by `createContainer`; without such a call there is nobody to tell.
-    this.#booted.catch(() => {});
+    sandbox.#booted.catch(() => {});
+    return sandbox;
   }
 
   get id(): string {
@@ -100,10 +120,11 @@ export class Sandbox implements AsyncDisposable {
    * @throws {Error} Why the VM did not boot, or what is wrong with the container, of which nothing is left.
    */
   async createContainer(options: ContainerOptions): Promise<Container> {
-    const container = await this.#assemble(options);
+    const hooks = new HostHooks(options, { pid: () => this.#vmmPid(), log: this.#options.log });
+    const container = await this.#assemble(options, hooks);
     await using undo = new AsyncDisposableStack();
     undo.use(container);
-    if (await runEarlyHooks(options, this.#pid)) await this.joinLateLinks();
+    if (await hooks.runEarly()) await this.joinLateLinks();
     await this.#growth?.admit(options.id, options.spec.linux?.resources);
     undo.defer(() => this.#growth?.forget(options.id));
     await this.phases.measure("container", () => container.create());
@@ -121,7 +142,7 @@ export class Sandbox implements AsyncDisposable {
   async startContainer(id: string): Promise<void> {
     const container = this.container(id);
     await this.joinLateLinks();
-    await container.start(this.#pid);
+    await container.start();
   }
 
   /**
@@ -133,7 +154,7 @@ export class Sandbox implements AsyncDisposable {
     const container = this.container(id);
     container.mustNotRun();
     await using steps = new AsyncDisposableStack();
-    steps.defer(() => container.afterRemoval(this.#stopping === undefined ? this.#pid : 0));
+    steps.defer(() => container.afterRemoval());
     steps.defer(() => this.#forget(id));
     if (id === this.id) await this.stop();
     else if (this.#stopping !== undefined) await this.#stopping;
@@ -143,6 +164,11 @@ export class Sandbox implements AsyncDisposable {
       await container.remove();
     }
     return container.init.exit;
+  }
+
+  /** As hooks are told; 0 when it ends. */
+  #vmmPid(): number {
+    return this.#stopping === undefined ? this.#pid : 0;
   }
 
   #forget(id: string): void {
@@ -182,17 +208,19 @@ export class Sandbox implements AsyncDisposable {
     await this.stop();
   }
 
-  /** Makes a container as far as that is done on the host, while the VM boots. */
-  async #assemble(options: ContainerOptions): Promise<Container> {
+  /** Makes a container as far as the host does: its files while the VM boots, and in the VM what is plugged. */
+  async #assemble(options: ContainerOptions, hooks: HostHooks): Promise<Container> {
     await using undo = new AsyncDisposableStack();
     undo.use(options.stdio);
     this.#containers.mustNotHave(options.id);
     const { config, share } = this.#host;
     const context = { sandboxId: this.id, config, share, log: this.#options.log };
-    const resources = undo.use(await this.phases.measure("files", () => prepareContainer(options, context)));
+    const prepare = () => ContainerResources.prepare(options, context);
+    const resources = undo.use(await this.phases.measure("files", prepare));
     const agent = await this.#booted;
+    const files = await resources.attach({ signal: this.#abort.signal });
     undo.move();
-    return new Container(options, { ...context, resources, agent });
+    return new Container(options, { ...context, resources, files, agent, hooks });
   }
 
   async #boot(): Promise<AgentConnection> {

@@ -6,7 +6,7 @@ import { identify } from "./annotations.ts";
 import type { Spec } from "../oci/spec/spec.ts";
 import { umountTree } from "../linux/mount/mount.ts";
 import { cleanUpSandbox, hasShim } from "../sandbox/cleanup.ts";
-import { runLateHooks } from "../sandbox/container/host_hooks.ts";
+import { HostHooks } from "../sandbox/container/host_hooks.ts";
 import { KILLED_STATUS } from "../sandbox/container/status.ts";
 import { readState } from "../sandbox/persist.ts";
 import { DEFAULT_ROOTS, type SandboxRoots } from "../sandbox/roots.ts";
@@ -39,7 +39,10 @@ export async function deleteTask(
   const sandboxId = sandboxOf(args.id, spec);
   await using steps = new AsyncDisposableStack();
   // Last first, and each of them whatever becomes of the others.
-  if (spec !== undefined) steps.defer(() => runLateHooks("poststop", { id: args.id, bundle, spec }, { pid: 0, log }));
+  if (spec !== undefined) {
+    const hooks = new HostHooks({ id: args.id, bundle, spec }, { pid: () => 0, log });
+    steps.defer(() => hooks.runLate("poststop"));
+  }
   // A container of a pod whose shim lives is that shim's business.
   if (sandboxId === args.id || !hasShim(`${roots.run}/${sandboxId}`)) {
     const recorded = readState(`${roots.run}/${sandboxId}`)?.address;

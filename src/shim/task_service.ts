@@ -56,6 +56,8 @@ export interface TaskServiceOptions {
 export class TaskService {
   readonly #options: TaskServiceOptions;
   #sandbox: Sandbox | undefined;
+  /** The one sandbox, from when it is begun. */
+  #launched: { id: string; sandbox: Promise<Sandbox> } | undefined;
 
   constructor(options: TaskServiceOptions) {
     this.#options = options;
@@ -85,7 +87,7 @@ export class TaskService {
     const identity = identify(spec.annotations, id);
     const sandbox = identity.type === "pod_container"
       ? this.#found(identity.sandboxId)
-      : this.#launch(identity, spec, request.options);
+      : await this.#launch(identity, spec, request.options);
     try {
       const stdio = await openStdio({ stdin, stdout, stderr }, { containerId: id, ...this.#options.args });
       const { type } = identity;
@@ -203,18 +205,18 @@ export class TaskService {
   /** Ends the shim, unless containers are left and it is not urgent. Idempotent (B38). */
   async shutdown({ now }: Request<wire.ShutdownRequest>): Promise<Empty> {
     if (!now && (this.#sandbox?.containers.size ?? 0) > 0) return {};
-    await this.#sandbox?.stop();
+    await (await this.#launched?.sandbox.catch(() => undefined))?.stop();
     this.#options.onShutdown();
     return {};
   }
 
-  #launch({ sandboxId, type }: ContainerIdentity, spec: Spec, options: Any | undefined): Sandbox {
-    if (this.#sandbox !== undefined) {
-      throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${sandboxId}": "${this.#sandbox.id}" is here`);
+  async #launch({ sandboxId, type }: ContainerIdentity, spec: Spec, options: Any | undefined): Promise<Sandbox> {
+    if (this.#launched !== undefined) {
+      throw new KataError("ALREADY_EXISTS", `Cannot create sandbox "${sandboxId}": "${this.#launched.id}" is here`);
     }
     const { args, address, events, logs } = this.#options;
     const { config, log } = readSettings(spec, { options, logs });
-    this.#sandbox = new Sandbox({
+    const sandbox = Sandbox.create({
       id: sandboxId,
       config,
       log,
@@ -224,12 +226,18 @@ export class TaskService {
       onOutOfMemory: (containerId) => events.emit("oom", { containerId }),
       ...this.#options.sandbox,
     });
-    return this.#sandbox;
+    this.#launched = { id: sandboxId, sandbox };
+    try {
+      return this.#sandbox = await sandbox;
+    } catch (error) {
+      this.#launched = undefined;
+      throw error;
+    }
   }
 
   async #abandon(sandbox: Sandbox): Promise<void> {
     await sandbox.stop();
-    this.#sandbox = undefined;
+    this.#launched = this.#sandbox = undefined;
   }
 
   /** @throws {KataError} NOT_FOUND. */

@@ -8,6 +8,8 @@ import { recordPid } from "../../src/hypervisor/common/pid_file.ts";
 import type { Mount } from "../../src/oci/spec/spec.ts";
 import { shareRootfs } from "../../src/resources/rootfs/share.ts";
 import { SharedDirectory } from "../../src/resources/share_fs.ts";
+import { attachAll, type Owned } from "../../src/resources/resource.ts";
+import type { Volume } from "../../src/resources/volumes/volume.ts";
 import { prepareVolumes } from "../../src/resources/volumes/volumes.ts";
 import { GUEST_PATH } from "../../src/agent_api/names.ts";
 import { cleanUpSandbox } from "../../src/sandbox/cleanup.ts";
@@ -40,9 +42,14 @@ function seen(share: SharedDirectory, mount: Mount | undefined): string {
   return `${share.source}/${mount?.source?.slice(`${GUEST_PATH.shared}/`.length)}`;
 }
 
+async function firstMount({ all }: Owned<Volume>): Promise<Mount | undefined> {
+  const { all: [part] } = await attachAll(all, { signal: AbortSignal.abort() });
+  return part?.mount;
+}
+
 const CONTEXT = { config: defaultConfig(), sandboxId: "s1", bundle: "/" };
 
-Deno.test("a shared tree is taken away without touching the host's mounts inside of it", () => {
+Deno.test("a shared tree is taken away without touching the host's mounts inside of it", async () => {
   using box = new Box();
   const source = box.dir("source");
   using _outer = mount("tmpfs", source, { type: "tmpfs" });
@@ -52,21 +59,21 @@ Deno.test("a shared tree is taken away without touching the host's mounts inside
     using share = new SharedDirectory(box.roots.shared, "s1");
     const mounts = [{ destination: "/data", type: "bind", source, options: ["rbind"] }];
     using container = share.container("c1");
-    using volumes = prepareVolumes(mounts, { ...CONTEXT, share: container });
-    assert.equal(Deno.readTextFileSync(`${seen(share, volumes.mounts[0])}/inner/file`), "kept");
+    await using volumes = await prepareVolumes(mounts, { ...CONTEXT, share: container });
+    assert.equal(Deno.readTextFileSync(`${seen(share, await firstMount(volumes))}/inner/file`), "kept");
   }
   assert.equal(Deno.readTextFileSync(`${source}/inner/file`), "kept");
 });
 
-Deno.test("a single file is shared as a file, under a name of any length (B9)", () => {
+Deno.test("a single file is shared as a file, under a name of any length (B9)", async () => {
   using box = new Box();
   using share = new SharedDirectory(box.roots.shared, "s1");
   using container = share.container("c1");
   Deno.writeTextFileSync(`${box.path}/hosts`, "127.0.0.1 localhost\n");
   const destination = `/etc/${"ä".repeat(120)}`;
   const mounts = [{ destination, type: "bind", source: `${box.path}/hosts`, options: ["bind", "ro"] }];
-  using volumes = prepareVolumes(mounts, { ...CONTEXT, share: container });
-  assert.equal(Deno.readTextFileSync(seen(share, volumes.mounts[0])), "127.0.0.1 localhost\n");
+  await using volumes = await prepareVolumes(mounts, { ...CONTEXT, share: container });
+  assert.equal(Deno.readTextFileSync(seen(share, await firstMount(volumes))), "127.0.0.1 localhost\n");
 });
 
 Deno.test("the mounts of a snapshot are put on each other, a long overlay included", () => {
@@ -128,7 +135,7 @@ Deno.test("cleanUpSandbox() ends processes and mounts of a shim that is gone, tw
   assert.throws(() => Deno.statSync(runDir), Deno.errors.NotFound);
 });
 
-Deno.test("a mount without a destination is refused by its number", () => {
+Deno.test("a mount without a destination is refused by its number", async () => {
   using box = new Box();
   using share = new SharedDirectory(box.roots.shared, "s1");
   using container = share.container("c1");
@@ -137,7 +144,7 @@ Deno.test("a mount without a destination is refused by its number", () => {
     source: box.dir("source"),
     options: ["rbind"],
   }];
-  assert.throws(() => prepareVolumes(mounts as Mount[], { ...CONTEXT, share: container }), {
+  await assert.rejects(prepareVolumes(mounts as Mount[], { ...CONTEXT, share: container }), {
     code: "INVALID_ARGUMENT",
     message: "Cannot use mounts[1]: it has no destination",
   });

@@ -6,30 +6,27 @@ import { bindMount, detachOne, mount, remountBind } from "../../linux/mount/moun
 import { mountSetattr, openTree } from "../../linux/mount/mount_tree.ts";
 import { MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
 import { copyWithoutKernel } from "../kernel_mounts.ts";
+import { ready } from "../resource.ts";
 import type { ContainerShare, SharedTree } from "../share_fs.ts";
-import { makeMountPoints, type MountPoint } from "./mount_points.ts";
+import { makeMountPoints } from "./mount_points.ts";
 import { shortenOverlay } from "./overlay.ts";
+import type { Rootfs, RootfsHandler, RootfsMount, RootfsPart } from "./rootfs.ts";
 
-/** One mount of a snapshot, as the engine describes it; several of them are put on each other. */
-export interface RootfsMount {
-  /** `overlay`, `bind`, or a file system on a block device. */
-  type: string;
-  source: string;
-  options: readonly string[];
-}
-
-export interface RootfsOptions {
-  /** None: the engine has mounted it already at `path`. */
-  mounts: readonly RootfsMount[];
-  /** Absolute path of the root file system in the bundle. */
-  path: string;
-  /** Mount points that the root file system must have, if the guest may only read it. */
-  readOnly?: readonly MountPoint[];
-  log?: Logger;
-}
+/** Takes all that no other handler takes. */
+export const sharedRootfs: RootfsHandler = {
+  name: "share",
+  matches: () => true,
+  prepare(rootfs, { share, log }) {
+    const shown = shareRootfs(share, { ...rootfs, ...(log && { log }) });
+    return ready<RootfsPart>(this.name, { rootPath: shown.guestPath }, shown);
+  },
+};
 
 /** @throws {Error} Naming the mount that failed; nothing stays mounted. */
-export function shareRootfs(share: ContainerShare, { mounts, path, readOnly, log }: RootfsOptions): SharedTree {
+export function shareRootfs(
+  share: ContainerShare,
+  { mounts, path, readOnly, log }: Rootfs & { log?: Logger },
+): SharedTree {
   // A later unmount in the share must not unmount the original as well.
   const propagation = MS.SLAVE;
   using tree = mounts.length === 0

@@ -1,7 +1,5 @@
 /** Bind mounts of device nodes: the guest's kernel has its own of those that every kernel has. @module */
-import type { Mount } from "../../oci/spec/spec.ts";
-import type { Source } from "./source.ts";
-import { keep, refuse, type Volume } from "./volume.ts";
+import { readyVolume, refuse, type VolumeHandler } from "./volume.ts";
 
 /** By number, which is the same everywhere; so a node of another name is known as well. */
 const IN_GUEST: Readonly<Record<string, string>> = {
@@ -16,16 +14,16 @@ const IN_GUEST: Readonly<Record<string, string>> = {
   "10:229": "/dev/fuse",
 };
 
-/**
- * @returns undefined if the source is no device.
- * @throws {KataError} UNIMPLEMENTED: the guest does not have it.
- */
-export function deviceVolume(mount: Mount, { kind, device }: Source): Volume | undefined {
-  if (kind !== "character" && kind !== "block") return undefined;
-  const number = `${device.major}:${device.minor}`;
-  const path = kind === "character" ? IN_GUEST[number] : undefined;
-  if (path === undefined) {
-    throw refuse(mount, `it is ${kind} device ${number} of the host, which the guest does not have`);
-  }
-  return keep({ ...mount, source: path }, "file");
-}
+/** Refuses what the guest does not have, with UNIMPLEMENTED. */
+export const deviceVolume: VolumeHandler = {
+  name: "device",
+  matches: ({ source: { kind } }) => kind === "character" || kind === "block",
+  prepare({ mount, source: { kind, device } }) {
+    const number = `${device.major}:${device.minor}`;
+    const path = kind === "character" ? IN_GUEST[number] : undefined;
+    if (path === undefined) {
+      throw refuse(mount, `it is ${kind} device ${number} of the host, which the guest does not have`);
+    }
+    return readyVolume(this.name, { mount: { ...mount, source: path } }, { node: "file" });
+  },
+};

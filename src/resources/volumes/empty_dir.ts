@@ -7,11 +7,8 @@
  */
 import { pathOf } from "../../linux/io/fd.ts";
 import type { MountInfo } from "../../linux/mount/mountinfo.ts";
-import type { Mount } from "../../oci/spec/spec.ts";
 import { DRIVER_OPTION, GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../agent_api/names.ts";
-import { shareVolume } from "./share.ts";
-import type { Source } from "./source.ts";
-import type { Volume, VolumeContext } from "./volume.ts";
+import { type BindMount, readyVolume, type VolumeHandler } from "./volume.ts";
 import type { Storage } from "../../agent_api/storage.ts";
 
 /** Where the kubelet makes them: `<pod>/volumes/kubernetes.io~empty-dir/<name>`. */
@@ -63,20 +60,26 @@ function join(directory: string, path: string): string {
   return `${directory}/${path}`.replaceAll(/\/+/g, "/").replace(/(.)\/$/, "$1");
 }
 
-/** @returns undefined if the mount is none. */
-export function emptyDirVolume(mount: Mount, source: Source, context: VolumeContext): Volume | undefined {
-  const found = source.kind === "directory" ? findEmptyDir(source.path, source.table()) : undefined;
-  if (found === undefined) return undefined;
-  const { config, sandboxId } = context;
-  if (config.runtime.disable_guest_empty_dir) return shareVolume(mount, source, context);
-  const root = found.inMemory
-    ? `${GUEST_PATH.ephemeral}/${found.name}`
-    : `${GUEST_PATH.passthrough}/${sandboxId}/rootfs/local/${found.name}`;
-  // Of a part, the whole has the limit; what the kubelet made for the part is made again in it. Where the whole ends and
-  // the part begins is told, as what lies in the whole is its containers' to change.
-  const storages = [wholeStorage(found, { root, directory: parentBy(source.path, found.path) })];
-  if (found.path !== "") storages.push(partStorage(root, found.path.slice(1), Deno.statSync(pathOf(source.fd))));
-  return { mount: { ...mount, source: `${root}${found.path}` }, storages, [Symbol.dispose]() {} };
+/** Where the guest is to have none of its own, an emptyDir is a directory like others. */
+export const emptyDirVolume: VolumeHandler = {
+  name: "empty_dir",
+  matches: (bind, { config }) => !config.runtime.disable_guest_empty_dir && emptyDirOf(bind) !== undefined,
+  prepare(bind, { sandboxId }) {
+    const found = emptyDirOf(bind)!;
+    const { mount, source } = bind;
+    const root = found.inMemory
+      ? `${GUEST_PATH.ephemeral}/${found.name}`
+      : `${GUEST_PATH.passthrough}/${sandboxId}/rootfs/local/${found.name}`;
+    // Of a part, the whole has the limit; what the kubelet made for the part is made again in it. Where the whole ends
+    // and the part begins is told, as what lies in the whole is its containers' to change.
+    const storages = [wholeStorage(found, { root, directory: parentBy(source.path, found.path) })];
+    if (found.path !== "") storages.push(partStorage(root, found.path.slice(1), Deno.statSync(pathOf(source.fd))));
+    return readyVolume(this.name, { mount: { ...mount, source: `${root}${found.path}` }, storages });
+  },
+};
+
+function emptyDirOf({ source }: BindMount): EmptyDir | undefined {
+  return source.kind === "directory" ? findEmptyDir(source.path, source.table()) : undefined;
 }
 
 /** Where the whole is on the host, if the part is seen below it; else the part stands for it. */

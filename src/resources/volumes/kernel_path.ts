@@ -6,9 +6,8 @@
  * @module
  */
 import { FILE_SYSTEM_MAGIC } from "../../linux/fs/statfs.ts";
-import type { Mount } from "../../oci/spec/spec.ts";
 import type { Source } from "./source.ts";
-import { keep, refuse, type Volume } from "./volume.ts";
+import { readyVolume, refuse, type VolumeHandler } from "./volume.ts";
 
 /** File systems in which a kernel shows itself, and where the guest has them; undefined: it does not show them. */
 const GUEST_PLACE = {
@@ -46,20 +45,23 @@ export function showsKernel(kind: number | string): boolean {
   return typeof kind === "string" ? Object.hasOwn(GUEST_PLACE, kind) : NAMES.has(kind);
 }
 
-/**
- * @returns undefined if the source is of no kernel.
- * @throws {KataError} UNIMPLEMENTED: the guest has nothing that stands for it.
- */
-export function kernelVolume(mount: Mount, source: Source): Volume | undefined {
-  const name = NAMES.get(source.magic);
-  if (name === undefined && !IN_PLACE.test(source.path)) return undefined;
-  const path = IN_PLACE.test(source.path) ? source.path : elsewhere(source, name!);
-  if (path === undefined) throw refuse(mount, `it is the host kernel's own (${name}), which a virtual machine has not`);
-  if (OF_A_PROCESS.test(path)) {
-    throw refuse(mount, "it belongs to a process of the host, which a virtual machine has not");
-  }
-  return keep({ ...mount, source: path }, source.kind === "directory" ? "directory" : "file");
-}
+/** Refuses what the guest has nothing for, with UNIMPLEMENTED. */
+export const kernelVolume: VolumeHandler = {
+  name: "kernel",
+  matches: ({ source }) => NAMES.has(source.magic) || IN_PLACE.test(source.path),
+  prepare({ mount, source }) {
+    const name = NAMES.get(source.magic);
+    const path = IN_PLACE.test(source.path) ? source.path : elsewhere(source, name!);
+    if (path === undefined) {
+      throw refuse(mount, `it is the host kernel's own (${name}), which a virtual machine has not`);
+    }
+    if (OF_A_PROCESS.test(path)) {
+      throw refuse(mount, "it belongs to a process of the host, which a virtual machine has not");
+    }
+    const node = source.kind === "directory" ? "directory" : "file";
+    return readyVolume(this.name, { mount: { ...mount, source: path } }, { node });
+  },
+};
 
 /** Where every system has them. */
 const IN_PLACE = /^\/(proc|sys)(\/|$)/;

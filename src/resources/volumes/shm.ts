@@ -3,7 +3,7 @@ import { FILE_SYSTEM_MAGIC } from "../../linux/fs/statfs.ts";
 import type { Mount } from "../../oci/spec/spec.ts";
 import { GUEST_PATH } from "../../agent_api/names.ts";
 import type { Source } from "./source.ts";
-import { keep, type Volume } from "./volume.ts";
+import { readyVolume, type VolumeHandler } from "./volume.ts";
 
 export const SHM = "/dev/shm";
 
@@ -23,7 +23,10 @@ export function isEngineShm(source: Source): boolean {
   return found !== undefined && found.within === "" && found.mount.root === "/" && found.mount.source === ENGINES_NAME;
 }
 
-/** @returns undefined if it is no shared memory of an engine. */
-export function shmVolume(mount: Mount, source: Source): Volume | undefined {
-  return isAtShm(mount) && isEngineShm(source) ? keep({ ...mount, source: GUEST_PATH.shm }) : undefined;
-}
+export const shmVolume: VolumeHandler = {
+  name: "shm",
+  matches: ({ mount, source }) => isAtShm(mount) && isEngineShm(source),
+  prepare({ mount }) {
+    return readyVolume(this.name, { mount: { ...mount, source: GUEST_PATH.shm } });
+  },
+};

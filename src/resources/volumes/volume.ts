@@ -1,34 +1,54 @@
 /** Volumes: mounts of a specification as the guest gets them. @module */
-import type { Storage } from "../../agent_api/storage.ts";
 import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
 import type { NodeKind } from "../../oci/mount/planned.ts";
 import type { Mount } from "../../oci/spec/spec.ts";
+import { type GuestPart, type Handler, type HostResource, ready } from "../resource.ts";
+import type { MountPoint } from "../rootfs/mount_points.ts";
 import type { ContainerShare } from "../share_fs.ts";
+import type { Source } from "./source.ts";
 
+/** The parts of sandbox and container that volumes use. */
 export interface VolumeContext {
   config: Config;
   sandboxId: string;
   share: ContainerShare;
-  /** Directory on the host, where relative sources start. */
-  bundle: string;
   log?: Logger;
 }
 
-/** A mount for the guest; disposing it takes back what was done on the host. */
-export interface Volume extends Disposable {
+/** A bind mount of the specification, with its source open. */
+export interface BindMount {
   readonly mount: Mount;
-  /** Kind of the mount point; default: a directory. */
-  readonly node?: NodeKind;
-  /** Storages that the agent makes before the mount. */
-  readonly storages?: readonly Storage[];
+  readonly source: Source;
 }
 
-/** A mount that is the guest's own business. */
-export function keep(mount: Mount, node: NodeKind = "directory"): Volume {
-  return { mount, node, [Symbol.dispose]() {} };
+/** The guest's side of a volume. */
+export interface VolumePart extends GuestPart {
+  /** For the specification that the guest gets. */
+  readonly mount: Mount;
+}
+
+/** A volume, prepared on the host. */
+export interface Volume extends HostResource<VolumePart> {
+  /** Where the container has it. */
+  readonly point: MountPoint;
+}
+
+/** A kind of bind mounts; each is made as asked or refused by name, none is left out. */
+export type VolumeHandler = Handler<BindMount, VolumeContext, Volume>;
+
+export interface VolumeOptions {
+  /** Kind of the mount point; default: a directory. */
+  node?: NodeKind;
+  /** Takes back what was done on the host. */
+  undo?: Disposable;
+}
+
+/** A volume that the machine need not run for. @param name Of its handler. */
+export function readyVolume(name: string, part: VolumePart, { node = "directory", undo }: VolumeOptions = {}): Volume {
+  return { ...ready(name, part, undo), point: { destination: part.mount.destination, node } };
 }
 
 /** The error for a mount that cannot be made. */

@@ -5,11 +5,11 @@ import { processToProto, resourcesToProto, specToProto } from "../../agent_api/s
 import { statsFromWire } from "../../agent_api/stats_codec.ts";
 import { storagesToWire } from "../../agent_api/storage.ts";
 import type { CgroupStats } from "../../oci/cgroup/stats.ts";
-import type { Resources, Spec } from "../../oci/spec/spec.ts";
+import type { Resources } from "../../oci/spec/spec.ts";
 import { toGuestProcess, toGuestResources } from "../../resources/guest_spec.ts";
 import type { AgentConnection } from "../agent/client.ts";
-import type { ContainerResources } from "./files.ts";
-import { runLateHooks } from "./host_hooks.ts";
+import type { ContainerResources, GuestFiles } from "./files.ts";
+import type { HostHooks } from "./host_hooks.ts";
 import { Process, type ProcessExit } from "./process.ts";
 import { KILLED_STATUS } from "./status.ts";
 import type { ContainerContext, ContainerOptions, ExecOptions } from "./options.ts";
@@ -17,27 +17,37 @@ import type { ContainerContext, ContainerOptions, ExecOptions } from "./options.
 /** For exec'd processes to report their own end after the container's. */
 const EXECS_MS = 1_000;
 
+/** Parts of a container. */
+export interface ContainerParts {
+  /** On the host and in the machine; taken over. */
+  resources: ContainerResources;
+  /** Files as the guest is told of them. */
+  files: GuestFiles;
+  agent: AgentConnection;
+  hooks: HostHooks;
+}
+
 /** Disposing it lets go of what it has on the host; {@linkcode Container.remove} takes it out of the guest first. */
 export class Container implements AsyncDisposable {
   readonly init: Process;
   readonly #options: ContainerOptions;
   readonly #context: ContainerContext;
   readonly #agent: AgentConnection;
+  readonly #hooks: HostHooks;
   readonly #resources: AsyncDisposableStack;
-  readonly #guestSpec: Spec;
-  readonly #storages: ContainerResources["storages"];
+  readonly #files: GuestFiles;
   readonly #execs = new Map<string, Process>();
 
-  /** Takes `resources` over. Nothing happens in the guest before {@linkcode Container.create}. */
+  /** Nothing happens in the guest before {@linkcode Container.create}. */
   constructor(
     options: ContainerOptions,
-    { resources, agent, ...context }: ContainerContext & { resources: ContainerResources; agent: AgentConnection },
+    { resources, files, agent, hooks, ...context }: ContainerContext & ContainerParts,
   ) {
     this.#options = options;
     this.#context = context;
     this.#agent = agent;
-    this.#guestSpec = resources.guestSpec;
-    this.#storages = resources.storages;
+    this.#files = files;
+    this.#hooks = hooks;
     this.init = new Process({
       containerId: options.id,
       execId: "",
@@ -63,8 +73,8 @@ export class Container implements AsyncDisposable {
   /** Makes it in the guest; it does not run yet. */
   async create(): Promise<void> {
     const { id, spec } = this.#options;
-    const OCI = specToProto(this.#guestSpec);
-    const storages = storagesToWire(this.#storages);
+    const OCI = specToProto(this.#files.spec);
+    const storages = storagesToWire(this.#files.storages);
     // A path names another container's namespace; the sandbox's own has the first processes of all.
     const sandboxPidns = Boolean(spec.linux?.namespaces?.find(({ type }) => type === "pid")?.path);
     try {
@@ -86,15 +96,15 @@ export class Container implements AsyncDisposable {
     throw new KataError("NOT_FOUND", `Cannot find exec "${execId}" in container "${this.id}"`);
   }
 
-  /** Runs its first process, and the hooks that come after. @param pid Of the VMM, for the hooks. */
-  async start(pid: number): Promise<void> {
+  /** Runs its first process, and the hooks that come after. */
+  async start(): Promise<void> {
     await this.init.start();
-    await runLateHooks("poststart", this.#options, { pid, log: this.#context.log });
+    await this.#hooks.runLate("poststart");
   }
 
-  /** Runs the hooks that come when nothing is left of it. @param pid Of the VMM; 0 if that is gone as well. */
-  async afterRemoval(pid: number): Promise<void> {
-    await runLateHooks("poststop", this.#options, { pid, log: this.#context.log });
+  /** Runs the hooks that come when nothing is left of it. */
+  async afterRemoval(): Promise<void> {
+    await this.#hooks.runLate("poststop");
   }
 
   /** Registers a process; its `start` runs it. @throws {KataError} ALREADY_EXISTS, or FAILED_PRECONDITION. */

@@ -1,47 +1,88 @@
-/** Files of a container on the host, where the guest sees them. @module */
+/** Files of a container: prepared on the host while its machine boots, then put where its guest has them. @module */
+import type { Storage } from "../../agent_api/storage.ts";
 import { KataError } from "../../base/error.ts";
 import type { Spec } from "../../oci/spec/spec.ts";
 import { checkDevices } from "../../resources/devices.ts";
 import { toGuestSpec } from "../../resources/guest_spec.ts";
-import { shareRootfs } from "../../resources/rootfs/share.ts";
-import { prepareVolumes, type Volumes } from "../../resources/volumes/volumes.ts";
+import { attachAll, type AttachOptions, type HostResource, prepareAll } from "../../resources/resource.ts";
+import { ROOTFS } from "../../resources/rootfs/handlers.ts";
+import type { RootfsPart } from "../../resources/rootfs/rootfs.ts";
+import type { Volume } from "../../resources/volumes/volume.ts";
+import { prepareVolumes } from "../../resources/volumes/volumes.ts";
 import type { ContainerContext, ContainerOptions } from "./options.ts";
 
-/** Resources of a container on the host, ready before its VM is. */
-export interface ContainerResources extends Disposable {
-  readonly guestSpec: Spec;
+/** A container as its guest is told of it. */
+export interface GuestFiles {
+  readonly spec: Spec;
   /** Made in the guest before the container. */
-  readonly storages: Volumes["storages"];
+  readonly storages: readonly Storage[];
 }
 
-/** Mounts a container's files where the guest will see them. @throws {Error} Nothing stays mounted. */
-export function prepareContainer(options: ContainerOptions, context: ContainerContext): ContainerResources {
-  const { id, type, bundle, spec, rootfs: mounts } = options;
-  if (spec.process === undefined) {
-    throw new KataError("INVALID_ARGUMENT", `Cannot create container "${id}": its configuration has no process`);
+interface Prepared {
+  rootfs: HostResource<RootfsPart>;
+  volumes: readonly Volume[];
+}
+
+/**
+ * Files that a container has on the host and in its machine. Disposing it, after the guest has let go of the container, takes it
+ * out of the machine and then from the host.
+ */
+export class ContainerResources implements AsyncDisposable {
+  readonly #options: ContainerOptions;
+  readonly #context: ContainerContext;
+  readonly #prepared: Prepared;
+  readonly #stack: AsyncDisposableStack;
+
+  /** Use {@linkcode ContainerResources.prepare}. */
+  constructor(
+    options: ContainerOptions,
+    { stack, prepared, context }: { stack: AsyncDisposableStack; prepared: Prepared; context: ContainerContext },
+  ) {
+    this.#options = options;
+    this.#context = context;
+    this.#prepared = prepared;
+    this.#stack = stack;
   }
-  checkDevices(spec.linux, { containerId: id, log: context.log });
-  const root = spec.root?.path ?? "rootfs";
-  using undo = new DisposableStack();
-  const path = root.startsWith("/") ? root : `${bundle}/${root}`;
-  const share = undo.use(context.share.container(id));
-  const volumes = undo.use(prepareVolumes(spec.mounts ?? [], { ...context, share, bundle }));
-  const points = [...volumes.points, { destination: spec.process.cwd, node: "directory" as const }];
-  const rootfs = undo.use(
-    shareRootfs(share, { mounts, path, log: context.log, ...(isSealed(options) && { readOnly: points }) }),
-  );
-  const resources = undo.move();
-  return {
-    guestSpec: toGuestSpec(spec, {
-      config: context.config,
-      type,
-      bundle,
-      rootfs: rootfs.guestPath,
-      mounts: volumes.mounts,
-    }),
-    storages: volumes.storages,
-    [Symbol.dispose]: () => resources.dispose(),
-  };
+
+  /** Mounts a container's files where the guest will see them. @throws {Error} Nothing stays mounted. */
+  static async prepare(options: ContainerOptions, context: ContainerContext): Promise<ContainerResources> {
+    const { id, bundle, spec, rootfs: mounts } = options;
+    if (spec.process === undefined) {
+      throw new KataError("INVALID_ARGUMENT", `Cannot create container "${id}": its configuration has no process`);
+    }
+    checkDevices(spec.linux, { containerId: id, log: context.log });
+    const root = spec.root?.path ?? "rootfs";
+    const path = root.startsWith("/") ? root : `${bundle}/${root}`;
+    await using undo = new AsyncDisposableStack();
+    const parts = { ...context, share: undo.use(context.share.container(id)) };
+    const { all: volumes } = undo.use(await prepareVolumes(spec.mounts ?? [], { ...parts, bundle }));
+    const points = [...volumes.map(({ point }) => point), {
+      destination: spec.process.cwd,
+      node: "directory" as const,
+    }];
+    const { all: [rootfs] } = undo.use(
+      await prepareAll(ROOTFS, [{ mounts, path, ...(isSealed(options) && { readOnly: points }) }], parts),
+    );
+    const prepared = { rootfs: rootfs!, volumes };
+    return new ContainerResources(options, { stack: undo.move(), prepared, context });
+  }
+
+  /** Puts them into the machine, which runs. @throws {Error} Nothing is left in the machine. */
+  async attach(options: AttachOptions): Promise<GuestFiles> {
+    const { rootfs, volumes } = this.#prepared;
+    const { all: [root] } = this.#stack.use(await attachAll([rootfs], options));
+    const { all: parts } = this.#stack.use(await attachAll(volumes, options));
+    const { spec, type, bundle } = this.#options;
+    const mounts = parts.map(({ mount }) => mount);
+    return {
+      spec: toGuestSpec(spec, { config: this.#context.config, type, bundle, rootfs: root!.rootPath, mounts }),
+      storages: [root!, ...parts].flatMap(({ storages = [] }) => storages),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
 }
 
 /**

@@ -9,46 +9,56 @@ import { type HookKind, runHooks, tryHooks } from "../../oci/hooks/hooks.ts";
 import type { Hooks, Spec } from "../../oci/spec/spec.ts";
 import type { OciState, Status } from "../../oci/container/state.ts";
 
-/** Whose hooks they are. */
+/** The container whose hooks they are. */
 export interface HookSubject {
   id: string;
   bundle: string;
   spec: Spec;
 }
 
-const EARLY = ["prestart", "createRuntime"] as const satisfies readonly (keyof Hooks)[];
-
-/**
- * Runs the hooks that come before a container is made.
- *
- * @param pid Of the VMM. @returns Whether there were any. @throws {Error} The first that fails, with its words.
- */
-export async function runEarlyHooks(subject: HookSubject, pid: number): Promise<boolean> {
-  const { hooks } = subject.spec;
-  if (EARLY.every((kind) => hooks?.[kind] === undefined)) return false;
-  const state = stateOf(subject, { status: "creating", pid });
-  for (const kind of EARLY) await runHooks(kind, hooks, { state });
-  return true;
+export interface HostHooksOptions {
+  /** Process of the VMM at the moment; 0 when it is gone. */
+  pid: () => number;
+  log: Logger;
 }
+
+const EARLY = ["prestart", "createRuntime"] as const satisfies readonly (keyof Hooks)[];
 
 /** The status of a container when its late hooks run. */
 const LATE = { poststart: "running", poststop: "stopped" } as const satisfies Partial<Record<HookKind, Status>>;
 
-/**
- * Runs the hooks after a container's start, or after its removal. Neither can be undone any more, so a hook that fails
- * is only logged.
- *
- * @param options.pid Of the VMM; 0 when it is gone.
- */
-export async function runLateHooks(
-  kind: keyof typeof LATE,
-  subject: HookSubject,
-  { pid, log }: { pid: number; log: Logger },
-): Promise<void> {
-  await tryHooks(kind, subject.spec.hooks, { state: stateOf(subject, { status: LATE[kind], pid }), log });
-}
+export class HostHooks {
+  readonly #subject: HookSubject;
+  readonly #options: HostHooksOptions;
 
-function stateOf({ id, bundle, spec }: HookSubject, state: Pick<OciState, "status" | "pid">): OciState {
-  const { ociVersion, annotations = {} } = spec;
-  return { ociVersion, id, ...state, bundle, annotations };
+  constructor(subject: HookSubject, options: HostHooksOptions) {
+    this.#subject = subject;
+    this.#options = options;
+  }
+
+  /**
+   * Runs the hooks that come before a container is made.
+   *
+   * @returns Whether there were any. @throws {Error} The first that fails, with its words.
+   */
+  async runEarly(): Promise<boolean> {
+    const { hooks } = this.#subject.spec;
+    if (EARLY.every((kind) => hooks?.[kind] === undefined)) return false;
+    const state = this.#state("creating");
+    for (const kind of EARLY) await runHooks(kind, hooks, { state });
+    return true;
+  }
+
+  /**
+   * Runs the hooks after a container's start, or after its removal. Neither can be undone any more, so a hook that fails
+   * is only logged.
+   */
+  async runLate(kind: keyof typeof LATE): Promise<void> {
+    await tryHooks(kind, this.#subject.spec.hooks, { state: this.#state(LATE[kind]), log: this.#options.log });
+  }
+
+  #state(status: Status): OciState {
+    const { id, bundle, spec: { ociVersion, annotations = {} } } = this.#subject;
+    return { ociVersion, id, status, pid: this.#options.pid(), bundle, annotations };
+  }
 }

@@ -2,7 +2,7 @@
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Process as ProcessSpec, Spec } from "../../oci/spec/spec.ts";
-import type { RootfsMount } from "../../resources/rootfs/share.ts";
+import type { RootfsMount } from "../../resources/rootfs/rootfs.ts";
 import type { SharedDirectory } from "../../resources/share_fs.ts";
 import type { ContainerType } from "../../agent_api/names.ts";
 import type { Stdio } from "./stdio.ts";

@@ -8,6 +8,7 @@ import { shortenOverlay } from "../../../src/resources/rootfs/overlay.ts";
 import { shareRootfs } from "../../../src/resources/rootfs/share.ts";
 import { SharedDirectory } from "../../../src/resources/share_fs.ts";
 import { findEmptyDir } from "../../../src/resources/volumes/empty_dir.ts";
+import { attachAll } from "../../../src/resources/resource.ts";
 import { prepareVolumes } from "../../../src/resources/volumes/volumes.ts";
 import { missingForBox } from "../core/box.ts";
 import { watchMachine } from "../core/left.ts";
@@ -132,15 +133,16 @@ export const sharedMounts = defineTarget({
       using directory = new SharedDirectory(`${inside}/shares`, "s1");
       using share = directory.container(id);
       const context = { config: defaultConfig(), sandboxId: "s1", share, bundle: inside };
-      using prepared = prepareVolumes(mounts, context);
-      for (const { source = "", type } of prepared.mounts) {
+      await using made = await prepareVolumes(mounts, context);
+      await using parts = await attachAll(made.all, { signal: AbortSignal.abort() });
+      for (const { mount: { source = "", type } } of parts.all) {
         const isOfHost = type === "bind" && (source.startsWith(inside) || source.startsWith(outside));
         hold(!isOfHost, `a bind mount's source is the guest's own or below ${SHARED}, not "${source}"`);
       }
       using _root = shareRootfs(share, {
         mounts: placeMounts(rootfs, inside),
         path: `${inside}/rootfs`,
-        ...(isReadOnly && { readOnly: prepared.points }),
+        ...(isReadOnly && { readOnly: made.all.map(({ point }) => point) }),
       });
     } finally {
       await nothingStays();
