@@ -6,10 +6,19 @@
  */
 import type { Int64 } from "../oci/spec/spec.ts";
 
+/** A field of a value that has no place on the wire. */
+export interface LostField {
+  /** Keys of the specification, with dots between: `linux.resources.unified`. */
+  path: string;
+  why: string;
+}
+
 /** Both directions of one kind of value. `decode` gives undefined for what stands for "absent". */
 export interface Codec<T, W> {
   encode(value: T): W;
   decode(wire: W): T | undefined;
+  /** Lists the fields that {@linkcode Codec.encode} leaves out; a codec without this leaves out none. */
+  lost?(value: T): LostField[];
 }
 
 export const text: Codec<string, string> = { encode: (value) => value, decode: (wire) => wire || undefined };
@@ -58,6 +67,7 @@ export function list<T, W>(item: Codec<T, W>): Codec<T[], W[]> {
   return {
     encode: (values) => values.map((value) => item.encode(value)),
     decode: (wires) => wires.length === 0 ? undefined : wires.map((wire) => item.decode(wire) as T),
+    lost: (values) => values.flatMap((value) => item.lost?.(value) ?? []),
   };
 }
 
@@ -73,13 +83,23 @@ export const textMap: Codec<Record<string, string>, Record<string, string>> = {
 
 type Wire<W, N extends keyof W> = NonNullable<W[N]>;
 
-/** By name in the specification: the name in the message, and the kind of value. */
+/** A row for a field that the message has no place for. */
+export interface NotCarried {
+  notCarried: string;
+}
+
+/** By name in the specification: the name in the message, and the kind of value; or why the message lacks it. */
 export type Fields<T, W> = {
-  [K in keyof T]?: { [N in keyof W]: readonly [name: N, codec: Codec<NonNullable<T[K]>, Wire<W, N>>] }[keyof W];
+  [K in keyof T]-?:
+    | { [N in keyof W]: readonly [name: N, codec: Codec<NonNullable<T[K]>, Wire<W, N>>] }[keyof W]
+    | NotCarried;
 };
 
+type Row = readonly [name: string, codec: Codec<unknown, unknown>];
+
 /**
- * Codec of a message by its fields. A field that the table leaves out does not exist on the other side.
+ * Codec of a message by its fields. Each field of the specification's type has a row: a new one does not compile before
+ * it is carried, or said to be left out.
  *
  * @param absent Values in the message for what the specification leaves out, where the zero of the type means something
  *   else.
@@ -88,8 +108,8 @@ export function message<T extends object, W extends object>(
   fields: Fields<T, W>,
   absent: Partial<Record<keyof T, unknown>> = {},
 ): Codec<T, W> {
-  type Row = [key: keyof T, [name: string, codec: Codec<unknown, unknown>]];
-  const rows = Object.entries(fields) as unknown as Row[];
+  const all = Object.entries(fields) as unknown as [key: keyof T & string, row: Row | NotCarried][];
+  const rows = all.filter((entry): entry is [keyof T & string, Row] => !("notCarried" in entry[1]));
   return {
     encode(value) {
       const encoded = rows.flatMap(([key, [name, codec]]) => {
@@ -106,5 +126,16 @@ export function message<T extends object, W extends object>(
       });
       return Object.fromEntries(decoded) as T;
     },
+    lost(value) {
+      return all.filter(([key]) => value[key] !== undefined).flatMap(([key, row]) => {
+        if ("notCarried" in row) return [{ path: key, why: row.notCarried }];
+        return lostBelow(row[1], value[key], key);
+      });
+    },
   };
+}
+
+function lostBelow<T>(codec: Codec<T, unknown>, value: T, path: string): LostField[] {
+  const below = codec.lost?.(value) ?? [];
+  return below.map((field) => ({ ...field, path: `${path}.${field.path}` }));
 }

@@ -36,6 +36,8 @@ const memory = message<spec.MemoryResources, wire.LinuxMemory>({
   kernelTCP: ["KernelTCP", int64],
   swappiness: ["Swappiness", small64],
   disableOOMKiller: ["DisableOOMKiller", flag],
+  useHierarchy: { notCarried: "the protocol has no field for it, and all groups of today's kernels are hierarchies" },
+  checkBeforeUpdate: { notCarried: "the protocol has no field for it" },
 });
 
 const cpu = message<spec.CpuResources, wire.LinuxCPU>({
@@ -46,6 +48,8 @@ const cpu = message<spec.CpuResources, wire.LinuxCPU>({
   realtimePeriod: ["RealtimePeriod", int64],
   cpus: ["Cpus", text],
   mems: ["Mems", text],
+  burst: { notCarried: "the protocol has no field for it" },
+  idle: { notCarried: "the protocol has no field for it" },
 });
 
 const weightDevice = message<spec.WeightDevice, wire.LinuxWeightDevice>({
@@ -80,7 +84,7 @@ const network = message<spec.NetworkResources, wire.LinuxNetwork>({
   classID: ["ClassID", uint32],
   priorities: [
     "Priorities",
-    list(message<{ name: string; priority: number }, wire.LinuxInterfacePriority>({
+    list(message<spec.InterfacePriority, wire.LinuxInterfacePriority>({
       name: ["Name", text],
       priority: ["Priority", count],
     })),
@@ -95,6 +99,8 @@ export const resources: Codec<spec.Resources, wire.LinuxResources> = message<spe
   blockIO: ["BlockIO", blockIo],
   hugepageLimits: ["HugepageLimits", list(hugepageLimit)],
   network: ["Network", network],
+  rdma: { notCarried: "the protocol has no field for it, and the guest has no such devices" },
+  unified: { notCarried: "the protocol has no field for it" },
 });
 
 const seccompArgument = message<spec.SeccompArgument, wire.LinuxSeccompArg>({
@@ -121,4 +127,7 @@ export const seccomp: Codec<spec.Seccomp, wire.LinuxSeccomp> = message<spec.Secc
   architectures: ["Architectures", plainList<string>()],
   flags: ["Flags", plainList<string>()],
   syscalls: ["Syscalls", list(seccompRule)],
+  defaultErrnoRet: { notCarried: "the protocol has no field for it" },
+  listenerPath: { notCarried: "the socket is the host's" },
+  listenerMetadata: { notCarried: "the socket that it goes to is the host's" },
 });

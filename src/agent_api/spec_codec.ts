@@ -1,6 +1,6 @@
 /**
- * The specification as the agent's protocol carries it. The protocol is older than parts of the specification and leaves
- * out, among others, `domainname`, `scheduler` and `resources.unified`.
+ * The specification as the agent's protocol carries it. The protocol is older than parts of the specification:
+ * {@linkcode lostFields} names what has no place in it.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import {
   count64,
   flag,
   list,
+  type LostField,
   message,
   plainList,
   small64,
   text,
   textMap,
-  truth,
   uint32,
   word,
 } from "./codec.ts";
@@ -58,6 +58,9 @@ const process = message<spec.Process, wire.Process>({
   apparmorProfile: ["ApparmorProfile", text],
   oomScoreAdj: ["OOMScoreAdj", small64],
   selinuxLabel: ["SelinuxLabel", text],
+  scheduler: { notCarried: "the protocol has no field for it" },
+  ioPriority: { notCarried: "the protocol has no field for it" },
+  execCPUAffinity: { notCarried: "the protocol has no field for it, and CPUs are numbered as the host's" },
 });
 
 const mount = message<spec.Mount, wire.Mount>({
@@ -65,6 +68,8 @@ const mount = message<spec.Mount, wire.Mount>({
   source: ["source", text],
   type: ["type", text],
   options: ["options", plainList<string>()],
+  uidMappings: { notCarried: "the protocol has no field for mappings of a mount" },
+  gidMappings: { notCarried: "the protocol has no field for mappings of a mount" },
 });
 
 const hook = message<spec.Hook, wire.Hook>({
@@ -104,6 +109,18 @@ const device = message<spec.Device, wire.LinuxDevice>({
   gid: ["GID", uint32],
 });
 
+const HOST_CACHE = { notCarried: "the cache is the host's" };
+
+const intelRdt = message<spec.IntelRdt, wire.LinuxIntelRdt>({
+  l3CacheSchema: ["L3CacheSchema", text],
+  closID: HOST_CACHE,
+  schemata: HOST_CACHE,
+  memBwSchema: HOST_CACHE,
+  enableMonitoring: HOST_CACHE,
+  enableCMT: HOST_CACHE,
+  enableMBM: HOST_CACHE,
+});
+
 const linux = message<spec.Linux, wire.Linux>({
   uidMappings: ["UIDMappings", idMappings],
   gidMappings: ["GIDMappings", idMappings],
@@ -117,24 +134,29 @@ const linux = message<spec.Linux, wire.Linux>({
   maskedPaths: ["MaskedPaths", plainList<string>()],
   readonlyPaths: ["ReadonlyPaths", plainList<string>()],
   mountLabel: ["MountLabel", text],
-  intelRdt: [
-    "IntelRdt",
-    message<spec.IntelRdt, wire.LinuxIntelRdt>({ l3CacheSchema: ["L3CacheSchema", text] }),
-  ],
+  intelRdt: ["IntelRdt", intelRdt],
+  personality: { notCarried: "the protocol has no field for it" },
+  timeOffsets: { notCarried: "the protocol has no field for it, and the guest is the sandbox's clock" },
 });
 
-const root = message<spec.Root, wire.Root>({ path: ["Path", text], readonly: ["Readonly", truth] });
+const root = message<spec.Root, wire.Root>({ path: ["Path", text], readonly: ["Readonly", flag] });
 
 const whole = message<spec.Spec, wire.Spec>({
   ociVersion: ["Version", text],
   process: ["Process", process],
   root: ["Root", root],
   hostname: ["Hostname", text],
+  domainname: { notCarried: "the protocol has no field for it" },
   mounts: ["Mounts", list(mount)],
   hooks: ["Hooks", hooks],
   annotations: ["Annotations", textMap],
   linux: ["Linux", linux],
 });
+
+/** Fields of a specification that do not reach the guest. */
+export function lostFields(value: spec.Spec): LostField[] {
+  return whole.lost?.(value) ?? [];
+}
 
 export function specToProto(value: spec.Spec): wire.Spec {
   return create(wire.SpecSchema, whole.encode(value) as MessageInitShape<typeof wire.SpecSchema>);

@@ -1,95 +1,97 @@
 import assert from "node:assert/strict";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, isFieldSet, type Message, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { LinuxDeviceCgroupSchema, LinuxResourcesSchema, SpecSchema } from "../proto/oci_pb.ts";
-import { resourcesFromProto, resourcesToProto, specFromProto, specToProto } from "./spec_codec.ts";
-import type { Resources, Spec } from "../oci/spec/spec.ts";
+import { lostFields, resourcesFromProto, resourcesToProto, specFromProto, specToProto } from "./spec_codec.ts";
+import { type Spec, SPEC_SHAPE } from "../oci/spec/spec.ts";
+import { valuesOf, type ValuesOptions } from "../oci/spec/testing/values.ts";
 
-const some = fc.string({ minLength: 1 });
-const words = fc.array(fc.string(), { minLength: 1, maxLength: 3 });
-const positive = fc.integer({ min: 1, max: 2 ** 31 });
-const id = fc.nat(2 ** 32 - 1);
-const int64 = fc.oneof(
-  fc.maxSafeInteger().filter((value) => value !== 0),
-  fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }),
-);
-const uint64 = fc.oneof(fc.maxSafeNat(), fc.bigInt({ min: 2n ** 53n, max: 2n ** 64n - 1n }));
-const rate = fc.array(fc.record({ major: fc.nat(4095), minor: fc.nat(), rate: uint64 }), { minLength: 1 });
-const optional = { requiredKeys: [] };
-const yes = fc.boolean().filter((value) => value);
-function full<T>(values: fc.Arbitrary<T>): fc.Arbitrary<T[]> {
-  return fc.array(values, { minLength: 1, maxLength: 3 });
+/** Fields of the specification that do not reach the guest. A new one stands here, or the protocol carries it. */
+const NOT_CARRIED = [
+  "domainname",
+  "linux.intelRdt.closID",
+  "linux.intelRdt.enableCMT",
+  "linux.intelRdt.enableMBM",
+  "linux.intelRdt.enableMonitoring",
+  "linux.intelRdt.memBwSchema",
+  "linux.intelRdt.schemata",
+  "linux.personality",
+  "linux.resources.cpu.burst",
+  "linux.resources.cpu.idle",
+  "linux.resources.memory.checkBeforeUpdate",
+  "linux.resources.memory.useHierarchy",
+  "linux.resources.rdma",
+  "linux.resources.unified",
+  "linux.seccomp.defaultErrnoRet",
+  "linux.seccomp.listenerMetadata",
+  "linux.seccomp.listenerPath",
+  "linux.timeOffsets",
+  "mounts.gidMappings",
+  "mounts.uidMappings",
+  "process.execCPUAffinity",
+  "process.ioPriority",
+  "process.scheduler",
+];
+
+/** Fields of the protocol that no specification fills. */
+const NOT_FILLED = ["Solaris", "Windows"];
+
+const OPTIONS: ValuesOptions = {
+  without: NOT_CARRIED,
+  narrower: {
+    // A negative number stands for any device.
+    "linux.resources.devices.major": fc.nat(4095),
+    "linux.resources.devices.minor": fc.nat(),
+    "process.oomScoreAdj": fc.integer({ min: -1000, max: 1000 }).filter((value) => value !== 0),
+    "process.user.umask": fc.nat(0o777),
+  },
+};
+
+const carried = valuesOf(SPEC_SHAPE, OPTIONS).map((spec) => {
+  // A node without numbers, as a fifo is, has 0:0 on the wire.
+  const devices = spec.linux?.devices?.map((device) => ({ major: 0, minor: 0, ...device }));
+  return devices === undefined ? spec : { ...spec, linux: { ...spec.linux, devices } };
+});
+
+function sent(spec: Spec) {
+  return fromBinary(SpecSchema, toBinary(SpecSchema, specToProto(spec)));
 }
 
-const resources: fc.Arbitrary<Resources> = fc.record({
-  devices: full(fc.record({
-    allow: fc.boolean(),
-    type: fc.constantFrom("a" as const, "b" as const, "c" as const),
-    major: fc.nat(4095),
-    minor: fc.nat(),
-    access: some,
-  }, { requiredKeys: ["allow"] })),
-  memory: fc.record({ limit: int64, swap: int64, swappiness: fc.integer({ min: 1, max: 100 }) }, optional),
-  cpu: fc.record({ quota: int64, cpus: some, mems: some }, optional),
-  pids: fc.record({ limit: int64 }, optional),
-  blockIO: fc.record({ weight: positive, throttleReadBpsDevice: rate, throttleWriteIOPSDevice: rate }, optional),
-  hugepageLimits: full(fc.record({ pageSize: some, limit: uint64 })),
-  network: fc.record({ classID: positive, priorities: full(fc.record({ name: some, priority: id })) }, optional),
-}, optional);
-
-const hooks = full(fc.record({ path: some, args: words, env: words, timeout: positive }, { requiredKeys: ["path"] }));
-
-const spec: fc.Arbitrary<Spec> = fc.record({
-  ociVersion: some,
-  hostname: some,
-  root: fc.record({ path: some, readonly: fc.boolean() }),
-  process: fc.record({
-    terminal: yes,
-    consoleSize: fc.record({ height: id, width: id }),
-    user: fc.record({ uid: id, gid: id, additionalGids: full(id), username: some, umask: fc.nat(0o777) }, {
-      requiredKeys: ["uid", "gid"],
-    }),
-    args: words,
-    env: words,
-    cwd: some,
-    capabilities: fc.record({ bounding: words, ambient: words }, optional),
-    rlimits: full(fc.record({ type: some, soft: uint64, hard: uint64 })),
-    oomScoreAdj: fc.integer({ min: -1000, max: 1000 }).filter((value) => value !== 0),
-  }, { requiredKeys: ["user", "cwd"] }),
-  mounts: full(fc.record({ destination: some, source: some, type: some, options: words }, {
-    requiredKeys: ["destination"],
-  })),
-  hooks: fc.record({ prestart: hooks, createContainer: hooks, startContainer: hooks, poststop: hooks }, optional),
-  annotations: fc.dictionary(some, fc.string(), { minKeys: 1 }),
-  linux: fc.record({
-    uidMappings: full(fc.record({ containerID: id, hostID: id, size: id })),
-    sysctl: fc.dictionary(some, fc.string(), { minKeys: 1 }),
-    resources,
-    cgroupsPath: some,
-    namespaces: full(fc.record({ type: fc.constantFrom("pid" as const, "mount" as const), path: some }, {
-      requiredKeys: ["type"],
-    })),
-    seccomp: fc.record({
-      defaultAction: some,
-      syscalls: full(fc.record({
-        names: words,
-        action: some,
-        errnoRet: id,
-        args: full(fc.record({ index: fc.nat(5), value: uint64, op: some })),
-      }, { requiredKeys: ["names", "action"] })),
-    }),
-    maskedPaths: words,
-  }, optional),
-}, { requiredKeys: ["ociVersion"] });
-
-Deno.test("specToProto() and specFromProto() keep every field that the protocol has, over the wire", () => {
-  fc.assert(fc.property(spec, (value) => {
-    const wire = fromBinary(SpecSchema, toBinary(SpecSchema, specToProto(value)));
+Deno.test("specToProto() and specFromProto() keep each field of the specification that is carried, over the wire", () => {
+  fc.assert(fc.property(carried, (value) => {
     // structuredClone: fast-check makes objects without a prototype.
-    assert.deepEqual(specFromProto(wire), structuredClone(value));
+    assert.deepEqual(specFromProto(sent(value)), structuredClone(value));
   }));
 });
 
+Deno.test("lostFields() names each field of the specification that is not carried", () => {
+  const [whole] = fc.sample(valuesOf(SPEC_SHAPE, { fields: "all" }), { numRuns: 1, seed: 1 });
+  const paths = new Set(lostFields(whole!).map(({ path }) => path));
+  assert.deepEqual([...paths].sort(), NOT_CARRIED);
+});
+
+Deno.test("lostFields() names nothing of a specification that is carried whole", () => {
+  fc.assert(fc.property(carried, (value) => assert.deepEqual(lostFields(value), [])));
+});
+
+Deno.test("specToProto() fills each field of the protocol", () => {
+  const [whole] = fc.sample(valuesOf(SPEC_SHAPE, { ...OPTIONS, fields: "all" }), { numRuns: 1, seed: 1 });
+  assert.deepEqual(unset(SpecSchema, specToProto(whole!)), NOT_FILLED);
+});
+
+/** Names of fields that a message leaves at their zero, but for numbers, whose zero may be meant. */
+function unset(schema: DescMessage, message: Message): string[] {
+  return schema.fields.flatMap((field) => {
+    if (field.fieldKind === "scalar" && field.oneof === undefined) return [];
+    if (!isFieldSet(message, field)) return [field.name];
+    const value = (message as unknown as Record<string, unknown>)[field.localName];
+    if (field.fieldKind === "message") return unset(field.message, value as Message);
+    if (field.fieldKind === "list" && field.listKind === "message") {
+      return unset(field.message, (value as Message[])[0]!);
+    }
+    return [];
+  });
+}
 Deno.test("resourcesFromProto() reads 0 as absent and keeps -1, which is unlimited", () => {
   const wire = resourcesToProto({ memory: { limit: 0, swap: -1 }, pids: { limit: -1 } });
   assert.deepEqual(resourcesFromProto(wire), { memory: { swap: -1 }, pids: { limit: -1 } });

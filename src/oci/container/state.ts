@@ -94,11 +94,11 @@ const STATE_SHAPE = {
   noNewKeyring: "flag",
   spec: {},
 } as const satisfies Partial<Record<keyof StoredState, Shape>>;
-const SCOPE_SHAPE = { unit: "text", slice: "text", cgroupPath: "text", ofUser: "flag" } as const;
+const SCOPE_SHAPE = { required: { unit: "text", slice: "text", cgroupPath: "text", ofUser: "flag" } } as const;
 
 /** Checks a state file: another program or a broken file system may have written it. @throws {TypeError} The fault. */
 function checkState(value: unknown): StoredState {
-  checkShape(value, { ...STATE_SHAPE, scope: SCOPE_SHAPE });
+  checkShape(value, { required: STATE_SHAPE, optional: { scope: SCOPE_SHAPE } });
   const missing = Object.keys(STATE_SHAPE).find((key) => Reflect.get(value as object, key) === undefined);
   if (missing !== undefined) throw new TypeError(`Cannot use the state: its ${missing} is missing`);
   return value as StoredState;

@@ -4,7 +4,7 @@
  * @see https://man7.org/linux/man-pages/man7/capabilities.7.html
  * @module
  */
-import type { Capabilities } from "../spec/spec.ts";
+import { type Capabilities, CAPABILITY_SETS } from "../spec/process.ts";
 
 /** In the order of their numbers. */
 const NAMES = [
@@ -82,7 +82,7 @@ export function parseCapabilities(names: readonly string[]): CapabilitySet {
 
 /** The names in any of the sets that {@linkcode parseCapabilities} passes over. */
 export function unknownCapabilities(capabilities: Capabilities = NONE): string[] {
-  const names = new Set(Object.values(capabilities).flat());
+  const names = new Set(CAPABILITY_SETS.flatMap((set) => capabilities[set] ?? []));
   return [...names].filter((name) => capabilityNumber(name) < 0);
 }
 

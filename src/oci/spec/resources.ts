@@ -5,127 +5,156 @@
  * @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config-linux.md#seccomp
  * @module
  */
+import type { Infer, Shape } from "./shape.ts";
 
-/** A 64-bit integer: a number while that is exact, a bigint beyond 2^53. */
-export type Int64 = number | bigint;
+export type { Int64 } from "./shape.ts";
 
 /** `a` stands for all and occurs in device rules only; `u` is an unbuffered character device. */
-export type DeviceType = "a" | "b" | "c" | "u" | "p";
+export const DEVICE_TYPE = { words: ["a", "b", "c", "u", "p"] } as const satisfies Shape;
+export type DeviceType = Infer<typeof DEVICE_TYPE>;
 
-export interface DeviceRule {
-  allow: boolean;
-  /** All types without it. */
-  type?: DeviceType;
-  /** Absent or -1: any. */
-  major?: number;
-  minor?: number;
-  /** A subset of `rwm`; all of them without it. */
-  access?: string;
-}
+const DEVICE_RULE = {
+  required: { allow: "flag" },
+  optional: {
+    /** All types without it. */
+    type: DEVICE_TYPE,
+    /** Absent or -1: any. */
+    major: "small",
+    minor: "small",
+    /** A subset of `rwm`; all of them without it. */
+    access: "text",
+  },
+} as const satisfies Shape;
+export interface DeviceRule extends Infer<typeof DEVICE_RULE> {}
 
-export interface Resources {
-  devices?: DeviceRule[];
-  memory?: MemoryResources;
-  cpu?: CpuResources;
-  pids?: { limit?: Int64 };
-  blockIO?: BlockIoResources;
-  hugepageLimits?: HugepageLimit[];
-  network?: NetworkResources;
-  rdma?: Record<string, { hcaHandles?: number; hcaObjects?: number }>;
-  /** cgroup v2 files and what to write into them, after all else. */
-  unified?: Record<string, string>;
-}
-
+const MEMORY = {
+  optional: {
+    limit: "integer",
+    reservation: "integer",
+    /** Memory and swap together. */
+    swap: "integer",
+    kernel: "integer",
+    kernelTCP: "integer",
+    /** 0 to 100. */
+    swappiness: "small",
+    disableOOMKiller: "flag",
+    useHierarchy: "flag",
+    checkBeforeUpdate: "flag",
+  },
+} as const satisfies Shape;
 /** Bytes; -1 is no limit. */
-export interface MemoryResources {
-  limit?: Int64;
-  reservation?: Int64;
-  /** Memory and swap together. */
-  swap?: Int64;
-  kernel?: Int64;
-  kernelTCP?: Int64;
-  /** 0 to 100. */
-  swappiness?: number;
-  disableOOMKiller?: boolean;
-  useHierarchy?: boolean;
-  checkBeforeUpdate?: boolean;
-}
+export interface MemoryResources extends Infer<typeof MEMORY> {}
 
-export interface CpuResources {
-  /** 2 to 262144, relative to the siblings. */
-  shares?: Int64;
-  /** Microseconds per period; negative is no limit. */
-  quota?: Int64;
-  burst?: Int64;
-  /** Microseconds. */
-  period?: Int64;
-  realtimeRuntime?: Int64;
-  realtimePeriod?: Int64;
-  /** A list such as `0-3,7`. */
-  cpus?: string;
-  mems?: string;
-  /** 1: SCHED_IDLE. */
-  idle?: Int64;
-}
+const CPU = {
+  optional: {
+    /** 2 to 262144, relative to the siblings. */
+    shares: "count",
+    /** Microseconds per period; negative is no limit. */
+    quota: "integer",
+    burst: "count",
+    /** Microseconds. */
+    period: "count",
+    realtimeRuntime: "integer",
+    realtimePeriod: "count",
+    /** A list such as `0-3,7`. */
+    cpus: "text",
+    mems: "text",
+    /** 1: SCHED_IDLE. */
+    idle: "integer",
+  },
+} as const satisfies Shape;
+export interface CpuResources extends Infer<typeof CPU> {}
 
-export interface BlockIoResources {
-  /** 10 to 1000. */
-  weight?: number;
-  leafWeight?: number;
-  weightDevice?: WeightDevice[];
-  throttleReadBpsDevice?: ThrottleDevice[];
-  throttleWriteBpsDevice?: ThrottleDevice[];
-  throttleReadIOPSDevice?: ThrottleDevice[];
-  throttleWriteIOPSDevice?: ThrottleDevice[];
-}
+const WEIGHT_DEVICE = {
+  required: { major: "small", minor: "small" },
+  optional: { weight: "u32", leafWeight: "u32" },
+} as const satisfies Shape;
+export interface WeightDevice extends Infer<typeof WEIGHT_DEVICE> {}
 
-export interface WeightDevice {
-  major: number;
-  minor: number;
-  weight?: number;
-  leafWeight?: number;
-}
+const THROTTLE_DEVICE = {
+  required: {
+    major: "small",
+    minor: "small",
+    /** Bytes or operations per second; 0 takes the limit away. */
+    rate: "count",
+  },
+} as const satisfies Shape;
+export interface ThrottleDevice extends Infer<typeof THROTTLE_DEVICE> {}
 
-export interface ThrottleDevice {
-  major: number;
-  minor: number;
-  /** Bytes or operations per second; 0 takes the limit away. */
-  rate: Int64;
-}
+const BLOCK_IO = {
+  optional: {
+    /** 10 to 1000. */
+    weight: "u32",
+    leafWeight: "u32",
+    weightDevice: [WEIGHT_DEVICE],
+    throttleReadBpsDevice: [THROTTLE_DEVICE],
+    throttleWriteBpsDevice: [THROTTLE_DEVICE],
+    throttleReadIOPSDevice: [THROTTLE_DEVICE],
+    throttleWriteIOPSDevice: [THROTTLE_DEVICE],
+  },
+} as const satisfies Shape;
+export interface BlockIoResources extends Infer<typeof BLOCK_IO> {}
 
-export interface HugepageLimit {
-  /** `2MB`, `1GB`: as the files of the hugetlb controller are named. */
-  pageSize: string;
-  /** Bytes. */
-  limit: Int64;
-}
+const HUGEPAGE_LIMIT = {
+  required: {
+    /** `2MB`, `1GB`: as the files of the hugetlb controller are named. */
+    pageSize: "text",
+    /** Bytes. */
+    limit: "count",
+  },
+} as const satisfies Shape;
+export interface HugepageLimit extends Infer<typeof HUGEPAGE_LIMIT> {}
 
-export interface NetworkResources {
-  classID?: number;
-  priorities?: { name: string; priority: number }[];
-}
+const INTERFACE_PRIORITY = { required: { name: "text", priority: "u32" } } as const satisfies Shape;
+export interface InterfacePriority extends Infer<typeof INTERFACE_PRIORITY> {}
 
-export interface Seccomp {
-  defaultAction: string;
-  defaultErrnoRet?: number;
-  architectures?: string[];
-  flags?: string[];
-  listenerPath?: string;
-  listenerMetadata?: string;
-  syscalls?: SeccompRule[];
-}
+const NETWORK = {
+  optional: { classID: "u32", priorities: [INTERFACE_PRIORITY] },
+} as const satisfies Shape;
+export interface NetworkResources extends Infer<typeof NETWORK> {}
 
-export interface SeccompRule {
-  names: string[];
-  action: string;
-  errnoRet?: number;
-  args?: SeccompArgument[];
-}
+export const RESOURCES_SHAPE = {
+  optional: {
+    devices: [DEVICE_RULE],
+    memory: MEMORY,
+    cpu: CPU,
+    pids: { optional: { limit: "integer" } },
+    blockIO: BLOCK_IO,
+    hugepageLimits: [HUGEPAGE_LIMIT],
+    network: NETWORK,
+    rdma: { values: { optional: { hcaHandles: "u32", hcaObjects: "u32" } } },
+    /** Files of cgroup v2 and what to write into them, after all else. */
+    unified: { values: "text" },
+  },
+} as const satisfies Shape;
+export interface Resources extends Infer<typeof RESOURCES_SHAPE> {}
 
-export interface SeccompArgument {
-  /** Position of the system call's argument, 0 to 5. */
-  index: number;
-  value: Int64;
-  valueTwo?: Int64;
-  op: string;
-}
+const SECCOMP_ARGUMENT = {
+  required: {
+    /** Position of the system call's argument, 0 to 5. */
+    index: "small",
+    value: "count",
+    op: "text",
+  },
+  optional: { valueTwo: "count" },
+} as const satisfies Shape;
+export interface SeccompArgument extends Infer<typeof SECCOMP_ARGUMENT> {}
+
+const SECCOMP_RULE = {
+  required: { names: ["text"], action: "text" },
+  optional: { errnoRet: "u32", args: [SECCOMP_ARGUMENT] },
+} as const satisfies Shape;
+export interface SeccompRule extends Infer<typeof SECCOMP_RULE> {}
+
+export const SECCOMP = {
+  required: { defaultAction: "text" },
+  optional: {
+    defaultErrnoRet: "u32",
+    architectures: ["text"],
+    flags: ["text"],
+    listenerPath: "text",
+    listenerMetadata: "text",
+    syscalls: [SECCOMP_RULE],
+  },
+} as const satisfies Shape;
+export interface Seccomp extends Infer<typeof SECCOMP> {}

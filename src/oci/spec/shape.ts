@@ -1,172 +1,99 @@
 /**
- * Which types the values of a configuration have. Wrong ones would fail later with words that name no key, or change what
- * is made: `"terminal": "no"` is true, and a uid of `"root"` is 0 to the kernel.
+ * The language in which the fields of a configuration are written down, once: a shape is data, of which the types are
+ * derived ({@linkcode Infer}) and which values that are read are held against ({@linkcode checkShape}). Values of another
+ * type would fail later with words that name no key, or change what is made: `"terminal": "no"` is true, and a uid of
+ * `"root"` is 0 to the kernel.
  *
  * @module
  */
 
-/** Type of a value: a leaf by its name, `[item]` for a list, `{ key: … }` for an object, `{ "*": … }` for any keys. */
-export type Shape = keyof typeof LEAVES | readonly [Shape] | { readonly [key: string]: Shape };
+/** A 64-bit integer: a number while that is exact, a bigint beyond 2^53. */
+export type Int64 = number | bigint;
 
-const LEAVES = {
-  text: { is: (value: unknown) => typeof value === "string", what: "text" },
-  flag: { is: (value: unknown) => typeof value === "boolean", what: "true or false" },
-  /** An integer that a JavaScript number holds without loss: the fields that are a `number` in the types. */
-  small: { is: (value: unknown) => Number.isSafeInteger(value), what: "a whole number within 2^53" },
-  integer: { is: (value: unknown) => isIntegerIn(value, -(2n ** 63n), 2n ** 64n - 1n), what: "a whole number" },
-  count: { is: (value: unknown) => isIntegerIn(value, 0n, 2n ** 64n - 1n), what: "a whole number from 0" },
-  u32: { is: (value: unknown) => isIntegerIn(value, 0n, 2n ** 32n - 1n), what: "a whole number from 0 to 4294967295" },
-} as const;
+/** Types of the leaves, by name. */
+interface LeafTypes {
+  text: string;
+  flag: boolean;
+  /** Held by a JavaScript number without loss. */
+  small: number;
+  integer: Int64;
+  count: Int64;
+  u32: number;
+}
+
+/** Fields of an object, by key: the shape of each. */
+export interface Fields {
+  readonly [key: string]: Shape;
+}
+
+/** An object with known keys. Others may hold anything: they are of a later specification, or somebody's own. */
+export interface ObjectShape {
+  /** `validate.ts` refuses a configuration without those whose absence would change what is made. */
+  readonly required?: Fields;
+  readonly optional?: Fields;
+}
+
+/** Type of a value: a leaf by its name, `[item]` for a list, any keys with values of one shape, or an object. */
+export type Shape =
+  | keyof LeafTypes
+  | readonly [Shape]
+  | { readonly values: Shape }
+  /** A text of a closed set; `validate.ts` refuses others by a message of their own. */
+  | { readonly words: readonly string[] }
+  | ObjectShape;
+
+/** The type of the values that have a shape. */
+export type Infer<S> = S extends keyof LeafTypes ? LeafTypes[S]
+  : S extends readonly [infer Item] ? Infer<Item>[]
+  : S extends { readonly values: infer Value } ? Record<string, Infer<Value>>
+  : S extends { readonly words: readonly (infer Word)[] } ? Word
+  : InferFields<S, "required"> & Partial<InferFields<S, "optional">>;
+
+type InferFields<S, Group extends string> = S extends { readonly [G in Group]: infer F }
+  ? { -readonly [K in keyof F]: Infer<F[K]> }
+  : unknown;
+
+const LEAVES: Record<keyof LeafTypes, { is: (value: unknown) => boolean; what: string }> = {
+  text: { is: (value) => typeof value === "string", what: "text" },
+  flag: { is: (value) => typeof value === "boolean", what: "true or false" },
+  small: { is: Number.isSafeInteger, what: "a whole number within 2^53" },
+  integer: { is: (value) => isIntegerIn(value, -(2n ** 63n), 2n ** 64n - 1n), what: "a whole number" },
+  count: { is: (value) => isIntegerIn(value, 0n, 2n ** 64n - 1n), what: "a whole number from 0" },
+  u32: { is: (value) => isIntegerIn(value, 0n, 2n ** 32n - 1n), what: "a whole number from 0 to 4294967295" },
+};
 
 function isIntegerIn(value: unknown, from: bigint, to: bigint): boolean {
   const isWhole = typeof value === "bigint" || Number.isInteger(value);
   return isWhole && BigInt(value as number) >= from && BigInt(value as number) <= to;
 }
 
-const HOOK: Shape = { path: "text", args: ["text"], env: ["text"], timeout: "small" };
-const MAPPINGS: Shape = [{ containerID: "u32", hostID: "u32", size: "u32" }];
-const THROTTLE: Shape = [{ major: "small", minor: "small", rate: "count" }];
-
-export const PROCESS_SHAPE: Shape = {
-  terminal: "flag",
-  consoleSize: { height: "u32", width: "u32" },
-  user: { uid: "u32", gid: "u32", umask: "u32", additionalGids: ["u32"], username: "text" },
-  args: ["text"],
-  env: ["text"],
-  cwd: "text",
-  capabilities: { "*": ["text"] },
-  rlimits: [{ type: "text", soft: "count", hard: "count" }],
-  noNewPrivileges: "flag",
-  apparmorProfile: "text",
-  selinuxLabel: "text",
-  oomScoreAdj: "small",
-  scheduler: {
-    policy: "text",
-    nice: "small",
-    priority: "small",
-    flags: ["text"],
-    runtime: "count",
-    deadline: "count",
-    period: "count",
-  },
-  ioPriority: { class: "text", priority: "small" },
-  execCPUAffinity: { initial: "text", final: "text" },
-};
-
-export const RESOURCES_SHAPE: Shape = {
-  devices: [{ allow: "flag", type: "text", major: "small", minor: "small", access: "text" }],
-  memory: {
-    limit: "integer",
-    reservation: "integer",
-    swap: "integer",
-    kernel: "integer",
-    kernelTCP: "integer",
-    swappiness: "small",
-    disableOOMKiller: "flag",
-    useHierarchy: "flag",
-    checkBeforeUpdate: "flag",
-  },
-  cpu: {
-    shares: "count",
-    quota: "integer",
-    burst: "count",
-    period: "count",
-    realtimeRuntime: "integer",
-    realtimePeriod: "count",
-    cpus: "text",
-    mems: "text",
-    idle: "integer",
-  },
-  pids: { limit: "integer" },
-  blockIO: {
-    weight: "u32",
-    leafWeight: "u32",
-    weightDevice: [{ major: "small", minor: "small", weight: "u32", leafWeight: "u32" }],
-    throttleReadBpsDevice: THROTTLE,
-    throttleWriteBpsDevice: THROTTLE,
-    throttleReadIOPSDevice: THROTTLE,
-    throttleWriteIOPSDevice: THROTTLE,
-  },
-  hugepageLimits: [{ pageSize: "text", limit: "count" }],
-  network: { classID: "u32", priorities: [{ name: "text", priority: "u32" }] },
-  rdma: { "*": { hcaHandles: "u32", hcaObjects: "u32" } },
-  unified: { "*": "text" },
-};
-
-export const SPEC_SHAPE: Shape = {
-  ociVersion: "text",
-  root: { path: "text", readonly: "flag" },
-  process: PROCESS_SHAPE,
-  hostname: "text",
-  domainname: "text",
-  mounts: [{
-    destination: "text",
-    source: "text",
-    type: "text",
-    options: ["text"],
-    uidMappings: MAPPINGS,
-    gidMappings: MAPPINGS,
-  }],
-  hooks: { "*": [HOOK] },
-  annotations: { "*": "text" },
-  linux: {
-    uidMappings: MAPPINGS,
-    gidMappings: MAPPINGS,
-    sysctl: { "*": "text" },
-    resources: RESOURCES_SHAPE,
-    cgroupsPath: "text",
-    namespaces: [{ type: "text", path: "text" }],
-    devices: [{
-      path: "text",
-      type: "text",
-      major: "small",
-      minor: "small",
-      fileMode: "u32",
-      uid: "u32",
-      gid: "u32",
-    }],
-    seccomp: {
-      defaultAction: "text",
-      defaultErrnoRet: "u32",
-      architectures: ["text"],
-      flags: ["text"],
-      listenerPath: "text",
-      listenerMetadata: "text",
-      syscalls: [{
-        names: ["text"],
-        action: "text",
-        errnoRet: "u32",
-        args: [{ index: "small", value: "count", valueTwo: "count", op: "text" }],
-      }],
-    },
-    rootfsPropagation: "text",
-    maskedPaths: ["text"],
-    readonlyPaths: ["text"],
-    mountLabel: "text",
-    personality: { domain: "text", flags: ["text"] },
-    timeOffsets: { "*": { secs: "integer", nanosecs: "u32" } },
-  },
-};
-
 /**
- * Keys that the shape does not name may hold anything: they are of a later specification, or somebody's own.
+ * Checks the types of what is there, and not what is missing: of that, `validate.ts` knows what matters.
  *
  * @param path Of the value, for the message.
  * @throws {TypeError} Naming the first value of another type.
  */
 export function checkShape(value: unknown, shape: Shape, path = ""): void {
-  if (typeof shape === "string") {
-    if (!LEAVES[shape].is(value)) throw wrong(value, path, LEAVES[shape].what);
+  if (typeof shape === "string" || "words" in shape) {
+    const { is, what } = LEAVES[typeof shape === "string" ? shape : "text"];
+    if (!is(value)) throw wrong(value, path, what);
   } else if (isList(shape)) {
     if (!Array.isArray(value)) throw wrong(value, path, "a list");
     for (let index = 0; index < value.length; index++) checkShape(value[index], shape[0], `${path}[${index}]`);
   } else {
     if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong(value, path, "an object");
     for (const [key, inner] of Object.entries(value)) {
-      const expected = Object.hasOwn(shape, key) ? shape[key] : shape["*"];
+      const expected = shapeOfKey(shape, key);
       if (expected !== undefined) checkShape(inner, expected, path === "" ? key : `${path}.${key}`);
     }
   }
+}
+
+function shapeOfKey(shape: ObjectShape | { readonly values: Shape }, key: string): Shape | undefined {
+  if ("values" in shape) return shape.values;
+  const { required, optional } = shape;
+  if (required !== undefined && Object.hasOwn(required, key)) return required[key];
+  return optional !== undefined && Object.hasOwn(optional, key) ? optional[key] : undefined;
 }
 
 function isList(shape: Shape): shape is readonly [Shape] {

@@ -1,193 +1,153 @@
 /**
- * The configuration of a container (`config.json`) as the OCI runtime specification 1.2 names it, Linux part.
+ * The configuration of a container (`config.json`) as the OCI runtime specification 1.2 names it, Linux part. Written
+ * down once, as shapes: the types come from them, reading checks against them, and the tests hold them against the
+ * specification's own schema (`schema_test.ts`) and against what the agent's protocol carries.
  *
  * @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md
  * @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config-linux.md
  * @module
  */
-import type { DeviceType, Int64, Resources, Seccomp } from "./resources.ts";
-import { checkShape, PROCESS_SHAPE, RESOURCES_SHAPE, type Shape, SPEC_SHAPE } from "./shape.ts";
+import { type Process, PROCESS_SHAPE } from "./process.ts";
+import { DEVICE_TYPE, type Resources, RESOURCES_SHAPE, SECCOMP } from "./resources.ts";
+import { checkShape, type Infer, type Shape } from "./shape.ts";
 
+export type * from "./process.ts";
 export type * from "./resources.ts";
 
 /** Version that {@linkcode Spec.ociVersion} of our own state files carries. */
 export const OCI_VERSION = "1.2.0";
 
-export interface Spec {
-  ociVersion: string;
-  root?: Root;
-  process?: Process;
-  hostname?: string;
-  domainname?: string;
-  mounts?: Mount[];
-  hooks?: Hooks;
-  annotations?: Record<string, string>;
-  linux?: Linux;
-}
+const ROOT = {
+  required: {
+    /** Relative paths start at the bundle. */
+    path: "text",
+  },
+  optional: { readonly: "flag" },
+} as const satisfies Shape;
+export interface Root extends Infer<typeof ROOT> {}
 
-export interface Root {
-  /** Relative paths start at the bundle. */
-  path: string;
-  readonly?: boolean;
-}
+const ID_MAPPING = { required: { containerID: "u32", hostID: "u32", size: "u32" } } as const satisfies Shape;
+export interface IdMapping extends Infer<typeof ID_MAPPING> {}
 
-export interface Process {
-  terminal?: boolean;
-  consoleSize?: Box;
-  user: User;
-  args?: string[];
-  /** `NAME=value` each. */
-  env?: string[];
-  /** Absolute, inside the container. */
-  cwd: string;
-  capabilities?: Capabilities;
-  rlimits?: Rlimit[];
-  noNewPrivileges?: boolean;
-  apparmorProfile?: string;
-  selinuxLabel?: string;
-  /** -1000 to 1000. */
-  oomScoreAdj?: number;
-  scheduler?: Scheduler;
-  ioPriority?: IoPriority;
-  execCPUAffinity?: { initial?: string; final?: string };
-}
+const MOUNT = {
+  required: {
+    /** Inside the container; symlinks in it are resolved inside the rootfs. */
+    destination: "text",
+  },
+  optional: {
+    source: "text",
+    type: "text",
+    options: ["text"],
+    uidMappings: [ID_MAPPING],
+    gidMappings: [ID_MAPPING],
+  },
+} as const satisfies Shape;
+export interface Mount extends Infer<typeof MOUNT> {}
 
-/** Character cells of a terminal. */
-export interface Box {
-  height: number;
-  width: number;
-}
+const HOOK = {
+  required: { path: "text" },
+  optional: {
+    /** As execve(2) takes them: the first one is the program's name. */
+    args: ["text"],
+    env: ["text"],
+    /** Seconds, more than 0. */
+    timeout: "small",
+  },
+} as const satisfies Shape;
+export interface Hook extends Infer<typeof HOOK> {}
 
-export interface User {
-  uid: number;
-  gid: number;
-  umask?: number;
-  additionalGids?: number[];
-  /** Windows only, but Kata's agent API carries it. */
-  username?: string;
-}
+const HOOKS = {
+  optional: {
+    /** Deprecated; runs before `createRuntime`. */
+    prestart: [HOOK],
+    createRuntime: [HOOK],
+    createContainer: [HOOK],
+    startContainer: [HOOK],
+    poststart: [HOOK],
+    poststop: [HOOK],
+  },
+} as const satisfies Shape;
+export interface Hooks extends Infer<typeof HOOKS> {}
 
-export interface Capabilities {
-  bounding?: string[];
-  effective?: string[];
-  inheritable?: string[];
-  permitted?: string[];
-  ambient?: string[];
-}
+/** Moments at which hooks run. */
+export const HOOK_KINDS = Object.keys(HOOKS.optional) as readonly (keyof Hooks)[];
 
-export interface Rlimit {
-  /** `RLIMIT_NOFILE`… */
-  type: string;
-  soft: Int64;
-  hard: Int64;
-}
+const NAMESPACE = {
+  required: { type: { words: ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"] } },
+  optional: {
+    /** The namespace to join; a new one is made without it. */
+    path: "text",
+  },
+} as const satisfies Shape;
+export interface Namespace extends Infer<typeof NAMESPACE> {}
+export type NamespaceType = Namespace["type"];
 
-export interface Scheduler {
-  /** `SCHED_OTHER`, `SCHED_FIFO`… */
-  policy: string;
-  nice?: number;
-  priority?: number;
-  /** `SCHED_FLAG_…` each. */
-  flags?: string[];
-  /** Nanoseconds, for `SCHED_DEADLINE`. */
-  runtime?: Int64;
-  deadline?: Int64;
-  period?: Int64;
-}
+const DEVICE = {
+  required: { path: "text", type: DEVICE_TYPE },
+  optional: { major: "small", minor: "small", fileMode: "u32", uid: "u32", gid: "u32" },
+} as const satisfies Shape;
+export interface Device extends Infer<typeof DEVICE> {}
 
-export interface IoPriority {
-  class: "IOPRIO_CLASS_RT" | "IOPRIO_CLASS_BE" | "IOPRIO_CLASS_IDLE";
-  /** 0 (highest) to 7. */
-  priority: number;
-}
+const INTEL_RDT = {
+  optional: {
+    closID: "text",
+    schemata: ["text"],
+    l3CacheSchema: "text",
+    memBwSchema: "text",
+    enableMonitoring: "flag",
+    enableCMT: "flag",
+    enableMBM: "flag",
+  },
+} as const satisfies Shape;
+export interface IntelRdt extends Infer<typeof INTEL_RDT> {}
 
-export interface Mount {
-  /** Inside the container; symlinks in it are resolved inside the rootfs. */
-  destination: string;
-  source?: string;
-  type?: string;
-  options?: string[];
-  uidMappings?: IdMapping[];
-  gidMappings?: IdMapping[];
-}
+const PERSONALITY = {
+  required: {
+    /** `LINUX` or `LINUX32`. */
+    domain: "text",
+  },
+  optional: { flags: ["text"] },
+} as const satisfies Shape;
+export interface Personality extends Infer<typeof PERSONALITY> {}
 
-export interface Hook {
-  path: string;
-  /** As execve(2) takes them: the first one is the program's name. */
-  args?: string[];
-  env?: string[];
-  /** Seconds, more than 0. */
-  timeout?: number;
-}
+const LINUX = {
+  optional: {
+    uidMappings: [ID_MAPPING],
+    gidMappings: [ID_MAPPING],
+    /** `net.ipv4.ip_forward`: a dotted name below /proc/sys. */
+    sysctl: { values: "text" },
+    resources: RESOURCES_SHAPE,
+    /** A path below the cgroup root (cgroupfs), or `slice:prefix:name` (systemd). */
+    cgroupsPath: "text",
+    namespaces: [NAMESPACE],
+    devices: [DEVICE],
+    seccomp: SECCOMP,
+    rootfsPropagation: "text",
+    maskedPaths: ["text"],
+    readonlyPaths: ["text"],
+    mountLabel: "text",
+    intelRdt: INTEL_RDT,
+    personality: PERSONALITY,
+    /** By clock: `monotonic` and `boottime`. */
+    timeOffsets: { values: { optional: { secs: "integer", nanosecs: "u32" } } },
+  },
+} as const satisfies Shape;
+export interface Linux extends Infer<typeof LINUX> {}
 
-export interface Hooks {
-  /** Deprecated; runs before `createRuntime`. */
-  prestart?: Hook[];
-  createRuntime?: Hook[];
-  createContainer?: Hook[];
-  startContainer?: Hook[];
-  poststart?: Hook[];
-  poststop?: Hook[];
-}
-
-export interface Linux {
-  uidMappings?: IdMapping[];
-  gidMappings?: IdMapping[];
-  /** `net.ipv4.ip_forward`: a dotted name below /proc/sys. */
-  sysctl?: Record<string, string>;
-  resources?: Resources;
-  /** A path below the cgroup root (cgroupfs), or `slice:prefix:name` (systemd). */
-  cgroupsPath?: string;
-  namespaces?: Namespace[];
-  devices?: Device[];
-  seccomp?: Seccomp;
-  rootfsPropagation?: string;
-  maskedPaths?: string[];
-  readonlyPaths?: string[];
-  mountLabel?: string;
-  intelRdt?: IntelRdt;
-  personality?: Personality;
-  /** By clock: `monotonic` and `boottime`. */
-  timeOffsets?: Record<string, { secs?: Int64; nanosecs?: number }>;
-}
-
-export interface IdMapping {
-  containerID: number;
-  hostID: number;
-  size: number;
-}
-
-export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
-
-export interface Namespace {
-  type: NamespaceType;
-  /** The namespace to join; a new one is made without it. */
-  path?: string;
-}
-
-export interface Device {
-  path: string;
-  type: DeviceType;
-  major?: number;
-  minor?: number;
-  fileMode?: number;
-  uid?: number;
-  gid?: number;
-}
-
-export interface IntelRdt {
-  closID?: string;
-  l3CacheSchema?: string;
-  memBwSchema?: string;
-  enableCMT?: boolean;
-  enableMBM?: boolean;
-}
-
-export interface Personality {
-  /** `LINUX` or `LINUX32`. */
-  domain: string;
-  flags?: string[];
-}
+export const SPEC_SHAPE = {
+  required: { ociVersion: "text" },
+  optional: {
+    root: ROOT,
+    process: PROCESS_SHAPE,
+    hostname: "text",
+    domainname: "text",
+    mounts: [MOUNT],
+    hooks: HOOKS,
+    annotations: { values: "text" },
+    linux: LINUX,
+  },
+} as const satisfies Shape;
+export interface Spec extends Infer<typeof SPEC_SHAPE> {}
 
 /** Parses `config.json`. Only types are checked here; the rules are in `validate.ts`. @throws {TypeError} A wrong type. */
 export function parseSpec(text: string): Spec {

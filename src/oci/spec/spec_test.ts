@@ -1,7 +1,7 @@
 /** Reading a configuration: integers, types, and what is absent. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatSpec, parseJson, parseProcess, parseResources, parseSpec } from "./spec.ts";
+import { formatSpec, HOOK_KINDS, parseJson, parseProcess, parseResources, parseSpec } from "./spec.ts";
 
 Deno.test("parseJson() and formatSpec() keep integers beyond 2^53", () => {
   const text = '{"limit":18446744073709551615,"small":5,"half":0.5}';
@@ -18,6 +18,11 @@ Deno.test("parseSpec() takes null for absent, and keeps keys that it does not kn
   const text = '{"mounts":null,"process":{"env":null,"more":[1]},"linux":{"more":{"a":null}}}';
   const process = { more: [1], user: { uid: 0, gid: 0 } };
   assert.deepEqual(parseSpec(text), { process, linux: { more: {} } });
+});
+
+Deno.test("parseSpec() passes over hooks of an unknown kind", () => {
+  const spec = parseSpec('{"hooks":{"later":5,"poststop":[{"path":"/a"}]}}');
+  assert.deepEqual(HOOK_KINDS.flatMap((kind) => spec.hooks?.[kind] ?? []), [{ path: "/a" }]);
 });
 
 Deno.test("parseProcess() makes root of a user that is not named", () => {

@@ -10,7 +10,7 @@ import { isApparmorEnabled, isSelinuxEnabled } from "../../linux/security/label.
 import { parsePropagation } from "../../linux/mount/mount_options.ts";
 import { NAMESPACE_KINDS, ownNamespaces, planNamespaces } from "../init/namespaces.ts";
 import { rlimitCall } from "../init/rlimits.ts";
-import type { Hook, Process, Spec } from "./spec.ts";
+import { HOOK_KINDS, type Process, type Spec } from "./spec.ts";
 import { sysctlPath, sysctlProblem } from "../init/sysctl.ts";
 
 /** Properties of the machine around the container that decide what a specification may ask. */
@@ -167,8 +167,7 @@ function devicesAreComplete({ linux }: Spec): string[] {
 }
 
 function hooksAreComplete({ hooks = {} }: Spec): string[] {
-  const all: Hook[] = Object.values(hooks).flat();
-  return all.flatMap(({ path, timeout = 1 }) => {
+  return HOOK_KINDS.flatMap((kind) => hooks[kind] ?? []).flatMap(({ path, timeout = 1 }) => {
     if (!path?.startsWith("/")) return [`hook ${quoted(path)} has no absolute path`];
     return timeout > 0 ? [] : [`hook ${quoted(path)} has the timeout ${timeout}`];
   });

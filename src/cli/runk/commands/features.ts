@@ -1,5 +1,6 @@
 /** `runk features`: what the engine can do, as the specification's features document. @module */
 import { knownCapabilities } from "../../../oci/security/capabilities.ts";
+import { HOOK_KINDS } from "../../../oci/spec/spec.ts";
 import { VERSION } from "../../../base/version.ts";
 import { knownMountOptions } from "../../../linux/mount/mount_options.ts";
 import { SECCOMP_WORDS } from "../../../linux/security/seccomp_profile.ts";
@@ -21,7 +22,7 @@ function features() {
   return {
     ociVersionMin: "1.0.0",
     ociVersionMax: "1.2.0",
-    hooks: ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
+    hooks: HOOK_KINDS,
     mountOptions: knownMountOptions().sort(),
     linux: {
       namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
