@@ -61,7 +61,7 @@ Deno.test({ name: "mount() names source and target, and refuses options that the
   assert.throws(() => mount("/dev/null", place.path, { type: "ext4" }), {
     message: `mount /dev/null on ${place.path}: ENOTBLK`,
   });
-  assert.throws(() => mount("none", place.path, { type: "overlay", data: "x".repeat(4095) }), RangeError);
+  assert.throws(() => mount("none", place.path, { type: "overlay", data: "x".repeat(4096) }), RangeError);
   assert.throws(() => umount(place.path), { message: `umount ${place.path}: EINVAL` });
 });
 

@@ -76,28 +76,38 @@ Deno.test("a single file is shared as a file, under a name of any length (B9)", 
   assert.equal(Deno.readTextFileSync(seen(share, await firstMount(volumes))), "127.0.0.1 localhost\n");
 });
 
-Deno.test("the mounts of a snapshot are put on each other, a long overlay included", () => {
-  using box = new Box();
-  using share = new SharedDirectory(box.roots.shared, "s1");
-  const layers = Array.from(
-    { length: 80 },
-    (_, at) => box.dir(`snapshots-with-a-long-name/${"x".repeat(30)}-${at}/fs`),
-  );
-  layers.forEach((layer, at) => Deno.writeTextFileSync(`${layer}/layer-${at}`, ""));
-  const [upper, work] = [box.dir("snapshots-with-a-long-name/upper"), box.dir("snapshots-with-a-long-name/work")];
-  const options = [`lowerdir=${layers.join(":")}`, `upperdir=${upper}`, `workdir=${work}`];
-  assert.ok(options.join(",").length > 4096);
-  using container = share.container("c1");
-  using rootfs = shareRootfs(container, {
-    mounts: [{ type: "overlay", source: "overlay", options }],
-    path: "/unused",
-  });
-  assert.equal(rootfs.guestPath, "/run/kata-containers/shared/containers/passthrough/c1/rootfs");
-  const host = `${share.source}/passthrough/c1/rootfs`;
-  assert.deepEqual([`${host}/layer-0`, `${host}/layer-79`].map((path) => Deno.statSync(path).isFile), [true, true]);
-  Deno.writeTextFileSync(`${host}/new`, "");
-  assert.ok(Deno.statSync(`${upper}/new`).isFile);
-});
+/** Works in a directory that is gone, which no program can come back to. */
+function inLostDirectory(): Disposable {
+  const before = Deno.cwd();
+  const lost = Deno.makeTempDirSync({ prefix: "kata-lost-" });
+  Deno.chdir(lost);
+  Deno.removeSync(lost);
+  return { [Symbol.dispose]: () => Deno.chdir(before) };
+}
+
+Deno.test.each([{ count: 80 }, { count: 128 }, { count: 500 }])(
+  "a snapshot of $count layers is put together, without a change of the working directory",
+  ({ count }) => {
+    using box = new Box();
+    using share = new SharedDirectory(box.roots.shared, "s1");
+    const layers = Array.from({ length: count }, (_, at) => box.dir(`${"snapshots-".repeat(5)}/${at}/fs`));
+    layers.forEach((layer, at) => Deno.writeTextFileSync(`${layer}/layer-${at}`, ""));
+    const [upper, work] = [box.dir("snapshots-upper"), box.dir("snapshots-work")];
+    const options = [`lowerdir=${layers.join(":")}`, `upperdir=${upper}`, `workdir=${work}`];
+    assert.ok(options.join(",").length > 4096);
+    using container = share.container("c1");
+    using _lost = inLostDirectory();
+    using rootfs = shareRootfs(container, {
+      mounts: [{ type: "overlay", source: "overlay", options }],
+      path: "/unused",
+    });
+    assert.equal(rootfs.guestPath, "/run/kata-containers/shared/containers/passthrough/c1/rootfs");
+    const host = `${share.source}/passthrough/c1/rootfs`;
+    assert.equal([...Deno.readDirSync(host)].length, count);
+    Deno.writeTextFileSync(`${host}/new`, "");
+    assert.ok(Deno.statSync(`${upper}/new`).isFile);
+  },
+);
 
 Deno.test("a mount that fails names itself and leaves nothing", () => {
   using box = new Box();

@@ -41,8 +41,21 @@ export interface Mounted extends Disposable {
   readonly target: string;
 }
 
-/** mount(2) copies one page and would silently cut what is longer. */
-const MAX_DATA = 4095;
+/** mount(2) copies one page, of which the last byte is the NUL, and would silently cut what is longer. */
+export const MAX_DATA_BYTES = 4095;
+
+export interface MountEnds {
+  source: string;
+  target: string;
+}
+
+/** @throws {RangeError} Options do not fit the kernel's page. */
+export function mustFit(data: string, { source, target }: MountEnds): void {
+  const length = new TextEncoder().encode(data).length;
+  if (length <= MAX_DATA_BYTES) return;
+  const state = `${length} bytes of options, at most ${MAX_DATA_BYTES}`;
+  throw new RangeError(`Cannot mount "${source}" on "${target}": ${state}`);
+}
 
 /**
  * Mounts, as mount(2) does.
@@ -53,12 +66,8 @@ const MAX_DATA = 4095;
  */
 export function mount(source: string, target: string, call: MountCall = {}): Mounted {
   const { type = "", flags = 0, data = "" } = call;
+  mustFit(data, { source, target });
   const [csource, ctarget, ctype, cdata] = [source, target, type, data].map(cstring) as [Text, Text, Text, Text];
-  if (cdata.length > MAX_DATA) {
-    throw new RangeError(
-      `Cannot mount "${source}" on "${target}": ${cdata.length} bytes of options, at most ${MAX_DATA}`,
-    );
-  }
   const what = source === "" ? target : `${source} on ${target}`;
   check("mount", () => libc.mount(csource, ctarget, ctype, flags, data === "" ? null : cdata), what);
   return { target, [Symbol.dispose]: () => void detachOne(target) };

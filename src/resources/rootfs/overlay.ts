@@ -1,7 +1,5 @@
 /** Overlay options that outgrow the kernel's page. Pure. @module */
-
-/** mount(2) copies one page of options, of which the last byte is the NUL. */
-const MAX_DATA_BYTES = 4095;
+import { MAX_DATA_BYTES } from "../../linux/mount/mount.ts";
 
 /**
  * An image of many layers has a `lowerdir=` longer than mount(2) takes. All layers are below one directory of the

@@ -3,6 +3,7 @@ import type { Logger } from "../../base/log.ts";
 import { quoted } from "../../base/text.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { bindMount, detachOne, mount, remountBind } from "../../linux/mount/mount.ts";
+import { mountFrom } from "../../linux/mount/mount_from.ts";
 import { mountSetattr, openTree } from "../../linux/mount/mount_tree.ts";
 import { MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
 import { copyWithoutKernel } from "../kernel_mounts.ts";
@@ -57,15 +58,8 @@ function mountOne({ type, source, options }: RootfsMount, target: string): void 
       return;
     }
     const { directory, data: short } = shortenOverlay(data);
-    if (directory === undefined) return void mount(source, target, { type, flags, data });
-    // Relative paths of an overlay start at the working directory. Nothing else can run in between.
-    const before = Deno.cwd();
-    Deno.chdir(directory);
-    try {
-      mount(source, target, { type, flags, data: short });
-    } finally {
-      Deno.chdir(before);
-    }
+    if (directory === undefined) mount(source, target, { type, flags, data });
+    else mountFrom(directory, { source, target, type, flags, data: short });
   } catch (cause) {
     throw new Error(`Cannot mount the root file system (${type} ${quoted(source)})`, { cause });
   }
