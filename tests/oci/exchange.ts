@@ -5,15 +5,13 @@
  * It stops the next process that appears before that does anything, and puts TYPE where it has "proc" in its memory. A line
  * says that it has, another one if the way to FILE leads up from the process' root or working directory.
  */
-import { SIGNALS } from "../../src/linux/process/signal.ts";
+import { goOn, nextPid, stopAtBirth } from "./birth.ts";
 
 const [type = "", file = ""] = Deno.args;
 /** Where strings of steps begin. */
 const ALIGNMENT = 16;
 const encoder = new TextEncoder();
 const wanted = encoder.encode("proc\0");
-
-const libc = Deno.dlopen("libc.so.6", { kill: { parameters: ["i32", "i32"], result: "i32" } });
 
 function print(line: string): void {
   Deno.stdout.writeSync(encoder.encode(`${line}\n`));
@@ -51,25 +49,9 @@ function lookUp(pid: number): void {
   }
 }
 
-function lastPid(): number {
-  return Number(Deno.readTextFileSync("/proc/sys/kernel/ns_last_pid"));
-}
-
-/** Once no thread of our own is to come any more, which would take that pid. */
-async function nextPid(): Promise<number> {
-  for (let last = -1; last !== lastPid();) {
-    last = lastPid();
-    await new Promise((resolve) => setTimeout(resolve, 300));
-  }
-  return lastPid() + 1;
-}
-
-const LIMIT_MS = 5_000;
 const next = await nextPid();
 print("ready");
-const end = Date.now() + LIMIT_MS;
-while (libc.symbols.kill(next, SIGNALS.SIGSTOP) !== 0) if (Date.now() > end) throw new Error("Nobody came");
-while (!/^State:\tT/m.test(Deno.readTextFileSync(`/proc/${next}/status`)));
+stopAtBirth(next);
 lookUp(next);
 print(`exchanged ${exchange(next)}`);
-libc.symbols.kill(next, SIGNALS.SIGCONT);
+goOn(next);

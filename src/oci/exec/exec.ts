@@ -9,7 +9,7 @@ import { socketPair } from "../../linux/net/socket.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
 import { subCgroupFiles, type SubCgroups } from "../cgroup/sub_cgroup.ts";
-import { Channel, HeardMessages } from "../init/channel.ts";
+import { Channel } from "../init/channel.ts";
 import { type Stdio, stdioPlacements } from "../init/child_setup.ts";
 import type { ContainerParts } from "../container/create_options.ts";
 import { receiveMaster } from "../init/console.ts";
@@ -86,10 +86,6 @@ interface Joining extends Disposable {
   child: Child;
   /** Slot for the pid of the stage-2 child, if the steps fork one. */
   stage2: Slot | undefined;
-  /** Whether the process sends messages about its filter. */
-  talks: boolean;
-  /** Whether it asks to have its filter suspended. */
-  suspends: boolean;
   channel: Channel;
   /** Socket over which the child hands us the master of its terminal. */
   terminal: Fd | undefined;
@@ -131,14 +127,14 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
     maySetGroups: !differing.includes("user") || maySetGroups(stored.pid),
   };
   const program = undo.use(new SyscallProgram({ apart: { keeps: keptDescriptors(plan) } }));
-  const { stage2, talks, suspends } = addJoin(new Steps(program), plan);
+  const { stage2 } = addJoin(new Steps(program), plan);
   const child = program.start({
     ...(cloneInto && { intoCgroup: ours.use(Fd.open(cloneInto, O_PATH | O_DIRECTORY)) }),
     stage2,
   });
   channel.started();
   undo.move();
-  return { child, stage2, talks, suspends, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };
+  return { child, stage2, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };
 }
 
 /** By descriptor, and only then a look whether it is ours: its pid may have passed to another process meanwhile. */
@@ -157,22 +153,19 @@ function end(channel: Channel, terminal: Fd | undefined): void {
 
 /** Answers the child until nothing is left to be taken from it. @returns Its terminal, if it has one. */
 async function serveExec(joining: Joining, { stored }: ContainerParts): Promise<Fd | undefined> {
-  const { child, stage2, talks, suspends, channel, terminal } = joining;
+  const { child, stage2, channel, terminal } = joining;
   using undo = new DisposableStack();
   const master = terminal && undo.use(await receiveMaster(terminal) ?? await failed(child));
   await using filterTalk = new FilterTalk(channel, { stored, status: "running" });
-  const heard = new HeardMessages((message) => message !== "suspend" || suspends);
-  for (let isOver = !talks; !isOver;) {
+  while (!channel.isOver) {
     const message = await channel.receive();
     if (message === undefined) {
       await filterTalk[Symbol.asyncDispose]();
       return await failed(child);
     }
-    heard.admit(message);
     const pid = stage2?.value || child.pid;
     using pidfd = openPidfd(pid);
     await filterTalk.answer(message, { pid, pidfd });
-    isOver = message === "stage2" || message === "listener";
     if (message === "stage2") {
       await filterTalk.resume();
       await filterTalk.handOverHeld(pid);

@@ -50,10 +50,6 @@ export interface JoinPlan {
 export interface JoinResult {
   /** Slot for the pid of the stage-2 child that runs the program, if the steps fork one. */
   stage2: Slot | undefined;
-  /** Whether the process sends messages about itself and its filter: `stage2` or `listener` is the last. */
-  talks: boolean;
-  /** Whether it asks to have its filter suspended. */
-  suspends: boolean;
 }
 
 /** Adds the steps of a join, made outside of the container's pid namespace, where the process appears at the end. */
@@ -92,7 +88,7 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   });
   addListenedFilter(steps, identity, channel);
   addExec(steps, plan.process, identity);
-  return { stage2, talks: identity.talks, suspends: identity.suspends };
+  return { stage2 };
 }
 
 /** To be seen with memory of its own, and no descriptor but what it takes to its program. */

@@ -47,7 +47,7 @@ import type { Steps } from "./steps.ts";
 const NUMBER_BYTES = 8;
 
 /** Each is one byte on the pipe. */
-const MESSAGES = {
+export const MESSAGES = {
   scope: "s",
   stage2: "i",
   maps: "m",
@@ -62,28 +62,12 @@ const MESSAGES = {
 export type Message = keyof typeof MESSAGES;
 
 /**
- * Messages of one process, of which each comes once and only if it was planned. A process of the container that may trace
- * can write in the place of one that it sees, which has said by then what gives it the help of a parent with rights.
+ * Both ends of it. A process of the container that may trace can write in the place of one that it sees, which has said
+ * by then what gives it the help of a parent with rights: so a message is taken only if the child's steps say it next.
  */
-export class HeardMessages {
-  readonly #heard = new Set<Message>();
-  readonly #isPlanned: (message: Message) => boolean;
-
-  constructor(isPlanned: (message: Message) => boolean) {
-    this.#isPlanned = isPlanned;
-  }
-
-  /** @throws {KataError} PERMISSION_DENIED: somebody else says it. */
-  admit(message: Message): void {
-    if (!this.#heard.has(message) && this.#isPlanned(message)) {
-      if (message !== "copyUp") this.#heard.add(message);
-      return;
-    }
-    throw new KataError("PERMISSION_DENIED", `Cannot start a process: it was tampered with, and says "${message}"`);
-  }
-}
-
 export class Channel implements Disposable {
+  /** Messages of the steps written down so far that were not received yet, in order. */
+  readonly #planned: Message[] = [];
   readonly #toParent: Pipe = pipe();
   readonly #toChild: Pipe = pipe();
   /** Our numbers of the child's ends, which it keeps when we have closed ours. */
@@ -109,8 +93,14 @@ export class Channel implements Disposable {
     return [this.#toParent.write, this.#toChild.read];
   }
 
+  /** Whether the child has anything left to say. */
+  get isOver(): boolean {
+    return this.#planned.length === 0;
+  }
+
   /** In the child: says something. */
   addReport(steps: Steps, message: Message): void {
+    this.#planned.push(message);
     report(steps.program, this.#childNumbers.write, { message: MESSAGES[message], label: `report ${message}` });
   }
 
@@ -129,6 +119,7 @@ export class Channel implements Disposable {
     const piece = steps.program.allocate(1 + NUMBER_BYTES);
     piece.view.setUint8(0, MESSAGES[message].charCodeAt(0));
     const addStop = () => {
+      this.#planned.push(message);
       const label = `report ${message}`;
       steps.call("write", [this.#childNumbers.write, piece.address, 1 + NUMBER_BYTES], { label });
       awaitByte(steps.program, this.#childNumbers.read, { label: `wait after ${message}` });
@@ -149,13 +140,21 @@ export class Channel implements Disposable {
     this.#toChild.read[Symbol.dispose]();
   }
 
-  /** In the parent: what the child says next; undefined if it ended instead. */
+  /**
+   * In the parent: what the child says next; undefined if it ended instead.
+   *
+   * @throws {KataError} PERMISSION_DENIED: somebody else says it.
+   */
   async receive(): Promise<Message | undefined> {
     await readable(this.#toParent.read);
     const byte = new Uint8Array(1);
     if (this.#toParent.read.read(byte) === 0) return undefined;
+    const planned = this.#planned.shift();
     const letter = String.fromCharCode(byte[0]!);
-    return (Object.keys(MESSAGES) as Message[]).find((message) => MESSAGES[message] === letter);
+    if (planned !== undefined && MESSAGES[planned] === letter) return planned;
+    const said = (Object.keys(MESSAGES) as Message[]).find((message) => MESSAGES[message] === letter);
+    const what = said === undefined ? "what no process says" : `"${said}"`;
+    throw new KataError("PERMISSION_DENIED", `Cannot start a process: it was tampered with, and says ${what}`);
   }
 
   /** In the parent: lets the child go on. */

@@ -1,17 +1,35 @@
 import assert from "node:assert/strict";
-import { HeardMessages } from "./channel.ts";
+import { SyscallProgram } from "../../linux/child_program/program.ts";
+import { Channel, type Message } from "./channel.ts";
+import { Steps } from "./steps.ts";
 
-Deno.test("HeardMessages admits each planned message once, and copies as often as they come", () => {
-  const heard = new HeardMessages((message) => message !== "suspend");
-  heard.admit("hooks");
-  heard.admit("copyUp");
-  heard.admit("copyUp");
-  heard.admit("stage2");
-  assert.throws(() => heard.admit("hooks"), { code: "PERMISSION_DENIED", message: /tampered with, and says "hooks"/ });
-  assert.throws(() => heard.admit("stage2"), { code: "PERMISSION_DENIED" });
+/** A child that was to say `planned`, in whose place somebody says each letter of `said`. */
+async function hear(planned: readonly Message[], said: string): Promise<(Message | undefined)[]> {
+  using program = new SyscallProgram();
+  const steps = new Steps(program);
+  using channel = new Channel();
+  for (const message of planned) channel.addStop(steps, message);
+  channel.childFds[0]!.write(new TextEncoder().encode(said));
+  channel.started();
+  const heard: (Message | undefined)[] = [];
+  while (heard.length <= said.length) heard.push(await channel.receive());
+  return heard;
+}
+
+Deno.test("Channel takes what the steps of its child say, in their order, up to its end", async () => {
+  assert.deepEqual(await hear(["maps", "copyUp", "copyUp"], "muu"), ["maps", "copyUp", "copyUp", undefined]);
 });
 
-Deno.test("HeardMessages admits none that was not planned", () => {
-  const heard = new HeardMessages((message) => message !== "suspend");
-  assert.throws(() => heard.admit("suspend"), { code: "PERMISSION_DENIED", message: /says "suspend"/ });
-});
+Deno.test.each<{ planned: Message[]; said: string; words: string }>([
+  { planned: ["maps", "hooks"], said: "h", words: 'says "hooks"' },
+  { planned: ["maps", "hooks"], said: "mm", words: 'says "maps"' },
+  { planned: ["stage2"], said: "il", words: 'says "listener"' },
+  { planned: [], said: "f", words: 'says "suspend"' },
+  { planned: ["created"], said: "?", words: "says what no process says" },
+])(
+  "Channel of a child that plans $planned refuses $said, as somebody else says it",
+  async ({ planned, said, words }) => {
+    const message = `Cannot start a process: it was tampered with, and ${words}`;
+    await assert.rejects(hear(planned, said), { code: "PERMISSION_DENIED", message });
+  },
+);

@@ -1,10 +1,9 @@
 /** Serves a container's first process from its parent until it waits for its start: order in `channel.ts`. @module */
-import { KataError } from "../../base/error.ts";
 import type { Child } from "../../linux/child_program/child.ts";
 import { joinCgroup } from "../../linux/cgroup/cgroup.ts";
 import { setRlimit } from "../../linux/process/process.ts";
 import type { Cgroup } from "../cgroup/cgroup.ts";
-import { type Channel, HeardMessages, type Message } from "./channel.ts";
+import type { Channel, Message } from "./channel.ts";
 import { type CopyUp, copyUp } from "../mount/copy_up.ts";
 import { deviceRules } from "../mount/devices.ts";
 import { FilterTalk } from "./filter_talk.ts";
@@ -45,7 +44,6 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
   await using filterTalk = new FilterTalk(channel, { stored, status: "creating" });
   const limit = limiter(init);
   const copies = created.copies.values();
-  const heard = new HeardMessages((message) => isPlanned(message, created, stored));
   for (;;) {
     const message = await channel.receive();
     if (message === undefined) {
@@ -53,7 +51,6 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
       await created.child.executed();
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
-    heard.admit(message);
     if (message === "created") {
       for (const destination of created.procs) verifyProc(created.child.pid, destination);
       return limit();
@@ -67,13 +64,6 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
     await help(message, created, { init, copies, limit });
     channel.release();
   }
-}
-
-/** Whether the child has a reason to say so. */
-function isPlanned(message: Message, { suspends }: CreatedInit, { scope, spec }: StoredState): boolean {
-  if (message === "scope") return scope !== undefined;
-  if (message === "hooks") return hasCreateHooks(spec);
-  return message !== "suspend" || suspends;
 }
 
 /** Does what takes rights that the child has not, or what it cannot do by system calls alone. */
@@ -91,9 +81,7 @@ async function help(
     for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
   }
   if (message === "copyUp") {
-    const { value, done } = copies.next();
-    if (done) throw new KataError("PERMISSION_DENIED", `Cannot create container "${stored.id}": it was tampered with`);
-    copyUp(child, value);
+    copyUp(child, copies.next().value!);
   }
   if (message === "hooks") {
     // Limits come first, as hooks are there to change what the engine has made.

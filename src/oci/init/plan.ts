@@ -58,6 +58,4 @@ export interface InitPlan extends EarlyInitPlan {
 export interface InitResult {
   /** One for each "copyUp" that the child reports, in this order. */
   copies: readonly CopyUp[];
-  /** Whether the child asks to have its filter suspended. */
-  suspends: boolean;
 }

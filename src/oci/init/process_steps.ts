@@ -114,11 +114,6 @@ export interface LateOptions {
 }
 
 export interface Identity {
-  /** Whether the process sends its parent messages about itself and its filter. */
-  talks: boolean;
-  /** Whether it asks to have its filter suspended. */
-  suspends: boolean;
-  /** A filter still to be loaded: as late as can be, so that it need not allow the engine's own calls. */
   lateFilter: CompiledSeccomp | undefined;
 }
 
@@ -143,11 +138,11 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
   options.leave({ talk: talks ? channel.childNumbers : [] });
   if (loading === "suspended") channel.addStop(steps, "suspend");
   if (!isOutside) appear({});
-  if (loading === "later") return { talks, suspends: false, lateFilter: seccomp };
+  if (loading === "later") return { lateFilter: seccomp };
   addSeccomp(steps, seccomp!, { channel, as: isOutside ? "heldListener" : "listener" });
   if (takesRight) addRights(steps, plan);
   if (isOutside) appear(loading === "suspended" ? { flags: CLONE_PTRACE } : { by: "clone" });
-  return { talks, suspends: loading === "suspended", lateFilter: undefined };
+  return { lateFilter: undefined };
 }
 
 function becomeUser(

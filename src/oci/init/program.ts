@@ -93,7 +93,7 @@ export function addInit(steps: Steps, plan: InitPlan, stage2: Slot | undefined):
   addListenedFilter(steps, identity, channel);
   park(steps, plan);
   addExec(steps, process, identity);
-  return { copies, suspends: identity.suspends };
+  return { copies };
 }
 
 /** From here on an exec, or who shares its pid namespace, may look at it: its memory is its own. */

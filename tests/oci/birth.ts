@@ -1,0 +1,30 @@
+/** Catching a process of the same pid namespace at its birth, before it has done anything. @module */
+import { SIGNALS } from "../../src/linux/process/signal.ts";
+
+const libc = Deno.dlopen("libc.so.6", { kill: { parameters: ["i32", "i32"], result: "i32" } });
+
+function lastPid(): number {
+  return Number(Deno.readTextFileSync("/proc/sys/kernel/ns_last_pid"));
+}
+
+/** Waits until no thread of our own is to come any more, which would take that pid. @returns The pid of the next process. */
+export async function nextPid(): Promise<number> {
+  for (let last = -1; last !== lastPid();) {
+    last = lastPid();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  return lastPid() + 1;
+}
+
+const LIMIT_MS = 5_000;
+
+/** Waits for a process, with the whole program at it. @returns Once it has stopped. */
+export function stopAtBirth(pid: number): void {
+  const end = Date.now() + LIMIT_MS;
+  while (libc.symbols.kill(pid, SIGNALS.SIGSTOP) !== 0) if (Date.now() > end) throw new Error("Nobody came");
+  while (!/^State:\tT/m.test(Deno.readTextFileSync(`/proc/${pid}/status`)));
+}
+
+export function goOn(pid: number): void {
+  libc.symbols.kill(pid, SIGNALS.SIGCONT);
+}
