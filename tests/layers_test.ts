@@ -188,6 +188,13 @@ Deno.test("layers: there is no circle of files", async () => {
   assert.deepEqual(circles(whole), []);
 });
 
+Deno.test("layers: of the host's files only those in sandbox/agent turn values into the agent's messages", () => {
+  const codecs = /^src\/agent_api\/.*codec\.ts$/;
+  const allowed = /^src\/(agent_api|agent|sandbox\/agent)\//;
+  const others = edges(whole).filter(([from, to]) => isProduct(from) && codecs.test(to) && !allowed.test(from));
+  assert.deepEqual(others.map(say), []);
+});
+
 Deno.test("layers: every folder of src/ is in the table, and no other", () => {
   const folders = [...Deno.readDirSync(new URL("src", root))].filter((e) => e.isDirectory).map((e) => e.name);
   assert.deepEqual(folders.sort(), Object.keys(MAY_IMPORT).filter((row) => !row.includes("/")).sort());

@@ -4,7 +4,8 @@ import type { Config } from "../../src/config/schema.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { createHypervisor } from "../../src/hypervisor/create.ts";
 import type { Hypervisor } from "../../src/hypervisor/hypervisor.ts";
-import { type AgentConnection, connectAgent } from "../../src/sandbox/agent/client.ts";
+import { type AgentClients, agentClients } from "../../src/sandbox/agent/answers.ts";
+import { dialAgent } from "../../src/sandbox/agent/client.ts";
 
 const REPO = new URL("../../", import.meta.url).pathname;
 export const CACHE: string = Deno.env.get("KATA_CACHE") ??
@@ -30,7 +31,7 @@ export interface MachineOptions {
 /** A booted VM and the connection to its agent. Disposing it ends and removes everything. */
 export interface Machine extends AsyncDisposable {
   vm: Hypervisor;
-  agent: AgentConnection;
+  agent: AgentClients;
   config: Config;
   /** From the monitor's start to the agent's first answer. */
   bootMs: number;
@@ -46,7 +47,8 @@ export async function bootMachine(options: MachineOptions = {}): Promise<Machine
   const vm = stack.use(createHypervisor(config, { id: "vm-test", runDir, log }));
   const begin = performance.now();
   await vm.start({ signal });
-  const agent = stack.use(await connectAgent(vm, { sandboxId: "vm-test", config: config.agent, signal }));
+  const transport = stack.use(await dialAgent(vm, { sandboxId: "vm-test", config: config.agent, signal }));
+  const agent = agentClients(transport);
   await agent.health.check({});
   const bootMs = Math.round(performance.now() - begin);
   const owned = stack.move();

@@ -10,7 +10,12 @@ import { AgentService } from "../../proto/agent_pb.ts";
 import { Connections } from "../../proto/connections_pb.ts";
 import { dial } from "../../rpc/transport/address.ts";
 import { createTtrpcTransport, type TtrpcTransport } from "../../rpc/ttrpc/client.ts";
-import { type AgentApi, agentClients, type ConnectionsApi, type HealthApi } from "./answers.ts";
+import { agentClients } from "./answers.ts";
+import { type GuestContainers, guestContainers } from "./containers.ts";
+import { type GuestMachine, guestMachine } from "./machine.ts";
+import { type GuestLinks, guestLinks } from "./network.ts";
+import { type GuestPorts, guestPorts } from "./ports.ts";
+import { type GuestProcesses, guestProcesses, type GuestStreams, guestStreams } from "./processes.ts";
 
 /** Lines of the guest's console in the error about an agent that does not answer. */
 const CONSOLE_LINES = 5;
@@ -39,23 +44,33 @@ const UNBOUNDED: ReadonlySet<DescMethod> = new Set([
   Connections.method.write,
 ]);
 
+type AgentTransport = Pick<TtrpcTransport, "unary" | "closed" | typeof Symbol.dispose>;
+
 /**
- * The clients of one agent. `answers.ts` checks what it says, and has a KataError for each call that fails. Disposing it
- * fails the pending calls.
+ * Calls that one agent takes, in groups: callers take those that they use. `answers.ts` checks what it says, and has a
+ * KataError for each call that fails. Disposing it fails the pending calls.
  */
 export class AgentConnection implements Disposable {
-  readonly api: AgentApi;
-  readonly health: HealthApi;
-  /** Ours: Kata's own agent answers UNIMPLEMENTED. */
-  readonly connections: ConnectionsApi;
+  readonly containers: GuestContainers;
+  readonly processes: GuestProcesses;
+  readonly streams: GuestStreams;
+  readonly network: GuestLinks;
+  readonly machine: GuestMachine;
+  readonly ports: GuestPorts;
   /** Resolves when the connection has ended. */
   readonly closed: Promise<void>;
-  readonly #transport: TtrpcTransport;
+  readonly #transport: AgentTransport;
 
-  constructor(transport: TtrpcTransport) {
+  constructor(transport: AgentTransport) {
     this.#transport = transport;
     this.closed = transport.closed;
-    ({ api: this.api, health: this.health, connections: this.connections } = agentClients(transport));
+    const { api, health, connections } = agentClients(transport);
+    this.containers = guestContainers(api);
+    this.processes = guestProcesses(api);
+    this.streams = guestStreams(api);
+    this.network = guestLinks(api);
+    this.machine = guestMachine(api, health);
+    this.ports = guestPorts(connections);
   }
 
   [Symbol.dispose](): void {
@@ -70,6 +85,11 @@ export class AgentConnection implements Disposable {
  * the monitor is alive, how long was waited, and what the console showed last.
  */
 export async function connectAgent(vm: AgentHost, options: ConnectOptions): Promise<AgentConnection> {
+  return new AgentConnection(await dialAgent(vm, options));
+}
+
+/** @throws As {@linkcode connectAgent}, which makes the groups of it. */
+export async function dialAgent(vm: AgentHost, options: ConnectOptions): Promise<TtrpcTransport> {
   const { config, clock = systemClock } = options;
   const begin = clock.now();
   using settled = new AbortOnDispose();
@@ -90,12 +110,12 @@ export async function connectAgent(vm: AgentHost, options: ConnectOptions): Prom
   try {
     const duplex = await abortable(Promise.race([dialling, ended]), AbortSignal.any([options.signal, deadline]));
     const callMs = config.create_container_timeout * 1000;
-    return new AgentConnection(createTtrpcTransport(duplex, {
+    return createTtrpcTransport(duplex, {
       peer: `the agent of sandbox "${options.sandboxId}"`,
       timeoutMs: (method) => UNBOUNDED.has(method) ? undefined : callMs,
       // An emulated guest on a busy host takes its own clock's rate from a bad measurement: it may run far too fast.
       sendsDeadlines: false,
-    }));
+    });
   } catch (error) {
     void dialling.then((late) => late.close(), () => {});
     if (!deadline.aborted || options.signal.aborted) throw error;

@@ -1,6 +1,5 @@
 /** Sets up the guest before the first container: network, name servers, storages, modules; and ends it. @module */
-import { type GuestNetwork, interfaceToWire, neighborToWire, routeToWire } from "../../agent_api/network.ts";
-import { storagesToWire } from "../../agent_api/storage.ts";
+import type { GuestNetwork } from "../../agent_api/network.ts";
 import { errorCode } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
@@ -12,6 +11,7 @@ import type { Spec } from "../../oci/spec/spec.ts";
 import { isAtShm, isEngineShm, SHM } from "../../resources/volumes/shm.ts";
 import { Source } from "../../resources/volumes/source.ts";
 import { type AgentConnection, type AgentHost, explainSilence } from "./client.ts";
+import type { GuestMachine } from "./machine.ts";
 import { guestStorages } from "../guest_storages.ts";
 
 export interface GuestSetup {
@@ -35,8 +35,10 @@ const RESOLV_CONF_BYTES = 64 << 10;
 /** As many as the kernel's generator holds. */
 const SEED_BYTES = 64;
 
+type SetUpAgent = Pick<AgentConnection, "machine" | "network">;
+
 /** Makes the guest ready for containers. @throws {Error} Why it is not; of one that is silent, what its VM shows. */
-export async function setUpGuest(agent: AgentConnection, setup: GuestSetup): Promise<void> {
+export async function setUpGuest(agent: SetUpAgent, setup: GuestSetup): Promise<void> {
   const begin = performance.now();
   try {
     await setUp(agent, setup);
@@ -47,33 +49,35 @@ export async function setUpGuest(agent: AgentConnection, setup: GuestSetup): Pro
   }
 }
 
-async function setUp(agent: AgentConnection, setup: GuestSetup): Promise<void> {
+async function setUp(agent: SetUpAgent, setup: GuestSetup): Promise<void> {
   const { network, vm: { snapshot } } = setup;
   // None of these waits for another; the network and the shared directory wait for their devices.
   await Promise.all([
-    ...(snapshot?.isRestored ? [setClock(agent), reseed(agent)] : []),
+    ...(snapshot?.isRestored ? [setClock(agent.machine), reseed(agent.machine)] : []),
     setUpGuestNetwork(agent, network),
-    createSandbox(agent, setup),
+    createSandbox(agent.machine, setup),
   ]);
 }
 
 /** A clone's clock stands where its template was saved. */
-async function setClock(agent: AgentConnection): Promise<void> {
-  const now = Date.now();
-  await agent.api.setGuestDateTime({ Sec: BigInt(Math.floor(now / 1000)), Usec: BigInt(now % 1000 * 1000) });
+async function setClock(machine: Pick<GuestMachine, "setClock">): Promise<void> {
+  await machine.setClock(Date.now());
 }
 
 /** A clone's random numbers would be those of all clones. */
-async function reseed(agent: AgentConnection): Promise<void> {
-  await agent.api.reseedRandomDev({ data: crypto.getRandomValues(new Uint8Array(SEED_BYTES)) });
+async function reseed(machine: Pick<GuestMachine, "seed">): Promise<void> {
+  await machine.seed(crypto.getRandomValues(new Uint8Array(SEED_BYTES)));
 }
 
-async function createSandbox(agent: AgentConnection, { id, spec, config }: GuestSetup): Promise<void> {
-  await agent.api.createSandbox({
-    sandboxId: id,
+async function createSandbox(
+  machine: Pick<GuestMachine, "create">,
+  { id, spec, config }: GuestSetup,
+): Promise<void> {
+  await machine.create({
+    id,
     hostname: spec.hostname ?? "",
-    dns: nameServers(spec),
-    storages: storagesToWire(guestStorages(shmBytes(spec))),
+    nameServers: nameServers(spec),
+    storages: guestStorages(shmBytes(spec)),
     kernelModules: config.agent.kernel_modules.map(parseKernelModule),
   });
 }
@@ -89,27 +93,28 @@ function shmBytes({ mounts = [] }: Spec): number {
 }
 
 /** Interfaces first: routes and neighbours name them. */
-export async function setUpGuestNetwork(agent: AgentConnection, network: GuestNetwork): Promise<void> {
+export async function setUpGuestNetwork(
+  agent: Pick<AgentConnection, "network">,
+  network: GuestNetwork,
+): Promise<void> {
   for (const each of network.interfaces) {
     try {
-      await agent.api.updateInterface({ interface: interfaceToWire(each) });
+      await agent.network.setInterface(each);
     } catch (cause) {
       throw new Error(`Cannot set up interface "${each.name}" in the guest`, { cause });
     }
   }
-  if (network.routes.length > 0) await agent.api.updateRoutes({ routes: { Routes: network.routes.map(routeToWire) } });
-  if (network.neighbors.length > 0) {
-    await agent.api.addARPNeighbors({ neighbors: { ARPNeighbors: network.neighbors.map(neighborToWire) } });
-  }
+  if (network.routes.length > 0) await agent.network.setRoutes(network.routes);
+  if (network.neighbors.length > 0) await agent.network.addNeighbors(network.neighbors);
 }
 
 /** Ends all that runs in the guest. A failure is logged only: the VM ends in any case. */
 export async function destroyGuest(
-  agent: AgentConnection,
+  agent: Pick<AgentConnection, "machine">,
   { id, log }: { id: string; log: Logger },
 ): Promise<void> {
   try {
-    await agent.api.destroySandbox({}, { timeoutMs: DESTROY_MS });
+    await agent.machine.destroy({ timeoutMs: DESTROY_MS });
   } catch (error) {
     // A guest that powers off at once has done what was asked; its answer may be lost with it.
     if (errorCode(error) === "UNAVAILABLE") return;

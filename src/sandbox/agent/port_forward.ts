@@ -12,6 +12,7 @@ import { acceptUnix } from "../../linux/net/socket.ts";
 import { finishWriting, localPort, resetAtClose } from "../../linux/net/tcp.ts";
 import type { Loopback } from "../../resources/network/loopback.ts";
 import type { AgentConnection } from "./client.ts";
+import type { GuestPorts } from "./ports.ts";
 
 /** Bytes per call. */
 const CHUNK_BYTES = 256 * 1024;
@@ -23,7 +24,7 @@ const SILENT_MS = 300_000;
 const CLOSE_MS = 1_000;
 
 export interface PortForwardOptions {
-  agent: Pick<AgentConnection, "connections">;
+  agent: Pick<AgentConnection, "ports">;
   log: Logger;
 }
 
@@ -58,11 +59,11 @@ export class PortForward implements AsyncDisposable {
   async #relay(socket: Fd): Promise<void> {
     using _ = socket;
     const port = localPort(socket);
-    const { agent: { connections }, log } = this.#options;
+    const { agent: { ports }, log } = this.#options;
     const { signal } = this.#abort;
     try {
-      const { id } = await connections.open({ port }, { signal });
-      await new Relay(socket, { id, connections, signal }).run();
+      const id = await ports.open(port, { signal });
+      await new Relay(socket, { id, ports, signal }).run();
     } catch (error) {
       resetAtClose(socket);
       if (!signal.aborted) log.info("Reset a forwarded connection", { port, error });
@@ -80,19 +81,15 @@ export class PortForward implements AsyncDisposable {
 class Relay {
   readonly #socket: Fd;
   readonly #id: number;
-  readonly #connections: AgentConnection["connections"];
+  readonly #ports: GuestPorts;
   readonly #failure = new AbortController();
   readonly #signal: AbortSignal;
   #lastReceived = 0;
 
-  constructor(socket: Fd, { id, connections, signal }: {
-    id: number;
-    connections: AgentConnection["connections"];
-    signal: AbortSignal;
-  }) {
+  constructor(socket: Fd, { id, ports, signal }: { id: number; ports: GuestPorts; signal: AbortSignal }) {
     this.#socket = socket;
     this.#id = id;
-    this.#connections = connections;
+    this.#ports = ports;
     this.#signal = AbortSignal.any([signal, this.#failure.signal]);
   }
 
@@ -105,7 +102,7 @@ class Relay {
     } finally {
       this.#failure.abort();
       await Promise.allSettled(copies);
-      await this.#connections.close({ id: this.#id }, { timeoutMs: CLOSE_MS }).catch(() => {});
+      await this.#ports.close(this.#id, { timeoutMs: CLOSE_MS }).catch(() => {});
     }
   }
 
@@ -118,12 +115,12 @@ class Relay {
     for (let length; (length = await readSome(this.#socket, buffer, { signal })) > 0;) {
       // A server that takes no more may have answered all the same: receiving decides how it ends.
       if (await taken === false) return;
-      const write = this.#connections.write({ id, data: buffer.subarray(0, length) }, { signal });
+      const write = this.#ports.write(id, buffer.subarray(0, length), { signal });
       taken = write.then(() => true, () => false);
       [buffer, other] = [other, buffer];
     }
     if (await taken === false) return;
-    await this.#connections.finish({ id }, { signal }).catch(() => {});
+    await this.#ports.finish(id, { signal }).catch(() => {});
     if (signal.aborted) return;
     this.#lastReceived = performance.now();
     this.#giveUpWhenSilent();
@@ -132,7 +129,7 @@ class Relay {
   async #receive(): Promise<void> {
     const signal = this.#signal;
     for (let next = this.#read();;) {
-      const { data } = await next;
+      const data = await next;
       if (data.length === 0) break;
       this.#lastReceived = performance.now();
       next = this.#read();
@@ -141,8 +138,8 @@ class Relay {
     finishWriting(this.#socket);
   }
 
-  #read(): ReturnType<AgentConnection["connections"]["read"]> {
-    const answer = this.#connections.read({ id: this.#id, length: CHUNK_BYTES }, { signal: this.#signal });
+  #read(): Promise<Uint8Array> {
+    const answer = this.#ports.read(this.#id, { length: CHUNK_BYTES, signal: this.#signal });
     // Nobody awaits this answer if writing the piece before has failed: its error must not count as unhandled.
     answer.catch(() => {});
     return answer;

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { abortable } from "../../base/async.ts";
 import { createLogger } from "../../base/log.ts";
 import { listenOnLoopback, localPort } from "../../linux/net/tcp.ts";
 import { PortForward, type PortForwardOptions } from "./port_forward.ts";
+import type { GuestPorts } from "./ports.ts";
 
 const log = createLogger({ sink: () => {} });
 function text(data: Uint8Array): string {
@@ -12,37 +14,42 @@ const MORE_THAN_SOCKETS_HOLD = 64 << 20;
 
 type Agent = PortForwardOptions["agent"];
 
+/** A guest that has one connection, to a server that neither takes nor sends. */
+const SILENT: GuestPorts = {
+  open: () => Promise.resolve(1),
+  read: (_id, { signal }) => abortable(new Promise(() => {}), signal!),
+  write: (_id, _data, { signal } = {}) => abortable(new Promise(() => {}), signal!),
+  finish: (_id, { signal } = {}) => abortable(new Promise(() => {}), signal!),
+  close: () => Promise.resolve(),
+};
+
 /** An agent whose guest has one connection, to a server that answers what was sent when that has ended. */
 function echoAgent({ takeMs = 0 } = {}): { agent: Agent; written: Promise<void>; closed: Promise<void> } {
-  const parts: Uint8Array[] = [];
+  const pieces: Uint8Array[] = [];
   const written = Promise.withResolvers<void>();
   const finished = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
-  const connections = {
-    open: () => Promise.resolve({ id: 1 }),
-    async write({ data }: { data: Uint8Array }) {
+  const ports: GuestPorts = {
+    open: () => Promise.resolve(1),
+    async write(_id, data) {
       if (takeMs > 0) await new Promise((resolve) => setTimeout(resolve, takeMs));
-      parts.push(data.slice());
+      pieces.push(data.slice());
       written.resolve();
-      return {};
     },
     finish() {
       finished.resolve();
-      return Promise.resolve({});
+      return Promise.resolve();
     },
-    async read(_request: unknown, { signal }: { signal: AbortSignal }) {
-      const { promise, reject } = Promise.withResolvers<never>();
-      const onAbort = () => reject(signal.reason);
-      signal.addEventListener("abort", onAbort, { once: true });
-      await Promise.race([finished.promise, promise]).finally(() => signal.removeEventListener("abort", onAbort));
-      return { data: parts.shift() ?? new Uint8Array() };
+    async read(_id, { signal }) {
+      await abortable(finished.promise, signal!);
+      return pieces.shift() ?? new Uint8Array();
     },
     close() {
       closed.resolve();
-      return Promise.resolve({});
+      return Promise.resolve();
     },
   };
-  return { agent: { connections } as unknown as Agent, written: written.promise, closed: closed.promise };
+  return { agent: { ports }, written: written.promise, closed: closed.promise };
 }
 
 function open(agent: Agent): { port: number } & AsyncDisposable {
@@ -89,24 +96,22 @@ Deno.test("PortForward keeps order and loses nothing, though it reads on while a
 Deno.test("PortForward asks the guest for more while its client takes what came before", async () => {
   const again = Promise.withResolvers<void>();
   let reads = 0;
-  const connections = {
-    open: () => Promise.resolve({ id: 1 }),
-    read(_request: unknown, { signal }: { signal: AbortSignal }) {
-      if (++reads === 1) return Promise.resolve({ data: new Uint8Array(MORE_THAN_SOCKETS_HOLD) });
+  const ports: GuestPorts = {
+    ...SILENT,
+    read(id, options) {
+      if (++reads === 1) return Promise.resolve(new Uint8Array(MORE_THAN_SOCKETS_HOLD));
       again.resolve();
-      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+      return SILENT.read(id, options);
     },
-    close: () => Promise.resolve({}),
   };
-  const forward = open({ connections } as unknown as Agent);
+  const forward = open({ ports });
   using _client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
   await again.promise;
   await forward[Symbol.asyncDispose]();
 });
 
 Deno.test("PortForward resets a connection that nobody in the guest takes", async () => {
-  const connections = { open: () => Promise.reject(new Error("refused")) };
-  await using forward = open({ connections } as unknown as Agent);
+  await using forward = open({ ports: { ...SILENT, open: () => Promise.reject(new Error("refused")) } });
   await assert.rejects(async () => {
     using client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
     await client.read(new Uint8Array(1));
@@ -128,19 +133,15 @@ Deno.test("PortForward ends the connections that are open when it is disposed", 
 
 Deno.test("PortForward keeps nothing of a connection that ends while the guest is told that no more comes", async () => {
   const finishing = Promise.withResolvers<void>();
-  const forEver = (_request: unknown, { signal }: { signal: AbortSignal }) =>
-    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
-  const connections = {
-    open: () => Promise.resolve({ id: 1 }),
-    read: forEver,
-    finish(request: unknown, options: { signal: AbortSignal }) {
+  const ports: GuestPorts = {
+    ...SILENT,
+    finish(id, options) {
       finishing.resolve();
-      return forEver(request, options);
+      return SILENT.finish(id, options);
     },
-    close: () => Promise.resolve({}),
   };
   using timer = countTimers();
-  const forward = open({ connections } as unknown as Agent);
+  const forward = open({ ports });
   using client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
   await client.closeWrite();
   await finishing.promise;

@@ -5,6 +5,7 @@ import { errorChain, errorCode } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
 import type { AgentConnection } from "./client.ts";
+import type { GuestMachine } from "./machine.ts";
 
 /** Pause between two questions. */
 const EVERY_MS = 5_000;
@@ -27,7 +28,7 @@ export interface WatchOptions {
 /** The part of a connection that watching needs. */
 export interface WatchedAgent {
   closed: AgentConnection["closed"];
-  health: Pick<AgentConnection["health"], "check">;
+  machine: Pick<GuestMachine, "check">;
 }
 
 /**
@@ -38,12 +39,12 @@ export interface WatchedAgent {
  */
 export async function awaitLoss(
   vm: Pick<Hypervisor, "wait">,
-  { closed, health }: WatchedAgent,
+  { closed, machine }: WatchedAgent,
   options: WatchOptions,
 ): Promise<string> {
   const vmEnded = vm.wait().then(({ reason }) => reason);
   const explained = closed.then(() => abortable(vmEnded, AbortSignal.timeout(VM_END_MS))).then(() => {}, () => {});
-  return await Promise.race([vmEnded, watchAgent({ closed: explained, health }, options)]);
+  return await Promise.race([vmEnded, watchAgent({ closed: explained, machine }, options)]);
 }
 
 /**
@@ -64,7 +65,7 @@ async function awaitClose({ closed }: WatchedAgent): Promise<string> {
 }
 
 async function askHealth(agent: WatchedAgent, { signal, clock = systemClock }: WatchOptions): Promise<string> {
-  const ask = (timeoutMs: number) => agent.health.check({}, { signal, timeoutMs });
+  const ask = (timeoutMs: number) => agent.machine.check({ signal, timeoutMs });
   try {
     for (;;) {
       await clock.sleep(EVERY_MS, signal);
@@ -94,14 +95,14 @@ export interface OutOfMemoryOptions extends WatchOptions {
  * second for each container of the sandbox, and for no other.
  */
 export async function watchOutOfMemory(
-  agent: { api: Pick<AgentConnection["api"], "getOOMEvent"> },
+  agent: { machine: Pick<GuestMachine, "outOfMemory"> },
   { signal, log, clock = systemClock, isOurs, onEvent }: OutOfMemoryOptions,
 ): Promise<void> {
   const toldAt = new Map<string, number>();
   let knowsStranger = false;
   try {
     while (!signal.aborted) {
-      const { containerId } = await agent.api.getOOMEvent({}, { signal });
+      const containerId = await agent.machine.outOfMemory({ signal });
       const now = clock.now();
       if (!isOurs(containerId)) {
         if (!knowsStranger) log.warning("Ignoring memory shortages of containers that are not here", { containerId });

@@ -14,11 +14,11 @@ function watch(answers: readonly Answer[] = [], { closed = new Promise<void>(() 
   const clock: Clock = { now: () => now, sleep: async (ms) => void (now += ms) };
   const agent: WatchedAgent = {
     closed,
-    health: {
+    machine: {
       // deno-lint-ignore require-await
-      async check(_request, { timeoutMs = 0 } = {}) {
+      async check({ timeoutMs = 0 } = {}) {
         const answer = left.shift();
-        if (answer === "serving") return { status: 1 } as never;
+        if (answer === "serving") return;
         if (answer === "cut off") throw new KataError("UNAVAILABLE", "the connection is closed");
         now += timeoutMs;
         throw new KataError("DEADLINE_EXCEEDED", `Cannot call Check: no answer within ${timeoutMs} ms`);
@@ -61,15 +61,15 @@ async function shortages(events: readonly { id: string; afterMs: number }[]) {
   const abort = new AbortController();
   const slept: number[] = [];
   const agent = {
-    api: {
-      async getOOMEvent() {
+    machine: {
+      async outOfMemory() {
         const next = left.shift();
         if (next === undefined) {
           abort.abort();
           throw new KataError("UNAVAILABLE", "gone");
         }
         now += next.afterMs;
-        return { containerId: next.id };
+        return next.id;
       },
     },
   };

@@ -1,9 +1,6 @@
 /** A container in a sandbox, seen from the host. @module */
 import { abortable, awaitAll } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
-import { processToProto, resourcesToProto, specToProto } from "../../agent_api/spec_codec.ts";
-import { statsFromWire } from "../../agent_api/stats_codec.ts";
-import { storagesToWire } from "../../agent_api/storage.ts";
 import type { CgroupStats } from "../../oci/cgroup/stats.ts";
 import type { Resources } from "../../oci/spec/spec.ts";
 import { toGuestProcess, toGuestResources } from "../../resources/guest_spec.ts";
@@ -17,13 +14,15 @@ import type { ContainerContext, ContainerOptions, ExecOptions } from "./options.
 /** For exec'd processes to report their own end after the container's. */
 const EXECS_MS = 1_000;
 
+type ContainerAgent = Pick<AgentConnection, "containers" | "processes" | "streams">;
+
 /** Parts of a container. */
 export interface ContainerParts {
   /** On the host and in the machine; taken over. */
   resources: ContainerResources;
   /** Files as the guest is told of them. */
   files: GuestFiles;
-  agent: AgentConnection;
+  agent: ContainerAgent;
   hooks: HostHooks;
 }
 
@@ -32,7 +31,7 @@ export class Container implements AsyncDisposable {
   readonly init: Process;
   readonly #options: ContainerOptions;
   readonly #context: ContainerContext;
-  readonly #agent: AgentConnection;
+  readonly #agent: ContainerAgent;
   readonly #hooks: HostHooks;
   readonly #resources: AsyncDisposableStack;
   readonly #files: GuestFiles;
@@ -55,7 +54,7 @@ export class Container implements AsyncDisposable {
       stdio: options.stdio,
       agent,
       log: context.log,
-      launch: () => agent.api.startContainer({ containerId: options.id }),
+      launch: () => agent.containers.start(options.id),
     });
     this.#resources = new AsyncDisposableStack();
     this.#resources.use(resources);
@@ -73,12 +72,12 @@ export class Container implements AsyncDisposable {
   /** Makes it in the guest; it does not run yet. */
   async create(): Promise<void> {
     const { id, spec } = this.#options;
-    const OCI = specToProto(this.#files.spec);
-    const storages = storagesToWire(this.#files.storages);
+    const { log } = this.#context;
     // A path names another container's namespace; the sandbox's own has the first processes of all.
     const sandboxPidns = Boolean(spec.linux?.namespaces?.find(({ type }) => type === "pid")?.path);
     try {
-      await this.#agent.api.createContainer({ containerId: id, execId: id, OCI, storages, sandboxPidns });
+      const lost = await this.#agent.containers.create({ ...this.#files, id, sandboxPidns });
+      if (lost.length > 0) log.warning("Cannot tell the guest all of a specification", { container: id, lost });
     } catch (cause) {
       throw new Error(`Cannot create container "${id}" in the guest`, { cause });
     }
@@ -121,8 +120,8 @@ export class Container implements AsyncDisposable {
     }
     const { config, log } = this.#context;
     const agent = this.#agent;
-    const process = processToProto(toGuestProcess({ ...options.process, terminal }, config));
-    const launch = () => agent.api.execProcess({ containerId: this.id, execId, process });
+    const process = toGuestProcess({ ...options.process, terminal }, config);
+    const launch = () => agent.processes.exec({ containerId: this.id, execId }, process);
     const added = new Process({ containerId: this.id, execId, terminal, stdio, agent, log, launch });
     this.#execs.set(execId, added);
     undo.move();
@@ -156,7 +155,7 @@ export class Container implements AsyncDisposable {
   async pause(): Promise<void> {
     this.init.setPaused("paused");
     try {
-      await this.#agent.api.pauseContainer({ containerId: this.id });
+      await this.#agent.containers.pause(this.id);
     } catch (error) {
       this.init.setPaused("running");
       throw error;
@@ -166,7 +165,7 @@ export class Container implements AsyncDisposable {
   async resume(): Promise<void> {
     this.init.setPaused("running");
     try {
-      await this.#agent.api.resumeContainer({ containerId: this.id });
+      await this.#agent.containers.resume(this.id);
     } catch (error) {
       this.init.setPaused("paused");
       throw error;
@@ -174,14 +173,12 @@ export class Container implements AsyncDisposable {
   }
 
   async update(resources: Resources): Promise<void> {
-    const request = { containerId: this.id, resources: resourcesToProto(toGuestResources(resources)) };
-    await this.#agent.api.updateContainer(request);
+    await this.#agent.containers.update(this.id, toGuestResources(resources));
   }
 
   /** Usage of the container as its guest measures it; undefined if the guest does not say. */
   async stats(): Promise<CgroupStats | undefined> {
-    const { cgroupStats } = await this.#agent.api.statsContainer({ containerId: this.id });
-    return cgroupStats && statsFromWire(cgroupStats);
+    return await this.#agent.containers.stats(this.id);
   }
 
   /** @throws {KataError} FAILED_PRECONDITION while it runs. */
@@ -200,7 +197,7 @@ export class Container implements AsyncDisposable {
     steps.use(this);
     // One that never ran is killed by its removal.
     steps.defer(() => this.init.end(KILLED_STATUS));
-    await this.#agent.api.removeContainer({ containerId: this.id, timeout: 0 });
+    await this.#agent.containers.remove(this.id);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

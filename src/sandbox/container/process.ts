@@ -1,6 +1,8 @@
 /** One process in a container: the container's first one, or one that was added by exec. @module */
 import { abortable } from "../../base/async.ts";
 import { errorCode, KataError } from "../../base/error.ts";
+import type { AgentConnection } from "../agent/client.ts";
+import type { WindowSize } from "../agent/processes.ts";
 import { LOST_STATUS, type Status, transition } from "./status.ts";
 import type { StdioNames } from "./stdio.ts";
 import { ProcessStreams, type StreamsOptions } from "./streams.ts";
@@ -20,13 +22,8 @@ export interface ProcessExit {
   at: Date;
 }
 
-/** Size of a terminal in character cells. */
-export interface WindowSize {
-  columns: number;
-  rows: number;
-}
-
 export interface ProcessOptions extends StreamsOptions {
+  agent: Pick<AgentConnection, "processes" | "streams">;
   /** The call that makes it run. */
   launch: () => Promise<unknown>;
 }
@@ -109,7 +106,7 @@ export class Process implements AsyncDisposable {
     this.#waiting ??= this.#wait();
     const { agent, containerId, execId } = this.#options;
     try {
-      await agent.api.signalProcess({ containerId, execId, signal });
+      await agent.processes.signal({ containerId, execId }, signal);
     } catch (error) {
       // The process ended meanwhile: by itself, or with a VM that hung until the signal could not be answered any more.
       if (errorCode(error) !== "NOT_FOUND" && this.#exit === undefined) throw error;
@@ -122,8 +119,7 @@ export class Process implements AsyncDisposable {
     this.#windowSize = size;
     if (this.#status !== "running" && this.#status !== "paused") return;
     const { agent, containerId, execId } = this.#options;
-    const { rows: row, columns: column } = size;
-    await agent.api.ttyWinResize({ containerId, execId, row, column });
+    await agent.processes.resize({ containerId, execId }, size);
   }
 
   /** Ends its input after what is still on its way (CloseIO). */
@@ -163,7 +159,7 @@ export class Process implements AsyncDisposable {
   async #wait(): Promise<void> {
     const { agent, containerId, execId, log } = this.#options;
     try {
-      const { status } = await agent.api.waitProcess({ containerId, execId });
+      const status = await agent.processes.wait({ containerId, execId });
       const at = new Date();
       await this.#drain();
       this.end(status, at);

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
-import type { AgentConnection } from "../agent/client.ts";
-import { Process } from "./process.ts";
+import { Process, type ProcessOptions } from "./process.ts";
 
 /** An agent whose process has written all it will, and has ended. */
-function agentOf(output: readonly string[]): AgentConnection {
+function agentOf(output: readonly string[]): ProcessOptions["agent"] {
   const data = output.map((text) => new TextEncoder().encode(text));
-  const api = {
-    waitProcess: () => Promise.resolve({ status: 3 }),
-    readStdout: () => Promise.resolve({ data: data.shift() ?? new Uint8Array() }),
+  const unused = () => Promise.reject(new Error("nobody asks for this"));
+  return {
+    processes: { exec: unused, signal: unused, resize: unused, wait: () => Promise.resolve(3) },
+    streams: { write: unused, finish: unused, read: () => Promise.resolve(data.shift() ?? new Uint8Array()) },
   };
-  return { api } as unknown as AgentConnection;
 }
 
 Deno.test("Process has ended when it did, however long its reader takes for the last output", async () => {

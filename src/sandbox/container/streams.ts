@@ -25,7 +25,7 @@ export interface StreamsOptions {
   terminal: boolean;
   /** Disposed with the streams. */
   stdio: Stdio;
-  agent: AgentConnection;
+  agent: Pick<AgentConnection, "streams">;
   log: Logger;
 }
 
@@ -44,10 +44,11 @@ export class ProcessStreams implements AsyncDisposable {
   open(): void {
     if (this.#output !== undefined) return;
     const { agent, stdio, terminal, containerId, execId } = this.#options;
-    const options = { signal: this.#abort.signal };
-    const read = { containerId, execId, len: CHUNK_BYTES };
-    const copies = [this.#copyOutput("stdout", () => agent.api.readStdout(read, options))];
-    if (!terminal) copies.push(this.#copyOutput("stderr", () => agent.api.readStderr(read, options)));
+    const id = { containerId, execId };
+    const options = { length: CHUNK_BYTES, signal: this.#abort.signal };
+    const read = (from: "stdout" | "stderr") => agent.streams.read(id, { from, ...options });
+    const copies = [this.#copyOutput("stdout", read)];
+    if (!terminal) copies.push(this.#copyOutput("stderr", read));
     this.#output = Promise.all(copies).then(() => {});
     this.#input = this.#copyInput(stdio.stdin);
   }
@@ -69,12 +70,12 @@ export class ProcessStreams implements AsyncDisposable {
   }
 
   /** A stream that nobody wants is read all the same, or the process would block on a full pipe. */
-  async #copyOutput(name: "stdout" | "stderr", read: () => Promise<{ data: Uint8Array }>): Promise<void> {
+  async #copyOutput<N extends "stdout" | "stderr">(name: N, read: (from: N) => Promise<Uint8Array>): Promise<void> {
     using output: OutputStream | undefined = this.#options.stdio[name];
     const { signal } = this.#abort;
     try {
       for (;;) {
-        const { data } = await read();
+        const data = await read(name);
         if (data.length === 0) return;
         await output?.write(data, { signal });
       }
@@ -90,7 +91,7 @@ export class ProcessStreams implements AsyncDisposable {
       if (input !== undefined) await this.#writeAll(input);
       // The terminal of a process without input stays open: closing it would hang up the process.
       else if (terminal) return;
-      await agent.api.closeStdin({ containerId, execId }, { signal });
+      await agent.streams.finish({ containerId, execId }, { signal });
     } catch (error) {
       this.#note("Cannot copy stdin any further", error);
     }
@@ -106,9 +107,9 @@ export class ProcessStreams implements AsyncDisposable {
       // Kata's agent answers with what it took, which may be less.
       for (let at = 0; at < length;) {
         const data = buffer.subarray(at, length);
-        const { len } = await agent.api.writeStdin({ containerId, execId, data }, { signal });
-        if (len === 0) return;
-        at += len;
+        const taken = await agent.streams.write({ containerId, execId }, data, { signal });
+        if (taken === 0) return;
+        at += taken;
       }
     }
   }

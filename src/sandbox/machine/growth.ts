@@ -7,12 +7,12 @@ import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
 import type { Resources } from "../../oci/spec/spec.ts";
 import type { HostCgroups } from "../../resources/cgroup.ts";
 import { type Demand, demandOf, dynamicSize } from "../../resources/sizing.ts";
-import type { AgentConnection } from "../agent/client.ts";
+import type { GuestMachine } from "../agent/machine.ts";
 
 export interface GrowthOptions {
   config: Config;
   vm: Pick<Hypervisor, "name" | "info" | "resize">;
-  agent: AgentConnection;
+  agent: { machine: Pick<GuestMachine, "online"> };
   cgroups: HostCgroups | undefined;
 }
 
@@ -60,7 +60,7 @@ export class Growth {
     const addedCpus = await resize.vcpus(wanted.vcpus) - had.vcpus;
     const addedMiB = await resize.memory(wanted.memoryMiB) - had.memoryMiB;
     if (addedCpus <= 0 && addedMiB <= 0) return;
-    await agent.api.onlineCPUMem({ wait: true, nbCpus: addedCpus, cpuOnly: addedMiB <= 0 });
+    await agent.machine.online({ vcpus: addedCpus, memory: addedMiB > 0 });
     if (addedCpus > 0) cgroups?.placeVm(await vm.info());
   }
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { type Config, defaultConfig } from "../../config/schema.ts";
-import type { AgentConnection } from "../agent/client.ts";
 import { Growth } from "./growth.ts";
 
 const MIB = 2 ** 20;
@@ -31,8 +30,7 @@ function machine({ isStatic = false, isFixed = false } = {}) {
       },
     }),
   };
-  const api = { onlineCPUMem: async (request: unknown) => void calls.push(request) };
-  const agent = { api } as unknown as AgentConnection;
+  const agent = { machine: { online: async (plugged: unknown) => void calls.push(plugged) } };
   return { size, calls, growth: new Growth({ config, vm, agent, cgroups: undefined }) };
 }
 
@@ -46,7 +44,7 @@ Deno.test("Growth.admit() adds what the container asks for, and the agent brings
   assert.deepEqual(size, { vcpus: 2, memoryMiB: 768 });
   await growth.admit("c2", limits(0.5, 0));
   assert.deepEqual(size, { vcpus: 3, memoryMiB: 768 });
-  assert.deepEqual(calls, [{ wait: true, nbCpus: 1, cpuOnly: false }, { wait: true, nbCpus: 1, cpuOnly: true }]);
+  assert.deepEqual(calls, [{ vcpus: 1, memory: true }, { vcpus: 1, memory: false }]);
 });
 
 Deno.test("Growth never makes the VM smaller, and reuses the room of a container that is gone", async () => {

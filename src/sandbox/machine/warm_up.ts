@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { specToProto } from "../../agent_api/spec_codec.ts";
-import { type Storage, storagesToWire } from "../../agent_api/storage.ts";
+import type { Storage } from "../../agent_api/storage.ts";
 import { OCI_VERSION, type Process, type Spec } from "../../oci/spec/spec.ts";
 import { GUEST_PATH, STORAGE_DRIVER } from "../../agent_api/names.ts";
 import type { AgentConnection } from "../agent/client.ts";
@@ -53,16 +52,17 @@ const SPEC: Spec = {
 };
 
 /** Leaves the guest as its boot left it. */
-export async function warmUp({ api, health }: AgentConnection): Promise<void> {
+export async function warmUp(agent: AgentConnection): Promise<void> {
   for (let round = 0; round < ROUNDS; round++) {
-    await health.check({});
+    const { machine, network } = agent;
+    await machine.check();
     await Promise.all([
-      api.reseedRandomDev({ data: crypto.getRandomValues(new Uint8Array(64)) }),
-      api.createSandbox({ sandboxId: ID, dns: ["nameserver 127.0.0.1"], storages: storagesToWire([SHM]) }),
-      api.updateRoutes({ routes: { Routes: [] } }),
+      machine.seed(crypto.getRandomValues(new Uint8Array(64))),
+      machine.create({ id: ID, nameServers: ["nameserver 127.0.0.1"], storages: [SHM] }),
+      network.setRoutes([]),
     ]);
-    await runContainer(api);
-    await api.destroySandbox({ keepGuest: true });
+    await runContainer(agent);
+    await machine.destroy({ keepGuest: true });
   }
 }
 
@@ -74,27 +74,27 @@ const SHM: Storage = {
   mountPoint: GUEST_PATH.shm,
 };
 
-async function runContainer(api: AgentConnection["api"]): Promise<void> {
+async function runContainer(agent: AgentConnection): Promise<void> {
+  const { containers, processes } = agent;
   const root = { ...SHM, source: "rootfs", options: ["nodev"], mountPoint: ROOTFS };
-  const storages = storagesToWire([root]);
-  await api.createContainer({ containerId: ID, execId: ID, OCI: specToProto(SPEC), storages });
-  await api.startContainer({ containerId: ID });
-  await api.execProcess({ containerId: ID, execId: "exec", process: specToProto(SPEC).Process! });
-  await copyThrough(api, "exec");
-  await api.statsContainer({ containerId: ID });
-  await copyThrough(api, "");
-  await api.removeContainer({ containerId: ID });
+  await containers.create({ id: ID, spec: SPEC, storages: [root] });
+  await containers.start(ID);
+  await processes.exec({ containerId: ID, execId: "exec" }, PROCESS);
+  await copyThrough(agent, "exec");
+  await containers.stats(ID);
+  await copyThrough(agent, "");
+  await containers.remove(ID);
 }
 
 /** Writes to a process that gives back what it reads, reads it, and waits for the end that the end of its input brings. */
-async function copyThrough(api: AgentConnection["api"], execId: string): Promise<void> {
-  const process = { containerId: ID, execId };
+async function copyThrough({ processes, streams }: AgentConnection, execId: string): Promise<void> {
+  const id = { containerId: ID, execId };
   const reading = Promise.all([
-    api.readStdout({ ...process, len: READ_BYTES }),
-    api.readStderr({ ...process, len: 1 }),
+    streams.read(id, { from: "stdout", length: READ_BYTES }),
+    streams.read(id, { from: "stderr", length: 1 }),
   ]);
-  const waiting = api.waitProcess(process);
-  await api.writeStdin({ ...process, data: new TextEncoder().encode("warm\n") });
-  await api.closeStdin(process);
+  const waiting = processes.wait(id);
+  await streams.write(id, new TextEncoder().encode("warm\n"));
+  await streams.finish(id);
   await Promise.all([reading, waiting]);
 }

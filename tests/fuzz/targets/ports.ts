@@ -7,6 +7,7 @@ import { Connections } from "../../../src/proto/connections_pb.ts";
 import { createTtrpcTransport } from "../../../src/rpc/ttrpc/client.ts";
 import { defineService, serveConnection } from "../../../src/rpc/ttrpc/server.ts";
 import { agentClients } from "../../../src/sandbox/agent/answers.ts";
+import { guestPorts } from "../../../src/sandbox/agent/ports.ts";
 import { PortForward } from "../../../src/sandbox/agent/port_forward.ts";
 import { findFault } from "../core/faults.ts";
 import type { Random } from "../core/random.ts";
@@ -49,7 +50,7 @@ export const portForward = defineTarget({
     using guest = new HostileGuest(answers);
     using listener = listenOnLoopback("inet", 4);
     const forward = new PortForward({ listeners: [listener], [Symbol.dispose]() {} }, {
-      agent: { connections: guest.clients().connections },
+      agent: { ports: guestPorts(guest.clients().connections) },
       log,
     });
     const port = localPort(listener);
