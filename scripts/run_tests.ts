@@ -65,6 +65,7 @@ const SUITES: Suite[] = [
       "tests/lengths_test.ts",
       "tests/main_test.ts",
       "tests/readme_test.ts",
+      "tests/doc_test.ts",
     ],
     // One after the other: descriptors belong to the process, which parallel modules would share.
     flags: [],

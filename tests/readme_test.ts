@@ -53,6 +53,18 @@ Deno.test("tests/README.md: lists every suite", () => {
   assert.deepEqual(suites.filter((name) => !page.includes(`\`${name}\``)), []);
 });
 
+Deno.test("src/README.md: names one file of each folder to begin with", () => {
+  const section = /\*\*Where to begin\.\*\*(.*?)\n\n\*\*/s.exec(read("src/README.md"))![1]!;
+  const begins = [...section.matchAll(/`([\w/]+)\.ts`/g)].map(([, path]) => path!);
+  const folders = new Set(
+    sources.filter((file) => /^src\/.*(?<!_test|_bench)\.ts$/.test(file) && !file.includes("/testing/"))
+      .map((file) => file.slice("src/".length, file.lastIndexOf("/"))),
+  );
+  // A folder may hang on a file of its own name beside it.
+  const folderOf = (path: string) => folders.has(path) ? path : path.slice(0, path.lastIndexOf("/"));
+  assert.deepEqual(begins.map(folderOf).sort(), [...folders].sort());
+});
+
 for (const page of ["README.md", "src/README.md", "tests/README.md", "scripts/README.md"]) {
   Deno.test(`${page}: names only files that are there`, () => {
     const words = [...read(page).matchAll(/`([\w./-]+\/[\w./-]*|[\w-]+\/[\w./-]+\.ts)`/g)].map(([, word]) => word!);

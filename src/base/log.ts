@@ -12,14 +12,22 @@ import { cutText } from "./text.ts";
 export const LEVELS = ["trace", "debug", "info", "warning", "error", "critical"] as const;
 export type Level = typeof LEVELS[number];
 
+/** Values beside the message, by name. */
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** A log, by severity: the record is written if its severity is at least the log's level. */
 export interface Logger {
+  /** For every step, as of a loop. */
   trace(message: string, fields?: Fields): void;
+  /** For those who look for a fault. */
   debug(message: string, fields?: Fields): void;
+  /** For the usual events of a sandbox's life. */
   info(message: string, fields?: Fields): void;
+  /** For what fails while its user goes on without it. */
   warning(message: string, fields?: Fields): void;
+  /** For what ends a container or a sandbox. */
   error(message: string, fields?: Fields): void;
+  /** For what ends the program. */
   critical(message: string, fields?: Fields): void;
   /** A logger that adds `fields` to each record; it shares sink and level with this one. */
   child(fields: Fields): Logger;

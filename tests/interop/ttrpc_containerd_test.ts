@@ -10,9 +10,8 @@ import { Status } from "../../src/proto/task_types_pb.ts";
 import { Task } from "../../src/proto/task_v2_pb.ts";
 import { dial, listen } from "../../src/rpc/transport/address.ts";
 import { packAny } from "../../src/rpc/ttrpc/any.ts";
-import { createTtrpcTransport } from "../../src/rpc/ttrpc/client.ts";
+import { createTtrpcTransport, defineService, serveTtrpc } from "../../src/rpc/ttrpc/mod.ts";
 import { connectEvents } from "../../src/shim/events/publisher.ts";
-import { defineService, serveTtrpc } from "../../src/rpc/ttrpc/server.ts";
 import { Containerd, releases, until } from "./containerd.ts";
 import { IMAGE } from "./image.ts";
 

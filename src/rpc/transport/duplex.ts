@@ -19,6 +19,7 @@ export interface Duplex extends Disposable {
 
 /** Yields each peer that connects, until it is closed. */
 export interface Listener extends AsyncIterable<Duplex>, Disposable {
+  /** Yields no more peers; those that it has yielded stay connected. */
   close(): void;
 }
 

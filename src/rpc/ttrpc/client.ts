@@ -33,6 +33,7 @@ import { abortError, rpcError } from "./errors.ts";
 import { awaitRoom, PendingCalls, requestOf } from "./pending_calls.ts";
 import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
 
+/** Of {@linkcode createTtrpcTransport}, for all calls of one connection. */
 export interface TtrpcTransportOptions {
   /** Names the peer in errors, such as `the agent of sandbox "s1"`. */
   peer: string;

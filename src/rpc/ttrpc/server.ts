@@ -16,6 +16,7 @@ const ACCEPT_PAUSE_MS = 100;
 /** A service and what answers its methods. */
 export type TtrpcService = ReturnType<typeof createServiceImplSpec>;
 
+/** Of {@linkcode serveTtrpc}, for all its connections. */
 export interface ServeOptions {
   /** Stops accepting and refuses new calls, lets the pending ones end, then closes the connections. */
   signal: AbortSignal;

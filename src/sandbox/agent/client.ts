@@ -1,4 +1,10 @@
-/** The connection to the agent in the guest. @module */
+/**
+ * The connection to the agent in the guest. This folder is the host's side of the agent's API, and the only one of the
+ * domain that knows its messages: calls in groups (`containers.ts` and so on), checks of what the agent answers
+ * (`answers.ts`), and what is done with it for a whole sandbox.
+ *
+ * @module
+ */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { abortable, retry } from "../../base/async.ts";
 import { type Clock, systemClock, timeoutSignal } from "../../base/clock.ts";
