@@ -12,7 +12,7 @@ export interface Program {
   main(args: readonly string[]): Promise<number>;
 }
 
-/** What this program can be: `scripts/build` makes a link for each name. */
+/** Programs that this one can be: `scripts/build` makes a link for each name. */
 export const MODES: Record<string, () => Promise<Program>> = {
   "containerd-shim-kata-v2": () => import("./src/shim/main.ts"),
   "kata-agent": () => import("./src/agent/main.ts"),

@@ -17,7 +17,7 @@ const MTU = "1400";
 /** Host part of the first machine's address: the pods' network gives away the low ones. */
 const FIRST_ADDRESS = 240;
 
-/** What one of several such machines is called by. */
+/** Names that one of several such machines is called by. */
 function names(number: number) {
   return {
     netns: `kata-hand${number}`,
@@ -53,7 +53,7 @@ export interface HandOptions {
   /** Whose machine it is like, and a container there. */
   pod: Pod;
   container: PodContainer;
-  /** What init starts, lines of shell. */
+  /** Lines of shell that init starts. */
   servers: readonly string[];
   /** For files that go when all is over. */
   directory: string;
@@ -102,7 +102,7 @@ async function wire(number: number): Promise<void> {
   for (const line of inside) await run("ip", "netns", "exec", netns, ...line.split(" "));
 }
 
-/** What the pod's machine and its kernel were told, without disks and agent. */
+/** Arguments of the pod's machine and its kernel, without disks and agent. */
 async function sameMachine(pid: number, container: PodContainer): Promise<string[]> {
   const given = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
   const switches = ["-machine", "-accel", "-cpu", "-smp", "-m", "-rtc", "-bios"].filter((name) => given.includes(name));

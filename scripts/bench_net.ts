@@ -1,5 +1,5 @@
 /**
- * What a pod's network path costs beside the same path made by hand (see `bench_hand.ts` for what that is), measured from
+ * Cost of a pod's network path beside the same path made by hand (see `bench_hand.ts` for what that is), measured from
  * the host's end of the bridge.
  *
  * Starting a server in a container is no part of it: bytes are counted while they flow, after a run-up in which windows

@@ -29,7 +29,7 @@ export const PHASES: readonly Phase[] = [
   { name: "exit", end: /^\+\+\+ exited with/ },
 ];
 
-/** What strace has to note for these. */
+/** System calls that strace has to note for these. */
 export const TRACED = "execve,execveat,openat,mkdir,clone3,exit_group";
 
 /**

@@ -5,7 +5,7 @@ export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
-/** What a quarter of the values, half of them and three quarters do not exceed. */
+/** Values that a quarter of the values, half of them and three quarters do not exceed. */
 export function quartiles(values: readonly number[]): [number, number, number] {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (part: number) => sorted[Math.round((sorted.length - 1) * part)] ?? NaN;

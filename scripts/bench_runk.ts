@@ -13,12 +13,12 @@ import { median, print } from "./bench_report.ts";
 const REPO = new URL("..", import.meta.url).pathname;
 const ROUNDS = Number(Deno.args[0] ?? 100);
 
-/** Its cgroups are beside ours, so that sharing the processor works on all of it alike. */
+/** Cgroups of it are beside ours, so that sharing the processor works on all of it alike. */
 const CGROUP = "/runk-bench";
 
 interface Runtime {
   name: string;
-  /** What stands before the arguments. */
+  /** Words before the arguments. */
   words: readonly string[];
 }
 
@@ -31,7 +31,7 @@ const RUNTIMES: readonly Runtime[] = [
   { name: "crun", words: [...WITHOUT_V2, "crun"] },
 ];
 
-/** What the same Deno takes to start on an empty script, with the same flags: the least that a start of runk can take. */
+/** Least time of a start of runk: that of the same Deno on an empty script, with the same flags. */
 const BARE = ["-A", "--quiet", "--unstable-vsock", "--no-check", "--no-lock", "--no-config", "--cached-only"];
 
 /** A step of each round, in order. `{id}` is the container's; `run` is parted from the rest by a container of its own. */

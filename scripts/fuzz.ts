@@ -130,7 +130,7 @@ async function runInMachine(args: readonly string[]): Promise<number> {
   return await inMachine([...args, ...names], targets.length * (options.seconds ?? DEFAULT_SECONDS));
 }
 
-/** What it writes comes as it is written. */
+/** Runs it in the machine; its output comes as it is written. */
 async function inMachine(args: readonly string[], seconds: number): Promise<number> {
   const text = await fuzzInMachine([args], {
     onText: (text) => Deno.stdout.writeSync(new TextEncoder().encode(text)),

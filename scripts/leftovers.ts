@@ -16,7 +16,7 @@ export function leftovers(): string[] {
   return [...processes(), ...mounts(), ...files(), ...cgroups()];
 }
 
-/** What is there now and was not there before. */
+/** Lists lines that are there now and were not there before. */
 export function added(before: readonly string[], after: readonly string[]): string[] {
   return after.filter((line) => !before.includes(line)).sort();
 }

@@ -22,7 +22,7 @@ import { describe, type Series } from "./soak_trend.ts";
 
 const SHOW_EVERY = 10;
 
-/** What a part is done with: a release of containerd. */
+/** Options of a part: a release of containerd. */
 interface PartOptions extends RoundOptions {
   release: Release;
 }

@@ -18,7 +18,7 @@ export type Victim = typeof VICTIMS[number];
 const PHASES = ["start", "run", "exec", "stop"] as const;
 type Phase = typeof PHASES[number];
 
-/** Who dies when: `moment` is the part of the phase, as long as it usually takes, that has passed by then. */
+/** Death of a process: `moment` is the part of the phase, as long as it usually takes, that has passed by then. */
 export interface Death {
   victim: Victim;
   phase: Phase;
@@ -33,7 +33,7 @@ const IDLE_MS = 300;
 /** The part of a start that an agent lives through: before it the kernel boots. */
 const AGENTS_PART = 0.4;
 
-/** What came of it. */
+/** Outcome of a death. */
 export interface Outcome {
   deaths: readonly Death[];
   /** Moments at which the victim was not there any more. */
@@ -87,7 +87,7 @@ class Lives implements AsyncDisposable {
   readonly #settings: string;
   readonly #usualMs: Record<Phase, number> = { start: 0, run: 0, exec: 0, stop: 0 };
   #id: string;
-  /** What is left of those that went wrong. */
+  /** Remains of those that went wrong. */
   #known: readonly string[] = [];
 
   constructor(containerd: Containerd) {
@@ -113,7 +113,9 @@ class Lives implements AsyncDisposable {
     return lives;
   }
 
-  /** What went wrong once may be in the way of the next ones: they have another id, and are not blamed for it. */
+  /**
+   * Takes a new id: remains of one that went wrong may be in the way of the next ones, which are not blamed for them.
+   */
   async renew(): Promise<void> {
     this.#known = await this.#containerd.remains();
     this.#id = this.#containerd.id("kill");
@@ -248,7 +250,7 @@ async function within<T>(what: string, promise: Promise<T>): Promise<T> {
   return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** The same numbers from 0 to 1 for the same seed. @see https://en.wikipedia.org/wiki/Linear_congruential_generator */
+/** Numbers from 0 to 1, the same for the same seed. @see https://en.wikipedia.org/wiki/Linear_congruential_generator */
 export function randomNumbers(seed: number): () => number {
   let state = BigInt(seed);
   return () => {

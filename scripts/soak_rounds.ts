@@ -19,7 +19,7 @@ const COPIED = 64 * 1024;
 const GONE_MS = 15_000;
 /** Of a command that copies. */
 const LIMIT_S = 60;
-/** What runs in the guest takes time: its figures are taken in each so-many-th round. */
+/** Programs in the guest take time: their figures are taken in each so-many-th round. */
 const LOOK_INSIDE_EVERY = 5;
 
 /**

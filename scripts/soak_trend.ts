@@ -17,7 +17,7 @@ export interface Bound {
 export interface Figure {
   value: number;
   bound: Bound;
-  /** What allocators do in between is noise above a floor: the least of so many rounds counts. Default: 1. */
+  /** Allocators make noise above a floor: the least of so many rounds counts. Default: 1. */
   leastOf?: number;
 }
 

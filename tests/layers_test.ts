@@ -10,8 +10,8 @@ const CONTRACTS = ["agent_api", "shim_api"];
 const DOMAIN = ["config", "systemd", "oci", "hypervisor", "resources", "sandbox"];
 
 /**
- * What product code of each folder of src/, and the tests in it, may import besides itself. A room with a row of its own is
- * held to that one.
+ * Folders that product code of each folder of src/, and the tests in it, may import besides itself. A room with a row
+ * of its own is held to that one.
  */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   base: [],

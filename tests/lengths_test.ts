@@ -57,7 +57,7 @@ function percentile(percent: number, lengths: readonly Length[]): number {
   return sorted[Math.ceil((sorted.length * percent) / 100) - 1]!;
 }
 
-/** What somebody wrote: generated files are left out. */
+/** Files that somebody wrote: generated ones are left out. */
 const everything = ["src", "scripts"].flatMap((folder) => [...sources(folder)]).filter((file) =>
   !file.endsWith("_pb.ts")
 );

@@ -1,4 +1,4 @@
-/** What scripts/prepare.sh takes from npm, with an npm in its PATH that gives what it is told to. */
+/** Files that scripts/prepare.sh takes from npm, with an npm in its PATH that gives what it is told to. */
 import assert from "node:assert/strict";
 
 const PREPARE = new URL("../../scripts/prepare.sh", import.meta.url).pathname;

@@ -61,7 +61,7 @@ export const TARGETS: readonly AnyTarget[] = [
   runkJoined,
 ];
 
-/** Those that run in a machine to throw away alone. */
+/** Targets that run in a machine to throw away alone. */
 export const BOXED: readonly AnyTarget[] = TARGETS.filter(({ isBoxed }) => isBoxed);
 
 /** @throws {RangeError} There is none of that name. */

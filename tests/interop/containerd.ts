@@ -115,7 +115,7 @@ export class Containerd implements AsyncDisposable {
     this.#ids.push(id);
   }
 
-  /** What this containerd's sandboxes have on the host, but for ctr's own fifos; nothing once all are gone. */
+  /** Remains of this containerd's sandboxes on the host, but for ctr's own fifos; nothing once all are gone. */
   async remains(): Promise<readonly string[]> {
     const names = new RegExp([this.directory, ...this.#ids].map(RegExp.escape).join("|"));
     // Shims name containerd's program too: among their arguments.
@@ -135,7 +135,7 @@ export class Containerd implements AsyncDisposable {
     return paths.filter(exists);
   }
 
-  /** What containerd and all shims wrote. */
+  /** Log of containerd and all shims. */
   log(): string {
     return Deno.readTextFileSync(`${this.directory}/containerd.log`);
   }

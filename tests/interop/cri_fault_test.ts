@@ -19,7 +19,7 @@ function kill(victim: string, pod: Pod): void {
   Deno.kill(pid, "SIGKILL");
 }
 
-/** What the shim writes down of a process that was killed. */
+/** Words that the shim writes down of a process that was killed. */
 function lossOf(victim: string): RegExp {
   return new RegExp(`"Lost the sandbox".*"reason":"[^"]*${victim.split("-")[0]}[^"]*SIGKILL`);
 }

@@ -1,4 +1,4 @@
-/** Who a container is in its VM, what it may do there, and what its pod gives it. See `pod.ts`. */
+/** Identity of a container in its VM, what it may do there, and what its pod gives it. See `pod.ts`. */
 import assert from "node:assert/strict";
 import { pods, SLEEP } from "./pod.ts";
 

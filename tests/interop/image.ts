@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 
 export const IMAGE = "localhost/busybox:1";
 
-/** What an image is called, runs and holds; all but the default is up to the test. */
+/** Name, program and content of an image; all but the default is up to the test. */
 export interface ImageOptions {
   name?: string;
   command?: readonly string[];

@@ -22,7 +22,7 @@ export function podReleases(): readonly ContainerdOptions["release"][] {
   return hasPlugins ? releases() : [];
 }
 
-/** What a container does that is there for others, and what a container's state is by number. */
+/** Program of a container that is there for others, and a container's states by number. */
 export const SLEEP = "echo ready; exec sleep 1000000";
 export const STATE = { created: 0, running: 1, exited: 2 } as const;
 
@@ -205,7 +205,7 @@ export class PodContainer {
     return await ProcessStream.open((await this.call("Attach", { tty, stdin, stdout: true, stderr: !tty })).url);
   }
 
-  /** What it wrote, without the time of each line. */
+  /** Lines that it wrote, without the time of each. */
   log(): string[] {
     const lines = Deno.readTextFileSync(this.#log).split("\n").filter((line) => line !== "");
     return lines.map((line) => line.split(" ").slice(1).join(" "));

@@ -12,7 +12,7 @@ export interface PodSettings {
   runtime: string;
   /** Of containerd, whose second generation has the plugin in three parts. */
   version: string;
-  /** Those of pods that are passed on to the shim; default: Kata's own. */
+  /** Annotations of pods that are passed on to the shim; default: Kata's own. */
   annotations?: readonly string[];
 }
 

@@ -55,7 +55,7 @@ export async function must(words: readonly string[], env: Record<string, string>
   return stdout;
 }
 
-/** What is typed once the terminal shows something. */
+/** Text that is typed once the terminal shows something. */
 export interface Answer {
   to: RegExp;
   text: string;

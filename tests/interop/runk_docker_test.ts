@@ -163,7 +163,7 @@ dockerTest("--memory, --cpus and --pids-limit reach the container's cgroup, also
   assert.deepEqual(limitsOf(id), { memory: `${96 << 20}`, quota: "50000", pids: "60" });
 });
 
-/** What the container's cgroup says, on v1 or v2. */
+/** Limits that the container's cgroup says, on v1 or v2. */
 function limitsOf(id: string): { memory: string; quota: string; pids: string } {
   const isV2 = exists("/sys/fs/cgroup/cgroup.controllers");
   const read = (controller: string, file: string) =>

@@ -17,7 +17,7 @@ class Podman implements AsyncDisposable {
     this.#runtime = runtime;
   }
 
-  /** The same storage and containers, with another runtime for new ones. */
+  /** Podman with the same storage and containers, and another runtime for new ones. */
   under(runtime: string): Podman {
     return new Podman(this.#directory, runtime);
   }

@@ -1,5 +1,5 @@
 /**
- * What a process of a container does that wants another file system in the place of a proc. Run inside a pid namespace,
+ * Program of a container's process that wants another file system in the place of a proc. Run inside a pid namespace,
  * with a /proc of it and the right to trace: `deno run -A exchange.ts TYPE FILE`.
  *
  * It stops the next process that appears before that does anything, and puts TYPE where it has "proc" in its memory. A line

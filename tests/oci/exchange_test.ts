@@ -1,4 +1,4 @@
-/** What a container makes of the process that opens a proc among its own, with the right to trace. */
+/** Attacks of a container on the process that opens a proc among its own, with the right to trace. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { Box, eventually, type Result } from "./runtime.ts";

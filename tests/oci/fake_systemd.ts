@@ -17,7 +17,7 @@ const V1_HIERARCHIES = ["systemd", "unified", "memory", "cpu", "cpuacct", "blkio
 
 type Properties = Map<string, Value>;
 
-/** What became of a unit. */
+/** Fate of a unit. */
 export interface Unit {
   properties: Properties;
   directories: string[];

@@ -40,7 +40,7 @@ const MARK = `${1e6 + Math.floor(Math.random() * 1e6)}`;
 /** A command that may be killed. */
 interface Stage {
   stage: string;
-  /** What makes it possible. */
+  /** Commands that make it possible. */
   before: readonly (keyof typeof COMMANDS)[];
   command: keyof typeof COMMANDS;
   /** The first process ends at once, as the command waits for it. */
@@ -122,7 +122,7 @@ const CHANGES = "mkdir,mkdirat,mknod,mknodat,rename,renameat,renameat2,unlink,un
 interface Step {
   name: string;
   count: number;
-  /** What it is about, without what differs from one container to the next. */
+  /** Subject of it, without what differs from one container to the next. */
   what: string;
 }
 

@@ -1,4 +1,4 @@
-/** What a container says in the place of a process that the runtime makes beside it, with the right to trace. */
+/** Lies that a container tells in the place of a process that the runtime makes beside it, with the right to trace. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { MESSAGES } from "../../src/oci/init/channel.ts";

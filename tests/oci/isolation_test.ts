@@ -81,7 +81,7 @@ test("namespaces: hostname is set in the container only", async () => {
   assert.notEqual(Deno.hostname(), "inside");
 });
 
-/** Its root is 100000:200000 outside, and owns the root file system. */
+/** Maps its root to 100000:200000 outside, which owns the root file system. */
 function addUserNamespace(box: Box): void {
   box.spec.linux.namespaces.push({ type: "user" });
   box.spec.linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }];

@@ -61,7 +61,7 @@ class Manager implements AsyncDisposable {
   }
 }
 
-/** What was told, but for the barrier. */
+/** Messages that were told, but for the barrier. */
 async function told({ messages }: Manager): Promise<string[]> {
   await eventually(() => messages.length >= 2);
   return messages.slice(0, 2);

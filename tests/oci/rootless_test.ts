@@ -39,7 +39,7 @@ class UserBox extends Box {
     return { code, stdout: Deno.readTextFileSync(`${name}.out`), stderr: Deno.readTextFileSync(`${name}.err`) };
   }
 
-  /** What it shows on a terminal that the user owns. */
+  /** Output on a terminal that the user owns. */
   async onTerminal(...args: string[]): Promise<string> {
     const quoted = this.words(args).map((word) => `'${word}'`).join(" ");
     const [command = "", ...rest] = [...AS_USER, "script", "-qec", quoted, "/dev/null"];

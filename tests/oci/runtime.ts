@@ -1,6 +1,7 @@
 /**
- * What the black-box tests share: any OCI runtime by its command line (`RUNTIME=runc`), bundles made of busybox, and a
- * spec to change. Nothing here knows which runtime it drives, so that the suite itself is tested on runc.
+ * Harness that the black-box tests share: any OCI runtime by its command line (`RUNTIME=runc`), bundles made of
+ * busybox, and a spec to change. Nothing here knows which runtime it drives, so that the suite itself is tested on
+ * runc.
  *
  * @module
  */

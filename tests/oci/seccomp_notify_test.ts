@@ -12,7 +12,7 @@ import { test, testEach } from "./suite.ts";
 const NOTIF_RECV = { name: "SECCOMP_IOCTL_NOTIF_RECV", number: 0xc050_2100 };
 const NOTIF_SEND = { name: "SECCOMP_IOCTL_NOTIF_SEND", number: 0xc018_2101 };
 
-/** What comes over the socket, of which only the parts that are tested have a type. */
+/** Message over the socket, of which only the parts that are tested have a type. */
 interface ProcessState {
   ociVersion: string;
   fds: string[];

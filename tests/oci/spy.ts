@@ -1,6 +1,6 @@
 /**
- * What a process of a container does that looks for other people's secrets. Run inside a pid namespace, with a /proc of it
- * and the rights that a container has: `deno run -A spy.ts MARK FILE`.
+ * Program of a container's process that looks for other people's secrets. Run inside a pid namespace, with a /proc of
+ * it and the rights that a container has: `deno run -A spy.ts MARK FILE`.
  *
  * It looks at every process that comes, as fast as it can, for MARK in memory and environment, for a right that no
  * container has, and for the way to FILE through root, working directory and descriptors. Each thing found is a line; end of stdin ends it.

@@ -68,7 +68,7 @@ class Spy implements AsyncDisposable {
     return this.#lines.filter((line) => line.endsWith(" seen")).length;
   }
 
-  /** What it has found, of whatever process, each once. */
+  /** Findings, of whatever process, each once. */
   get found(): string[] {
     const things = this.#lines.filter((line) => line.includes(": ")).map((line) => line.replace(/^\d+ /, ""));
     const isTheirs = (thing: string) => !thing.startsWith("filter: ") && (!HAS_RIGHTS || !thing.startsWith("rights: "));

@@ -3,7 +3,7 @@
 /** Whom nothing belongs to. */
 export const NOBODY = 65534;
 
-/** What a program of the user's printed, and its exit status. */
+/** Output of a program of the user's, and its exit status. */
 export interface Attempt {
   status: number;
   output: string;

@@ -1,5 +1,5 @@
 /**
- * What the host looks like: trees with their contents, owners and modes, and the mounts, processes and sockets of the
+ * Picture of the host: trees with their contents, owners and modes, and the mounts, processes and sockets of the
  * machine. An attack that got out has changed some of it.
  *
  * @module
@@ -24,7 +24,7 @@ export class Witness {
     this.#before = { tree: this.#tree(), machine: machine() };
   }
 
-  /** What is otherwise in the trees, and what is mounted there: a line for each, `+` is new, `-` is gone. */
+  /** Changes in the trees, and in what is mounted there: a line for each, `+` is new, `-` is gone. */
   treeChanges(): string[] {
     return changes(this.#before.tree, this.#tree());
   }

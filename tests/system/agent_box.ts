@@ -1,6 +1,6 @@
 /**
- * What the agent's tests share: an agent on a unix socket, in mount, IPC, UTS and network namespaces of its own with a
- * fresh /run, driven through the project's own client; and containers made of busybox.
+ * Harness that the agent's tests share: an agent on a unix socket, in mount, IPC, UTS and network namespaces of its own
+ * with a fresh /run, driven through the project's own client; and containers made of busybox.
  *
  * @module
  */
@@ -190,7 +190,7 @@ export class AgentBox implements AsyncDisposable {
     return seen;
   }
 
-  /** What the agent holds: open descriptors, children, mounts. */
+  /** Things that the agent holds: open descriptors, children, mounts. */
   usage(): { fds: number; children: number; mounts: string[] } {
     const children = Deno.readTextFileSync(`/proc/${this.pid}/task/${this.pid}/children`).trim();
     return {

@@ -79,7 +79,7 @@ class Pod implements AsyncDisposable {
     return stdout;
   }
 
-  /** What an attack must not change. */
+  /** State that an attack must not change. */
   witness(): unknown {
     const victim = this.guest(VICTIM);
     const names = [...Deno.readDirSync(victim), ...Deno.readDirSync(`${victim}/b`)].map(({ name }) => name).sort();

@@ -70,7 +70,7 @@ Deno.test("statistics, new limits, pause and resume", async () => {
   await box.agent.removeContainer({ containerId: "c1" });
 });
 
-/** What the container writes within a while. */
+/** Reads what the container writes within a while. */
 async function readFor(box: AgentBox, ms: number): Promise<string> {
   const until = Date.now() + ms;
   let text = "";

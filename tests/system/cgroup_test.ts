@@ -31,7 +31,7 @@ function hierarchies(): [name: string, path: string][] {
   ];
 }
 
-/** What a child joins by. */
+/** File by which a child joins. */
 function joinFile(path: string): string {
   return `${path}/${readCgroupFile(path, "tasks") === undefined ? "cgroup.procs" : "tasks"}`;
 }

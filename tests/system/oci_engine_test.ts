@@ -19,7 +19,7 @@ function held(): { fds: number; children: number } {
   return { fds, children: children.length };
 }
 
-/** What an earlier test let go of late may be missing. */
+/** Checks that nothing more is held; what an earlier test let go of late may be missing. */
 function assertNotMore(now: ReturnType<typeof held>, before: ReturnType<typeof held>): void {
   assert.ok(now.fds <= before.fds && now.children <= before.children, JSON.stringify({ now, before }));
 }

@@ -30,7 +30,7 @@ class Box implements AsyncDisposable {
   readonly path = Deno.makeTempDirSync({ prefix: "kata-share-" });
   readonly victim = this.dir("victim");
   readonly share = new SharedDirectory(`${this.path}/shared`, "s1");
-  /** What the guest's root has of it. */
+  /** Directory as the guest's root has it. */
   readonly guest = this.share.source;
   readonly #stack = new AsyncDisposableStack();
   readonly #warnings: Record<string, unknown>[] = [];

@@ -20,7 +20,7 @@ const ALL: NamespaceFlag[] = ["newuser", "newns", "newuts", "newipc", "newpid"];
 const MS_PRIVATE_ALL = 0x44000;
 const TRUE = { args: ["true"], env: [] };
 
-/** What a container's start begins with: own mounts, own /proc. */
+/** Steps that a container's start begins with: own mounts, own /proc. */
 function containerSteps(): SyscallProgram {
   const program = new SyscallProgram();
   program.call("mount", ["none", "/", null, MS_PRIVATE_ALL, null], { label: "make mounts private" });

@@ -101,7 +101,7 @@ function putAnotherSocketInItsPlace(address: string): void {
   Deno.symlinkSync("/nowhere.sock", path);
 }
 
-/** What anybody on the host can try. */
+/** Call that anybody on the host can try. */
 async function askAgent(address: string, key?: HostKey): Promise<void> {
   using transport = createTtrpcTransport(await dial(address, { key, connectFrom: connectVsock }), {
     peer: "the agent",

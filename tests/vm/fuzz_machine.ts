@@ -2,7 +2,7 @@
 import { THROWAWAY } from "../fuzz/core/box.ts";
 import { bringBundle, bringRunk, command, type MachineRun, runMachine } from "./systemd_machine.ts";
 
-/** What ends the report of `scripts/fuzz.ts`, with its exit status. */
+/** End of the report of `scripts/fuzz.ts`, with its exit status. */
 export const ENDED = /^# fuzz ended (\d+)$/m;
 
 /** As deep as the sources, which find other files by their own place. */

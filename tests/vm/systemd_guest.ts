@@ -1,6 +1,6 @@
 /**
- * What only a machine with a real systemd and cgroups v2 alone can show of a runtime. Run by `systemd_test.ts` inside
- * such a machine, hence not named as a test.
+ * Rules of a runtime that only a machine with a real systemd and cgroups v2 alone can show. Run by `systemd_test.ts`
+ * inside such a machine, hence not named as a test.
  *
  * @module
  */

@@ -49,7 +49,7 @@ const ENVIRONMENT = `export HOME=/root DENO_DIR=/tmp/deno NO_COLOR=1 DENO_NO_UPD
 mkdir -p /var/cache
 cd /suite`;
 
-/** What the portable file does once it is unpacked. */
+/** Program that the portable file is once it is unpacked. */
 const RUNK = `#!/bin/sh
 DENO_DIR=/tmp/deno-runk exec /suite/program/launcher /suite/program deno run --quiet -A --unstable-vsock --no-check \\
   --no-lock --no-config --cached-only /suite/program/runk.js "$@"

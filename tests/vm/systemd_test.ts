@@ -16,7 +16,7 @@ function bundleOf(file: string): string {
   return file.replaceAll("/", "-").replace(/\.ts$/, ".js");
 }
 
-/** What the service in the root image runs. */
+/** Script that the service in the root image runs. */
 function script(): string {
   const call = (runtime: string) => {
     const path = runtime === "runk" ? "/suite/bin/runk" : runtime;
@@ -41,7 +41,7 @@ interface Outcome {
   /** Left out for this runtime, whose lack `tests/oci/suite.ts` names. */
   isSkipped: boolean;
   isOk: boolean;
-  /** What follows the line if it failed. */
+  /** Lines after it if it failed. */
   details: string;
 }
 

@@ -20,7 +20,7 @@ const FLOOD = new TextEncoder().encode("flood of words\n".repeat(4096));
 /** One that `floods` writes to its console, and begins anew. */
 export type TinyHabit = GuestHabit | "floods";
 
-/** What each guest does last. An init that exits makes the kernel panic. */
+/** Step that each guest does last. An init that exits makes the kernel panic. */
 const LAST: Record<TinyHabit, Step | readonly Step[]> = {
   floods: [
     { call: "write", args: [STDOUT, FLOOD, FLOOD.length], onError: "ignore" },

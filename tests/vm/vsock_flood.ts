@@ -1,8 +1,8 @@
 /**
- * What a machine does to show how an agent on vsock fares while others flood it: this machine is host and guest at once,
- * by the kernel's loopback. Each part is a process of its own: `serve KEY ports|none`, `flood` (as any user), `host KEY`;
- * with `ports` or `none` it starts them all. `none` is an agent that tells nobody by their port: there the host gets through
- * as long as few flood it.
+ * Program of a machine that shows how an agent on vsock fares while others flood it: this machine is host and guest at
+ * once, by the kernel's loopback. Each part is a process of its own: `serve KEY ports|none`, `flood` (as any user),
+ * `host KEY`; with `ports` or `none` it starts them all. `none` is an agent that tells nobody by their port: there the
+ * host gets through as long as few flood it.
  *
  * @module
  */

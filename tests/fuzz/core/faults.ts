@@ -52,7 +52,7 @@ function findEngineFault(error: unknown, depth = 0): Error | undefined {
   return findEngineFault(error.cause, depth + 1);
 }
 
-/** What makes two findings the same: the message without what comes from the input. */
+/** Mark by which two findings are the same: the message without what comes from the input. */
 export function signature(error: Error): string {
   // V8 quotes the text that it could not parse, in ways of its own.
   const words = error instanceof SyntaxError

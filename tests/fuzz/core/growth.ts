@@ -4,7 +4,7 @@ export interface Sample {
   /** Inputs so far. */
   inputs: number;
   rssMiB: number;
-  /** What JavaScript holds after a collection, buffers included. */
+  /** Memory that JavaScript holds after a collection, buffers included. */
   heapMiB: number;
 }
 

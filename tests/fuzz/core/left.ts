@@ -7,7 +7,7 @@ import { hold } from "./target.ts";
 
 const SETTLE_MS = 10_000;
 const LOOK_EVERY_MS = 20;
-/** What the runtime itself may open on its way. */
+/** Descriptors that the runtime itself may open on its way. */
 const DESCRIPTORS = 32;
 /** The parent of groups in the inputs. Parents are an engine's, and stay. */
 const PARENT = "kata-fuzz";

@@ -12,7 +12,7 @@ import { joinBytes, mutateBytes } from "./bytes.ts";
 import type { Random } from "./random.ts";
 import { anyText, textLike } from "./text.ts";
 
-/** What a field of this name holds in good messages: texts that get further than random ones. */
+/** Values of a field of this name in good messages: texts that get further than random ones. */
 export type Words = Readonly<Record<string, readonly string[]>>;
 
 export interface MessageOptions {

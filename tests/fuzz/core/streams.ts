@@ -4,7 +4,7 @@ import { MessageQueue } from "../../../src/rpc/transport/queue.ts";
 
 /** One end of a connection in memory. */
 export class MemoryEnd implements Duplex {
-  /** What this end has yet to read. */
+  /** Bytes that this end has yet to read. */
   readonly incoming: MessageQueue<Uint8Array> = new MessageQueue<Uint8Array>();
   readonly #pieces = this.incoming[Symbol.asyncIterator]();
   #rest: Uint8Array = new Uint8Array();

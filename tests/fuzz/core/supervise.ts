@@ -12,7 +12,7 @@ const START_MS = 60_000;
 const MEMORY = "/dev/shm";
 const LAST_WORDS = 2000;
 const MOST_FINDINGS = 4;
-/** What of an input is printed, in characters. */
+/** Length of an input's printed beginning, in characters. */
 const SHOWN_INPUT = 1500;
 /** Beside this file, also where both are bundled for a machine that has no sources. */
 const loop = new URL(import.meta.url.endsWith(".js") ? "loop.js" : "loop.ts", import.meta.url).pathname;
@@ -144,7 +144,7 @@ function readProgress(directory: string): number | undefined {
   return text === "" ? undefined : Number(text.split(" ")[0]);
 }
 
-/** What a process that came to a bad end had done before. */
+/** Reads what a process that came to a bad end had done before. */
 function readRemains(directory: string): Pick<Report, "taken" | "findings"> {
   const lines = readIfThere(`${directory}/${FINDINGS}`).split("\n").filter((line) => line !== "");
   const taken = Number(readIfThere(`${directory}/${PROGRESS}`).trim().split(" ")[1] ?? 0);
@@ -171,7 +171,7 @@ function describe(target: AnyTarget, plan: Omit<Plan, "directory">, { kind, at, 
   return { kind, target: target.name, seed, what, signature: kind, input };
 }
 
-/** What stopped the process may have been the making of the input. */
+/** Makes the input once more; making it may have been what stopped the process. */
 function inputOf(target: AnyTarget, seed: string): string {
   try {
     return encodeInput(makeInput(target, seed));
@@ -206,7 +206,7 @@ function addReport(total: Report, part: Report): void {
   }
 }
 
-/** What inputs made may be deep, and without rights for others, but it is ours. */
+/** Removes what inputs made: it may be deep, and without rights for others, but it is ours. */
 function removeTree(directory: string): void {
   try {
     Deno.removeSync(directory, { recursive: true });

@@ -17,7 +17,7 @@ import { DIST, ENTER, GUARD, RUNK, SETUP } from "./throwaway_setup.ts";
 /** Begins the name of each such root, which all of its file systems have as their source. */
 const PREFIX = "kata-fuzz-throwaway-";
 
-/** What a program with these rights would do to the machine, whatever it sees of it. */
+/** Rights by which a program would change the machine, whatever it sees of it. */
 const CUT = ["sys_module", "sys_boot", "sys_rawio", "sys_time", "syslog", "wake_alarm", "block_suspend"] as const;
 const CUT_BITS = [16, 22, 17, 25, 34, 35, 36] as const;
 
@@ -86,7 +86,10 @@ export async function runInThrowawayRoot(
   return (await child.status).code;
 }
 
-/** What is tried in such a root before anything else is. Arguments: a file, a process, and the numbers of the root's disk. */
+/**
+ * Attacks tried in such a root before anything else is. Arguments: a file, a process, and the numbers of the root's
+ * disk.
+ */
 const ATTACK = `
 try() { name=$1; shift; if "$@" >/dev/null 2>&1; then echo "$name: done"; else echo "$name: refused"; fi; }
 try remove rm -rf "$1"
@@ -183,7 +186,10 @@ function below({ mountPoint }: MountInfo, path: string, name: string): string {
   return `${mountPoint}${path === "/" ? "" : path}/${name}`;
 }
 
-/** What is in such a root beside the overlay and what is in memory: nothing of a disk, and nothing of another machine. */
+/**
+ * File systems in such a root beside the overlay and those in memory: nothing of a disk, and nothing of another
+ * machine.
+ */
 const KERNEL_TYPES: readonly string[] = ["proc", "sysfs", "devpts", "cgroup", "cgroup2"];
 
 /** Why this is no root to throw away; undefined if it is one. What cannot be read is a reason. */

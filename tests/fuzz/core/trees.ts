@@ -80,7 +80,7 @@ function plant(root: string, entry: Entry, outside: string): void {
   else new Deno.Command("mkfifo", { args: ["--", path], stderr: "null" }).outputSync();
 }
 
-/** What is absolute leads into the tree outside, or to a device that takes everything. */
+/** Absolute targets lead into the tree outside, or to a device that takes everything. */
 function targetOf(target: string, outside: string): string {
   const placed = target.replace("OUTSIDE", outside);
   const isHarmless = placed.startsWith(outside) || placed === "/proc/self/fd/1" || placed === "/dev/zero";

@@ -2,7 +2,7 @@
 import type { Random } from "./random.ts";
 import { anyText, mutateText } from "./text.ts";
 
-/** What `JSON.parse` may give. */
+/** Values that `JSON.parse` may give. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** Any value; rarely deep. */

@@ -57,7 +57,7 @@ function fits({ data }: { data: Uint8Array }): void {
   hold(data.length <= ASKED_BYTES, "a piece is no longer than what was asked for");
 }
 
-/** What the code behind the door rests on. */
+/** Properties of answers that the code behind the door rests on. */
 const CHECKS: Readonly<Record<string, (value: never) => void>> = {
   waitProcess: ({ status }: Answer<"api", "waitProcess">) =>
     hold(Number.isInteger(status) && status >= 0 && status <= 255, "a status is 0 to 255"),

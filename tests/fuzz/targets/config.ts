@@ -27,7 +27,7 @@ export const configuration = defineTarget({
   },
 });
 
-/** What TOML cannot say becomes text. */
+/** Writes TOML; values that it cannot say become text. */
 function tomlOf(value: Json): string {
   try {
     return stringify(JSON.parse(JSON.stringify(value, (_key, held) => held ?? undefined)));
@@ -63,7 +63,7 @@ const VALUES = [
   "root=/dev/vdb",
   "init=/bin/sh",
 ];
-/** What the allowed keys may change. */
+/** Settings that the allowed keys may change. */
 const MAY_CHANGE = new Set([
   "hypervisor.default_vcpus",
   "hypervisor.kernel_params",

@@ -12,7 +12,7 @@ const DEEPEST = 1200;
 const LONG = "n".repeat(200);
 
 interface Group {
-  /** Its name, as bytes: it need not be text. */
+  /** Name as bytes: it need not be text. */
   name: Uint8Array<ArrayBuffer>;
   groups: Group[];
 }
@@ -24,7 +24,7 @@ function anyGroups(random: Random, depth: number): Group[] {
   }));
 }
 
-/** What a file system takes: neither empty, nor too long, nor with a slash or NUL. */
+/** Name that a file system takes: neither empty, nor too long, nor with a slash or NUL. */
 function anyName(random: Random): Uint8Array<ArrayBuffer> {
   const bytes = random.once(2) ? random.bytes(random.between(1, 30)) : new TextEncoder().encode(anyText(random));
   const name = bytes.filter((byte) => byte !== 0 && byte !== 0x2f).slice(0, 255);

@@ -8,7 +8,7 @@ import type { Random } from "../core/random.ts";
 import { defineTarget, hold } from "../core/target.ts";
 import { anyText } from "../core/text.ts";
 
-/** What inputs choose from: no program of the machine is run that is not named here. */
+/** Programs that inputs choose from: no program of the machine is run that is not named here. */
 const SCRIPTS = [
   "exit 0",
   "exit 1",

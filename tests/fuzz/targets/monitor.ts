@@ -36,7 +36,7 @@ const EVENTS: readonly Json[] = [
   { event: "SHUTDOWN", data: { guest: true, reason: "guest-shutdown" } },
 ];
 
-/** What becomes of one command. */
+/** Fate of one command. */
 interface Answer {
   kind: "good" | "changed" | "any" | "refusal" | "silence" | "end";
   value: Json;

@@ -22,7 +22,7 @@ const HOSTNAME = "127.0.0.1";
 const DEEDS = ["read", "read", "write", "write", "finish"] as const;
 type Deed = typeof DEEDS[number];
 
-/** What the guest does with one call: bytes are what it sends, or how long it takes. */
+/** Answer of the guest to one call: bytes are what it sends, or how long it takes. */
 interface Answer {
   kind: "good" | "good" | "refusal" | "silence" | "too much" | "gone";
   bytes: number;
@@ -68,7 +68,7 @@ interface Step {
   bytes: number;
 }
 
-/** What the guest sends is one byte again and again, so that foreign bytes show. */
+/** Byte that the guest sends again and again, so that foreign bytes show. */
 const FROM_GUEST = 71;
 const FROM_CLIENT = 67;
 

@@ -65,7 +65,7 @@ function anyFrame(random: Random, at: number): Uint8Array {
   return random.once(20) ? spoil(random, good) : good;
 }
 
-/** What the server sent is frames, and its responses are no more than its peer has streams. */
+/** Checks that the server sent frames, and no more responses than its peer has streams. */
 async function checkAnswers(peer: MemoryEnd): Promise<void> {
   const decoder = new FrameDecoder();
   for (let count; (count = await peer.read(decoder.space())) !== null;) {

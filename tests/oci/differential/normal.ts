@@ -35,7 +35,7 @@ export class Normal {
     return text;
   }
 
-  /** What a command prints. */
+  /** Output of a command. */
   output([name, ...args]: readonly string[], text: string): string {
     if (name === "state") return text === "" ? "" : this.state(text);
     if (name === "events") return text === "" ? "" : shape(JSON.parse(text)).join("\n");

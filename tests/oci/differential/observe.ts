@@ -14,7 +14,7 @@ import { Normal } from "./normal.ts";
 import type { Command, Plan } from "./plan.ts";
 import { CONTAINER_PROBE, END, PROCESS_PROBE } from "./probe.ts";
 
-/** What was seen, by where. */
+/** Observations, by where they were made. */
 export type Sections = Record<string, string>;
 
 export interface Observation {
@@ -23,7 +23,7 @@ export interface Observation {
   isMade: boolean;
   /** State, mounts and cgroups that are still there; nothing, if all is well. */
   left: string;
-  /** What the runtime wrote to stderr, one line a call. */
+  /** Lines that the runtime wrote to stderr, one a call. */
   errors: readonly string[];
 }
 
@@ -82,7 +82,7 @@ class Observer {
     return started.code === 0;
   }
 
-  /** What is left on the host. @returns That of it which should not be. */
+  /** Looks for what is left on the host. @returns That of it which should not be. */
   async remains(isMade: boolean): Promise<string> {
     const { box, out } = this.#plan;
     if (isMade && exists(`${out}/hooks`)) {

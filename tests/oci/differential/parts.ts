@@ -17,7 +17,7 @@ const of = fc.constantFrom;
 
 const HOOKS = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] as const;
 
-/** What a hook leaves behind: its name, what it was given, and where it ran. */
+/** Traces that a hook leaves behind: its name, what it was given, and where it ran. */
 const HOOK_SCRIPT = `{
   echo "hook $0 $*"; env | grep -vE '^(PWD|SHLVL|OLDPWD|_)=' | sort; cat; echo; echo $0 in $PWD; umask
   grep -E '^(Uid|Groups|CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status

@@ -4,7 +4,7 @@ import type { Box, Spec } from "../runtime.ts";
 
 /** A command on the running container. `ID`, `BUNDLE`, `PROBE` and `FILE` in its words stand for what they name. */
 export interface Command {
-  /** Its row in the table of commands. */
+  /** Row in the table of commands. */
   name: string;
   args: readonly string[];
   stdin?: string;
@@ -26,7 +26,7 @@ export class Plan {
   isForeground = false;
   /** Somebody waits for the terminal. */
   hasConsole = false;
-  /** What config.json holds instead of the specification. */
+  /** Text of config.json instead of the specification. */
   text: string | undefined;
 
   constructor(box: Box) {

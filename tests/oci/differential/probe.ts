@@ -3,7 +3,7 @@
 /** The last line of {@linkcode CONTAINER_PROBE}. */
 export const END = "== end";
 
-/** What every process sees, the first one and those of `exec`. The shell itself is what is looked at: `$$`. */
+/** Probe of every process, the first one and those of `exec`. The shell itself is what is looked at: `$$`. */
 export const PROCESS_PROBE = `
 busybox() { /bin/busybox "$@"; }
 section() { echo "== $1"; }
@@ -46,7 +46,7 @@ section terminal; busybox tty; busybox stty -a | busybox head -n1
 section names; busybox hostname; busybox cat /proc/sys/kernel/domainname
 `;
 
-/** What the first process sees besides. It then waits, and ends with 7 on SIGTERM. */
+/** Probe of the first process besides. It then waits, and ends with 7 on SIGTERM. */
 export const CONTAINER_PROBE = `${PROCESS_PROBE}
 section mounts; busybox cat /proc/$$/mountinfo
 section files; busybox find / \\( -path /proc -o -path /sys -o -path /bin -o -path /dev/mqueue -o -path /tmp/proc -o -path /out \\) -prune -o \\

@@ -2,9 +2,9 @@
 import type { Spec } from "../runtime.ts";
 import type { Plan } from "./plan.ts";
 
-/** What is wrong, and how it gets into a plan. */
+/** Fault, and how it gets into a plan. */
 export interface Refusal {
-  /** Its variants. */
+  /** Variants of the fault. */
   values: readonly unknown[];
   apply: (plan: Plan, value: unknown) => void;
   /** Why only ours refuses it. */
