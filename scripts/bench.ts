@@ -8,6 +8,7 @@
 import { createLogger } from "../src/base/log.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { createHypervisor } from "../src/hypervisor/create.ts";
+import { templateVm } from "../src/sandbox/machine/make_template.ts";
 import { Containerd, releases } from "../tests/interop/containerd.ts";
 import { IMAGE } from "../tests/interop/image.ts";
 import { Templates } from "../tests/interop/template.ts";
@@ -46,7 +47,11 @@ async function bootFloor(): Promise<void> {
     const files = `kernel = "${GUEST}/vmlinux"\ninitrd = "${GUEST}/floor.cpio"\nimage = "${GUEST}/root.erofs"`;
     await Deno.writeTextFile(path, `[hypervisor.qemu]\n${files}\ndefault_memory = 512\n`);
     const { config } = loadConfig({ commandLine: path });
-    await using vm = createHypervisor(config, { id: "floor", runDir, log: createLogger({ sink: () => {} }) });
+    await using vm = createHypervisor(config.hypervisor, templateVm(config), {
+      id: "floor",
+      runDir,
+      log: createLogger({ sink: () => {} }),
+    });
     await vm.start({ signal: AbortSignal.timeout(60_000) });
     const { expected, reason } = await vm.wait();
     if (!expected) throw new Error(`Cannot boot the floor: ${reason}`);

@@ -66,17 +66,6 @@ Deno.test("checkConfig() reports all broken rules in one line", () => {
   });
 });
 
-Deno.test.each([
-  { vcpus: 0, max: 0, becomes: [1, 4] },
-  { vcpus: -1, max: 0, becomes: [4, 4] },
-  { vcpus: 2.5, max: 2, becomes: [2.5, 3] },
-  { vcpus: 99, max: 0, becomes: [4, 4] },
-  { vcpus: 1, max: 8, becomes: [1, 8] },
-])("checkConfig() on 4 CPUs makes default_vcpus $vcpus of $max become $becomes", ({ vcpus, max, becomes }) => {
-  const { hypervisor } = checkConfig(configWith({ default_vcpus: vcpus, default_maxvcpus: max }), HOST);
-  assert.deepEqual([hypervisor.default_vcpus, hypervisor.default_maxvcpus], becomes);
-});
-
 Deno.test("readHostFacts() tells why a file cannot be read", () => {
   const { cpus, memoryMiB, fileProblem } = readHostFacts();
   assert.ok(cpus >= 1 && memoryMiB >= 64);

@@ -1,6 +1,6 @@
 /** Puts a row into words: for the shipped files, the reference and `explain`. Pure. @module */
-import { RULES } from "./check.ts";
-import type { Key, KeyTable } from "./key.ts";
+import { rulesFor } from "./check.ts";
+import type { Key, KeyTable, MonitorKind } from "./key.ts";
 import { ALL_TABLES, HYPERVISORS, TABLES } from "./tables.ts";
 
 /** A key, with the table of the file that it stands in. */
@@ -93,7 +93,11 @@ function rulesOf({ table, name }: Entry): string[] {
   const property = table.monitor !== undefined
     ? "hypervisor"
     : Object.entries(TABLES).find(([, { path }]) => path === table.path)?.[0];
-  const rules = RULES.filter(({ keys }) => keys.some((key) => key === `${property}.${name}`));
+  const monitors = Object.keys(HYPERVISORS) as MonitorKind[];
+  const ours = table.monitor === undefined ? monitors : [table.monitor];
+  const rules = [...new Set(ours.flatMap((kind) => rulesFor(kind)))].filter(({ keys }) =>
+    keys.some((key) => key === `${property}.${name}`)
+  );
   return rules.map(({ keys, says }) => {
     const others = keys.filter((key) => key !== `${property}.${name}`).map((key) => `\`${key.split(".")[1]}\``);
     return others.length === 0 ? says : `${says} It concerns ${others.join(", ")} too.`;

@@ -122,7 +122,7 @@ function sources(): string[] {
     [...Deno.readDirSync(directory)].flatMap(({ name, isDirectory }) => {
       if (isDirectory) return /^(keys|testdata|testing|proto)$/.test(name) ? [] : files(new URL(`${name}/`, directory));
       const isProduct = name.endsWith(".ts") && !/_test\.ts$|^conformance_|^fake_|_pb\.ts$/.test(name);
-      const isCheck = directory.pathname.endsWith("/config/") && name !== "annotations.ts";
+      const isCheck = /\/config\/(rules\/)?$/.test(directory.pathname) && !/^(annotations|sizes)\.ts$/.test(name);
       return isProduct && !isCheck ? [Deno.readTextFileSync(new URL(name, directory))] : [];
     });
   return files(SRC).map((text) => text.replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, ""));
@@ -130,7 +130,7 @@ function sources(): string[] {
 
 /** Names of a table where it is read: variables of it, and types of parameters that are taken apart. */
 const READERS: Readonly<Record<keyof Config, { variables: string; types: string }>> = {
-  hypervisor: { variables: "hypervisor|qemu|config", types: "QemuConfig" },
+  hypervisor: { variables: "hypervisor|qemu|config", types: "QemuConfig|QemuTable|CommonConfig|SizeKeys" },
   agent: { variables: "agent|config|options", types: "AgentConfig|AgentWords" },
   runtime: { variables: "runtime", types: "RuntimeConfig" },
   factory: { variables: "factory", types: "FactoryConfig" },
@@ -141,7 +141,7 @@ function reads(text: string, table: keyof Config, name: string): boolean {
   const { variables, types } = READERS[table];
   const access = new RegExp(String.raw`\b(?:${variables})\.${name}\b`);
   const taken = new RegExp(
-    String.raw`\{[^{}]*\b${name}\b[^{}]*\}\s*(?::\s*(?:${types})\b|=\s*[\w.]*\b(?:${variables})\b)`,
+    String.raw`\{[^{}]*\b${name}\b[^{}]*\}\s*(?::\s*(?:Pick<\s*)?(?:${types})\b|=\s*[\w.]*\b(?:${variables})\b)`,
   );
   const within = new RegExp(String.raw`\b(?:${variables}): \{[^{}]*\b${name}\b[^{}]*\}`);
   return access.test(text) || taken.test(text) || within.test(text);

@@ -1,8 +1,8 @@
 /** From tables of TOML to a configuration: each key's value as its row allows it, or its default. Pure. @module */
 import { quoted } from "../base/text.ts";
-import type { Key, Keys, KeyTable, ValuesOf } from "./key.ts";
+import type { Key, Keys, KeyTable, MonitorKind, ValuesOf } from "./key.ts";
 import { isTable, type Table } from "./table.ts";
-import { type Config, HYPERVISORS, TABLES } from "./tables.ts";
+import { type Config, type ConfigOf, HYPERVISORS, TABLES } from "./tables.ts";
 
 /** A value that a key, or a table, cannot have. */
 export class ValueError extends Error {
@@ -18,11 +18,15 @@ export class ValueError extends Error {
 export function toConfig(file: Table): Config {
   const runtime = readTable(TABLES.runtime, file);
   return {
-    hypervisor: readTable(HYPERVISORS[runtime.hypervisor_name], file),
+    hypervisor: readHypervisor(runtime.hypervisor_name, file),
     agent: readTable(TABLES.agent, file),
     runtime,
     factory: readTable(TABLES.factory, file),
   };
+}
+
+function readHypervisor<K extends MonitorKind>(kind: K, file: Table): ConfigOf<K> {
+  return { kind, ...readTable(HYPERVISORS[kind], file) } as ConfigOf<K>;
 }
 
 /** A configuration with nothing but defaults. */

@@ -19,5 +19,14 @@
  *
  * @module
  */
-export type { AgentConfig, Config, FactoryConfig, QemuConfig, RuntimeConfig } from "./tables.ts";
+export type {
+  AgentConfig,
+  CommonConfig,
+  Config,
+  ConfigOf,
+  FactoryConfig,
+  HypervisorConfig,
+  QemuConfig,
+  RuntimeConfig,
+} from "./tables.ts";
 export { defaultConfig } from "./read.ts";

@@ -1,6 +1,7 @@
 /** All tables of the configuration, and what the program sees of them. @module */
 import { AGENT } from "./keys/agent.ts";
 import { FACTORY } from "./keys/factory.ts";
+import type { HYPERVISOR_COMMON } from "./keys/hypervisor_common.ts";
 import { QEMU } from "./keys/qemu.ts";
 import { RUNTIME } from "./keys/runtime.ts";
 import type { KeyTable, MonitorKind, ValuesOf } from "./key.ts";
@@ -19,8 +20,14 @@ export const PLANNED_TABLES: readonly string[] = ["clh", "cloud-hypervisor", "fi
   `hypervisor.${name}`
 );
 
+/** `[hypervisor.KIND]` as checked and with its defaults, and which one it is. */
+export type ConfigOf<K extends MonitorKind> = { kind: K } & ValuesOf<typeof HYPERVISORS[K]["keys"]>;
+/** The table of the hypervisor that the configuration chose: narrow it by `kind`. */
+export type HypervisorConfig = { [K in MonitorKind]: ConfigOf<K> }[MonitorKind];
+/** Keys that each hypervisor's table has. */
+export type CommonConfig = ValuesOf<typeof HYPERVISOR_COMMON>;
 /** `[hypervisor.qemu]` as checked and with its defaults. */
-export type QemuConfig = ValuesOf<typeof QEMU.keys>;
+export type QemuConfig = ConfigOf<"qemu">;
 /** `[agent.kata]` as checked and with its defaults. */
 export type AgentConfig = ValuesOf<typeof AGENT.keys>;
 /** `[runtime]` as checked and with its defaults. */
@@ -30,13 +37,13 @@ export type FactoryConfig = ValuesOf<typeof FACTORY.keys>;
 
 /** The configuration as the program reads it, after `loadConfig`. */
 export interface Config {
-  hypervisor: QemuConfig;
+  hypervisor: HypervisorConfig;
   agent: AgentConfig;
   runtime: RuntimeConfig;
   factory: FactoryConfig;
 }
 
 /** The table of the file that a table of the configuration comes from. */
-export function tableOf(config: Pick<Config, "runtime">, name: keyof Config): KeyTable {
-  return name === "hypervisor" ? HYPERVISORS[config.runtime.hypervisor_name] : TABLES[name];
+export function tableOf(config: Pick<Config, "hypervisor">, name: keyof Config): KeyTable {
+  return name === "hypervisor" ? HYPERVISORS[config.hypervisor.kind] : TABLES[name];
 }

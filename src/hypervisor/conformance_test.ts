@@ -1,21 +1,30 @@
-import { defaultConfig } from "../config/schema.ts";
-import { hypervisorConforms } from "./testing/conformance_suite.ts";
+import { defaultConfig, type QemuConfig } from "../config/schema.ts";
+import { createHypervisor, describeTemplate } from "./create.ts";
 import { fakeQemu } from "./qemu/testing/fake_qemu.ts";
+import { hypervisorConforms } from "./testing/conformance_suite.ts";
+import { CORE_LACKS, coreDriver } from "./testing/core_monitor.ts";
+import { plainVm } from "./testing/vm.ts";
+
+const QEMU: QemuConfig = {
+  ...defaultConfig().hypervisor,
+  path: fakeQemu(),
+  virtio_fs_daemon: "/proc/self/exe",
+  agent_transport: "virtio-serial",
+  block_device_driver: "virtio-blk-pci",
+};
 
 hypervisorConforms({
   name: "Qemu over a fake monitor",
-  config(guest) {
-    const config = defaultConfig();
-    const any = "/proc/self/exe";
-    const files = { path: fakeQemu(), kernel: any, initrd: any, virtio_fs_daemon: any };
-    const guestHabit = { kernel_params: `fake.guest="${guest}"` };
-    Object.assign(config.hypervisor, {
-      ...files,
-      ...guestHabit,
-      agent_transport: "virtio-serial",
-      block_device_driver: "virtio-blk-pci",
-    });
-    return config;
-  },
+  vm: (guest) => plainVm({ kernelParams: { agent: [], user: `fake.guest="${guest}"` }, initrd: "/proc/self/exe" }),
+  create: (vm, { program = QEMU.path, ...options }) => createHypervisor({ ...QEMU, path: program }, vm, options),
+  identify: (vm) => describeTemplate(QEMU, vm),
+  bootMs: 2_000,
+});
+
+hypervisorConforms({
+  name: "A monitor with the core alone",
+  vm: (guest) => plainVm({ kernelParams: { agent: [], user: guest } }),
+  create: (vm, { program, ...options }) => coreDriver(program).create(QEMU, vm, options),
+  lacks: CORE_LACKS,
   bootMs: 2_000,
 });

@@ -5,7 +5,6 @@
  * @module
  */
 import type { Logger } from "../base/log.ts";
-import type { Fd } from "../linux/io/fd.ts";
 import type { HostKey } from "../rpc/transport/host_key.ts";
 import type { Device, GuestAddress } from "./device.ts";
 
@@ -113,23 +112,16 @@ export interface Hypervisor extends AsyncDisposable {
   consoleTail(lines: number): readonly string[];
 }
 
+/** Circumstances of one VM on this host; what it is, its `VmConfig` says. */
 export interface HypervisorOptions {
   /** The sandbox's id. */
   id: string;
   /** Directory for sockets, logs and pid files, such as `/run/kata/<id>`; it must exist and is the caller's. */
   runDir: string;
   log: Logger;
-  /** Devices that are there from the start. */
-  devices?: readonly Device[];
-  /** Network namespace to run the monitor in. */
-  netns?: Fd;
-  /** `cgroup.procs` files that the monitor and its helpers join; one per hierarchy on v1. */
-  cgroupProcs?: readonly string[];
   /**
    * `use`: starts from the template below `root` that fits, and boots if there is none. `make`: boots a machine without a
    * device that could not be saved, with its memory in a file of `directory`.
    */
   template?: { kind: "use"; root: string } | { kind: "make"; directory: string };
-  /** Words for the guest's kernel command line, such as `agent.log=debug`; the configuration's `kernel_params` beat them. */
-  kernelParams?: readonly string[];
 }

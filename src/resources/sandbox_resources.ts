@@ -1,7 +1,9 @@
 /** Everything that a sandbox has on the host besides its VM, and the size that the VM has. @module */
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/schema.ts";
+import { configuredSizes } from "../config/sizes.ts";
 import type { Device } from "../hypervisor/device.ts";
+import type { MachineSize } from "../hypervisor/vm_config.ts";
 import { detectCgroups } from "../linux/cgroup/cgroup.ts";
 import type { Fd } from "../linux/io/fd.ts";
 import type { Spec } from "../oci/spec/spec.ts";
@@ -11,7 +13,7 @@ import { catchLoopback, type Loopback } from "./network/loopback.ts";
 import { openPodNetns } from "./network/netns.ts";
 import { type JoinedLinks, PodNetwork } from "./network/network.ts";
 import { SharedDirectory } from "./share_fs.ts";
-import { sandboxDemand, staticSize, withSize } from "./sizing.ts";
+import { sandboxDemand, startSize } from "./sizing.ts";
 
 export interface SandboxResourcesOptions {
   id: string;
@@ -26,15 +28,15 @@ export interface SandboxResourcesOptions {
 
 const NOTHING_JOINED: JoinedLinks = { cards: [], guest: { interfaces: [], routes: [], neighbors: [] } };
 
-type Parts = Pick<SandboxResources, "config" | "share" | "loopback" | "joined" | "cgroups"> & {
+type Parts = Pick<SandboxResources, "size" | "share" | "loopback" | "joined" | "cgroups"> & {
   /** Owns all of them. */
   stack: AsyncDisposableStack;
 };
 
 /** Disposing it takes all away; the VM must be gone by then. */
 export class SandboxResources implements AsyncDisposable {
-  /** With the VM's size at its start. */
-  readonly config: Config;
+  /** The VM's. */
+  readonly size: MachineSize;
   readonly share: SharedDirectory;
   readonly cgroups: HostCgroups | undefined;
   /** Links that were in the pod's network namespace before the start. */
@@ -47,7 +49,7 @@ export class SandboxResources implements AsyncDisposable {
   /** Use {@linkcode SandboxResources.create}. */
   constructor(network: PodNetwork | undefined, parts: Parts) {
     this.#network = network;
-    this.config = parts.config;
+    this.size = parts.size;
     this.share = parts.share;
     this.loopback = parts.loopback;
     this.joined = parts.joined;
@@ -57,19 +59,16 @@ export class SandboxResources implements AsyncDisposable {
 
   /** @throws {KataError} Why the sandbox cannot be made like this; nothing is left behind. */
   static async create(options: SandboxResourcesOptions): Promise<SandboxResources> {
-    const { id, spec, sharedRoot } = options;
-    const isStatic = options.config.runtime.static_sandbox_resource_mgmt;
-    const config = isStatic
-      ? withSize(options.config, staticSize(sandboxDemand(spec), options.config))
-      : options.config;
+    const { id, spec, config: { hypervisor, runtime }, sharedRoot } = options;
+    const size = startSize(runtime, { sizes: configuredSizes(hypervisor), demand: sandboxDemand(spec) });
     await using undo = new AsyncDisposableStack();
     const share = undo.use(new SharedDirectory(sharedRoot, id));
-    const network = undo.use(openNetwork(options, config));
+    const network = undo.use(openNetwork(options, size));
     const isPod = options.type !== "single_container";
     const loopback = undo.use(isPod && network !== undefined ? catchLoopback(network.netns, options) : undefined);
     const joined = network?.join() ?? NOTHING_JOINED;
     const cgroups = undo.use(makeCgroups(options));
-    return new SandboxResources(network, { config, share, loopback, joined, cgroups, stack: undo.move() });
+    return new SandboxResources(network, { size, share, loopback, joined, cgroups, stack: undo.move() });
   }
 
   /** Devices that the VM starts with. */
@@ -97,7 +96,7 @@ export class SandboxResources implements AsyncDisposable {
   }
 }
 
-function openNetwork(options: SandboxResourcesOptions, sized: Config): PodNetwork | undefined {
+function openNetwork(options: SandboxResourcesOptions, { vcpus }: MachineSize): PodNetwork | undefined {
   const { id, spec, type, config: { runtime, hypervisor } } = options;
   const isPod = type !== "single_container";
   const netns = openPodNetns(spec, { sandboxId: id, isPod, disableNew: runtime.disable_new_netns });
@@ -105,7 +104,7 @@ function openNetwork(options: SandboxResourcesOptions, sized: Config): PodNetwor
   return new PodNetwork({
     netns,
     model: runtime.internetworking_model,
-    queues: Math.max(1, Math.ceil(sized.hypervisor.default_vcpus)),
+    queues: vcpus,
     vhost: !hypervisor.disable_vhost_net,
   });
 }

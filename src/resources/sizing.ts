@@ -9,7 +9,9 @@
 import { quoted } from "../base/text.ts";
 import { countCpus, type CpuList, parseCpuList, unite } from "../base/cpu_list.ts";
 import { KataError } from "../base/error.ts";
-import type { Config } from "../config/schema.ts";
+import type { RuntimeConfig } from "../config/schema.ts";
+import type { ConfiguredSizes } from "../config/sizes.ts";
+import type { MachineSize } from "../hypervisor/vm_config.ts";
 import type { Resources, Spec } from "../oci/spec/spec.ts";
 import { type Fraction, fractionOf, roundUp, sum, ZERO } from "./fraction.ts";
 
@@ -30,10 +32,31 @@ export interface Demand {
   cpuset: CpuList;
 }
 
-/** A VM's size. */
-export interface MachineSize {
-  vcpus: number;
-  memoryMiB: number;
+/** A VM's size at one time. */
+export type Size = Pick<MachineSize, "vcpus" | "memoryMiB">;
+
+/**
+ * The size of a VM at its start, and how far it may grow. With static sizing it never does.
+ *
+ * @param demand Of the whole sandbox.
+ * @throws {KataError} As {@linkcode staticSize}.
+ */
+export function startSize(
+  { static_sandbox_resource_mgmt: isStatic }: Pick<RuntimeConfig, "static_sandbox_resource_mgmt">,
+  { sizes, demand = demandOf() }: { sizes: ConfiguredSizes; demand?: Demand },
+): MachineSize {
+  if (isStatic) {
+    const { vcpus, memoryMiB } = staticSize(demand, sizes);
+    return { vcpus, maxVcpus: vcpus, memoryMiB, maxMemoryMiB: memoryMiB };
+  }
+  const vcpus = Math.max(1, Math.ceil(sizes.vcpus));
+  const { memoryMiB, maxMemoryMiB } = sizes;
+  return {
+    vcpus,
+    maxVcpus: Math.max(sizes.maxVcpus, vcpus),
+    memoryMiB,
+    maxMemoryMiB: Math.max(maxMemoryMiB, memoryMiB),
+  };
 }
 
 /**
@@ -66,13 +89,12 @@ export function sandboxDemand({ annotations = {}, linux }: Spec): Demand {
  *
  * @throws {KataError} INVALID_ARGUMENT: there would be no memory. RESOURCE_EXHAUSTED: more memory than allowed.
  */
-export function staticSize(demand: Demand, { hypervisor }: Config): MachineSize {
-  const { default_vcpus, overhead_vcpus, default_memory, overhead_memory } = hypervisor;
+export function staticSize(demand: Demand, sizes: ConfiguredSizes): Size {
   const cpus = asked([demand]);
-  const vcpus = isZero(cpus) ? fractionOf(default_vcpus) : sum([cpus, fractionOf(overhead_vcpus)]);
+  const vcpus = isZero(cpus) ? fractionOf(sizes.vcpus) : sum([cpus, fractionOf(sizes.overheadVcpus)]);
   const wantedMiB = toMiB(demand.memoryBytes);
-  const memoryMiB = wantedMiB === 0 ? default_memory : wantedMiB + overhead_memory;
-  return checkSize({ vcpus: roundUp(vcpus), memoryMiB }, hypervisor);
+  const memoryMiB = wantedMiB === 0 ? sizes.memoryMiB : wantedMiB + sizes.overheadMiB;
+  return checkSize({ vcpus: roundUp(vcpus), memoryMiB }, sizes);
 }
 
 /**
@@ -80,34 +102,25 @@ export function staticSize(demand: Demand, { hypervisor }: Config): MachineSize 
  *
  * @throws {KataError} As {@linkcode staticSize}.
  */
-export function dynamicSize(demands: readonly Demand[], { hypervisor }: Config): MachineSize {
-  const vcpus = sum([fractionOf(hypervisor.default_vcpus), asked(demands)]);
+export function dynamicSize(demands: readonly Demand[], sizes: ConfiguredSizes): Size {
+  const vcpus = sum([fractionOf(sizes.vcpus), asked(demands)]);
   const wantedMiB = toMiB(demands.reduce((bytes, { memoryBytes }) => bytes + memoryBytes, 0n));
-  return checkSize({ vcpus: roundUp(vcpus), memoryMiB: hypervisor.default_memory + wantedMiB }, hypervisor);
-}
-
-/** The configuration of a VM that starts with this size. */
-export function withSize(config: Config, { vcpus, memoryMiB }: MachineSize): Config {
-  const { hypervisor } = config;
-  return { ...config, hypervisor: { ...hypervisor, default_vcpus: vcpus, default_memory: memoryMiB } };
+  return checkSize({ vcpus: roundUp(vcpus), memoryMiB: sizes.memoryMiB + wantedMiB }, sizes);
 }
 
 /** vCPUs beyond the limit only mean less speed, so they are left out; memory that is missing would end processes. */
-function checkSize({ vcpus, memoryMiB }: MachineSize, limits: Config["hypervisor"]): MachineSize {
-  const { default_maxvcpus, default_maxmemory } = limits;
+function checkSize({ vcpus, memoryMiB }: Size, { maxVcpus, maxMemoryMiB }: ConfiguredSizes): Size {
   if (memoryMiB <= 0) {
     throw new KataError(
       "INVALID_ARGUMENT",
       "Cannot size the VM: it would have 0 MiB; raise default_memory, overhead_memory or the pod's memory limit",
     );
   }
-  if (default_maxmemory > 0 && memoryMiB > default_maxmemory) {
-    const message =
-      `Cannot size the VM: ${memoryMiB} MiB asked, the limit is ${default_maxmemory} MiB (default_maxmemory)`;
+  if (memoryMiB > maxMemoryMiB) {
+    const message = `Cannot size the VM: ${memoryMiB} MiB asked, the limit is ${maxMemoryMiB} MiB (default_maxmemory)`;
     throw new KataError("RESOURCE_EXHAUSTED", message);
   }
-  const most = default_maxvcpus > 0 ? default_maxvcpus : Infinity;
-  return { vcpus: Math.min(Math.max(1, vcpus), most), memoryMiB };
+  return { vcpus: Math.min(Math.max(1, vcpus), maxVcpus), memoryMiB };
 }
 
 /** Quotas of all containers together; where there is none, the CPUs that they are bound to. */

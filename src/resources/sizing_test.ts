@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
-import { type Config, defaultConfig } from "../config/schema.ts";
-import { demandOf, dynamicSize, sandboxDemand, staticSize, withSize } from "./sizing.ts";
+import { type CommonConfig, defaultConfig } from "../config/schema.ts";
+import { type ConfiguredSizes, configuredSizes } from "../config/sizes.ts";
+import { demandOf, dynamicSize, sandboxDemand, startSize, staticSize } from "./sizing.ts";
 
 const MIB = 2 ** 20;
 const PERIOD = 100_000;
 
-function config(change: Partial<Config["hypervisor"]> = {}): Config {
-  const base = defaultConfig();
+function config(change: Partial<CommonConfig> = {}): ConfiguredSizes {
   const sizes = { default_vcpus: 1, default_memory: 512, overhead_vcpus: 0.2, overhead_memory: 64 };
-  return { ...base, hypervisor: { ...base.hypervisor, ...sizes, default_maxmemory: 4096, ...change } };
+  const keys = { ...defaultConfig().hypervisor, ...sizes, default_maxmemory: 4096, ...change };
+  return configuredSizes(keys, { cpus: 16, memoryMiB: 8192 });
 }
 
 function demand(cpus: number, memoryMiB = 0) {
@@ -24,13 +25,13 @@ Deno.test.each([
   { cpus: [2], base: 0.5, vcpus: 3 },
 ])("B35: dynamicSize() of quotas $cpus above $base vCPUs is $vcpus", ({ cpus, base, vcpus }) => {
   const demands = cpus.map((each) => demandOf({ cpu: { quota: Math.round(each * 1e6), period: 1e6 } }));
-  assert.equal(dynamicSize(demands, config({ default_vcpus: base })).vcpus, vcpus);
+  assert.equal(dynamicSize(demands, { ...config(), vcpus: base }).vcpus, vcpus);
 });
 
 Deno.test("B35: dynamicSize() sums thirds of different periods exactly", () => {
   const third = [[1, 3], [10, 30], [100_000, 300_000]] as const;
   const demands = third.map(([quota, period]) => demandOf({ cpu: { quota, period } }));
-  assert.equal(dynamicSize(demands, config({ default_vcpus: 0 })).vcpus, 1);
+  assert.equal(dynamicSize(demands, { ...config(), vcpus: 0 }).vcpus, 1);
 });
 
 Deno.test("dynamicSize() adds the containers' memory to the configured, rounded up once", () => {
@@ -69,8 +70,8 @@ Deno.test("staticSize() and dynamicSize() refuse memory above the limit, naming 
 
 Deno.test("dynamicSize() counts the CPUs that containers are bound to, where none has a quota", () => {
   const bound = [demandOf({ cpu: { cpus: "0-1" } }), demandOf({ cpu: { cpus: "1,3" } })];
-  assert.equal(dynamicSize(bound, config({ default_vcpus: 0 })).vcpus, 3);
-  assert.equal(dynamicSize([...bound, demand(1)], config({ default_vcpus: 0 })).vcpus, 1);
+  assert.equal(dynamicSize(bound, { ...config(), vcpus: 0 }).vcpus, 3);
+  assert.equal(dynamicSize([...bound, demand(1)], { ...config(), vcpus: 0 }).vcpus, 1);
 });
 
 Deno.test("demandOf() takes negative limits for none", () => {
@@ -92,7 +93,15 @@ Deno.test("sandboxDemand() reads the pod's limits from containerd's annotations,
   assert.throws(() => sandboxDemand(broken), { code: "INVALID_ARGUMENT", message: /sandbox-memory "1Gi"/ });
 });
 
-Deno.test("withSize() changes nothing but the size at the start", () => {
-  const sized = withSize(config(), { vcpus: 3, memoryMiB: 777 });
-  assert.deepEqual(sized, config({ default_vcpus: 3, default_memory: 777 }));
+Deno.test("startSize() decides once with static sizing, else leaves room up to the limits", () => {
+  const sizes = config({ default_vcpus: 1.5, default_maxvcpus: 4 });
+  const asked = { sizes, demand: demand(1, 256) };
+  assert.deepEqual(startSize({ static_sandbox_resource_mgmt: true }, asked), {
+    ...{ vcpus: 2, maxVcpus: 2, memoryMiB: 320, maxMemoryMiB: 320 },
+  });
+  const growing = { vcpus: 2, maxVcpus: 4, memoryMiB: 512, maxMemoryMiB: 4096 };
+  assert.deepEqual(startSize({ static_sandbox_resource_mgmt: false }, asked), growing);
+  assert.deepEqual(startSize({ static_sandbox_resource_mgmt: true }, { sizes }), {
+    ...{ vcpus: 2, maxVcpus: 2, memoryMiB: 512, maxMemoryMiB: 512 },
+  });
 });

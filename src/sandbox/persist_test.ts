@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../base/log.ts";
 import { SHARED_TAG } from "../agent_api/names.ts";
-import { vmFiles } from "../hypervisor/qemu/plan.ts";
+import { vmFiles } from "../hypervisor/common/vm_files.ts";
 import { vhostVsockSockets } from "../hypervisor/common/vhost_vsock.ts";
 import { makeRunDir, readState, rewriteState, writeState } from "./persist.ts";
 

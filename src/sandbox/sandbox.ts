@@ -213,8 +213,8 @@ export class Sandbox implements AsyncDisposable {
     await using undo = new AsyncDisposableStack();
     undo.use(options.stdio);
     this.#containers.mustNotHave(options.id);
-    const { config, share } = this.#host;
-    const context = { sandboxId: this.id, config, share, log: this.#options.log };
+    const { config, log } = this.#options;
+    const context = { sandboxId: this.id, config, share: this.#host.share, log };
     const prepare = () => ContainerResources.prepare(options, context);
     const resources = undo.use(await this.phases.measure("files", prepare));
     const agent = await this.#booted;
@@ -224,8 +224,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #boot(): Promise<AgentConnection> {
-    const { id, spec, onOutOfMemory, log } = this.#options;
-    const { config, cgroups, joined: { guest: network } } = this.#host;
+    const { id, spec, config, onOutOfMemory, log } = this.#options;
+    const { cgroups, joined: { guest: network } } = this.#host;
     const { signal } = this.#abort;
     writeState(this.#runDir, this.#state());
     const onStarted = (info: VmInfo) => {

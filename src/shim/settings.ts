@@ -35,7 +35,8 @@ export function readSettings(spec: Spec, { options, logs }: {
   const log = logOf(config, logs);
   log.info("Using configuration", { path });
   for (const warning of [...warnings, ...unknown, ...warnOfPlanned(config)]) log.warning(warning, { path });
-  return { config: checkConfig(config), log };
+  checkConfig(config);
+  return { config, log };
 }
 
 /** The configuration may ask for more or less than containerd's `-debug`. */

@@ -3,6 +3,7 @@ import { createLogger } from "../../src/base/log.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { createHypervisor } from "../../src/hypervisor/create.ts";
+import { templateVm } from "../../src/sandbox/machine/make_template.ts";
 import type { Hypervisor } from "../../src/hypervisor/hypervisor.ts";
 import { type AgentClients, agentClients } from "../../src/sandbox/agent/answers.ts";
 import { dialAgent } from "../../src/sandbox/agent/client.ts";
@@ -44,7 +45,7 @@ export async function bootMachine(options: MachineOptions = {}): Promise<Machine
   const config = await writeConfig(runDir, options);
   const signal = AbortSignal.timeout(BOOT_MS);
   const log = createLogger({ sink: () => {} });
-  const vm = stack.use(createHypervisor(config, { id: "vm-test", runDir, log }));
+  const vm = stack.use(createHypervisor(config.hypervisor, templateVm(config), { id: "vm-test", runDir, log }));
   const begin = performance.now();
   await vm.start({ signal });
   const transport = stack.use(await dialAgent(vm, { sandboxId: "vm-test", config: config.agent, signal }));

@@ -7,9 +7,9 @@ import type { NetDevice } from "../../src/hypervisor/device.ts";
 import { startTime } from "../../src/hypervisor/common/pid_file.ts";
 import { memfd } from "../../src/linux/io/fd.ts";
 import { createNetns } from "../../src/linux/process/namespace.ts";
-import { config, directory, ignore, links, netCard } from "./tiny_guest.ts";
+import { directory, ignore, links, netCard, SUBJECT, vm } from "./tiny_guest.ts";
 
-hypervisorConforms({ name: "Qemu", config, bootMs: 60_000, ignore });
+hypervisorConforms(SUBJECT);
 
 /** Fields of `/proc/PID/status`, those of each thread. */
 function statusOf(pid: number): Record<string, string>[] {
@@ -29,7 +29,7 @@ Deno.test({
   async fn() {
     const uids: number[] = [];
     for (let round = 0; round < 2; round++) {
-      await using made = box(config("idles"));
+      await using made = box(SUBJECT, vm("idles"));
       await made.vm.start({ signal: AbortSignal.timeout(10_000) });
       for (const status of statusOf(await pidOf(made.vm))) {
         const { CapPrm, CapEff, CapBnd, CapInh, CapAmb, NoNewPrivs, Seccomp, Uid, Gid, Groups } = status;
@@ -50,18 +50,18 @@ Deno.test({
   name: "F14: Qemu that has to be root says why, and has no capabilities and a filter nevertheless",
   ignore,
   async fn() {
-    const hidden = config("idles");
-    Deno.chmodSync(hidden.hypervisor.initrd, 0o600);
+    const hidden = vm("idles");
+    Deno.chmodSync(hidden.initrd!, 0o600);
     const lines: string[] = [];
     try {
-      await using made = box(hidden, { log: createLogger({ sink: (line) => lines.push(line) }) });
+      await using made = box(SUBJECT, hidden, { log: createLogger({ sink: (line) => lines.push(line) }) });
       await made.vm.start({ signal: AbortSignal.timeout(10_000) });
       for (const { Uid, CapEff, CapBnd, NoNewPrivs, Seccomp } of statusOf(await pidOf(made.vm))) {
         const expected = ["0\t0\t0\t0", NO_CAPABILITIES, NO_CAPABILITIES, "1", FILTERED];
         assert.deepEqual([Uid, CapEff, CapBnd, NoNewPrivs, Seccomp], expected);
       }
     } finally {
-      Deno.chmodSync(hidden.hypervisor.initrd, 0o644);
+      Deno.chmodSync(hidden.initrd!, 0o644);
     }
     assert.match(lines.join("\n"), /QEMU runs as root, without capabilities.*others than root cannot read/);
   },
@@ -76,7 +76,7 @@ Deno.test({
       Deno.writeFileSync(path, new Uint8Array(1 << 20), { mode: 0o600 });
       return { ...disk(id), path, readOnly: false };
     });
-    await using made = box(config("idles"), { devices: [secrets[0]!] });
+    await using made = box(SUBJECT, vm("idles", { devices: [secrets[0]!] }));
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
     await ready(made, 60_000);
     for (let round = 0; round < 3; round++) {
@@ -90,7 +90,7 @@ Deno.test({
   name: "F10: a guest that writes to its console for ever leaves no file, and its last words are known",
   ignore,
   async fn() {
-    await using made = box(config("floods"));
+    await using made = box(SUBJECT, vm("floods"));
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
     for (const end = Date.now() + 60_000; made.vm.consoleTail(100).length < 100;) {
       assert.ok(Date.now() < end, "the guest writes nothing");
@@ -109,7 +109,7 @@ Deno.test({
   name: "F10: a console that nobody reads holds up neither Qemu nor its guest's other work",
   ignore,
   async fn() {
-    await using made = box(config("floods"));
+    await using made = box(SUBJECT, vm("floods"));
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
     await ready(made, 60_000);
     // Our own thread reads the console, and stands still for longer than it takes to fill the socket.
@@ -124,7 +124,7 @@ Deno.test({
   ignore,
   async fn() {
     const share = { kind: "shareFs", id: "share", tag: "kataShared", source: directory } as const;
-    await using made = box(config("idles"), { devices: [share] });
+    await using made = box(SUBJECT, vm("idles", { devices: [share] }));
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
     assert.ok(made.vm.guestAddress("share"));
     const pid = await pidOf(made.vm);
@@ -145,7 +145,7 @@ Deno.test({
     const path = `${directory}/netns`;
     using _netns = createNetns(path);
     const cold = netCard("eth0", { path, queues: 2 });
-    await using made = box(config("idles"), { devices: [cold] });
+    await using made = box(SUBJECT, vm("idles", { devices: [cold] }));
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
     assert.deepEqual(made.vm.guestAddress("eth0"), { bus: "pci", path: "03" });
     assert.ok(cold.tapFds.every((fd) => !fd.isOpen));
@@ -162,7 +162,7 @@ Deno.test({
   name: "B21: Qemu keeps no descriptor of a card that it refuses",
   ignore,
   async fn() {
-    await using made = box(config("idles"));
+    await using made = box(SUBJECT, vm("idles"));
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
     const [pid] = (await made.vm.info()).pids;
     const tapFds = ["taken", "waiting", "last"].map((name) => memfd(name));
@@ -173,21 +173,5 @@ Deno.test({
     );
     // The one that it has looked at and found to be no tap, QEMU itself forgets to close.
     assert.deepEqual(open.filter((path) => /waiting|last/.test(path)), []);
-  },
-});
-
-Deno.test({
-  name: "Qemu adds vCPUs and memory while it runs, and knows its size",
-  ignore,
-  async fn() {
-    const growing = config("idles");
-    growing.runtime.static_sandbox_resource_mgmt = false;
-    Object.assign(growing.hypervisor, { default_maxvcpus: 2, default_maxmemory: 1024 });
-    await using made = box(growing);
-    await made.vm.start({ signal: AbortSignal.timeout(10_000) });
-    assert.equal(await made.vm.resize!.vcpus(2), 2);
-    assert.equal(await made.vm.resize!.memory(300), 384);
-    const { vcpus, vcpuThreads, memoryMiB } = await made.vm.info();
-    assert.deepEqual([vcpus, vcpuThreads!.length, memoryMiB], [2, 2, 384]);
   },
 });

@@ -5,8 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { defaultConfig } from "../../src/config/schema.ts";
-import { clockParams, startClockMeasurement } from "../../src/hypervisor/qemu/guest_clock.ts";
+import { clockParams, startClockMeasurement } from "../../src/hypervisor/common/guest_clock.ts";
 
 export const REPO = new URL("../../", import.meta.url).pathname;
 /** A machine that says nothing for so long, on a busy host too, hangs. */
@@ -80,7 +79,7 @@ export async function command(name: string, ...args: string[]): Promise<void> {
 
 async function boot(disk: string, { words = [], onText, limitMs }: MachineRun): Promise<string> {
   // Without it the guest's clock runs several times too fast if the host was busy during the boot, and all waits end early.
-  const clock = await clockParams(startClockMeasurement(defaultConfig()));
+  const clock = await clockParams(startClockMeasurement("tcg"));
   const drive = (name: string, file: string) => [
     "-drive",
     `file=${file},if=none,id=${name},format=raw,read-only=on`,

@@ -5,10 +5,9 @@ import { withTemplate } from "../../src/hypervisor/testing/conformance_templates
 import { startTime } from "../../src/hypervisor/common/pid_file.ts";
 import { UnfinishedTemplate } from "../../src/hypervisor/template.ts";
 import { createNetns } from "../../src/linux/process/namespace.ts";
-import { config, directory, ignore, links, netCard } from "./tiny_guest.ts";
+import { directory, GROWING, ignore, links, netCard, SUBJECT, vm } from "./tiny_guest.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
-const SUBJECT = { config, bootMs: 60_000 };
 const SHARE = { kind: "shareFs", id: "share", tag: "kataShared", source: directory } as const;
 
 Deno.test({
@@ -17,9 +16,9 @@ Deno.test({
   async fn() {
     const path = `${directory}/netns`;
     using _netns = createNetns(path);
-    await withTemplate(SUBJECT, async (root) => {
+    await withTemplate(SUBJECT, vm("idles"), async (root) => {
       const card = netCard("eth0", { path, queues: 2 });
-      await using made = box(config("idles"), { devices: [SHARE, card], template: { kind: "use", root } });
+      await using made = box(SUBJECT, vm("idles", { devices: [SHARE, card] }), { template: { kind: "use", root } });
       await made.vm.start({ signal: AbortSignal.timeout(10_000) });
       assert.ok(made.vm.snapshot!.isRestored);
       assert.deepEqual(["share", "eth0"].map((id) => made.vm.guestAddress(id)), [
@@ -40,9 +39,9 @@ Deno.test({
   async fn() {
     const path = `${directory}/netns`;
     using _netns = createNetns(path);
-    await withTemplate(SUBJECT, async (root) => {
+    await withTemplate(SUBJECT, vm("idles"), async (root) => {
       const card = netCard("eth0", { path, queues: 1 });
-      await using made = box(config("idles"), { devices: [card], template: { kind: "use", root } });
+      await using made = box(SUBJECT, vm("idles", { devices: [card] }), { template: { kind: "use", root } });
       const confirm = () => Promise.reject(new Error("Cannot use it"));
       await made.vm.start({ signal: AbortSignal.timeout(20_000), confirm });
       assert.ok(!made.vm.snapshot!.isRestored);
@@ -57,7 +56,7 @@ Deno.test({
   name: "a shared directory is plugged into a running VM and taken out, and its daemon with it",
   ignore,
   async fn() {
-    await using made = box(config("idles"));
+    await using made = box(SUBJECT, vm("idles"));
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
     await ready(made, 60_000);
     await made.vm.hotplug!.plug(SHARE);
@@ -75,7 +74,7 @@ Deno.test({
     const root = Deno.makeTempDirSync({ prefix: "kata-template-" });
     {
       using unfinished = new UnfinishedTemplate(root);
-      await using made = box(config("idles"), { template: { kind: "make", directory: unfinished.directory } });
+      await using made = box(SUBJECT, vm("idles"), { template: { kind: "make", directory: unfinished.directory } });
       await made.vm.start({ signal: AbortSignal.timeout(10_000) });
       await ready(made, 60_000);
       const owners = Object.fromEntries(
@@ -97,14 +96,9 @@ Deno.test({
   name: "a VM from a template grows as one that has booted",
   ignore,
   async fn() {
-    const growing = () => {
-      const base = config("idles");
-      base.runtime.static_sandbox_resource_mgmt = false;
-      Object.assign(base.hypervisor, { default_maxvcpus: 2, default_maxmemory: 1024 });
-      return base;
-    };
-    await withTemplate({ config: growing, bootMs: 60_000 }, async (root) => {
-      await using made = box(growing(), { template: { kind: "use", root } });
+    const growing = vm("idles", { size: GROWING });
+    await withTemplate(SUBJECT, growing, async (root) => {
+      await using made = box(SUBJECT, growing, { template: { kind: "use", root } });
       await made.vm.start({ signal: AbortSignal.timeout(10_000) });
       assert.ok(made.vm.snapshot!.isRestored);
       assert.equal(await made.vm.resize!.vcpus(2), 2);
@@ -120,7 +114,7 @@ Deno.test({
   ignore,
   async fn() {
     const home = Deno.makeTempDirSync({ dir: directory });
-    const { kernel, initrd } = config("idles").hypervisor;
+    const { kernel, initrd } = vm("idles");
     const guest = `kernel = "${kernel}"\ninitrd = "${initrd}"\ndefault_memory = 256\nvirtio_fs_daemon = "/bin/true"\n`;
     const toml = `[hypervisor.qemu]\n${guest}[factory]\ntemplate_path = "${home}/templates"\n`;
     Deno.writeTextFileSync(`${home}/configuration.toml`, toml);

@@ -1,8 +1,11 @@
 /** A guest of a few system calls, and cards for it: for tests of QEMU itself. @module */
 import { type CpioEntry, packCpio } from "../../scripts/guest/cpio.ts";
 import { assembleInit, type Step } from "../../scripts/guest/init_program.ts";
-import { type Config, defaultConfig } from "../../src/config/schema.ts";
-import type { GuestHabit } from "../../src/hypervisor/testing/conformance_box.ts";
+import { defaultConfig, type QemuConfig } from "../../src/config/schema.ts";
+import { createHypervisor, describeTemplate } from "../../src/hypervisor/create.ts";
+import type { GuestHabit, Subject } from "../../src/hypervisor/testing/conformance_box.ts";
+import { fixedSize, plainVm } from "../../src/hypervisor/testing/vm.ts";
+import type { VmConfig } from "../../src/hypervisor/vm_config.ts";
 import type { NetDevice } from "../../src/hypervisor/device.ts";
 import { enterNetns } from "../../src/linux/process/namespace.ts";
 import { openTap } from "../../src/linux/net/tap.ts";
@@ -53,19 +56,34 @@ function initrd(guest: TinyHabit): string {
   return path;
 }
 
-/** A configuration whose guest has this habit. */
-export function config(guest: TinyHabit): Config {
-  const base = defaultConfig();
-  const machine = { default_memory: 256, block_device_driver: "virtio-blk-pci" };
-  Object.assign(base.hypervisor, { kernel: KERNEL, initrd: initrd(guest), ...machine });
-  return base;
+const MEMORY_MIB = 256;
+
+/** A VM whose guest has this habit. */
+export function vm(guest: TinyHabit, change: Partial<VmConfig> = {}): VmConfig {
+  return plainVm({ kernel: KERNEL, initrd: initrd(guest), size: fixedSize(MEMORY_MIB), ...change });
 }
+
+/** Size of a VM that may grow. */
+export const GROWING: VmConfig["size"] = { ...fixedSize(MEMORY_MIB), maxVcpus: 2, maxMemoryMiB: 1024 };
 
 /** There is no kernel: scripts/guest-image has not run. */
 export const ignore: boolean = leftOut(
   { url: Deno.mainModule },
   !isThere(KERNEL) && "there is no guest's kernel: scripts/guest-image makes it",
 );
+
+const QEMU: QemuConfig = { ...defaultConfig().hypervisor, block_device_driver: "virtio-blk-pci" };
+
+/** QEMU itself, as the suite of all monitors sees it. */
+export const SUBJECT: Subject = {
+  name: "Qemu",
+  vm,
+  create: (config, { program = QEMU.path, ...options }) =>
+    createHypervisor({ ...QEMU, path: program }, config, options),
+  identify: (config) => describeTemplate(QEMU, config),
+  bootMs: 60_000,
+  ignore,
+};
 
 function isThere(path: string): boolean {
   try {

@@ -2,7 +2,6 @@
 import { Command } from "commander";
 import { errorChain } from "../../base/error.ts";
 import { createLogger } from "../../base/log.ts";
-import { checkConfig } from "../../config/check.ts";
 import type { Config } from "../../config/schema.ts";
 import { describeTemplate } from "../../hypervisor/create.ts";
 import {
@@ -13,7 +12,7 @@ import {
   templateFiles,
   type TemplateIdentity,
 } from "../../hypervisor/template.ts";
-import { makeTemplate } from "../../sandbox/machine/make_template.ts";
+import { makeTemplate, templateVm } from "../../sandbox/machine/make_template.ts";
 import { print } from "../output.ts";
 import { readConfig } from "./settings.ts";
 
@@ -58,13 +57,12 @@ interface Size {
 }
 
 async function init(command: Command, size: Size): Promise<void> {
-  const { config, path } = readConfig(command);
+  const { config, path } = readConfig(command, (config) => withSize(config, size));
   const begin = performance.now();
   const log = createLogger({ sink: () => {} });
-  const sized = withSize(config, size);
   using interruption = new Interruption();
   const signal = AbortSignal.any([interruption.signal, AbortSignal.timeout(INIT_MS)]);
-  const { template, isNew } = await makeTemplate(sized, { log, signal });
+  const { template, isNew } = await makeTemplate(config, { log, signal });
   const took = isNew ? `Made it in ${((performance.now() - begin) / 1000).toFixed(1)} s` : "It was there already";
   print(`${took}: ${describe(template)}\n`);
   if (!config.factory.enable_template) print(`No sandbox uses it: enable_template is off in "${path}"\n`);
@@ -72,14 +70,14 @@ async function init(command: Command, size: Size): Promise<void> {
 
 function withSize(config: Config, { memory, vcpus }: Size): Config {
   const { hypervisor } = config;
-  return checkConfig({
+  return {
     ...config,
     hypervisor: {
       ...hypervisor,
       default_memory: memory === undefined ? hypervisor.default_memory : parseCount("memory", memory),
       default_vcpus: vcpus === undefined ? hypervisor.default_vcpus : parseCount("vcpus", vcpus),
     },
-  });
+  };
 }
 
 function parseCount(name: string, text: string): number {
@@ -102,7 +100,7 @@ function status(command: Command): void {
 /** Identity of the configuration's own template, or why it can have none. */
 function wantedIdentity(config: Config): TemplateIdentity | string {
   try {
-    return describeTemplate(config);
+    return describeTemplate(config.hypervisor, templateVm(config));
   } catch (error) {
     return errorChain(error);
   }

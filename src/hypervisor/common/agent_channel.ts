@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { QemuConfig } from "../../config/schema.ts";
 import { AGENT_PORT, AGENT_SERIAL_PORT } from "../../agent_api/names.ts";
 import type { HostKey } from "../../rpc/transport/host_key.ts";
 
@@ -20,14 +19,22 @@ export type AgentChannel =
   | { kind: "hybrid-vsock"; hostSocket: string; isReady: () => boolean; key?: HostKey | undefined }
   | { kind: "virtio-serial"; socket: string };
 
+/** A transport as the configuration names it, and the program behind `hybrid-vsock`. */
+export interface TransportWish {
+  transport: AgentChannel["kind"] | "auto";
+  daemon: string;
+}
+
 /**
  * Resolves `agent_transport = "auto"`.
  *
  * @throws {Error} A transport that was asked for by name lacks its device or daemon.
  */
-export function chooseTransport(config: QemuConfig, exists: (path: string) => boolean): AgentChannel["kind"] {
-  const needs = { vsock: VHOST_VSOCK, "hybrid-vsock": config.vhost_vsock_daemon };
-  const { agent_transport: wanted } = config;
+export function chooseTransport(
+  { transport: wanted, daemon }: TransportWish,
+  exists: (path: string) => boolean,
+): AgentChannel["kind"] {
+  const needs = { vsock: VHOST_VSOCK, "hybrid-vsock": daemon };
   if (wanted === "virtio-serial") return wanted;
   if (wanted !== "auto") {
     if (exists(needs[wanted])) return wanted;

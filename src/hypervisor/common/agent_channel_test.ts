@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
-import { defaultConfig, type QemuConfig } from "../../config/schema.ts";
-import { type AgentChannel, chooseTransport, hostAddress, listenParams } from "./agent_channel.ts";
+import { type AgentChannel, chooseTransport, hostAddress, listenParams, type TransportWish } from "./agent_channel.ts";
 
 const DAEMON = "/usr/bin/vhost-device-vsock";
 
-function choose(wanted: QemuConfig["agent_transport"], existing: readonly string[]): string {
-  const config = { ...defaultConfig().hypervisor, agent_transport: wanted };
-  return chooseTransport(config, (path) => existing.includes(path));
+function choose(transport: TransportWish["transport"], existing: readonly string[]): string {
+  return chooseTransport({ transport, daemon: DAEMON }, (path) => existing.includes(path));
 }
 
 Deno.test.each([

@@ -1,23 +1,13 @@
 /** The guest kernel's command line (B43). Pure. @module */
-import { type Level, parseLevel } from "../../base/log.ts";
-import type { AgentConfig, QemuConfig } from "../../config/schema.ts";
-import { agentKernelParameters } from "../../agent_api/options.ts";
+import type { VmConfig } from "../vm_config.ts";
 
 /** Linux cuts longer command lines off (COMMAND_LINE_SIZE of x86-64). */
 const MOST_BYTES = 2047;
 
-/** Parameters of each guest: no noise, no legacy hardware to probe, and the end of the kernel is the end of the VM. */
+/** Parameters of each guest: no noise, and the end of the kernel is the end of the VM. */
 const BASE = [
-  "panic=-1", // reboot at once, which ends QEMU (-no-reboot), so that the runtime sees it
+  "panic=-1", // reboot at once, which ends the monitor or is told by it, so that the runtime sees it
   "oops=panic", // a thread that the kernel stops may be the agent's, or hold what the agent waits for: no hanging VM
-  "console=ttyS0",
-  "8250.nr_uarts=1",
-  "i8042.noaux",
-  "i8042.nokbd",
-  "i8042.nopnp",
-  "tsc=reliable",
-  "no_timer_check",
-  "noreplace-smp",
   "rcupdate.rcu_expedited=1",
   "cryptomgr.notests",
   "random.trust_cpu=on",
@@ -35,35 +25,53 @@ const BASE = [
   "initcall_blacklist=crypto_kdf108_init,load_system_certificate_list",
 ] as const;
 
+/** Parameters of the machine's kind: no legacy hardware to probe, and clocks that are taken for what they are. */
+const ARCH: Readonly<Record<typeof Deno.build.arch, readonly string[]>> = {
+  x86_64: [
+    "8250.nr_uarts=1",
+    "i8042.noaux",
+    "i8042.nokbd",
+    "i8042.nopnp",
+    "tsc=reliable",
+    "no_timer_check",
+    "noreplace-smp",
+  ],
+  aarch64: [],
+};
+
 const QUIET = ["quiet", "loglevel=1"] as const;
 const DEBUG = ["ignore_loglevel"] as const;
 
+/** Words that the monitor's own machine needs. */
+export interface MonitorWords {
+  /** How the guest's kernel names the image: `/dev/vda`. */
+  rootDevice: string;
+  /** Where the guest's kernel writes its messages: `ttyS0`. */
+  console: string;
+  /** Further words, such as where the agent listens. */
+  more?: readonly string[];
+}
+
 /**
- * Words of the command line in a fixed order: root device, defaults, the caller's, the user's. A later word beats all
- * earlier ones of the same name; words of one source may repeat a name, as `console=` does.
+ * Words of the command line in a fixed order: root device, defaults, the monitor's, the agent's, the user's. A later word
+ * beats all earlier ones of the same name; words of one source may repeat a name, as `console=` does.
  *
- * @param extra Words of the caller, such as the agent's options.
  * @throws {RangeError} If the kernel would cut it off.
  */
-export function kernelParams(config: QemuConfig, extra: readonly string[] = []): string {
-  const defaults = [...BASE, ...(config.enable_debug ? DEBUG : QUIET)];
-  const words = mergeParams([rootParams(config), defaults, extra, splitParams(config.kernel_params)]);
-  const line = words.join(" ");
+export function kernelCommandLine(vm: BootWords, { rootDevice, console, more = [] }: MonitorWords): string {
+  const { image, kernelParams: { agent, user } } = vm;
+  const root = image === undefined ? [] : [`root=${rootDevice}`, `rootfstype=${image.fsType}`, "ro"];
+  const verbosity = vm.console.isVerbose ? DEBUG : QUIET;
+  const defaults = [`console=${console}`, ...ARCH[Deno.build.arch], ...BASE, ...verbosity];
+  const line = mergeParams([root, defaults, [...more, ...agent], splitParams(user)]).join(" ");
   if (line.length > MOST_BYTES) {
     throw new RangeError(`Cannot use a kernel command line of ${line.length} bytes: the most is ${MOST_BYTES}`);
   }
   return line;
 }
 
-type AgentWords = Pick<AgentConfig, "enable_debug" | "log_level" | "host_proof" | "container_vsock">;
-
-/** Parameters that the configuration sets for the agent. @throws {RangeError} `log_level` is no level. */
-export function agentParams(
-  { enable_debug, log_level, host_proof: hostProof, container_vsock: containerVsock }: AgentWords,
-): string[] {
-  const logLevel: Level = log_level !== "" ? parseLevel(log_level) : enable_debug ? "debug" : "info";
-  return agentKernelParameters({ logLevel, hostProof, containerVsock }); // without the agent's own defaults
-}
+/** Fields of a VM that the command line tells. */
+type BootWords = Pick<VmConfig, "image" | "kernelParams"> & { console: Pick<VmConfig["console"], "isVerbose"> };
 
 /** Lists laid over each other: a name in a later list removes it from all earlier ones. */
 export function mergeParams(lists: readonly (readonly string[])[]): string[] {
@@ -81,9 +89,4 @@ export function splitParams(line: string): string[] {
 /** The kernel takes `-` and `_` in names for the same. */
 function nameOf(word: string): string {
   return (word.split("=", 1)[0] ?? "").replaceAll("-", "_");
-}
-
-/** The image is the first virtio disk, read-only; an initrd alone is the whole guest. */
-function rootParams({ image, rootfs_type }: QemuConfig): string[] {
-  return image === "" ? [] : ["root=/dev/vda", `rootfstype=${rootfs_type}`, "ro"];
 }

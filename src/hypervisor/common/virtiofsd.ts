@@ -5,7 +5,7 @@
  * @module
  */
 import { removeIfThere } from "../../base/files.ts";
-import type { QemuConfig } from "../../config/schema.ts";
+import type { CommonConfig } from "../../config/schema.ts";
 import { listenUnix } from "../../linux/net/socket.ts";
 import { type ProcessOptions, VmProcess } from "./process.ts";
 
@@ -15,17 +15,20 @@ const SOCKET_FD = 3;
 /** Implementations of virtiofsd, which `virtiofsd --version` tells apart. */
 export type VirtiofsdKind = "c" | "rust";
 
+/** The keys that say which daemon, and how. */
+export type VirtiofsdTable = Pick<CommonConfig, "virtio_fs_daemon" | "virtio_fs_cache" | "virtio_fs_extra_args">;
+
 export interface VirtiofsdOptions extends Pick<ProcessOptions, "name" | "runDir" | "log" | "cgroupProcs"> {
-  config: QemuConfig;
+  config: VirtiofsdTable;
   /** Directory to share. */
   source: string;
-  /** Where QEMU connects; made here. */
+  /** Where the monitor connects; made here. */
   socket: string;
   kind: VirtiofsdKind;
 }
 
 /**
- * Starts the daemon with a socket that listens already, so that QEMU can connect without waiting for it.
+ * Starts the daemon with a socket that listens already, so that the monitor can connect without waiting for it.
  *
  * It goes into namespaces of its own, in which `source` is the root and nothing else is mounted; by propagation it gets what
  * is mounted below `source` later. The process that is started waits for the one within, and takes it along.
@@ -54,7 +57,7 @@ export function virtiofsdArgs(options: Pick<VirtiofsdOptions, "config" | "source
  */
 const DROPPED = "-mknod";
 
-type ArgsOf = (options: { source: string; cache: QemuConfig["virtio_fs_cache"] }) => readonly string[];
+type ArgsOf = (options: { source: string; cache: CommonConfig["virtio_fs_cache"] }) => readonly string[];
 
 const ARGS = {
   c: ({ source, cache }) => [

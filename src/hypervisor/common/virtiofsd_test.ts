@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { defaultConfig, type QemuConfig } from "../../config/schema.ts";
+import { type CommonConfig, defaultConfig } from "../../config/schema.ts";
 import { virtiofsdArgs, type VirtiofsdKind, virtiofsdKind } from "./virtiofsd.ts";
 
-function args(kind: VirtiofsdKind, change: Partial<QemuConfig> = {}): string {
+function args(kind: VirtiofsdKind, change: Partial<CommonConfig> = {}): string {
   return virtiofsdArgs({ config: { ...defaultConfig().hypervisor, ...change }, source: "/share", kind }).join(" ");
 }
 
@@ -30,7 +30,7 @@ Deno.test("virtiofsdArgs() speaks to the Rust daemon", () => {
   );
 });
 
-Deno.test.each<{ cache: QemuConfig["virtio_fs_cache"]; option: string }>([
+Deno.test.each<{ cache: CommonConfig["virtio_fs_cache"]; option: string }>([
   { cache: "never", option: "cache=none" },
   { cache: "metadata", option: "cache=auto" },
   { cache: "always", option: "cache=always" },

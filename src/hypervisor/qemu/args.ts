@@ -1,5 +1,5 @@
 /** QEMU's command line: a pure function of the machine's description, one function per switch, named as QEMU does. @module */
-import type { QemuConfig } from "../../config/schema.ts";
+import type { QemuTable } from "../vm_config.ts";
 import type { Parts } from "./parts.ts";
 import { keyval } from "./props.ts";
 
@@ -7,7 +7,7 @@ import { keyval } from "./props.ts";
 export interface Machine {
   /** The sandbox's id. */
   id: string;
-  config: QemuConfig;
+  config: QemuTable;
   accelerator: "kvm" | "tcg";
   /** Path, or empty for QEMU's own. */
   firmware: string;

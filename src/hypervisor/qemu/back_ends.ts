@@ -1,18 +1,19 @@
 /** The host's side of devices that are plugged into a VM that runs. @module */
-import type { QemuConfig } from "../../config/schema.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { connectUnix } from "../../linux/net/socket.ts";
 import type { BlockDevice, Device, NetDevice, ShareFsDevice } from "../device.ts";
+import { openDisk } from "../common/disks.ts";
+import { vmFiles } from "../common/vm_files.ts";
+import type { QemuTable } from "../vm_config.ts";
 import { type MonitorSteps, removalDeadline } from "./monitor_steps.ts";
 import { fdSet } from "./qmp/answers.ts";
 import * as parts from "./parts.ts";
-import { openDisk, vmFiles } from "./plan.ts";
 import { jsonProps } from "./props.ts";
 import type { Qmp } from "./qmp/qmp.ts";
 
 export interface BackEndsOptions {
   qmp: Qmp;
-  config: QemuConfig;
+  config: QemuTable;
   /** Where daemons of shared directories listen. */
   runDir: string;
   /** Open the file of a disk, and the connection to a share's daemon, for QEMU. */

@@ -1,30 +1,31 @@
 /** Bringing a VM up: its channel, its helpers, QEMU and the monitor connection, each undone if a later one fails. @module */
 import { exists } from "../../base/files.ts";
-import type { Config } from "../../config/schema.ts";
+import type { Logger } from "../../base/log.ts";
 import { Fd, memfd, O_RDWR, pathOf } from "../../linux/io/fd.ts";
-import { removePath } from "../../linux/fs/remove_tree.ts";
 import { socketPair } from "../../linux/net/socket.ts";
 import { allocateGuestCid } from "../../linux/net/vsock.ts";
 import { newHostKey } from "../../rpc/transport/host_key.ts";
 import { encodeHostMark, type HostMark } from "../../rpc/transport/host_proof.ts";
 import { type AgentChannel, chooseTransport } from "../common/agent_channel.ts";
-import type { Device } from "../device.ts";
+import { inheritedBy, isBlockDevice } from "../common/disks.ts";
+import { clockParams, startClockMeasurement } from "../common/guest_clock.ts";
 import { GuestConsole } from "../common/guest_console.ts";
 import { Helpers } from "../common/helpers.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import { VmProcess } from "../common/process.ts";
 import { templateFiles } from "../template.ts";
-import { startVhostVsock, VHOST_VSOCK_DIRECTORY } from "../common/vhost_vsock.ts";
+import { startShares } from "../common/shares.ts";
+import { startVhostVsock } from "../common/vhost_vsock.ts";
+import { removeVmFiles, vmFiles } from "../common/vm_files.ts";
 import { chooseUser, type VmmUser } from "../common/vmm_user.ts";
+import { VmWatch } from "../common/watch.ts";
+import type { QemuTable, VmConfig } from "../vm_config.ts";
 import { qemuArgs } from "./args.ts";
-import { clockParams, startClockMeasurement } from "./guest_clock.ts";
-import { chooseAccelerator, findFirmware, isBlockDevice } from "./host.ts";
-import { CONSOLE_FD, type Plan, planMachine, QMP_FD, vmFiles } from "./plan.ts";
+import { type Accelerator, chooseAccelerator, findFirmware } from "./host.ts";
+import { CONSOLE_FD, type Plan, planMachine, QMP_FD } from "./plan.ts";
 import type { Qmp } from "./qmp/qmp.ts";
 import { openQmp } from "./qmp/socket.ts";
-import { startShares } from "./shares.ts";
 import { planTemplate, serialChannel } from "./template_machine.ts";
-import { VmWatch } from "./watch.ts";
 
 /** QEMU and the connection to it. Disposing it ends both. */
 export interface QemuSession extends AsyncDisposable {
@@ -43,7 +44,8 @@ export interface RunningVm extends QemuSession {
 
 /** Options of `launch`, as the hypervisor got them. */
 export interface LaunchOptions extends HypervisorOptions {
-  config: Config;
+  config: QemuTable;
+  vm: VmConfig;
   signal: AbortSignal;
 }
 
@@ -53,16 +55,16 @@ export interface LaunchOptions extends HypervisorOptions {
  * @throws One line naming what failed, with QEMU's last words if it died (B46); nothing is left behind.
  */
 export async function launch(options: LaunchOptions): Promise<RunningVm> {
-  const { runDir, devices = [] } = options;
+  const { config, vm: { devices }, runDir } = options;
   await using undo = new AsyncDisposableStack();
-  const clock = startClockMeasurement(options.config);
   for (const fd of devices.flatMap(inheritedBy)) undo.use(fd);
-  undo.defer(() => removeFiles(runDir));
+  const accelerator = chooseAccelerator(config, options);
+  const clock = startClockMeasurement(accelerator);
+  undo.defer(() => removeVmFiles(runDir));
   const helpers = undo.use(new Helpers());
   const open = await openChannel(options, { helpers, undo });
   await startShares({ ...options, helpers }, devices);
-  const kernelParams = [...await clockParams(clock), ...options.kernelParams ?? []];
-  const plan = makePlan({ ...options, kernelParams }, open);
+  const plan = makePlan({ ...options, accelerator, clockParams: await clockParams(clock) }, open);
   const monitor = undo.use(await startMonitor(options, { plan, helpers }));
   const owned = undo.move();
   return { ...monitor, helpers, channel: open.channel, plan, [Symbol.asyncDispose]: () => owned.disposeAsync() };
@@ -77,27 +79,39 @@ export async function startMonitor(
   await using undo = new AsyncDisposableStack();
   const { qemu, console, monitor } = startQemu(options, plan);
   undo.use(qemu);
-  const watch = new VmWatch({ qemu, helpers, console, log });
+  const watch = new VmWatch({ monitor: qemu, helpers, console, log });
   const qmp = undo.use(await openQmp(monitor, { signal: AbortSignal.any([signal, watch.ended]) }));
-  watch.follow(qmp);
+  watch.follow(tellOfGuest(qmp, { watch, log }));
   const owned = undo.move();
   return { qemu, qmp, watch, console, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-function makePlan(options: LaunchOptions, { channel, vhostVsock, hostKey }: OpenChannel): Plan {
+/** Learns from QEMU why it is about to end. */
+async function tellOfGuest(qmp: Qmp, { watch, log }: { watch: VmWatch; log: Logger }): Promise<void> {
+  for await (const { event, data } of qmp.events()) {
+    log.debug(`QEMU reports ${event}`, data);
+    if (event !== "SHUTDOWN") continue;
+    const isReset = data.reason === "guest-reset";
+    watch.guestAsked(isReset ? "reset" : data.reason === "guest-shutdown" ? "power off" : "nothing");
+  }
+}
+
+interface Decided extends LaunchOptions {
+  accelerator: Accelerator;
+  clockParams: readonly string[];
+}
+
+function makePlan(options: Decided, { channel, vhostVsock, hostKey }: OpenChannel): Plan {
   const { template } = options;
   if (template?.kind === "make") {
     return planTemplate(options, { memoryFile: () => Fd.open(templateFiles(template.directory).memory, O_RDWR) });
   }
   return planMachine({
     ...options,
-    devices: options.devices ?? [],
-    accelerator: chooseAccelerator(options.config, options),
     firmware: findFirmware(options.config),
     channel,
     vhostVsock,
     hostKey,
-    kernelParams: options.kernelParams ?? [],
     isHostDevice: isBlockDevice,
   });
 }
@@ -111,12 +125,12 @@ interface StartedQemu {
 
 /** Starts QEMU with what it inherits, and nothing else of ours. */
 function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
-  const { config: { hypervisor, agent }, netns, runDir, log, cgroupProcs, template } = options;
+  const { config, vm, runDir, log, template } = options;
   using undo = new DisposableStack();
   using inherited = new DisposableStack();
   const [monitor, theirs] = socketPair();
   undo.use(monitor);
-  const file = hypervisor.enable_debug || agent.enable_debug ? vmFiles(runDir).console : undefined;
+  const file = vm.console.hasFile ? vmFiles(runDir).console : undefined;
   const { console, writer } = GuestConsole.open({ file });
   undo.use(console);
   const ends = [{ child: QMP_FD, fd: theirs }, { child: CONSOLE_FD, fd: writer }];
@@ -125,9 +139,9 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
   if (user !== undefined && template?.kind === "make") giveMemory(template.directory, user);
   const fds = [...ends, ...plan.fds.map(({ child, open }) => ({ child, fd: inherited.use(open()) }))];
   const qemu = VmProcess.start({
-    ...{ runDir, log, cgroupProcs, fds, netns },
+    ...{ runDir, log, fds, cgroupProcs: vm.cgroupProcs, netns: vm.netns },
     name: "qemu",
-    path: hypervisor.path,
+    path: config.path,
     args: qemuArgs(plan.machine),
     user,
     rights: "none",
@@ -137,15 +151,12 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
 }
 
 /** @returns undefined if QEMU has to be root, which the log then explains. */
-function qemuUser(
-  { config: { hypervisor: config }, log }: LaunchOptions,
-  { machine }: Plan,
-): VmmUser | undefined {
+function qemuUser({ config, vm, log }: LaunchOptions, { machine }: Plan): VmmUser | undefined {
   if (!config.own_user) return undefined;
   const user = chooseUser({
     program: config.path,
     reads: [machine.firmware, config.entropy_source],
-    opened: [config.kernel, config.initrd],
+    opened: [vm.kernel, vm.initrd ?? ""],
     fills: [config.file_mem_backend],
     device: machine.accelerator === "kvm" ? "/dev/kvm" : undefined,
   });
@@ -159,11 +170,6 @@ function giveMemory(directory: string, { uid, gid }: VmmUser): void {
   Deno.chownSync(templateFiles(directory).memory, uid, gid);
 }
 
-/** Descriptors that the caller handed over with a device. */
-export function inheritedBy(device: Device): readonly Fd[] {
-  return device.kind === "net" ? [...device.tapFds, ...device.vhostFds] : [];
-}
-
 interface OpenChannel {
   channel: AgentChannel;
   vhostVsock?: Fd | undefined;
@@ -174,9 +180,10 @@ async function openChannel(
   options: LaunchOptions,
   { helpers, undo }: { helpers: Helpers; undo: AsyncDisposableStack },
 ): Promise<OpenChannel> {
-  const { config: { hypervisor, agent }, runDir, log, cgroupProcs, signal, template } = options;
-  const kind = template?.kind === "make" ? "virtio-serial" : chooseTransport(hypervisor, exists);
-  const key = kind === "virtio-serial" || agent.host_proof === "none" ? undefined : newHostKey();
+  const { config, vm: { agent, cgroupProcs }, runDir, log, signal, template } = options;
+  const { agent_transport: transport, vhost_vsock_daemon: daemon, own_user: ownUser } = config;
+  const kind = template?.kind === "make" ? "virtio-serial" : chooseTransport({ transport, daemon }, exists);
+  const key = kind === "virtio-serial" || !agent.hostProof ? undefined : newHostKey();
   // Through the daemon nobody chooses a port, and nobody else gets to its socket.
   const hostKey = key && undo.use(keyFile({ key, usesHostPorts: kind === "vsock" }));
   switch (kind) {
@@ -185,8 +192,7 @@ async function openChannel(
       return { channel: { kind, cid, key }, vhostVsock: fd, hostKey };
     }
     case "hybrid-vsock": {
-      const { vhost_vsock_daemon: path, own_user: ownUser } = hypervisor;
-      const started = await startVhostVsock({ runDir, log, cgroupProcs, path, ownUser, signal });
+      const started = await startVhostVsock({ runDir, log, cgroupProcs, path: daemon, ownUser, signal });
       undo.use(started.connection);
       helpers.add(started.daemon);
       const hostSocket = pathOf(undo.use(started.hostSocket));
@@ -201,13 +207,3 @@ async function openChannel(
 function keyFile(mark: HostMark): Fd {
   return memfd("kata-host-key", new TextEncoder().encode(encodeHostMark(mark)));
 }
-
-/** Sockets and logs of ours; the directory itself is the caller's. */
-export function removeFiles(runDir: string): void {
-  for (const { name } of Deno.readDirSync(runDir)) {
-    if (OUR_FILES.test(name)) Deno.removeSync(`${runDir}/${name}`);
-    else if (name === VHOST_VSOCK_DIRECTORY) removePath(`${runDir}/${name}`);
-  }
-}
-
-const OUR_FILES = /^(agent\.sock|console\.log(\.1)?|fs-.*\.sock)$/;

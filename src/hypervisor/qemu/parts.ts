@@ -1,6 +1,6 @@
 /** QEMU's objects for each kind of device: a back end on the host's side, a front end on the guest's. Pure. @module */
-import type { QemuConfig } from "../../config/schema.ts";
 import type { BlockDevice, NetDevice, ShareFsDevice } from "../device.ts";
+import type { QemuTable } from "../vm_config.ts";
 import type { Props } from "./props.ts";
 
 /** One device, in the order in which QEMU must hear of it. */
@@ -27,7 +27,7 @@ export function onPort(port: string): Place {
 }
 
 export interface BlockOptions {
-  config: QemuConfig;
+  config: QemuTable;
   /** Whether the path is a block device of the host. */
   isHostDevice: boolean;
   /** The set of descriptors that stands for the disk's file, as QEMU may not open that by itself. */

@@ -1,12 +1,14 @@
 /** From configuration and devices to QEMU's machine: what sits where, under which number. Pure. @module */
-import type { Config } from "../../config/schema.ts";
-import { Fd, O_RDONLY, O_RDWR } from "../../linux/io/fd.ts";
+import { Fd, O_RDONLY } from "../../linux/io/fd.ts";
 import { connectUnix, listenUnix } from "../../linux/net/socket.ts";
 import { AGENT_SERIAL_PORT } from "../../agent_api/names.ts";
 import { type AgentChannel, listenParams } from "../common/agent_channel.ts";
 import type { BlockDevice, Device, NetDevice } from "../device.ts";
-import { agentParams, kernelParams } from "../common/kernel_params.ts";
+import { openDisk } from "../common/disks.ts";
+import { kernelCommandLine } from "../common/kernel_params.ts";
 import { PcieTopology } from "../common/topology.ts";
+import { vmFiles } from "../common/vm_files.ts";
+import type { MachineSize, QemuTable, VmConfig } from "../vm_config.ts";
 import type { Machine } from "./args.ts";
 import * as parts from "./parts.ts";
 
@@ -15,20 +17,26 @@ export const QMP_FD = 3;
 export const CONSOLE_FD = 4;
 const FIRST_PASSED_FD = 5;
 
+/** The image is the first virtio disk. */
+const ROOT_DEVICE = "/dev/vda";
+/** The first serial port. */
+const CONSOLE = "ttyS0";
+
 /** Input of the plan. */
 export interface PlanInput {
   id: string;
-  config: Config;
+  config: QemuTable;
+  vm: VmConfig;
   accelerator: "kvm" | "tcg";
   firmware: string;
   runDir: string;
-  devices: readonly Device[];
   channel: AgentChannel;
   /** With a vsock channel: `/dev/vhost-vsock`, which holds the context id, or the connection to the daemon. */
   vhostVsock?: Fd | undefined;
   /** A file that holds the channel's key. */
   hostKey?: Fd | undefined;
-  kernelParams: readonly string[];
+  /** Words for the guest's kernel about its clock. */
+  clockParams?: readonly string[];
   /** Root ports for hotplug; default: `pcie_root_port` of the configuration. */
   rootPorts?: number | undefined;
   /** The file that is the memory: its path, or what opens it. */
@@ -52,14 +60,6 @@ export interface PassedFd {
   open(): Fd;
 }
 
-/** Files of one VM in its run directory. Names of sockets are short: see `SOCKET_ROOM` in `sandbox/persist.ts`. */
-export function vmFiles(runDir: string): { console: string; share(id: string): string } {
-  return {
-    console: `${runDir}/console.log`,
-    share: (id) => `${runDir}/fs-${id}.sock`,
-  };
-}
-
 /**
  * Decides everything about a VM before it starts. The image is the first disk, so that the guest calls it `/dev/vda`.
  */
@@ -73,32 +73,32 @@ export function planMachine(input: PlanInput): Plan {
   };
   const fdSets: string[] = [];
   const planner = { input, bus, inherit, fdSets };
-  const { config, id, accelerator, firmware } = input;
-  const qemu = config.hypervisor;
+  const { config, vm, id, accelerator, firmware } = input;
   const devices = [
     ...rootDisk(planner),
     channelParts(planner),
-    parts.rng({ source: qemu.entropy_source, place: parts.onRootBus(bus.place("rng-dev0")) }),
+    parts.rng({ source: config.entropy_source, place: parts.onRootBus(bus.place("rng-dev0")) }),
     ...scsi(planner),
-    ...input.devices.map((device) => coldParts(planner, device)),
+    ...vm.devices.map((device) => coldParts(planner, device)),
     ...ports(planner),
   ];
-  const words = [...listenParams(input.channel), ...agentParams(config.agent), ...input.kernelParams];
-  const append = kernelParams(qemu, words);
+  const more = [...listenParams(input.channel), ...input.clockParams ?? []];
+  const append = kernelCommandLine(vm, { rootDevice: ROOT_DEVICE, console: CONSOLE, more });
   const { incoming, hostKey } = input;
+  const { initrd } = vm;
   const fileOf = (open: () => Fd) => `/proc/self/fd/${inherit(open)}`;
   const memoryFile = typeof input.memoryFile === "function" ? fileOf(input.memoryFile) : input.memoryFile;
   const files = {
-    kernel: fileOf(() => Fd.open(qemu.kernel, O_RDONLY)),
-    initrd: qemu.initrd === "" ? undefined : fileOf(() => Fd.open(qemu.initrd, O_RDONLY)),
+    kernel: fileOf(() => Fd.open(vm.kernel, O_RDONLY)),
+    initrd: initrd === undefined ? undefined : fileOf(() => Fd.open(initrd, O_RDONLY)),
     oemStringFile: hostKey && fileOf(() => hostKey),
   };
   return {
     machine: {
-      ...{ id, config: qemu, accelerator, firmware, append, memoryFile, incoming, devices, fdSets },
+      ...{ id, config, accelerator, firmware, append, memoryFile, incoming, devices, fdSets },
       ...files,
       ...{ qmpFd: QMP_FD, consoleFd: CONSOLE_FD },
-      ...sizes(config),
+      ...sizes(vm.size, config),
     },
     bus,
     fds,
@@ -114,24 +114,21 @@ interface Planner {
   fdSets: string[];
 }
 
-/** With static sizing nothing is plugged later, and a machine that cannot grow boots faster. */
-function sizes({ hypervisor, runtime }: Config): Pick<Machine, "memory" | "vcpus"> {
-  const count = Math.max(1, Math.ceil(hypervisor.default_vcpus));
-  const sizeMiB = hypervisor.default_memory;
-  if (runtime.static_sandbox_resource_mgmt) {
-    return { vcpus: { count, max: count }, memory: { sizeMiB, maxMiB: sizeMiB, slots: 0 } };
-  }
-  const maxMiB = Math.max(hypervisor.default_maxmemory, sizeMiB);
+/** Without a slot nothing can be plugged later; such a machine boots faster. */
+function sizes(
+  { vcpus, maxVcpus, memoryMiB, maxMemoryMiB }: MachineSize,
+  { memory_slots: slots }: QemuTable,
+): Pick<Machine, "memory" | "vcpus"> {
   return {
-    vcpus: { count, max: Math.max(hypervisor.default_maxvcpus, count) },
-    memory: { sizeMiB, maxMiB, slots: maxMiB > sizeMiB ? hypervisor.memory_slots : 0 },
+    vcpus: { count: vcpus, max: maxVcpus },
+    memory: { sizeMiB: memoryMiB, maxMiB: maxMemoryMiB, slots: maxMemoryMiB > memoryMiB ? slots : 0 },
   };
 }
 
 function rootDisk(planner: Planner): parts.Parts[] {
-  const { image } = planner.input.config.hypervisor;
-  if (image === "") return [];
-  const disk: BlockDevice = { kind: "block", id: "root", path: image, readOnly: true, format: "raw" };
+  const { image } = planner.input.vm;
+  if (image === undefined) return [];
+  const disk: BlockDevice = { kind: "block", id: "root", path: image.path, readOnly: true, format: "raw" };
   return [virtioBlk(planner, disk)];
 }
 
@@ -139,12 +136,7 @@ function virtioBlk({ input, bus, inherit, fdSets }: Planner, disk: BlockDevice):
   const place = parts.onRootBus(bus.place(disk.id));
   const fdSet = fdSets.push(inherit(() => openDisk(disk)));
   const isHostDevice = input.isHostDevice(disk.path);
-  return parts.virtioBlk(disk, { config: input.config.hypervisor, isHostDevice, place, fdSet });
-}
-
-/** For a disk's node: read-only disks are so here too. */
-export function openDisk({ path, readOnly }: BlockDevice): Fd {
-  return Fd.open(path, readOnly ? O_RDONLY : O_RDWR);
+  return parts.virtioBlk(disk, { config: input.config, isHostDevice, place, fdSet });
 }
 
 function channelParts({ input, bus, inherit }: Planner): parts.Parts {
@@ -168,7 +160,7 @@ function given(fd: Fd | undefined): Fd {
 }
 
 function scsi({ input, bus }: Planner): parts.Parts[] {
-  if (input.config.hypervisor.block_device_driver !== "virtio-scsi") return [];
+  if (input.config.block_device_driver !== "virtio-scsi") return [];
   return [parts.scsiController(parts.onRootBus(bus.place(parts.SCSI_CONTROLLER)))];
 }
 
@@ -181,7 +173,7 @@ function coldParts(planner: Planner, device: Device): parts.Parts {
     case "shareFs":
       return parts.shareFs(device, {
         socketFd: planner.inherit(() => connectUnix(vmFiles(planner.input.runDir).share(device.id))),
-        queueSize: planner.input.config.hypervisor.virtio_fs_queue_size,
+        queueSize: planner.input.config.virtio_fs_queue_size,
         place: parts.onRootBus(planner.bus.place(device.id)),
       });
   }
@@ -196,7 +188,7 @@ function netParts({ bus, inherit }: Planner, card: NetDevice): parts.Parts {
 }
 
 function ports({ input, bus }: Planner): parts.Parts[] {
-  return Array.from({ length: input.rootPorts ?? input.config.hypervisor.pcie_root_port }, () => {
+  return Array.from({ length: input.rootPorts ?? input.config.pcie_root_port }, () => {
     const { id, number, slot } = bus.addPort();
     return parts.rootPort({ id, number, place: parts.onRootBus(slot) });
   });

@@ -1,20 +1,31 @@
 import assert from "node:assert/strict";
-import { type Config, defaultConfig } from "../../config/schema.ts";
+import { defaultConfig, type QemuConfig } from "../../config/schema.ts";
 import { Fd } from "../../linux/io/fd.ts";
+import { plainVm } from "../testing/vm.ts";
+import type { VmConfig } from "../vm_config.ts";
 import { qemuArgs } from "./args.ts";
 import { type PlanInput, planMachine } from "./plan.ts";
 
-function input(change: Partial<PlanInput> = {}, qemu: Partial<Config["hypervisor"]> = {}): PlanInput {
-  const config = defaultConfig();
+const VM = plainVm({
+  kernel: "/k/vmlinux",
+  image: { path: "/k/root.erofs", fsType: "erofs" },
+  kernelParams: { agent: ["agent.log=debug"], user: "" },
+});
+
+function input(
+  { vm = {}, qemu = {}, ...change }: Omit<Partial<PlanInput>, "vm"> & {
+    vm?: Partial<VmConfig>;
+    qemu?: Partial<QemuConfig>;
+  } = {},
+): PlanInput {
   return {
     id: "s1",
-    config: { ...config, hypervisor: { ...config.hypervisor, image: "/k/root.erofs", ...qemu } },
+    config: { ...defaultConfig().hypervisor, ...qemu },
+    vm: { ...VM, ...vm },
     accelerator: "tcg",
     firmware: "",
     runDir: "/run/kata/s1",
-    devices: [],
     channel: { kind: "virtio-serial", socket: "/run/kata/s1/agent.sock" },
-    kernelParams: [],
     isHostDevice: () => false,
     ...change,
   };
@@ -27,7 +38,7 @@ function fakeFds(...numbers: number[]): Fd[] {
 
 Deno.test("planMachine() puts the image first, then what each VM has, then the pod's devices and free ports", () => {
   const share = { kind: "shareFs", id: "share", tag: "kataShared", source: "/share" } as const;
-  const { machine, bus } = planMachine(input({ devices: [share] }));
+  const { machine, bus } = planMachine(input({ vm: { devices: [share] } }));
   const ids = machine.devices.map(({ devices }) => [devices[0]?.id, devices[0]?.addr ?? ""]);
   assert.deepEqual(ids, [
     ["root", "0x01"],
@@ -42,10 +53,9 @@ Deno.test("planMachine() puts the image first, then what each VM has, then the p
   assert.ok(qemuArgs(machine).includes("socket,id=char-share,fd=7"));
 });
 
-Deno.test("planMachine() tells the agent how much to log", () => {
-  const { config } = input();
-  const { machine } = planMachine(input({ config: { ...config, agent: { ...config.agent, enable_debug: true } } }));
-  assert.match(machine.append, / agent\.log=debug/);
+Deno.test("planMachine() gives the guest its own words, the agent's and those about the clock", () => {
+  const { machine } = planMachine(input({ clockParams: ["tsc_early_khz=1"] }));
+  assert.match(machine.append, /^root=\/dev\/vda .*console=ttyS0 .*tsc_early_khz=1 agent\.log=debug$/);
 });
 
 Deno.test("planMachine() numbers the descriptors that QEMU inherits", () => {
@@ -58,7 +68,7 @@ Deno.test("planMachine() numbers the descriptors that QEMU inherits", () => {
     vhostFds: [vhost0!, vhost1!],
   } as const;
   const { machine, fds } = planMachine(
-    input({ devices: [card], channel: { kind: "vsock", cid: 7 }, vhostVsock: vsock! }),
+    input({ vm: { devices: [card] }, channel: { kind: "vsock", cid: 7 }, vhostVsock: vsock! }),
   );
   const inherited = fds.slice(1, 6).map(({ child, open }) => [child, open().number]); // after the image
   assert.deepEqual(inherited, [[6, 104], [7, 100], [8, 101], [9, 102], [10, 103]]);
@@ -67,18 +77,20 @@ Deno.test("planMachine() numbers the descriptors that QEMU inherits", () => {
   assert.ok(args.includes("vhost-vsock-pci,id=vsock0,bus=pcie.0,addr=0x02,vhostfd=6,guest-cid=7"));
 });
 
-Deno.test("planMachine() sizes a VM once, unless resources are to follow the containers", () => {
-  const qemu = { default_vcpus: 1.5, default_maxvcpus: 4, default_memory: 512, default_maxmemory: 4096 };
-  const fixed = planMachine(input({}, qemu)).machine;
-  assert.deepEqual([fixed.vcpus, fixed.memory], [{ count: 2, max: 2 }, { sizeMiB: 512, maxMiB: 512, slots: 0 }]);
-  const asked = input({}, qemu);
-  asked.config.runtime.static_sandbox_resource_mgmt = false;
-  const growing = planMachine(asked).machine;
+Deno.test("planMachine() leaves room to grow where a VM may", () => {
+  const fixed = planMachine(input()).machine;
+  assert.deepEqual([fixed.vcpus, fixed.memory], [{ count: 1, max: 1 }, { sizeMiB: 512, maxMiB: 512, slots: 0 }]);
+  const size = { vcpus: 2, maxVcpus: 4, memoryMiB: 512, maxMemoryMiB: 4096 };
+  const growing = planMachine(input({ vm: { size } })).machine;
   assert.deepEqual([growing.vcpus, growing.memory], [{ count: 2, max: 4 }, { sizeMiB: 512, maxMiB: 4096, slots: 10 }]);
 });
 
 Deno.test("planMachine() of an initrd alone has no disk and no SCSI controller it does not need", () => {
-  const { machine } = planMachine(input({}, { image: "", initrd: "/i", block_device_driver: "virtio-blk-pci" }));
+  const { image: _, ...vm } = VM;
+  const { machine } = planMachine({
+    ...input({ qemu: { block_device_driver: "virtio-blk-pci" } }),
+    vm: { ...vm, initrd: "/i" },
+  });
   assert.deepEqual(machine.devices.map(({ devices }) => devices[0]?.driver), [
     "virtio-serial-pci",
     "virtio-rng-pci",

@@ -2,10 +2,9 @@
 import { abortable } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
 import type { HostKey } from "../../rpc/transport/host_key.ts";
-import { checkConfig } from "../../config/check.ts";
-import type { Config } from "../../config/schema.ts";
 import { Fd, O_CREAT, O_EXCL, O_WRONLY } from "../../linux/io/fd.ts";
 import { hostAddress, hostKey } from "../common/agent_channel.ts";
+import { shareDaemonName, startShares } from "../common/shares.ts";
 import type { Device, GuestAddress } from "../device.ts";
 import type {
   Hotplug,
@@ -19,13 +18,13 @@ import type {
   VmInfo,
 } from "../hypervisor.ts";
 import { templateFiles } from "../template.ts";
+import type { QemuTable, VmConfig } from "../vm_config.ts";
 import { cpuThreads } from "./qmp/answers.ts";
 import { QemuHotplug } from "./hotplug.ts";
 import { launch, type LaunchOptions } from "./launch.ts";
 import { saveState } from "./migrate.ts";
 import { QemuResize } from "./resize.ts";
 import { type PluggableVm, tryRestore } from "./restore.ts";
-import { shareDaemonName, startShares } from "./shares.ts";
 
 /** QEMU writes out what its disks hold before it quits. */
 const QUIT_MS = 2_000;
@@ -44,14 +43,12 @@ export class Qemu implements Hypervisor {
     memory: async (targetMiB) => await this.#running().resize.memory(targetMiB),
   };
   readonly snapshot: Snapshot;
-  readonly #config: Config;
-  readonly #options: HypervisorOptions;
+  readonly #options: HypervisorOptions & { config: QemuTable; vm: VmConfig };
   #vm: (PluggableVm & { resize: QemuResize }) | undefined;
   #isRestored = false;
 
-  constructor(config: Config, options: HypervisorOptions) {
-    this.#config = config;
-    this.#options = options;
+  constructor(config: QemuTable, vm: VmConfig, options: HypervisorOptions) {
+    this.#options = { ...options, config, vm };
     const isRestored = () => this.#isRestored;
     this.snapshot = {
       get isRestored() {
@@ -64,7 +61,7 @@ export class Qemu implements Hypervisor {
   async start({ signal, confirm = async () => {} }: StartOptions): Promise<void> {
     if (this.#vm !== undefined) throw new KataError("FAILED_PRECONDITION", "Cannot start a VM twice");
     try {
-      const options = { ...this.#options, config: checkConfig(this.#config), signal };
+      const options = { ...this.#options, signal };
       const use = async (vm: PluggableVm) => {
         this.#use(vm, { isRestored: true });
         await confirm();
@@ -108,7 +105,7 @@ export class Qemu implements Hypervisor {
     const { hotplug, helpers } = this.#running();
     if (device.kind !== "shareFs") return await hotplug.plug(device, within(PLUG_MS, signal));
     await using undo = new AsyncDisposableStack();
-    await startShares({ ...this.#options, config: this.#config, helpers }, [device]);
+    await startShares({ ...this.#options, helpers }, [device]);
     undo.defer(() => helpers.end(shareDaemonName(device)));
     const address = await hotplug.plug(device, within(PLUG_MS, signal));
     undo.move();
@@ -179,11 +176,11 @@ export class Qemu implements Hypervisor {
 }
 
 async function boot(options: LaunchOptions): Promise<PluggableVm> {
-  const { config: { hypervisor: config }, runDir, log } = options;
+  const { config, vm: { devices: cold }, runDir, log } = options;
   const vm = await launch(options);
   return {
     ...vm,
-    hotplug: new QemuHotplug({ qmp: vm.qmp, bus: vm.plan.bus, config, runDir, log, cold: options.devices }),
+    hotplug: new QemuHotplug({ qmp: vm.qmp, bus: vm.plan.bus, config, runDir, log, cold }),
   };
 }
 

@@ -6,9 +6,11 @@ import { fittingTemplate, type Template, templateFiles } from "../template.ts";
 import type { Device } from "../device.ts";
 import { QemuHotplug } from "./hotplug.ts";
 import { Helpers } from "../common/helpers.ts";
-import { inheritedBy, type LaunchOptions, removeFiles, type RunningVm, startMonitor } from "./launch.ts";
+import { inheritedBy } from "../common/disks.ts";
+import { startShares } from "../common/shares.ts";
+import { removeVmFiles } from "../common/vm_files.ts";
+import { type LaunchOptions, type RunningVm, startMonitor } from "./launch.ts";
 import { loadState } from "./migrate.ts";
-import { startShares } from "./shares.ts";
 import { planTemplate, serialChannel, templateIdentity, whyNoTemplate } from "./template_machine.ts";
 
 /** A VM with what plugs devices into it. */
@@ -25,12 +27,14 @@ export async function tryRestore(
   options: LaunchOptions,
   use: (vm: PluggableVm) => Promise<void>,
 ): Promise<boolean> {
-  const { devices = [], log, signal } = options;
+  const { vm, log, signal } = options;
   const template = await findTemplate(options);
   if (template === undefined) return false;
   await using undo = new AsyncDisposableStack();
   try {
-    await use(undo.use(await restore({ ...options, devices: devices.map(withOwnDescriptors) }, template)));
+    await use(
+      undo.use(await restore({ ...options, vm: { ...vm, devices: vm.devices.map(withOwnDescriptors) } }, template)),
+    );
   } catch (error) {
     await undo.disposeAsync();
     signal.throwIfAborted();
@@ -38,16 +42,16 @@ export async function tryRestore(
     return false;
   }
   undo.move();
-  for (const fd of devices.flatMap(inheritedBy)) fd[Symbol.dispose]();
+  for (const fd of vm.devices.flatMap(inheritedBy)) fd[Symbol.dispose]();
   log.info("Started from a template", { template: template.id });
   return true;
 }
 
 async function findTemplate(options: LaunchOptions): Promise<Template | undefined> {
-  const { config, devices, log, template } = options;
+  const { config, vm, log, template } = options;
   if (template?.kind !== "use") return undefined;
-  const obstacle = whyNoTemplate(config, devices);
-  const found = obstacle === undefined ? await fittingTemplate(template.root, templateIdentity(options)) : obstacle;
+  const obstacle = whyNoTemplate(config, vm);
+  const found = obstacle ?? await fittingTemplate(template.root, templateIdentity(config, vm));
   if (typeof found !== "string") return found;
   log.info("Booting instead of starting from a template", { reason: found });
   return undefined;
@@ -63,11 +67,11 @@ function withOwnDescriptors(device: Device): Device {
 
 /** @returns The VM, running, with all its devices. @throws {Error} Nothing is left; the devices' descriptors are closed. */
 async function restore(options: LaunchOptions, template: Template): Promise<PluggableVm> {
-  const { devices = [], config, log, runDir, signal } = options;
+  const { vm: { devices }, config, log, runDir, signal } = options;
   await using undo = new AsyncDisposableStack();
   for (const fd of devices.flatMap(inheritedBy)) undo.use(fd);
   const vm = undo.use(await startStopped(options, template));
-  const hotplug = new QemuHotplug({ qmp: vm.qmp, bus: vm.plan.bus, config: config.hypervisor, runDir, log });
+  const hotplug = new QemuHotplug({ qmp: vm.qmp, bus: vm.plan.bus, config, runDir, log });
   const alive = AbortSignal.any([signal, vm.watch.ended]);
   // The guest finds all of them at once when it goes on.
   for (const device of devices) await hotplug.plug(device, alive);
@@ -82,7 +86,7 @@ async function restore(options: LaunchOptions, template: Template): Promise<Plug
  * could also load it as a part of the state, which takes four times as long, and nothing else can be done meanwhile.
  */
 async function startStopped(options: LaunchOptions, template: Template): Promise<RunningVm> {
-  const { cgroupProcs, devices = [], runDir, signal } = options;
+  const { vm: { cgroupProcs, devices }, runDir, signal } = options;
   const files = templateFiles(template.directory);
   using source = Fd.open(files.memory, O_RDONLY);
   using state = Fd.open(files.state, O_RDONLY);
@@ -90,7 +94,7 @@ async function startStopped(options: LaunchOptions, template: Template): Promise
   setFileSize(memory, fileSize(source));
   const copying = copySparse({ source, target: memory }, { cgroupProcs });
   await using undo = new AsyncDisposableStack();
-  undo.defer(() => removeFiles(runDir));
+  undo.defer(() => removeVmFiles(runDir));
   undo.defer(() => copying.catch(() => {})); // it still needs the descriptors
   const inherited = undo.use(memory.dup());
   const plan = planTemplate(options, { memoryFile: () => inherited, incoming: true });

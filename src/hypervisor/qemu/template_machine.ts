@@ -5,21 +5,26 @@
  * @module
  */
 import { VERSION } from "../../base/version.ts";
-import type { Config } from "../../config/schema.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { cpuFlags } from "../../linux/device/kvm.ts";
 import type { AgentChannel } from "../common/agent_channel.ts";
-import type { Device } from "../device.ts";
+import { isBlockDevice } from "../common/disks.ts";
+import { vmFiles } from "../common/vm_files.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import { stampFile, type TemplateIdentity } from "../template.ts";
+import type { QemuTable, VmConfig } from "../vm_config.ts";
 import { qemuArgs } from "./args.ts";
-import { chooseAccelerator, findFirmware, isBlockDevice } from "./host.ts";
+import { chooseAccelerator, findFirmware } from "./host.ts";
 import { type Plan, planMachine } from "./plan.ts";
 
 /** Besides those of the configuration, which stay free for what comes later: for a shared directory and three cards. */
 const PORTS = 4;
 
-export type TemplateOptions = Pick<HypervisorOptions, "id" | "runDir" | "kernelParams"> & { config: Config };
+export interface TemplateOptions extends Pick<HypervisorOptions, "id" | "runDir"> {
+  config: QemuTable;
+  vm: VmConfig;
+  clockParams?: readonly string[];
+}
 
 export interface MemoryOptions {
   memoryFile: string | (() => Fd);
@@ -29,31 +34,28 @@ export interface MemoryOptions {
 
 /** The channel that survives a template. */
 export function serialChannel(runDir: string): Extract<AgentChannel, { kind: "virtio-serial" }> {
-  return { kind: "virtio-serial", socket: `${runDir}/agent.sock` };
+  return { kind: "virtio-serial", socket: vmFiles(runDir).agent };
 }
 
 /** A template's machine, or that of a clone before anything is plugged into it. */
 export function planTemplate(options: TemplateOptions, { memoryFile, incoming }: MemoryOptions): Plan {
-  const { config, id, runDir, kernelParams = [] } = options;
+  const { config, vm } = options;
   return planMachine({
-    ...{ id, config, runDir, kernelParams, memoryFile, incoming },
+    ...{ ...options, memoryFile, incoming },
+    vm: { ...vm, devices: [] },
     accelerator: chooseAccelerator(config),
     firmware: findFirmware(config),
-    devices: [],
-    channel: serialChannel(runDir),
-    rootPorts: config.hypervisor.pcie_root_port + PORTS,
+    channel: serialChannel(options.runDir),
+    rootPorts: config.pcie_root_port + PORTS,
     isHostDevice: isBlockDevice,
   });
 }
 
-/** Identity of a template for this machine. @param config With sizes resolved, as `checkConfig` returns it. */
-export function templateIdentity(
-  { config, kernelParams = [] }: Pick<TemplateOptions, "config" | "kernelParams">,
-): TemplateIdentity {
-  const options = { config, kernelParams, id: "template", runDir: "/run" };
-  const { machine } = planTemplate(options, { memoryFile: "memory" });
-  const { path, kernel, initrd, image } = config.hypervisor;
-  const files = { emulator: path, kernel, initrd, image, firmware: machine.firmware };
+/** Identity of a template for this machine. */
+export function templateIdentity(config: QemuTable, vm: VmConfig): TemplateIdentity {
+  const { machine } = planTemplate({ config, vm, id: "template", runDir: "/run" }, { memoryFile: "memory" });
+  const { kernel, initrd = "", image } = vm;
+  const files = { emulator: config.path, kernel, initrd, image: image?.path ?? "", firmware: machine.firmware };
   return {
     program: VERSION,
     files: Object.fromEntries(Object.entries(files).map(([role, file]) => [role, stampFile(file)])),
@@ -72,8 +74,8 @@ function hostProcessor(accelerator: "kvm" | "tcg"): string {
 }
 
 /** Why a machine like this can have no template, or undefined. */
-export function whyNoTemplate({ hypervisor }: Config, devices: readonly Device[] = []): string | undefined {
-  const { agent_transport, enable_hugepages, enable_mem_prealloc, pcie_root_port } = hypervisor;
+export function whyNoTemplate(config: QemuTable, { devices }: Pick<VmConfig, "devices">): string | undefined {
+  const { agent_transport, enable_hugepages, enable_mem_prealloc, pcie_root_port } = config;
   if (!["auto", "virtio-serial"].includes(agent_transport)) {
     return `agent_transport "${agent_transport}" cannot be saved; "auto" and "virtio-serial" can`;
   }

@@ -1,19 +1,38 @@
-/** Fixtures of the conformance tests of all hypervisors. */
+/** Fixtures of the conformance tests of all monitors. */
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
-import type { Config } from "../../config/schema.ts";
-import { createHypervisor } from "../create.ts";
+import { leftOut } from "../../base/testing/left_out.ts";
 import type { BlockDevice } from "../device.ts";
 import type { Hypervisor, HypervisorOptions } from "../hypervisor.ts";
+import type { TemplateIdentity } from "../template.ts";
+import type { VmConfig } from "../vm_config.ts";
 
 /** Behaviour of a guest after it printed `guest ready` on its console. */
 export type GuestHabit = "idles" | "powers off" | "panics";
 
+/** Abilities that rules need and not every monitor has. */
+export type Ability =
+  /** Each VM is a process of this host. */
+  | "process"
+  /** It shows what the guest writes to its console. */
+  | "console"
+  /** It tells a guest that powers off from one that panics. */
+  | "guest's end"
+  | "hotplug"
+  | "resize"
+  | "snapshot";
+
 /** One monitor under test. */
 export interface Subject {
   name: string;
-  /** A configuration whose guest has this habit. */
-  config(guest: GuestHabit): Config;
+  /** A VM whose guest has this habit; of one vCPU and a size that it keeps. */
+  vm(guest: GuestHabit): VmConfig;
+  /** Makes a VM. @param program In place of the monitor's own. */
+  create(vm: VmConfig, options: HypervisorOptions & { program?: string }): Hypervisor;
+  /** Abilities that are missing, each with the reason, which the rules that need it are left out with. */
+  lacks?: Readonly<Partial<Record<Ability, string>>>;
+  /** Tells a template for such a VM from others; with "snapshot" only. */
+  identify?(vm: VmConfig): TemplateIdentity;
   /** How long its guest may take to get ready. */
   bootMs: number;
   ignore?: boolean;
@@ -26,11 +45,15 @@ export interface Box extends AsyncDisposable {
   files(): string[];
 }
 
-/** A VM with this configuration; `vm` is not started. */
-export function box(config: Config, options: Partial<HypervisorOptions> = {}): Box {
+/** Makes a VM, which is not started. */
+export function box(
+  { create }: Pick<Subject, "create">,
+  config: VmConfig,
+  options: Partial<Parameters<Subject["create"]>[1]> = {},
+): Box {
   const runDir = Deno.makeTempDirSync({ prefix: "kata-vm-" });
   const log = createLogger({ sink: () => {} });
-  const vm = createHypervisor(config, { id: "test", runDir, log, ...options });
+  const vm = create(config, { id: "test", runDir, log, ...options });
   const files = () => [...Deno.readDirSync(runDir)].map(({ name }) => name);
   return {
     vm,
@@ -46,7 +69,7 @@ export function box(config: Config, options: Partial<HypervisorOptions> = {}): B
 }
 
 export async function started(subject: Subject, guest: GuestHabit = "idles"): Promise<Box> {
-  const made = box(subject.config(guest));
+  const made = box(subject, subject.vm(guest));
   try {
     await made.vm.start({ signal: AbortSignal.timeout(10_000) });
   } catch (error) {
@@ -78,6 +101,20 @@ export function disk(id: string): BlockDevice {
   return { kind: "block", id, path: "/proc/self/exe", readOnly: true, format: "raw" };
 }
 
-export function test({ name, ignore = false }: Subject, rule: string, fn: () => Promise<void>): void {
-  Deno.test({ name: `${name} ${rule}`, ignore, fn });
+/** A rule of the suite, and the abilities without which it means nothing. */
+export interface Rule {
+  name: string;
+  needs?: readonly Ability[];
+}
+
+/** Registers the test of one rule. */
+export function test(
+  { name, lacks = {}, ignore = false }: Subject,
+  rule: string | Rule,
+  fn: () => Promise<void>,
+): void {
+  const { name: words, needs = [] } = typeof rule === "string" ? { name: rule } : rule;
+  const lacking = needs.find((ability) => lacks[ability] !== undefined);
+  const title = `${name} ${words}`;
+  Deno.test({ name: title, ignore: ignore || leftOut({ name: title }, lacking && lacks[lacking]), fn });
 }

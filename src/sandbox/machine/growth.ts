@@ -2,6 +2,7 @@
 import { Mutex } from "../../base/async.ts";
 import { formatCpuList, unite } from "../../base/cpu_list.ts";
 import type { Config } from "../../config/schema.ts";
+import { type ConfiguredSizes, configuredSizes } from "../../config/sizes.ts";
 import { facetOf } from "../../hypervisor/facets.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
 import type { Resources } from "../../oci/spec/spec.ts";
@@ -19,12 +20,14 @@ export interface GrowthOptions {
 /** The demands of all containers in one VM. A VM with static sizing never grows, but follows the CPUs it is bound to. */
 export class Growth {
   readonly #options: GrowthOptions;
+  readonly #sizes: ConfiguredSizes;
   readonly #demands = new Map<string, Demand>();
   /** The guest waits for what one step has plugged in, so a second one must not have taken that into use by then. */
   readonly #turn = new Mutex();
 
   constructor(options: GrowthOptions) {
     this.#options = options;
+    this.#sizes = configuredSizes(options.config.hypervisor);
   }
 
   /**
@@ -51,9 +54,9 @@ export class Growth {
   }
 
   async #grow(): Promise<void> {
-    const { config, vm, agent, cgroups } = this.#options;
+    const { vm, agent, cgroups } = this.#options;
     using _turn = await this.#turn.lock();
-    const wanted = dynamicSize([...this.#demands.values()], config);
+    const wanted = dynamicSize([...this.#demands.values()], this.#sizes);
     const had = await vm.info();
     if (wanted.vcpus <= had.vcpus && wanted.memoryMiB <= had.memoryMiB) return;
     const resize = facetOf(vm, "resize", `give the VM ${wanted.vcpus} vCPUs and ${wanted.memoryMiB} MiB`);

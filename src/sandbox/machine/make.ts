@@ -3,6 +3,7 @@ import { createHypervisor } from "../../hypervisor/create.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
 import type { SandboxResources } from "../../resources/sandbox_resources.ts";
 import type { SandboxOptions } from "../options.ts";
+import { vmConfigOf } from "./vm_config.ts";
 
 /**
  * Makes the machine, which does not run yet.
@@ -10,18 +11,14 @@ import type { SandboxOptions } from "../options.ts";
  * @param runDir Where its sockets and pid files go.
  */
 export function makeMachine(
-  host: Pick<SandboxResources, "config" | "devices" | "netns" | "cgroups">,
-  options: Pick<SandboxOptions, "id" | "log" | "makeHypervisor"> & { runDir: string },
+  { size, devices, netns, cgroups }: Pick<SandboxResources, "size" | "devices" | "netns" | "cgroups">,
+  options: Pick<SandboxOptions, "id" | "config" | "log" | "makeHypervisor"> & { runDir: string },
 ): Hypervisor {
-  const { config, devices, netns, cgroups } = host;
-  const { id, log, runDir, makeHypervisor = createHypervisor } = options;
-  return makeHypervisor(config, {
-    id,
-    runDir,
-    log,
-    devices,
-    ...(config.factory.enable_template && { template: { kind: "use", root: config.factory.template_path } }),
-    ...(netns !== undefined && { netns }),
-    ...(cgroups !== undefined && { cgroupProcs: cgroups.procsFiles }),
+  const { id, config, log, runDir, makeHypervisor = createHypervisor } = options;
+  const { enable_template: usesTemplate, template_path: root } = config.factory;
+  const vm = vmConfigOf(config, { size, devices, netns, cgroupProcs: cgroups?.procsFiles });
+  return makeHypervisor(config.hypervisor, vm, {
+    ...{ id, runDir, log },
+    ...(usesTemplate && { template: { kind: "use", root } }),
   });
 }

@@ -3,6 +3,7 @@ import { abortable } from "../../base/async.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
+import { configuredSizes } from "../../config/sizes.ts";
 import { createHypervisor, describeTemplate } from "../../hypervisor/create.ts";
 import { facetOf } from "../../hypervisor/facets.ts";
 import {
@@ -12,8 +13,11 @@ import {
   templateId,
   UnfinishedTemplate,
 } from "../../hypervisor/template.ts";
+import type { VmConfig } from "../../hypervisor/vm_config.ts";
 import { captureOutput } from "../../linux/process/spawn.ts";
+import { startSize } from "../../resources/sizing.ts";
 import { connectAgent } from "../agent/client.ts";
+import { vmConfigOf } from "./vm_config.ts";
 import { warmUp } from "./warm_up.ts";
 
 /**
@@ -30,7 +34,6 @@ export interface MakeTemplateOptions {
 /**
  * Boots a machine, lets its agent run a container, and saves it (B41). A template that is there already stays.
  *
- * @param config With sizes resolved, as `checkConfig` returns it.
  * @returns The template, and whether it is new.
  * @throws {Error} Why there can be none; nothing is left behind.
  */
@@ -39,21 +42,28 @@ export async function makeTemplate(
   options: MakeTemplateOptions,
 ): Promise<{ template: Template; isNew: boolean }> {
   const root = config.factory.template_path;
-  const identity = describeTemplate(config);
+  const vm = templateVm(config);
+  const identity = describeTemplate(config.hypervisor, vm);
   const present = readTemplate(root, await templateId(identity));
   if (present !== undefined) return { template: present, isNew: false };
   using unfinished = new UnfinishedTemplate(root);
-  await saveMachine(config, { ...options, directory: unfinished.directory });
+  await saveMachine(config, vm, { ...options, directory: unfinished.directory });
   await squeeze(templateFiles(unfinished.directory).memory);
   return { template: await unfinished.publish(identity), isNew: true };
 }
 
+/** The VM of a template: as those of the sandboxes without a size of their own, before anything is in it. */
+export function templateVm(config: Config): VmConfig {
+  return vmConfigOf(config, { size: startSize(config.runtime, { sizes: configuredSizes(config.hypervisor) }) });
+}
+
 async function saveMachine(
   config: Config,
+  vmConfig: VmConfig,
   { directory, log, signal }: MakeTemplateOptions & { directory: string },
 ): Promise<void> {
   const template = { kind: "make", directory } as const;
-  await using vm = createHypervisor(config, { id: "template", runDir: directory, log, template });
+  await using vm = createHypervisor(config.hypervisor, vmConfig, { id: "template", runDir: directory, log, template });
   await vm.start({ signal });
   {
     using agent = await connectAgent(vm, { sandboxId: "template", config: config.agent, signal });

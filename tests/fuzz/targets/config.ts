@@ -4,9 +4,11 @@ import { applyAnnotations } from "../../../src/config/annotations.ts";
 import { checkConfig, type HostFacts } from "../../../src/config/check.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { type Config, defaultConfig } from "../../../src/config/schema.ts";
-import { agentParams, kernelParams } from "../../../src/hypervisor/common/kernel_params.ts";
 import { planMachine } from "../../../src/hypervisor/qemu/plan.ts";
 import { qemuArgs } from "../../../src/hypervisor/qemu/args.ts";
+import { vmConfigOf } from "../../../src/sandbox/machine/vm_config.ts";
+import { startSize } from "../../../src/resources/sizing.ts";
+import { configuredSizes } from "../../../src/config/sizes.ts";
 import { defineTarget, hold } from "../core/target.ts";
 import { anyText, mutateText, textLike } from "../core/text.ts";
 import { type Json, mutateJson } from "../core/values.ts";
@@ -23,7 +25,8 @@ export const configuration = defineTarget({
     const path = `${inside}/configuration.toml`;
     Deno.writeTextFileSync(path, text.toWellFormed());
     const { config } = loadConfig({ defaultPaths: [path] });
-    kernelParams(checkConfig(config, HOST).hypervisor, agentParams(config.agent));
+    checkConfig(config, HOST);
+    argumentsOf(config);
   },
 });
 
@@ -86,15 +89,14 @@ export const annotations = defineTarget({
   run(pairs) {
     const base = configOfHost();
     const { config } = applyAnnotations(base, Object.fromEntries(pairs));
-    const checked = checkConfig(config, HOST);
-    const before = checkConfig(base, HOST);
+    for (const each of [config, base]) checkConfig(each, HOST);
     for (const table of ["hypervisor", "agent", "runtime", "factory"] as const) {
-      for (const [key, value] of Object.entries(checked[table])) {
-        const same = JSON.stringify(value) === JSON.stringify(Reflect.get(before[table], key));
+      for (const [key, value] of Object.entries(config[table])) {
+        const same = JSON.stringify(value) === JSON.stringify(Reflect.get(base[table], key));
         hold(same || MAY_CHANGE.has(`${table}.${key}`), `an annotation does not change ${table}.${key}`);
       }
     }
-    checkArguments(before, checked);
+    checkArguments(base, config);
   },
 });
 
@@ -112,15 +114,15 @@ function checkArguments(before: Config, after: Config): void {
 }
 
 function argumentsOf(config: Config): string[] {
+  const size = startSize(config.runtime, { sizes: configuredSizes(config.hypervisor, HOST) });
   const { machine } = planMachine({
     id: "fuzz",
-    config,
+    config: config.hypervisor,
+    vm: vmConfigOf(config, { size }),
     accelerator: "tcg",
     firmware: "",
     runDir: "/run/fuzz",
-    devices: [],
     channel: { kind: "virtio-serial", socket: "/run/fuzz/agent.sock" },
-    kernelParams: agentParams(config.agent),
     isHostDevice: () => false,
   });
   const args = qemuArgs(machine);

@@ -1,6 +1,6 @@
 /** Sizes that whoever writes the resources asks for: a size within the limits, or one refusal, soon. @module */
-import { checkConfig } from "../../../src/config/check.ts";
-import { type Config, defaultConfig } from "../../../src/config/schema.ts";
+import { defaultConfig } from "../../../src/config/schema.ts";
+import { type ConfiguredSizes, configuredSizes } from "../../../src/config/sizes.ts";
 import { parseResources, type Spec } from "../../../src/oci/spec/spec.ts";
 import { demandOf, dynamicSize, sandboxDemand, staticSize } from "../../../src/resources/sizing.ts";
 import { defineTarget, hold } from "../core/target.ts";
@@ -24,11 +24,11 @@ export const sizing = defineTarget({
       }
       : { annotations: Object.fromEntries(KEYS.map((key) => [key, textLike(random, NUMBERS)])) },
   run({ resources, annotations }: { resources?: string; annotations?: Record<string, string> }) {
-    const config = hostConfig();
+    const sizes = hostSizes();
     const demand = resources === undefined
       ? sandboxDemand({ annotations } as Partial<Spec> as Spec)
       : demandOf(parseResources(resources));
-    for (const size of [staticSize(demand, config), dynamicSize([demand, demand], config)]) {
+    for (const size of [staticSize(demand, sizes), dynamicSize([demand, demand], sizes)]) {
       hold(Number.isSafeInteger(size.vcpus) && size.vcpus > 0, "the number of vCPUs is a whole number above zero");
       hold(
         Number.isSafeInteger(size.memoryMiB) && size.memoryMiB > 0,
@@ -38,14 +38,6 @@ export const sizing = defineTarget({
   },
 });
 
-/** With limits, as the rules of the configuration fill them in. */
-function hostConfig(): Config {
-  const config = defaultConfig();
-  config.hypervisor.image = "/image";
-  return checkConfig(config, {
-    cpus: 4,
-    memoryMiB: 8192,
-    fileProblem: () => undefined,
-    programProblem: () => undefined,
-  });
+function hostSizes(): ConfiguredSizes {
+  return configuredSizes(defaultConfig().hypervisor, { cpus: 4, memoryMiB: 8192 });
 }

@@ -68,6 +68,8 @@ const COMMANDS: Record<string, (args: Arguments) => unknown> = {
   quit: () => void end("host-qmp-quit"),
   // The second is none of its threads: a monitor that a guest has taken over may name any.
   "query-cpus-fast": () => [{ "cpu-index": 0, "thread-id": Deno.pid }, { "cpu-index": 1, "thread-id": 1 }],
+  "query-hotpluggable-cpus": () => [{ type: "fake-cpu", props: { "socket-id": 1 } }],
+  "object-add": () => {},
   "blockdev-add": (node) => void nodes.add(node["node-name"]!),
   "blockdev-del": ({ "node-name": name }) => {
     if ([...devices.values()].some(({ drive }) => drive === name)) throw new Refusal(`Node ${name} is in use`);

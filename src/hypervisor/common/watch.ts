@@ -1,19 +1,18 @@
 /** Watching a VM's processes: the first that ends, ends the VM. @module */
 import type { Logger } from "../../base/log.ts";
 import type { VmExit } from "../hypervisor.ts";
-import type { GuestConsole } from "../common/guest_console.ts";
-import type { Helpers } from "../common/helpers.ts";
-import type { ProcessEnd, VmProcess } from "../common/process.ts";
-import type { Qmp } from "./qmp/qmp.ts";
+import type { GuestConsole } from "./guest_console.ts";
+import type { Helpers } from "./helpers.ts";
+import type { ProcessEnd, VmProcess } from "./process.ts";
 
-/** A helper ends when QEMU closes its socket: so long QEMU's own end may be in coming. */
+/** A helper ends when the monitor closes its socket: so long the monitor's own end may be in coming. */
 const SAME_END_MS = 200;
 const CONSOLE_LINES = 5;
 /** How a kernel begins to tell of its own death. */
 const DEATH = /Kernel panic|Oops|BUG: |invalid opcode|general protection fault/;
 
 export interface WatchOptions {
-  qemu: VmProcess;
+  monitor: VmProcess;
   helpers: Helpers;
   console: GuestConsole;
   log: Logger;
@@ -44,18 +43,15 @@ export class VmWatch {
     this.#expected ??= reason;
   }
 
-  /** Learns from the monitor why QEMU is about to end. */
-  follow(qmp: Qmp): void {
-    this.#following = this.#readEvents(qmp);
+  /** Notes what the guest has asked its machine for, which is why the monitor is about to end. */
+  guestAsked(wish: "reset" | "power off" | "nothing"): void {
+    if (wish === "power off") this.expect("the guest powered off");
+    this.#guestReset = wish === "reset";
   }
 
-  async #readEvents(qmp: Qmp): Promise<void> {
-    for await (const { event, data } of qmp.events()) {
-      this.#options.log.debug(`QEMU reports ${event}`, data);
-      if (event !== "SHUTDOWN") continue;
-      if (data.reason === "guest-shutdown") this.expect("the guest powered off");
-      this.#guestReset = data.reason === "guest-reset";
-    }
+  /** Waits, at the end of the VM, until all that the monitor told has been noted. @param told Never rejects. */
+  follow(told: Promise<void>): void {
+    this.#following = told;
   }
 
   async #awaitEnd(): Promise<VmExit> {
@@ -71,17 +67,17 @@ export class VmWatch {
   }
 
   async #firstEnd(): Promise<string> {
-    const { qemu, helpers } = this.#options;
+    const { monitor, helpers } = this.#options;
     let own: ProcessEnd | undefined;
-    void qemu.ended.then((end) => own = end);
-    const first = await Promise.race([qemu.ended, helpers.ended]);
+    void monitor.ended.then((end) => own = end);
+    const first = await Promise.race([monitor.ended, helpers.ended]);
     if (first === own) return first.reason;
     const timer = Promise.withResolvers<undefined>();
     const waiting = setTimeout(() => timer.resolve(undefined), SAME_END_MS);
-    await Promise.race([qemu.ended, timer.promise]);
+    await Promise.race([monitor.ended, timer.promise]);
     clearTimeout(waiting);
     const { reason } = own ?? first;
-    await qemu[Symbol.asyncDispose]();
+    await monitor[Symbol.asyncDispose]();
     return reason;
   }
 

@@ -1,14 +1,15 @@
 /** The daemons that serve a VM's shared directories. @module */
-import type { Config } from "../../config/schema.ts";
 import type { Device, ShareFsDevice } from "../device.ts";
-import type { Helpers } from "../common/helpers.ts";
+import type { Helpers } from "./helpers.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
-import { outputOf } from "../common/process.ts";
-import { startVirtiofsd, virtiofsdKind } from "../common/virtiofsd.ts";
-import { vmFiles } from "./plan.ts";
+import type { VmConfig } from "../vm_config.ts";
+import { outputOf } from "./process.ts";
+import { startVirtiofsd, virtiofsdKind, type VirtiofsdTable } from "./virtiofsd.ts";
+import { vmFiles } from "./vm_files.ts";
 
-export interface SharesOptions extends Pick<HypervisorOptions, "runDir" | "log" | "cgroupProcs"> {
-  config: Config;
+export interface SharesOptions extends Pick<HypervisorOptions, "runDir" | "log"> {
+  config: VirtiofsdTable;
+  vm: Pick<VmConfig, "cgroupProcs">;
   /** Gets the daemons. */
   helpers: Helpers;
 }
@@ -17,7 +18,7 @@ export interface SharesOptions extends Pick<HypervisorOptions, "runDir" | "log" 
 export async function startShares(options: SharesOptions, devices: readonly Device[]): Promise<void> {
   const shares = devices.filter((device) => device.kind === "shareFs");
   if (shares.length === 0) return;
-  const { config: { hypervisor: config }, runDir, helpers, log, cgroupProcs } = options;
+  const { config, vm: { cgroupProcs }, runDir, helpers, log } = options;
   const kind = virtiofsdKind(await outputOf(config.virtio_fs_daemon, ["--version"]));
   for (const share of shares) {
     const socket = vmFiles(runDir).share(share.id);

@@ -5,16 +5,14 @@
  *
  * @module
  */
-import type { Config } from "../../config/schema.ts";
 import { TscMeasurement } from "../../linux/device/tsc.ts";
-import { chooseAccelerator } from "./host.ts";
 
 /** A microsecond's error in this time is a thousandth, of which there are ten readings to choose the best from. */
 const LEAST_MS = 2;
 
 /** @returns undefined where the guest knows better: KVM tells it, and on arm64 the counter's rate is in a register. */
-export function startClockMeasurement(config: Config): TscMeasurement | undefined {
-  const isNeeded = Deno.build.arch === "x86_64" && chooseAccelerator(config) === "tcg";
+export function startClockMeasurement(accelerator: "kvm" | "tcg"): TscMeasurement | undefined {
+  const isNeeded = Deno.build.arch === "x86_64" && accelerator === "tcg";
   return isNeeded ? new TscMeasurement() : undefined;
 }
 
