@@ -1,5 +1,5 @@
 /** Writes config/ from the rows in src/config/keys; with --check it changes nothing. Called by scripts/generate. @module */
-import { documents } from "../src/config/document.ts";
+import { documents } from "../src/config/reference/document.ts";
 
 const root = new URL("../", import.meta.url);
 

@@ -1,7 +1,7 @@
 /** Each row is whole, and says the truth: what it calls built has a reader, what it calls planned is told. */
 import assert from "node:assert/strict";
 import { warnOfPlanned } from "./check.ts";
-import { entries, type Entry } from "./describe.ts";
+import { entries, type Entry } from "./reference/describe.ts";
 import type { Key } from "./key.ts";
 import { readValue } from "./read.ts";
 import { defaultConfig } from "./schema.ts";
@@ -122,7 +122,8 @@ function sources(): string[] {
     [...Deno.readDirSync(directory)].flatMap(({ name, isDirectory }) => {
       if (isDirectory) return /^(keys|testdata|testing|proto)$/.test(name) ? [] : files(new URL(`${name}/`, directory));
       const isProduct = name.endsWith(".ts") && !/_test\.ts$|^conformance_|^fake_|_pb\.ts$/.test(name);
-      const isCheck = /\/config\/(rules\/)?$/.test(directory.pathname) && !/^(annotations|sizes)\.ts$/.test(name);
+      const isCheck = /\/config\/((rules|reference)\/)?$/.test(directory.pathname) &&
+        !/^(annotations|sizes)\.ts$/.test(name);
       return isProduct && !isCheck ? [Deno.readTextFileSync(new URL(name, directory))] : [];
     });
   return files(SRC).map((text) => text.replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, ""));

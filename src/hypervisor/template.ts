@@ -13,7 +13,7 @@
  */
 import { removeIfThere } from "../base/files.ts";
 import { distrust } from "../linux/fs/trusted.ts";
-import { killRecorded } from "./common/pid_file.ts";
+import { killRecorded } from "./process/pid_file.ts";
 
 /** Properties that a template must share with the machine that starts from it. Values are compared as text. */
 export interface TemplateIdentity {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { recordPid, startTime } from "./common/pid_file.ts";
+import { recordPid, startTime } from "./process/pid_file.ts";
 import {
   differences,
   fittingTemplate,

@@ -2,7 +2,7 @@
 import { retry } from "../base/async.ts";
 import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
-import { killRecorded, startTime } from "../hypervisor/common/pid_file.ts";
+import { killRecorded, startTime } from "../hypervisor/process/pid_file.ts";
 import { removePath } from "../linux/fs/remove_tree.ts";
 import { removeHostCgroups } from "../resources/cgroup.ts";
 import { removeShared } from "../resources/share_fs.ts";

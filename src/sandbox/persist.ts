@@ -16,7 +16,7 @@ export interface SandboxState {
   namespace: string;
   /** Address of the shim's socket. */
   address: string;
-  /** The shim, with its start time: see `hypervisor/common/pid_file.ts`, which records the VM's processes beside this file. */
+  /** The shim, with its start time: see `hypervisor/process/pid_file.ts`, which records the VM's processes beside this file. */
   shim: { pid: number; startTime: string };
   /** Directories of the sandbox's cgroups on the host. */
   cgroups: readonly string[];

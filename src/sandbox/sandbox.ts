@@ -7,7 +7,7 @@
 import { KataError } from "../base/error.ts";
 import { facetOf } from "../hypervisor/facets.ts";
 import type { Hypervisor, VmInfo } from "../hypervisor/hypervisor.ts";
-import { startTime } from "../hypervisor/common/pid_file.ts";
+import { startTime } from "../hypervisor/process/pid_file.ts";
 import type { Resources } from "../oci/spec/spec.ts";
 import { removePath } from "../linux/fs/remove_tree.ts";
 import { SandboxResources } from "../resources/sandbox_resources.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../base/log.ts";
-import { startTime } from "../hypervisor/common/pid_file.ts";
+import { startTime } from "../hypervisor/process/pid_file.ts";
 import { makeFifo } from "../linux/io/fifo.ts";
 import { parseShimArgs } from "./args.ts";
 import { socketAddress } from "./bootstrap.ts";

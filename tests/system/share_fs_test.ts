@@ -4,7 +4,7 @@ import { createLogger } from "../../src/base/log.ts";
 import { defaultConfig } from "../../src/config/schema.ts";
 import { bindMount, mount } from "../../src/linux/mount/mount.ts";
 import { readMountInfo } from "../../src/linux/mount/mountinfo.ts";
-import { recordPid } from "../../src/hypervisor/common/pid_file.ts";
+import { recordPid } from "../../src/hypervisor/process/pid_file.ts";
 import type { Mount } from "../../src/oci/spec/spec.ts";
 import { shareRootfs } from "../../src/resources/rootfs/share.ts";
 import { SharedDirectory } from "../../src/resources/share_fs.ts";

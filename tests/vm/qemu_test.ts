@@ -4,7 +4,7 @@ import { createLogger } from "../../src/base/log.ts";
 import { box, disk, pidOf, ready } from "../../src/hypervisor/testing/conformance_box.ts";
 import { hypervisorConforms } from "../../src/hypervisor/testing/conformance_suite.ts";
 import type { NetDevice } from "../../src/hypervisor/device.ts";
-import { startTime } from "../../src/hypervisor/common/pid_file.ts";
+import { startTime } from "../../src/hypervisor/process/pid_file.ts";
 import { memfd } from "../../src/linux/io/fd.ts";
 import { createNetns } from "../../src/linux/process/namespace.ts";
 import { directory, ignore, links, netCard, SUBJECT, vm } from "./tiny_guest.ts";

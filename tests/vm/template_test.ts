@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { box, pidOf, ready } from "../../src/hypervisor/testing/conformance_box.ts";
 import { withTemplate } from "../../src/hypervisor/testing/conformance_templates.ts";
-import { startTime } from "../../src/hypervisor/common/pid_file.ts";
+import { startTime } from "../../src/hypervisor/process/pid_file.ts";
 import { UnfinishedTemplate } from "../../src/hypervisor/template.ts";
 import { createNetns } from "../../src/linux/process/namespace.ts";
 import { directory, GROWING, ignore, links, netCard, SUBJECT, vm } from "./tiny_guest.ts";

@@ -1,9 +1,9 @@
 /** The daemons that serve a VM's shared directories. @module */
 import type { Device, ShareFsDevice } from "../device.ts";
-import type { Helpers } from "./helpers.ts";
+import type { Helpers } from "../process/daemons.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import type { VmConfig } from "../vm_config.ts";
-import { outputOf } from "./process.ts";
+import { outputOf } from "../process/vm_process.ts";
 import { startVirtiofsd, virtiofsdKind, type VirtiofsdTable } from "./virtiofsd.ts";
 import { vmFiles } from "./vm_files.ts";
 

@@ -11,8 +11,8 @@ import { Fd, O_NOFOLLOW, O_PATH } from "../../linux/io/fd.ts";
 import { removePath } from "../../linux/fs/remove_tree.ts";
 import { connectUnix } from "../../linux/net/socket.ts";
 import { HYBRID_VSOCK_CID } from "../../agent_api/names.ts";
-import { type ProcessOptions, VmProcess } from "./process.ts";
-import { chooseUser, type VmmUser } from "./vmm_user.ts";
+import { type ProcessOptions, VmProcess } from "../process/vm_process.ts";
+import { chooseUser, type VmmUser } from "../process/vmm_user.ts";
 
 /**
  * In a directory of the daemon's own, from which it names them: it cannot get to the run directory. Short, as those of

@@ -7,7 +7,7 @@
 import { removeIfThere } from "../../base/files.ts";
 import type { CommonConfig } from "../../config/schema.ts";
 import { listenUnix } from "../../linux/net/socket.ts";
-import { type ProcessOptions, VmProcess } from "./process.ts";
+import { type ProcessOptions, VmProcess } from "../process/vm_process.ts";
 
 /** The number under which the daemon inherits its listening socket. */
 const SOCKET_FD = 3;

@@ -1,6 +1,6 @@
 /** QEMU's command line: a pure function of the machine's description, one function per switch, named as QEMU does. @module */
 import type { QemuTable } from "../vm_config.ts";
-import type { Parts } from "./parts.ts";
+import type { Parts } from "./device_objects.ts";
 import { keyval } from "./props.ts";
 
 /** Everything that QEMU is told at its start, decided. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { defaultConfig, type QemuConfig } from "../../config/schema.ts";
 import type { BlockDevice } from "../device.ts";
 import { type Machine, qemuArgs } from "./args.ts";
-import * as parts from "./parts.ts";
+import * as parts from "./device_objects.ts";
 
 const ROOT: BlockDevice = { kind: "block", id: "root", path: "/k/root.erofs", readOnly: true, format: "raw" };
 

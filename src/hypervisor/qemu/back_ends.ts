@@ -5,9 +5,9 @@ import type { BlockDevice, Device, NetDevice, ShareFsDevice } from "../device.ts
 import { openDisk } from "../common/disks.ts";
 import { vmFiles } from "../common/vm_files.ts";
 import type { QemuTable } from "../vm_config.ts";
-import { type MonitorSteps, removalDeadline } from "./monitor_steps.ts";
+import { type MonitorSteps, removalDeadline } from "./qmp/undoable_commands.ts";
 import { fdSet } from "./qmp/answers.ts";
-import * as parts from "./parts.ts";
+import * as parts from "./device_objects.ts";
 import { jsonProps } from "./props.ts";
 import type { Qmp } from "./qmp/qmp.ts";
 

@@ -6,8 +6,8 @@ import type { Fd } from "../../linux/io/fd.ts";
 import type { BlockDevice, Device, GuestAddress, NetDevice, ShareFsDevice } from "../device.ts";
 import type { PcieTopology } from "../common/topology.ts";
 import { BackEnds, type BackEndsOptions } from "./back_ends.ts";
-import { MonitorSteps } from "./monitor_steps.ts";
-import * as parts from "./parts.ts";
+import { MonitorSteps } from "./qmp/undoable_commands.ts";
+import * as parts from "./device_objects.ts";
 import { jsonProps, type Props } from "./props.ts";
 
 /** Ids on the one SCSI controller. */

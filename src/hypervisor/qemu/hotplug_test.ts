@@ -5,7 +5,7 @@ import { defaultConfig, type QemuConfig } from "../../config/schema.ts";
 import { type Fd, memfd } from "../../linux/io/fd.ts";
 import type { BlockDevice, NetDevice } from "../device.ts";
 import { PcieTopology } from "../common/topology.ts";
-import { type Command, fakeMonitor } from "./testing/fake_monitor.ts";
+import { type Command, fakeMonitor } from "./testing/fake_qmp.ts";
 import { QemuHotplug } from "./hotplug.ts";
 import { Qmp } from "./qmp/qmp.ts";
 

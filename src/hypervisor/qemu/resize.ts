@@ -9,7 +9,7 @@ import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Resize } from "../hypervisor.ts";
 import type { Machine } from "./args.ts";
-import { MonitorSteps } from "./monitor_steps.ts";
+import { MonitorSteps } from "./qmp/undoable_commands.ts";
 import { type CpuSocket, cpuSockets } from "./qmp/answers.ts";
 import { jsonProps } from "./props.ts";
 import type { Qmp } from "./qmp/qmp.ts";

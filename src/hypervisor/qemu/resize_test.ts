@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
-import { type Command, fakeMonitor } from "./testing/fake_monitor.ts";
+import { type Command, fakeMonitor } from "./testing/fake_qmp.ts";
 import { Qmp } from "./qmp/qmp.ts";
 import { QemuResize } from "./resize.ts";
 

@@ -5,7 +5,7 @@ import { openVhostNet } from "../../linux/net/tap.ts";
 import { fittingTemplate, type Template, templateFiles } from "../template.ts";
 import type { Device } from "../device.ts";
 import { QemuHotplug } from "./hotplug.ts";
-import { Helpers } from "../common/helpers.ts";
+import { Helpers } from "../process/daemons.ts";
 import { inheritedBy } from "../common/disks.ts";
 import { startShares } from "../common/shares.ts";
 import { removeVmFiles } from "../common/vm_files.ts";

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { errorChain } from "../../base/error.ts";
 import { box, disk, openDescriptors, pidOf, ready, started, type Subject, test } from "./conformance_box.ts";
 import { templates } from "./conformance_templates.ts";
-import { startTime } from "../common/pid_file.ts";
+import { startTime } from "../process/pid_file.ts";
 import type { VmConfig } from "../vm_config.ts";
 
 /** Registers the suite's tests for one monitor. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
 import { type Box, box, disk, openDescriptors, pidOf, ready, started, type Subject, test } from "./conformance_box.ts";
-import { startTime } from "../common/pid_file.ts";
+import { startTime } from "../process/pid_file.ts";
 import { type Template, UnfinishedTemplate } from "../template.ts";
 import type { VmConfig } from "../vm_config.ts";
 

@@ -3,7 +3,7 @@ import { cpuThreads } from "../../../src/hypervisor/qemu/qmp/answers.ts";
 import { createLogger } from "../../../src/base/log.ts";
 import { defaultConfig } from "../../../src/config/schema.ts";
 import type { BlockDevice, Device } from "../../../src/hypervisor/device.ts";
-import { type Command, fakeMonitor } from "../../../src/hypervisor/qemu/testing/fake_monitor.ts";
+import { type Command, fakeMonitor } from "../../../src/hypervisor/qemu/testing/fake_qmp.ts";
 import { QemuHotplug } from "../../../src/hypervisor/qemu/hotplug.ts";
 import { loadState, saveState } from "../../../src/hypervisor/qemu/migrate.ts";
 import { Qmp } from "../../../src/hypervisor/qemu/qmp/qmp.ts";

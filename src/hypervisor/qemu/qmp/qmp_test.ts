@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Command, fakeMonitor, GREETING } from "../testing/fake_monitor.ts";
+import { type Command, fakeMonitor, GREETING } from "../testing/fake_qmp.ts";
 import { Qmp, type QmpEvent, type QmpWire } from "./qmp.ts";
 
 function open(wire: QmpWire): Promise<Qmp> {

@@ -1,7 +1,7 @@
 /** Puts a row into words: for the shipped files, the reference and `explain`. Pure. @module */
-import { rulesFor } from "./check.ts";
-import type { Key, KeyTable, MonitorKind } from "./key.ts";
-import { ALL_TABLES, HYPERVISORS, TABLES } from "./tables.ts";
+import { rulesFor } from "../check.ts";
+import type { Key, KeyTable, MonitorKind } from "../key.ts";
+import { ALL_TABLES, HYPERVISORS, TABLES } from "../tables.ts";
 
 /** A key, with the table of the file that it stands in. */
 export interface Entry {

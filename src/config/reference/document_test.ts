@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { parse } from "smol-toml";
 import { entries } from "./describe.ts";
 import { documents, wrap } from "./document.ts";
-import { loadConfig } from "./load.ts";
-import { defaultConfig } from "./schema.ts";
-import { keyPaths, type Table } from "./table.ts";
+import { loadConfig } from "../load.ts";
+import { defaultConfig } from "../schema.ts";
+import { keyPaths, type Table } from "../table.ts";
 
-const ROOT = new URL("../../", import.meta.url);
+const ROOT = new URL("../../..", import.meta.url);
 const SHIPPED = new URL("config/configuration-qemu.toml", ROOT).pathname;
 
 Deno.test.each(Object.keys(documents()))("%s is what the rows say: else run scripts/generate", (path) => {

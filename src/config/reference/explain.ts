@@ -1,7 +1,7 @@
 /** Explains a key of the configuration to people who ask by its name. Pure. @module */
-import { KataError } from "../base/error.ts";
+import { KataError } from "../../base/error.ts";
 import { ANNOTATION_PREFIX, entries, type Entry, facts } from "./describe.ts";
-import { lastPart, nearest } from "./nearest.ts";
+import { lastPart, nearest } from "../nearest.ts";
 
 /**
  * Explains a key.

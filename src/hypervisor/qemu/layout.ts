@@ -10,7 +10,7 @@ import { PcieTopology } from "../common/topology.ts";
 import { vmFiles } from "../common/vm_files.ts";
 import type { MachineSize, QemuTable, VmConfig } from "../vm_config.ts";
 import type { Machine } from "./args.ts";
-import * as parts from "./parts.ts";
+import * as parts from "./device_objects.ts";
 
 /** Standard streams come first, then the monitor's and the console's ends of a connection each. */
 export const QMP_FD = 3;

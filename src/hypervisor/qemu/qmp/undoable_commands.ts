@@ -1,6 +1,6 @@
 /** Commands that add things to a VM, each of which is undone if a later one fails. @module */
-import type { Fd } from "../../linux/io/fd.ts";
-import { type Qmp, QmpError } from "./qmp/qmp.ts";
+import type { Fd } from "../../../linux/io/fd.ts";
+import { type Qmp, QmpError } from "./qmp.ts";
 
 const REMOVAL_MS = 10_000;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
 import { pipe } from "../../linux/io/fd.ts";
-import { outputOf, VmProcess } from "./process.ts";
+import { outputOf, VmProcess } from "./vm_process.ts";
 
 /** A run directory, and a shell that runs in it; the lines it logged are kept. */
 function shell(script: string, fds: Parameters<typeof VmProcess.start>[0]["fds"] = []) {

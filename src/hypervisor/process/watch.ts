@@ -2,8 +2,8 @@
 import type { Logger } from "../../base/log.ts";
 import type { VmExit } from "../hypervisor.ts";
 import type { GuestConsole } from "./guest_console.ts";
-import type { Helpers } from "./helpers.ts";
-import type { ProcessEnd, VmProcess } from "./process.ts";
+import type { Helpers } from "./daemons.ts";
+import type { ProcessEnd, VmProcess } from "./vm_process.ts";
 
 /** A helper ends when the monitor closes its socket: so long the monitor's own end may be in coming. */
 const SAME_END_MS = 200;

@@ -1,7 +1,7 @@
 /** The shipped configuration files and the page of reference, written from the rows. Pure. @module */
 import { entries, type Entry, facts, plannedText, tomlValue, valuesText } from "./describe.ts";
-import type { KeyTable, MonitorKind } from "./key.ts";
-import { HYPERVISORS, TABLES } from "./tables.ts";
+import type { KeyTable, MonitorKind } from "../key.ts";
+import { HYPERVISORS, TABLES } from "../tables.ts";
 
 const WIDTH = 120;
 

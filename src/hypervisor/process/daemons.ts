@@ -1,5 +1,5 @@
 /** The programs that serve one VM besides its monitor: virtiofsd, a vsock daemon. Without any of them its guest hangs. @module */
-import type { ProcessEnd, VmProcess } from "./process.ts";
+import type { ProcessEnd, VmProcess } from "./vm_process.ts";
 
 /** Disposing them ends them all. */
 export class Helpers implements AsyncDisposable {
