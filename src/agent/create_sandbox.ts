@@ -2,11 +2,11 @@
 import { KataError } from "../base/error.ts";
 import { setHostname } from "../linux/device/machine.ts";
 import { bindMount } from "../linux/mount/mount.ts";
-import { spawn } from "../linux/process/spawn.ts";
-import type { CreateSandboxRequest, KernelModule } from "../proto/agent_pb.ts";
+import type { CreateSandboxRequest } from "../proto/agent_pb.ts";
 import { GUEST_PATH } from "../agent_api/names.ts";
 import type { Guest } from "./guest.ts";
 import { hookPath } from "./files/guest_path.ts";
+import { loadModule } from "./machine/modules.ts";
 import { createSharedNamespaces } from "./machine/shared_namespaces.ts";
 import { groupsOf } from "./storage/groups.ts";
 
@@ -25,7 +25,7 @@ export async function createSandbox(
   sandbox.id = request.sandboxId;
   sandbox.guestHookPath = hookPath(request.guestHookPath);
   Deno.mkdirSync(GUEST_PATH.containers, { recursive: true });
-  for (const module of request.kernelModules) await loadModule(module);
+  for (const { name, parameters } of request.kernelModules) await loadModule(name, parameters);
   sandbox.namespaces ??= createSharedNamespaces(GUEST_PATH.namespaces, { hostname: request.hostname });
   if (request.hostname !== "" && isInit) setHostname(request.hostname);
   const context = { log, containersDir: GUEST_PATH.containers, devices, signal };
@@ -33,14 +33,6 @@ export async function createSandbox(
     sandbox.resources.use(await sandbox.storages.acquire(group, context));
   }
   if (request.dns.length > 0) sandbox.resources.use(useNameServers(request.dns));
-}
-
-async function loadModule({ name, parameters }: KernelModule): Promise<void> {
-  await using child = spawn({ path: "/sbin/modprobe", args: ["modprobe", "-v", name, ...parameters] });
-  const status = await child.wait();
-  if (!("code" in status) || status.code !== 0) {
-    throw new Error(`Cannot load kernel module "${name}": modprobe ended with ${JSON.stringify(status)}`);
-  }
 }
 
 /** The image is read-only, so the file is laid over its `/etc/resolv.conf`. */

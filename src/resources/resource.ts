@@ -10,6 +10,7 @@
 import type { Storage } from "../agent_api/storage.ts";
 import { quoted } from "../base/text.ts";
 import type { Logger } from "../base/log.ts";
+import type { BlockDevices } from "./devices/block_devices.ts";
 
 /** The guest's side of a piece. */
 export interface GuestPart {
@@ -17,6 +18,13 @@ export interface GuestPart {
   readonly storages?: readonly Storage[];
   /** Part of the machine that it holds, such as a disk; released once the guest has let go of it. */
   readonly held?: AsyncDisposable;
+}
+
+/** The machine as pieces use it; it runs. */
+export interface RunningMachine {
+  readonly disks: BlockDevices;
+  /** Root file system of the sandbox's own container, in the guest; empty as long as there is none. */
+  readonly podRoot: string;
 }
 
 export interface AttachOptions {
@@ -29,7 +37,7 @@ export interface HostResource<P extends GuestPart = GuestPart> extends AsyncDisp
   /** Name of its handler, for messages. */
   readonly name: string;
   /** Puts it into the machine, which runs. Call once. @throws {Error} Nothing of it is left in the machine. */
-  attach(options: AttachOptions): Promise<P>;
+  attach(machine: RunningMachine, options: AttachOptions): Promise<P>;
 }
 
 /** One kind of pieces: `I` tells of a piece, `C` has what the kind needs of sandbox and container. */
@@ -80,12 +88,13 @@ export async function prepareAll<I, C extends { log?: Logger }, R extends HostRe
 /** @throws {Error} Naming the handler of the first that fails; those before it are out of the machine again. */
 export async function attachAll<P extends GuestPart>(
   resources: readonly HostResource<P>[],
+  machine: RunningMachine,
   options: AttachOptions,
 ): Promise<Owned<P>> {
   await using undo = new AsyncDisposableStack();
   const all: P[] = [];
   for (const resource of resources) {
-    const part = await resource.attach(options);
+    const part = await resource.attach(machine, options);
     undo.use(part.held);
     all.push(part);
   }

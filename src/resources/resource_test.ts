@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createLogger, type Logger } from "../base/log.ts";
 import { attachAll, type Handler, type HandlerList, type HostResource, prepareAll } from "./resource.ts";
+import { NO_DISKS } from "./testing/no_disks.ts";
 
 const { signal } = new AbortController();
 
@@ -55,7 +56,7 @@ Deno.test("prepareAll() releases what it has prepared when a later piece fails, 
 Deno.test("attachAll() takes out of the machine what it has attached when a later piece fails", async () => {
   const events: string[] = [];
   await using made = await prepareAll(listed(events, ["attach 4"]), [1, 2, 4], {});
-  await assert.rejects(attachAll(made.all, { signal }), { message: "attach 4" });
+  await assert.rejects(attachAll(made.all, NO_DISKS, { signal }), { message: "attach 4" });
   assert.deepEqual(events.slice(3), ["attach 1", "attach 2", "attach 4", "detach 2", "detach 1"]);
 });
 
@@ -64,7 +65,7 @@ Deno.test("each piece is taken out of the machine and then from the host, whatev
   const fails = ["detach 4", "detach 2", "release 2"];
   await using stack = new AsyncDisposableStack();
   const made = stack.use(await prepareAll(listed(events, fails), [1, 2, 4], {}));
-  stack.use(await attachAll(made.all, { signal }));
+  stack.use(await attachAll(made.all, NO_DISKS, { signal }));
   await assert.rejects(stack.disposeAsync());
   assert.deepEqual(events.slice(6), ["detach 4", "detach 2", "detach 1", "release 4", "release 2", "release 1"]);
 });

@@ -6,40 +6,26 @@
  */
 import { KataError } from "../base/error.ts";
 import { facetOf } from "../hypervisor/facets.ts";
-import type { Hypervisor, VmInfo } from "../hypervisor/hypervisor.ts";
+import type { VmInfo } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/process/pid_file.ts";
 import type { Resources } from "../oci/spec/spec.ts";
-import { removePath } from "../linux/fs/remove_tree.ts";
-import { SandboxResources } from "../resources/sandbox_resources.ts";
 import type { AgentConnection } from "./agent/client.ts";
 import type { ContainerOptions } from "./container/options.ts";
 import { Container } from "./container/container.ts";
-import { Containers } from "./container/containers.ts";
 import { ContainerResources } from "./container/files.ts";
 import { Growth } from "./machine/growth.ts";
 import { destroyGuest, setUpGuest, setUpGuestNetwork } from "./agent/guest_setup.ts";
 import { HostHooks } from "./container/host_hooks.ts";
-import { makeRunDir, rewriteState, type SandboxState, writeState } from "./persist.ts";
+import { rewriteState, type SandboxState, writeState } from "./persist.ts";
 import type { SandboxOptions } from "./options.ts";
 import { Phases } from "./phases.ts";
 import { PortForward } from "./agent/port_forward.ts";
 import type { ProcessExit } from "./container/process.ts";
-import { DEFAULT_ROOTS } from "./roots.ts";
-import { makeMachine } from "./machine/make.ts";
+import { makeParts, type SandboxParts } from "./parts.ts";
 import { startMachine } from "./machine/start.ts";
 import { type SandboxStats, statsOf } from "./stats.ts";
 import { KILLED_STATUS, LOST_STATUS } from "./container/status.ts";
 import { awaitLoss, watchOutOfMemory } from "./agent/watch.ts";
-
-/** Parts of a sandbox. */
-interface Parts {
-  runDir: string;
-  host: SandboxResources;
-  containers: Containers;
-  vm: Hypervisor;
-  /** Owns all of them. */
-  resources: AsyncDisposableStack;
-}
 
 /** Disposing it stops it. */
 export class Sandbox implements AsyncDisposable {
@@ -47,28 +33,21 @@ export class Sandbox implements AsyncDisposable {
   readonly ended: Promise<string>;
   readonly phases = new Phases();
   readonly #options: SandboxOptions;
-  readonly #runDir: string;
-  readonly #host: SandboxResources;
-  readonly #vm: Hypervisor;
-  readonly #resources: AsyncDisposableStack;
-  readonly #containers: Containers;
-  readonly #abort = new AbortController();
+  readonly #parts: SandboxParts;
   readonly #booted: Promise<AgentConnection>;
   readonly #resolveBooted: (agent: Promise<AgentConnection>) => void;
   readonly #resolveEnded: (reason: string) => void;
   #growth: Growth | undefined;
+  /** Root file system of its own container, in the guest. */
+  #podRoot = "";
   #pid = 0;
   #stopping: Promise<void> | undefined;
   #lost: string | undefined;
 
   /** Use {@linkcode Sandbox.create}. */
-  constructor(options: SandboxOptions, { runDir, host, containers, vm, resources }: Parts) {
+  constructor(options: SandboxOptions, parts: SandboxParts) {
     this.#options = options;
-    this.#runDir = runDir;
-    this.#host = host;
-    this.#containers = containers;
-    this.#vm = vm;
-    this.#resources = resources;
+    this.#parts = parts;
     ({ promise: this.ended, resolve: this.#resolveEnded } = Promise.withResolvers<string>());
     ({ promise: this.#booted, resolve: this.#resolveBooted } = Promise.withResolvers<AgentConnection>());
   }
@@ -80,16 +59,7 @@ export class Sandbox implements AsyncDisposable {
    * @throws {KataError} ALREADY_EXISTS. Nothing is left behind.
    */
   static async create(options: SandboxOptions): Promise<Sandbox> {
-    const { id, roots = DEFAULT_ROOTS } = options;
-    const runDir = `${roots.run}/${id}`;
-    // Released last first: the agent's calls fail, the VM ends, then nothing uses the files any more.
-    await using undo = new AsyncDisposableStack();
-    makeRunDir(roots.run, id);
-    undo.defer(() => removePath(runDir));
-    const host = undo.use(await SandboxResources.create({ ...options, sharedRoot: roots.shared }));
-    const containers = undo.use(new Containers(id));
-    const vm = undo.use(makeMachine(host, { ...options, runDir }));
-    const sandbox = new Sandbox(options, { runDir, host, containers, vm, resources: undo.move() });
+    const sandbox = new Sandbox(options, await makeParts(options));
     sandbox.#resolveBooted(sandbox.#boot());
     // A failed boot is told by `createContainer`; without such a call there is nobody to tell.
     sandbox.#booted.catch(() => {});
@@ -106,12 +76,12 @@ export class Sandbox implements AsyncDisposable {
   }
 
   get containers(): ReadonlyMap<string, Container> {
-    return this.#containers.byId;
+    return this.#parts.containers.byId;
   }
 
   /** @throws {KataError} NOT_FOUND. */
   container(id: string): Container {
-    return this.#containers.get(id);
+    return this.#parts.containers.get(id);
   }
 
   /**
@@ -129,7 +99,7 @@ export class Sandbox implements AsyncDisposable {
     undo.defer(() => this.#growth?.forget(options.id));
     await this.phases.measure("container", () => container.create());
     undo.move();
-    this.#containers.add(container);
+    this.#parts.containers.add(container);
     this.#save();
     if (options.id === this.id) {
       this.#options.log.info("Container is created", { container: options.id, phases: this.phases.report() });
@@ -172,7 +142,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   #forget(id: string): void {
-    if (!this.#containers.delete(id)) return;
+    if (!this.#parts.containers.delete(id)) return;
     this.#growth?.forget(id);
     if (this.#stopping === undefined) this.#save();
   }
@@ -186,7 +156,7 @@ export class Sandbox implements AsyncDisposable {
 
   /** Usage of a container; for the pod's own, usage of the whole pod on the host. */
   async stats(id: string): Promise<SandboxStats> {
-    return await statsOf(this.container(id), this.#host, {
+    return await statsOf(this.container(id), this.#parts.host, {
       isPod: id === this.id && this.#options.type !== "single_container",
     });
   }
@@ -194,8 +164,8 @@ export class Sandbox implements AsyncDisposable {
   /** Plugs in interfaces that the engine has put into the pod's network namespace after the start (B49). */
   async joinLateLinks(): Promise<void> {
     const agent = await this.#booted;
-    const { cards, guest } = this.#host.joinLateLinks();
-    for (const card of cards) await facetOf(this.#vm, "hotplug", `plug network card "${card.id}"`).plug(card);
+    const { cards, guest } = this.#parts.host.joinLateLinks();
+    for (const card of cards) await facetOf(this.#parts.vm, "hotplug", `plug network card "${card.id}"`).plug(card);
     await setUpGuestNetwork(agent, guest);
   }
 
@@ -212,35 +182,37 @@ export class Sandbox implements AsyncDisposable {
   async #assemble(options: ContainerOptions, hooks: HostHooks): Promise<Container> {
     await using undo = new AsyncDisposableStack();
     undo.use(options.stdio);
-    this.#containers.mustNotHave(options.id);
+    this.#parts.containers.mustNotHave(options.id);
     const { config, log } = this.#options;
-    const context = { sandboxId: this.id, config, share: this.#host.share, log };
+    const context = { sandboxId: this.id, config, share: this.#parts.host.share, log };
     const prepare = () => ContainerResources.prepare(options, context);
     const resources = undo.use(await this.phases.measure("files", prepare));
     const agent = await this.#booted;
-    const files = await resources.attach({ signal: this.#abort.signal });
+    const machine = { disks: this.#parts.disks, podRoot: this.#podRoot };
+    const files = await resources.attach(machine, { signal: this.#parts.abort.signal });
+    if (options.id === this.id) this.#podRoot = files.spec.root?.path ?? "";
     undo.move();
     return new Container(options, { ...context, resources, files, agent, hooks });
   }
 
   async #boot(): Promise<AgentConnection> {
     const { id, spec, config, onOutOfMemory, log } = this.#options;
-    const { cgroups, joined: { guest: network } } = this.#host;
-    const { signal } = this.#abort;
-    writeState(this.#runDir, this.#state());
+    const { cgroups, joined: { guest: network } } = this.#parts.host;
+    const { signal } = this.#parts.abort;
+    writeState(this.#parts.runDir, this.#state());
     const onStarted = (info: VmInfo) => {
       this.#pid = info.pid ?? 0;
       cgroups?.placeVm(info);
     };
     const options = { sandboxId: id, config: config.agent, signal, phases: this.phases, onStarted };
-    const agent = this.#resources.use(await startMachine(this.#vm, options));
-    await this.phases.measure("sandbox", () => setUpGuest(agent, { id, spec, config, network, vm: this.#vm }));
-    this.#resources.use(new PortForward(this.#host.loopback, { agent, log }));
-    this.#growth = new Growth({ config, vm: this.#vm, agent, cgroups });
+    const agent = this.#parts.owner.use(await startMachine(this.#parts.vm, options));
+    await this.phases.measure("sandbox", () => setUpGuest(agent, { id, spec, config, network, vm: this.#parts.vm }));
+    this.#parts.owner.use(new PortForward(this.#parts.host.loopback, { agent, log }));
+    this.#growth = new Growth({ config, vm: this.#parts.vm, agent, cgroups });
     log.info("Sandbox is up", { sandbox: id, vmm: this.#pid, phases: this.phases.report() });
     void this.#watch(agent);
     if (onOutOfMemory) {
-      const isOurs = (containerId: string) => this.#containers.byId.has(containerId);
+      const isOurs = (containerId: string) => this.#parts.containers.byId.has(containerId);
       void watchOutOfMemory(agent, { signal, log, isOurs, onEvent: onOutOfMemory });
     }
     return agent;
@@ -248,23 +220,23 @@ export class Sandbox implements AsyncDisposable {
 
   /** The only watcher of the VM: its death ends every process at once. */
   async #watch(agent: AgentConnection): Promise<void> {
-    const reason = await awaitLoss(this.#vm, agent, { signal: this.#abort.signal });
+    const reason = await awaitLoss(this.#parts.vm, agent, { signal: this.#parts.abort.signal });
     if (this.#stopping !== undefined) return;
     this.#lost = reason;
-    this.#options.log.error("Lost the sandbox", { sandbox: this.id, reason, console: this.#vm.consoleTail(5) });
+    this.#options.log.error("Lost the sandbox", { sandbox: this.id, reason, console: this.#parts.vm.consoleTail(5) });
     await this.stop();
   }
 
   async #stop(): Promise<void> {
     const { log, id } = this.#options;
-    this.#abort.abort(new KataError("UNAVAILABLE", `Cannot go on: sandbox "${id}" stops`));
+    this.#parts.abort.abort(new KataError("UNAVAILABLE", `Cannot go on: sandbox "${id}" stops`));
     const lost = this.#lost;
-    if (lost !== undefined) this.#containers.endProcesses(LOST_STATUS);
+    if (lost !== undefined) this.#parts.containers.endProcesses(LOST_STATUS);
     const agent = await this.#booted.catch(() => undefined);
     if (agent !== undefined && lost === undefined) await destroyGuest(agent, { id, log });
-    this.#containers.endProcesses(KILLED_STATUS);
+    this.#parts.containers.endProcesses(KILLED_STATUS);
     try {
-      await this.#resources.disposeAsync();
+      await this.#parts.owner.disposeAsync();
     } catch (error) {
       log.error("Cannot clean up all of a sandbox", { sandbox: id, error });
     }
@@ -279,7 +251,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   #save(): void {
-    rewriteState(this.#runDir, this.#state(), this.#options.log);
+    rewriteState(this.#parts.runDir, this.#state(), this.#options.log);
   }
 
   #state(): SandboxState {
@@ -288,8 +260,8 @@ export class Sandbox implements AsyncDisposable {
       id,
       ...owner,
       shim: { pid: Deno.pid, startTime: startTime(Deno.pid) ?? "" },
-      cgroups: this.#host.cgroups?.directories ?? [],
-      containers: this.#containers.list(),
+      cgroups: this.#parts.host.cgroups?.directories ?? [],
+      containers: this.#parts.containers.list(),
     };
   }
 }

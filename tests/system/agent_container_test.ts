@@ -149,9 +149,9 @@ Deno.test("a refused request names its fault and leaves nothing behind", async (
   );
   const storages = [
     { driver: "ephemeral", source: "tmpfs", fstype: "tmpfs", mountPoint: "/run/kata-containers/sandbox/ephemeral/v" },
-    { driver: "scsi", source: "0:1", mountPoint: "/run/kata-containers/m" },
+    { driver: "nvdimm", source: "/dev/pmem1", mountPoint: "/run/kata-containers/m" },
   ];
-  await assert.rejects(box.create("c1", spec, { storages }), /"scsi"/);
+  await assert.rejects(box.create("c1", spec, { storages }), /"nvdimm"/);
   await assert.rejects(box.create("c1", box.spec(["no-such-program"])), /no-such-program/);
   assert.deepEqual(box.usage(), before);
   await box.start("c1", box.spec(["sleep", "9"]));

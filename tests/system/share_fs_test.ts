@@ -10,6 +10,7 @@ import { shareRootfs } from "../../src/resources/rootfs/share.ts";
 import { SharedDirectory } from "../../src/resources/share_fs.ts";
 import { attachAll, type Owned } from "../../src/resources/resource.ts";
 import type { Volume } from "../../src/resources/volumes/volume.ts";
+import { NO_DISKS } from "../../src/resources/testing/no_disks.ts";
 import { prepareVolumes } from "../../src/resources/volumes/volumes.ts";
 import { GUEST_PATH } from "../../src/agent_api/names.ts";
 import { cleanUpSandbox } from "../../src/sandbox/cleanup.ts";
@@ -43,7 +44,7 @@ function seen(share: SharedDirectory, mount: Mount | undefined): string {
 }
 
 async function firstMount({ all }: Owned<Volume>): Promise<Mount | undefined> {
-  const { all: [part] } = await attachAll(all, { signal: AbortSignal.abort() });
+  const { all: [part] } = await attachAll(all, NO_DISKS, { signal: AbortSignal.abort() });
   return part?.mount;
 }
 

@@ -20,6 +20,7 @@ import { readMountInfo } from "../../src/linux/mount/mountinfo.ts";
 import { type ContainerShare, SharedDirectory } from "../../src/resources/share_fs.ts";
 import { shareRootfs } from "../../src/resources/rootfs/share.ts";
 import { attachAll } from "../../src/resources/resource.ts";
+import { NO_DISKS } from "../../src/resources/testing/no_disks.ts";
 import { prepareVolumes } from "../../src/resources/volumes/volumes.ts";
 import { GUEST_PATH } from "../../src/agent_api/names.ts";
 
@@ -60,7 +61,7 @@ class Box implements AsyncDisposable {
     const context = { config: defaultConfig(), sandboxId: "s1", bundle: this.path, share, log: this.log };
     const mount = { destination, type: "bind", source, options: [...options] };
     const { all } = this.#stack.use(await prepareVolumes([mount], context));
-    const { all: [made] } = await attachAll(all, { signal: AbortSignal.abort() });
+    const { all: [made] } = await attachAll(all, NO_DISKS, { signal: AbortSignal.abort() });
     const told = made?.mount.source ?? "";
     return { told, seen: `${this.guest}${told.slice(GUEST_PATH.shared.length)}` };
   }

@@ -56,7 +56,8 @@ export async function bootMachine(options: MachineOptions = {}): Promise<Machine
   return { vm, agent, config, bootMs, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function writeConfig(
+/** Writes a configuration of the guest to `directory`, and reads it. */
+export async function writeConfig(
   directory: string,
   { settings = [], agent = [], image = `${GUEST}/root.erofs` }: MachineOptions,
 ): Promise<Config> {

@@ -2,16 +2,11 @@
  * Where a device is to appear in this guest, and how the kernel tells of its kind.
  *
  * A new kind is a case of {@linkcode DeviceAddress} and a row of {@linkcode DEVICE_KINDS}; the compiler finds the missing
- * one. The search in sysfs is a file of its own beside this one, such as `net.ts`. A disk is still to come here, as
- * `{ kind: "block"; at: GuestAddress }` with the type by which the host's monitors say it (`agent_api/guest_address.ts`), and
- * news of subsystem `block`. Its look goes by `at.bus`:
- * - `pci` (`blk`): `pci.ts` knows the way to the device, the disk is `virtioN/block/<name>` below it.
- * - `scsi` (`scsi`): it first asks each `/sys/class/scsi_host/*` to scan.
- * - `mmio` (`mmioblk`), and persistent memory (`nvdimm`): the node itself.
- * - `ccw` (`blk-ccw`): below `/sys/bus/ccw/devices`.
+ * one. The search in sysfs is a file of its own beside this one, such as `net.ts` and `disk.ts`.
  *
  * @module
  */
+import { type DiskAddress, toDiskSource } from "../../agent_api/disk_address.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import type { Uevent } from "../../linux/device/uevent.ts";
 
@@ -23,6 +18,8 @@ export type DeviceAddress =
   | { kind: "net"; pciPath: string }
   /** A network interface, by the name that the kernel gives it. */
   | { kind: "net"; name: string }
+  /** A disk, by the address that the host's monitor says. */
+  | { kind: "disk"; at: DiskAddress }
   /** A shared file system; nothing but a mount tells whether there is one of this tag. */
   | { kind: "virtio-fs"; tag: string }
   /** Processors that are not in use yet, whichever they are. */
@@ -52,6 +49,14 @@ export const DEVICE_KINDS: { readonly [K in Kind]: DeviceKind<Extract<DeviceAddr
     },
     subsystem: "net",
     present: (sys) => listed(`${sys}/class/net`),
+  },
+  disk: {
+    text: ({ at }) => {
+      const { driver, source } = toDiskSource(at);
+      return `disk "${source}" of driver "${driver}"`;
+    },
+    subsystem: "block",
+    present: (sys) => listed(`${sys}/class/block`, /^(?!loop|ram)/),
   },
   "virtio-fs": {
     text: ({ tag }) => `shared file system "${tag}"`,

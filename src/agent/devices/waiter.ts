@@ -8,9 +8,12 @@
  * @module
  */
 import { MAX_TIMER_MS } from "../../base/clock.ts";
+import type { DiskAddress } from "../../agent_api/disk_address.ts";
 import { KataError } from "../../base/error.ts";
 import { UeventSocket } from "../../linux/device/uevent.ts";
+import { loadModule } from "../machine/modules.ts";
 import { type DeviceAddress, kindOf } from "./address.ts";
+import { askForDisk, diskAt, letGoOfDisk, modulesFor } from "./disk.ts";
 import { netAtPciPath } from "./net.ts";
 import { type Listener, PendingLook } from "./pending_look.ts";
 
@@ -28,8 +31,12 @@ export type UeventSource = Pick<UeventSocket, "events" | typeof Symbol.dispose>;
 export interface DeviceWaiterOptions {
   /** `/sys`, or a directory like it. */
   sys?: string;
+  /** `/dev`, or a directory like it. */
+  dev?: string;
   /** Starts to listen: from its return on, no event is missed. */
   listen?: () => UeventSource;
+  /** Loads a module of the kernel. */
+  loadModule?: (name: string) => Promise<void>;
   /** How long a device is waited for, unless the caller knows better. Default: as the option `agent.hotplug_timeout`. */
   timeoutMs?: number;
 }
@@ -45,14 +52,18 @@ interface Listening {
 /** The one way to wait for a device in this guest. */
 export class DeviceWaiter {
   readonly #sys: string;
+  readonly #dev: string;
+  readonly #loadModule: (name: string) => Promise<void>;
   readonly #listen: () => UeventSource;
   readonly #timeoutMs: number;
   readonly #listeners = new Set<Listener>();
   #listening: Listening | undefined;
 
   constructor(options: DeviceWaiterOptions = {}) {
-    const { sys = "/sys", listen = () => new UeventSocket(), timeoutMs = 3_000 } = options;
+    const { sys = "/sys", dev = "/dev", listen = () => new UeventSocket(), timeoutMs = 3_000 } = options;
+    this.#loadModule = options.loadModule ?? loadModule;
     this.#sys = sys;
+    this.#dev = dev;
     this.#listen = listen;
     this.#timeoutMs = timeoutMs;
   }
@@ -65,6 +76,27 @@ export class DeviceWaiter {
    */
   async netAt(pciPath: string, wait: DeviceWait): Promise<string> {
     return await this.until({ kind: "net", pciPath }, () => netAtPciPath(pciPath, this.#sys), wait);
+  }
+
+  /**
+   * Waits for a disk.
+   *
+   * @returns Its node; disposing it waits until the kernel has let go of the disk, as {@linkcode letGoOfDisk}.
+   * @throws {KataError} As {@linkcode until}.
+   */
+  async disk(at: DiskAddress, wait: DeviceWait): Promise<{ readonly node: string } & AsyncDisposable> {
+    const roots = { sys: this.#sys, dev: this.#dev };
+    for (const module of modulesFor(at, roots)) await this.#loadModule(module);
+    let isAsked = false;
+    const look = () => {
+      const found = diskAt(at, roots);
+      if (found !== undefined || isAsked) return found;
+      isAsked = true;
+      askForDisk(at, roots);
+      return diskAt(at, roots);
+    };
+    const node = await this.until({ kind: "disk", at }, look, wait);
+    return { node, [Symbol.asyncDispose]: () => letGoOfDisk(node, at, roots) };
   }
 
   /**

@@ -4,6 +4,7 @@ import type { GuardedPath } from "../../linux/fs/guarded_path.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { DRIVER_OPTION, STORAGE_DRIVER, type StorageDriver } from "../../agent_api/names.ts";
 import { cleanPath, guardPath, refusePart, storagePath } from "../files/guest_path.ts";
+import { attachBlock } from "./block.ts";
 import { attachEphemeral } from "./ephemeral.ts";
 import { driverOf } from "./groups.ts";
 import type { AttachedStorage, StorageContext, StorageGroup, StorageHandler } from "./handler.ts";
@@ -18,10 +19,10 @@ const HANDLERS: Readonly<Record<StorageDriver, StorageHandler | undefined>> = {
   [STORAGE_DRIVER.ephemeral]: attachEphemeral,
   [STORAGE_DRIVER.local]: attachLocal,
   [STORAGE_DRIVER.overlay]: attachOverlay,
-  [STORAGE_DRIVER.block]: undefined,
-  [STORAGE_DRIVER.blockCcw]: undefined,
-  [STORAGE_DRIVER.blockMmio]: undefined,
-  [STORAGE_DRIVER.scsi]: undefined,
+  [STORAGE_DRIVER.block]: attachBlock,
+  [STORAGE_DRIVER.blockCcw]: attachBlock,
+  [STORAGE_DRIVER.blockMmio]: attachBlock,
+  [STORAGE_DRIVER.scsi]: attachBlock,
   [STORAGE_DRIVER.nvdimm]: undefined,
   [STORAGE_DRIVER.watchableBind]: undefined,
   [STORAGE_DRIVER.imagePull]: undefined,

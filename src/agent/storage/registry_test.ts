@@ -177,7 +177,16 @@ Deno.test.each([
 });
 
 Deno.test("storageDrivers() lists those that work", () => {
-  assert.deepEqual(storageDrivers(), ["ephemeral", "local", "overlayfs", "virtio-fs"]);
+  assert.deepEqual(storageDrivers(), [
+    "blk",
+    "blk-ccw",
+    "ephemeral",
+    "local",
+    "mmioblk",
+    "overlayfs",
+    "scsi",
+    "virtio-fs",
+  ]);
 });
 
 Deno.test("F2: StorageRegistry tells parts of volumes, which drivers then open beneath them", async () => {

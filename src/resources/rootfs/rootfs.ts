@@ -23,6 +23,7 @@ export interface Rootfs {
 
 /** The parts of sandbox and container that root file systems use. */
 export interface RootfsContext {
+  containerId: string;
   share: ContainerShare;
   log?: Logger;
 }

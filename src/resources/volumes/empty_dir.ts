@@ -64,17 +64,22 @@ function join(directory: string, path: string): string {
 export const emptyDirVolume: VolumeHandler = {
   name: "empty_dir",
   matches: (bind, { config }) => !config.runtime.disable_guest_empty_dir && emptyDirOf(bind) !== undefined,
-  prepare(bind, { sandboxId }) {
+  prepare(bind) {
     const found = emptyDirOf(bind)!;
     const { mount, source } = bind;
-    const root = found.inMemory
-      ? `${GUEST_PATH.ephemeral}/${found.name}`
-      : `${GUEST_PATH.passthrough}/${sandboxId}/rootfs/local/${found.name}`;
     // Of a part, the whole has the limit; what the kubelet made for the part is made again in it. Where the whole ends
     // and the part begins is told, as what lies in the whole is its containers' to change.
-    const storages = [wholeStorage(found, { root, directory: parentBy(source.path, found.path) })];
-    if (found.path !== "") storages.push(partStorage(root, found.path.slice(1), Deno.statSync(pathOf(source.fd))));
-    return readyVolume(this.name, { mount: { ...mount, source: `${root}${found.path}` }, storages });
+    const whole = Deno.statSync(parentBy(source.path, found.path));
+    const part = found.path === "" ? undefined : Deno.statSync(pathOf(source.fd));
+    return {
+      ...readyVolume(this.name, { mount }),
+      attach({ podRoot }) {
+        const root = found.inMemory ? `${GUEST_PATH.ephemeral}/${found.name}` : `${podRoot}/local/${found.name}`;
+        const storages = [wholeStorage(found, { root, info: whole })];
+        if (part !== undefined) storages.push(partStorage(root, found.path.slice(1), part));
+        return Promise.resolve({ mount: { ...mount, source: `${root}${found.path}` }, storages });
+      },
+    };
   },
 };
 
@@ -89,9 +94,8 @@ function parentBy(source: string, path: string): string {
 
 function wholeStorage(
   { inMemory, size }: EmptyDir,
-  { root, directory }: { root: string; directory: string },
+  { root, info }: { root: string; info: Deno.FileInfo },
 ): Storage {
-  const info = Deno.statSync(directory);
   if (!inMemory) return directoryStorage(root, info);
   return {
     driver: STORAGE_DRIVER.ephemeral,

@@ -13,7 +13,6 @@ import type { Source } from "./source.ts";
 /** The parts of sandbox and container that volumes use. */
 export interface VolumeContext {
   config: Config;
-  sandboxId: string;
   share: ContainerShare;
   log?: Logger;
 }

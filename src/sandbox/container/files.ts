@@ -4,7 +4,13 @@ import { KataError } from "../../base/error.ts";
 import type { Spec } from "../../oci/spec/spec.ts";
 import { checkDevices } from "../../resources/devices.ts";
 import { toGuestSpec } from "../../resources/guest_spec.ts";
-import { attachAll, type AttachOptions, type HostResource, prepareAll } from "../../resources/resource.ts";
+import {
+  attachAll,
+  type AttachOptions,
+  type HostResource,
+  prepareAll,
+  type RunningMachine,
+} from "../../resources/resource.ts";
 import { ROOTFS } from "../../resources/rootfs/handlers.ts";
 import type { RootfsPart } from "../../resources/rootfs/rootfs.ts";
 import type { Volume } from "../../resources/volumes/volume.ts";
@@ -61,18 +67,22 @@ export class ContainerResources implements AsyncDisposable {
       node: "directory" as const,
     }];
     const { all: [rootfs] } = undo.use(
-      await prepareAll(ROOTFS, [{ mounts, path, ...(isSealed(options) && { readOnly: points }) }], parts),
+      await prepareAll(ROOTFS, [{ mounts, path, ...(isSealed(options) && { readOnly: points }) }], {
+        ...parts,
+        containerId: id,
+      }),
     );
     const prepared = { rootfs: rootfs!, volumes };
     return new ContainerResources(options, { stack: undo.move(), prepared, context });
   }
 
   /** Puts them into the machine, which runs. @throws {Error} Nothing is left in the machine. */
-  async attach(options: AttachOptions): Promise<GuestFiles> {
+  async attach(machine: RunningMachine, options: AttachOptions): Promise<GuestFiles> {
     const { rootfs, volumes } = this.#prepared;
-    const { all: [root] } = this.#stack.use(await attachAll([rootfs], options));
-    const { all: parts } = this.#stack.use(await attachAll(volumes, options));
-    const { spec, type, bundle } = this.#options;
+    const { id, spec, type, bundle } = this.#options;
+    const { all: [root] } = this.#stack.use(await attachAll([rootfs], machine, options));
+    const podRoot = id === this.#context.sandboxId ? root!.rootPath : machine.podRoot;
+    const { all: parts } = this.#stack.use(await attachAll(volumes, { ...machine, podRoot }, options));
     const mounts = parts.map(({ mount }) => mount);
     return {
       spec: toGuestSpec(spec, { config: this.#context.config, type, bundle, rootfs: root!.rootPath, mounts }),

@@ -164,7 +164,8 @@ class FuzzedGuest implements AsyncDisposable {
       log,
       isInit: false,
       sandbox: this.#sandbox,
-      devices: new DeviceWaiter(),
+      // There are no devices here, and this machine's own are nobody's to use.
+      devices: new DeviceWaiter({ sys: "/none", dev: "/none", timeoutMs: 10, loadModule: () => Promise.resolve() }),
       policy: ALLOW_ALL,
       signal: this.#end.signal,
       shutDown: () => {},

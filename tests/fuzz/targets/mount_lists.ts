@@ -9,6 +9,7 @@ import { shareRootfs } from "../../../src/resources/rootfs/share.ts";
 import { SharedDirectory } from "../../../src/resources/share_fs.ts";
 import { findEmptyDir } from "../../../src/resources/volumes/empty_dir.ts";
 import { attachAll } from "../../../src/resources/resource.ts";
+import { NO_DISKS } from "../../../src/resources/testing/no_disks.ts";
 import { prepareVolumes } from "../../../src/resources/volumes/volumes.ts";
 import { missingForBox } from "../core/box.ts";
 import { watchMachine } from "../core/left.ts";
@@ -134,7 +135,7 @@ export const sharedMounts = defineTarget({
       using share = directory.container(id);
       const context = { config: defaultConfig(), sandboxId: "s1", share, bundle: inside };
       await using made = await prepareVolumes(mounts, context);
-      await using parts = await attachAll(made.all, { signal: AbortSignal.abort() });
+      await using parts = await attachAll(made.all, NO_DISKS, { signal: AbortSignal.abort() });
       for (const { mount: { source = "", type } } of parts.all) {
         const isOfHost = type === "bind" && (source.startsWith(inside) || source.startsWith(outside));
         hold(!isOfHost, `a bind mount's source is the guest's own or below ${SHARED}, not "${source}"`);

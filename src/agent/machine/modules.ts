@@ -1,0 +1,11 @@
+/** Modules of the guest's kernel. @module */
+import { spawn } from "../../linux/process/spawn.ts";
+
+/** Loads a module with all that it needs; one that is there or built in is no error. @throws {Error} Naming it. */
+export async function loadModule(name: string, parameters: readonly string[] = []): Promise<void> {
+  await using child = spawn({ path: "/sbin/modprobe", args: ["modprobe", "-v", name, ...parameters] });
+  const status = await child.wait();
+  if (!("code" in status) || status.code !== 0) {
+    throw new Error(`Cannot load kernel module "${name}": modprobe ended with ${JSON.stringify(status)}`);
+  }
+}

@@ -1,0 +1,162 @@
+/** Root file systems on disks, which a sandbox plugs into its machine. Needs root, QEMU, dist/guest and e2fsprogs. */
+import assert from "node:assert/strict";
+import { createLogger } from "../../src/base/log.ts";
+import type { RootfsMount } from "../../src/resources/rootfs/rootfs.ts";
+import type { Container } from "../../src/sandbox/container/container.ts";
+import { Sandbox } from "../../src/sandbox/sandbox.ts";
+import { Bundle } from "../system/oci_bundle.ts";
+import { commandOf, list } from "../interop/host.ts";
+import { writeConfig } from "./machine.ts";
+
+const decoder = new TextDecoder();
+
+function run(command: string, ...args: readonly string[]): string {
+  const { success, stdout, stderr } = new Deno.Command(command, { args: [...args] }).outputSync();
+  assert.ok(success, `${command} ${args.join(" ")}: ${decoder.decode(stderr)}`);
+  return decoder.decode(stdout);
+}
+
+/** A sandbox whose own container sleeps on a disk, and disks with busybox for others. */
+class Box implements AsyncDisposable {
+  readonly #stack = new AsyncDisposableStack();
+  readonly #bundle = this.#stack.use(new Bundle());
+  readonly #id = `disk-${crypto.randomUUID().slice(0, 8)}`;
+  readonly lines: Record<string, unknown>[] = [];
+  #sandbox: Sandbox | undefined;
+
+  static async start(settings: readonly string[]): Promise<Box> {
+    const box = new Box();
+    await box.#start(settings);
+    return box;
+  }
+
+  async #start(settings: readonly string[]): Promise<void> {
+    const { path } = this.#bundle;
+    const log = createLogger({ sink: (line) => this.lines.push(JSON.parse(line)), level: "debug" });
+    this.#sandbox = this.#stack.use(
+      await Sandbox.create({
+        id: this.#id,
+        config: await writeConfig(path, { settings }),
+        log,
+        roots: { run: `${path}/run`, shared: `${path}/shared` },
+        spec: this.#bundle.spec(["sleep", "1000"], ({ linux }) => delete linux.cgroupsPath),
+        type: "single_container",
+        owner: { address: "unix:///none", namespace: "test" },
+      }),
+    );
+    const { container } = await this.create(this.#id, ["sleep", "1000"], this.disk("own"));
+    await this.#sandbox.startContainer(container.id);
+  }
+
+  /** Makes a disk with the bundle's files. @returns Its path. */
+  disk(name: string): string {
+    const path = `${this.#bundle.path}/${name}.img`;
+    run("mkfs.ext4", "-q", "-d", this.#bundle.rootfs, path, "24M");
+    return path;
+  }
+
+  async create(
+    id: string,
+    args: readonly string[],
+    source: string,
+    options: readonly string[] = ["loop", "rw"],
+  ): Promise<{ container: Container; output: () => string }> {
+    const spec = this.#bundle.spec(args, ({ root }) => void (root!.readonly = options.includes("ro")));
+    const rootfs: RootfsMount[] = [{ type: "ext4", source, options }];
+    let output = "";
+    const stdout = {
+      write: (data: Uint8Array) => Promise.resolve(void (output += decoder.decode(data))),
+      [Symbol.dispose]() {},
+    };
+    const stdio = {
+      names: { stdin: "", stdout: "x", stderr: "x" },
+      stdout,
+      stderr: stdout,
+      async [Symbol.asyncDispose]() {},
+    };
+    const container = await this.#sandbox!.createContainer({
+      id,
+      type: "single_container",
+      bundle: this.#bundle.path,
+      spec,
+      rootfs,
+      terminal: false,
+      stdio,
+    });
+    return { container, output: () => output };
+  }
+
+  async start(id: string): Promise<void> {
+    await this.#sandbox!.startContainer(id);
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#sandbox!.removeContainer(id);
+  }
+
+  /** Runs a container to its end, and removes it. @returns Its output. */
+  async run(id: string, script: string, source: string): Promise<string> {
+    const { container, output } = await this.create(id, ["sh", "-c", script], source);
+    await this.start(id);
+    assert.equal((await container.init.exited).status, 0, output());
+    await container.init.drained();
+    await this.remove(id);
+    return output();
+  }
+
+  /** How often a disk was plugged so far. */
+  get plugs(): number {
+    return this.lines.filter(({ msg }) => String(msg).startsWith("Plugged block")).length;
+  }
+
+  /** Whether the monitor has a file open. */
+  holds(path: string): boolean {
+    const pid = this.#sandbox!.pid;
+    return list(`/proc/${pid}/fd`).some((fd) => {
+      try {
+        return Deno.readLinkSync(`/proc/${pid}/fd/${fd}`) === path;
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+    assert.deepEqual(list("/proc").flatMap(commandOf).filter((line) => line.includes(this.#id)), []);
+  }
+}
+
+for (const driver of ["virtio-scsi", "virtio-blk-pci"]) {
+  Deno.test(`B25: a root file system in a file is a disk, which leaves the machine whole when the container is removed (${driver})`, async (test) => {
+    await using box = await Box.start([`block_device_driver = "${driver}"`, "pcie_root_port = 4"]);
+    const disk = box.disk("one");
+
+    await test.step("its files are seen, and what it writes is on the disk", async () => {
+      assert.match(
+        await box.run("c1", "mount | grep ' / '; head -c 3000000 /dev/zero > /new; echo done > /mark", disk),
+        /ext4/,
+      );
+      assert.ok(!box.holds(disk), "the monitor has let go of it");
+      run("e2fsck", "-fn", disk);
+      assert.equal(run("debugfs", "-R", "cat /mark", disk), "done\n");
+      assert.match(run("debugfs", "-R", "stat /new", disk), /Size: 3000000/);
+    });
+
+    await test.step("the same disk is plugged again, and a second one beside it", async () => {
+      assert.equal(await box.run("c1", "cat /mark", disk), "done\n");
+      assert.equal(await box.run("c2", "ls /mark 2>/dev/null; echo none", box.disk("two")), "none\n");
+    });
+
+    await test.step("readers share one disk, which a writer does not get", async () => {
+      const before = box.plugs;
+      for (const id of ["r1", "r2"]) {
+        await box.create(id, ["sleep", "1000"], disk, ["loop", "ro"]);
+        await box.start(id);
+      }
+      assert.equal(box.plugs - before, 1);
+      await assert.rejects(box.create("w", ["true"], disk), /Cannot use disk/);
+      for (const id of ["r1", "r2"]) assert.ok(box.holds(disk), id);
+    });
+  });
+}
