@@ -24,5 +24,5 @@ export interface Guest {
   shutDown(): void;
 }
 
-/** Some methods of the agent's API. Methods in no part answer UNIMPLEMENTED. */
-export type AgentPart = Partial<ServiceImpl<typeof AgentService>>;
+/** A group of methods of the agent's API. Methods in no group answer UNIMPLEMENTED. */
+export type AgentMethods = Partial<ServiceImpl<typeof AgentService>>;

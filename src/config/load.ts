@@ -52,12 +52,12 @@ function configOf(merged: Table, sources: readonly Source[]): Config {
 }
 
 function dropIns(path: string): readonly Source[] {
-  const place = `${path.slice(0, path.lastIndexOf("/"))}/config.d`;
-  using directory = open(place);
+  const dropIns = `${path.slice(0, path.lastIndexOf("/"))}/config.d`;
+  using directory = open(dropIns);
   if (directory === undefined) return [];
   return namesIn(directory).map((name) => {
-    using file = open(`${place}/${name}`);
-    if (file === undefined) throw unreadable(`${place}/${name}`, "ENOENT");
+    using file = open(`${dropIns}/${name}`);
+    if (file === undefined) throw unreadable(`${dropIns}/${name}`, "ENOENT");
     return readSource(file);
   });
 }
@@ -114,7 +114,7 @@ function unknownKeys(keys: readonly (readonly string[])[], { path, text }: Pick<
   const problems = keys.slice(0, MOST_SHOWN).map((key) => {
     const name = formatKey(key);
     const near = nearest(name, names);
-    return `"${placeOf(path, text, key)}": unknown key ${name}${near === undefined ? "" : `, nearest is ${near}`}`;
+    return `"${lineOf(path, text, key)}": unknown key ${name}${near === undefined ? "" : `, nearest is ${near}`}`;
   });
   const more = keys.length > MOST_SHOWN ? `; and ${keys.length - MOST_SHOWN} more` : "";
   return new KataError("INVALID_ARGUMENT", `Cannot use ${problems.join("; ")}${more}`);
@@ -124,10 +124,10 @@ function unknownKeys(keys: readonly (readonly string[])[], { path, text }: Pick<
 function originOf(key: string, sources: readonly Source[]): string {
   const { path, text } = sources.findLast(({ table }) => getKey(table, key) !== undefined) ?? sources[0]!;
   const spelling = spellings(key).find((name) => locate(text, name.split(".")) !== undefined) ?? key;
-  return placeOf(path, text, spelling.split("."));
+  return lineOf(path, text, spelling.split("."));
 }
 
-function placeOf(path: string, text: string, key: readonly string[]): string {
+function lineOf(path: string, text: string, key: readonly string[]): string {
   const position = locate(text, key);
   return position === undefined ? path : `${path}:${position.line}:${position.column}`;
 }

@@ -1,4 +1,4 @@
-/** Where in a text of TOML a key stands. For messages: the parser gives values, but not their places. Pure. @module */
+/** Where in a text of TOML a key stands. For messages: the parser gives values, but not where they stand. Pure. @module */
 
 export interface Position {
   /** From 1. */
@@ -13,7 +13,7 @@ export interface Position {
  * @returns Where the key or the table is named for the first time, undefined if it is not.
  */
 export function locate(text: string, path: readonly string[]): Position | undefined {
-  const found = new Scanner(text).names().find(({ path: parts }) => path.every((part, index) => parts[index] === part));
+  const found = new Scanner(text).names().find((one) => path.every((name, index) => one.path[index] === name));
   if (found === undefined) return undefined;
   const before = text.slice(0, found.at);
   return { line: before.split("\n").length, column: found.at - before.lastIndexOf("\n") };
@@ -104,7 +104,7 @@ class Scanner {
     return this.#text[this.#at];
   }
 
-  /** Matches at the current place, passes over the match and returns it; empty if there is none. */
+  /** Matches where it stands, passes over the match and returns it; empty if there is none. */
   #take(expression: RegExp): string {
     expression.lastIndex = this.#at;
     const [taken = ""] = expression.exec(this.#text) ?? [];

@@ -3,19 +3,19 @@ import type { Keys } from "./key.ts";
 import { formatKey, getKey, isTable, moveKey, type Table } from "./table.ts";
 import { ALL_TABLES, PLANNED_TABLES } from "./tables.ts";
 
-/** A table of a file: what may stand in it. */
-interface Place {
+/** Contents that a table of a file may have. */
+interface KnownTable {
   keys: Keys;
   /** Older names of keys, which are elsewhere now. */
   older: Set<string>;
-  tables: Map<string, Place>;
+  tables: Map<string, KnownTable>;
   /** The table has no effect yet. */
   isPlanned?: true;
 }
 
 /** Older dotted names, and today's. */
 const RENAMES: readonly (readonly [from: string, to: string])[] = renames();
-const ROOT = placesOf();
+const ROOT = knownTables();
 
 // Plain loops: this runs at each start of a program, once and uncompiled.
 function renames(): [string, string][] {
@@ -28,20 +28,20 @@ function renames(): [string, string][] {
   return found;
 }
 
-function placesOf(): Place {
-  const root: Place = { keys: {}, older: new Set(), tables: new Map() };
-  for (const { path, keys } of ALL_TABLES) placeAt(root, path.split(".")).keys = keys;
-  for (const path of PLANNED_TABLES) placeAt(root, path.split(".")).isPlanned = true;
+function knownTables(): KnownTable {
+  const root: KnownTable = { keys: {}, older: new Set(), tables: new Map() };
+  for (const { path, keys } of ALL_TABLES) tableAt(root, path.split(".")).keys = keys;
+  for (const path of PLANNED_TABLES) tableAt(root, path.split(".")).isPlanned = true;
   for (const [from] of RENAMES) {
-    const parts = from.split(".");
-    const name = parts.pop()!;
-    placeAt(root, parts).older.add(name);
+    const path = from.split(".");
+    const name = path.pop()!;
+    tableAt(root, path).older.add(name);
   }
   return root;
 }
 
 /** Made if need be. */
-function placeAt(root: Place, path: readonly string[]): Place {
+function tableAt(root: KnownTable, path: readonly string[]): KnownTable {
   let at = root;
   for (const name of path) {
     const next = at.tables.get(name) ?? { keys: {}, older: new Set(), tables: new Map() };
@@ -68,13 +68,13 @@ export interface Unread {
 export function unreadOf(table: Table): Unread {
   const unknown: string[][] = [];
   const planned: string[] = [];
-  const walk = (at: Table, place: Place, path: readonly string[]): void => {
+  const walk = (at: Table, here: KnownTable, path: readonly string[]): void => {
     for (const name of Object.keys(at)) {
-      if (Object.hasOwn(place.keys, name) || place.older.has(name)) continue;
-      const [value, known, here] = [at[name], place.tables.get(name), [...path, name]];
-      if (known === undefined) unknown.push(here);
-      else if (known.isPlanned) planned.push(formatKey(here));
-      else if (isTable(value)) walk(value, known, here);
+      if (Object.hasOwn(here.keys, name) || here.older.has(name)) continue;
+      const [value, known, below] = [at[name], here.tables.get(name), [...path, name]];
+      if (known === undefined) unknown.push(below);
+      else if (known.isPlanned) planned.push(formatKey(below));
+      else if (isTable(value)) walk(value, known, below);
     }
   };
   walk(table, ROOT, []);

@@ -16,7 +16,7 @@ export function mergeTables(base: Table, over: Table): Table {
 /** The value at a dotted key. */
 export function getKey(table: Table, key: string): unknown {
   let at: unknown = table;
-  for (const part of key.split(".")) at = isTable(at) || Array.isArray(at) ? Reflect.get(at, part) : undefined;
+  for (const name of key.split(".")) at = isTable(at) || Array.isArray(at) ? Reflect.get(at, name) : undefined;
   return at;
 }
 
@@ -29,7 +29,7 @@ export function keyPaths(table: Table, prefix = ""): string[] {
 
 /** The dotted name of a path, with quotes where TOML needs them. */
 export function formatKey(path: readonly string[]): string {
-  return path.map((part) => /^[A-Za-z0-9_-]+$/.test(part) ? part : quoted(part)).join(".");
+  return path.map((name) => /^[A-Za-z0-9_-]+$/.test(name) ? name : quoted(name)).join(".");
 }
 
 /** Renames a key in place; a value that the new name already has stays. */
@@ -42,15 +42,15 @@ export function moveKey(table: Table, from: string, to: string): void {
   target[targetName] ??= value;
 }
 
-/** The table that holds a dotted key, made if need be, and the key's last part. */
+/** The table that holds a dotted key, made if need be, and the key's last name. */
 function parentOf(table: Table, key: string): [Table, string] {
-  const parts = key.split(".");
-  const name = parts.pop() ?? "";
+  const path = key.split(".");
+  const name = path.pop() ?? "";
   let at = table;
-  for (const part of parts) {
-    const next = at[part];
+  for (const above of path) {
+    const next = at[above];
     if (isTable(next)) at = next;
-    else at = at[part] = {};
+    else at = at[above] = {};
   }
   return [at, name];
 }

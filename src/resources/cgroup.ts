@@ -87,12 +87,12 @@ const LEAVING_MS = 3_000;
  * @throws What could not be removed; the rest is.
  */
 export async function removeHostCgroups(directories: readonly string[]): Promise<void> {
-  await using steps = new AsyncDisposableStack();
+  await using cleanup = new AsyncDisposableStack();
   const removals = directories.map((directory) => removeCgroup(directory, { patienceMs: LEAVING_MS }));
   // All of them wait for the same processes.
   await Promise.allSettled(removals);
-  for (const removal of removals) steps.defer(() => removal);
-  for (const directory of directories) steps.defer(() => removeOverheadParent(directory));
+  for (const removal of removals) cleanup.defer(() => removal);
+  for (const directory of directories) cleanup.defer(() => removeOverheadParent(directory));
 }
 
 /** The group above that of one sandbox' overhead goes with the last of them. */

@@ -21,17 +21,17 @@ const KILLED_MS = 2_000;
 export async function cleanUpSandbox(id: string, { roots, log }: { roots: SandboxRoots; log: Logger }): Promise<void> {
   const runDir = `${roots.run}/${verifyId(id, "sandbox")}`;
   verifyRunDir(runDir);
-  await using steps = new AsyncDisposableStack();
+  await using cleanup = new AsyncDisposableStack();
   // Last first. A shim that hangs is ended before the rest, or it would clean up at the same time.
-  steps.defer(() => removePath(runDir));
-  steps.defer(() => removeShared(`${roots.shared}/${id}`));
+  cleanup.defer(() => removePath(runDir));
+  cleanup.defer(() => removeShared(`${roots.shared}/${id}`));
   const { cgroups = [] } = readState(runDir) ?? {};
-  steps.defer(() => removeHostCgroups(cgroups));
-  steps.defer(async () => {
+  cleanup.defer(() => removeHostCgroups(cgroups));
+  cleanup.defer(async () => {
     const killed = await killRecorded(runDir);
     if (killed.length > 0) log.info("Killed what a shim left behind", { sandbox: id, processes: killed });
   });
-  steps.defer(() => killShim(runDir));
+  cleanup.defer(() => killShim(runDir));
 }
 
 /** Whether the shim that made the sandbox still runs. */

@@ -123,9 +123,9 @@ export class Sandbox implements AsyncDisposable {
   async removeContainer(id: string): Promise<ProcessExit | undefined> {
     const container = this.container(id);
     container.mustNotRun();
-    await using steps = new AsyncDisposableStack();
-    steps.defer(() => container.afterRemoval());
-    steps.defer(() => this.#forget(id));
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.defer(() => container.afterRemoval());
+    cleanup.defer(() => this.#forget(id));
     if (id === this.id) await this.stop();
     else if (this.#stopping !== undefined) await this.#stopping;
     else {

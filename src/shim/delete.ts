@@ -37,19 +37,19 @@ export async function deleteTask(
 ): Promise<Uint8Array> {
   const spec = specOf(bundle);
   const sandboxId = sandboxOf(args.id, spec);
-  await using steps = new AsyncDisposableStack();
+  await using cleanup = new AsyncDisposableStack();
   // Last first, and each of them whatever becomes of the others.
   if (spec !== undefined) {
     const hooks = new HostHooks({ id: args.id, bundle, spec }, { pid: () => 0, log });
-    steps.defer(() => hooks.runLate("poststop"));
+    cleanup.defer(() => hooks.runLate("poststop"));
   }
   // A container of a pod whose shim lives is that shim's business.
   if (sandboxId === args.id || !hasShim(`${roots.run}/${sandboxId}`)) {
     const recorded = readState(`${roots.run}/${sandboxId}`)?.address;
-    steps.defer(() => cleanUpSandbox(sandboxId, { roots, log }));
-    steps.defer(() => removeSocket({ ...args, id: sandboxId }, { bundle, recorded }));
+    cleanup.defer(() => cleanUpSandbox(sandboxId, { roots, log }));
+    cleanup.defer(() => removeSocket({ ...args, id: sandboxId }, { bundle, recorded }));
   }
-  steps.defer(() => umountTree(`${bundle}/rootfs`));
+  cleanup.defer(() => umountTree(`${bundle}/rootfs`));
   const response = create(DeleteResponseSchema, {
     exitStatus: KILLED_STATUS,
     exitedAt: timestampFromDate(new Date()),

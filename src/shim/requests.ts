@@ -47,13 +47,13 @@ export function parseResources(value: Any | undefined): Resources {
   return parseInSpec("resources", value).linux?.resources ?? {};
 }
 
-/** Read as a part of a whole spec, so that 64-bit numbers stay exact. */
-function parseInSpec(part: "process" | "resources", value: Any | undefined): Spec {
+/** Read as a field of a whole spec, so that 64-bit numbers stay exact. */
+function parseInSpec(field: "process" | "resources", value: Any | undefined): Spec {
   const text = new TextDecoder().decode(value?.value);
-  if (text === "") throw new KataError("INVALID_ARGUMENT", `Cannot read the request: it has no ${part}`);
+  if (text === "") throw new KataError("INVALID_ARGUMENT", `Cannot read the request: it has no ${field}`);
   try {
-    return parseSpec(part === "process" ? `{"process":${text}}` : `{"linux":{"resources":${text}}}`);
+    return parseSpec(field === "process" ? `{"process":${text}}` : `{"linux":{"resources":${text}}}`);
   } catch (cause) {
-    throw new KataError("INVALID_ARGUMENT", `Cannot read the request's ${part}`, { cause });
+    throw new KataError("INVALID_ARGUMENT", `Cannot read the request's ${field}`, { cause });
   }
 }

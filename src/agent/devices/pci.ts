@@ -35,9 +35,9 @@ export function pciDevice(path: string, sys: string): string | undefined {
 
 /** Slot and function as names in sysfs have them: `1f.0`. */
 function deviceOn(step: string, path: string): string {
-  const [, slot, part = "0"] = STEP.exec(step) ?? [];
+  const [, slot, number = "0"] = STEP.exec(step) ?? [];
   if (slot !== undefined && Number.parseInt(slot, 16) <= LAST_SLOT) {
-    return `${slot.toLowerCase().padStart(2, "0")}.${part}`;
+    return `${slot.toLowerCase().padStart(2, "0")}.${number}`;
   }
   const rule = 'expected slots in hexadecimal up to 1f, such as "02/01"';
   throw new KataError("INVALID_ARGUMENT", `Cannot use PCI path ${JSON.stringify(path)}: ${rule}`);

@@ -16,11 +16,11 @@ export function bundleOf(containersDir: string, containerId: string): string {
   return `${containersDir}/${OWN_NAMES.includes(containerId) ? "." : ""}${containerId}`;
 }
 
-/** @returns The path without empty parts and `.`. @throws {KataError} INVALID_ARGUMENT: it is relative, or climbs. */
+/** @returns The path without empty names and `.`. @throws {KataError} INVALID_ARGUMENT: it is relative, or climbs. */
 export function cleanPath(path: string): string {
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  const isClean = path.startsWith("/") && !parts.includes("..") && !path.includes("\0");
-  if (isClean) return `/${parts.join("/")}`;
+  const names = path.split("/").filter((name) => name !== "" && name !== ".");
+  const isClean = path.startsWith("/") && !names.includes("..") && !path.includes("\0");
+  if (isClean) return `/${names.join("/")}`;
   const rule = 'a path in the guest is absolute and holds no ".."';
   throw new KataError("INVALID_ARGUMENT", `Cannot use ${JSON.stringify(path)}: ${rule}`);
 }

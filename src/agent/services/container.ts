@@ -3,10 +3,10 @@ import { MAX_TIMER_MS } from "../../base/clock.ts";
 import { KataError } from "../../base/error.ts";
 import { resourcesFromProto } from "../../agent_api/spec_codec.ts";
 import { statsToWire } from "../../agent_api/stats_codec.ts";
-import type { AgentPart, Guest } from "../guest.ts";
+import type { AgentMethods, Guest } from "../guest.ts";
 
 /** Everything about a container but its processes. */
-export function containerPart(guest: Guest): AgentPart {
+export function containerMethods(guest: Guest): AgentMethods {
   const { sandbox } = guest;
   return {
     async createContainer(request, { signal }) {

@@ -4,10 +4,10 @@ import { KataError } from "../../base/error.ts";
 import { openGuarded } from "../../linux/fs/guarded_path.ts";
 import type { GuardSource } from "../../oci/mount/plan.ts";
 import type { GuestContainer } from "../container/container.ts";
-import type { AgentPart, Guest } from "../guest.ts";
+import type { AgentMethods, Guest } from "../guest.ts";
 
 /** One kind so far: the message file that Kubernetes knows. */
-export function diagnosticPart({ sandbox }: Guest): AgentPart {
+export function diagnosticMethods({ sandbox }: Guest): AgentMethods {
   return {
     getDiagnosticData({ logType, containerId }) {
       if (logType !== "termination_log") {

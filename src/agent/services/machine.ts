@@ -1,10 +1,10 @@
 /** Resources of the machine that change while it runs, its clock and its randomness. @module */
 import { addEntropy, setClock, swapOn } from "../../linux/device/machine.ts";
-import type { AgentPart, Guest } from "../guest.ts";
+import type { AgentMethods, Guest } from "../guest.ts";
 import { onlineCpus, onlineMemory, onlineNewMemory, SYSTEM_DEVICES } from "../machine/hotplug.ts";
 
 /** Methods that change the machine, which must be a guest: on a host they would change the host. */
-export function machinePart({ devices }: Pick<Guest, "devices">): AgentPart {
+export function machineMethods({ devices }: Pick<Guest, "devices">): AgentMethods {
   return {
     async onlineCPUMem({ nbCpus, cpuOnly, wait }, { signal }) {
       await onlineCpus(nbCpus, { devices, signal });

@@ -1,10 +1,10 @@
 /** Figures of the guest. @module */
 import { filesystemUsages } from "../machine/filesystems.ts";
-import type { AgentPart } from "../guest.ts";
+import type { AgentMethods } from "../guest.ts";
 import { renderMetrics } from "../machine/metrics.ts";
 
 /** Counts how often it is asked. */
-export function metricsPart(): AgentPart {
+export function metricsMethods(): AgentMethods {
   let scrapes = 0;
   return {
     getMetrics() {

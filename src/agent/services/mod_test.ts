@@ -11,7 +11,7 @@ import { DeviceWaiter } from "../devices/waiter.ts";
 import type { Guest } from "../guest.ts";
 import { ALLOW_ALL, type Policy } from "../policy/policy.ts";
 import { Sandbox } from "../sandbox.ts";
-import { agentParts, agentServices, guarded } from "./mod.ts";
+import { agentMethods, agentServices, guarded } from "./mod.ts";
 
 const context = { signal: new AbortController().signal } as HandlerContext;
 
@@ -50,9 +50,9 @@ function denying(why = "no rule"): Policy & { asked: string[] } {
   };
 }
 
-Deno.test("guarded() is the part itself where all is allowed: each call goes straight to its handler", () => {
-  const part = agentParts(makeGuest(ALLOW_ALL).guest);
-  assert.equal(guarded(part, ALLOW_ALL), part);
+Deno.test("guarded() gives the methods themselves where all is allowed: each call goes straight to its handler", () => {
+  const methods = agentMethods(makeGuest(ALLOW_ALL).guest);
+  assert.equal(guarded(methods, ALLOW_ALL), methods);
   const handler = () => ({});
   assert.equal(guarded({ createContainer: handler }, ALLOW_ALL).createContainer, handler);
 });
@@ -67,9 +67,9 @@ Deno.test("guarded() judges a request before its handler sees it, and hands on w
       return { isAllowed: true };
     },
   };
-  const part = { getOOMEvent: (...args: unknown[]) => (seen.push(...args), "answer") };
+  const methods = { getOOMEvent: (...args: unknown[]) => (seen.push(...args), "answer") };
   const request = create(AgentService.method.getOOMEvent.input);
-  const method = guarded(part, policy).getOOMEvent;
+  const method = guarded(methods, policy).getOOMEvent;
   assert.equal(await method(request, context), "answer");
   assert.deepEqual(asked, ["GetOOMEvent", request]);
   assert.equal(seen[0], request);
@@ -88,9 +88,9 @@ for (
     const policy = denying();
     const { guest, used, watch } = makeGuest(policy);
     const { methods } = agentServices(guest).find((one) => one.service === service)!;
-    const parts = agentParts(guest);
+    const ours = agentMethods(guest);
     // Methods without an implementation, which answer UNIMPLEMENTED whatever the policy says, are left out.
-    const built = Object.values(methods).filter(({ method }) => service !== AgentService || method.localName in parts);
+    const built = Object.values(methods).filter(({ method }) => service !== AgentService || method.localName in ours);
     watch();
     for (const { method, impl } of built) {
       const call = async () =>

@@ -2,11 +2,11 @@
 import { interfaceToWire, routeToWire } from "../../agent_api/network.ts";
 import { Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { ROUTE_TABLE } from "../../linux/net/rtnetlink_route.ts";
-import type { AgentPart, Guest } from "../guest.ts";
+import type { AgentMethods, Guest } from "../guest.ts";
 import { addNeighbors, updateInterface, updateRoutes } from "../machine/network.ts";
 
 /** All of it is applied at once: the guest has no network daemon. */
-export function networkPart({ devices }: Guest): AgentPart {
+export function networkMethods({ devices }: Guest): AgentMethods {
   return {
     async updateInterface(request, { signal }) {
       const { interface: wanted } = request;

@@ -2,10 +2,10 @@
 import { KataError } from "../../base/error.ts";
 import { verifyId } from "../../base/id.ts";
 import { processFromProto } from "../../agent_api/spec_codec.ts";
-import type { AgentPart, Guest } from "../guest.ts";
+import type { AgentMethods, Guest } from "../guest.ts";
 
 /** An empty exec id is the container's first process. */
-export function processPart({ sandbox }: Guest): AgentPart {
+export function processMethods({ sandbox }: Guest): AgentMethods {
   return {
     async execProcess({ containerId, execId, process, stdinPort, stdoutPort, stderrPort }) {
       const refuse = (why: string) => `Cannot exec "${execId}" in container "${containerId}": ${why}`;

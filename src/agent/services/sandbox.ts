@@ -3,13 +3,13 @@ import { exists } from "../../base/files.ts";
 import { verifyId } from "../../base/id.ts";
 import { VERSION } from "../../base/version.ts";
 import { createSandbox } from "../create_sandbox.ts";
-import type { AgentPart, Guest } from "../guest.ts";
+import type { AgentMethods, Guest } from "../guest.ts";
 import { storageDrivers } from "../storage/registry.ts";
 
 const MEMORY_DEVICES = "/sys/devices/system/memory";
 
 /** DestroySandbox ends the agent, and with it the machine if that is its own, unless the guest is to be kept. */
-export function sandboxPart(guest: Guest): AgentPart {
+export function sandboxMethods(guest: Guest): AgentMethods {
   const { sandbox } = guest;
   return {
     async createSandbox(request, { signal }) {

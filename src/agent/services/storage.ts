@@ -7,11 +7,11 @@ import type { Storage } from "../../proto/agent_pb.ts";
 import { VolumeUsage_Unit } from "../../proto/csi_pb.ts";
 import { GUEST_PATH, STORAGE_DRIVER } from "../../agent_api/names.ts";
 import { usageOf } from "../machine/filesystems.ts";
-import type { AgentPart, Guest } from "../guest.ts";
+import type { AgentMethods, Guest } from "../guest.ts";
 import { remountEphemeral } from "../storage/ephemeral.ts";
 
 /** Storages come with CreateSandbox and CreateContainer; this is about those that are there. */
-export function storagePart({ sandbox: { storages: registry } }: Guest): AgentPart {
+export function storageMethods({ sandbox: { storages: registry } }: Guest): AgentMethods {
   return {
     updateEphemeralMounts({ storages }) {
       for (const storage of storages) {

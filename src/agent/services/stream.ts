@@ -1,14 +1,14 @@
 /** The standard streams of processes. @module */
 import { setWindowSize } from "../../linux/io/tty.ts";
 import type { ReadStreamRequest } from "../../proto/agent_pb.ts";
-import type { AgentPart, Guest } from "../guest.ts";
+import type { AgentMethods, Guest } from "../guest.ts";
 import type { Caller, OutputName } from "../container/stdio.ts";
 
 /** Capacity of a pipe: a larger buffer would cost memory and never be filled. */
 const MAX_READ_BYTES = 64 << 10;
 
 /** Reading and writing, both of which wait as long as the process makes them. */
-export function streamPart({ sandbox }: Guest): AgentPart {
+export function streamMethods({ sandbox }: Guest): AgentMethods {
   async function read(name: OutputName, request: ReadStreamRequest, caller: Caller) {
     const container = sandbox.container(request.containerId);
     const process = container.process(request.execId);

@@ -28,10 +28,10 @@ const SK_PASS = 1;
 const R = { result: 0, first: 1, second: 2, third: 3, context: 6, socket: 7, stack: 10 } as const;
 const KEY_OFFSET = -4;
 /** Places in the map. */
-const PLACE = { inet: 0, inet6: 1 } as const;
+const INDEX = { inet: 0, inet6: 1 } as const;
 
 /** Listeners by family; one that is missing gets nothing. */
-export type Listeners = { readonly [F in keyof typeof PLACE]?: Fd };
+export type Listeners = { readonly [F in keyof typeof INDEX]?: Fd };
 
 /**
  * Builds a program that answers each TCP connection coming in by the loopback with the socket of its family in a map.
@@ -40,10 +40,10 @@ export type Listeners = { readonly [F in keyof typeof PLACE]?: Fd };
  */
 export function steeringProgram(map: number): Uint8Array<ArrayBuffer> {
   const assign: Instruction[] = [
-    { code: CODE.STORE_IMMEDIATE_U32, destination: R.stack, offset: KEY_OFFSET, immediate: PLACE.inet },
+    { code: CODE.STORE_IMMEDIATE_U32, destination: R.stack, offset: KEY_OFFSET, immediate: INDEX.inet },
     { code: CODE.LOAD_U32, destination: R.second, source: R.context, offset: CONTEXT.family },
     { code: CODE.JUMP_IF_EQUAL, destination: R.second, immediate: AF_INET, offset: 1 },
-    { code: CODE.STORE_IMMEDIATE_U32, destination: R.stack, offset: KEY_OFFSET, immediate: PLACE.inet6 },
+    { code: CODE.STORE_IMMEDIATE_U32, destination: R.stack, offset: KEY_OFFSET, immediate: INDEX.inet6 },
     { code: CODE.LOAD_IMMEDIATE_64, destination: R.first, source: BPF_PSEUDO_MAP_FD, immediate: map },
     { code: 0 },
     { code: CODE.MOVE_REGISTER, destination: R.second, source: R.stack },
@@ -91,17 +91,17 @@ export function steerLoopback(netns: Fd, listeners: Listeners): Disposable {
 
 function socketMap(listeners: Listeners): Fd {
   using undo = new DisposableStack();
-  const [keySize, valueSize, entries] = [4, 8, Object.keys(PLACE).length];
+  const [keySize, valueSize, entries] = [4, 8, Object.keys(INDEX).length];
   const map = undo.use(new Fd(bpf("MAP_CREATE", Uint32Array.of(BPF_MAP_TYPE_SOCKMAP, keySize, valueSize, entries, 0))));
   for (const family of ["inet", "inet6"] as const) {
     const socket = listeners[family];
-    if (socket !== undefined) putSocket(map, PLACE[family], socket);
+    if (socket !== undefined) putSocket(map, INDEX[family], socket);
   }
   undo.move();
   return map;
 }
 
-function putSocket(map: Fd, place: number, socket: Fd): void {
+function putSocket(map: Fd, index: number, socket: Fd): void {
   // u32 map; u64 key, value, flags. Key and value themselves stand behind, past the part of bpf_attr the kernel reads.
   const whole = new Uint8Array(48);
   const view = new DataView(whole.buffer);
@@ -109,7 +109,7 @@ function putSocket(map: Fd, place: number, socket: Fd): void {
   view.setUint32(0, map.number, LITTLE_ENDIAN);
   view.setBigUint64(8, addressIn(whole, keyOffset), LITTLE_ENDIAN);
   view.setBigUint64(16, addressIn(whole, valueOffset), LITTLE_ENDIAN);
-  view.setUint32(keyOffset, place, LITTLE_ENDIAN);
+  view.setUint32(keyOffset, index, LITTLE_ENDIAN);
   view.setBigUint64(valueOffset, BigInt(socket.number), LITTLE_ENDIAN);
   bpf("MAP_UPDATE_ELEM", whole, keyOffset);
 }

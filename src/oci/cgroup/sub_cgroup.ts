@@ -15,7 +15,7 @@ export function subCgroupFiles({ paths }: Pick<Cgroup, "paths">, sub: SubCgroups
     throw new RangeError(`Cannot exec into a cgroup of controller "${unknown}": there is none`);
   }
   const files = Object.entries(paths).map(([controller, path]) => {
-    const below = (sub.get(controller) ?? sub.get("") ?? "").split("/").filter((part) => part !== "" && part !== ".");
+    const below = (sub.get(controller) ?? sub.get("") ?? "").split("/").filter((name) => name !== "" && name !== ".");
     if (below.includes("..")) throw new RangeError(`Cannot exec into cgroup "${below.join("/")}": it holds ".."`);
     return [path, ...below, controller === "" ? "cgroup.procs" : "tasks"].join("/");
   });

@@ -21,7 +21,7 @@ import type { OciState } from "../container/state.ts";
 export type HookKind = keyof Hooks;
 
 /** The container that a hook runs in, for the kinds that do. */
-export interface HookPlace {
+export interface HookContainer {
   pid: number;
   pidfd: Fd;
   /** Kinds in which it differs from us. */
@@ -34,7 +34,7 @@ export interface RunHooksOptions {
   /** Written as JSON to the standard input of each hook. */
   state: OciState;
   /** Run inside the container, whose namespaces the hook's program then sees, instead of beside it. */
-  inside?: HookPlace;
+  inside?: HookContainer;
   /** Starts a hook in another way. */
   start?: HookStarter;
 }

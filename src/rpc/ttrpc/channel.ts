@@ -33,9 +33,9 @@ export class FrameChannel {
   }
 
   /** Queues a frame; all frames of this turn of the event loop go out in one write. @throws {RangeError} If too long. */
-  send(streamId: number, kind: { type: number; flags: number }, ...parts: Uint8Array[]): void {
+  send(streamId: number, kind: { type: number; flags: number }, ...pieces: Uint8Array[]): void {
     if (this.#isClosed) return;
-    this.#encoder.frame(streamId, kind, ...parts);
+    this.#encoder.frame(streamId, kind, ...pieces);
     this.#flushing ??= this.#flush();
   }
 

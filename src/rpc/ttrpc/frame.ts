@@ -140,10 +140,10 @@ export class FrameEncoder {
     return this.#length;
   }
 
-  /** Adds a frame whose data is the concatenation of `parts`. @throws {RangeError} If they are beyond the limit. */
-  frame(streamId: number, kind: { type: number; flags: number }, ...parts: Uint8Array[]): void {
+  /** Adds a frame whose data is the concatenation of `pieces`. @throws {RangeError} If they are beyond the limit. */
+  frame(streamId: number, kind: { type: number; flags: number }, ...pieces: Uint8Array[]): void {
     let length = 0;
-    for (const part of parts) length += part.length;
+    for (const piece of pieces) length += piece.length;
     if (length > MAX_DATA_BYTES) {
       throw new RangeError(`Cannot send a message of ${length} bytes: at most ${MAX_DATA_BYTES} fit a ttRPC frame`);
     }
@@ -153,9 +153,9 @@ export class FrameEncoder {
     at = putUint32(buffer, at, streamId);
     buffer[at++] = kind.type;
     buffer[at++] = kind.flags;
-    for (const part of parts) {
-      buffer.set(part, at);
-      at += part.length;
+    for (const piece of pieces) {
+      buffer.set(piece, at);
+      at += piece.length;
     }
   }
 

@@ -154,9 +154,9 @@ export class ServerCall implements HandlerContext {
     }
   }
 
-  #sendOr(kind: { type: number; flags: number }, ...parts: Uint8Array[]): void {
+  #sendOr(kind: { type: number; flags: number }, ...pieces: Uint8Array[]): void {
     try {
-      this.#init.channel.send(this.#init.streamId, kind, ...parts);
+      this.#init.channel.send(this.#init.streamId, kind, ...pieces);
     } catch (cause) {
       this.fail(rpcError(`Cannot answer ${this.method.name}`, Code.ResourceExhausted, cause));
     }

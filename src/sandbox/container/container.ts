@@ -16,8 +16,8 @@ const EXECS_MS = 1_000;
 
 type ContainerAgent = Pick<AgentConnection, "containers" | "processes" | "streams">;
 
-/** Parts of a container. */
-export interface ContainerParts {
+/** Things that a container is made with. */
+export interface ContainerSetup {
   /** On the host and in the machine; taken over. */
   resources: ContainerResources;
   /** Files as the guest is told of them. */
@@ -40,7 +40,7 @@ export class Container implements AsyncDisposable {
   /** Nothing happens in the guest before {@linkcode Container.create}. */
   constructor(
     options: ContainerOptions,
-    { resources, files, agent, hooks, ...context }: ContainerContext & ContainerParts,
+    { resources, files, agent, hooks, ...context }: ContainerContext & ContainerSetup,
   ) {
     this.#options = options;
     this.#context = context;
@@ -193,17 +193,17 @@ export class Container implements AsyncDisposable {
    */
   async remove(): Promise<void> {
     this.mustNotRun();
-    await using steps = new AsyncDisposableStack();
-    steps.use(this);
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.use(this);
     // One that never ran is killed by its removal.
-    steps.defer(() => this.init.end(KILLED_STATUS));
+    cleanup.defer(() => this.init.end(KILLED_STATUS));
     await this.#agent.containers.remove(this.id);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await using steps = new AsyncDisposableStack();
-    steps.use(this.#resources);
-    steps.defer(() => awaitAll([...this.#execs.values()].map((process) => process[Symbol.asyncDispose]())));
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.use(this.#resources);
+    cleanup.defer(() => awaitAll([...this.#execs.values()].map((process) => process[Symbol.asyncDispose]())));
   }
 
   #running(): readonly Process[] {

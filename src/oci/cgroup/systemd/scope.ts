@@ -44,8 +44,8 @@ export function planScope(cgroupsPath: string | undefined, { id, ofUser, manager
   }
   const slice = givenSlice || (ofUser ? "user.slice" : "system.slice");
   const unit = name.endsWith(".slice") ? name : `${prefix === "" ? "" : `${prefix}-`}${name}.scope`;
-  const parts = [managerPath, expandSlice(slice), name.endsWith(".slice") ? expandSlice(name) : unit];
-  return { unit, slice, cgroupPath: parts.join("/").split("/").filter((part) => part !== "").join("/"), ofUser };
+  const paths = [managerPath, expandSlice(slice), name.endsWith(".slice") ? expandSlice(name) : unit];
+  return { unit, slice, cgroupPath: paths.join("/").split("/").filter((name) => name !== "").join("/"), ofUser };
 }
 
 /** Slices nest by their names: `a-b.slice` lies in `a.slice`, and `-.slice` is the root. */
