@@ -11,7 +11,7 @@ import { type ContainerType, SHARED_TAG } from "../agent_api/names.ts";
 import { HostCgroups } from "./cgroup.ts";
 import { catchLoopback, type Loopback } from "./network/loopback.ts";
 import { openPodNetns } from "./network/netns.ts";
-import { type JoinedLinks, PodNetwork } from "./network/network.ts";
+import { type JoinedLinks, NOTHING_JOINED, PodNetwork } from "./network/network.ts";
 import { SharedDirectory } from "./share_fs.ts";
 import { sandboxDemand, startSize } from "./sizing.ts";
 
@@ -25,8 +25,6 @@ export interface SandboxResourcesOptions {
   /** Directory of all sandboxes' shared directories. */
   sharedRoot: string;
 }
-
-const NOTHING_JOINED: JoinedLinks = { cards: [], guest: { interfaces: [], routes: [], neighbors: [] } };
 
 type Parts = Pick<SandboxResources, "size" | "share" | "loopback" | "joined" | "cgroups"> & {
   /** Owns all of them. */

@@ -159,6 +159,85 @@ Deno.test({ name: "B49: PodNetwork.join() joins links that appear late, and each
   assert.deepEqual(guest.interfaces.map(({ name }) => name), ["eth1"]);
 });
 
+/** Counts how often links are listed. */
+function countingLists(use: (count: () => number) => void): void {
+  const { links } = Rtnetlink.prototype;
+  let count = 0;
+  Rtnetlink.prototype.links = function () {
+    count++;
+    return links.call(this);
+  };
+  try {
+    use(() => count);
+  } finally {
+    Rtnetlink.prototype.links = links;
+  }
+}
+
+Deno.test(
+  {
+    name: "B49: PodNetwork.join() reads the namespace once, and again only after news of links that are not joined",
+    ignore,
+  },
+  () => {
+    using node = new Node();
+    using network = node.network();
+    countingLists((count) => {
+      network.join();
+      assert.ok(count() <= 2, "a second time after gateways were asked for");
+      const before = count();
+      for (let time = 0; time < 3; time++) assert.deepEqual(network.join().cards, []);
+      node.pod.changeLink(node.pod.link("eth0").index, { mtu: 1300 });
+      assert.deepEqual(network.join().cards, []);
+      assert.equal(count(), before);
+    });
+  },
+);
+
+Deno.test({
+  name: "B49: PodNetwork.join() joins a link that was there unused, once it is up or has an address",
+  ignore,
+}, () => {
+  using node = new Node();
+  using network = node.network();
+  for (const name of ["eth1", "eth2"]) {
+    node.host.addLink({ kind: "veth", name: `host-${name}`, peer: { name, netns: node.podNetns } });
+  }
+  assert.equal(network.join().cards.length, 1);
+  node.pod.changeLink(node.pod.link("eth1").index, { up: true });
+  assert.deepEqual(network.join().guest.interfaces.map(({ name }) => name), ["eth1"]);
+  node.pod.addAddress({ link: node.pod.link("eth2").index, address: "10.99.0.1/24" });
+  assert.deepEqual(network.join().guest.interfaces.map(({ name }) => name), ["eth2"]);
+});
+
+Deno.test({ name: "B49: PodNetwork.join() finds a link of which the news was lost among others", ignore }, () => {
+  using node = new Node();
+  using network = node.network();
+  network.join();
+  const { index } = node.pod.link("eth0");
+  const address = { link: index, address: "10.88.0.77/24" };
+  for (let time = 0; time < 2_000; time++) {
+    node.pod.addAddress(address);
+    node.pod.deleteAddress(address);
+  }
+  node.addVeth("eth1", "10.89.0");
+  assert.deepEqual(network.join().guest.interfaces.map(({ name }) => name), ["eth1"]);
+});
+
+Deno.test(
+  { name: "PodNetwork.join() refuses a link that it cannot join each time, not only when it is new", ignore },
+  () => {
+    using node = new Node();
+    using network = node.network();
+    network.join();
+    const { index } = node.pod.addLink({ kind: "bridge", name: "odd" });
+    node.pod.changeLink(index, { up: true });
+    for (let time = 0; time < 2; time++) assert.throws(() => network.join(), { code: "UNIMPLEMENTED" });
+    node.pod.deleteLink(index);
+    assert.deepEqual(network.join().cards, []);
+  },
+);
+
 Deno.test(
   { name: "PodNetwork leaves the namespace as it was, and survives a shim that was killed before", ignore },
   () => {

@@ -11,6 +11,7 @@ import type { Fd } from "../../linux/io/fd.ts";
 import { enterNetns } from "../../linux/process/namespace.ts";
 import { NETLINK, openNetlink, RTMGRP } from "../../linux/net/netlink_socket.ts";
 import { readableWithin } from "../../linux/io/poll.ts";
+import { LinkNews } from "../../linux/net/link_news.ts";
 import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { type NetworkModel, pairWithTap } from "./pair.ts";
 import { describeNetwork, type Gateway, gatewaysOf, guestLinks, isNeighbor, type NetnsContent } from "./scan.ts";
@@ -42,6 +43,9 @@ export interface JoinedLinks {
   guest: GuestNetwork;
 }
 
+/** Of a scan that has found no new link. */
+export const NOTHING_JOINED: JoinedLinks = { cards: [], guest: { interfaces: [], routes: [], neighbors: [] } };
+
 /**
  * Disposing it takes away what it put into the namespace, also if that was deleted meanwhile: the descriptor keeps it.
  * Do so after the VM, which uses the taps.
@@ -53,6 +57,11 @@ export class PodNetwork implements Disposable {
   readonly #netlink: Rtnetlink;
   readonly #resources: DisposableStack;
   readonly #joined = new Set<number>();
+  /** Indexes of our own taps. */
+  readonly #taps = new Set<number>();
+  readonly #news: LinkNews;
+  /** There may be links that were not looked at. */
+  #isStale = true;
 
   constructor(options: PodNetworkOptions) {
     this.#options = options;
@@ -60,26 +69,42 @@ export class PodNetwork implements Disposable {
     this.netns = undo.use(options.netns);
     using _ = enterNetns(this.netns);
     this.#netlink = undo.use(new Rtnetlink());
+    this.#news = undo.use(new LinkNews());
     this.#resources = undo.move();
   }
 
   /**
-   * Joins the links that are not joined yet; interfaces may appear late (B49).
+   * Joins the links that are not joined yet; interfaces may appear late (B49). Reads the namespace only if the kernel has
+   * told of a link that is not joined since the last time.
    *
    * @throws {KataError} UNIMPLEMENTED for a link that cannot be joined; none of this scan stays.
    */
   join(): JoinedLinks {
-    const links = guestLinks(this.#content()).filter(({ index }) => !this.#joined.has(index));
-    this.#resolveGateways(links);
-    // Read before the first redirect: afterwards all answers go to the guest.
+    this.#isStale ||= this.#hasNews();
+    if (!this.#isStale) return NOTHING_JOINED;
     const content = this.#content();
+    const links = guestLinks(content).filter(({ index }) => !this.#joined.has(index));
+    const joined = links.length === 0 ? NOTHING_JOINED : this.#joinAll(links, content);
+    this.#isStale = false;
+    return joined;
+  }
+
+  #hasNews(): boolean {
+    const news = this.#news.take();
+    return news === undefined || [...news].some((index) => !this.#joined.has(index) && !this.#taps.has(index));
+  }
+
+  #joinAll(links: readonly Link[], before: NetnsContent): JoinedLinks {
+    // Read before the first redirect: afterwards all answers go to the guest.
+    const content = this.#resolveGateways(links, before) ? this.#content() : before;
     using undo = new DisposableStack();
-    const cards = links.map((link, at) =>
-      undo.use(pairWithTap(link, { ...this.#options, netlink: this.#netlink, number: this.#joined.size + at })).card
+    const pairs = links.map((link, at) =>
+      undo.use(pairWithTap(link, { ...this.#options, netlink: this.#netlink, number: this.#joined.size + at }))
     );
     this.#resources.use(undo.move());
     for (const { index } of links) this.#joined.add(index);
-    return { cards, guest: describeNetwork(content, links) };
+    for (const { tap } of pairs) this.#taps.add(tap);
+    return { cards: pairs.map(({ card }) => card), guest: describeNetwork(content, links) };
   }
 
   /** Traffic of the joined links, as the pod sees it; links that are gone count no more. */
@@ -91,13 +116,14 @@ export class PodNetwork implements Disposable {
   /**
    * Fresh namespaces know no neighbours (B47). On the same host the answer is there at once, unless the kernel is so busy
    * that it puts it off, or drops the question because it has yet to notice that the link is up.
+   *
+   * @returns Whether it has asked.
    */
-  #resolveGateways(links: readonly Link[]): void {
-    const content = this.#content();
+  #resolveGateways(links: readonly Link[], content: NetnsContent): boolean {
     const gateways = links.flatMap(({ index }) =>
       gatewaysOf(content, index).map((address) => ({ link: index, address }))
     );
-    if (this.#unknown(gateways).length === 0) return;
+    if (gateways.every((gateway) => isNeighbor(content.neighbors, gateway))) return false;
     using changes = this.#watchNeighbors();
     const end = performance.now() + GATEWAY_MS;
     for (let unknown; (unknown = this.#unknown(gateways)).length > 0 && performance.now() < end;) {
@@ -107,6 +133,7 @@ export class PodNetwork implements Disposable {
         if (readableWithin(changes, left)) changes.read(new Uint8Array(NOTICE_SIZE));
       }
     }
+    return true;
   }
 
   #unknown(gateways: readonly Gateway[]): readonly Gateway[] {

@@ -40,6 +40,8 @@ export interface PairOptions {
 export interface Pair extends Disposable {
   /** Card for the VM, with the link's hardware address, so that the neighbours see no difference. */
   readonly card: NetDevice;
+  /** Index of the tap. */
+  readonly tap: number;
 }
 
 /** Makes a tap beside the link and joins the two. */
@@ -52,7 +54,7 @@ export function pairWithTap(link: Link, { netns, netlink, model, number, queues,
   const vhostFds = vhost ? openVhostQueues(queues, undo) : [];
   const card = { kind: "net", id: `net${number}`, mac: link.mac ?? "", tapFds: tap.fds, vhostFds } as const;
   const resources = undo.move();
-  return { card, [Symbol.dispose]: () => resources.dispose() };
+  return { card, tap: index, [Symbol.dispose]: () => resources.dispose() };
 }
 
 function tapWithin(netns: Fd, { name, queues }: { name: string; queues: number }) {
