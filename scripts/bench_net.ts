@@ -11,10 +11,11 @@
  *
  * @module
  */
-import { until } from "../tests/interop/host.ts";
+
 import { type Pod, type PodContainer, PodNode } from "../tests/interop/pod.ts";
 import { handNetns, startByHand } from "./bench_hand.ts";
 import { median, print, quartiles } from "./bench_report.ts";
+import { until } from "../tests/support/wait.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 15);
 const MACHINES = 3;

@@ -6,11 +6,12 @@
  */
 import assert from "node:assert/strict";
 import { errorChain } from "../src/base/error.ts";
-import { Containerd, processesOf, type Release, releases, RUNTIME, until } from "../tests/interop/containerd.ts";
+import { Containerd, processesOf, type Release, releases, RUNTIME } from "../tests/interop/containerd.ts";
 import { IMAGE } from "../tests/interop/image.ts";
 import { SLEEP } from "../tests/interop/pod.ts";
 import { added } from "./leftovers.ts";
 import { attackCommand, hostileGuests } from "../tests/security/hostile_guest.ts";
+import { until } from "../tests/support/wait.ts";
 
 export const VICTIMS = ["shim", "VMM", "virtiofsd", "agent", "containerd"] as const;
 export type Victim = typeof VICTIMS[number];

@@ -7,12 +7,13 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { V8_FLAGS } from "../src/shim/start.ts";
-import { type Containerd, processesOf, RUNTIME, until } from "../tests/interop/containerd.ts";
+import { type Containerd, processesOf, RUNTIME } from "../tests/interop/containerd.ts";
 import { IMAGE } from "../tests/interop/image.ts";
 import { type Pod, type PodContainer, type PodNode, SLEEP } from "../tests/interop/pod.ts";
 import type { Box } from "../tests/oci/runtime.ts";
 import { machineFigures, processFigures } from "./soak_census.ts";
 import { type Figure, Series } from "./soak_trend.ts";
+import { until } from "../tests/support/wait.ts";
 
 /** Bytes that are copied in and out in each round. */
 const COPIED = 64 * 1024;

@@ -7,11 +7,12 @@
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { socketAddress } from "../../src/shim/bootstrap.ts";
-import { commandOf, list, until } from "./host.ts";
+import { commandOf, list } from "./host.ts";
 import { IMAGE, type ImageOptions, writeImage } from "./image.ts";
 import { PAUSE, podSettings } from "./pod_settings.ts";
+import { until } from "../support/wait.ts";
 
-export { processesOf, until } from "./host.ts";
+export { processesOf } from "./host.ts";
 
 /** Where ctr makes the fifos of the tasks that it starts, wherever containerd keeps its state. */
 const FIFOS = "/run/containerd/fifo";

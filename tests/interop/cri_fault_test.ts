@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { LOST_STATUS } from "../../src/sandbox/container/status.ts";
 import { HANG_MS } from "../../src/sandbox/agent/watch.ts";
-import { processesOf, until } from "./containerd.ts";
+import { processesOf } from "./containerd.ts";
 import { type Pod, type PodContainer, type PodNode, pods, SLEEP, STATE } from "./pod.ts";
+import { until } from "../support/wait.ts";
 
 /** Until containerd has heard of the end of a sandbox. */
 const NOTICED_MS = 5_000;

@@ -1,8 +1,9 @@
 /** Many pods at once, and the same over and over: nothing hangs, nothing grows. See `pod.ts`. */
 import assert from "node:assert/strict";
 import { MEASURED_SHIM, podRounds } from "../../scripts/soak_rounds.ts";
-import { until } from "./containerd.ts";
+
 import { pods, SLEEP } from "./pod.ts";
+import { until } from "../support/wait.ts";
 
 const MANY = 10;
 const TIMES = 2;

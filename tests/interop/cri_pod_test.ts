@@ -1,8 +1,9 @@
 /** Pods in VMs through Kubernetes' interface of Debian's containerd, with its bridge network. Needs root and dist/guest. */
 import assert from "node:assert/strict";
-import { until } from "./containerd.ts";
+
 import { type Pod, type PodContainer, pods, podsOnAll, SLEEP, STATE } from "./pod.ts";
 import { GATEWAY } from "./pod_settings.ts";
+import { until } from "../support/wait.ts";
 
 const PORT = 8080;
 const SERVE = `mkdir -p /tmp/www; echo from $NAME >/tmp/www/index.html; exec httpd -f -p ${PORT} -h /tmp/www`;

@@ -1,9 +1,10 @@
 /** Resources of a pod's containers, on the host and in their VM: volumes, limits, statistics, namespaces. See `pod.ts`. */
 import assert from "node:assert/strict";
-import { processesOf, until } from "./containerd.ts";
+import { processesOf } from "./containerd.ts";
 import type { Message } from "./cri.ts";
 import { pods, podsOnAll, SLEEP } from "./pod.ts";
 import { CGROUP_PARENT } from "./pod_settings.ts";
+import { until } from "../support/wait.ts";
 
 const MIB = 2 ** 20;
 const PORT = 8080;

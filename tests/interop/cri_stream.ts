@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { until } from "./containerd.ts";
+import { until } from "../support/wait.ts";
 
 const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4 } as const;
 const END_MS = 60_000;

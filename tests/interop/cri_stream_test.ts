@@ -1,7 +1,8 @@
 /** Exec, attach and port-forward through containerd's streaming server, as `kubectl` uses them. See `cri_stream.ts`. */
 import assert from "node:assert/strict";
-import { until } from "./containerd.ts";
+
 import { pods, SLEEP, STATE } from "./pod.ts";
+import { until } from "../support/wait.ts";
 
 pods(
   "exec and attach stream both ways, with terminal, sizes, the input's end and exit codes (B1)",

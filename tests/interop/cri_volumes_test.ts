@@ -1,8 +1,9 @@
 /** The volumes that a pod has of Kubernetes, made on the host as the kubelet makes them. See `pod.ts`. */
 import assert from "node:assert/strict";
-import { until } from "./containerd.ts";
+
 import { Kubelet } from "./kubelet.ts";
 import { pods, SLEEP } from "./pod.ts";
+import { until } from "../support/wait.ts";
 
 const MIB = 2 ** 20;
 const NO_SPACE = /No space left on device/;

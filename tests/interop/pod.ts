@@ -1,12 +1,13 @@
 /** Pods through Kubernetes' interface, as a kubelet drives it. @module */
 import assert from "node:assert/strict";
 import { errorChain } from "../../src/base/error.ts";
-import { Containerd, type ContainerdOptions, releases, until } from "./containerd.ts";
+import { Containerd, type ContainerdOptions, releases } from "./containerd.ts";
 import { Cri, type Message } from "./cri.ts";
 import { IMAGE } from "./image.ts";
 import { ForwardStream, ProcessStream } from "./cri_stream.ts";
 import { BRIDGE, CGROUP_PARENT, HANDLER } from "./pod_settings.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
+import { until } from "../support/wait.ts";
 
 /** A machine that emulates another is slow. */
 const EXEC_SECONDS = 30;

@@ -1,5 +1,6 @@
 /** Shared by the tests of runk under other people's programs: its path, and commands with a time limit. @module */
 import assert from "node:assert/strict";
+import { finish } from "../support/command.ts";
 
 /** The built program by its name, or what `RUNK` names. An absolute path: it is called from anywhere. */
 export const RUNK = Deno.env.get("RUNK") ?? new URL("../../dist/runk", import.meta.url).pathname;
@@ -31,21 +32,9 @@ export interface Result {
 /** Runs a command without input. @throws {Error} It takes longer than a minute. */
 export async function run(words: readonly string[], env: Record<string, string> = {}): Promise<Result> {
   const [command = "", ...args] = words;
-  const options: Deno.CommandOptions = { args, env, stdin: "null", stdout: "piped", stderr: "piped" };
-  const child = new Deno.Command(command, options).spawn();
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    child.kill("SIGKILL");
-  }, LIMIT_MS);
-  try {
-    const { code, stdout, stderr } = await child.output();
-    if (isLate) throw new Error(`Cannot wait any longer for ${words.join(" ")}`);
-    const decoder = new TextDecoder();
-    return { status: code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
-  } finally {
-    clearTimeout(timer);
-  }
+  const { code, stdout, stderr } = await finish(command, { args, env, stderr: "piped" });
+  const decoder = new TextDecoder();
+  return { status: code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
 /** As {@linkcode run}, and it must succeed. @returns Its output. */
@@ -90,14 +79,6 @@ export function isInstalled(path: string): boolean {
     return Deno.statSync(path).isFile;
   } catch {
     return false;
-  }
-}
-
-/** Waits until something is so. @throws {Error} It is not within 20 seconds. */
-export async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 20_000; !(await isSo());) {
-    if (Date.now() > end) throw new Error(`Cannot see within 20 s: ${isSo}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

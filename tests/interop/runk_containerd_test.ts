@@ -1,8 +1,9 @@
 /** runk under containerd's own shim for runc, as `ctr run --runc-binary` has it. Needs root and containerd. */
 import assert from "node:assert/strict";
-import { Containerd, releases, until } from "./containerd.ts";
+import { Containerd, releases } from "./containerd.ts";
 import { IMAGE } from "./image.ts";
 import { onTerminal, RUNK } from "./runk.ts";
+import { until } from "../support/wait.ts";
 
 const BINARY = ["--runc-binary", RUNK];
 

@@ -4,8 +4,9 @@ import { Cri } from "./cri.ts";
 import { type Release, releases } from "./containerd.ts";
 import { IMAGE, writeImage } from "./image.ts";
 import { BRIDGE, HANDLER, PAUSE, podSettings } from "./pod_settings.ts";
-import { eventually, must, removeCgroup, run, RUNK } from "./runk.ts";
+import { must, removeCgroup, run, RUNK } from "./runk.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
+import { until } from "../support/wait.ts";
 
 /** A containerd with its CRI plugin and both images. Disposing it ends it; its pods must be gone. */
 class Node implements AsyncDisposable {
@@ -30,7 +31,7 @@ class Node implements AsyncDisposable {
     await Deno.chmod(directory, 0o711);
     await Deno.writeTextFile(`${directory}/config.toml`, await settings(directory, version));
     const node = new Node(directory, bin);
-    await eventually(async () => (await run(node.#ctr("version"))).status === 0);
+    await until(async () => (await run(node.#ctr("version"))).status === 0);
     await node.#untilServing();
     for (const image of [{ name: IMAGE }, { name: PAUSE, command: ["/bin/sleep", "1000000"] }]) {
       await writeImage(`${node.directory}/image.tar`, image);
@@ -43,7 +44,7 @@ class Node implements AsyncDisposable {
     using cri = new Cri(this.socket);
     const isServing = () =>
       cri.call("PodSandboxStatus", {}).then(() => true, (error) => !/not initialized|UNIMPL/.test(error));
-    await eventually(isServing);
+    await until(isServing);
   }
 
   #ctr(...args: readonly string[]): string[] {
@@ -168,7 +169,7 @@ criTest("a pod with two containers, exec, logs, stop and remove", OLDER, async (
       assert.deepEqual(await exec(cri, id, `echo in; echo err >&2; exit ${index}`), [index, "in\n", "err\n"]);
     }
     const log = (name: string) => Deno.readTextFileSync(`${pod.config.log_directory}/${name}.log`);
-    for (const name of NAMES) await eventually(() => log(name).endsWith(`stdout F hello from ${name}\n`));
+    for (const name of NAMES) await until(() => log(name).endsWith(`stdout F hello from ${name}\n`));
     for (const id of ids) await stopContainer(cri, id);
   });
 });

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { writeLayer } from "./image.ts";
-import { eventually, isInstalled, must, onTerminal, removeCgroup, run, RUNK, SIGHT } from "./runk.ts";
+import { isInstalled, must, onTerminal, removeCgroup, run, RUNK, SIGHT } from "./runk.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
+import { until } from "../support/wait.ts";
 
 const IMAGE = "busybox:test";
 
@@ -37,7 +38,7 @@ class Docker implements AsyncDisposable {
     const directory = await Deno.makeTempDir({ prefix: "runk-docker-" });
     await Deno.writeTextFile(`${directory}/none.json`, "{}");
     const docker = new Docker(directory);
-    await eventually(async () => (await run(docker.words("version"))).status === 0);
+    await until(async () => (await run(docker.words("version"))).status === 0);
     await writeLayer(`${directory}/layer.tar`);
     await must(docker.words("import", "--change", "ENV PATH=/bin", `${directory}/layer.tar`, IMAGE));
     return docker;

@@ -4,9 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { errorChain } from "../../src/base/error.ts";
-import { Containerd, type ContainerdOptions, processesOf, releases, RUNTIME, until } from "./containerd.ts";
+import { Containerd, type ContainerdOptions, processesOf, releases, RUNTIME } from "./containerd.ts";
 import { IMAGE } from "./image.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
+import { until } from "../support/wait.ts";
 
 const MISSING = releases().length === 0 && "containerd is not installed";
 

@@ -5,9 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { errorChain } from "../../src/base/error.ts";
-import { Containerd, type ContainerdOptions, releases, RUNTIME, until } from "./containerd.ts";
+import { Containerd, type ContainerdOptions, releases, RUNTIME } from "./containerd.ts";
 import { writeLayer } from "./image.ts";
-import { eventually, isInstalled, must, onTerminal, removeCgroup, run } from "./runk.ts";
+import { isInstalled, must, onTerminal, removeCgroup, run } from "./runk.ts";
+import { until } from "../support/wait.ts";
 
 const IMAGE = "busybox:test";
 const PORT = 8080;
@@ -80,7 +81,7 @@ class Docker implements AsyncDisposable {
     await must(["ip", "address", "add", `${GATEWAY}/24`, "dev", BRIDGE]);
     await must(["ip", "link", "set", BRIDGE, "up"]);
     const docker = new Docker(release, containerd);
-    await eventually(async () => (await run(docker.words("version"))).status === 0).catch((cause) => {
+    await until(async () => (await run(docker.words("version"))).status === 0).catch((cause) => {
       throw new Error(`Cannot start dockerd: ${docker.log()}`, { cause });
     });
     await writeLayer(`${docker.#directory}/layer.tar`);

@@ -1,10 +1,11 @@
 /** Warm starts through containerd: `kata-runtime factory`, and sandboxes that start from what it made (B41). */
 import assert from "node:assert/strict";
-import { Containerd, processesOf, releases, until } from "./containerd.ts";
+import { Containerd, processesOf, releases } from "./containerd.ts";
 import { pods, SLEEP } from "./pod.ts";
 import { CGROUP_PARENT, GATEWAY } from "./pod_settings.ts";
 import { Templates } from "./template.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
+import { until } from "../support/wait.ts";
 
 const MISSING = releases().length === 0 && "containerd is not installed";
 const STARTED = /"Started from a template"/g;

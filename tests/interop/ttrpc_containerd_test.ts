@@ -12,8 +12,9 @@ import { dial, listen } from "../../src/rpc/transport/address.ts";
 import { packAny } from "../../src/rpc/ttrpc/any.ts";
 import { createTtrpcTransport, defineService, serveTtrpc } from "../../src/rpc/ttrpc/mod.ts";
 import { connectEvents } from "../../src/shim/events/publisher.ts";
-import { Containerd, releases, until } from "./containerd.ts";
+import { Containerd, releases } from "./containerd.ts";
 import { IMAGE } from "./image.ts";
+import { until } from "../support/wait.ts";
 
 const log = createLogger({ sink: () => {} });
 

@@ -1,7 +1,9 @@
 /** Flags, formats and refusals of the command line that go-runc, Docker and Podman rely on. */
 import assert from "node:assert/strict";
-import { Box, eventually, finish, finished, RUNTIME } from "./runtime.ts";
+import { Box, RUNTIME } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
+import { finish, finished } from "../support/command.ts";
+import { until } from "../support/wait.ts";
 
 test("--version names the version of the specification", async () => {
   await using box = new Box();
@@ -181,7 +183,7 @@ test("run: signals to the runtime reach the container", async () => {
     args: ["--root", box.root, "run", "--bundle", box.bundle, box.id()],
     stdout: "piped",
   }).spawn();
-  await eventually(async () => await Deno.stat(`${box.rootfs}/tmp/ready`).catch(() => undefined) !== undefined);
+  await until(async () => await Deno.stat(`${box.rootfs}/tmp/ready`).catch(() => undefined) !== undefined);
   child.kill("SIGTERM");
   const { code, stdout } = await finished(child, ["run"]);
   assert.deepEqual([code, new TextDecoder().decode(stdout)], [5, "got it\n"]);

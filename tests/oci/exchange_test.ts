@@ -1,8 +1,8 @@
 /** Attacks of a container on the process that opens a proc among its own, with the right to trace. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import { Box, eventually, type Result } from "./runtime.ts";
-import { spawnInside } from "./spy_start.ts";
+import { Box } from "./runtime.ts";
+import { createBeside } from "./spy_start.ts";
 import { test } from "./suite.ts";
 
 test("runk 47: nothing but a proc is mounted for one, whatever the process that opens it was made to open, and no way leads up from it", async () => {
@@ -20,7 +20,10 @@ test("runk 47: nothing but a proc is mounted for one, whatever the process that 
   let isExchanged = false;
   for (let left = 20; !isExchanged; left--) {
     assert.ok(left > 0, "never in time");
-    const { said, result: { code, stderr } } = await createBeside(box, pid);
+    if (exists(`${box.dir}/ran`)) Deno.removeSync(`${box.dir}/ran`);
+    // It takes any option, as older kinds do.
+    const attacker = { program: "exchange.ts", args: ["ramfs", `${box.bundle}/config.json`] };
+    const { said, result: { code, stderr } } = await createBeside(box, { pid, ...attacker });
     isExchanged = /^exchanged [1-9]/m.test(said);
     if (!isExchanged) continue;
     assert.doesNotMatch(said, /^found/m);
@@ -29,24 +32,3 @@ test("runk 47: nothing but a proc is mounted for one, whatever the process that 
     assert.ok(!exists(`${box.dir}/ran`), "a hook ran beside another file system");
   }
 });
-
-/** @returns What the attacker said, and how the container was made. */
-async function createBeside(box: Box, pid: number): Promise<{ said: string; result: Result }> {
-  let said = "";
-  // It takes any option, as older kinds do.
-  const attacker = spawnInside(pid, { program: "exchange.ts", args: ["ramfs", `${box.bundle}/config.json`] });
-  const reading = (async () => {
-    for await (const text of attacker.stdout.pipeThrough(new TextDecoderStream())) said += text;
-  })();
-  await eventually(() => said.includes("ready"));
-  const id = box.id();
-  const result = await box.call(["create", "--bundle", box.bundle, id]);
-  await reading;
-  await attacker.stdin.close();
-  await attacker.status;
-  if (result.code === 0) {
-    await box.ok("delete", "--force", id);
-    Deno.removeSync(`${box.dir}/ran`);
-  }
-  return { said, result };
-}

@@ -1,8 +1,10 @@
 /** Leftovers of a runtime that is killed, has no room, or may not write. */
 import assert from "node:assert/strict";
 import { listenUnix } from "../../src/linux/net/socket.ts";
-import { Box, eventually, finish, host } from "./runtime.ts";
+import { Box, host } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
+import { finish } from "../support/command.ts";
+import { until } from "../support/wait.ts";
 
 /** Moments to kill at: from before the first system call of interest to after the last one, on any machine. */
 const MOMENTS = Array.from({ length: 7 }, (_, index) => index / 6);
@@ -94,7 +96,7 @@ function boxFor({ isShort, hasTerminal = false }: Stage): Box {
 
 /** Whether the container of a killed `exec` is as if there had been none. */
 async function assertGoesOn(box: Box, id: string): Promise<void> {
-  await eventually(async () => await halfMade(id) === "");
+  await until(async () => await halfMade(id) === "");
   assert.equal((await box.state(id)).status, "running");
   await box.ok("exec", id, "/bin/true");
 }

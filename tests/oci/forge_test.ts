@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { MESSAGES } from "../../src/oci/init/channel.ts";
-import { Box, eventually, type Result } from "./runtime.ts";
-import { spawnInside } from "./spy_start.ts";
+import { Box } from "./runtime.ts";
+import { createBeside } from "./spy_start.ts";
 import { testEach } from "./suite.ts";
 
 testEach(
@@ -22,11 +22,12 @@ testEach(
   const hook = { path: "/bin/sh", args: ["sh", "-c", `cat >/dev/null; echo ran >>${box.dir}/ran`] };
   box.spec.hooks = { createRuntime: [hook] };
   box.save();
+  const letter = MESSAGES[message as keyof typeof MESSAGES];
   // It may come too late.
   for (let left = 20;; left--) {
     assert.ok(left > 0, "never in time");
     if (exists(`${box.dir}/ran`)) Deno.removeSync(`${box.dir}/ran`);
-    const { said, result: { code, stderr } } = await createBeside(box, pid, MESSAGES[message as keyof typeof MESSAGES]);
+    const { said, result: { code, stderr } } = await createBeside(box, { pid, program: "forge.ts", args: [letter] });
     if (!/^forged [1-9]/m.test(said)) continue;
     assert.equal(code, 1);
     assert.match(stderr, new RegExp(`it was tampered with, and says .?"${message}.?"`));
@@ -34,20 +35,3 @@ testEach(
     break;
   }
 });
-
-/** @returns What the attacker said, and how the container was made. */
-async function createBeside(box: Box, pid: number, letter: string): Promise<{ said: string; result: Result }> {
-  let said = "";
-  const attacker = spawnInside(pid, { program: "forge.ts", args: [letter] });
-  const reading = (async () => {
-    for await (const text of attacker.stdout.pipeThrough(new TextDecoderStream())) said += text;
-  })();
-  await eventually(() => said.includes("ready"));
-  const id = box.id();
-  const result = await box.call(["create", "--bundle", box.bundle, id]);
-  await reading;
-  await attacker.stdin.close();
-  await attacker.status;
-  if (result.code === 0) await box.ok("delete", "--force", id);
-  return { said, result };
-}

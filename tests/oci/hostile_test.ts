@@ -4,15 +4,11 @@ import { exists } from "../../src/base/files.ts";
 import { listenUnix } from "../../src/linux/net/socket.ts";
 import { statfs } from "../../src/linux/fs/statfs.ts";
 import { MS } from "../../src/linux/mount/mount_options.ts";
-import { Box, eventually, finish, finished, host } from "./runtime.ts";
+import { Box, host } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 import { swap } from "../system/swap.ts";
-
-async function output(box: Box, script: string): Promise<string> {
-  const { code, stdout, stderr } = await box.sh(script).run();
-  assert.equal(code, 0, stderr);
-  return stdout.trim();
-}
+import { finish, finished } from "../support/command.ts";
+import { until } from "../support/wait.ts";
 
 /** Leaves /dev to the image. @returns Where that is. */
 function imageDev(box: Box): string {
@@ -49,7 +45,7 @@ test("CVE-2016-9962: a container that may trace finds no memory of the runtime i
   const [command = "", ...args] = box.words(["exec", "--ignore-paused", id, "/bin/true"]);
   const runtime = new Deno.Command(command, { args, stdout: "piped" }).spawn();
   let joining: number[] = [];
-  await eventually(async () => {
+  await until(async () => {
     joining = (await host("pgrep", "-P", `${runtime.pid}`)).split("\n").filter((line) => line !== "").map(Number);
     return joining.length > 0;
   });
@@ -134,7 +130,7 @@ test("masked and read-only paths behind links of the image are those of the imag
   box.spec.linux.maskedPaths = ["/link/file", "/dangling"];
   box.spec.linux.readonlyPaths = ["/link", "/dangling"];
   assert.equal(
-    await output(box, `cat ${outside}/file; (: >${outside}/new) 2>/dev/null || echo read-only`),
+    await box.output(`cat ${outside}/file; (: >${outside}/new) 2>/dev/null || echo read-only`),
     "read-only",
   );
   Deno.writeTextFileSync(`${outside}/new`, ""); // the host's can be written still
@@ -151,7 +147,7 @@ test("a neighbour that renames files all the time keeps nobody from starting", a
   box.spec.process.cwd = "/work";
   box.spec.linux.maskedPaths = ["/link/secret"];
   await using _swapping = await swap(`${box.dir}/one`, `${box.dir}/other`);
-  for (let round = 0; round < 5; round++) assert.equal(await output(box, "pwd; cat /srv/secret"), "/srv/app");
+  for (let round = 0; round < 5; round++) assert.equal(await box.output("pwd; cat /srv/secret"), "/srv/app");
   const id = box.id();
   box.sh("sleep 1000").save();
   await box.ok("run", "--detach", "--bundle", box.bundle, id);
@@ -193,7 +189,7 @@ async function mounting(box: Box, script: string): Promise<string> {
   for (const set of ["bounding", "effective", "permitted"]) box.spec.process.capabilities[set].push("CAP_SYS_ADMIN");
   box.sh(`${script} && : >/tmp/ready; sleep 100`).save();
   await box.ok("run", "--detach", "--bundle", box.bundle, id);
-  await eventually(() => exists(`${box.rootfs}/tmp/ready`));
+  await until(() => exists(`${box.rootfs}/tmp/ready`));
   return id;
 }
 

@@ -4,23 +4,17 @@ import { exists } from "../../src/base/files.ts";
 import { Box, type Spec } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
-async function output(box: Box, script: string): Promise<string> {
-  const { code, stdout, stderr } = await box.sh(script).run();
-  assert.equal(code, 0, stderr);
-  return stdout.trim();
-}
-
 const NAMESPACES = { pid: "pid", ipc: "ipc", uts: "uts", mount: "mnt", network: "net", cgroup: "cgroup" };
 
 test("namespaces: each of the spec is a new one, each absent one the host's", async () => {
   await using box = new Box();
   for (const [type, file] of Object.entries(NAMESPACES)) {
     box.spec.linux.namespaces = Object.keys(NAMESPACES).map((name) => ({ type: name }));
-    const own = await output(box, `readlink /proc/self/ns/${file}`);
+    const own = await box.output(`readlink /proc/self/ns/${file}`);
     assert.notEqual(own, Deno.readLinkSync(`/proc/self/ns/${file}`), type);
   }
   box.spec.linux.namespaces = [{ type: "mount" }, { type: "pid" }, { type: "uts" }];
-  assert.equal(await output(box, "readlink /proc/self/ns/net"), Deno.readLinkSync("/proc/self/ns/net"));
+  assert.equal(await box.output("readlink /proc/self/ns/net"), Deno.readLinkSync("/proc/self/ns/net"));
 });
 
 test("namespaces: joins the ones given by path", async () => {
@@ -38,8 +32,7 @@ test("namespaces: joins the ones given by path", async () => {
   ];
   delete box.spec.hostname;
   box.spec.linux.cgroupsPath += "-second";
-  const links = await output(
-    box,
+  const links = await box.output(
     "for n in ipc uts net; do readlink /proc/self/ns/$n; done; [ $$ -gt 1 ] && cat /proc/1/cmdline",
   );
   const want = ["ipc", "uts", "net"].map((name) => Deno.readLinkSync(`/proc/${pid}/ns/${name}`));
@@ -63,7 +56,7 @@ testEach([
     (await box.state(id)).pid
   }/ns/pid`;
   box.spec.linux.cgroupsPath += "-second";
-  assert.equal(await output(box, "grep ' /proc proc' /proc/self/mounts; cat /proc/1/comm"), `${stdout}sleep`);
+  assert.equal(await box.output("grep ' /proc proc' /proc/self/mounts; cat /proc/1/comm"), `${stdout}sleep`);
 });
 
 test("namespaces: a path that is not a namespace is an error naming it", async () => {
@@ -77,7 +70,7 @@ test("namespaces: a path that is not a namespace is an error naming it", async (
 test("namespaces: hostname is set in the container only", async () => {
   await using box = new Box();
   box.spec.hostname = "inside";
-  assert.equal(await output(box, "hostname"), "inside");
+  assert.equal(await box.output("hostname"), "inside");
   assert.notEqual(Deno.hostname(), "inside");
 });
 
@@ -94,8 +87,7 @@ test("user namespace: ids are mapped, root inside is nobody outside", async () =
   await using box = new Box();
   addUserNamespace(box);
   Deno.chownSync(`${box.rootfs}/tmp`, 100000, 200000);
-  const text = await output(
-    box,
+  const text = await box.output(
     "id -u; cat /proc/self/uid_map; cat /proc/self/gid_map; touch /tmp/mine; echo x > /dev/null; grep CapEff /proc/self/status",
   );
   assert.match(text, /^0\n +0 +100000 +65536\n +0 +200000 +65536\nCapEff:\t(?!0{16})/);
@@ -148,13 +140,13 @@ test("user namespace: what only the machine's root can get to is mounted", async
   Deno.mkdirSync(hidden, { mode: 0o700 });
   Deno.writeTextFileSync(`${hidden}/file`, "text");
   box.spec.mounts.push({ destination: "/file", source: `${hidden}/file`, type: "bind", options: ["bind", "ro"] });
-  assert.equal(await output(box, "cat /file; (: >/file) 2>/dev/null || echo"), "text");
+  assert.equal(await box.output("cat /file; (: >/file) 2>/dev/null || echo"), "text");
 });
 
 test("user namespace: message queues are its root's", async () => {
   await using box = new Box();
   addUserNamespace(box);
-  assert.equal(await output(box, "stat -c %u /dev/mqueue"), "0");
+  assert.equal(await box.output("stat -c %u /dev/mqueue"), "0");
 });
 
 test("user namespace: hooks inside are its root", async () => {
@@ -166,7 +158,7 @@ test("user namespace: hooks inside are its root", async () => {
   const script = `cat >/dev/null; id -u >${box.dir}/ids; busybox chown 1:2 ${box.dir}/ids`;
   const hook = { path: "/bin/sh", args: ["sh", "-c", script], env: ["PATH=/bin:/usr/bin"] };
   box.spec.hooks = { createContainer: [hook], startContainer: [hook] };
-  await output(box, "true");
+  await box.output("true");
   for (const path of [`${box.dir}/ids`, `${box.rootfs}${box.dir}/ids`]) {
     const { uid, gid } = Deno.statSync(path);
     assert.deepEqual([Deno.readTextFileSync(path), uid, gid], ["0\n", 100001, 200002]);
@@ -177,13 +169,13 @@ test("user namespace: /dev/ptmx is the container's own, also where the spec name
   await using box = new Box();
   addUserNamespace(box);
   box.spec.linux.devices = [{ path: "/dev/ptmx", type: "c", major: 5, minor: 2, fileMode: 0o666, uid: 0, gid: 0 }];
-  assert.equal(await output(box, "readlink /dev/ptmx"), "pts/ptmx");
+  assert.equal(await box.output("readlink /dev/ptmx"), "pts/ptmx");
 });
 
 test("sysctl: of the container's own namespaces is set, of the host's refused", async () => {
   await using box = new Box();
   box.spec.linux.sysctl = { "net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1" };
-  assert.equal(await output(box, "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shm_rmid_forced"), "1\n1");
+  assert.equal(await box.output("cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shm_rmid_forced"), "1\n1");
   box.spec.linux.sysctl = { "vm.swappiness": "1" };
   const { code, stderr } = await box.run();
   assert.equal(code, 1);
@@ -200,7 +192,7 @@ test("seccomp: actions and arguments of the profile hold", async () => {
       { names: ["personality"], action: "SCMP_ACT_ERRNO", args: [{ index: 0, value: 8, op: "SCMP_CMP_EQ" }] },
     ],
   };
-  const text = await output(box, "grep Seccomp: /proc/self/status; mkdir /tmp/x 2>&1 || true; echo alive");
+  const text = await box.output("grep Seccomp: /proc/self/status; mkdir /tmp/x 2>&1 || true; echo alive");
   assert.match(text, /Seccomp:\t2\n.*No space left on device\nalive/);
 });
 
@@ -210,7 +202,7 @@ test("seccomp: SCMP_ACT_KILL ends the process", async () => {
     defaultAction: "SCMP_ACT_ALLOW",
     syscalls: [{ names: ["sethostname"], action: "SCMP_ACT_KILL_PROCESS" }],
   };
-  assert.equal(await output(box, "hostname x 2>/dev/null; echo $?"), String(128 + 31));
+  assert.equal(await box.output("hostname x 2>/dev/null; echo $?"), String(128 + 31));
 });
 
 test("seccomp: an unknown action is an error naming it", async () => {
@@ -263,7 +255,7 @@ test("hooks: createContainer and startContainer run in the container's namespace
     createContainer: [{ path: "/bin/sh", args: ["sh", "-c", script("createContainer")], env: ["PATH=/bin:/usr/bin"] }],
     startContainer: [{ path: "/bin/sh", args: ["sh", "-c", script("startContainer")], env: ["PATH=/bin"] }],
   };
-  const own = await output(box, "readlink /proc/self/ns/mnt");
+  const own = await box.output("readlink /proc/self/ns/mnt");
   // createContainer still sees the host's tree, startContainer the container's.
   assert.equal(Deno.readTextFileSync(`${box.dir}/hooks`), `createContainer ${own}\n`);
   assert.equal(Deno.readTextFileSync(`${box.rootfs}${box.dir}/hooks`), `startContainer ${own}\n`);
@@ -290,7 +282,7 @@ test("hooks: startContainer, whose program is the image's, has no more rights th
     startContainer: [{ path: "/bin/sh", args: ["sh", "-c", `${record}hook`], env: ["PATH=/bin"] }],
   };
   Deno.chmodSync(`${box.rootfs}/tmp`, 0o1777);
-  await output(box, `${record}process </dev/null`);
+  await box.output(`${record}process </dev/null`);
   const [hook, process] = ["hook", "process"].map((name) => Deno.readTextFileSync(`${box.rootfs}/tmp/${name}`));
   assert.equal(hook, process);
 });
@@ -355,5 +347,5 @@ test("namespaces: one of the machine can be joined beside a new user namespace",
   linux.namespaces.push({ type: "user" }, { type: "uts", path: "/proc/self/ns/uts" });
   delete box.spec.hostname;
   Deno.chmodSync(box.dir, 0o755);
-  assert.equal(await output(box, "readlink /proc/self/ns/uts"), Deno.readLinkSync("/proc/self/ns/uts"));
+  assert.equal(await box.output("readlink /proc/self/ns/uts"), Deno.readLinkSync("/proc/self/ns/uts"));
 });

@@ -1,8 +1,9 @@
 /** The life of a container as the runtime specification and runc's command line have it. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import { Box, eventually } from "./runtime.ts";
+import { Box } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
+import { until } from "../support/wait.ts";
 
 test("create, start, kill, delete walk through the states of the specification", async () => {
   await using box = new Box();
@@ -162,7 +163,7 @@ test("B1: run of a container whose init is killed from outside exits with 137", 
   await using box = new Box();
   const id = box.id();
   const run = box.sh("echo up > /tmp/up; sleep 100").run(id);
-  await eventually(() => exists(`${box.rootfs}/tmp/up`));
+  await until(() => exists(`${box.rootfs}/tmp/up`));
   await box.ok("kill", id, "KILL");
   assert.equal((await run).code, 137);
 });
@@ -173,7 +174,7 @@ test("B7: kill --all and delete take down what init has left in the background",
   box.spec.linux.namespaces = box.spec.linux.namespaces.filter(({ type }: { type: string }) => type !== "pid");
   box.sh("setsid sleep 4242 & setsid sleep 4242 & wait").save();
   await box.ok("run", "--detach", "--bundle", box.bundle, id);
-  await eventually(() => pidsOf("sleep\x004242").length >= 2);
+  await until(() => pidsOf("sleep\x004242").length >= 2);
   await box.ok("kill", "--all", id, "KILL");
   await box.until(id, "stopped");
   assert.deepEqual(pidsOf("sleep\x004242"), []);

@@ -4,8 +4,10 @@ import { exists } from "../../src/base/files.ts";
 import { bindDatagram, connectDatagram } from "../../src/linux/net/datagram.ts";
 import { readableWithin } from "../../src/linux/io/poll.ts";
 import { receiveFds } from "../../src/linux/net/socket.ts";
-import { Box, eventually, finished, RUNTIME } from "./runtime.ts";
+import { Box, RUNTIME } from "./runtime.ts";
 import { test } from "./suite.ts";
+import { finished } from "../support/command.ts";
+import { until } from "../support/wait.ts";
 
 const INSIDE = "/run/notify/notify.sock";
 
@@ -45,10 +47,10 @@ class Manager implements AsyncDisposable {
 
   /** Says it as the container's program would. */
   async say(...messages: string[]): Promise<number> {
-    await eventually(async () => (await this.box.call(["state", this.id])).stdout.includes('"running"'));
+    await until(async () => (await this.box.call(["state", this.id])).stdout.includes('"running"'));
     const { pid } = await this.box.state(this.id);
     const path = `/proc/${pid}/root${INSIDE}`;
-    await eventually(() => exists(path));
+    await until(() => exists(path));
     using socket = connectDatagram(path);
     for (const message of messages) socket.write(new TextEncoder().encode(message));
     return pid;
@@ -63,7 +65,7 @@ class Manager implements AsyncDisposable {
 
 /** Messages that were told, but for the barrier. */
 async function told({ messages }: Manager): Promise<string[]> {
-  await eventually(() => messages.length >= 2);
+  await until(() => messages.length >= 2);
   return messages.slice(0, 2);
 }
 

@@ -4,8 +4,10 @@ import { exists } from "../../src/base/files.ts";
 import type { Fd } from "../../src/linux/io/fd.ts";
 import { acceptUnix, listenUnix, receiveFds } from "../../src/linux/net/socket.ts";
 import { readable } from "../../src/linux/io/poll.ts";
-import { Box, eventually, finish, finished, type Result, RUNTIME } from "./runtime.ts";
+import { Box, type Result, RUNTIME } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
+import { finish, finished } from "../support/command.ts";
+import { until } from "../support/wait.ts";
 
 const isV2 = exists("/sys/fs/cgroup/cgroup.controllers");
 
@@ -102,10 +104,10 @@ test("keyring: a container has a session keyring, which exec shares, and --no-ne
   box.sh("cat /proc/keys > /tmp/keys; sleep 100").save();
   await box.ok("run", "--detach", "--bundle", box.bundle, id);
   const serial = (text: string, name = id) => new RegExp(`^(\\w+) .* _ses\\.${name}\\b`, "m").exec(text)?.[1];
-  await eventually(() => exists(`${box.rootfs}/tmp/keys`));
+  await until(() => exists(`${box.rootfs}/tmp/keys`));
   const { stdout } = await exec(box, id, [], "cat /proc/keys");
   assert.ok(serial(stdout) !== undefined, stdout);
-  await eventually(() => serial(Deno.readTextFileSync(`${box.rootfs}/tmp/keys`)) !== undefined);
+  await until(() => serial(Deno.readTextFileSync(`${box.rootfs}/tmp/keys`)) !== undefined);
   assert.equal(serial(stdout), serial(Deno.readTextFileSync(`${box.rootfs}/tmp/keys`)));
 
   const other = box.id();
@@ -243,7 +245,7 @@ test("kill: SIGTERM without a signal", async () => {
   const id = box.id();
   box.sh("trap 'echo term > /tmp/got; exit' TERM; : > /tmp/up; while :; do sleep 0.05; done").save();
   await box.ok("run", "--detach", "--bundle", box.bundle, id);
-  await eventually(() => exists(`${box.rootfs}/tmp/up`));
+  await until(() => exists(`${box.rootfs}/tmp/up`));
   await box.ok("kill", id);
   await box.until(id, "stopped");
   assert.equal(Deno.readTextFileSync(`${box.rootfs}/tmp/got`), "term\n");

@@ -1,25 +1,20 @@
 /** Promises of the specification's `process` to the program that runs. */
 import assert from "node:assert/strict";
-import { Box, eventually, host } from "./runtime.ts";
+import { Box, host } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
-
-async function output(box: Box, script: string): Promise<string> {
-  const { code, stdout, stderr } = await box.sh(script).run();
-  assert.equal(code, 0, stderr);
-  return stdout.trim();
-}
+import { until } from "../support/wait.ts";
 
 test("process: args, env and cwd arrive as written", async () => {
   await using box = new Box();
   box.spec.process.env = ["PATH=/bin", "GREETING=hello  world"];
   box.spec.process.cwd = "/tmp";
-  assert.equal(await output(box, 'pwd; echo "$GREETING"'), "/tmp\nhello  world");
+  assert.equal(await box.output('pwd; echo "$GREETING"'), "/tmp\nhello  world");
 });
 
 test("process: a cwd that the image lacks is made", async () => {
   await using box = new Box();
   box.spec.process.cwd = "/srv/new/dir";
-  assert.equal(await output(box, "pwd"), "/srv/new/dir");
+  assert.equal(await box.output("pwd"), "/srv/new/dir");
 });
 
 test("process: the program is found by the container's own PATH", async () => {
@@ -38,7 +33,7 @@ testEach([
   Deno.writeTextFileSync(`${box.dir}/etc/passwd`, "other:x:1000:1000::/home/other:/bin/sh\n");
   box.spec.mounts.push({ destination, source: `${box.dir}/etc/${source}`, type: "bind", options: ["bind"] });
   box.spec.process.user = { uid: 1000, gid: 1000 };
-  assert.equal(await output(box, "echo $HOME"), "/home/other");
+  assert.equal(await box.output("echo $HOME"), "/home/other");
 });
 
 test("process: a passwd that is a link to itself is as none", async () => {
@@ -46,13 +41,13 @@ test("process: a passwd that is a link to itself is as none", async () => {
   Deno.removeSync(`${box.rootfs}/etc/passwd`);
   Deno.symlinkSync("passwd", `${box.rootfs}/etc/passwd`);
   box.spec.mounts.push({ destination: "/data", source: box.dir, type: "bind", options: ["bind"] });
-  assert.equal(await output(box, "echo $HOME"), "/");
+  assert.equal(await box.output("echo $HOME"), "/");
 });
 
 test("process: HOME comes from the image's passwd when it is not set", async () => {
   await using box = new Box();
   box.spec.process.user = { uid: 1000, gid: 1000 };
-  assert.equal(await output(box, "echo $HOME"), "/home/user");
+  assert.equal(await box.output("echo $HOME"), "/home/user");
 });
 
 test("process: HOME comes from a passwd that is bound over the image's", async () => {
@@ -65,13 +60,13 @@ test("process: HOME comes from a passwd that is bound over the image's", async (
     source: `${box.dir}/passwd`,
     options: ["rbind", "ro"],
   });
-  assert.equal(await output(box, "echo $HOME"), "/home/other");
+  assert.equal(await box.output("echo $HOME"), "/home/other");
 });
 
 test("process: a variable that is given twice has the later value", async () => {
   await using box = new Box();
   box.spec.process.env = ["PATH=/bin", "WORD=first", "WORD=second"];
-  assert.equal(await output(box, "tr '\\0' '\\n' < /proc/$$/environ | grep WORD"), "WORD=second");
+  assert.equal(await box.output("tr '\\0' '\\n' < /proc/$$/environ | grep WORD"), "WORD=second");
 });
 
 testEach([{ what: "a directory", program: "/etc" }, { what: "nothing", program: "" }])(
@@ -89,20 +84,20 @@ testEach([{ what: "a directory", program: "/etc" }, { what: "nothing", program: 
 test("process: a capability that no kernel has is passed over", async () => {
   await using box = new Box();
   box.spec.process.capabilities = { bounding: ["CAP_KILL", "CAP_OF_TOMORROW"] };
-  assert.equal(await output(box, "grep CapBnd /proc/self/status"), `CapBnd:\t${"20".padStart(16, "0")}`);
+  assert.equal(await box.output("grep CapBnd /proc/self/status"), `CapBnd:\t${"20".padStart(16, "0")}`);
 });
 
 test("process: user, group, additional groups and umask", async () => {
   await using box = new Box();
   box.spec.process.user = { uid: 1000, gid: 1000, additionalGids: [2000, 3000], umask: 0o27 };
-  assert.equal(await output(box, "id -u; id -g; id -G; umask"), "1000\n1000\n1000 2000 3000\n0027");
+  assert.equal(await box.output("id -u; id -g; id -G; umask"), "1000\n1000\n1000 2000 3000\n0027");
 });
 
 test("process: capabilities are exactly those of the spec", async () => {
   await using box = new Box();
   const caps = ["CAP_KILL", "CAP_NET_BIND_SERVICE"];
   box.spec.process.capabilities = { bounding: caps, effective: caps, permitted: caps };
-  const status = await output(box, "grep ^Cap /proc/self/status | tr '\\t' ' '");
+  const status = await box.output("grep ^Cap /proc/self/status | tr '\\t' ' '");
   // CAP_KILL is 5, CAP_NET_BIND_SERVICE 10.
   const mask = ((1 << 5) | (1 << 10)).toString(16).padStart(16, "0");
   const none = "0".repeat(16);
@@ -121,20 +116,20 @@ test("process: ambient capabilities survive a change of user", async () => {
     inheritable: caps,
     ambient: caps,
   };
-  assert.match(await output(box, "grep CapEff /proc/self/status"), /0000000000000400/);
+  assert.match(await box.output("grep CapEff /proc/self/status"), /0000000000000400/);
 });
 
 test("process: without ambient ones an unprivileged user has no effective capability", async () => {
   await using box = new Box();
   box.spec.process.user = { uid: 1000, gid: 1000 };
-  assert.match(await output(box, "grep CapEff /proc/self/status"), /0000000000000000/);
+  assert.match(await box.output("grep CapEff /proc/self/status"), /0000000000000000/);
 });
 
 test("process: no_new_privs is set when asked for and only then", async () => {
   await using box = new Box();
-  assert.match(await output(box, "grep NoNewPrivs /proc/self/status"), /1$/);
+  assert.match(await box.output("grep NoNewPrivs /proc/self/status"), /1$/);
   box.spec.process.noNewPrivileges = false;
-  assert.match(await output(box, "grep NoNewPrivs /proc/self/status"), /0$/);
+  assert.match(await box.output("grep NoNewPrivs /proc/self/status"), /0$/);
 });
 
 test("process: rlimits, soft and hard", async () => {
@@ -143,7 +138,7 @@ test("process: rlimits, soft and hard", async () => {
     { type: "RLIMIT_NOFILE", soft: 123, hard: 456 },
     { type: "RLIMIT_CORE", soft: 0, hard: 0 },
   ];
-  const limits = await output(box, "grep -E 'open files|core file' /proc/self/limits");
+  const limits = await box.output("grep -E 'open files|core file' /proc/self/limits");
   assert.match(limits, /Max open files +123 +456/);
   assert.match(limits, /Max core file size +0 +0/);
 });
@@ -151,7 +146,7 @@ test("process: rlimits, soft and hard", async () => {
 test("process: oom_score_adj is raised", async () => {
   await using box = new Box();
   box.spec.process.oomScoreAdj = 500;
-  assert.equal(await output(box, "cat /proc/self/oom_score_adj"), "500");
+  assert.equal(await box.output("cat /proc/self/oom_score_adj"), "500");
 });
 
 test("exec: oom_score_adj is set before the program runs", async () => {
@@ -168,7 +163,7 @@ test("exec: oom_score_adj is set before the program runs", async () => {
 
 test("process: init is pid 1, in a session of its own, with no signal blocked", async () => {
   await using box = new Box();
-  assert.equal(await output(box, "echo $$; cut -d' ' -f6 /proc/1/stat"), "1\n1");
+  assert.equal(await box.output("echo $$; cut -d' ' -f6 /proc/1/stat"), "1\n1");
   box.spec.process.args = ["/bin/grep", "SigBlk", "/proc/self/status"];
   assert.match((await box.run()).stdout, /0{16}/);
 });
@@ -176,7 +171,7 @@ test("process: init is pid 1, in a session of its own, with no signal blocked", 
 test("process: no file descriptor but stdio reaches the program", async () => {
   await using box = new Box();
   // The shell's glob opens /proc/self/fd itself: list with ls, whose own descriptor is 3.
-  assert.equal(await output(box, "ls /proc/self/fd | tr '\\n' ' '"), "0 1 2 3");
+  assert.equal(await box.output("ls /proc/self/fd | tr '\\n' ' '"), "0 1 2 3");
 });
 
 test("process: stdin, stdout and stderr are the runtime's own", async () => {
@@ -284,7 +279,7 @@ test("exec --detach: returns at once and writes the pid file", async () => {
   await box.ok("exec", "--detach", "--pid-file", `${box.dir}/pid`, id, "/bin/sleep", "77");
   const pid = Deno.readTextFileSync(`${box.dir}/pid`);
   // runc returns before its process has become the program.
-  await eventually(() => Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("sleep\x0077"));
+  await until(() => Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("sleep\x0077"));
 });
 
 test("exec: a stopped container is refused", async () => {

@@ -3,24 +3,18 @@ import assert from "node:assert/strict";
 import { Box, RUNTIME } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
-async function output(box: Box, script: string): Promise<string> {
-  const { code, stdout, stderr } = await box.sh(script).run();
-  assert.equal(code, 0, stderr);
-  return stdout.trim();
-}
-
 test("root: a read-only root refuses writes, a writable one takes them", async () => {
   await using box = new Box();
-  assert.equal(await output(box, "echo x > /file && cat /file"), "x");
+  assert.equal(await box.output("echo x > /file && cat /file"), "x");
   box.spec.root.readonly = true;
-  assert.equal(await output(box, "echo x > /other 2>/dev/null || echo refused"), "refused");
+  assert.equal(await box.output("echo x > /other 2>/dev/null || echo refused"), "refused");
 });
 
 test("root: the host's root is out of reach", async () => {
   await using box = new Box();
   Deno.writeTextFileSync(`${box.rootfs}/marker`, "");
   assert.equal(
-    await output(box, "ls /../../.. | grep marker; ls -d /proc/1/root/marker"),
+    await box.output("ls /../../.. | grep marker; ls -d /proc/1/root/marker"),
     "marker\n/proc/1/root/marker",
   );
 });
@@ -34,7 +28,7 @@ test("mounts: bind of a directory and of a file, read-only when asked", async ()
     { destination: "/etc/one", source: `${box.dir}/data/f`, type: "bind", options: ["bind", "ro"] },
   );
   const script = "cat /data/f; echo; echo new > /data/g; cat /etc/one; echo; echo x > /etc/one || echo refused";
-  assert.equal(await output(box, `(${script}) 2>/dev/null`), "from host\nfrom host\nrefused");
+  assert.equal(await box.output(`(${script}) 2>/dev/null`), "from host\nfrom host\nrefused");
   assert.equal(Deno.readTextFileSync(`${box.dir}/data/g`), "new\n");
 });
 
@@ -44,7 +38,7 @@ test("mounts: a bind over a symlink's target inside the image", async () => {
   Deno.mkdirSync(`${box.rootfs}/run`);
   Deno.symlinkSync("/run", `${box.rootfs}/var-run`);
   box.spec.mounts.push({ destination: "/var-run/deep/f", source: `${box.dir}/f`, type: "bind", options: ["bind"] });
-  assert.equal(await output(box, "cat /run/deep/f"), "bound");
+  assert.equal(await box.output("cat /run/deep/f"), "bound");
 });
 
 test("mounts: a tmpfs with tmpcopyup starts with what the image holds there", async () => {
@@ -74,21 +68,21 @@ test("mounts: a tmpfs without a mode takes on that of the directory it covers", 
   for (const destination of ["/narrow", "/wide", "/new"]) {
     box.spec.mounts.push({ destination, source: "tmpfs", type: "tmpfs", options: ["nosuid", "ro"] });
   }
-  assert.equal(await output(box, "stat -c '%a %n' /narrow /wide /new"), "750 /narrow\n1777 /wide\n1777 /new");
+  assert.equal(await box.output("stat -c '%a %n' /narrow /wide /new"), "750 /narrow\n1777 /wide\n1777 /new");
 });
 
 test("mounts: tmpfs with size and mode, nosuid, nodev, noexec visible", async () => {
   await using box = new Box();
   const options = ["nosuid", "nodev", "noexec", "mode=1770", "size=1024k"];
   box.spec.mounts.push({ destination: "/scratch", source: "tmpfs", type: "tmpfs", options });
-  const text = await output(box, "grep ' /scratch ' /proc/mounts; stat -c %a /scratch");
+  const text = await box.output("grep ' /scratch ' /proc/mounts; stat -c %a /scratch");
   assert.match(text, /tmpfs rw,nosuid,nodev,noexec,.*size=1024k,mode=1770/);
   assert.match(text, /\n1770$/);
 });
 
 test("mounts: the standard ones of a container", async () => {
   await using box = new Box();
-  const mounts = await output(box, "cut -d' ' -f2,3 /proc/mounts");
+  const mounts = await box.output("cut -d' ' -f2,3 /proc/mounts");
   for (
     const want of ["/proc proc", "/dev tmpfs", "/dev/pts devpts", "/dev/shm tmpfs", "/dev/mqueue mqueue", "/sys sysfs"]
   ) {
@@ -102,7 +96,7 @@ test("mounts: /sys/fs/cgroup shows the container's own cgroup, read-only", async
   box.spec.mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options });
   const script =
     "mkdir /sys/fs/cgroup/x /sys/fs/cgroup/memory/x 2>/dev/null || echo refused; cat /sys/fs/cgroup/memory/cgroup.procs";
-  assert.match(await output(box, `${script} | head -2`), /^refused\n\d+/);
+  assert.match(await box.output(`${script} | head -2`), /^refused\n\d+/);
 });
 
 testEach([{ own: "its own", namespaces: [{ type: "cgroup" }] }, { own: "the machine's", namespaces: [] }])(
@@ -113,7 +107,7 @@ testEach([{ own: "its own", namespaces: [{ type: "cgroup" }] }, { own: "the mach
     box.spec.mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup" });
     // Without a namespace of its own, a bind of the machine's cgroup has the options that are given.
     const place = namespaces.length > 0 ? "/sys/fs/cgroup" : "/sys/fs/cgroup ";
-    const options = (await output(box, `grep ' ${place}' /proc/mounts | cut -d' ' -f4`)).split("\n");
+    const options = (await box.output(`grep ' ${place}' /proc/mounts | cut -d' ' -f4`)).split("\n");
     for (const one of options) assert.match(one, /nosuid,nodev,noexec/);
   },
 );
@@ -126,7 +120,7 @@ testEach([{ propagation: "rprivate" }, { propagation: "rslave" }, { propagation:
     const options = ["rbind", propagation];
     box.spec.mounts.push({ destination: "/data", source: `${box.dir}/data`, type: "bind", options });
     box.spec.linux.rootfsPropagation = "rprivate";
-    const line = await output(box, "grep ' /data ' /proc/self/mountinfo");
+    const line = await box.output("grep ' /data ' /proc/self/mountinfo");
     assert.equal(/shared:/.test(line), propagation === "rshared", line);
   },
 );
@@ -137,7 +131,7 @@ test("B5: a destination with '..' stays inside the root file system", async () =
   const name = `oci-escape-${crypto.randomUUID().slice(0, 8)}`;
   const destination = `/../../../../../../../../../../tmp/${name}`;
   box.spec.mounts.push({ destination, source: `${box.dir}/data`, type: "bind", options: ["bind"] });
-  assert.equal(await output(box, `ls -d /tmp/${name}`), `/tmp/${name}`);
+  assert.equal(await box.output(`ls -d /tmp/${name}`), `/tmp/${name}`);
   assert.throws(() => Deno.statSync(`/tmp/${name}`), Deno.errors.NotFound);
 });
 
@@ -181,7 +175,7 @@ test("masked paths read as empty, read-only paths refuse writes", async () => {
   const script =
     "cat /secret; ls /hidden; cat /proc/kcore; ls /sys/firmware; (echo x > /etc/x) 2>/dev/null || echo ro; " +
     "(echo 1 > /proc/sys/kernel/panic) 2>/dev/null || echo ro";
-  assert.equal(await output(box, script), "ro\nro");
+  assert.equal(await box.output(script), "ro\nro");
 });
 
 test("masked files are no way to the host's /dev/null", async () => {
@@ -204,7 +198,7 @@ test("devices: the default nodes and links are there and work", async () => {
   const script =
     "cd /dev; for d in null zero full tty urandom random; do stat -c '%n %a %t:%T' $d; done; for l in fd stdin stdout stderr ptmx; do readlink $l; done; " +
     "echo x > null; head -c 4 zero | od -An -tx1";
-  assert.deepEqual((await output(box, script)).split("\n").map((line) => line.trim()), [
+  assert.deepEqual((await box.output(script)).split("\n").map((line) => line.trim()), [
     "null 666 1:3",
     "zero 666 1:5",
     "full 666 1:7",
@@ -231,7 +225,7 @@ test("devices: one of the spec is made with its numbers, mode and owner", async 
     uid: 1000,
     gid: 2000,
   }];
-  assert.equal(await output(box, "stat -c '%a %u %g %t:%T' /dev/sub/mine"), "640 1000 2000 1:3");
+  assert.equal(await box.output("stat -c '%a %u %g %t:%T' /dev/sub/mine"), "640 1000 2000 1:3");
 });
 
 /** A device that anybody may open who can reach a node of it: the controller of loop devices. */
@@ -245,7 +239,7 @@ test("devices: the cgroup denies what the spec does not allow", async () => {
     { allow: true, type: "c", major: 1, minor: 8, access: "rwm" },
   ];
   const script = `${OPENS_FORBIDDEN}; mknod /tmp/r c 1 8 && head -c1 /tmp/r | wc -c`;
-  assert.equal(await output(box, script), "denied\n1");
+  assert.equal(await box.output(script), "denied\n1");
 });
 
 for (
@@ -258,7 +252,7 @@ for (
   test(`devices: ${name} all others but the usual are denied`, async () => {
     await using box = new Box();
     box.spec.linux.resources = resources;
-    assert.equal(await output(box, `${OPENS_FORBIDDEN}; head -c1 /dev/zero | wc -c`), "denied\n1");
+    assert.equal(await box.output(`${OPENS_FORBIDDEN}; head -c1 /dev/zero | wc -c`), "denied\n1");
   });
 }
 

@@ -1,7 +1,9 @@
 /** Containers of a user without root's rights, who maps their own id and has no cgroup to give. */
 import assert from "node:assert/strict";
-import { Box, eventually, finish, host, type Result, type Spec } from "./runtime.ts";
+import { Box, host, type Result, type Spec } from "./runtime.ts";
 import { test } from "./suite.ts";
+import { finish } from "../support/command.ts";
+import { until } from "../support/wait.ts";
 
 const USER = 1000;
 
@@ -115,7 +117,7 @@ test("rootless: create, start, state, list, kill, delete work without a cgroup",
   assert.equal(status, "running");
   assert.match((await box.asOk("list")).stdout, new RegExp(`${id} +${pid} +running`));
   await box.asOk("kill", id, "KILL");
-  await eventually(async () => JSON.parse((await box.asOk("state", id)).stdout).status === "stopped");
+  await until(async () => JSON.parse((await box.asOk("state", id)).stdout).status === "stopped");
   await box.asOk("delete", id);
   assert.notEqual((await box.as("state", id)).code, 0);
 });
@@ -153,7 +155,7 @@ test("rootless: delete --force ends what the container has left", async () => {
   const mark = `${1e6 + Math.floor(Math.random() * 1e6)}`;
   box.sh(`sleep ${mark} & sleep ${mark}`).save();
   await box.asOk("run", "--detach", "--bundle", box.bundle, id);
-  await eventually(async () => (await host("pgrep", "-f", `^sleep ${mark}`)).split("\n").length === 2);
+  await until(async () => (await host("pgrep", "-f", `^sleep ${mark}`)).split("\n").length === 2);
   await box.asOk("delete", "--force", id);
   assert.equal(await host("pgrep", "-f", `^sleep ${mark}`), "");
 });

@@ -6,6 +6,8 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { finish } from "../support/command.ts";
+import { until } from "../support/wait.ts";
 
 export const RUNTIME = Deno.env.get("RUNTIME") ?? new URL("../../dist/runk", import.meta.url).pathname;
 
@@ -111,53 +113,25 @@ export class Box implements AsyncDisposable {
     return await this.call(["run", "--bundle", this.bundle, id], options);
   }
 
+  /** Output of a shell script that is the container's process and must succeed, without white space around it. */
+  async output(script: string): Promise<string> {
+    const { code, stdout, stderr } = await this.sh(script).run();
+    assert.equal(code, 0, stderr);
+    return stdout.trim();
+  }
+
   async state(id: string): Promise<{ status: string; pid: number; [key: string]: unknown }> {
     return JSON.parse((await this.ok("state", id)).stdout);
   }
 
   /** Polls `state` until the container has that status. */
   async until(id: string, status: string): Promise<void> {
-    await eventually(async () => (await this.state(id)).status === status);
+    await until(async () => (await this.state(id)).status === status);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const id of this.#ids) await this.call(["delete", "--force", id]);
     await Deno.remove(this.dir, { recursive: true });
-  }
-}
-
-/** Far more than any call takes, on a busy machine too. */
-const CALL_LIMIT_MS = 60_000;
-
-/** Runs a command to its end. @throws {Error} It takes longer than a minute: a test fails then instead of hanging. */
-export async function finish(command: string, options: Deno.CommandOptions): Promise<Deno.CommandOutput> {
-  return await finished(
-    new Deno.Command(command, { stdin: "null", stdout: "piped", stderr: "null", ...options }).spawn(),
-    [command, ...options.args ?? []],
-  );
-}
-
-/** Waits for the end of a process, a minute at most. */
-export async function finished(child: Deno.ChildProcess, words: readonly string[]): Promise<Deno.CommandOutput> {
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    child.kill("SIGKILL");
-  }, CALL_LIMIT_MS);
-  try {
-    const output = await child.output();
-    if (isLate) throw new Error(`Cannot wait any longer for ${words.join(" ")}: ${CALL_LIMIT_MS} ms have passed`);
-    return output;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Waits until something is so. @throws {Error} It is not within ten seconds. */
-export async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 10_000; !(await isSo());) {
-    if (Date.now() > end) throw new Error(`Cannot see within 10 s: ${isSo}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 

@@ -1,9 +1,11 @@
 /** Processes of a container, with the right to trace, spy on processes that the runtime starts among them. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import { Box, eventually, finished, RUNTIME } from "./runtime.ts";
+import { Box, RUNTIME } from "./runtime.ts";
 import { spawnInside } from "./spy_start.ts";
 import { test, testEach } from "./suite.ts";
+import { finished } from "../support/command.ts";
+import { until } from "../support/wait.ts";
 
 /** In the environment of the runtime: nothing of the container has it. */
 const MARK = `mark-${crypto.randomUUID()}`;
@@ -53,7 +55,7 @@ class Spy implements AsyncDisposable {
   static async start(pid: number, file: string): Promise<Spy> {
     const child = spawnInside(pid, { program: "spy.ts", args: [MARK, file] });
     const spy = new Spy(child);
-    await eventually(() => spy.#lines.includes("ready"));
+    await until(() => spy.#lines.includes("ready"));
     return spy;
   }
 
@@ -149,7 +151,7 @@ test("F4: what joins a container is not seen by its processes before its program
   const [command = "", ...args] = box.words(["exec", "--ignore-paused", id, "/bin/true"]);
   const runtime = new Deno.Command(command, { args, stdout: "piped", env: ENV }).spawn();
   const frozen = async () => (await box.ok("ps", "--format", "json", id)).stdout;
-  await eventually(async () => JSON.parse(await frozen()).length > 1);
+  await until(async () => JSON.parse(await frozen()).length > 1);
   await new Promise((resolve) => setTimeout(resolve, 200));
   const before = spy.found;
   await box.ok("resume", id);
@@ -257,7 +259,7 @@ test("F4, runk 47: a spy finds nothing of the machine in a container that waits 
   const creating = box.call(["create", "--bundle", box.bundle, box.id()], {
     env: { ...ENV, PATH: Deno.env.get("PATH")! },
   });
-  await eventually(() => exists(`${box.dir}/waits`));
+  await until(() => exists(`${box.dir}/waits`));
   await new Promise((resolve) => setTimeout(resolve, 300));
   const { found } = spy;
   Deno.writeTextFileSync(`${box.dir}/go`, "");
@@ -282,7 +284,7 @@ test("F4: a spy finds nothing of the machine in what comes with a user namespace
     const other = box.id();
     const { code, stderr } = await box.call(["create", "--bundle", box.bundle, other], { env: ENV });
     assert.equal(code, 0, stderr);
-    await eventually(() => spy.seen > count);
+    await until(() => spy.seen > count);
     await box.ok("delete", "--force", other);
   }
   assert.deepEqual(spy.found, []);

@@ -1,9 +1,10 @@
 /** A guest whose agent lies, floods and fails: the host's answers, events, memory and files. See `hostile_guest.ts`. */
 import assert from "node:assert/strict";
 import { LOST_STATUS } from "../../src/sandbox/container/status.ts";
-import { processesOf, until } from "../interop/containerd.ts";
+import { processesOf } from "../interop/containerd.ts";
 import { type Pod, type PodContainer, type PodNode, SLEEP, STATE } from "../interop/pod.ts";
 import { hostilePods, inGuest } from "./hostile_guest.ts";
+import { until } from "../support/wait.ts";
 
 const MIB = 1 << 20;
 

@@ -7,7 +7,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { removeShared } from "../../src/resources/share_fs.ts";
-import { commandOf, list, ownPids, until } from "../interop/host.ts";
+import { commandOf, list, ownPids } from "../interop/host.ts";
+import { until } from "../support/wait.ts";
 
 /** Long enough for what is being ended. */
 const SETTLED_MS = 10_000;

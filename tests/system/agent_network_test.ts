@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { IPFamily } from "../../src/proto/types_pb.ts";
-import { until } from "../interop/host.ts";
+
 import { AgentBox } from "./agent_box.ts";
+import { until } from "../support/wait.ts";
 
 const MAC = "02:00:00:00:00:aa";
 

@@ -1,4 +1,5 @@
 /** A bundle with a busybox root file system, and containers made from it, for the tests of the engine. */
+import { exists } from "../../src/base/files.ts";
 import assert from "node:assert/strict";
 import { detectCgroups } from "../../src/linux/cgroup/cgroup.ts";
 import { type Pipe, pipe } from "../../src/linux/io/fd.ts";
@@ -17,14 +18,6 @@ export const NOT_READY = "needs root and busybox-static";
 
 export function isReady(): boolean {
   return Deno.uid() === 0 && exists("/usr/bin/busybox");
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }
 
 type Change = (spec: Spec & Required<Pick<Spec, "process" | "linux" | "mounts">>) => void;

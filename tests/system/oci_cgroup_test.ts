@@ -11,6 +11,7 @@ import { Container } from "../../src/oci/container/container.ts";
 import type { Process } from "../../src/oci/spec/spec.ts";
 import { Bundle, codeOf, isReady, NOT_READY, readAll, TestContainer } from "./oci_bundle.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
+import { until } from "../support/wait.ts";
 
 const layout = isReady() ? detectCgroups() : undefined;
 /** For tests of a layout that this machine lacks. */
@@ -154,7 +155,7 @@ Deno.test({ name: "A container lives on v2: exec, devices, pause, kill all, dele
   await using made = await TestContainer.create({ ...bundle.options(spec), cgroups: unified()! });
   const { container } = made;
   await container.start();
-  while (container.pids().length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => container.pids().length >= 2);
   using output = pipe();
   const script = "cat /dev/null && echo null; cat /dev/mine; cat /proc/self/cgroup | grep 0::";
   const joined = await container.exec(process(["sh", "-c", script]), {

@@ -7,6 +7,7 @@ import { Container } from "../../src/oci/container/container.ts";
 import type { Process } from "../../src/oci/spec/spec.ts";
 import { Bundle, codeOf, isReady, NOT_READY, readAll, TestContainer } from "./oci_bundle.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
+import { until } from "../support/wait.ts";
 
 const ignore = leftOut(import.meta, !isReady() && NOT_READY);
 
@@ -145,7 +146,7 @@ Deno.test.each([
   });
   await using made = await TestContainer.create(bundle.options(spec));
   await made.container.start();
-  while (made.container.pids().length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => made.container.pids().length >= 3);
   await made.container.kill(SIGNALS.SIGKILL);
   assert.equal(await codeOf(made.container.init), 137);
   // The end of the pipe: nobody holds its other end any more.

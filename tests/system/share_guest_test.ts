@@ -12,7 +12,7 @@ import { openInRoot } from "../../src/linux/fs/in_root.ts";
 import { FILE_SYSTEM_MAGIC, statfs } from "../../src/linux/fs/statfs.ts";
 import { MS } from "../../src/linux/mount/mount_options.ts";
 import { copyWithoutKernel } from "../../src/resources/kernel_mounts.ts";
-import { eventually } from "../oci/runtime.ts";
+
 import { makeDeep } from "../../src/linux/fs/testing/deep.ts";
 import { removePath } from "../../src/linux/fs/remove_tree.ts";
 import { bindMount, mount, umountTree } from "../../src/linux/mount/mount.ts";
@@ -23,6 +23,7 @@ import { attachAll } from "../../src/resources/resource.ts";
 import { NO_DISKS } from "../../src/resources/testing/no_disks.ts";
 import { prepareVolumes } from "../../src/resources/volumes/volumes.ts";
 import { GUEST_PATH } from "../../src/agent_api/names.ts";
+import { until } from "../support/wait.ts";
 
 const NO_WRITE = { code: "EROFS" };
 
@@ -255,7 +256,7 @@ Deno.test("F16: kernel file systems are left out, also where the way to them lea
   const script = `for (;;) { Deno.renameSync("${inside}", "${outside}"); Deno.renameSync("${outside}", "${inside}"); }`;
   const mover = new Deno.Command(Deno.execPath(), { args: ["eval", script] }).spawn();
   try {
-    await eventually(() => !exists(inside));
+    await until(() => !exists(inside));
     for (let count = 0; count < 300; count++) {
       using tree = copyWithoutKernel(source, {
         path: `${box.path}/source`,

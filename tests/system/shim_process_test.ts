@@ -9,6 +9,7 @@ import { makeFifo } from "../../src/linux/io/fifo.ts";
 import { dial } from "../../src/rpc/transport/address.ts";
 import { socketAddress } from "../../src/shim/bootstrap.ts";
 import { createTtrpcTransport } from "../../src/rpc/ttrpc/client.ts";
+import { until } from "../support/wait.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const POD = { "io.kubernetes.cri.container-type": "container" };
@@ -63,13 +64,6 @@ async function pathExists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
-async function untilGone(path: string): Promise<void> {
-  for (let waited = 0; await pathExists(path); waited += 20) {
-    assert.ok(waited < 5000, `${path} is still there`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 Deno.test("start prints the bare address of a shim that serves task API 2 and 3, until Shutdown (B52)", async () => {
   using task = new Task();
   const address = await task.start();
@@ -91,7 +85,7 @@ Deno.test("start prints the bare address of a shim that serves task API 2 and 3,
     await v2.shutdown({ id: task.id, now: true });
     await transport.closed;
   }
-  await untilGone(`/proc/${pid}`);
+  await until(async () => !(await pathExists(`/proc/${pid}`)));
   assert.ok(!await pathExists(address.slice(7)));
 });
 
@@ -132,7 +126,7 @@ Deno.test("start refuses a task that has a shim, and takes the socket of one tha
   assert.equal(again.status, 1);
   assert.match(again.stderr, /Cannot serve on unix:.*: a shim does already/);
   Deno.kill(pid, "SIGKILL");
-  await untilGone(`/proc/${pid}`);
+  await until(async () => !(await pathExists(`/proc/${pid}`)));
   assert.ok(await pathExists(address.slice(7)));
   assert.equal(await task.start(), address);
   Deno.kill(Number(Deno.readTextFileSync(`${task.bundle}/shim.pid`)), "SIGKILL");

@@ -6,8 +6,9 @@
  */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import { Box, eventually, host, type Result } from "../oci/runtime.ts";
+import { Box, host, type Result } from "../oci/runtime.ts";
 import { test } from "../oci/suite.ts";
+import { until } from "../support/wait.ts";
 
 const CGROUPS = "/sys/fs/cgroup";
 
@@ -63,7 +64,7 @@ test("scope: systemd has it with all limits, update changes them, delete ends it
   assert.deepEqual(["memory.max", "pids.max"].map(read), [String(80 << 20), "55"]);
   assert.match((await scoped(box, "exec", id, "/bin/cat", "/proc/self/cgroup")).stdout, new RegExp(controlGroup));
   await scoped(box, "delete", "--force", id);
-  await eventually(async () => (await show(unit, "ActiveState")).ActiveState === "inactive");
+  await until(async () => (await show(unit, "ActiveState")).ActiveState === "inactive");
   assert.ok(!exists(`${CGROUPS}${controlGroup}`));
 });
 
@@ -92,7 +93,7 @@ test("v2: pause freezes the cgroup, delete --force kills all that is in it", asy
   await box.ok("run", "--detach", "--bundle", box.bundle, id);
   const directory = `${CGROUPS}${box.spec.linux.cgroupsPath}`;
   const members = () => Deno.readTextFileSync(`${directory}/cgroup.procs`).trim().split("\n");
-  await eventually(() => members().length === 6);
+  await until(() => members().length === 6);
   const isFrozen = () => Deno.readTextFileSync(`${directory}/cgroup.events`).includes("frozen 1");
   await box.ok("pause", id);
   assert.deepEqual([(await box.state(id)).status, isFrozen()], ["paused", true]);

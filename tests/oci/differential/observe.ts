@@ -8,11 +8,12 @@ import { exists } from "../../../src/base/files.ts";
 import type { Fd } from "../../../src/linux/io/fd.ts";
 import { readSome } from "../../../src/linux/io/poll.ts";
 import { acceptUnix, listenUnix, receiveFds } from "../../../src/linux/net/socket.ts";
-import { type CallOptions, eventually, host, type Result } from "../runtime.ts";
+import { type CallOptions, host, type Result } from "../runtime.ts";
 import { cgroupFiles, cgroupRemains } from "./cgroup_files.ts";
 import { Normal } from "./normal.ts";
 import type { Command, Plan } from "./plan.ts";
 import { CONTAINER_PROBE, END, PROCESS_PROBE } from "./probe.ts";
+import { until } from "../../support/wait.ts";
 
 /** Observations, by where they were made. */
 export type Sections = Record<string, string>;
@@ -131,7 +132,7 @@ class Observer {
   async #settle([name, ...args]: readonly string[], { code }: Result, pid: number): Promise<void> {
     const isDeadly = ["KILL", "SIGTERM", "15"].includes(args.at(-1)!);
     if (name !== "kill" || code !== 0 || !isDeadly || await this.#status() === "paused") return;
-    await eventually(() => isGone(pid));
+    await until(() => isGone(pid));
   }
 
   async #status(): Promise<string> {
@@ -175,7 +176,7 @@ function isGone(pid: number): boolean {
 async function readOutput(path: string, pid: number): Promise<string> {
   const read = () => Deno.readTextFileSync(path);
   try {
-    await eventually(() => isGone(pid) || read().includes(END));
+    await until(() => isGone(pid) || read().includes(END));
   } catch (cause) {
     throw new Error(`Cannot see the end of what process ${pid} prints, which so far is ${read()}`, { cause });
   }
