@@ -51,6 +51,8 @@ export interface ContainerdOptions {
   release: Release;
   /** Changes the shim's configuration. */
   configure?: (toml: string) => string;
+  /** Lines of containerd's own configuration. @param directory Of this containerd, which is there. */
+  plugins?: (directory: string) => string;
   /** Serves Kubernetes' interface: see `pod_settings.ts`. */
   pods?: boolean;
   /** As {@linkcode PodSettings.annotations}. */
@@ -77,7 +79,7 @@ export class Containerd implements AsyncDisposable {
   }
 
   static async start(options: ContainerdOptions): Promise<Containerd> {
-    const { release, configure = (toml) => toml, pods = false, podAnnotations } = options;
+    const { release, configure = (toml) => toml, pods = false, podAnnotations, plugins } = options;
     const containerd = new Containerd(await Deno.makeTempDir({ prefix: "kata-interop-" }), options);
     const { directory } = containerd;
     await Deno.mkdir(`${directory}/bin`);
@@ -86,7 +88,10 @@ export class Containerd implements AsyncDisposable {
     const annotations = podAnnotations && { annotations: podAnnotations };
     const settingsOfPods = { runtime: RUNTIME, version: release.version, ...annotations };
     const more = pods ? await podSettings(directory, settingsOfPods) : "";
-    await Deno.writeTextFile(`${directory}/config.toml`, settings(directory, { release, pods }) + more);
+    await Deno.writeTextFile(
+      `${directory}/config.toml`,
+      settings(directory, { release, pods }) + more + (plugins?.(directory) ?? ""),
+    );
     await containerd.#spawn();
     await containerd.import({ name: IMAGE });
     if (pods) await containerd.import({ name: PAUSE, command: ["/bin/sleep", "1000000"] });

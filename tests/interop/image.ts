@@ -9,14 +9,19 @@ export interface ImageOptions {
   command?: readonly string[];
   /** Changes the file system, whose root is given, such as to plant links in it. */
   plant?: (root: string) => void | Promise<void>;
+  /** Layers above the file system; each adds a file of its number and changes one that all have, the last hides another. */
+  moreLayers?: number;
 }
 
 /** Writes the archive to `path`. */
 export async function writeImage(path: string, options: ImageOptions = {}): Promise<void> {
-  const { name = IMAGE, command = ["/bin/sh"], plant } = options;
+  const { name = IMAGE, command = ["/bin/sh"], plant, moreLayers = 0 } = options;
   const work = await Deno.makeTempDir({ prefix: "kata-image-" });
   try {
-    const layer = await makeLayer(work, plant);
+    const layers = [await makeLayer(work, plant)];
+    for (let number = 1; number <= moreLayers; number++) {
+      layers.push(await makeSmallLayer(work, { number, isLast: number === moreLayers }));
+    }
     const blobs = `${work}/layout/blobs/sha256`;
     await Deno.mkdir(blobs, { recursive: true });
     const put = async (bytes: Uint8Array, mediaType: string) => {
@@ -28,13 +33,13 @@ export async function writeImage(path: string, options: ImageOptions = {}): Prom
       architecture: Deno.build.arch === "x86_64" ? "amd64" : "arm64",
       os: "linux",
       config: { Env: ["PATH=/bin"], Cmd: command },
-      rootfs: { type: "layers", diff_ids: [`sha256:${sha256(layer)}`] },
+      rootfs: { type: "layers", diff_ids: layers.map((layer) => `sha256:${sha256(layer)}`) },
     });
     const manifest = json({
       schemaVersion: 2,
       mediaType: "application/vnd.oci.image.manifest.v1+json",
       config: await put(config, "application/vnd.oci.image.config.v1+json"),
-      layers: [await put(layer, "application/vnd.oci.image.layer.v1.tar")],
+      layers: await Promise.all(layers.map((layer) => put(layer, "application/vnd.oci.image.layer.v1.tar"))),
     });
     const entry = await put(manifest, "application/vnd.oci.image.manifest.v1+json");
     const annotations = { "io.containerd.image.name": name, "org.opencontainers.image.ref.name": "1" };
@@ -72,6 +77,20 @@ async function makeLayer(work: string, plant?: ImageOptions["plant"]): Promise<U
   await plant?.(root);
   await tar(root, `${work}/layer.tar`);
   return await Deno.readFile(`${work}/layer.tar`);
+}
+
+async function makeSmallLayer(
+  work: string,
+  { number, isLast }: { number: number; isLast: boolean },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const root = `${work}/small`;
+  await Deno.mkdir(`${root}/layers`, { recursive: true });
+  await Deno.writeTextFile(`${root}/layers/${number}`, `${number}\n`);
+  await Deno.writeTextFile(`${root}/last`, `${number}\n`);
+  if (isLast) await Deno.writeTextFile(`${root}/layers/.wh.1`, "");
+  await tar(root, `${work}/small.tar`);
+  await Deno.remove(root, { recursive: true });
+  return await Deno.readFile(`${work}/small.tar`);
 }
 
 async function tar(directory: string, output: string): Promise<void> {

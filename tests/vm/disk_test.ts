@@ -48,6 +48,13 @@ class Box implements AsyncDisposable {
     await this.#sandbox.startContainer(container.id);
   }
 
+  /** Makes a read-only image of the bundle's files. @returns Its path. */
+  image(name: string): string {
+    const path = `${this.#bundle.path}/${name}.img`;
+    run("mkfs.erofs", "--quiet", path, this.#bundle.rootfs);
+    return path;
+  }
+
   /** Makes a disk with the bundle's files. @returns Its path. */
   disk(name: string): string {
     const path = `${this.#bundle.path}/${name}.img`;
@@ -59,10 +66,10 @@ class Box implements AsyncDisposable {
     id: string,
     args: readonly string[],
     source: string,
-    options: readonly string[] = ["loop", "rw"],
+    { type = "ext4", options = ["loop", "rw"] }: Partial<RootfsMount> = {},
   ): Promise<{ container: Container; output: () => string }> {
     const spec = this.#bundle.spec(args, ({ root }) => void (root!.readonly = options.includes("ro")));
-    const rootfs: RootfsMount[] = [{ type: "ext4", source, options }];
+    const rootfs = [{ type, source, options }];
     let output = "";
     const stdout = {
       write: (data: Uint8Array) => Promise.resolve(void (output += decoder.decode(data))),
@@ -95,8 +102,8 @@ class Box implements AsyncDisposable {
   }
 
   /** Runs a container to its end, and removes it. @returns Its output. */
-  async run(id: string, script: string, source: string): Promise<string> {
-    const { container, output } = await this.create(id, ["sh", "-c", script], source);
+  async run(id: string, script: string, source: string, mount: Partial<RootfsMount> = {}): Promise<string> {
+    const { container, output } = await this.create(id, ["sh", "-c", script], source, mount);
     await this.start(id);
     assert.equal((await container.init.exited).status, 0, output());
     await container.init.drained();
@@ -148,10 +155,16 @@ for (const driver of ["virtio-scsi", "virtio-blk-pci"]) {
       assert.equal(await box.run("c2", "ls /mark 2>/dev/null; echo none", box.disk("two")), "none\n");
     });
 
+    await test.step("an image of another file system is mounted as asked", async () => {
+      const mount = { type: "erofs", options: ["ro", "loop"] };
+      const said = await box.run("e1", "mount | grep ' / '; touch /x 2>&1 || echo no", box.image("layer"), mount);
+      assert.match(said, /type erofs \(ro[^]*Read-only file system\nno\n$/);
+    });
+
     await test.step("readers share one disk, which a writer does not get", async () => {
       const before = box.plugs;
       for (const id of ["r1", "r2"]) {
-        await box.create(id, ["sleep", "1000"], disk, ["loop", "ro"]);
+        await box.create(id, ["sleep", "1000"], disk, { options: ["loop", "ro"] });
         await box.start(id);
       }
       assert.equal(box.plugs - before, 1);
