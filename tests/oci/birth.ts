@@ -22,7 +22,7 @@ const LIMIT_MS = 5_000;
 export function stopAtBirth(pid: number): void {
   const end = Date.now() + LIMIT_MS;
   while (libc.symbols.kill(pid, SIGNALS.SIGSTOP) !== 0) if (Date.now() > end) throw new Error("Nobody came");
-  while (!/^State:\tT/m.test(Deno.readTextFileSync(`/proc/${pid}/status`)));
+  while (!/^State:\t[Tt]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`)));
 }
 
 export function goOn(pid: number): void {

@@ -4,12 +4,14 @@
  * @module
  */
 import { abortable } from "../../base/async.ts";
+import { systemClock } from "../../base/clock.ts";
 import { ERRNO, ErrnoError } from "../ffi/errno.ts";
 import type { Fd } from "../io/fd.ts";
 import { receiveReport } from "./apart.ts";
+import { END_MS, LONGEST_PAUSE_MS, standUntil, staysThere } from "./end.ts";
 import { LITTLE_ENDIAN } from "../ffi/libc.ts";
 import { HEADER } from "./machine_code.ts";
-import { openPidfd, sendSignal, signalPid } from "../process/pidfd.ts";
+import { openPidfd, sendSignal } from "../process/pidfd.ts";
 import { readable } from "../io/poll.ts";
 import type { ProgramMemory } from "./memory.ts";
 import { type SignalName, signalName, SIGNALS } from "../process/signal.ts";
@@ -37,6 +39,14 @@ const children = new Map<number, Child>();
 /** Children whose stage-2 child is not in `children` yet, though it may have ended already. */
 const expecting = new Set<Child>();
 
+interface ChildParts {
+  pid: number;
+  pidfd: Fd;
+  program?: RunningProgram;
+  /** How long its end may take once it was killed. */
+  endMs?: number;
+}
+
 /** A process of ours. Its owner awaits its end, or disposes it, which kills it. */
 export class Child implements AsyncDisposable {
   readonly pid: number;
@@ -50,8 +60,10 @@ export class Child implements AsyncDisposable {
   #status: ExitStatus | undefined;
   #stage2 = 0;
   #adopted: Child | undefined;
+  readonly #endMs: number;
 
-  constructor({ pid, pidfd, program }: { pid: number; pidfd: Fd; program?: RunningProgram }) {
+  constructor({ pid, pidfd, program, endMs = END_MS }: ChildParts) {
+    this.#endMs = endMs;
     this.pid = pid;
     this.#pidfd = pidfd;
     this.#program = program;
@@ -78,10 +90,11 @@ export class Child implements AsyncDisposable {
   /**
    * Waits for the child's execve, or for its end before.
    *
+   * @param options `until` waits for a descriptor, for as long as it likes; its error ends the wait.
    * @throws The {@linkcode failure}. A child that was killed before has none: its end tells.
    */
-  async executed(): Promise<void> {
-    await (this.#executed ??= this.#awaitExecution());
+  async executed({ until = readable }: { until?: (end: Fd) => Promise<void> } = {}): Promise<void> {
+    await (this.#executed ??= this.#awaitExecution(until));
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -117,11 +130,12 @@ export class Child implements AsyncDisposable {
   #adopt(pid: number): Child {
     if (this.#adopted !== undefined) return this.#adopted;
     const pidfd = openPidfd(pid);
-    if (this.#program?.replacement === undefined) return this.#adopted = new Child({ pid, pidfd });
+    const endMs = this.#endMs;
+    if (this.#program?.replacement === undefined) return this.#adopted = new Child({ pid, pidfd, endMs });
     const { replacement: _, ...program } = this.#program;
     // The steps are the stage-2 child's from now on.
     this.#program = undefined;
-    return this.#adopted = new Child({ pid, pidfd, program });
+    return this.#adopted = new Child({ pid, pidfd, program, endMs });
   }
 
   /** Waits for the end, and reaps the process. Any number of callers may wait. */
@@ -130,9 +144,14 @@ export class Child implements AsyncDisposable {
     return signal === undefined ? this.#ended.promise : abortable(this.#ended.promise, signal);
   }
 
-  /** Waits with the whole thread standing still: for a child that is known to be at its end. */
+  /**
+   * Waits with the whole thread standing still: for a child that is known to be at its end.
+   *
+   * @throws {Error} Something keeps it from its end.
+   */
   waitSync(): ExitStatus {
-    while (this.#status === undefined) this.#reap(WEXITED);
+    if (this.#status === undefined) standUntil(() => this.reapIfEnded(), this.#pidfd, this.#endMs);
+    if (this.#status === undefined) throw staysThere(this.pid, "did not end, as it was to");
     return this.#status;
   }
 
@@ -152,16 +171,26 @@ export class Child implements AsyncDisposable {
     return this.#status !== undefined || this.#reap(WEXITED | WNOHANG);
   }
 
-  /** Kills the process if it still runs, and reaps it. */
+  /** Kills the process if it still runs, and reaps it. @throws {Error} Something keeps it from its end. */
   async [Symbol.asyncDispose](): Promise<void> {
+    using undo = new DisposableStack();
+    undo.defer(() => this.#adopted === undefined && killAndReap(this.#stage2));
+    undo.defer(() => this.#leaveProgram());
+    undo.defer(() => void expecting.delete(this));
     if (!this.reapIfEnded()) {
       this.kill("SIGKILL");
-      await this.wait();
+      await this.#awaitEnd();
     }
     await this.#watching; // a reap elsewhere has only asked the thread that watches to stop
-    expecting.delete(this);
-    this.#leaveProgram();
-    if (this.#adopted === undefined) killAndReap(this.#stage2);
+  }
+
+  async #awaitEnd(): Promise<void> {
+    const late = AbortSignal.timeout(this.#endMs);
+    try {
+      await this.wait({ signal: late });
+    } catch (error) {
+      throw error === late.reason ? staysThere(this.pid, "was killed, and does not end") : error;
+    }
   }
 
   #reap(options: number): boolean {
@@ -179,7 +208,12 @@ export class Child implements AsyncDisposable {
 
   async #watch(): Promise<void> {
     try {
-      while (!this.reapIfEnded()) await readable(this.#pidfd, { signal: this.#stopWatching.signal });
+      const { signal } = this.#stopWatching;
+      for (let pauseMs = 1; !this.reapIfEnded(); pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+        await readable(this.#pidfd, { signal });
+        // As long as who traces it has not let go of it, it is not ours to reap, though it has ended.
+        if (!this.reapIfEnded()) await systemClock.sleep(pauseMs, signal);
+      }
     } catch (error) {
       if (this.#status === undefined) this.#ended.reject(error);
     } finally {
@@ -187,10 +221,10 @@ export class Child implements AsyncDisposable {
     }
   }
 
-  async #awaitExecution(): Promise<void> {
+  async #awaitExecution(until: (end: Fd) => Promise<void>): Promise<void> {
     using end = this.#program?.executed;
     if (end === undefined) return;
-    await readable(end);
+    await until(end);
     this.#leaveProgram();
   }
 
@@ -218,11 +252,17 @@ export class Child implements AsyncDisposable {
   }
 }
 
+/** How long all stands still for the end of a process. */
+const STANDSTILL_MS = 1_000;
+
 /** Ends a stage-2 child that never took over, before its memory goes. Only we reap it, so the pid is not reused. */
 function killAndReap(pid: number): void {
   if (pid === 0) return;
-  signalPid(pid, SIGNALS.SIGKILL);
-  waitFor({ idtype: P_PID, id: pid }, WEXITED);
+  const child = new Child({ pid, pidfd: openPidfd(pid) });
+  child.kill("SIGKILL");
+  standUntil(() => child.reapIfEnded(), child.pidfd, STANDSTILL_MS);
+  // One that is kept from its end is reaped when that comes.
+  if (child.status === undefined) child.wait().catch(() => {});
 }
 
 /**

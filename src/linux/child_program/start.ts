@@ -46,6 +46,8 @@ export interface StartOptions {
   stage2?: Slot | undefined;
   /** Result of `forkStage2` for a stage-2 child that takes over before the child executes. */
   replacement?: Slot | undefined;
+  /** How long its end may take once it was killed, in milliseconds. Default: 10,000. */
+  endMs?: number | undefined;
 }
 
 const SIG_BLOCK_ALL = 0xffff_ffff_ffff_ffffn;
@@ -113,10 +115,10 @@ export function startChild(memory: ProgramMemory, beginning: Beginning, options:
   if (pid < 0) throw new ErrnoError("clone3", -pid, options.flags?.join(" "));
   undo.move();
   const pidfd = new Fd(view.getUint32(HEADER.pidfd, LITTLE_ENDIAN));
-  const { stage2, replacement } = options;
+  const { stage2, replacement, endMs } = options;
   const executed = executing?.take();
   const running = { memory, header: view, steps, apart: apart?.header.view, executed, stage2, replacement };
-  return { child: new Child({ pid, pidfd, program: running }), steps };
+  return { child: new Child({ pid, pidfd, program: running, ...(endMs !== undefined && { endMs }) }), steps };
 }
 
 function setList(view: DataView<ArrayBuffer>, offset: number, { address, end }: StepList): void {

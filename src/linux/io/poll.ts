@@ -6,6 +6,7 @@
  * @see https://man7.org/linux/man-pages/man7/epoll.7.html
  * @module
  */
+import { MAX_TIMER_MS } from "../../base/clock.ts";
 import { ERRNO, ErrnoError } from "../ffi/errno.ts";
 import type { Fd } from "./fd.ts";
 import { Poller } from "./poller.ts";
@@ -60,6 +61,28 @@ export async function readable(fd: Fd, { signal }: WaitOptions = {}): Promise<vo
   streak = 0;
   if (inPlace && signal === undefined) return void stand(fd.number, POLLIN);
   await (poller ??= new Poller()).wait(fd.number, "read", signal);
+}
+
+/**
+ * As {@linkcode readable}, for `ms` at most.
+ *
+ * @param options The signal ends the wait as the time does.
+ * @returns Whether it is so.
+ */
+export async function readableFor(fd: Fd, ms: number, { signal }: WaitOptions = {}): Promise<boolean> {
+  if (inPlace && signal === undefined) return stand(fd.number, POLLIN, ms);
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(), Math.min(ms, MAX_TIMER_MS));
+  const either = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]);
+  try {
+    await readable(fd, { signal: either });
+    return true;
+  } catch (error) {
+    if (either.aborted) return false;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Waits until a write would not block, or would fail. */

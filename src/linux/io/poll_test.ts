@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { eventfd, Fd, O_RDWR, pipe } from "./fd.ts";
-import { readable, readNow, readSome, waitBeside, waitInPlace, writable, writeAll } from "./poll.ts";
+import { readable, readableFor, readNow, readSome, waitBeside, waitInPlace, writable, writeAll } from "./poll.ts";
 import { spawn } from "../process/spawn.ts";
 import { openPty } from "./tty.ts";
 
@@ -153,4 +153,28 @@ Deno.test("waitInPlace() lets all stand still until the wait is over", () => {
   // No turn of the event loop is needed: what the child writes is there.
   assert.equal(readNow(ends.read, new Uint8Array(1)), 1);
   assert.deepEqual(child.waitSync(), { code: 0 });
+});
+
+Deno.test.each([{ isInPlace: false }, { isInPlace: true }])(
+  "readableFor() tells whether something came, in place: $isInPlace",
+  async ({ isInPlace }) => {
+    using ends = pipe();
+    if (isInPlace) waitInPlace();
+    try {
+      assert.ok(!(await readableFor(ends.read, 1)));
+      ends.write.write(encoder.encode("x"));
+      assert.ok(await readableFor(ends.read, 60_000));
+    } finally {
+      waitBeside();
+    }
+  },
+);
+
+Deno.test("readableFor() ends with its signal", async () => {
+  using ends = pipe();
+  const over = new AbortController();
+  const waiting = readableFor(ends.read, 60_000, over);
+  over.abort();
+  assert.ok(!(await waiting));
+  assert.ok(!(await readableFor(ends.read, 60_000, over)));
 });

@@ -12,6 +12,7 @@ import type { CgroupStats } from "../cgroup/stats.ts";
 import type { ContainerParts, CreateOptions, Home } from "./create_options.ts";
 import { cgroupOf, createContainer } from "./create.ts";
 import { type ExecOptions, execProcess } from "../exec/exec.ts";
+import { waitPatiently } from "../init/held.ts";
 import { applyOomScore, type ContainerProcess } from "./process.ts";
 import { tryHooks } from "../hooks/hooks.ts";
 import { isAlive, killContainer, type KillOptions } from "./kill.ts";
@@ -122,13 +123,16 @@ export class Container {
   async start(): Promise<void> {
     using _lock = await this.#parts.directory.lock();
     this.#check("start");
-    const { init, directory, stored, home } = this.#parts;
+    const { init, directory, stored, home, cgroup } = this.#parts;
     const score = stored.spec.process?.oomScoreAdj;
     await runStartHooks(this.#parts, () => this.state());
     applyOomScore(stored.pid, score, home.log);
     openExecFifo(directory.execFifo, stored.id);
     directory.removeExecFifo();
-    await init?.executed();
+    const task = `start container "${this.id}"`;
+    const { patience } = home;
+    const wait = waitPatiently({ patience, task, pids: () => [stored.pid], isPaused: () => cgroup.isFrozen() });
+    await init?.executed({ until: (end) => wait(end, "run its program") });
     await tryHooks("poststart", this.spec.hooks, { state: this.state(), log: home.log });
   }
 
@@ -197,7 +201,7 @@ export class Container {
     using _lock = force ? await this.#lockByForce() : await directory.lock();
     if (!force) this.#check("delete");
     if (scope || !cgroup.removeIfEmpty()) await cgroup.kill();
-    await init?.wait();
+    await init?.end(home.patience);
     if (scope) await stopScope(scope);
     await cgroup.remove();
     directory.remove();

@@ -55,7 +55,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   };
   remember(created.child);
   const onStage2 = (stage2: Child) => remember(undo.use(stage2));
-  await serveInit(created, { onStage2, stored, cgroup, rootless: options.rootless });
+  await serveInit(created, { onStage2, stored, cgroup, rootless: options.rootless, patience: options.patience });
   const console = launch.terminal && await receiveMaster(launch.terminal);
   directory.finish();
   undo.move();

@@ -4,6 +4,7 @@ import type { CgroupLayout } from "../../linux/cgroup/cgroup.ts";
 import type { Cgroup } from "../cgroup/cgroup.ts";
 import type { Stdio } from "../init/child_setup.ts";
 import type { ContainerProcess } from "./process.ts";
+import type { Patience } from "../init/held.ts";
 import type { GuardSource } from "../mount/plan.ts";
 import type { Spec } from "../spec/spec.ts";
 import type { StateDirectory, StoredState } from "./state.ts";
@@ -18,6 +19,8 @@ export interface Home {
   /** A new container whose cgroup we may not make goes without one, unless its configuration names it. */
   rootless?: boolean;
   log?: Logger;
+  /** With processes that others in their pid namespace can hold. */
+  patience?: Patience;
 }
 
 /** A container to be made. */

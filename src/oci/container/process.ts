@@ -4,7 +4,10 @@ import type { ExitStatus } from "../../linux/process/wait.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { getOomScoreAdj, isAlive, readProcessStat, setOomScoreAdj } from "../../linux/process/process.ts";
+import { END_MS, staysThere } from "../../linux/child_program/end.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Patience } from "../init/held.ts";
 
 /** A process in a container, as {@linkcode Container.exec} and {@linkcode Container.init} return it. */
 export class ContainerProcess {
@@ -49,8 +52,19 @@ export class ContainerProcess {
   }
 
   /** Waits until it runs its own program. @throws What kept it from that. */
-  executed(): Promise<void> {
-    return this.#child.executed();
+  executed(options: { until?: (end: Fd) => Promise<void> } = {}): Promise<void> {
+    return this.#child.executed(options);
+  }
+
+  /** Kills it, and waits for its end. @throws {Error} Something keeps it from that. */
+  async end({ endMs = END_MS }: Pick<Patience, "endMs"> = {}): Promise<void> {
+    this.kill(SIGNALS.SIGKILL);
+    const late = AbortSignal.timeout(endMs);
+    try {
+      await this.wait({ signal: late });
+    } catch (error) {
+      throw error === late.reason ? staysThere(this.pid, "was killed, and does not end") : error;
+    }
   }
 
   /** Sends a signal by number; nothing happens if the process has ended. */

@@ -4,7 +4,6 @@ import { type CgroupJoinTarget, cgroupJoinTarget } from "../../linux/cgroup/cgro
 import { Fd, O_DIRECTORY, O_PATH, O_WRONLY } from "../../linux/io/fd.ts";
 import { openPidfd } from "../../linux/process/pidfd.ts";
 import { forbidInspection } from "../../linux/process/process.ts";
-import { SIGNALS } from "../../linux/process/signal.ts";
 import { socketPair } from "../../linux/net/socket.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
@@ -14,6 +13,7 @@ import { type Stdio, stdioPlacements } from "../init/child_setup.ts";
 import type { ContainerParts } from "../container/create_options.ts";
 import { receiveMaster } from "../init/console.ts";
 import { applyOomScore, ContainerProcess } from "../container/process.ts";
+import { type Await, waitPatiently } from "../init/held.ts";
 import { FilterTalk } from "../init/filter_talk.ts";
 import type { HookStdio, RunningHook } from "../hooks/hooks.ts";
 import { maySetGroups } from "../mount/idmap.ts";
@@ -54,9 +54,13 @@ export async function execProcess(
   using joining = startJoin(parts, { ...process, ...(score !== undefined && { oomScoreAdj: score }) }, options);
   const { child } = joining;
   undo.use(child);
-  const console = await serveExec(joining, parts);
+  const { stored, cgroup, home: { patience } } = parts;
+  const pids = () => [child.pid, joining.stage2?.value ?? 0];
+  const task = `exec in container "${stored.id}"`;
+  const wait = waitPatiently({ patience, task, pids, isPaused: () => cgroup.isFrozen() });
+  const console = await serveExec(joining, parts, wait);
   undo.use(console);
-  await child.executed();
+  await child.executed({ until: (end) => wait(end, "run its program") });
   const running = joining.stage2 === undefined ? child : undo.use(child.inherit());
   // Says so if it had not the right to.
   applyOomScore(running.pid, score, parts.home.log);
@@ -75,10 +79,7 @@ export async function execHook(parts: ContainerParts, hook: Hook, stdio: HookStd
   const running = await execProcess(parts, process, { stdio, program: { path, env } });
   return {
     wait: (options) => running.wait(options),
-    async [Symbol.asyncDispose]() {
-      running.kill(SIGNALS.SIGKILL);
-      await running.wait();
-    },
+    [Symbol.asyncDispose]: () => running.end(parts.home.patience),
   };
 }
 
@@ -131,6 +132,7 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
   const child = program.start({
     ...(cloneInto && { intoCgroup: ours.use(Fd.open(cloneInto, O_PATH | O_DIRECTORY)) }),
     stage2,
+    endMs: home.patience?.endMs,
   });
   channel.started();
   undo.move();
@@ -152,16 +154,16 @@ function end(channel: Channel, terminal: Fd | undefined): void {
 }
 
 /** Answers the child until nothing is left to be taken from it. @returns Its terminal, if it has one. */
-async function serveExec(joining: Joining, { stored }: ContainerParts): Promise<Fd | undefined> {
+async function serveExec(joining: Joining, { stored }: ContainerParts, wait: Await): Promise<Fd | undefined> {
   const { child, stage2, channel, terminal } = joining;
   using undo = new DisposableStack();
-  const master = terminal && undo.use(await receiveMaster(terminal) ?? await failed(child));
+  const master = terminal && undo.use(await receiveMaster(terminal, wait) ?? await failed(child, wait));
   await using filterTalk = new FilterTalk(channel, { stored, status: "running" });
   while (!channel.isOver) {
-    const message = await channel.receive();
+    const message = await channel.receive(wait);
     if (message === undefined) {
       await filterTalk[Symbol.asyncDispose]();
-      return await failed(child);
+      return await failed(child, wait);
     }
     const pid = stage2?.value || child.pid;
     using pidfd = openPidfd(pid);
@@ -176,7 +178,7 @@ async function serveExec(joining: Joining, { stored }: ContainerParts): Promise<
   return master;
 }
 
-async function failed(child: Child): Promise<never> {
-  await child.executed();
+async function failed(child: Child, wait: Await): Promise<never> {
+  await child.executed({ until: (end) => wait(end, "tell why it ended") });
   throw new Error("Cannot start a process in the container: it was killed");
 }

@@ -38,10 +38,10 @@
  */
 import { KataError } from "../../base/error.ts";
 import { type Fd, type Pipe, pipe } from "../../linux/io/fd.ts";
-import { readable } from "../../linux/io/poll.ts";
 import { LITTLE_ENDIAN } from "../../linux/ffi/libc.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { awaitByte, report } from "../../linux/child_program/calls.ts";
+import { type Await, waitFor } from "./held.ts";
 import type { Steps } from "./steps.ts";
 
 const NUMBER_BYTES = 8;
@@ -143,10 +143,10 @@ export class Channel implements Disposable {
   /**
    * In the parent: what the child says next; undefined if it ended instead.
    *
-   * @throws {KataError} PERMISSION_DENIED: somebody else says it.
+   * @throws {KataError} PERMISSION_DENIED: somebody else says it. And what `wait` throws.
    */
-  async receive(): Promise<Message | undefined> {
-    await readable(this.#toParent.read);
+  async receive(wait: Await = waitFor): Promise<Message | undefined> {
+    await wait(this.#toParent.read, `say "${this.#planned[0]}"`);
     const byte = new Uint8Array(1);
     if (this.#toParent.read.read(byte) === 0) return undefined;
     const planned = this.#planned.shift();

@@ -6,11 +6,11 @@
  * @module
  */
 import { AT_EMPTY_PATH, type Fd, O_CLOEXEC, O_NOCTTY, O_RDWR } from "../../linux/io/fd.ts";
-import { readable } from "../../linux/io/poll.ts";
 import { receiveFds } from "../../linux/net/socket.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { TTY_REQUEST } from "../../linux/io/tty.ts";
 import { OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
+import { type Await, waitFor } from "./held.ts";
 import type { RootDirectory } from "../mount/rootfs.ts";
 import type { Box } from "../spec/spec.ts";
 import type { Steps } from "./steps.ts";
@@ -35,8 +35,8 @@ export function addConsole(steps: Steps, master: Slot, size: Box | undefined): C
 }
 
 /** The master of the child's terminal. @returns Undefined if the child has ended instead. */
-export async function receiveMaster(socket: Fd): Promise<Fd | undefined> {
-  await readable(socket);
+export async function receiveMaster(socket: Fd, wait: Await = waitFor): Promise<Fd | undefined> {
+  await wait(socket, "hand over its terminal");
   return receiveFds(socket, new Uint8Array(1)).fds[0];
 }
 

@@ -85,6 +85,7 @@ export function startInit(draft: ContainerDraft): InitLaunch {
   const child = beginIn(namespacesOfParent(namespaces), program, {
     flags: plan.bornInStage2.length > 0 ? [] : namespaceFlags(born),
     replacement: stage2,
+    endMs: draft.options.patience?.endMs,
     ...(entrance.cloneInto && { intoCgroup: open(entrance.cloneInto, O_PATH | O_DIRECTORY) }),
   });
   channel.started();
@@ -149,7 +150,15 @@ export function completeInit({ draft, child, program, steps, stage2, plan, mount
     if (!isErrno(error, "EPIPE")) throw error;
   }
   const isLivedIn = plan.pids !== undefined;
-  return { child, channel: plan.channel, procs: isLivedIn ? procsOf(all) : [], isLivedIn, ...result };
+  const created: CreatedInit = {
+    child,
+    channel: plan.channel,
+    procs: isLivedIn ? procsOf(all) : [],
+    isLivedIn,
+    pids: () => [created.child.pid, stage2?.value ?? 0],
+    ...result,
+  };
+  return created;
 }
 
 function mountsOf(

@@ -6,6 +6,7 @@ import type { Cgroup } from "../cgroup/cgroup.ts";
 import type { Channel, Message } from "./channel.ts";
 import { type CopyUp, copyUp } from "../mount/copy_up.ts";
 import { deviceRules } from "../mount/devices.ts";
+import { type Await, type Patience, waitFor, waitPatiently } from "./held.ts";
 import { FilterTalk } from "./filter_talk.ts";
 import { runHooks } from "../hooks/hooks.ts";
 import { writeIdMaps } from "../mount/idmap.ts";
@@ -25,6 +26,8 @@ export interface CreatedInit extends InitResult {
   procs: readonly string[];
   /** Whether processes of another container are in its pid namespace. */
   isLivedIn: boolean;
+  /** The child, and one that is to take its place. */
+  pids: () => readonly number[];
 }
 
 /** The container that the process is to be the first of. */
@@ -35,6 +38,7 @@ export interface ServedInit {
   cgroup: Cgroup;
   /** Skips the rules for devices: a user who may not make device nodes may not load rules for them, and needs none. */
   rootless?: boolean | undefined;
+  patience?: Patience | undefined;
 }
 
 /** Answers the child until it waits for its start. */
@@ -43,12 +47,13 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
   const { stored } = init;
   await using filterTalk = new FilterTalk(channel, { stored, status: "creating" });
   const limit = limiter(init);
+  const wait = chooseWait(created, init);
   const copies = created.copies.values();
   for (;;) {
-    const message = await channel.receive();
+    const message = await channel.receive(wait);
     if (message === undefined) {
       await filterTalk[Symbol.asyncDispose]();
-      await created.child.executed();
+      await created.child.executed({ until: (end) => wait(end, "tell why it ended") });
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
     if (message === "created") {
@@ -64,6 +69,14 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
     await help(message, created, { init, copies, limit });
     channel.release();
   }
+}
+
+/** A process in a pid namespace of its own is nobody's to hold, and its mounts take as long as they take. */
+function chooseWait(created: CreatedInit, { stored: { id, spec }, cgroup, patience }: ServedInit): Await {
+  const hasOwnPids = spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false;
+  if (hasOwnPids) return waitFor;
+  const task = `create container "${id}"`;
+  return waitPatiently({ patience, task, pids: () => created.pids(), isPaused: () => cgroup.isFrozen() });
 }
 
 /** Does what takes rights that the child has not, or what it cannot do by system calls alone. */
