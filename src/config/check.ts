@@ -4,9 +4,9 @@ import { distrust } from "../linux/fs/trusted.ts";
 import type { MonitorKind } from "./key.ts";
 import { COMMON_RULES } from "./rules/common.ts";
 import { QEMU_RULES } from "./rules/qemu.ts";
-import type { ConfigFor, HostFacts, Rule } from "./rules/rule.ts";
+import type { HostFacts, Rule } from "./rules/rule.ts";
 import { readHostSize } from "./sizes.ts";
-import { type Config, tableOf, TABLES } from "./tables.ts";
+import { type Config, type ConfigFor, tableOf, TABLES } from "./tables.ts";
 
 export type { HostFacts } from "./rules/rule.ts";
 

@@ -5,7 +5,7 @@ import { entries, type Entry } from "./reference/describe.ts";
 import type { Key } from "./key.ts";
 import { readValue } from "./read.ts";
 import { defaultConfig } from "./schema.ts";
-import { ALL_TABLES, type Config, tableOf, TABLES } from "./tables.ts";
+import { ALL_TABLES, type Config, HYPERVISORS, PLANNED_TABLES, tableOf, TABLES } from "./tables.ts";
 
 const ALL = entries();
 const SRC = new URL("../", import.meta.url);
@@ -66,6 +66,15 @@ Deno.test("keys: names, older names and annotations are each one key's", () => {
   }
 });
 
+Deno.test("keys: hypervisor_name chooses among the tables that there are, and refuses those to come", () => {
+  const { values, plannedValues = [] } = TABLES.runtime.keys.hypervisor_name;
+  assert.deepEqual([...values], Object.keys(HYPERVISORS));
+  assert.deepEqual(plannedValues.map((name) => `hypervisor.${name}`), PLANNED_TABLES);
+  for (const [kind, { path, monitor }] of Object.entries(HYPERVISORS)) {
+    assert.deepEqual([path, monitor], [`hypervisor.${kind}`, kind]);
+  }
+});
+
 Deno.test("F3 keys: no annotation changes what names a program or a file of the host", () => {
   for (const entry of ALL) {
     if (String(entry.key.default).startsWith("/") || entry.key.shipped !== undefined) {
@@ -123,7 +132,7 @@ function sources(): string[] {
       if (isDirectory) return /^(keys|testdata|testing|proto)$/.test(name) ? [] : files(new URL(`${name}/`, directory));
       const isProduct = name.endsWith(".ts") && !/_test\.ts$|^conformance_|^fake_|_pb\.ts$/.test(name);
       const isCheck = /\/config\/((rules|reference)\/)?$/.test(directory.pathname) &&
-        !/^(annotations|sizes)\.ts$/.test(name);
+        !/^(annotations|read|sizes)\.ts$/.test(name);
       return isProduct && !isCheck ? [Deno.readTextFileSync(new URL(name, directory))] : [];
     });
   return files(SRC).map((text) => text.replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, ""));

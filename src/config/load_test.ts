@@ -95,8 +95,10 @@ Deno.test("loadConfig() reads names of Kata's other runtime", () => {
       "[runtime]\ncreate_container_timeout = 7",
   });
   const { config, warnings } = loadConfig({ commandLine: files.path("c.toml") });
-  assert.equal(config.hypervisor.seccomp_sandbox, "on");
-  assert.equal(config.hypervisor.block_device_driver, "virtio-blk-pci");
+  const { hypervisor } = config;
+  assert.ok(hypervisor.kind === "qemu");
+  assert.equal(hypervisor.seccomp_sandbox, "on");
+  assert.equal(hypervisor.block_device_driver, "virtio-blk-pci");
   assert.equal(config.agent.create_container_timeout, 7);
   assert.deepEqual(warnings, []);
 });
@@ -119,8 +121,8 @@ Deno.test.each([
   },
   {
     name: "an unknown choice",
-    text: '[runtime]\nhypervisor_name = "vbox"',
-    says: 'runtime.hypervisor_name must be "qemu", but is "vbox"',
+    text: '[runtime]\nagent_name = "other"',
+    says: 'runtime.agent_name must be "kata", but is "other"',
   },
   {
     name: "a wrong element",

@@ -2,7 +2,7 @@
 import { quoted } from "../base/text.ts";
 import type { Key, Keys, KeyTable, MonitorKind, ValuesOf } from "./key.ts";
 import { isTable, type Table } from "./table.ts";
-import { type Config, type ConfigOf, HYPERVISORS, TABLES } from "./tables.ts";
+import { type Config, type ConfigFor, type HypervisorConfig, HYPERVISORS, TABLES } from "./tables.ts";
 
 /** A value that a key, or a table, cannot have. */
 export class ValueError extends Error {
@@ -25,13 +25,13 @@ export function toConfig(file: Table): Config {
   };
 }
 
-function readHypervisor<K extends MonitorKind>(kind: K, file: Table): ConfigOf<K> {
-  return { kind, ...readTable(HYPERVISORS[kind], file) } as ConfigOf<K>;
+function readHypervisor(kind: MonitorKind, file: Table): HypervisorConfig {
+  return { kind, ...readTable<Keys>(HYPERVISORS[kind], file) } as HypervisorConfig;
 }
 
-/** A configuration with nothing but defaults. */
-export function defaultConfig(): Config {
-  return toConfig({});
+/** A configuration with nothing but defaults, of which the hypervisor is one. */
+export function defaultConfig(): ConfigFor<"qemu"> {
+  return toConfig({}) as ConfigFor<"qemu">;
 }
 
 function readTable<T extends Keys>({ path, keys }: KeyTable<T>, file: Table): ValuesOf<T> {

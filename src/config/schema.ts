@@ -23,6 +23,7 @@ export type {
   AgentConfig,
   CommonConfig,
   Config,
+  ConfigFor,
   ConfigOf,
   FactoryConfig,
   HypervisorConfig,

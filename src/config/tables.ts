@@ -43,6 +43,11 @@ export interface Config {
   factory: FactoryConfig;
 }
 
+/** A configuration with the table of one hypervisor, or of any of several. */
+export type ConfigFor<K extends MonitorKind> = Omit<Config, "hypervisor"> & {
+  hypervisor: Extract<HypervisorConfig, { kind: K }>;
+};
+
 /** The table of the file that a table of the configuration comes from. */
 export function tableOf(config: Pick<Config, "hypervisor">, name: keyof Config): KeyTable {
   return name === "hypervisor" ? HYPERVISORS[config.hypervisor.kind] : TABLES[name];

@@ -20,13 +20,14 @@ export function shippedFile(kind: MonitorKind): string {
     "/etc/kata-containers/configuration.toml; files in config.d/*.toml beside it are laid over it, in the order of " +
     `their names. Each key is shown with its default, except ${shipped.join(" and ")}, which have none. ` +
     "scripts/generate writes this file from src/config/keys, and config/README.md, which says more of each key.";
-  return [comment(head), ...tables.map(tableText)].join("\n");
+  return [comment(head), ...tables.map((table) => tableText(table, kind))].join("\n");
 }
 
-function tableText(table: KeyTable): string {
+function tableText(table: KeyTable, kind: MonitorKind): string {
   const keys = entries([table]).map(({ name, key }) => {
     const words = [key.doc, valuesText(key), plannedText(key)].filter((text) => text !== "").join(" ");
-    return `${comment(words)}${name} = ${tomlValue(key.shipped ?? key.default)}\n`;
+    const value = key === TABLES.runtime.keys.hypervisor_name ? kind : key.shipped ?? key.default;
+    return `${comment(words)}${name} = ${tomlValue(value)}\n`;
   });
   return `${comment(table.doc)}[${table.path}]\n\n${keys.join("\n")}`;
 }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { parse } from "smol-toml";
 import { entries } from "./describe.ts";
-import { documents, wrap } from "./document.ts";
+import { HYPERVISORS } from "../tables.ts";
+import { documents, shippedFile, wrap } from "./document.ts";
 import { loadConfig } from "../load.ts";
 import { defaultConfig } from "../schema.ts";
-import { keyPaths, type Table } from "../table.ts";
+import { getKey, keyPaths, type Table } from "../table.ts";
 
 const ROOT = new URL("../../..", import.meta.url);
 const SHIPPED = new URL("config/configuration-qemu.toml", ROOT).pathname;
@@ -16,6 +17,10 @@ Deno.test.each(Object.keys(documents()))("%s is what the rows say: else run scri
 Deno.test("config/ holds what is written from the rows, and nothing else", () => {
   const names = [...Deno.readDirSync(new URL("config", ROOT))].map(({ name }) => `config/${name}`);
   assert.deepEqual(names.sort(), Object.keys(documents()).sort());
+});
+
+Deno.test.each(Object.keys(HYPERVISORS) as (keyof typeof HYPERVISORS)[])("shippedFile() of %s chooses it", (kind) => {
+  assert.equal(getKey(parse(shippedFile(kind)), "runtime.hypervisor_name"), kind);
 });
 
 Deno.test("configuration-qemu.toml shows each key of the schema, with its default but for the guest's files", () => {

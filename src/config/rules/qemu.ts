@@ -1,5 +1,6 @@
 /** Rules for `[hypervisor.qemu]`. @module */
-import { type ConfigFor, fileComplaint, type HostFacts, named, programComplaint, type Rule } from "./rule.ts";
+import type { ConfigFor } from "../tables.ts";
+import { fileComplaint, type HostFacts, named, programComplaint, type Rule } from "./rule.ts";
 
 export const QEMU_RULES: readonly Rule<"qemu">[] = [
   {

@@ -1,7 +1,7 @@
 /** The form of a rule, and words that rules share. @module */
 import type { MonitorKind } from "../key.ts";
 import type { HostSize } from "../sizes.ts";
-import { type Config, type ConfigOf, type HypervisorConfig, tableOf } from "../tables.ts";
+import { type Config, type ConfigFor, type ConfigOf, tableOf } from "../tables.ts";
 
 /** Facts about the host that the rules use. */
 export interface HostFacts extends HostSize {
@@ -10,11 +10,6 @@ export interface HostFacts extends HostSize {
   /** As `fileProblem`, for what runs as root: also if others than the administrator can change it. */
   programProblem(path: string): string | undefined;
 }
-
-/** A configuration with the table of one hypervisor, or of any. */
-export type ConfigFor<K extends MonitorKind> = Omit<Config, "hypervisor"> & {
-  hypervisor: Extract<HypervisorConfig, { kind: K }>;
-};
 
 /** A table of a configuration, and a key in it. */
 type KeyName<K extends MonitorKind> = { [T in keyof Config]: `${T}.${keyof ConfigFor<K>[T] & string}` }[keyof Config];

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { type Config, defaultConfig } from "../../config/schema.ts";
+import { type CommonConfig, type Config, defaultConfig } from "../../config/schema.ts";
 import { agentParams, vmConfigOf } from "./vm_config.ts";
 
 const SIZE = { vcpus: 1, maxVcpus: 1, memoryMiB: 512, maxMemoryMiB: 512 };
 
-function vm(hypervisor: Partial<Config["hypervisor"]>, agent: Partial<Config["agent"]> = {}) {
+function vm(hypervisor: Partial<CommonConfig>, agent: Partial<Config["agent"]> = {}) {
   const base = defaultConfig();
   const config: Config = {
     ...base,

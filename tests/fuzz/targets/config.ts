@@ -114,10 +114,12 @@ function checkArguments(before: Config, after: Config): void {
 }
 
 function argumentsOf(config: Config): string[] {
+  const { hypervisor } = config;
+  if (hypervisor.kind !== "qemu") return [];
   const size = startSize(config.runtime, { sizes: configuredSizes(config.hypervisor, HOST) });
   const { machine } = planMachine({
     id: "fuzz",
-    config: config.hypervisor,
+    config: hypervisor,
     vm: vmConfigOf(config, { size }),
     accelerator: "tcg",
     firmware: "",
