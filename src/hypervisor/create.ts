@@ -39,8 +39,8 @@ export function describeTemplate<K extends MonitorKind>(config: ConfigOf<K>, vm:
 
 /** Refuses, by the monitor's name, what it cannot give a VM. */
 export function requireAbilities(
-  driver: Pick<MonitorDriver, "kind" | "capabilities" | "snapshots">,
-  { vm, options }: { vm: Pick<VmConfig, "devices">; options: Pick<HypervisorOptions, "template"> },
+  driver: Pick<MonitorDriver, "capabilities" | "snapshots"> & { kind: string },
+  { vm, options }: { vm: Pick<VmConfig, "devices">; options: HypervisorOptions },
 ): void {
   const { kind, capabilities: { devices } } = driver;
   const foreign = vm.devices.find((device) => !devices.includes(device.kind));
@@ -53,6 +53,6 @@ export function requireAbilities(
   }
 }
 
-function lacksTemplates({ kind }: { kind: MonitorKind }): string {
+function lacksTemplates({ kind }: { kind: string }): string {
   return `monitor "${kind}" has none`;
 }

@@ -44,3 +44,8 @@ export interface ShareFsDevice {
 }
 
 export type Device = BlockDevice | NetDevice | ShareFsDevice;
+
+/** Descriptors that come with a device: whoever takes the device over closes them. */
+export function descriptorsOf(device: Device): readonly Fd[] {
+  return device.kind === "net" ? [...device.tapFds, ...device.vhostFds] : [];
+}

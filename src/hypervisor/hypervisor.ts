@@ -21,7 +21,7 @@ export interface VmInfo {
   pid?: number;
   /** Threads that run vCPUs, by vCPU index; undefined if the monitor cannot tell them from its others. */
   vcpuThreads?: readonly number[];
-  /** The monitor and its helpers (virtiofsd, vsock daemon): for cgroups and clean-up. */
+  /** The monitor and its daemons (virtiofsd, vsock daemon): for cgroups and clean-up. */
   pids: readonly number[];
   vcpus: number;
   memoryMiB: number;

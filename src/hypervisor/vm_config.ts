@@ -24,7 +24,7 @@ export interface VmConfig {
   console: ConsoleWish;
   /** Network namespace to run the monitor in. */
   netns?: Fd;
-  /** `cgroup.procs` files that the monitor and its helpers join; one per hierarchy on v1. */
+  /** `cgroup.procs` files that the monitor and its daemons join; one per hierarchy on v1. */
   cgroupProcs?: readonly string[];
 }
 

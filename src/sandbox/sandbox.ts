@@ -5,6 +5,7 @@
  * @module
  */
 import { KataError } from "../base/error.ts";
+import { descriptorsOf } from "../hypervisor/device.ts";
 import { facetOf } from "../hypervisor/facets.ts";
 import type { VmInfo } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/process/pid_file.ts";
@@ -165,6 +166,8 @@ export class Sandbox implements AsyncDisposable {
   async joinLateLinks(): Promise<void> {
     const agent = await this.#booted;
     const { cards, guest } = this.#parts.host.joinLateLinks();
+    using queues = new DisposableStack();
+    for (const fd of cards.flatMap(descriptorsOf)) queues.use(fd); // of cards that are not plugged
     for (const card of cards) await facetOf(this.#parts.vm, "hotplug", `plug network card "${card.id}"`).plug(card);
     await setUpGuestNetwork(agent, guest);
   }

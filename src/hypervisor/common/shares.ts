@@ -1,6 +1,6 @@
 /** The daemons that serve a VM's shared directories. @module */
 import type { Device, ShareFsDevice } from "../device.ts";
-import type { Helpers } from "../process/daemons.ts";
+import type { Daemons } from "../process/daemons.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import type { VmConfig } from "../vm_config.ts";
 import { outputOf } from "../process/vm_process.ts";
@@ -11,19 +11,19 @@ export interface SharesOptions extends Pick<HypervisorOptions, "runDir" | "log">
   config: VirtiofsdTable;
   vm: Pick<VmConfig, "cgroupProcs">;
   /** Gets the daemons. */
-  helpers: Helpers;
+  daemons: Daemons;
 }
 
 /** Starts a daemon for each shared directory among the devices, with a socket that listens when this returns. */
 export async function startShares(options: SharesOptions, devices: readonly Device[]): Promise<void> {
   const shares = devices.filter((device) => device.kind === "shareFs");
   if (shares.length === 0) return;
-  const { config, vm: { cgroupProcs }, runDir, helpers, log } = options;
+  const { config, vm: { cgroupProcs }, runDir, daemons, log } = options;
   const kind = virtiofsdKind(await outputOf(config.virtio_fs_daemon, ["--version"]));
   for (const share of shares) {
     const socket = vmFiles(runDir).share(share.id);
     const name = shareDaemonName(share);
-    helpers.add(startVirtiofsd({ ...{ name, runDir, log, cgroupProcs, config, socket, kind }, source: share.source }));
+    daemons.add(startVirtiofsd({ ...{ name, runDir, log, cgroupProcs, config, socket, kind }, source: share.source }));
   }
 }
 

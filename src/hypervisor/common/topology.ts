@@ -21,7 +21,7 @@ export class PcieTopology {
   }
 
   /** Gives a device of the start its slot on the root bus, two hex digits. */
-  place(device: string): string {
+  assign(device: string): string {
     if (this.#nextSlot > LAST_SLOT) {
       throw new RangeError(`Cannot place "${device}": all slots of the root bus are taken`);
     }
@@ -33,7 +33,7 @@ export class PcieTopology {
   /** Makes a root port for hotplug; only before the start. */
   addPort(): RootPort {
     const id = `rp${this.#ports.length}`;
-    const port: RootPort = { id, slot: this.place(id), number: this.#ports.length + 1, device: undefined };
+    const port: RootPort = { id, slot: this.assign(id), number: this.#ports.length + 1, device: undefined };
     this.#ports.push(port);
     return port;
   }

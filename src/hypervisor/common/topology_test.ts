@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { PcieTopology } from "./topology.ts";
 
-Deno.test("PcieTopology.place() gives slots in order, never that of the host bridge", () => {
+Deno.test("PcieTopology.assign() gives slots in order, never that of the host bridge", () => {
   const bus = new PcieTopology();
-  assert.deepEqual([bus.place("root"), bus.place("rng")], ["01", "02"]);
+  assert.deepEqual([bus.assign("root"), bus.assign("rng")], ["01", "02"]);
   assert.equal(bus.path("rng"), "02");
 });
 
 Deno.test("PcieTopology.take() puts a device behind a free root port and release() frees it", () => {
   const bus = new PcieTopology();
-  bus.place("root");
+  bus.assign("root");
   bus.addPort();
   bus.addPort();
   assert.equal(bus.take("disk").id, "rp0");
@@ -23,9 +23,9 @@ Deno.test("PcieTopology.take() puts a device behind a free root port and release
   assert.equal(bus.take("late").id, "rp0");
 });
 
-Deno.test("PcieTopology.place() refuses more devices than the root bus has slots", () => {
+Deno.test("PcieTopology.assign() refuses more devices than the root bus has slots", () => {
   const bus = new PcieTopology();
-  for (let i = 1; i <= 30; i++) bus.place(`d${i}`);
+  for (let i = 1; i <= 30; i++) bus.assign(`d${i}`);
   assert.equal(bus.path("d30"), "1e");
-  assert.throws(() => bus.place("d31"), RangeError);
+  assert.throws(() => bus.assign("d31"), RangeError);
 });

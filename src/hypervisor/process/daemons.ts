@@ -2,7 +2,7 @@
 import type { ProcessEnd, VmProcess } from "./vm_process.ts";
 
 /** Disposing them ends them all. */
-export class Helpers implements AsyncDisposable {
+export class Daemons implements AsyncDisposable {
   readonly #all = new Map<string, VmProcess>();
   readonly #first = Promise.withResolvers<ProcessEnd>();
 

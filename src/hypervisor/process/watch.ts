@@ -2,10 +2,10 @@
 import type { Logger } from "../../base/log.ts";
 import type { VmExit } from "../hypervisor.ts";
 import type { GuestConsole } from "./guest_console.ts";
-import type { Helpers } from "./daemons.ts";
+import type { Daemons } from "./daemons.ts";
 import type { ProcessEnd, VmProcess } from "./vm_process.ts";
 
-/** A helper ends when the monitor closes its socket: so long the monitor's own end may be in coming. */
+/** A daemon ends when the monitor closes its socket: so long the monitor's own end may be in coming. */
 const SAME_END_MS = 200;
 const CONSOLE_LINES = 5;
 /** How a kernel begins to tell of its own death. */
@@ -13,7 +13,7 @@ const DEATH = /Kernel panic|Oops|BUG: |invalid opcode|general protection fault/;
 
 export interface WatchOptions {
   monitor: VmProcess;
-  helpers: Helpers;
+  daemons: Daemons;
   console: GuestConsole;
   log: Logger;
 }
@@ -67,10 +67,10 @@ export class VmWatch {
   }
 
   async #firstEnd(): Promise<string> {
-    const { monitor, helpers } = this.#options;
+    const { monitor, daemons } = this.#options;
     let own: ProcessEnd | undefined;
     void monitor.ended.then((end) => own = end);
-    const first = await Promise.race([monitor.ended, helpers.ended]);
+    const first = await Promise.race([monitor.ended, daemons.ended]);
     if (first === own) return first.reason;
     const timer = Promise.withResolvers<undefined>();
     const waiting = setTimeout(() => timer.resolve(undefined), SAME_END_MS);

@@ -1,6 +1,6 @@
 /** QEMU's command line: a pure function of the machine's description, one function per switch, named as QEMU does. @module */
 import type { QemuTable } from "../vm_config.ts";
-import type { Parts } from "./device_objects.ts";
+import type { DeviceObjects } from "./device_objects.ts";
 import { keyval } from "./props.ts";
 
 /** Everything that QEMU is told at its start, decided. */
@@ -16,7 +16,7 @@ export interface Machine {
   /** Paths that QEMU can read. */
   kernel: string;
   initrd?: string | undefined;
-  /** Descriptors of connections: to the monitor, and where the console's output goes. */
+  /** Descriptors of connections: for QMP, and where the console's output goes. */
   qmpFd: number;
   consoleFd: number;
   memory: MemorySize;
@@ -26,7 +26,7 @@ export interface Machine {
   incoming?: boolean | undefined;
   vcpus: VcpuCount;
   /** In the order in which the guest shall number them. */
-  devices: readonly Parts[];
+  devices: readonly DeviceObjects[];
   /** Descriptors that disks name as `/dev/fdset/1`, `/dev/fdset/2` and so on. */
   fdSets: readonly string[];
   /** A file with what the guest shall find among its firmware's OEM strings. */
@@ -163,7 +163,7 @@ function globals({ accelerator }: Machine): string[] {
   return accelerator === "kvm" ? [] : NOTIFIED_DRIVERS.flatMap((driver) => ["-global", `${driver}.ioeventfd=off`]);
 }
 
-function device({ object, chardev, blockdev, netdev, devices }: Parts): string[] {
+function device({ object, chardev, blockdev, netdev, devices }: DeviceObjects): string[] {
   return [
     ...(object ? ["-object", keyval(object)] : []),
     ...(chardev ? ["-chardev", keyval(chardev)] : []),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { defaultConfig, type QemuConfig } from "../../config/schema.ts";
 import type { BlockDevice } from "../device.ts";
 import { type Machine, qemuArgs } from "./args.ts";
-import * as parts from "./device_objects.ts";
+import * as objects from "./device_objects.ts";
 
 const ROOT: BlockDevice = { kind: "block", id: "root", path: "/k/root.erofs", readOnly: true, format: "raw" };
 
@@ -39,11 +39,11 @@ Deno.test("qemuArgs() of a pod on virtio-fs, with its agent on virtio-serial", a
   const config = defaultConfig().hypervisor;
   const tag = { kind: "shareFs", id: "share", tag: "kataShared", source: "/share" } as const;
   const devices = [
-    parts.virtioBlk(ROOT, { config, isHostDevice: false, fdSet: 1, place: parts.onRootBus("01") }),
-    parts.rng({ source: "/dev/urandom", place: parts.onRootBus("02") }),
-    parts.serialPort({ socketFd: "7", name: "agent.0", place: parts.onRootBus("03") }),
-    parts.shareFs(tag, { socketFd: "8", queueSize: 1024, place: parts.onRootBus("04") }),
-    parts.rootPort({ id: "rp0", number: 1, place: parts.onRootBus("05") }),
+    objects.virtioBlk(ROOT, { config, isHostDevice: false, fdSet: 1, slot: objects.onRootBus("01") }),
+    objects.rng({ source: "/dev/urandom", slot: objects.onRootBus("02") }),
+    objects.serialPort({ socketFd: "7", name: "agent.0", slot: objects.onRootBus("03") }),
+    objects.shareFs(tag, { socketFd: "8", queueSize: 1024, slot: objects.onRootBus("04") }),
+    objects.rootPort({ id: "rp0", number: 1, slot: objects.onRootBus("05") }),
   ];
   await t.assertSnapshot(
     lines(qemuArgs(machine({ firmware: "/q/qboot.rom", initrd: "/proc/self/fd/6", devices, fdSets: ["9"] }))),
@@ -54,10 +54,10 @@ Deno.test("qemuArgs() of a pod on KVM with vhost-vsock, network and hotplug", as
   const card = { kind: "net", id: "eth0", mac: "02:00:00:00:00:01", tapFds: [], vhostFds: [] } as const;
   const queues = { tap: ["3", "4"], vhost: ["5", "6"] };
   const devices = [
-    parts.vhostVsock({ cid: 42, vhostFd: "7", place: parts.onRootBus("01") }),
-    parts.virtioNet(card, { queues, place: parts.onRootBus("02") }),
-    parts.scsiController(parts.onRootBus("03")),
-    parts.vhostUserVsock({ socketFd: "8", place: parts.onRootBus("04") }),
+    objects.vhostVsock({ cid: 42, vhostFd: "7", slot: objects.onRootBus("01") }),
+    objects.virtioNet(card, { queues, slot: objects.onRootBus("02") }),
+    objects.scsiController(objects.onRootBus("03")),
+    objects.vhostUserVsock({ socketFd: "8", slot: objects.onRootBus("04") }),
   ];
   const size = { memory: { sizeMiB: 2048, maxMiB: 8192, slots: 10 }, vcpus: { count: 1, max: 4 } };
   const args = qemuArgs(machine({ accelerator: "kvm", devices, ...size }));
@@ -94,14 +94,14 @@ Deno.test("qemuArgs() appends machine_accelerators to -machine", () => {
 Deno.test("B18, B19: blockNode() opens a read-only disk so on both nodes, and shares its locks", () => {
   const { hypervisor: config } = defaultConfig();
   const disk = { ...ROOT, format: "vmdk" } as const;
-  assert.deepEqual(parts.blockNode(disk, { config, isHostDevice: false, fdSet: 1 }), {
+  assert.deepEqual(objects.blockNode(disk, { config, isHostDevice: false, fdSet: 1 }), {
     driver: "vmdk",
     "node-name": "drive-root",
     "read-only": true,
     "force-share": true,
     file: { driver: "file", filename: "/dev/fdset/1", aio: "threads", "read-only": true, "force-share": true },
   });
-  const { devices } = parts.virtioBlk(disk, { config, isHostDevice: false, fdSet: 1, place: parts.onPort("rp0") });
+  const { devices } = objects.virtioBlk(disk, { config, isHostDevice: false, fdSet: 1, slot: objects.onPort("rp0") });
   assert.ok(!("share-rw" in devices[0]!));
 });
 
@@ -112,7 +112,7 @@ Deno.test("B20: blockNode() obeys block_device_aio and the cache settings", () =
     block_device_cache_set: true,
     block_device_cache_direct: true,
   } as const;
-  const node = parts.blockNode({ ...ROOT, readOnly: false }, { config, isHostDevice: true, fdSet: 2 });
+  const node = objects.blockNode({ ...ROOT, readOnly: false }, { config, isHostDevice: true, fdSet: 2 });
   const cache = { direct: true, "no-flush": false };
   assert.deepEqual(node, {
     driver: "raw",

@@ -5,9 +5,9 @@ import type { BlockDevice, Device, NetDevice, ShareFsDevice } from "../device.ts
 import { openDisk } from "../common/disks.ts";
 import { vmFiles } from "../common/vm_files.ts";
 import type { QemuTable } from "../vm_config.ts";
-import { type MonitorSteps, removalDeadline } from "./qmp/undoable_commands.ts";
+import { removalDeadline, type UndoableCommands } from "./qmp/undoable_commands.ts";
 import { fdSet } from "./qmp/answers.ts";
-import * as parts from "./device_objects.ts";
+import * as objects from "./device_objects.ts";
 import { jsonProps } from "./props.ts";
 import type { Qmp } from "./qmp/qmp.ts";
 
@@ -22,11 +22,11 @@ export interface BackEndsOptions {
 
 interface OnPort {
   /** Of the front end. */
-  place: parts.Place;
-  steps: MonitorSteps;
+  slot: objects.Slot;
+  commands: UndoableCommands;
 }
 
-/** Adds back ends as steps of plugging a device, and removes them. */
+/** Adds back ends as commands of plugging a device, and removes them. */
 export class BackEnds {
   readonly #options: Required<BackEndsOptions>;
 
@@ -35,9 +35,9 @@ export class BackEnds {
   }
 
   /** Gives QEMU a disk's file. @returns The set of descriptors that it is in. */
-  async sendDisk(disk: BlockDevice, steps: MonitorSteps): Promise<number> {
+  async sendDisk(disk: BlockDevice, commands: UndoableCommands): Promise<number> {
     using fd = this.#options.open.disk(disk);
-    const added = await steps.run({
+    const added = await commands.run({
       command: "add-fd",
       args: {},
       fds: [fd],
@@ -49,24 +49,24 @@ export class BackEnds {
 
   async addNode(
     disk: BlockDevice,
-    { options, steps }: { options: parts.BlockOptions; steps: MonitorSteps },
+    { options, commands }: { options: objects.BlockOptions; commands: UndoableCommands },
   ): Promise<void> {
-    await steps.run({
+    await commands.run({
       command: "blockdev-add",
-      args: jsonProps(parts.blockNode(disk, options)),
+      args: jsonProps(objects.blockNode(disk, options)),
       undo: (signal) => this.#removeNode(disk.id, signal),
     });
   }
 
   /** @returns The front end. */
-  async addCard(card: NetDevice, { place, steps }: OnPort): Promise<parts.Parts["devices"]> {
-    await using names = steps.part();
+  async addCard(card: NetDevice, { slot, commands }: OnPort): Promise<objects.DeviceObjects["devices"]> {
+    await using names = commands.nested();
     const queues = {
       tap: await sendAll(`tap-${card.id}`, { fds: card.tapFds, names }),
       vhost: await sendAll(`vhost-${card.id}`, { fds: card.vhostFds, names }),
     };
-    const { netdev, devices } = parts.virtioNet(card, { queues, place });
-    await steps.run({
+    const { netdev, devices } = objects.virtioNet(card, { queues, slot });
+    await commands.run({
       command: "netdev_add",
       args: jsonProps(netdev!),
       undo: (signal) => this.#removeNetdev(card.id, signal),
@@ -76,14 +76,14 @@ export class BackEnds {
   }
 
   /** @returns The front end. */
-  async addShare(share: ShareFsDevice, { place, steps }: OnPort): Promise<parts.Parts["devices"]> {
+  async addShare(share: ShareFsDevice, { slot, commands }: OnPort): Promise<objects.DeviceObjects["devices"]> {
     const { config, runDir, open } = this.#options;
     using socket = open.share(vmFiles(runDir).share(share.id));
-    await using names = steps.part();
+    await using names = commands.nested();
     const socketFd = await names.sendFd(`share-${share.id}`, socket);
-    const { chardev, devices } = parts.shareFs(share, { socketFd, queueSize: config.virtio_fs_queue_size, place });
+    const { chardev, devices } = objects.shareFs(share, { socketFd, queueSize: config.virtio_fs_queue_size, slot });
     const backend = { type: "socket", data: { addr: { type: "fd", data: { str: socketFd } }, server: false } };
-    await steps.run({
+    await commands.run({
       command: "chardev-add",
       args: { id: chardev!.id, backend },
       undo: (signal) => this.#removeChardev(share.id, signal),
@@ -108,7 +108,7 @@ export class BackEnds {
   }
 
   async #removeNode(id: string, signal: AbortSignal): Promise<void> {
-    await this.#options.qmp.execute("blockdev-del", { "node-name": parts.nodeName(id) }, { signal });
+    await this.#options.qmp.execute("blockdev-del", { "node-name": objects.nodeName(id) }, { signal });
   }
 
   /** Once nothing uses it. */
@@ -117,17 +117,17 @@ export class BackEnds {
   }
 
   async #removeNetdev(id: string, signal: AbortSignal): Promise<void> {
-    await this.#options.qmp.execute("netdev_del", { id: parts.netdevName(id) }, { signal });
+    await this.#options.qmp.execute("netdev_del", { id: objects.netdevName(id) }, { signal });
   }
 
   async #removeChardev(id: string, signal: AbortSignal): Promise<void> {
-    await this.#options.qmp.execute("chardev-remove", { id: parts.chardevName(id) }, { signal });
+    await this.#options.qmp.execute("chardev-remove", { id: objects.chardevName(id) }, { signal });
   }
 }
 
 async function sendAll(
   prefix: string,
-  { fds, names }: { fds: readonly Fd[]; names: MonitorSteps },
+  { fds, names }: { fds: readonly Fd[]; names: UndoableCommands },
 ): Promise<string[]> {
   const sent: string[] = [];
   for (const [index, fd] of fds.entries()) sent.push(await names.sendFd(`${prefix}-${index}`, fd));

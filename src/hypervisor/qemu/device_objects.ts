@@ -4,7 +4,7 @@ import type { QemuTable } from "../vm_config.ts";
 import type { Props } from "./props.ts";
 
 /** One device, in the order in which QEMU must hear of it. */
-export interface Parts {
+export interface DeviceObjects {
   object?: Props;
   chardev?: Props;
   blockdev?: Props;
@@ -14,15 +14,15 @@ export interface Parts {
 }
 
 /** Where a front end sits. */
-export type Place = { bus: string; addr: string };
+export type Slot = { bus: string; addr: string };
 
 /** A slot of the root bus, given by two hex digits. */
-export function onRootBus(slot: string): Place {
+export function onRootBus(slot: string): Slot {
   return { bus: "pcie.0", addr: `0x${slot}` };
 }
 
 /** Behind a root port there is one slot. */
-export function onPort(port: string): Place {
+export function onPort(port: string): Slot {
   return { bus: port, addr: "0x0" };
 }
 
@@ -53,17 +53,17 @@ export function blockNode(disk: BlockDevice, { config, isHostDevice, fdSet }: Bl
   return { driver: disk.format, "node-name": nodeName(disk.id), ...access, ...cache, file };
 }
 
-/** The name under which the monitor knows a disk's top node. */
+/** The name under which QEMU knows a disk's top node. */
 export function nodeName(id: string): string {
   return `drive-${id}`;
 }
 
 /** A disk on PCI. A disk is read-only because its node is: the front end has no switch of its own. */
-export function virtioBlk(disk: BlockDevice, options: BlockOptions & { place: Place }): Parts {
+export function virtioBlk(disk: BlockDevice, options: BlockOptions & { slot: Slot }): DeviceObjects {
   const device = {
     driver: "virtio-blk-pci",
     id: disk.id,
-    ...options.place,
+    ...options.slot,
     drive: nodeName(disk.id),
     serial: disk.serial,
   };
@@ -71,7 +71,10 @@ export function virtioBlk(disk: BlockDevice, options: BlockOptions & { place: Pl
 }
 
 /** A disk on the SCSI controller. */
-export function scsiDisk(disk: BlockDevice, options: BlockOptions & { address: { id: number; lun: number } }): Parts {
+export function scsiDisk(
+  disk: BlockDevice,
+  options: BlockOptions & { address: { id: number; lun: number } },
+): DeviceObjects {
   const { id, lun } = options.address;
   const device = {
     driver: "scsi-hd",
@@ -87,8 +90,8 @@ export function scsiDisk(disk: BlockDevice, options: BlockOptions & { address: {
 
 export const SCSI_CONTROLLER = "scsi0";
 
-export function scsiController(place: Place): Parts {
-  return { devices: [{ driver: "virtio-scsi-pci", id: SCSI_CONTROLLER, ...place }] };
+export function scsiController(slot: Slot): DeviceObjects {
+  return { devices: [{ driver: "virtio-scsi-pci", id: SCSI_CONTROLLER, ...slot }] };
 }
 
 /** Names of a card's queues: descriptor numbers at the start, names given by `getfd` later. */
@@ -97,7 +100,7 @@ export interface NetQueues {
   vhost: readonly string[];
 }
 
-export function virtioNet(card: NetDevice, { queues, place }: { queues: NetQueues; place: Place }): Parts {
+export function virtioNet(card: NetDevice, { queues, slot }: { queues: NetQueues; slot: Slot }): DeviceObjects {
   const hasVhost = queues.vhost.length > 0;
   const netdev = {
     type: "tap",
@@ -110,7 +113,7 @@ export function virtioNet(card: NetDevice, { queues, place }: { queues: NetQueue
   const device = {
     driver: "virtio-net-pci",
     id: card.id,
-    ...place,
+    ...slot,
     netdev: netdev.id,
     mac: card.mac,
     mq: isMultiqueue ? true : undefined,
@@ -126,7 +129,7 @@ export function netdevName(id: string): string {
   return `netdev-${id}`;
 }
 
-/** The name under which the monitor knows the connection to a share's daemon. */
+/** The name under which QEMU knows the connection to a share's daemon. */
 export function chardevName(id: string): string {
   return `char-${id}`;
 }
@@ -135,15 +138,15 @@ export interface ShareFsOptions {
   /** The connection to its daemon: a descriptor's number, or the name that it was sent by. */
   socketFd: string;
   queueSize: number;
-  place: Place;
+  slot: Slot;
 }
 
-export function shareFs(share: ShareFsDevice, { socketFd, queueSize, place }: ShareFsOptions): Parts {
+export function shareFs(share: ShareFsDevice, { socketFd, queueSize, slot }: ShareFsOptions): DeviceObjects {
   const chardev = { backend: "socket", id: chardevName(share.id), fd: socketFd };
   const device = {
     driver: "vhost-user-fs-pci",
     id: share.id,
-    ...place,
+    ...slot,
     chardev: chardev.id,
     tag: share.tag,
     "queue-size": queueSize,
@@ -152,35 +155,35 @@ export function shareFs(share: ShareFsDevice, { socketFd, queueSize, place }: Sh
 }
 
 /** @param vhostFd Descriptor of `/dev/vhost-vsock` that holds the context id. */
-export function vhostVsock(options: { cid: number; vhostFd: string; place: Place }): Parts {
-  const { cid, vhostFd, place } = options;
-  return { devices: [{ driver: "vhost-vsock-pci", id: "vsock0", ...place, vhostfd: vhostFd, "guest-cid": cid }] };
+export function vhostVsock(options: { cid: number; vhostFd: string; slot: Slot }): DeviceObjects {
+  const { cid, vhostFd, slot } = options;
+  return { devices: [{ driver: "vhost-vsock-pci", id: "vsock0", ...slot, vhostfd: vhostFd, "guest-cid": cid }] };
 }
 
 /** @param socketFd The connection to the daemon. */
-export function vhostUserVsock({ socketFd, place }: { socketFd: string; place: Place }): Parts {
+export function vhostUserVsock({ socketFd, slot }: { socketFd: string; slot: Slot }): DeviceObjects {
   const chardev = { backend: "socket", id: "char-vsock0", fd: socketFd };
-  return { chardev, devices: [{ driver: "vhost-user-vsock-pci", id: "vsock0", ...place, chardev: chardev.id }] };
+  return { chardev, devices: [{ driver: "vhost-user-vsock-pci", id: "vsock0", ...slot, chardev: chardev.id }] };
 }
 
 /** Port 0 is for consoles, so ours is the second and last: QEMU would watch two queues for each of 31 ports. */
 const SERIAL_PORTS = 2;
 
 /** One named port; the host connects when it likes. @param socketFd A socket that listens. */
-export function serialPort({ socketFd, name, place }: { socketFd: string; name: string; place: Place }): Parts {
+export function serialPort({ socketFd, name, slot }: { socketFd: string; name: string; slot: Slot }): DeviceObjects {
   const chardev = { backend: "socket", id: "char-agent", fd: socketFd, server: true, wait: false };
-  const controller = { driver: "virtio-serial-pci", id: "serial0", ...place, max_ports: SERIAL_PORTS };
+  const controller = { driver: "virtio-serial-pci", id: "serial0", ...slot, max_ports: SERIAL_PORTS };
   const port = { driver: "virtserialport", id: "agent", bus: "serial0.0", chardev: chardev.id, name };
   return { chardev, devices: [controller, port] };
 }
 
-export function rng({ source, place }: { source: string; place: Place }): Parts {
+export function rng({ source, slot }: { source: string; slot: Slot }): DeviceObjects {
   return {
     object: { "qom-type": "rng-random", id: "rng0", filename: source },
-    devices: [{ driver: "virtio-rng-pci", id: "rng-dev0", ...place, rng: "rng0" }],
+    devices: [{ driver: "virtio-rng-pci", id: "rng-dev0", ...slot, rng: "rng0" }],
   };
 }
 
-export function rootPort({ id, number, place }: { id: string; number: number; place: Place }): Parts {
-  return { devices: [{ driver: "pcie-root-port", id, ...place, chassis: number, port: number }] };
+export function rootPort({ id, number, slot }: { id: string; number: number; slot: Slot }): DeviceObjects {
+  return { devices: [{ driver: "pcie-root-port", id, ...slot, chassis: number, port: number }] };
 }

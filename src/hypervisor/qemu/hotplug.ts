@@ -6,8 +6,8 @@ import type { Fd } from "../../linux/io/fd.ts";
 import type { BlockDevice, Device, GuestAddress, NetDevice, ShareFsDevice } from "../device.ts";
 import type { PcieTopology } from "../common/topology.ts";
 import { BackEnds, type BackEndsOptions } from "./back_ends.ts";
-import { MonitorSteps } from "./qmp/undoable_commands.ts";
-import * as parts from "./device_objects.ts";
+import { UndoableCommands } from "./qmp/undoable_commands.ts";
+import * as objects from "./device_objects.ts";
 import { jsonProps, type Props } from "./props.ts";
 
 /** Ids on the one SCSI controller. */
@@ -101,59 +101,59 @@ export class QemuHotplug {
 
   async #plugBlock(disk: BlockDevice, signal: AbortSignal): Promise<Added> {
     const { config, qmp, isHostDevice } = this.#options;
-    await using steps = new MonitorSteps(qmp, signal);
-    const fdSet = await this.#backEnds.sendDisk(disk, steps);
+    await using commands = new UndoableCommands(qmp, signal);
+    const fdSet = await this.#backEnds.sendDisk(disk, commands);
     const options = { config, isHostDevice: isHostDevice(disk.path), fdSet };
-    const { frontEnd, address } = this.#blockFrontEnd(disk, { options, steps });
-    await this.#backEnds.addNode(disk, { options, steps });
-    await this.#addFrontEnd(frontEnd, steps);
-    steps.keep();
+    const { frontEnd, address } = this.#blockFrontEnd(disk, { options, commands });
+    await this.#backEnds.addNode(disk, { options, commands });
+    await this.#addFrontEnd(frontEnd, commands);
+    commands.keep();
     return { address, fdSet };
   }
 
   #blockFrontEnd(
     disk: BlockDevice,
-    { options, steps }: { options: parts.BlockOptions; steps: MonitorSteps },
-  ): { frontEnd: parts.Parts; address: GuestAddress } {
+    { options, commands }: { options: objects.BlockOptions; commands: UndoableCommands },
+  ): { frontEnd: objects.DeviceObjects; address: GuestAddress } {
     if (options.config.block_device_driver === "virtio-scsi") {
       const address = { id: this.#freeScsiId(), lun: 0 };
-      return { frontEnd: parts.scsiDisk(disk, { ...options, address }), address: { bus: "scsi", ...address } };
+      return { frontEnd: objects.scsiDisk(disk, { ...options, address }), address: { bus: "scsi", ...address } };
     }
-    const { place, address } = this.#takePort(disk.id, steps);
-    return { frontEnd: parts.virtioBlk(disk, { ...options, place }), address };
+    const { slot, address } = this.#takePort(disk.id, commands);
+    return { frontEnd: objects.virtioBlk(disk, { ...options, slot }), address };
   }
 
   async #plugNet(card: NetDevice, signal: AbortSignal): Promise<Added> {
     using _fds = ownerOf([...card.tapFds, ...card.vhostFds]);
-    await using steps = new MonitorSteps(this.#options.qmp, signal);
-    const { place, address } = this.#takePort(card.id, steps);
-    const devices = await this.#backEnds.addCard(card, { place, steps });
-    await this.#addFrontEnd({ devices }, steps);
-    steps.keep();
+    await using commands = new UndoableCommands(this.#options.qmp, signal);
+    const { slot, address } = this.#takePort(card.id, commands);
+    const devices = await this.#backEnds.addCard(card, { slot, commands });
+    await this.#addFrontEnd({ devices }, commands);
+    commands.keep();
     return { address };
   }
 
   /** Adds a shared directory, whose daemon must listen already. */
   async #plugShare(share: ShareFsDevice, signal: AbortSignal): Promise<Added> {
-    await using steps = new MonitorSteps(this.#options.qmp, signal);
-    const { place } = this.#takePort(share.id, steps);
-    const devices = await this.#backEnds.addShare(share, { place, steps });
-    await this.#addFrontEnd({ devices }, steps);
-    steps.keep();
+    await using commands = new UndoableCommands(this.#options.qmp, signal);
+    const { slot } = this.#takePort(share.id, commands);
+    const devices = await this.#backEnds.addShare(share, { slot, commands });
+    await this.#addFrontEnd({ devices }, commands);
+    commands.keep();
     return { address: { bus: "tag", tag: share.tag } };
   }
 
-  #takePort(id: string, steps: MonitorSteps): { place: parts.Place; address: GuestAddress } {
+  #takePort(id: string, commands: UndoableCommands): { slot: objects.Slot; address: GuestAddress } {
     const { bus } = this.#options;
     const port = bus.take(id);
-    steps.defer(() => bus.release(id));
-    return { place: parts.onPort(port.id), address: { bus: "pci", path: bus.path(id)! } };
+    commands.defer(() => bus.release(id));
+    return { slot: objects.onPort(port.id), address: { bus: "pci", path: bus.path(id)! } };
   }
 
-  async #addFrontEnd({ devices }: parts.Parts, steps: MonitorSteps): Promise<void> {
+  async #addFrontEnd({ devices }: objects.DeviceObjects, commands: UndoableCommands): Promise<void> {
     for (const device of devices) {
       const undo = (signal: AbortSignal) => this.#removeFrontEnd(String(device.id), signal);
-      await steps.run({ command: "device_add", args: jsonProps(device as Props), undo });
+      await commands.run({ command: "device_add", args: jsonProps(device as Props), undo });
     }
   }
 

@@ -5,7 +5,7 @@ import { defaultConfig, type QemuConfig } from "../../config/schema.ts";
 import { type Fd, memfd } from "../../linux/io/fd.ts";
 import type { BlockDevice, NetDevice } from "../device.ts";
 import { PcieTopology } from "../common/topology.ts";
-import { type Command, fakeMonitor } from "./testing/fake_qmp.ts";
+import { type Command, fakeQmp } from "./testing/fake_qmp.ts";
 import { QemuHotplug } from "./hotplug.ts";
 import { Qmp } from "./qmp/qmp.ts";
 
@@ -24,7 +24,7 @@ interface BoxOptions {
 /** A hotplug with two ports over a monitor that records what it is told. */
 async function box({ refuses = [], ignores = [], letsGo = true, qemu = {} }: BoxOptions = {}) {
   const commands: Command[] = [];
-  const wire = fakeMonitor((command, say) => {
+  const wire = fakeQmp((command, say) => {
     commands.push(command);
     const { execute, arguments: args, id } = command;
     if (ignores.includes(execute)) return;
@@ -106,7 +106,7 @@ Deno.test("B22: QemuHotplug.unplug() is bounded when the guest does not let go, 
   assert.ok(made.hotplug.address("d1"));
 });
 
-Deno.test("B22: QemuHotplug.unplug() gives the place back even if the node stays, then reports", async () => {
+Deno.test("B22: QemuHotplug.unplug() gives the slot back even if the node stays, then reports", async () => {
   await using made = await box({ refuses: ["blockdev-del"] });
   await made.hotplug.plug(DISK, soon());
   await assert.rejects(made.hotplug.unplug("d1", soon()), (error) => {

@@ -1,4 +1,4 @@
-/** Bringing a VM up: its channel, its helpers, QEMU and the monitor connection, each undone if a later one fails. @module */
+/** Bringing a VM up: its channel, its daemons, QEMU and the QMP connection, each undone if a later one fails. @module */
 import { exists } from "../../base/files.ts";
 import type { Logger } from "../../base/log.ts";
 import { Fd, memfd, O_RDWR, pathOf } from "../../linux/io/fd.ts";
@@ -7,10 +7,11 @@ import { allocateGuestCid } from "../../linux/net/vsock.ts";
 import { newHostKey } from "../../rpc/transport/host_key.ts";
 import { encodeHostMark, type HostMark } from "../../rpc/transport/host_proof.ts";
 import { type AgentChannel, chooseTransport } from "../common/agent_channel.ts";
-import { inheritedBy, isBlockDevice } from "../common/disks.ts";
+import { isBlockDevice } from "../common/disks.ts";
+import { descriptorsOf } from "../device.ts";
 import { clockParams, startClockMeasurement } from "../common/guest_clock.ts";
 import { GuestConsole } from "../process/guest_console.ts";
-import { Helpers } from "../process/daemons.ts";
+import { Daemons } from "../process/daemons.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import { VmProcess } from "../process/vm_process.ts";
 import { templateFiles } from "../template.ts";
@@ -22,7 +23,7 @@ import { VmWatch } from "../process/watch.ts";
 import type { QemuTable, VmConfig } from "../vm_config.ts";
 import { qemuArgs } from "./args.ts";
 import { type Accelerator, chooseAccelerator, findFirmware } from "./host.ts";
-import { CONSOLE_FD, type Plan, planMachine, QMP_FD } from "./layout.ts";
+import { CONSOLE_FD, type Plan, planMachine, QMP_FD } from "./plan.ts";
 import type { Qmp } from "./qmp/qmp.ts";
 import { openQmp } from "./qmp/socket.ts";
 import { planTemplate, serialChannel } from "./template_machine.ts";
@@ -37,7 +38,7 @@ export interface QemuSession extends AsyncDisposable {
 
 /** A VM that runs. Disposing it ends everything it consists of and removes its files. */
 export interface RunningVm extends QemuSession {
-  readonly helpers: Helpers;
+  readonly daemons: Daemons;
   readonly channel: AgentChannel;
   readonly plan: Plan;
 }
@@ -57,30 +58,30 @@ export interface LaunchOptions extends HypervisorOptions {
 export async function launch(options: LaunchOptions): Promise<RunningVm> {
   const { config, vm: { devices }, runDir } = options;
   await using undo = new AsyncDisposableStack();
-  for (const fd of devices.flatMap(inheritedBy)) undo.use(fd);
+  for (const fd of devices.flatMap(descriptorsOf)) undo.use(fd);
   const accelerator = chooseAccelerator(config, options);
   const clock = startClockMeasurement(accelerator);
   undo.defer(() => removeVmFiles(runDir));
-  const helpers = undo.use(new Helpers());
-  const open = await openChannel(options, { helpers, undo });
-  await startShares({ ...options, helpers }, devices);
+  const daemons = undo.use(new Daemons());
+  const open = await openChannel(options, { daemons, undo });
+  await startShares({ ...options, daemons }, devices);
   const plan = makePlan({ ...options, accelerator, clockParams: await clockParams(clock) }, open);
-  const monitor = undo.use(await startMonitor(options, { plan, helpers }));
+  const session = undo.use(await startSession(options, { plan, daemons }));
   const owned = undo.move();
-  return { ...monitor, helpers, channel: open.channel, plan, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { ...session, daemons, channel: open.channel, plan, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Starts QEMU and connects to its monitor. */
-export async function startMonitor(
+/** Starts QEMU and connects to it. */
+export async function startSession(
   options: LaunchOptions,
-  { plan, helpers }: { plan: Plan; helpers: Helpers },
+  { plan, daemons }: { plan: Plan; daemons: Daemons },
 ): Promise<QemuSession> {
   const { log, signal } = options;
   await using undo = new AsyncDisposableStack();
-  const { qemu, console, monitor } = startQemu(options, plan);
+  const { qemu, console, connection } = startQemu(options, plan);
   undo.use(qemu);
-  const watch = new VmWatch({ monitor: qemu, helpers, console, log });
-  const qmp = undo.use(await openQmp(monitor, { signal: AbortSignal.any([signal, watch.ended]) }));
+  const watch = new VmWatch({ monitor: qemu, daemons, console, log });
+  const qmp = undo.use(await openQmp(connection, { signal: AbortSignal.any([signal, watch.ended]) }));
   watch.follow(tellOfGuest(qmp, { watch, log }));
   const owned = undo.move();
   return { qemu, qmp, watch, console, [Symbol.asyncDispose]: () => owned.disposeAsync() };
@@ -119,8 +120,8 @@ function makePlan(options: Decided, { channel, vhostVsock, hostKey }: OpenChanne
 interface StartedQemu {
   qemu: VmProcess;
   console: GuestConsole;
-  /** Our end of the monitor's connection; the caller's. */
-  monitor: Fd;
+  /** Our end of the connection for QMP; the caller's. */
+  connection: Fd;
 }
 
 /** Starts QEMU with what it inherits, and nothing else of ours. */
@@ -128,8 +129,8 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
   const { config, vm, runDir, log, template } = options;
   using undo = new DisposableStack();
   using inherited = new DisposableStack();
-  const [monitor, theirs] = socketPair();
-  undo.use(monitor);
+  const [connection, theirs] = socketPair();
+  undo.use(connection);
   const file = vm.console.hasFile ? vmFiles(runDir).console : undefined;
   const { console, writer } = GuestConsole.open({ file });
   undo.use(console);
@@ -147,7 +148,7 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
     rights: "none",
   });
   undo.move();
-  return { qemu, console, monitor };
+  return { qemu, console, connection };
 }
 
 /** @returns undefined if QEMU has to be root, which the log then explains. */
@@ -178,7 +179,7 @@ interface OpenChannel {
 
 async function openChannel(
   options: LaunchOptions,
-  { helpers, undo }: { helpers: Helpers; undo: AsyncDisposableStack },
+  { daemons, undo }: { daemons: Daemons; undo: AsyncDisposableStack },
 ): Promise<OpenChannel> {
   const { config, vm: { agent, cgroupProcs }, runDir, log, signal, template } = options;
   const { agent_transport: transport, vhost_vsock_daemon: daemon, own_user: ownUser } = config;
@@ -194,7 +195,7 @@ async function openChannel(
     case "hybrid-vsock": {
       const started = await startVhostVsock({ runDir, log, cgroupProcs, path: daemon, ownUser, signal });
       undo.use(started.connection);
-      helpers.add(started.daemon);
+      daemons.add(started.daemon);
       const hostSocket = pathOf(undo.use(started.hostSocket));
       return { channel: { kind, hostSocket, isReady: started.isReady, key }, vhostVsock: started.connection, hostKey };
     }

@@ -2,7 +2,7 @@
 import type { Fd } from "../../linux/io/fd.ts";
 import type { Qmp, QmpEvent } from "./qmp/qmp.ts";
 
-/** Under this name the monitor knows the file. */
+/** Under this name QEMU knows the file. */
 const STATE = "state";
 /** Half a megabyte, without any memory. */
 const STATE_MS = 10_000;

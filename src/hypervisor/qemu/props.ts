@@ -1,5 +1,5 @@
 /**
- * QEMU's options as data. The command line and the monitor take the same properties, so a device that is there from the
+ * QEMU's options as data. The command line and QMP take the same properties, so a device that is there from the
  * start and one that is plugged later come from the same function. Pure.
  *
  * @module
@@ -19,7 +19,7 @@ export function keyval(props: Props): string {
   return [type?.[1] ?? "", ...rest.map(([name, value]) => `${name}=${value}`)].join(",");
 }
 
-/** Properties as the monitor takes them: without undefined entries. */
+/** Properties as QMP takes them: without undefined entries. */
 export function jsonProps(props: Props): Record<string, unknown> {
   const present = Object.entries(props).filter(([, value]) => value !== undefined);
   return Object.fromEntries(

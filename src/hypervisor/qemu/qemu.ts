@@ -74,7 +74,7 @@ export class Qemu implements Hypervisor {
 
   async stop(): Promise<void> {
     if (this.#vm === undefined) return;
-    const { qmp, qemu, helpers, watch } = this.#vm;
+    const { qmp, qemu, daemons, watch } = this.#vm;
     watch.expect("the VM was stopped");
     const signal = AbortSignal.timeout(QUIT_MS);
     try {
@@ -83,7 +83,7 @@ export class Qemu implements Hypervisor {
     } catch {
       // QEMU has gone already, or it hangs: killing it is right in both cases.
     }
-    for (const processes of [qemu, helpers]) await processes[Symbol.asyncDispose]();
+    for (const processes of [qemu, daemons]) await processes[Symbol.asyncDispose]();
     await watch.exit;
   }
 
@@ -102,20 +102,20 @@ export class Qemu implements Hypervisor {
   }
 
   async #plug(device: Device, { signal }: Partial<SignalOptions> = {}): Promise<GuestAddress> {
-    const { hotplug, helpers } = this.#running();
+    const { hotplug, daemons } = this.#running();
     if (device.kind !== "shareFs") return await hotplug.plug(device, within(PLUG_MS, signal));
     await using undo = new AsyncDisposableStack();
-    await startShares({ ...this.#options, helpers }, [device]);
-    undo.defer(() => helpers.end(shareDaemonName(device)));
+    await startShares({ ...this.#options, daemons }, [device]);
+    undo.defer(() => daemons.end(shareDaemonName(device)));
     const address = await hotplug.plug(device, within(PLUG_MS, signal));
     undo.move();
     return address;
   }
 
   async #unplug(id: string, { signal }: Partial<SignalOptions> = {}): Promise<void> {
-    const { hotplug, helpers } = this.#running();
+    const { hotplug, daemons } = this.#running();
     // The daemon ends by itself when QEMU lets go of its socket.
-    await helpers.endAfter(shareDaemonName({ id }), () => hotplug.unplug(id, within(PLUG_MS, signal)));
+    await daemons.endAfter(shareDaemonName({ id }), () => hotplug.unplug(id, within(PLUG_MS, signal)));
   }
 
   guestAddress(id: string): GuestAddress | undefined {
@@ -133,10 +133,10 @@ export class Qemu implements Hypervisor {
   }
 
   async info(): Promise<VmInfo> {
-    const { qemu, helpers, resize, qmp } = this.#running();
+    const { qemu, daemons, resize, qmp } = this.#running();
     return {
       pid: qemu.pid,
-      pids: [qemu.pid, ...helpers.pids],
+      pids: [qemu.pid, ...daemons.pids],
       vcpuThreads: cpuThreads(await qmp.execute("query-cpus-fast"), qemu.pid),
       ...resize.size,
     };

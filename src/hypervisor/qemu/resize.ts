@@ -9,7 +9,7 @@ import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Resize } from "../hypervisor.ts";
 import type { Machine } from "./args.ts";
-import { MonitorSteps } from "./qmp/undoable_commands.ts";
+import { UndoableCommands } from "./qmp/undoable_commands.ts";
 import { type CpuSocket, cpuSockets } from "./qmp/answers.ts";
 import { jsonProps } from "./props.ts";
 import type { Qmp } from "./qmp/qmp.ts";
@@ -83,15 +83,15 @@ export class QemuResize implements Resize {
   }
 
   async #addModule(sizeMiB: number): Promise<void> {
-    await using steps = new MonitorSteps(this.#options.qmp);
+    await using commands = new UndoableCommands(this.#options.qmp);
     const memory = `mem-${this.#modules}`;
-    await steps.run({
+    await commands.run({
       command: "object-add",
       args: { "qom-type": "memory-backend-memfd", id: memory, size: sizeMiB * 2 ** 20, share: true },
       undo: (signal) => this.#options.qmp.execute("object-del", { id: memory }, { signal }),
     });
     await this.#options.qmp.execute("device_add", { driver: "pc-dimm", id: `dimm-${this.#modules}`, memdev: memory });
-    steps.keep();
+    commands.keep();
     this.#modules++;
     this.#memoryMiB += sizeMiB;
   }

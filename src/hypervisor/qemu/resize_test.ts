@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
-import { type Command, fakeMonitor } from "./testing/fake_qmp.ts";
+import { type Command, fakeQmp } from "./testing/fake_qmp.ts";
 import { Qmp } from "./qmp/qmp.ts";
 import { QemuResize } from "./resize.ts";
 
@@ -13,7 +13,7 @@ const SOCKETS = [
 /** A VM of 1 vCPU and 512 MiB that may grow to 3 and 1024, over a monitor that records what it is told. */
 async function box({ refuses = "" } = {}) {
   const commands: Command[] = [];
-  const wire = fakeMonitor((command, say) => {
+  const wire = fakeQmp((command, say) => {
     const { execute, id } = command;
     if (execute === "query-hotpluggable-cpus") return say({ return: SOCKETS, id });
     commands.push(command);

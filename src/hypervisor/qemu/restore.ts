@@ -3,13 +3,12 @@ import { Fd, memfd, O_RDONLY, setFileSize } from "../../linux/io/fd.ts";
 import { copySparse, fileSize } from "../../linux/fs/sparse_copy.ts";
 import { openVhostNet } from "../../linux/net/tap.ts";
 import { fittingTemplate, type Template, templateFiles } from "../template.ts";
-import type { Device } from "../device.ts";
+import { descriptorsOf, type Device } from "../device.ts";
 import { QemuHotplug } from "./hotplug.ts";
-import { Helpers } from "../process/daemons.ts";
-import { inheritedBy } from "../common/disks.ts";
+import { Daemons } from "../process/daemons.ts";
 import { startShares } from "../common/shares.ts";
 import { removeVmFiles } from "../common/vm_files.ts";
-import { type LaunchOptions, type RunningVm, startMonitor } from "./launch.ts";
+import { type LaunchOptions, type RunningVm, startSession } from "./launch.ts";
 import { loadState } from "./migrate.ts";
 import { planTemplate, serialChannel, templateIdentity, whyNoTemplate } from "./template_machine.ts";
 
@@ -42,7 +41,7 @@ export async function tryRestore(
     return false;
   }
   undo.move();
-  for (const fd of vm.devices.flatMap(inheritedBy)) fd[Symbol.dispose]();
+  for (const fd of vm.devices.flatMap(descriptorsOf)) fd[Symbol.dispose]();
   log.info("Started from a template", { template: template.id });
   return true;
 }
@@ -69,7 +68,7 @@ function withOwnDescriptors(device: Device): Device {
 async function restore(options: LaunchOptions, template: Template): Promise<PluggableVm> {
   const { vm: { devices }, config, log, runDir, signal } = options;
   await using undo = new AsyncDisposableStack();
-  for (const fd of devices.flatMap(inheritedBy)) undo.use(fd);
+  for (const fd of devices.flatMap(descriptorsOf)) undo.use(fd);
   const vm = undo.use(await startStopped(options, template));
   const hotplug = new QemuHotplug({ qmp: vm.qmp, bus: vm.plan.bus, config, runDir, log });
   const alive = AbortSignal.any([signal, vm.watch.ended]);
@@ -98,18 +97,18 @@ async function startStopped(options: LaunchOptions, template: Template): Promise
   undo.defer(() => copying.catch(() => {})); // it still needs the descriptors
   const inherited = undo.use(memory.dup());
   const plan = planTemplate(options, { memoryFile: () => inherited, incoming: true });
-  const helpers = undo.use(new Helpers());
-  const starting = startMonitor(options, { plan, helpers });
-  const shares = startShares({ ...options, helpers }, devices);
+  const daemons = undo.use(new Daemons());
+  const starting = startSession(options, { plan, daemons });
+  const shares = startShares({ ...options, daemons }, devices);
   // All have an end before the first failure is dealt with, so that nothing appears after the clean-up.
   const [started] = await Promise.allSettled([starting, shares, copying]);
   if (started.status === "fulfilled") undo.use(started.value);
-  const [monitor] = await Promise.all([starting, shares, copying]);
-  await loadState(monitor.qmp, state, AbortSignal.any([signal, monitor.watch.ended]));
+  const [session] = await Promise.all([starting, shares, copying]);
+  await loadState(session.qmp, state, AbortSignal.any([signal, session.watch.ended]));
   const owned = undo.move();
   return {
-    ...monitor,
-    helpers,
+    ...session,
+    daemons,
     plan,
     channel: serialChannel(runDir),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

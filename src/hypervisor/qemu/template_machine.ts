@@ -15,7 +15,7 @@ import { stampFile, type TemplateIdentity } from "../template.ts";
 import type { QemuTable, VmConfig } from "../vm_config.ts";
 import { qemuArgs } from "./args.ts";
 import { chooseAccelerator, findFirmware } from "./host.ts";
-import { type Plan, planMachine } from "./layout.ts";
+import { type Plan, planMachine } from "./plan.ts";
 
 /** Besides those of the configuration, which stay free for what comes later: for a shared directory and three cards. */
 const PORTS = 4;

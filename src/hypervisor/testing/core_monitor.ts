@@ -7,9 +7,9 @@
 import { systemClock } from "../../base/clock.ts";
 import { KataError } from "../../base/error.ts";
 import { Fd, O_RDONLY } from "../../linux/io/fd.ts";
-import { inheritedBy } from "../common/disks.ts";
+import { descriptorsOf } from "../device.ts";
 import { GuestConsole } from "../process/guest_console.ts";
-import { Helpers } from "../process/daemons.ts";
+import { Daemons } from "../process/daemons.ts";
 import { VmProcess } from "../process/vm_process.ts";
 import { VmWatch } from "../process/watch.ts";
 import type { MonitorDriver } from "../driver.ts";
@@ -35,10 +35,10 @@ case "$1" in
 esac
 exec sleep 1000`;
 
-/** The monitor's row, which stands for a kind that the configuration knows. @param program In place of the shell. */
-export function coreDriver(program = "/bin/sh"): MonitorDriver<"qemu"> {
+/** The monitor's row, of a kind that no configuration chooses. @param program In place of the shell. */
+export function coreDriver(program = "/bin/sh"): Omit<MonitorDriver<"qemu">, "kind"> & { kind: string } {
   return {
-    kind: "qemu",
+    kind: "core",
     capabilities: { devices: ["block", "net"] },
     create: (_table, vm, options) => new CoreMonitor(vm, { ...options, program }),
   };
@@ -72,7 +72,7 @@ class CoreMonitor implements Hypervisor {
     const { kernel, kernelParams: { user }, devices, netns, cgroupProcs } = this.#config;
     const { runDir, log, program } = this.#options;
     using inherited = new DisposableStack();
-    for (const fd of devices.flatMap(inheritedBy)) inherited.use(fd);
+    for (const fd of devices.flatMap(descriptorsOf)) inherited.use(fd);
     using _kernel = Fd.open(kernel, O_RDONLY);
     const { console, writer } = GuestConsole.open();
     inherited.use(writer);
@@ -82,7 +82,7 @@ class CoreMonitor implements Hypervisor {
     undo.use(console);
     const process = VmProcess.start({ name: "core", path: program, args, runDir, log, fds, netns, cgroupProcs });
     undo.move();
-    const watch = new VmWatch({ monitor: process, helpers: new Helpers(), console, log });
+    const watch = new VmWatch({ monitor: process, daemons: new Daemons(), console, log });
     watch.follow(process.ended.then(({ status }) => {
       if (!("code" in status)) return;
       watch.guestAsked(status.code === 0 ? "power off" : status.code === PANICKED ? "reset" : "nothing");

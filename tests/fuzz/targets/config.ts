@@ -4,7 +4,7 @@ import { applyAnnotations } from "../../../src/config/annotations.ts";
 import { checkConfig, type HostFacts } from "../../../src/config/check.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { type Config, defaultConfig } from "../../../src/config/schema.ts";
-import { planMachine } from "../../../src/hypervisor/qemu/layout.ts";
+import { planMachine } from "../../../src/hypervisor/qemu/plan.ts";
 import { qemuArgs } from "../../../src/hypervisor/qemu/args.ts";
 import { vmConfigOf } from "../../../src/sandbox/machine/vm_config.ts";
 import { startSize } from "../../../src/resources/sizing.ts";

@@ -3,7 +3,7 @@ import { cpuThreads } from "../../../src/hypervisor/qemu/qmp/answers.ts";
 import { createLogger } from "../../../src/base/log.ts";
 import { defaultConfig } from "../../../src/config/schema.ts";
 import type { BlockDevice, Device } from "../../../src/hypervisor/device.ts";
-import { type Command, fakeMonitor } from "../../../src/hypervisor/qemu/testing/fake_qmp.ts";
+import { type Command, fakeQmp } from "../../../src/hypervisor/qemu/testing/fake_qmp.ts";
 import { QemuHotplug } from "../../../src/hypervisor/qemu/hotplug.ts";
 import { loadState, saveState } from "../../../src/hypervisor/qemu/migrate.ts";
 import { Qmp } from "../../../src/hypervisor/qemu/qmp/qmp.ts";
@@ -84,7 +84,7 @@ export const monitorUsers = defineTarget({
   }),
   async run({ deeds, answers }) {
     const script = answers.values();
-    const wire = fakeMonitor((command, say) => answer(command, { say, script, end: () => void wire.close() }));
+    const wire = fakeQmp((command, say) => answer(command, { say, script, end: () => void wire.close() }));
     await using qmp = await Qmp.open(wire, new AbortController().signal);
     const bus = new PcieTopology();
     for (let port = 0; port < PORTS; port++) bus.addPort();

@@ -1,5 +1,5 @@
 /**
- * The door for what the monitor answers. A guest that has broken out of QEMU is the monitor, so an answer may hold anything:
+ * The door for what QEMU answers. A guest that has broken out speaks for QEMU, so an answer may hold anything:
  * here it becomes a value that the host can work with, or one error.
  *
  * @module
@@ -18,7 +18,7 @@ export function cpuSockets(answer: unknown): CpuSocket[] {
   return listOf(answer, "sockets for vCPUs").map((socket) => {
     const { type, props } = socket;
     if (typeof type !== "string" || !isObject(props) || !Object.values(props).every(isPlain)) {
-      throw new TypeError("Cannot use what the monitor answers: a socket for a vCPU lacks its type or its place");
+      throw new TypeError("Cannot use what QEMU answers: a socket for a vCPU lacks its type or its place");
     }
     return { type, props: props as Props, isFree: socket["qom-path"] === undefined };
   });
@@ -28,7 +28,7 @@ export function cpuSockets(answer: unknown): CpuSocket[] {
 export function fdSet(answer: unknown): number {
   const number = isObject(answer) ? answer["fdset-id"] : undefined;
   if (Number.isSafeInteger(number)) return number as number;
-  throw new TypeError("Cannot use what the monitor answers: it names no set for the descriptor");
+  throw new TypeError("Cannot use what QEMU answers: it names no set for the descriptor");
 }
 
 /**
@@ -44,7 +44,7 @@ export function cpuThreads(answer: unknown, pid: number): number[] {
 
 function listOf(answer: unknown, what: string): Record<string, unknown>[] {
   if (Array.isArray(answer) && answer.every(isObject)) return answer;
-  throw new TypeError(`Cannot use what the monitor answers: it is no list of ${what}`);
+  throw new TypeError(`Cannot use what QEMU answers: it is no list of ${what}`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -19,7 +19,7 @@ Deno.test.each<{ answer: unknown }>([
   { answer: [{ ...SOCKET, props: { "socket-id": null } }] },
   { answer: [{ ...SOCKET, props: { "socket-id": { deep: {} } } }] },
 ])("cpuSockets() refuses $answer", ({ answer }) => {
-  assert.throws(() => cpuSockets(answer), /^TypeError: Cannot use what the monitor answers/);
+  assert.throws(() => cpuSockets(answer), /^TypeError: Cannot use what QEMU answers/);
 });
 
 Deno.test("cpuThreads() gives threads of the process alone, and refuses what is no list of vCPUs", () => {

@@ -1,5 +1,5 @@
 /**
- * QEMU's monitor protocol: JSON objects, one a line. Commands carry an id and may be in flight together; events come at
+ * QMP, the protocol by which QEMU is told what to do: JSON objects, one a line. Commands carry an id and may be in flight together; events come at
  * any time. Descriptors travel beside a command (`getfd`) and belong to this connection.
  *
  * @see https://www.qemu.org/docs/master/interop/qmp-spec.html
@@ -27,7 +27,7 @@ export interface ExecuteOptions {
   fds?: readonly Fd[];
 }
 
-/** The monitor refused a command. */
+/** QEMU refused a command. */
 export class QmpError extends Error {
   override readonly name = "QmpError";
 
@@ -40,10 +40,10 @@ export class QmpError extends Error {
 type Listener = (event: QmpEvent) => void;
 type Message = Readonly<Record<string, unknown>>;
 
-/** A monitor that a guest has taken over may send one without an end. QEMU's own stay below a megabyte. */
+/** A QEMU that a guest has taken over may send one without an end. QEMU's own stay below a megabyte. */
 const LONGEST_LINE = 16 << 20;
 
-/** One connection to a monitor. */
+/** One connection to QEMU. */
 export class Qmp implements AsyncDisposable {
   readonly #wire: QmpWire;
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>();
@@ -143,7 +143,7 @@ export class Qmp implements AsyncDisposable {
   async #read(): Promise<void> {
     try {
       for await (const line of lines(this.#wire.input)) this.#dispatch(parseLine(line));
-      this.#endReason = new Error("the monitor closed the connection");
+      this.#endReason = new Error("QEMU closed the connection");
     } catch (error) {
       this.#endReason = error;
     }
@@ -162,7 +162,7 @@ export class Qmp implements AsyncDisposable {
   }
 
   #dispatch(message: unknown): void {
-    if (!isObject(message)) throw new Error("the monitor sent a line that is no object");
+    if (!isObject(message)) throw new Error("QEMU sent a line that is no object");
     if ("QMP" in message) return this.#greeting.resolve();
     if (typeof message.event === "string") {
       const event = { event: message.event, data: isObject(message.data) ? message.data : {} };
@@ -181,7 +181,7 @@ function parseLine(line: string): unknown {
     return JSON.parse(line);
   } catch {
     // The parser's own words quote the line.
-    throw new SyntaxError("the monitor sent a line that is no JSON");
+    throw new SyntaxError("QEMU sent a line that is no JSON");
   }
 }
 
@@ -200,7 +200,7 @@ async function* lines(input: AsyncIterable<Uint8Array>): AsyncGenerator<string> 
   for await (const chunk of input) {
     const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     rest = parts.pop() ?? "";
-    if (rest.length > LONGEST_LINE) throw new Error(`the monitor sent a line of more than ${LONGEST_LINE} characters`);
+    if (rest.length > LONGEST_LINE) throw new Error(`QEMU sent a line of more than ${LONGEST_LINE} characters`);
     for (const line of parts) if (line.trim() !== "") yield line;
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Command, fakeMonitor, GREETING } from "../testing/fake_qmp.ts";
+import { type Command, fakeQmp, GREETING } from "../testing/fake_qmp.ts";
 import { Qmp, type QmpEvent, type QmpWire } from "./qmp.ts";
 
 function open(wire: QmpWire): Promise<Qmp> {
@@ -8,7 +8,7 @@ function open(wire: QmpWire): Promise<Qmp> {
 
 Deno.test("Qmp.execute() returns the answer that carries its id, in any order", async () => {
   const held: Command[] = [];
-  const wire = fakeMonitor((command, say) => {
+  const wire = fakeQmp((command, say) => {
     held.push(command);
     if (held.length === 2) { for (const { id, execute } of held.reverse()) say({ return: { was: execute }, id }); }
   });
@@ -19,7 +19,7 @@ Deno.test("Qmp.execute() returns the answer that carries its id, in any order", 
 
 Deno.test("Qmp.execute() rejects with QEMU's own class and words", async () => {
   await using qmp = await open(
-    fakeMonitor(({ id }, say) => say({ error: { class: "DeviceNotFound", desc: "Device 'x' not found" }, id })),
+    fakeQmp(({ id }, say) => say({ error: { class: "DeviceNotFound", desc: "Device 'x' not found" }, id })),
   );
   await assert.rejects(qmp.execute("device_del", { id: "x" }), {
     name: "QmpError",
@@ -29,7 +29,7 @@ Deno.test("Qmp.execute() rejects with QEMU's own class and words", async () => {
 });
 
 Deno.test("Qmp.events() gives events from now on and ends with the connection", async () => {
-  const wire = fakeMonitor(() => {});
+  const wire = fakeQmp(() => {});
   const qmp = await open(wire);
   const events = qmp.events();
   wire.say({ event: "STOP", timestamp: {} });
@@ -44,7 +44,7 @@ Deno.test("Qmp.events() gives events from now on and ends with the connection", 
 });
 
 Deno.test("Qmp.waitFor() takes the first event that matches", async () => {
-  const wire = fakeMonitor(() => {});
+  const wire = fakeQmp(() => {});
   await using qmp = await open(wire);
   const deleted = qmp.waitFor(({ data }) => data.device === "b", AbortSignal.timeout(2_000));
   wire.say({ event: "DEVICE_DELETED", data: { device: "a" } });
@@ -53,10 +53,10 @@ Deno.test("Qmp.waitFor() takes the first event that matches", async () => {
 });
 
 Deno.test("Qmp fails calls and waits under way, and later ones, when the connection ends", async () => {
-  const wire = fakeMonitor((_, __) => wire.close());
+  const wire = fakeQmp((_, __) => wire.close());
   await using qmp = await open(wire);
   const waiting = qmp.waitFor(() => true, AbortSignal.timeout(2_000));
-  const message = "the monitor closed the connection";
+  const message = "QEMU closed the connection";
   await Promise.all([
     assert.rejects(qmp.execute("quit"), { message }),
     assert.rejects(waiting, { message }),
@@ -65,7 +65,7 @@ Deno.test("Qmp fails calls and waits under way, and later ones, when the connect
 });
 
 Deno.test("Qmp.execute() ends with its signal", async () => {
-  await using qmp = await open(fakeMonitor(() => {}));
+  await using qmp = await open(fakeQmp(() => {}));
   const reason = new Error("enough");
   const abort = new AbortController();
   const call = qmp.execute("query-status", {}, { signal: abort.signal });
@@ -85,9 +85,9 @@ Deno.test("Qmp reads messages however the stream cuts them", async () => {
 });
 
 Deno.test.each(["null", "7", '"text"'])("F17: Qmp says what is wrong with the line %s", async (line) => {
-  const wire = fakeMonitor((_, say) => say(JSON.parse(line)));
+  const wire = fakeQmp((_, say) => say(JSON.parse(line)));
   await using qmp = await open(wire);
-  await assert.rejects(qmp.execute("query-status"), { message: "the monitor sent a line that is no object" });
+  await assert.rejects(qmp.execute("query-status"), { message: "QEMU sent a line that is no object" });
 });
 
 Deno.test("F17: Qmp does not keep a line that has no end", async () => {
@@ -99,7 +99,7 @@ Deno.test("F17: Qmp does not keep a line that has no end", async () => {
 
 Deno.test("F17: Qmp takes an error whose words are objects, and leaves an answer whose id is one", async () => {
   const odd = { toString: 1, valueOf: 1 };
-  const wire = fakeMonitor(({ id }, say) => {
+  const wire = fakeQmp(({ id }, say) => {
     say({ return: {}, id: odd });
     say({ error: { class: odd, desc: null }, id });
   });

@@ -1,4 +1,4 @@
-/** The monitor's connection (B40): a pair of sockets, of which QEMU inherits one, so that nobody else can connect. @module */
+/** The connection for QMP (B40): a pair of sockets, of which QEMU inherits one, so that nobody else can connect. @module */
 import { abortable } from "../../../base/async.ts";
 import type { Fd } from "../../../linux/io/fd.ts";
 import { readableStream } from "../../../linux/io/fd_stream.ts";
@@ -17,9 +17,9 @@ export interface OpenQmpOptions {
 }
 
 /**
- * Waits for a monitor's greeting.
+ * Waits for QEMU's greeting.
  *
- * @param socket Our end; taken over. Nobody but the monitor may have the other one, or its end goes unnoticed.
+ * @param socket Our end; taken over. Nobody but QEMU may have the other one, or its end goes unnoticed.
  * @throws {Error} `timed out waiting for QMP ready`
  */
 export async function openQmp(socket: Fd, { signal, readyMs = READY_MS }: OpenQmpOptions): Promise<Qmp> {
@@ -27,7 +27,7 @@ export async function openQmp(socket: Fd, { signal, readyMs = READY_MS }: OpenQm
   try {
     return await Qmp.open(openWire(socket), until);
   } catch (cause) {
-    // A monitor that ends closes the connection before its end is known, and why.
+    // A QEMU that ends closes the connection before its end is known, and why.
     await abortable(new Promise(() => {}), until).catch(() => {});
     signal.throwIfAborted();
     throw new Error("timed out waiting for QMP ready", { cause });

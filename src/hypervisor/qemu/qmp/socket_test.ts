@@ -40,7 +40,7 @@ Deno.test("B40: openQmp() gives up on a silent monitor", async () => {
   await assert.rejects(opening, { message: "timed out waiting for QMP ready" });
 });
 
-Deno.test("openQmp() ends with the reason of its signal, such as the monitor's death, which comes after its silence", async () => {
+Deno.test("openQmp() ends with the reason of its signal, such as QEMU's death, which comes after its silence", async () => {
   const [ours, theirs] = socketPair();
   const died = new AbortController();
   const opening = openQmp(ours, { signal: died.signal });

@@ -4,12 +4,12 @@ import { type Qmp, QmpError } from "./qmp.ts";
 
 const REMOVAL_MS = 10_000;
 
-/** For taking something away: a monitor that answers nothing keeps nobody any longer. */
+/** For taking something away: a QEMU that answers nothing keeps nobody any longer. */
 export function removalDeadline(): AbortSignal {
   return AbortSignal.timeout(REMOVAL_MS);
 }
 
-export interface Step {
+export interface UndoableCommand {
   command: string;
   args: Readonly<Record<string, unknown>>;
   fds?: readonly Fd[];
@@ -18,7 +18,7 @@ export interface Step {
 }
 
 /** Commands one after the other. Disposing undoes them, the last one first, unless all were kept. */
-export class MonitorSteps implements AsyncDisposable {
+export class UndoableCommands implements AsyncDisposable {
   readonly #qmp: Qmp;
   readonly #signal: AbortSignal | undefined;
   readonly #undo = new AsyncDisposableStack();
@@ -29,7 +29,7 @@ export class MonitorSteps implements AsyncDisposable {
   }
 
   /** @throws As {@linkcode Qmp.execute}. A command that was given up is undone too, as it may still have taken effect. */
-  async run({ command, args, fds = [], undo }: Step): Promise<unknown> {
+  async run({ command, args, fds = [], undo }: UndoableCommand): Promise<unknown> {
     try {
       const result = await this.#qmp.execute(command, args, { signal: this.#signal, fds });
       this.#undo.defer(async () => void await undo(removalDeadline(), result));
@@ -41,9 +41,9 @@ export class MonitorSteps implements AsyncDisposable {
     }
   }
 
-  /** Steps of a scope of their own, for what lasts no longer than until a later one has used it. */
-  part(): MonitorSteps {
-    return new MonitorSteps(this.#qmp, this.#signal);
+  /** Commands of a scope of their own, for what lasts no longer than until a later one has used it. */
+  nested(): UndoableCommands {
+    return new UndoableCommands(this.#qmp, this.#signal);
   }
 
   /** Gives QEMU a descriptor under a name, which the command that uses it takes away. */
@@ -59,7 +59,7 @@ export class MonitorSteps implements AsyncDisposable {
     this.#undo.defer(undo);
   }
 
-  /** Keeps the effect of the steps: disposing undoes nothing any more. */
+  /** Keeps the effect of the commands: disposing undoes nothing any more. */
   keep(): void {
     this.#undo.move();
   }
@@ -70,7 +70,7 @@ export class MonitorSteps implements AsyncDisposable {
 }
 
 /** QEMU refuses it where there is nothing. */
-async function undoIfThere(undo: Step["undo"]): Promise<void> {
+async function undoIfThere(undo: UndoableCommand["undo"]): Promise<void> {
   try {
     await undo(removalDeadline(), undefined);
   } catch (error) {

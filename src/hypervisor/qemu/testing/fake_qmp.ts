@@ -1,4 +1,4 @@
-/** For tests: a monitor in memory. @module */
+/** For tests: the other end of a QMP connection, in memory. @module */
 import type { QmpWire } from "../qmp/qmp.ts";
 
 export const GREETING = { QMP: { version: {}, capabilities: ["oob"] } };
@@ -9,8 +9,8 @@ export interface Command {
   id: number;
 }
 
-/** A monitor that answers as the test says; `say` sends any object to the client. */
-export function fakeMonitor(
+/** A QEMU that answers as the test says; `say` sends any object to the client. */
+export function fakeQmp(
   answer: (command: Command, say: (message: unknown) => void) => void,
 ): QmpWire & { say(message: unknown): void } {
   const input = new TransformStream<Uint8Array, Uint8Array>();

@@ -4,7 +4,7 @@ import { Fd } from "../../linux/io/fd.ts";
 import { plainVm } from "../testing/vm.ts";
 import type { VmConfig } from "../vm_config.ts";
 import { qemuArgs } from "./args.ts";
-import { type PlanInput, planMachine } from "./layout.ts";
+import { type PlanInput, planMachine } from "./plan.ts";
 
 const VM = plainVm({
   kernel: "/k/vmlinux",

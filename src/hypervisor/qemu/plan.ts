@@ -10,9 +10,9 @@ import { PcieTopology } from "../common/topology.ts";
 import { vmFiles } from "../common/vm_files.ts";
 import type { MachineSize, QemuTable, VmConfig } from "../vm_config.ts";
 import type { Machine } from "./args.ts";
-import * as parts from "./device_objects.ts";
+import * as objects from "./device_objects.ts";
 
-/** Standard streams come first, then the monitor's and the console's ends of a connection each. */
+/** Standard streams come first, then QEMU's ends of the connections for QMP and for the console. */
 export const QMP_FD = 3;
 export const CONSOLE_FD = 4;
 const FIRST_PASSED_FD = 5;
@@ -76,10 +76,10 @@ export function planMachine(input: PlanInput): Plan {
   const { config, vm, id, accelerator, firmware } = input;
   const devices = [
     ...rootDisk(planner),
-    channelParts(planner),
-    parts.rng({ source: config.entropy_source, place: parts.onRootBus(bus.place("rng-dev0")) }),
+    channelObjects(planner),
+    objects.rng({ source: config.entropy_source, slot: objects.onRootBus(bus.assign("rng-dev0")) }),
     ...scsi(planner),
-    ...vm.devices.map((device) => coldParts(planner, device)),
+    ...vm.devices.map((device) => coldObjects(planner, device)),
     ...ports(planner),
   ];
   const more = [...listenParams(input.channel), ...input.clockParams ?? []];
@@ -110,7 +110,7 @@ interface Planner {
   bus: PcieTopology;
   /** Has QEMU inherit a descriptor; returns its number there, as text. */
   inherit(open: () => Fd): string;
-  /** Numbers of descriptors that stand for a disk's file each; its place here, from 1, is the name of the set. */
+  /** Numbers of descriptors that stand for a disk's file each; its index here, from 1, is the name of the set. */
   fdSets: string[];
 }
 
@@ -125,31 +125,31 @@ function sizes(
   };
 }
 
-function rootDisk(planner: Planner): parts.Parts[] {
+function rootDisk(planner: Planner): objects.DeviceObjects[] {
   const { image } = planner.input.vm;
   if (image === undefined) return [];
   const disk: BlockDevice = { kind: "block", id: "root", path: image.path, readOnly: true, format: "raw" };
   return [virtioBlk(planner, disk)];
 }
 
-function virtioBlk({ input, bus, inherit, fdSets }: Planner, disk: BlockDevice): parts.Parts {
-  const place = parts.onRootBus(bus.place(disk.id));
+function virtioBlk({ input, bus, inherit, fdSets }: Planner, disk: BlockDevice): objects.DeviceObjects {
+  const slot = objects.onRootBus(bus.assign(disk.id));
   const fdSet = fdSets.push(inherit(() => openDisk(disk)));
   const isHostDevice = input.isHostDevice(disk.path);
-  return parts.virtioBlk(disk, { config: input.config, isHostDevice, place, fdSet });
+  return objects.virtioBlk(disk, { config: input.config, isHostDevice, slot, fdSet });
 }
 
-function channelParts({ input, bus, inherit }: Planner): parts.Parts {
+function channelObjects({ input, bus, inherit }: Planner): objects.DeviceObjects {
   const { channel, vhostVsock } = input;
-  const place = parts.onRootBus(bus.place("channel"));
+  const slot = objects.onRootBus(bus.assign("channel"));
   switch (channel.kind) {
     case "vsock":
-      return parts.vhostVsock({ cid: channel.cid, vhostFd: inherit(() => given(vhostVsock)), place });
+      return objects.vhostVsock({ cid: channel.cid, vhostFd: inherit(() => given(vhostVsock)), slot });
     case "hybrid-vsock":
-      return parts.vhostUserVsock({ socketFd: inherit(() => given(vhostVsock)), place });
+      return objects.vhostUserVsock({ socketFd: inherit(() => given(vhostVsock)), slot });
     case "virtio-serial": {
       const socketFd = inherit(() => listenUnix(channel.socket));
-      return parts.serialPort({ socketFd, name: AGENT_SERIAL_PORT, place });
+      return objects.serialPort({ socketFd, name: AGENT_SERIAL_PORT, slot });
     }
   }
 }
@@ -159,37 +159,37 @@ function given(fd: Fd | undefined): Fd {
   return fd;
 }
 
-function scsi({ input, bus }: Planner): parts.Parts[] {
+function scsi({ input, bus }: Planner): objects.DeviceObjects[] {
   if (input.config.block_device_driver !== "virtio-scsi") return [];
-  return [parts.scsiController(parts.onRootBus(bus.place(parts.SCSI_CONTROLLER)))];
+  return [objects.scsiController(objects.onRootBus(bus.assign(objects.SCSI_CONTROLLER)))];
 }
 
-function coldParts(planner: Planner, device: Device): parts.Parts {
+function coldObjects(planner: Planner, device: Device): objects.DeviceObjects {
   switch (device.kind) {
     case "block":
       return virtioBlk(planner, device);
     case "net":
-      return netParts(planner, device);
+      return netObjects(planner, device);
     case "shareFs":
-      return parts.shareFs(device, {
+      return objects.shareFs(device, {
         socketFd: planner.inherit(() => connectUnix(vmFiles(planner.input.runDir).share(device.id))),
         queueSize: planner.input.config.virtio_fs_queue_size,
-        place: parts.onRootBus(planner.bus.place(device.id)),
+        slot: objects.onRootBus(planner.bus.assign(device.id)),
       });
   }
 }
 
-function netParts({ bus, inherit }: Planner, card: NetDevice): parts.Parts {
+function netObjects({ bus, inherit }: Planner, card: NetDevice): objects.DeviceObjects {
   const queues = {
     tap: card.tapFds.map((fd) => inherit(() => fd)),
     vhost: card.vhostFds.map((fd) => inherit(() => fd)),
   };
-  return parts.virtioNet(card, { queues, place: parts.onRootBus(bus.place(card.id)) });
+  return objects.virtioNet(card, { queues, slot: objects.onRootBus(bus.assign(card.id)) });
 }
 
-function ports({ input, bus }: Planner): parts.Parts[] {
+function ports({ input, bus }: Planner): objects.DeviceObjects[] {
   return Array.from({ length: input.rootPorts ?? input.config.pcie_root_port }, () => {
     const { id, number, slot } = bus.addPort();
-    return parts.rootPort({ id, number, place: parts.onRootBus(slot) });
+    return objects.rootPort({ id, number, slot: objects.onRootBus(slot) });
   });
 }
