@@ -89,15 +89,15 @@ is_stale() {
 # ensure_program, ensure_guest_images, ensure_systemd_image: make what is in dist anew if something that it is made of has changed.
 ensure_program() {
   is_stale "$repo/dist/kata" "$repo"/{main.ts,deno.json,deno.lock,src} \
-    "$repo"/scripts/{build,elf.ts,launcher,portable_head,portable_head.sh,portable_head.ts,prelink.ts,runk} || return 0
+    "$repo"/scripts/{build,accelerate} || return 0
   "$repo/scripts/build"
 }
 ensure_guest_images() {
-  is_stale "$repo/dist/guest/root.erofs" "$repo"/{deno.lock,src,scripts/guest-image,scripts/guest} || return 0
+  is_stale "$repo/dist/guest/root.erofs" "$repo"/{deno.lock,src,scripts/guest-image,scripts/guest,scripts/accelerate} || return 0
   "$repo/scripts/guest-image"
 }
 ensure_systemd_image() {
-  is_stale "$repo/dist/systemd/root.erofs" "$repo"/scripts/{systemd-image,guest} || return 0
+  is_stale "$repo/dist/systemd/root.erofs" "$repo"/scripts/{systemd-image,guest,accelerate} || return 0
   "$repo/scripts/systemd-image"
 }
 

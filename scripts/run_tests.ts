@@ -33,7 +33,7 @@ const SHELL_SCRIPTS = [
   "fuzz",
   "generate",
   "guest-image",
-  "portable_head.sh",
+  "accelerate/portable_head/portable_head.sh",
   "prepare.sh",
   "soak",
   "systemd-image",

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** Where the root image holds Deno, `main.js` (agent_loader.js) and the agent. */
+/** Where the root image holds Deno, `main.js` (agent_loader/loader.js) and the agent. */
 export const AGENT_DIRECTORY = "/usr/lib/kata";
 export const AGENT = `${AGENT_DIRECTORY}/deno`;
 /** Where Deno finds what it cached: {@linkcode CACHE_FILES}. */

@@ -13,7 +13,7 @@ import { errorChain } from "../../src/base/error.ts";
 import { captureOutput, type Output } from "../../src/linux/process/spawn.ts";
 import type { ExecProcessRequest } from "../../src/proto/agent_pb.ts";
 import type { TtrpcService } from "../../src/rpc/ttrpc/server.ts";
-import { installTimers } from "./timers.ts";
+import { installTimers } from "../accelerate/timers/timers.ts";
 
 /** What an attack works with; the rest is Deno's, as root of the guest. */
 export interface HostileGuest {

@@ -19,7 +19,7 @@ import {
 } from "./agent_command.ts";
 import { type CpioEntry, packCpio } from "./cpio.ts";
 import { withoutSignature } from "./kernel_module.ts";
-import { assembleInit, type Step } from "./init_program.ts";
+import { assembleInit, type Step } from "../accelerate/init_program/init_program.ts";
 
 const AT_FDCWD = -100;
 const O_RDWR = 2;
@@ -167,7 +167,7 @@ function cacheEntries(directory: string | undefined): CpioEntry[] {
 /** The attacker's agent instead of the root image's; it is loaded as that one is. */
 function hostileEntries(agent: string | undefined): CpioEntry[] {
   if (agent === undefined) return [];
-  const loader = new URL("agent_loader.js", import.meta.url);
+  const loader = new URL("../accelerate/agent_loader/loader.js", import.meta.url);
   const file = (name: string, source: string | URL): CpioEntry => {
     return { kind: "file", path: `${HOSTILE_DIRECTORY}/${name}`, mode: 0o644, data: Deno.readFileSync(source) };
   };

@@ -1,5 +1,5 @@
 /** Programs of some bytes that try to make a vsock socket, one way each; they exit with the errno, or 0. x86-64 only. @module */
-import { Constants, linkElf } from "../../scripts/elf.ts";
+import { Constants, linkElf } from "../../scripts/accelerate/elf.ts";
 import { concat } from "../../scripts/guest/cpio.ts";
 
 const AF_VSOCK = 40;

@@ -1,6 +1,6 @@
 /** A guest of a few system calls, and cards for it: for tests of QEMU itself. @module */
 import { type CpioEntry, packCpio } from "../../scripts/guest/cpio.ts";
-import { assembleInit, type Step } from "../../scripts/guest/init_program.ts";
+import { assembleInit, type Step } from "../../scripts/accelerate/init_program/init_program.ts";
 import { defaultConfig, type QemuConfig } from "../../src/config/schema.ts";
 import { createHypervisor, describeTemplate } from "../../src/hypervisor/create.ts";
 import type { GuestHabit, Subject } from "../../src/hypervisor/testing/conformance_box.ts";

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import type { Architecture } from "../../src/linux/child_program/syscall_numbers.ts";
+import type { Architecture } from "../../../src/linux/child_program/syscall_numbers.ts";
 import { type Constant, Constants, linkElf, uint32, uint64 } from "../elf.ts";
-import { concat } from "./cpio.ts";
+import { concat } from "../../guest/cpio.ts";
 
 /** One system call. What to do if it fails: go on, or (after `retries` times with 10 ms between) say so and end. */
 export interface Step {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Architecture } from "../src/linux/child_program/syscall_numbers.ts";
-import { concat } from "./guest/cpio.ts";
+import type { Architecture } from "../../src/linux/child_program/syscall_numbers.ts";
+import { concat } from "../guest/cpio.ts";
 
 const BASE = 0x400000;
 const ELF_HEADER_BYTES = 64;

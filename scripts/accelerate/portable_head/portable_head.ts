@@ -24,9 +24,9 @@
  *
  * @module
  */
-import type { Architecture } from "../src/linux/child_program/syscall_numbers.ts";
-import { CODE_ADDRESS, type Constant, Constants, linkElf, uint64 } from "./elf.ts";
-import { concat } from "./guest/cpio.ts";
+import type { Architecture } from "../../../src/linux/child_program/syscall_numbers.ts";
+import { CODE_ADDRESS, type Constant, Constants, linkElf, uint64 } from "../elf.ts";
+import { concat } from "../../guest/cpio.ts";
 
 const CODE = {
   x86_64: "488b0c244c8d6424104c8d6ccc104c89ee48ad4885c075f948ad488b164883c6084883f81f4c0f44f24883f80c4c0f44" +

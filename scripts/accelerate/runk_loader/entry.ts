@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { main } from "../../src/cli/runk/main.ts";
+import { main } from "../../../src/cli/runk/main.ts";
 
 /** Where the loader finds what becomes of the command: its exit status. */
 declare global {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { testAssembly } from "../../src/linux/child_program/testing/assembler.ts";
+import { testAssembly } from "../../../src/linux/child_program/testing/assembler.ts";
 import { launcher, launcherCode } from "./launcher.ts";
 
 testAssembly("launcherCode", { sources: new URL(".", import.meta.url), bytes: launcherCode });

@@ -8,7 +8,7 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
-import { AGENT_DIRECTORY, agentArguments, CACHE_FILES, DENO_ENVIRONMENT } from "./agent_command.ts";
+import { AGENT_DIRECTORY, agentArguments, CACHE_FILES, DENO_ENVIRONMENT } from "../../guest/agent_command.ts";
 
 /** The tables that name modules; each has a column `specifier`. */
 const TABLES = {
@@ -66,7 +66,7 @@ function settle(path: string, { table, output }: { table: string; output: string
 export interface CompileOptions {
   /** The guest's Deno; it must run here. */
   runtime: string;
-  /** The script that Deno is given: agent_loader.js. */
+  /** The script that Deno is given: agent_loader/loader.js. */
   loader: string;
   agent: string;
   /** A directory, for {@linkcode CACHE_FILES}. */

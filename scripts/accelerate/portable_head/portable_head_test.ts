@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { testAssembly } from "../src/linux/child_program/testing/assembler.ts";
-import { assembleInit } from "./guest/init_program.ts";
-import { launcher } from "./launcher/launcher.ts";
+import { testAssembly } from "../../../src/linux/child_program/testing/assembler.ts";
+import { assembleInit } from "../init_program/init_program.ts";
+import { launcher } from "../launcher/launcher.ts";
 import { headCode, portableHead } from "./portable_head.ts";
-import { leftOutUnlessRoot } from "../src/base/testing/left_out.ts";
+import { leftOutUnlessRoot } from "../../../src/base/testing/left_out.ts";
 
-testAssembly("headCode", { sources: new URL("portable_head/", import.meta.url), bytes: headCode });
+testAssembly("headCode", { sources: new URL(".", import.meta.url), bytes: headCode });
 
 const PAYLOAD = "the payload";
 const FLAGS = ["-A", "--no-config"];

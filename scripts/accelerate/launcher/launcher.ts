@@ -12,7 +12,7 @@
  * @see https://www.cve.org/CVERecord?id=CVE-2019-5736
  * @module
  */
-import type { Architecture } from "../../src/linux/child_program/syscall_numbers.ts";
+import type { Architecture } from "../../../src/linux/child_program/syscall_numbers.ts";
 import { linkElf } from "../elf.ts";
 
 const CODE = {

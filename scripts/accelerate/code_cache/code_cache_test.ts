@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { agentArguments, DENO_ENVIRONMENT } from "./agent_command.ts";
+import { agentArguments, DENO_ENVIRONMENT } from "../../guest/agent_command.ts";
 import { compileAgent } from "./code_cache.ts";
 
-const LOADER = new URL("agent_loader.js", import.meta.url).pathname;
+const LOADER = new URL("../agent_loader/loader.js", import.meta.url).pathname;
 
 async function makeAgent(): Promise<
   AsyncDisposable & { directory: string; compile: (output: string) => Promise<void> }
