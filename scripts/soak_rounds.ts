@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { V8_FLAGS } from "../src/shim/start.ts";
+import { V8_FLAGS } from "../src/shim/start/start.ts";
 import { type Containerd, processesOf, RUNTIME } from "../tests/interop/containerd.ts";
 import { IMAGE } from "../tests/interop/image.ts";
 import { type Pod, type PodContainer, type PodNode, SLEEP } from "../tests/interop/pod.ts";

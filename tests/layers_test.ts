@@ -45,7 +45,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   agent: [PROTOBUF, CONNECT, "smol-toml"],
   shim: [PROTOBUF, CONNECT],
   cli: ["commander"],
-  scripts: [CONNECT],
+  scripts: [CONNECT, PROTOBUF], // protobuf: accelerate/protobuf, in its place
 };
 
 const root = ROOT.href;

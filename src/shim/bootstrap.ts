@@ -1,5 +1,5 @@
 /**
- * Messages between `start` and containerd: the address of the shim's socket, and containerd's message on stdin.
+ * The address of the shim's socket, which `start` answers containerd with.
  *
  * The answer of `start` is the bare address. Every containerd from 1.6 to 2.3 reads it as "version 2, ttRPC": 1.6 knows
  * nothing else, 1.7 to 2.2 fall back from JSON to text, and 2.3 tries `BootstrapResult` first, which a text starting with
@@ -7,8 +7,6 @@
  *
  * @module
  */
-import { fromBinary } from "@bufbuild/protobuf";
-import { type BootstrapParams, BootstrapParamsSchema, LogLevel } from "../proto/bootstrap_pb.ts";
 import type { ShimArgs } from "./args.ts";
 
 const SOCKET_DIR = "/run/containerd/s";
@@ -25,34 +23,4 @@ export async function socketAddress(shim: ShimIdentity, socketDir: string = SOCK
   const path = [shim.address, shim.namespace, shim.id].filter((part) => part !== "").join("/").replace(/\/+/g, "/");
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(path));
   return `unix://${socketDir}/${new Uint8Array(digest).toHex()}`;
-}
-
-/** Fields of containerd's message on stdin that flags and environment do not have. */
-export interface StartInput {
-  debug?: boolean;
-  socketDir?: string;
-  ttrpcAddress?: string;
-}
-
-/**
- * Reads the stdin of `start`: containerd 2.3 and later send `BootstrapParams`, older ones the runtime's options as an
- * `Any`, which come again with the Create call and are not needed here.
- */
-export function parseStartInput(bytes: Uint8Array, shim: ShimIdentity): StartInput {
-  const params = decodeParams(bytes);
-  // Field 1 of an Any is a string as well (its type URL), so only the identity tells the two apart.
-  if (params === undefined || params.instanceId !== shim.id || params.namespace !== shim.namespace) return {};
-  const input: StartInput = {};
-  if (params.logLevel === LogLevel.DEBUG || params.logLevel === LogLevel.TRACE) input.debug = true;
-  if (params.socketDir) input.socketDir = params.socketDir;
-  if (params.containerdTtrpcAddress !== "") input.ttrpcAddress = params.containerdTtrpcAddress;
-  return input;
-}
-
-function decodeParams(bytes: Uint8Array): BootstrapParams | undefined {
-  try {
-    return fromBinary(BootstrapParamsSchema, bytes);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,4 @@
-/** Answers of `-info` and `-version`. @module */
+/** Answer of `-info`. @module */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { VERSION } from "../base/version.ts";
 import { RuntimeInfoSchema } from "../proto/containerd_types_pb.ts";
@@ -13,9 +13,4 @@ export function runtimeInfo(): Uint8Array {
     version: { version: VERSION, revision: "" },
   });
   return toBinary(RuntimeInfoSchema, info);
-}
-
-/** Answer of `-version`, for people. */
-export function versionText(): string {
-  return `containerd-shim-kata-v2:\n  Version:  ${VERSION}\n  Runtime:  Deno ${Deno.version.deno}\n`;
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { VERSION } from "../base/version.ts";
 import { parseShimArgs, type ShimArgs } from "./args.ts";
 
 const USAGE = "containerd-shim-kata-v2 -namespace NS -id ID [-address PATH] [-bundle PATH] [-debug] [start|delete]\n" +
@@ -20,7 +21,7 @@ const ACTIONS = {
     return await (await import("./serve.ts")).serve(args);
   },
   async start(args) {
-    const { start } = await import("./start.ts");
+    const { start } = await import("./start/start.ts");
     return print(await start(args, { bundle: Deno.cwd(), input: await readStdin() }));
   },
   async delete(args) {
@@ -34,7 +35,7 @@ const ACTIONS = {
     return print((await import("./info.ts")).runtimeInfo());
   },
   async version() {
-    return print((await import("./info.ts")).versionText());
+    return print(versionText());
   },
   async help() {
     return await print(USAGE);
@@ -46,6 +47,11 @@ async function print(answer: string | Uint8Array): Promise<number> {
   const bytes = typeof answer === "string" ? new TextEncoder().encode(answer) : answer;
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await Deno.stdout.write(rest));
   return 0;
+}
+
+/** Answer of `-version`, for people. */
+function versionText(): string {
+  return `containerd-shim-kata-v2:\n  Version:  ${VERSION}\n  Runtime:  Deno ${Deno.version.deno}\n`;
 }
 
 async function readStdin(): Promise<Uint8Array> {

@@ -1,19 +1,12 @@
 /** The serving process: answers containerd until it is told to shut down. @module */
-import { Code } from "@connectrpc/connect";
 import { removeIfThere } from "../base/files.ts";
 import type { Logger } from "../base/log.ts";
-import { detectCgroups } from "../linux/cgroup/cgroup.ts";
 import { listen } from "../rpc/transport/address.ts";
 import type { Listener } from "../rpc/transport/duplex.ts";
-import { connectEvents } from "./events/publisher.ts";
-import { serveTtrpc } from "../rpc/ttrpc/server.ts";
 import type { ShimArgs } from "./args.ts";
 import { socketAddress } from "./bootstrap.ts";
-import { TaskEvents } from "./events/task_events.ts";
 import { openShimLog, type ShimLog } from "./log/logs.ts";
-import { ReadyAnswer } from "./ready.ts";
-import { shimServices } from "./services.ts";
-import { TaskService } from "./task_service.ts";
+import { ReadyAnswer } from "./start/ready.ts";
 
 /** Serves in the bundle's directory until Shutdown. @returns The exit status. */
 export async function serve(args: ShimArgs): Promise<number> {
@@ -32,7 +25,6 @@ export async function serve(args: ShimArgs): Promise<number> {
 }
 
 async function run(args: ShimArgs, { logs, answer }: { logs: ShimLog; answer: ReadyAnswer }): Promise<void> {
-  const { log } = logs;
   const address = args.socket || await socketAddress(args);
   const path = address.slice("unix://".length);
   await using undo = new AsyncDisposableStack();
@@ -40,20 +32,10 @@ async function run(args: ShimArgs, { logs, answer }: { logs: ShimLog; answer: Re
   undo.defer(() => removeIfThere(path));
   // The bundle is containerd's to remove; a process that works in it would keep it from being unmounted.
   Deno.chdir("/");
-  const publisher = undo.use(connectEvents(Deno.env.get("TTRPC_ADDRESS") ?? "", { namespace: args.namespace, log }));
-  const shutdown = new AbortController();
-  const tasks = new TaskService({
-    args,
-    address,
-    logs,
-    events: new TaskEvents((...event) => publisher.publish(...event)),
-    cgroupVersion: detectCgroups().mode === "v2" ? "v2" : "v1",
-    onShutdown: () => shutdown.abort(),
-  });
+  // Whoever connects from now on waits in the socket's queue: containerd goes on while the rest is loaded.
   answer.ready();
-  log.info("Shim serves", { address, pid: Deno.pid });
-  await serveTtrpc(listener, shimServices(tasks), { signal: shutdown.signal, log, defaultCode: Code.Unknown });
-  log.info("Shim ends");
+  const { serveTasks } = await import("./serve_tasks.ts");
+  await serveTasks(listener, { args, address, logs });
 }
 
 /** The socket is nobody else's from its first moment on, whatever umask we were started with. */

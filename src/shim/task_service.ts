@@ -15,7 +15,6 @@ import type { ShimArgs } from "./args.ts";
 import { type TaskEvents, wireExit } from "./events/task_events.ts";
 import { openStdio } from "./io/stdio.ts";
 import type { ShimLog } from "./log/logs.ts";
-import { toMetrics } from "./metrics.ts";
 import { parseProcess, parseResources, readSpec } from "./requests.ts";
 import { readSettings } from "./settings.ts";
 import { unlessGone } from "./unless_gone.ts";
@@ -195,6 +194,8 @@ export class TaskService {
 
   async stats({ id }: Request<wire.StatsRequest>): Promise<{ stats: Any }> {
     const stats = await this.#found().stats(id);
+    // Loaded by the first call: a pod that nobody watches has no use for the descriptions of all counters.
+    const { toMetrics } = await import("./metrics.ts");
     return { stats: toMetrics(stats, this.#options.cgroupVersion) };
   }
 

@@ -1,7 +1,7 @@
 /** Bringing a sandbox's VM up, until its agent answers. @module */
 import type { AgentConfig } from "../../config/schema.ts";
 import type { Hypervisor, VmInfo } from "../../hypervisor/hypervisor.ts";
-import { type AgentConnection, connectAgent } from "../agent/client.ts";
+import type { AgentConnection } from "../agent/client.ts";
 import type { Phases } from "../phases.ts";
 
 /** For an agent that runs already, as it came from a template, to answer on a busy host; after that the machine boots. */
@@ -16,16 +16,19 @@ export interface StartMachineOptions {
   onStarted: (info: VmInfo) => void;
 }
 
-/** @throws {KataError} As `Hypervisor.start` and {@linkcode connectAgent}; ending the VM is the caller's. */
+/** @throws {KataError} As `Hypervisor.start` and `connectAgent`; ending the VM is the caller's. */
 export async function startMachine(vm: Hypervisor, options: StartMachineOptions): Promise<AgentConnection> {
   const { sandboxId, config, signal, phases, onStarted } = options;
   const connect = (config: AgentConfig) =>
-    phases.measure("agent", () => connectAgent(vm, { sandboxId, config, signal }));
+    phases.measure("agent", async () => await (await loading).connectAgent(vm, { sandboxId, config, signal }));
   let agent: AgentConnection | undefined;
   const confirm = async () => {
     agent = await connect({ ...config, reconnect_timeout_ms: Math.min(RESTORED_MS, config.reconnect_timeout_ms) });
   };
-  await phases.measure("vm", () => vm.start({ signal, confirm }));
+  const starting = phases.measure("vm", () => vm.start({ signal, confirm }));
+  // The agent's messages take some milliseconds to describe themselves: there is time while the machine starts.
+  const loading = import("../agent/client.ts");
+  await starting;
   onStarted(await vm.info());
   return agent ?? await connect(config);
 }

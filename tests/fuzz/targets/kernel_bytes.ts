@@ -18,7 +18,7 @@ import {
   encodeMessage as encodeBusMessage,
 } from "../../../src/systemd/dbus_message.ts";
 import { splitSignature } from "../../../src/systemd/dbus_wire.ts";
-import { parseStartInput } from "../../../src/shim/bootstrap.ts";
+import { parseStartInput } from "../../../src/shim/start/input.ts";
 import { decodeRequest, decodeResponse } from "../../../src/rpc/ttrpc/envelope.ts";
 import { bytesParsers } from "../core/parsers.ts";
 

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { errorChain } from "../base/error.ts";
-import { Fd } from "../linux/io/fd.ts";
-import { readSome } from "../linux/io/poll.ts";
+import { errorChain } from "../../base/error.ts";
+import { Fd } from "../../linux/io/fd.ts";
+import { readSome } from "../../linux/io/poll.ts";
 
 /** The descriptor in the serving process; the variable tells it that there is one. */
 export const READY_FD = 3;

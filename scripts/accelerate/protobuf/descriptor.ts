@@ -7,12 +7,12 @@
  * @module
  */
 import { createFileRegistry, type DescFile, type DescMessage, type FileRegistry } from "@bufbuild/protobuf";
-import type { GenFile } from "protobuf-codegen";
-import type { FileDescriptorProto } from "protobuf-well-known";
+import type { GenFile } from "@bufbuild/protobuf/codegenv2";
+import type { FileDescriptorProto } from "@bufbuild/protobuf/wkt";
 import { camelCase, defineLazyFields, type FieldProto, type MessageParts } from "./lazy_fields.ts";
 
-export { enumDesc, messageDesc, serviceDesc } from "protobuf-codegen";
-export type * from "protobuf-codegen";
+export { enumDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+export type * from "@bufbuild/protobuf/codegenv2";
 
 /** How a field of a description is read: `many` collects repeated ones. */
 interface Field {

@@ -5,8 +5,8 @@
  * @module
  */
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import type { GenFile, GenMessage } from "protobuf-codegen";
-import type { Any, Empty, Timestamp } from "protobuf-well-known";
+import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import type { Any, Empty, Timestamp } from "@bufbuild/protobuf/wkt";
 import { fileDesc, messageDesc } from "./descriptor.ts";
 
 export type { Any, Empty, Timestamp };

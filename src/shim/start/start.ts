@@ -1,16 +1,17 @@
 /** `start`: makes sure that a shim serves the task, and answers with its address. @module */
-import { KataError } from "../base/error.ts";
-import { removeIfThere } from "../base/files.ts";
-import { O_NONBLOCK, pipe } from "../linux/io/fd.ts";
-import { spawn } from "../linux/process/spawn.ts";
-import { writeWholeFile } from "../linux/fs/whole_file.ts";
-import { identify } from "./annotations.ts";
-import { dial } from "../rpc/transport/address.ts";
-import type { ShimArgs } from "./args.ts";
-import { parseStartInput, socketAddress, type StartInput } from "./bootstrap.ts";
+import { KataError } from "../../base/error.ts";
+import { removeIfThere } from "../../base/files.ts";
+import { O_NONBLOCK, pipe } from "../../linux/io/fd.ts";
+import { spawn } from "../../linux/process/spawn.ts";
+import { writeWholeFile } from "../../linux/fs/whole_file.ts";
+import { identify } from "../annotations.ts";
+import { dial } from "../../rpc/transport/address.ts";
+import type { ShimArgs } from "../args.ts";
+import { socketAddress } from "../bootstrap.ts";
 import { awaitReady, READY_FD, READY_VARIABLE } from "./ready.ts";
-import { readSpec } from "./requests.ts";
+import { readSpec } from "../requests.ts";
 import { selfCommand } from "./self.ts";
+import type { StartInput } from "./input.ts";
 
 /**
  * A shim lives as long as its pod and does little at a time: without much room for young objects (MiB), and with garbage
@@ -34,7 +35,7 @@ export interface StartOptions {
 export async function start(args: ShimArgs, { bundle, input }: StartOptions): Promise<string> {
   const { annotations } = readSpec(bundle);
   const { type, sandboxId } = identify(annotations, args.id);
-  const settings = parseStartInput(input, args);
+  const settings = await readInput(input, args);
   const address = await socketAddress({ ...args, id: sandboxId }, settings.socketDir);
   if (type !== "pod_container") {
     await makeRoom(address);
@@ -43,6 +44,10 @@ export async function start(args: ShimArgs, { bundle, input }: StartOptions): Pr
   }
   writeWholeFile(`${bundle}/address`, address, { mode: 0o644 });
   return address;
+}
+
+async function readInput(input: Uint8Array, args: ShimArgs): Promise<StartInput> {
+  return input.length === 0 ? {} : (await import("./input.ts")).parseStartInput(input, args);
 }
 
 /** Removes the socket of a shim that is gone. @throws {KataError} ALREADY_EXISTS: somebody answers there. */

@@ -1,22 +1,28 @@
 import assert from "node:assert/strict";
 import type { DescField, DescFile, DescMessage } from "@bufbuild/protobuf";
-import { fileDesc as libraryFileDesc } from "protobuf-codegen";
-import * as library from "protobuf-well-known";
+import * as library from "@bufbuild/protobuf/wkt";
 import { fileDesc } from "./descriptor.ts";
 import * as wellKnown from "./well_known.ts";
 
-/** The files of this folder that describe themselves, with what each imports. */
-const GENERATED = [...Deno.readDirSync(import.meta.dirname!)].map(({ name }) => name).filter((name) =>
-  name.endsWith("_pb.ts")
-);
+const FOLDER = new URL("../../../src/proto/", import.meta.url);
+const GENERATED = [...Deno.readDirSync(FOLDER)].map(({ name }) => name).filter((name) => name.endsWith("_pb.ts"));
 
-async function describe(name: string): Promise<{ base64: string; imports: string[]; file: DescFile }> {
-  const source = Deno.readTextFileSync(`${import.meta.dirname}/${name}`);
+/** The library's description of a generated file: here, as on the host, the generated code calls the library. */
+async function libraryFile(name: string): Promise<DescFile> {
+  const module: Record<string, unknown> = await import(new URL(name, FOLDER).href);
+  return module[`file_${name.replace("_pb.ts", "")}`] as DescFile;
+}
+
+/** Our description of the same file, with its imports. */
+async function ourFile(name: string): Promise<DescFile> {
+  const source = Deno.readTextFileSync(new URL(name, FOLDER));
   const [, base64, list = ""] = /fileDesc\("([^"]+)"(?:, \[([^\]]*)\])?\)/.exec(source)!;
   const imports = list.split(",").map((word) => word.trim()).filter((word) => word !== "");
-  const module: Record<string, unknown> = await import(`./${name}`);
-  const file = module[`file_${name.replace("_pb.ts", "")}`] as DescFile;
-  return { base64: base64!, imports, file };
+  const files = imports.map((path) => {
+    const known = (wellKnown as unknown as Record<string, DescFile>)[path];
+    return known ?? ourFile(`${path.replace("file_", "")}_pb.ts`);
+  });
+  return fileDesc(base64!, await Promise.all(files));
 }
 
 /** All that encoding, decoding, JSON and services read from a description. */
@@ -87,19 +93,9 @@ function summarizeField(field: DescField): unknown {
   };
 }
 
-/** The library's description of a file of this folder, with its imports. */
-async function libraryFile(name: string): Promise<DescFile> {
-  const { base64, imports } = await describe(name);
-  const files = await Promise.all(imports.map((path) => {
-    const known = (library as unknown as Record<string, DescFile>)[path];
-    return known ?? libraryFile(`${path.replace("file_", "")}_pb.ts`);
-  }));
-  return libraryFileDesc(base64, files);
-}
-
 for (const name of GENERATED) {
   Deno.test(`fileDesc() describes ${name} as the library does`, async () => {
-    assert.deepEqual(summary((await describe(name)).file), summary(await libraryFile(name)));
+    assert.deepEqual(summary(await ourFile(name)), summary(await libraryFile(name)));
   });
 }
 
