@@ -18,6 +18,11 @@ repo=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 cache=${KATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kata}
 mkdir -p "$cache"
 
+# Where what is built goes. KATA_PLAIN leaves out tricks of scripts/accelerate: 1 for all of them, or names of its folders with
+# commas in between; such a build has a place of its own.
+dist=$repo/dist${KATA_PLAIN:+/plain}
+[[ ${KATA_PLAIN:-1} == 1 ]] || dist+=-$KATA_PLAIN
+
 fail() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
   exit 1
@@ -86,19 +91,37 @@ is_stale() {
   [[ ! -e $output || -n $(find "$@" -newer "$output" -type f -print -quit) ]]
 }
 
-# ensure_program, ensure_guest_images, ensure_systemd_image: make what is in dist anew if something that it is made of has changed.
+# has_trick NAME: whether what is built has this trick of scripts/accelerate.
+has_trick() {
+  [[ -d $repo/scripts/accelerate/$1 ]] || fail "Cannot find \"$1\" in scripts/accelerate"
+  [[ ${KATA_PLAIN-} != 1 && ,${KATA_PLAIN-}, != *,$1,* ]]
+}
+
+check_tricks() {
+  local name
+  [[ ${KATA_PLAIN-1} != 1 ]] || return 0
+  for name in ${KATA_PLAIN//,/ }; do
+    [[ -d $repo/scripts/accelerate/$name ]] ||
+      fail "Cannot leave out \"$name\": KATA_PLAIN is 1, or has names of folders in scripts/accelerate with commas in between"
+  done
+}
+
+# ensure_program, ensure_guest_images, ensure_plain (both, without any trick), ensure_systemd_image: make what is in dist anew
+# if something that it is made of has changed.
+program_sources=("$repo"/{main.ts,deno.json,deno.lock,src} "$repo"/scripts/{build,accelerate})
+guest_sources=("$repo"/{deno.lock,src} "$repo"/scripts/{guest-image,guest,accelerate})
 ensure_program() {
-  is_stale "$repo/dist/kata" "$repo"/{main.ts,deno.json,deno.lock,src} \
-    "$repo"/scripts/{build,accelerate} || return 0
-  "$repo/scripts/build"
+  ! is_stale "$dist/kata" "${program_sources[@]}" || "$repo/scripts/build"
 }
 ensure_guest_images() {
-  is_stale "$repo/dist/guest/root.erofs" "$repo"/{deno.lock,src,scripts/guest-image,scripts/guest,scripts/accelerate} || return 0
-  "$repo/scripts/guest-image"
+  ! is_stale "$dist/guest/root.erofs" "${guest_sources[@]}" || "$repo/scripts/guest-image"
+}
+ensure_plain() {
+  ! is_stale "$repo/dist/plain/kata" "${program_sources[@]}" || KATA_PLAIN=1 "$repo/scripts/build"
+  ! is_stale "$repo/dist/plain/guest/root.erofs" "${guest_sources[@]}" || KATA_PLAIN=1 "$repo/scripts/guest-image"
 }
 ensure_systemd_image() {
-  is_stale "$repo/dist/systemd/root.erofs" "$repo"/scripts/{systemd-image,guest,accelerate} || return 0
-  "$repo/scripts/systemd-image"
+  ! is_stale "$repo/dist/systemd/root.erofs" "$repo"/scripts/{systemd-image,guest,accelerate} || "$repo/scripts/systemd-image"
 }
 
 as_root() {
@@ -306,16 +329,23 @@ prefetch() {
   touch "$stamp"
 }
 
-# bundle_short FORMAT INPUT OUTPUT: a program as one script, as short as is safe. `deno bundle --minify` is not: its esbuild
-# 0.25 merges a variable that is used once into its use, and with a `using` the disposal is lost. So we call that esbuild
-# again for the harmless part.
+# bundle_short FORMAT INPUT OUTPUT [OPTION...]: a program as one script, as short as is safe; options of `deno bundle`.
 bundle_short() {
-  local format=$1 input=$2 output=$3 esbuild
-  deno_bundle --format "$format" --output "$output.full" "$input"
-  "$esbuild" --minify-whitespace --minify-identifiers --log-level=error <"$output.full" >"$output"
-  rm "$output.full"
+  local format=$1 input=$2 output=$3
+  shift 3
+  deno_bundle "$@" --format "$format" --output "$output" "$input"
+  shorten "$output"
 }
 
+# shorten FILE...: scripts of one directory, in place. `deno bundle --minify` is not safe: its esbuild 0.25 merges a variable
+# that is used once into its use, and with a `using` the disposal is lost. So we call that esbuild again for the harmless part.
+shorten() {
+  local esbuild
+  ensure_esbuild
+  "$esbuild" --minify-whitespace --minify-identifiers --log-level=error --allow-overwrite --outdir="${1%/*}" "$@"
+}
+
+check_tricks
 export DENO_NO_UPDATE_CHECK=1
 deno=$(deno_binary "$(native_arch)")
 prefetch

@@ -26,7 +26,10 @@ type Suite =
   | { name: string; kind: "commands"; commands: string[][] }
   | { name: string; kind: "deno test"; paths: string[]; flags: string[]; env?: Record<string, string>; needs?: string };
 
+const root = new URL("..", import.meta.url).pathname;
+
 const SHELL_SCRIPTS = [
+  "accelerate/launcher/plain.sh",
   "bench",
   "build",
   "demo",
@@ -88,9 +91,26 @@ const SUITES: Suite[] = [
   // Attacks from inside and outside, and the host as the witness of what they reach.
   { name: "security", kind: "deno test", paths: ["tests/security"], flags: [] },
   { name: "interop", kind: "deno test", paths: ["tests/interop"], flags: [] },
+  // The build without the tricks of scripts/accelerate. KATA_PLAIN=1 scripts/test SUITE runs a whole suite on it.
+  {
+    name: "plain",
+    kind: "deno test",
+    paths: [
+      "tests/plain",
+      "tests/oci/cli_test.ts",
+      "tests/oci/hostile_test.ts",
+      "tests/oci/lifecycle_test.ts",
+      "tests/oci/process_test.ts",
+    ],
+    flags: [],
+    env: builtIn(`${root}dist/plain`),
+  },
 ];
 
-const root = new URL("..", import.meta.url).pathname;
+/** Variables for tests: what they try is the build in this directory. */
+function builtIn(dist: string): Record<string, string> {
+  return { KATA_SHIM: `${dist}/containerd-shim-kata-v2`, KATA_GUEST: `${dist}/guest`, RUNTIME: `${dist}/runk` };
+}
 
 /** Reads the totals of a JUnit report of `deno test`. */
 export function countJunit(report: string): Count {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { v8Flags } from "../accelerate/v8_flags/v8_flags.ts";
 
 /** Where the root image holds Deno, `main.js` (agent_loader/loader.js) and the agent. */
 export const AGENT_DIRECTORY = "/usr/lib/kata";
@@ -13,20 +14,6 @@ export const DENO_DIRECTORY = "/tmp/deno";
 
 /** Deno's databases that a start opens: code that V8 compiled, the modules' imports. */
 export const CACHE_FILES = ["v8_code_cache_v2", "dep_analysis_cache_v2", "node_analysis_cache_v2"] as const;
-
-/**
- * Compiling what runs a few hundred times at the start costs an emulated guest a third of a second: only what stays hot,
- * and no regular expression. And young objects get room (MiB) enough that nothing is collected before the first
- * container runs.
- */
-const V8_FLAGS = [
-  "--no-sparkplug",
-  "--invocation-count-for-maglev=4000",
-  "--invocation-count-for-maglev-osr=1000",
-  "--regexp-interpret-all",
-  "--min-semi-space-size=16",
-  "--max-semi-space-size=16", // a small machine would have less
-];
 
 /**
  * The arguments after the program's name.
@@ -44,7 +31,7 @@ export function agentArguments({ cached, main }: { cached: boolean; main: string
     "--no-lock",
     "--no-config",
     "--cached-only",
-    `--v8-flags=${[...V8_FLAGS, ...(cached ? ["--no-lazy"] : [])].join(",")}`,
+    ...v8Flags("agent", cached ? ["--no-lazy"] : []),
     main,
   ];
 }

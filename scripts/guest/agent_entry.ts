@@ -1,15 +1,11 @@
 /**
- * The guest's program: the agent, bundled as one classic script that `accelerate/agent_loader/loader.js` evaluates. As
- * an ES module it would first be parsed by Deno itself to find its imports, and under software emulation that takes longer
- * than running it.
+ * The guest's program: the agent. Bundled as a module of its own, or as one classic script by way of
+ * `accelerate/timers/entry.ts`, which `accelerate/agent_loader/loader.js` evaluates.
  *
  * @module
  */
 import { main } from "../../src/agent/main.ts";
 import { errorChain } from "../../src/base/error.ts";
-import { installTimers } from "../accelerate/timers/timers.ts";
-
-installTimers();
 
 main(Deno.args).then(Deno.exit, (error) => {
   Deno.stderr.writeSync(new TextEncoder().encode(`kata-agent: ${errorChain(error)}\n`));

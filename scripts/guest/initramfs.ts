@@ -2,6 +2,7 @@
  * Makes the guest's initramfs: one static /init, the kernel modules that reach the root image, and the compiled agent.
  *
  * Usage: initramfs.ts --arch x86_64|aarch64 --output FILE [--cache DIRECTORY] MODULE.ko...     modules in load order
+ *        initramfs.ts --arch x86_64|aarch64 --output FILE --busybox PROGRAM MODULE.ko...     with a script as /init
  *        initramfs.ts --arch x86_64|aarch64 --output FILE --init PROGRAM MODULE.ko...     the root image's own init
  *        initramfs.ts --arch x86_64|aarch64 --output FILE --hostile AGENT.js MODULE.ko...     an agent of the attacker's
  *        initramfs.ts --arch x86_64|aarch64 --output FILE --floor
@@ -18,6 +19,7 @@ import {
   DENO_ENVIRONMENT,
 } from "./agent_command.ts";
 import { type CpioEntry, packCpio } from "./cpio.ts";
+import { BUSYBOX, initScript } from "./init_script.ts";
 import { withoutSignature } from "./kernel_module.ts";
 import { assembleInit, type Step } from "../accelerate/init_program/init_program.ts";
 
@@ -184,6 +186,7 @@ async function main(args: string[]): Promise<void> {
   const output = option("--output")!;
   const cache = cacheEntries(option("--cache"));
   const ownInit = option("--init");
+  const busybox = option("--busybox");
   const hostile = option("--hostile");
   const floor = args[0] === "--floor";
   const modules = await Promise.all(
@@ -193,11 +196,28 @@ async function main(args: string[]): Promise<void> {
     }),
   );
   const paths = modules.map(({ path }) => `/${path}`);
-  // Not an exit: the kernel's panic about it would push the reason out of the console's last lines.
-  const init = assembleInit(stepsOf({ paths, floor, ownInit, hostile, cached: cache.length > 0 }), architecture, {
-    giveUp: POWER_OFF,
+  const cached = cache.length > 0;
+  const init = busybox === undefined
+    // Not an exit: the kernel's panic about it would push the reason out of the console's last lines.
+    ? assembleInit(stepsOf({ paths, floor, ownInit, hostile, cached }), architecture, { giveUp: POWER_OFF })
+    : new TextEncoder().encode(agentScript(paths, { cached }));
+  const files = [...modules, ...cache, ...hostileEntries(hostile), ...busyboxEntries(busybox)];
+  await Deno.writeFile(output, packCpio(entries(init, files)));
+}
+
+function agentScript(modules: readonly string[], { cached }: Pick<Boot, "cached">): string {
+  return initScript({
+    modules,
+    cacheDirectory: cached ? DENO_DIRECTORY : undefined,
+    command: [AGENT, ...agentArguments({ cached, main: `${AGENT_DIRECTORY}/main.js` })],
+    environment: AGENT_ENVIRONMENT,
   });
-  await Deno.writeFile(output, packCpio(entries(init, [...modules, ...cache, ...hostileEntries(hostile)])));
+}
+
+function busyboxEntries(busybox: string | undefined): CpioEntry[] {
+  if (busybox === undefined) return [];
+  const directory: CpioEntry = { kind: "directory", path: "bin", mode: 0o755 };
+  return [directory, { kind: "file", path: BUSYBOX, mode: 0o755, data: Deno.readFileSync(busybox) }];
 }
 
 interface Boot {

@@ -1,5 +1,6 @@
 /** Contents of the guest's images. Needs dist/guest from scripts/guest-image. */
 import assert from "node:assert/strict";
+import { DIST } from "../house.ts";
 
 const REPO = new URL("../../", import.meta.url).pathname;
 
@@ -10,7 +11,7 @@ async function output(command: string, args: string[]): Promise<string> {
 }
 
 async function digests(): Promise<string> {
-  const names = ["vmlinux", "initrd.cpio", "root.erofs"].map((name) => `dist/guest/${name}`);
+  const names = ["vmlinux", "initrd.cpio", "root.erofs"].map((name) => `${DIST}guest/${name}`);
   return await output("sha256sum", names);
 }
 

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { VERSION } from "../../src/base/version.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
-
-const DIST = new URL("../../dist/", import.meta.url).pathname;
+import { hasTrick, type Trick } from "../../scripts/accelerate/switches.ts";
+import { DIST } from "../house.ts";
 
 interface Result {
   code: number;
@@ -31,19 +31,22 @@ const IS_PORTABLE = new TextDecoder().decode(Deno.readFileSync(`${DIST}kata`).su
   "kata_unpack",
 );
 
-/** A test of the portable form only; where `deno compile` works, dist/kata is the compiled one. */
-function portable(name: string, fn: () => Promise<void>): void {
-  Deno.test({
-    name: `portable file: ${name}`,
-    ignore: leftOut(import.meta, !IS_PORTABLE && "dist/kata is a compiled one"),
-    fn,
-  });
+/** What `kata version` calls the form of the portable file. */
+const FORM = hasTrick("portable_head") ? "portable" : "plain";
+
+/** A test of the portable form only; where `deno compile` works, dist/kata is the compiled one. @param trick What it tests. */
+function portable(name: string, fn: () => Promise<void>, trick?: Trick): void {
+  const test = `portable file: ${name}`;
+  const isPlain = trick !== undefined && !hasTrick(trick);
+  const ignore = leftOut(import.meta, !IS_PORTABLE && "dist/kata is a compiled one") ||
+    leftOut({ name: test }, isPlain && `the build is one without ${trick}`);
+  Deno.test({ name: test, ignore, fn });
 }
 
 Deno.test("kata version says which release and form it is", async () => {
   const { code, stdout } = await run(`exec "$KATA" version`);
   assert.equal(code, 0);
-  assert.match(stdout, new RegExp(`^kata ${VERSION} \\((portable|compiled), Deno [0-9.]+, ${Deno.build.target}\\)\n$`));
+  assert.match(stdout, new RegExp(`^kata ${VERSION} \\((${FORM}|compiled), Deno [0-9.]+, ${Deno.build.target}\\)\n$`));
 });
 
 Deno.test("a link's name chooses the mode", async () => {
@@ -71,7 +74,7 @@ portable("the unpacked Deno is prelinked, each time to another place", async () 
   assert.equal(again[0], "2");
   assert.notEqual(again[1], place);
   assert.equal(again.length, 3, "something else is left");
-});
+}, "prelink");
 
 portable("where there is no room for prelinking, it works without", async () => {
   const { code, stdout, stderr } = await run(`mount -t tmpfs -o size=120m none /var/cache &&
@@ -80,7 +83,7 @@ portable("where there is no room for prelinking, it works without", async () => 
   const [type, , ...files] = stdout.trim().split(/\s+/);
   assert.equal(type, "3");
   assert.equal(files.length, 1, "something else is left");
-});
+}, "prelink");
 
 portable("it is unpacked once, and a later start takes that", async () => {
   const { stdout } = await run(`"$KATA" version >/dev/null && cd /var/cache/kata/* && stat -c %i main.js &&
@@ -95,8 +98,8 @@ portable("it runs without a shell once it is unpacked", async () => {
     `"$KATA" version && mount --bind /bin/false /bin/sh && "$KATA" version && exec "$DIST/runk" --version`,
   );
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /^(kata .* \(portable,.*\n){2}runk version /);
-});
+  assert.match(stdout, new RegExp(`^(kata .* \\(${FORM},.*\n){2}runk version `));
+}, "portable_head");
 
 portable("where it cannot be unpacked for want of a shell, one line says so", async () => {
   const { code, stdout, stderr } = await run(
@@ -107,12 +110,12 @@ portable("where it cannot be unpacked for want of a shell, one line says so", as
     stdout: "",
     stderr: "kata: Cannot run /bin/sh, which unpacks the program\n",
   });
-});
+}, "portable_head");
 
 portable("what an outer one left in the environment does not count", async () => {
   const { stdout } = await run(`export KATA_ARGV0=/bin/runk KATA_FORM=source DENO_DIR=/proc/none
     "$KATA" version && exec "$KATA" version`);
-  assert.match(stdout, /^(kata .* \(portable,.*\n){2}$/);
+  assert.match(stdout, new RegExp(`^(kata .* \\(${FORM},.*\n){2}$`));
 });
 
 /** Lists what V8 compiled for each use of runk: `USE BYTES` per line, then the size of SQLite's log. */
@@ -137,7 +140,7 @@ portable("runk keeps the functions that a use of it runs, once that has succeede
   assert.deepEqual([...learned.keys()].sort(), ["features", "learned-features", "log", "state"], stderr);
   assert.ok(learned.get("features")! > learned.get("state")! + 10_000, stdout);
   assert.equal(learned.get("log"), 0);
-});
+}, "runk_loader");
 
 /** Leaves a row in SQLite's log, as Deno does when a use that is known loads more of it than before. */
 const LOGGED = `DENO_DIR=/var/cache/none "$DIST/program/deno" eval --quiet '
@@ -157,7 +160,7 @@ portable("what Deno adds later to its databases is not read from their logs by e
   const seen = pairs(stdout);
   assert.deepEqual([seen.get("v8_code_cache_v2"), seen.get("dep_analysis_cache_v2")], [1, 1], stderr);
   assert.deepEqual([seen.get("log"), seen.get("dep")], [0, 0], stderr);
-});
+}, "runk_loader");
 
 portable("what a use of runk has learned, later ones only read", async () => {
   const sum = "cksum /var/cache/kata/*/cache/runk/v8_code_cache_v2";
@@ -166,7 +169,7 @@ portable("what a use of runk has learned, later ones only read", async () => {
   );
   const [before, after, ...more] = stdout.trim().split("\n");
   assert.deepEqual([after, more], [before, []]);
-});
+}, "runk_loader");
 
 portable("concurrent first starts all work and leave one tree", async () => {
   const { stdout, stderr } = await run(`for i in 1 2 3 4; do "$KATA" version & done; wait; ls /var/cache/kata | wc -l`);

@@ -8,6 +8,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { DIST } from "../house.ts";
 import { COMMAND_NAMES, commands } from "./differential/commands.ts";
 import { compare } from "./differential/compare.ts";
 import { type Observation, observe } from "./differential/observe.ts";
@@ -17,7 +18,7 @@ import { REFUSALS } from "./differential/refusals.ts";
 import { Box, RUNTIME } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
-const OURS = new URL("../../dist/runk", import.meta.url).pathname;
+const OURS = `${DIST}runk`;
 
 /** Of the suite: enough that every part is drawn twice, in half a minute on two CPUs. */
 const SEEDS = [30, 74] as const;

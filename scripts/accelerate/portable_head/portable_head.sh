@@ -6,6 +6,7 @@
 #
 #   $0: the file    $1: the program in the tree    $2: Deno's arguments before it    then the caller's arguments
 #
+# A build without the executable begins with the few lines that give this script its arguments (see plainHead() there).
 # The environment is that of the program already, but for DENO_DIR, which goes by the tree.
 #
 # Trees of other builds go when this one is unpacked, unless something runs in them or began to in the last minutes. (A
@@ -66,6 +67,7 @@ kata_unpack() (
 )
 kata_prelink() {
   # Each start is 3 ms shorter for it (see prelink.ts), but all works without.
+  [ -e "$1/prelink.js" ] || return 0
   export DENO_DIR="$1/cache/setup"
   if ! { "$1/deno" run --quiet @DENO_FLAGS@ "$1/prelink.js" "$1/deno" "$1/deno.new" && "$1/deno.new" eval 0 &&
     mv "$1/deno.new" "$1/deno"; } >/dev/null 2>&1; then

@@ -25,6 +25,8 @@
  * @module
  */
 import type { Architecture } from "../../../src/linux/child_program/syscall_numbers.ts";
+import { hasTrick } from "../switches.ts";
+import { v8Flags } from "../v8_flags/v8_flags.ts";
 import { CODE_ADDRESS, type Constant, Constants, linkElf, uint64 } from "../elf.ts";
 import { concat } from "../../guest/cpio.ts";
 
@@ -57,16 +59,14 @@ export function headCode(architecture: Architecture): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromHex(CODE[architecture]);
 }
 
-/** What the names choose: the program's file in the tree, what starts Deno, V8's flags. The last is for all other names. */
+/** What the names choose: the program's file in the tree, what starts Deno, its arguments for V8. The last is for all other names. */
 const FORMS = [
   {
     name: "runk",
     program: "runk",
     // Containers get to see the program: see launcher.ts.
     deno: (tree: string) => [`${tree}/launcher`, tree, "deno"],
-    // It ends before machine code, helper threads or a collection of garbage would pay; without helper threads, V8's
-    // compilers would even hold up the program. V8's code cache goes by the flags: hence one of its own.
-    v8: ["--no-sparkplug,--no-maglev,--no-opt,--single-threaded,--min-semi-space-size=8"],
+    v8: v8Flags("runk"),
   },
   { name: 0, program: "main", deno: (tree: string) => [`${tree}/deno`], v8: [] },
 ] as const;
@@ -111,7 +111,7 @@ function trusted(tree: string, programs: readonly string[]): string[] {
 /** What the code finds by offsets: five words, then five for each form. Arguments go from the last to the first. */
 function tableOf({ tree, denoFlags, script }: PortableHead): Constant[] {
   const forms = FORMS.flatMap(({ name, program, deno, v8 }): Constant[] => {
-    const flags = ["run", "--quiet", ...denoFlags, ...v8.map((flags) => `--v8-flags=${flags}`)];
+    const flags = ["run", "--quiet", ...denoFlags, ...v8];
     const environment = [
       `DENO_DIR=${tree}/cache/${program}`,
       "DENO_NO_UPDATE_CHECK=1",
@@ -126,15 +126,27 @@ function tableOf({ tree, denoFlags, script }: PortableHead): Constant[] {
   return [`${tree}/used`, `${tree}/going`, list, COMPLAINT, COMPLAINT.length, ...forms];
 }
 
+/** The same as a shell script, which it then is from its first byte on. */
+export function plainHead({ denoFlags, script }: Pick<PortableHead, "denoFlags" | "script">): Uint8Array<ArrayBuffer> {
+  const forms = FORMS.map(({ name, program, v8 }) => {
+    return `  ${name || "*"}) set -- ${program} '${["run", "--quiet", ...denoFlags, ...v8].join(" ")}' "$@" ;;\n`;
+  });
+  const head = `#!/bin/sh\nexport DENO_NO_UPDATE_CHECK=1 KATA_FORM=plain KATA_ARGV0="$0"\n` +
+    `case \${0##*/} in\n${forms.join("")}esac\n${script}`;
+  const bytes = new TextEncoder().encode(head);
+  const place = String(bytes.length + 1).padStart(LENGTH_MARK.length, "0");
+  return new TextEncoder().encode(head.replace(LENGTH_MARK, place));
+}
+
 async function main([architecture, digest, denoFlags, output]: string[]): Promise<void> {
   const script = await Deno.readTextFile(new URL("portable_head.sh", import.meta.url));
-  const head = portableHead({
+  const head: PortableHead = {
     architecture: architecture as Architecture,
     tree: `/var/cache/kata/${digest}`,
     denoFlags: denoFlags!.split(" "),
     script: script.replaceAll("@DIGEST@", digest!).replace("@DENO_FLAGS@", denoFlags!),
-  });
-  await Deno.writeFile(output!, head);
+  };
+  await Deno.writeFile(output!, hasTrick("portable_head") ? portableHead(head) : plainHead(head));
 }
 
 if (import.meta.main) await main([...Deno.args]);
