@@ -37,7 +37,7 @@ const TRACES: Record<string, (dist: URL) => boolean> = {
   lazy_imports: (dist) => bytes("program/main.js", dist).includes('import("".concat('),
   portable_head: (dist) => bytes("kata", dist).startsWith(ELF),
   prelink: (dist) => exists("program/prelink.js", dist),
-  protobuf: (dist) => !agent(dist).includes("google/protobuf/descriptor.proto"),
+  protobuf: (dist) => !agent(dist).includes(`"name":"google/protobuf/descriptor.proto"`),
   runk_loader: (dist) => bytes("program/runk.js", dist).includes("Deno.internal"),
   timers: (dist) => /globalThis,\{setTimeout/.test(agent(dist)),
   v8_flags: (dist) => bytes("guest/initrd.cpio", dist).includes("--regexp-interpret-all"),
