@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { leftOut } from "../../src/base/testing/left_out.ts";
-import { Containerd, releases, until } from "../interop/containerd.ts";
+import { Containerd, releases } from "../interop/containerd.ts";
+import { until } from "../support/wait.ts";
 
 const REPO = new URL("../../", import.meta.url);
 const DIST = new URL("dist/", REPO);
