@@ -1,4 +1,4 @@
-/** What a shim that listens serves: the task API, and containerd's events. Most of the program, hence loaded late. @module */
+/** Service of a shim that listens: the task API, and containerd's events. Most of the program, hence loaded late. @module */
 import { Code } from "@connectrpc/connect";
 import { detectCgroups } from "../linux/cgroup/cgroup.ts";
 import type { Listener } from "../rpc/transport/duplex.ts";

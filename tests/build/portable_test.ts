@@ -31,7 +31,7 @@ const IS_PORTABLE = new TextDecoder().decode(Deno.readFileSync(`${DIST}kata`).su
   "kata_unpack",
 );
 
-/** What `kata version` calls the form of the portable file. */
+/** Form of the portable file, as `kata version` calls it. */
 const FORM = hasTrick("portable_head") ? "portable" : "plain";
 
 /** A test of the portable form only; where `deno compile` works, dist/kata is the compiled one. @param trick What it tests. */
