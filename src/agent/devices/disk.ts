@@ -1,7 +1,7 @@
 /** Disks, by the addresses that the host says. @module */
 import type { DiskAddress } from "../../agent_api/disk_address.ts";
 import { retry } from "../../base/async.ts";
-import { exists } from "../../base/files.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
 import { Fd, O_EXCL, O_RDONLY } from "../../linux/io/fd.ts";
 import { namesIn } from "./address.ts";
 import { pciDevice } from "./pci.ts";
@@ -21,8 +21,18 @@ export function diskAt(at: DiskAddress, { sys, dev }: Roots): string | undefined
   const name = at.bus === "mmio"
     ? at.path.slice("/dev/".length)
     : devicesAt(at, sys).flatMap((device) => namesIn(`${device}/block`)).at(0);
-  // The kernel makes the node after the device.
-  return name !== undefined && exists(`${dev}/${name}`) ? `${dev}/${name}` : undefined;
+  return name !== undefined && canBeOpened(`${dev}/${name}`) ? `${dev}/${name}` : undefined;
+}
+
+/** The kernel makes the device first, then its node, and last it lets it be used. */
+function canBeOpened(node: string): boolean {
+  try {
+    Fd.open(node, O_RDONLY)[Symbol.dispose]();
+    return true;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENXIO", "ENODEV")) return false;
+    throw error;
+  }
 }
 
 /** Directories in sysfs of devices that may be the disk. */

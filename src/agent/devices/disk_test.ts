@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DiskAddress } from "../../agent_api/disk_address.ts";
+import { leftOutUnlessRoot } from "../../base/testing/left_out.ts";
 import { letGoOfDisk } from "./disk.ts";
 import { FakeUevents } from "./testing/fake_uevents.ts";
 import { DeviceWaiter } from "./waiter.ts";
@@ -61,6 +62,26 @@ Deno.test("DeviceWaiter.disk() asks the controllers once, and looks again with e
   await box.uevents.tell({ subsystem: "block" });
   assert.equal(await found, "/dev/sda");
   assert.throws(() => Deno.statSync(scan), Deno.errors.NotFound);
+});
+
+Deno.test({
+  name: "DeviceWaiter.disk() waits for a disk whose node is there before it can be opened",
+  ignore: leftOutUnlessRoot(import.meta),
+  async fn() {
+    using box = new Box();
+    box.add("bus/scsi/devices/3:0:1:0", "sda");
+    Deno.removeSync(`${box.dev}/sda`);
+    // No device has this number.
+    assert.ok(new Deno.Command("mknod", { args: [`${box.dev}/sda`, "b", "511", "77"] }).outputSync().success);
+    let isFound = false;
+    const found = box.find({ bus: "scsi", id: 1, lun: 0 }).finally(() => isFound = true);
+    await box.uevents.tell({ subsystem: "block" });
+    assert.ok(!isFound);
+    Deno.removeSync(`${box.dev}/sda`);
+    Deno.writeTextFileSync(`${box.dev}/sda`, "");
+    await box.uevents.tell({ subsystem: "block" });
+    assert.equal(await found, "/dev/sda");
+  },
 });
 
 Deno.test("DeviceWaiter.disk() loads the modules of a controller that the kernel has not found, once", async () => {
