@@ -5,6 +5,7 @@ import { leftOut } from "../../src/base/testing/left_out.ts";
 import { Containerd, type ContainerdOptions, releases, RUNTIME } from "./containerd.ts";
 import { list } from "./host.ts";
 import { IMAGE } from "./image.ts";
+import { Templates } from "./template.ts";
 
 const RUNC = "io.containerd.runc.v2";
 const MISSING = releases().length === 0 && "containerd is not installed";
@@ -59,24 +60,40 @@ mount_options = []
 `;
 }
 
+/** Runs a container on a snapshot of the blockfile snapshotter, and looks into the file afterwards. */
+async function runOnBlockfile(containerd: Containerd): Promise<void> {
+  const id = containerd.id("block");
+  const script = "mount | grep ' / '; echo written > /mark";
+  const run = ["run", "--snapshotter", "blockfile", "--runtime", RUNTIME, IMAGE, id, "sh", "-c", script];
+  const { status, stdout, stderr } = await containerd.ctr(...run);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, / ext4 \(rw/);
+  const snapshots = `${containerd.directory}/root/io.containerd.snapshotter.v1.blockfile/snapshots`;
+  const marks = await Promise.all(
+    list(snapshots).map((name) => containerd.run(["debugfs", "-R", "cat /mark", `${snapshots}/${name}`])),
+  );
+  assert.equal(marks.map(({ stdout }) => stdout).join(""), "written\n");
+  await containerd.must("containers", "delete", id);
+}
+
 Deno.test({
   name: "B25: the files of containerd's blockfile snapshotter are disks, whose content it sees afterwards",
   ignore: leftOut(import.meta, UNFIT),
   sanitizeResources: false,
+  fn: () => withContainerd({ release: NEWER!, plugins: blockfile }, runOnBlockfile),
+});
+
+Deno.test({
+  name: "B25: a machine from a template gets files of containerd's blockfile snapshotter as disks, too",
+  ignore: leftOut(import.meta, UNFIT),
+  sanitizeResources: false,
   async fn() {
-    await withContainerd({ release: NEWER!, plugins: blockfile }, async (containerd) => {
-      const id = containerd.id("block");
-      const script = "mount | grep ' / '; echo written > /mark";
-      const run = ["run", "--snapshotter", "blockfile", "--runtime", RUNTIME, IMAGE, id, "sh", "-c", script];
-      const { status, stdout, stderr } = await containerd.ctr(...run);
-      assert.equal(status, 0, stderr);
-      assert.match(stdout, / ext4 \(rw/);
-      const snapshots = `${containerd.directory}/root/io.containerd.snapshotter.v1.blockfile/snapshots`;
-      const marks = await Promise.all(
-        list(snapshots).map((name) => containerd.run(["debugfs", "-R", "cat /mark", `${snapshots}/${name}`])),
-      );
-      assert.equal(marks.map(({ stdout }) => stdout).join(""), "written\n");
-      await containerd.must("containers", "delete", id);
+    await using templates = new Templates();
+    const configure = templates.configure;
+    await withContainerd({ release: NEWER!, plugins: blockfile, configure }, async (containerd) => {
+      await templates.make(containerd.directory);
+      await runOnBlockfile(containerd);
+      assert.match(containerd.log(), /"Started from a template"/);
     });
   },
 });
