@@ -186,7 +186,7 @@ Deno.test("a stage-2 child is in the pid namespace that the child has joined", {
   const program = new SyscallProgram({ apart: { keeps: [namespace.number, output.write.number] } });
   program.call("setns", [namespace.number, NAMESPACES.pid]);
   placeDescriptors(program, [{ child: 1, fd: output.write }]);
-  const stage2 = forkStage2(program.part());
+  const stage2 = forkStage2(program);
   program.execve(["/bin/sh"], { args: ["sh", "-c", "echo $$"], env: [] });
   await using child = program.start({ stage2 });
   output.write[Symbol.dispose]();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Fd, pipe } from "../io/fd.ts";
+import { Fd, O_RDONLY, O_RDWR, pipe, setFileSize } from "../io/fd.ts";
 import { readText } from "../io/fd_stream.ts";
 import { awaitByte, report } from "./calls.ts";
 import { SyscallProgram } from "./program.ts";
@@ -14,12 +14,8 @@ Deno.test("a child apart executes", async () => {
   assert.deepEqual(await child.wait(), { code: 0 });
 });
 
-Deno.test.each([
-  { when: "with us", part: false },
-  { when: "alone", part: true },
-])("a child apart tells which step failed, $when", async ({ part }) => {
+Deno.test("a child apart tells which step failed", async () => {
   const program = new SyscallProgram({ apart: { keeps: [] } });
-  if (part) program.part();
   program.call("chdir", ["/no/such"]);
   program.execve(["/bin/true"], TRUE);
   await using child = program.start();
@@ -29,10 +25,26 @@ Deno.test.each([
 
 Deno.test("a child apart that finds no program says why: what may not be run counts more than what is not there", async () => {
   const program = new SyscallProgram({ apart: { keeps: [] } });
-  program.part();
   program.execve(["/etc/passwd", "/no/such"], { ...TRUE, label: "run" });
   await using child = program.start();
   await assert.rejects(child.executed(), { message: "run: EACCES" });
+});
+
+Deno.test("a child apart that has begun takes what is written later, whatever it has written itself meanwhile", async () => {
+  using hold = pipe();
+  using output = pipe();
+  const program = new SyscallProgram({ apart: { keeps: [hold.read.number, output.write.number] } });
+  for (let count = 0; count < 100; count++) program.call("getpid", [], { result: program.slot() });
+  awaitByte(program, hold.read.number, { label: "wait" });
+  await using child = program.begin();
+  for (let count = 0; count < 100; count++) program.call("getppid", [], { result: program.slot() });
+  program.call("dup3", [output.write.number, 1, 0]);
+  program.execve(["/bin/sh"], { args: ["sh", "-c", "echo later"], env: [] });
+  program.complete();
+  hold.write.write(new Uint8Array(1));
+  output.write[Symbol.dispose]();
+  assert.equal(await readText(output.read), "later\n");
+  await child.executed();
 });
 
 /** A child apart that waits. */
@@ -40,7 +52,6 @@ async function parked(): Promise<AsyncDisposable & { pid: number; go: Fd }> {
   const hold = pipe();
   const reports = pipe();
   const program = new SyscallProgram({ apart: { keeps: [hold.read.number, reports.write.number] } });
-  program.part();
   report(program, reports.write.number, { message: "h" });
   awaitByte(program, hold.read.number, { label: "wait" });
   program.execve(["/bin/true"], TRUE);
@@ -82,6 +93,25 @@ Deno.test("F4: a child apart has nothing of ours: program, command line, environ
   );
   assert.equal(links.length, 3, links.join());
   assert.ok(links.every((link) => link.startsWith("pipe:")), links.join());
+});
+
+Deno.test("F4: a child apart writes into no memory of ours but one page, and what it forks into none", async () => {
+  await using child = await parked();
+  const shared = Deno.readTextFileSync(`/proc/${child.pid}/maps`).split("\n").filter((line) => line.includes("rw-s"));
+  assert.equal(shared.length, 1, shared.join());
+  const flags = Deno.readTextFileSync(`/proc/${child.pid}/smaps`).split("\n").filter((line) =>
+    line.startsWith("VmFlags")
+  );
+  assert.deepEqual(flags.filter((line) => line.includes(" sh ")).map((line) => line.includes(" dc ")), [true]);
+});
+
+Deno.test("F4: nobody can change what children apart become, also when he has got hold of it", async () => {
+  const child = await parked();
+  using image = Fd.open(`/proc/${child.pid}/exe`, O_RDONLY);
+  await child[Symbol.asyncDispose]();
+  using anew = Fd.open(`/proc/self/fd/${image.number}`, O_RDWR);
+  assert.throws(() => anew.writeAllAt(new Uint8Array(1), 0), { message: /EPERM/ });
+  assert.throws(() => setFileSize(anew, 0), { message: /EPERM/ });
 });
 
 Deno.test("a child apart keeps its descriptors by their numbers, until its execve", async () => {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { ERRNO, type ErrnoName } from "../ffi/errno.ts";
 import { LITTLE_ENDIAN } from "../ffi/libc.ts";
 import { STEP, STEP_FLAG } from "./machine_code.ts";
-import { ProgramMemory } from "./memory.ts";
+import { PAGE, ProgramMemory, REST_ADDRESS } from "./memory.ts";
 import { layOutSteps, Slot, type Step } from "./call.ts";
 
 const SLOT = new Slot({ address: 0x7000, view: new DataView(new ArrayBuffer(8)) });
@@ -99,20 +99,37 @@ Deno.test("ProgramMemory gives every piece a place of its own, however large", (
     fc.property(fc.array(fc.nat(300_000), { maxLength: 20 }), fc.boolean(), (sizes, isApart) => {
       using memory = new ProgramMemory({ isApart });
       const pieces = sizes.map((size) => ({ size, ...memory.allocate(size) }));
+      const restSize = memory.file === undefined ? 0 : settledSize(memory);
       const sorted = pieces.filter(({ size }) => size > 0).toSorted((a, b) => a.address < b.address ? -1 : 1);
       for (const [index, { address, size, view }] of sorted.entries()) {
         assert.equal(address % 16, 0);
         assert.equal(view.byteLength, size);
         const next = sorted[index + 1];
         assert.ok(next === undefined || address + size <= next.address);
-        if (memory.apart === undefined) continue;
-        const begin = memory.apart.address + memory.apart.toldSize;
-        assert.ok(address >= begin && address + size <= begin + memory.settle());
+        if (memory.file === undefined) continue;
+        assert.ok(address >= REST_ADDRESS && address + size <= REST_ADDRESS + restSize);
       }
     }),
     { numRuns: 20 },
   );
 });
+
+Deno.test("ProgramMemory.turnPage() puts what follows on another page than what was before", () => {
+  fc.assert(fc.property(fc.array(fc.nat(200_000), { maxLength: 5 }), (sizes) => {
+    using memory = new ProgramMemory({ isApart: true });
+    const ends = sizes.map((size) => memory.allocate(size).address + size);
+    memory.turnPage();
+    const { address } = memory.allocate(8);
+    assert.ok(ends.every((end) => Math.floor((end - 1) / PAGE) !== Math.floor(address / PAGE)));
+  }));
+});
+
+function settledSize(memory: ProgramMemory): number {
+  memory.settle({ mayGrow: false });
+  const told = new Uint8Array(8);
+  assert.equal(memory.file!.read(told), 8);
+  return Number(new DataView(told.buffer).getBigUint64(0, LITTLE_ENDIAN));
+}
 
 Deno.test("ProgramMemory makes V8 collect no garbage: of the memory of a child apart it sees what is written only", () => {
   const before = Deno.memoryUsage().external;

@@ -124,17 +124,13 @@ export interface Shown {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-export interface MapOptions {
-  /** File to map, shared with its other mappings; without it, memory of ours. */
-  file?: Fd;
-  /** Where, if nothing is there. */
-  near?: number;
-}
-
-/** @param size In bytes, a multiple of the page size. */
-export function mapMemory(size: number, { file, near = 0 }: MapOptions = {}): Mapping {
+/**
+ * @param size In bytes, a multiple of the page size.
+ * @param file File to map, shared with its other mappings; without it, memory of ours.
+ */
+export function mapMemory(size: number, file?: Fd): Mapping {
   const flags = file === undefined ? MAP_ANONYMOUS | MAP_PRIVATE : MAP_SHARED;
-  const pointer = libc.mmap(near, size, PROT_READ | PROT_WRITE, flags, file?.number ?? -1, 0);
+  const pointer = libc.mmap(0, size, PROT_READ | PROT_WRITE, flags, file?.number ?? -1, 0);
   const address = Deno.UnsafePointer.value(pointer);
   check("mmap", () => BigInt.asIntN(64, address));
   return { pointer: pointer!, address: Number(address), size };

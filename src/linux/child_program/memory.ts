@@ -7,17 +7,21 @@ import { type Fd, memfd, setFileSize } from "../io/fd.ts";
 import { LITTLE_ENDIAN, refuseNul } from "../ffi/libc.ts";
 import { hideMemory, mapMemory, type Mapping, showMemory, type Shown, unmapMemory } from "./machine_code.ts";
 
+/** As large as pages are on any kernel. */
+export const PAGE = 64 << 10;
 /** Bytes that suffice for most programs; the kernel takes pages only when they are written. */
-const CHUNK = 128 << 10;
-const PAGE = 4096;
+const CHUNK = 2 * PAGE;
 
-/** Address space for a child that is apart. The child maps all of it at once; we map the written part only. */
+/**
+ * Where a child that is apart has its memory, so that it finds nothing of its own there; ours lies wherever there is room.
+ * The first page goes another way than the rest: it is shared with us, and no child that is forked has it. It begins with
+ * the size of the rest.
+ */
+export const TOLD_ADDRESS = 0x10_0000_0000;
+/** Where the rest begins, with what is allocated first. */
+export const REST_ADDRESS: number = TOLD_ADDRESS + PAGE;
+/** Address space for all; we look at the written part only. */
 const APART_SIZE = 32 << 20;
-/** Of its first page, as large as pages are on any kernel. */
-const TOLD_SIZE = 64 << 10;
-/** From here on such memory lies, so that the child finds nothing of its own there. */
-const APART_BASE = 0x10_0000_0000;
-const APART_PLACES = 4096;
 
 /** A piece of memory: its address for the kernel, its bytes for us. */
 export interface Piece {
@@ -34,26 +38,18 @@ export function setWord(view: DataView, offset: number, value: number | bigint):
   view.setUint32(offset + 4, Math.floor(value / 2 ** 32), LITTLE_ENDIAN);
 }
 
-/** Memory as a file: what a child that is apart maps, at the same address. */
-export interface ApartMemory {
-  readonly file: Fd;
-  /** Of the file, in the child, when we have closed ours. */
-  readonly fileNumber: number;
-  readonly address: number;
-  readonly size: number;
-  /** Of the first page, which stays shared as long as the child has it: a slot in it is safe from the child's stage-2 child. */
-  readonly toldSize: number;
-}
-
 export class ProgramMemory implements Disposable {
-  /** Of a child that shares nothing else with us: see {@linkcode ProgramOptions}. */
-  readonly apart: ApartMemory | undefined;
+  /** Memory as a file, for a child that is apart: see {@linkcode ProgramOptions}. */
+  readonly file: Fd | undefined;
   #mappings: Mapping[] = [];
   #chunks: Shown[] = [];
   /** Steps name the same few paths again and again. */
   readonly #strings = new Map<string, number>();
   #used = 0;
-  #told = 0;
+  /** Of the first page of a child apart. */
+  #told = 8;
+  /** Distance from an address of the child's to ours. */
+  #shift = 0;
   #isGone = false;
 
   constructor({ isApart = false }: { isApart?: boolean } = {}) {
@@ -61,19 +57,41 @@ export class ProgramMemory implements Disposable {
     using undo = new DisposableStack();
     const file = undo.use(memfd("steps"));
     setFileSize(file, APART_SIZE);
-    const mapping = mapApart(file);
+    const mapping = mapMemory(APART_SIZE, file);
     this.#mappings.push(mapping);
-    this.#chunks.push(showMemory(mapping, { offset: 0, size: CHUNK }));
-    this.#used = TOLD_SIZE;
-    this.apart = { file, fileNumber: file.number, address: mapping.address, size: APART_SIZE, toldSize: TOLD_SIZE };
+    this.#shift = mapping.address - TOLD_ADDRESS;
+    this.#chunks.push(this.#showApart(0, CHUNK));
+    this.#used = PAGE;
+    this.file = file;
     undo.move();
   }
 
-  /** How much of the memory of a child apart has something in it, in whole pages, besides the one that stays shared. */
-  settle(): number {
-    const { address, toldSize } = this.apart!;
-    const end = this.#chunks.at(-1)!.address + this.#used - address;
-    return Math.ceil(end / TOLD_SIZE) * TOLD_SIZE - toldSize;
+  /** Memory of the same file, by our addresses: for what the child does before it is apart. */
+  get ours(): Pick<ProgramMemory, "allocate"> {
+    if (this.file === undefined) return this;
+    return {
+      allocate: (size) => {
+        const { address, view } = this.allocate(size);
+        return { address: address + this.#shift, view };
+      },
+    };
+  }
+
+  /** Says how much of the memory a child apart takes: what is written, in whole pages, or all if more may be written. */
+  settle({ mayGrow }: { mayGrow: boolean }): void {
+    if (this.file === undefined) return;
+    const end = mayGrow ? TOLD_ADDRESS + APART_SIZE : this.#chunks.at(-1)!.address + this.#used;
+    const [{ bytes }] = this.#chunks as [Shown];
+    setWord(new DataView(bytes.buffer), 0, Math.ceil((end - REST_ADDRESS) / PAGE) * PAGE);
+  }
+
+  /**
+   * Goes on with a page of its own. A child that is apart sees what we write, up to its own first write into the same
+   * page, which makes that its own: so pages that we write into later hold nothing of before.
+   */
+  turnPage(): void {
+    const { address } = this.#chunks.at(-1) ?? { address: 0 };
+    this.#used = Math.ceil((address + this.#used) / PAGE) * PAGE - address;
   }
 
   /** 8 bytes of the page that stays shared. */
@@ -104,15 +122,21 @@ export class ProgramMemory implements Disposable {
   }
 
   #nextChunk(size: number): Shown {
-    if (this.apart === undefined) {
+    if (this.file === undefined) {
       const mapping = mapMemory(size);
       this.#mappings.push(mapping);
       return showMemory(mapping, { offset: 0, size });
     }
     const { address, bytes } = this.#chunks.at(-1)!;
-    const offset = address + bytes.byteLength - this.apart.address;
+    const offset = address + bytes.byteLength - TOLD_ADDRESS;
     if (offset + size > APART_SIZE) throw new RangeError(`Cannot write down more than ${APART_SIZE} bytes of steps`);
-    return showMemory(this.#mappings[0]!, { offset, size });
+    return this.#showApart(offset, size);
+  }
+
+  /** Pieces of it have the child's addresses. */
+  #showApart(offset: number, size: number): Shown {
+    const { bytes } = showMemory(this.#mappings[0]!, { offset, size });
+    return { address: TOLD_ADDRESS + offset, bytes };
   }
 
   /** @returns The address of a copy. */
@@ -154,17 +178,6 @@ export class ProgramMemory implements Disposable {
     this.#isGone = true;
     for (const chunk of this.#chunks.splice(0)) hideMemory(chunk);
     for (const mapping of this.#mappings.splice(0)) unmapMemory(mapping);
-    this.apart?.file[Symbol.dispose]();
+    this.file?.[Symbol.dispose]();
   }
-}
-
-/** Where nothing is yet, of ours or of another child's. */
-function mapApart(file: Fd): Mapping {
-  for (let place = 0; place < APART_PLACES; place++) {
-    const near = APART_BASE + place * APART_SIZE;
-    const mapping = mapMemory(APART_SIZE, { file, near });
-    if (mapping.address === near) return mapping;
-    unmapMemory(mapping);
-  }
-  throw new RangeError(`Cannot start more than ${APART_PLACES} children at once`);
 }

@@ -21,7 +21,6 @@ import type { Child } from "./child.ts";
 import { startChild, type Started, type StartOptions } from "./start.ts";
 import { ERRNO, ErrnoError } from "../ffi/errno.ts";
 import { type Piece, ProgramMemory } from "./memory.ts";
-import { type Parting, partSteps } from "./small_program.ts";
 import { type Argument, type CallOptions, Slot, type Step } from "./call.ts";
 import { type SyscallName, syscallNumber } from "./syscall_numbers.ts";
 
@@ -54,7 +53,6 @@ export class SyscallProgram implements Disposable {
   readonly #memory: ProgramMemory;
   readonly #apart: ApartChild | undefined;
   readonly #steps: Step[] = [];
-  #parting: Parting | undefined;
   #isStarted = false;
   #started: Started | undefined;
 
@@ -67,24 +65,17 @@ export class SyscallProgram implements Disposable {
 
   /** Number of the pipe by which a child that is apart tells a failure; open until the execve. */
   get reportNumber(): number {
-    return this.#apart!.reportNumber;
+    return this.#apart!.numbers.report;
   }
 
   /** Numbers of the descriptors that a child which is apart has of its own. */
   get ownNumbers(): number[] {
-    return [this.reportNumber, this.#memory.apart!.fileNumber];
+    return Object.values(this.#apart!.numbers);
   }
 
-  /** A slot that a stage-2 child of a child which is apart cannot write to. */
+  /** A slot whose value we see, and that a stage-2 child of a child which is apart cannot write to. */
   toldSlot(): Slot {
     return new Slot(this.#memory.allocateTold());
-  }
-
-  /** From here on a child that is apart shares no memory with us: what its slots hold is no longer seen on our side. */
-  part(): this {
-    this.#parting ??= { used: this.slot(), rest: this.slot(), restSize: this.slot() };
-    this.#steps.push(...partSteps(this.#memory.apart!, this.#parting));
-    return this;
   }
 
   /** How many steps it has that no child was given yet. */
@@ -190,25 +181,13 @@ export class SyscallProgram implements Disposable {
     // Beyond the last step there is still room, which holds none.
     this.call("exit_group", [0]);
     this.#started!.steps.add(this.#steps.splice(0));
-    this.#settleParting();
-  }
-
-  /** Now that nothing more is written down. */
-  #settleParting(): void {
-    if (this.#parting === undefined) return;
-    const { address, size, toldSize } = this.#memory.apart!;
-    const end = toldSize + this.#memory.settle();
-    this.#parting.used.value = end - toldSize;
-    this.#parting.rest.value = address + end;
-    this.#parting.restSize.value = size - end;
   }
 
   #start(options: StartOptions, room: number): Child {
     if (this.#isStarted) throw new Error("Cannot start a program of system calls twice");
     this.#isStarted = true;
     const steps = this.#steps.splice(0);
-    const onWritten = () => this.#settleParting();
-    this.#started = startChild(this.#memory, { steps, room, apart: this.#apart, onWritten }, options);
+    this.#started = startChild(this.#memory, { steps, room, apart: this.#apart }, options);
     return this.#started.child;
   }
 

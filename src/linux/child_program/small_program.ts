@@ -2,17 +2,18 @@
  * The executable that a child becomes which is apart: two pages, one of machine code and one of steps that map the memory
  * where its other steps are. Its image, command line, environment and memory hold nothing of ours.
  *
+ * All children become the same one, made at the first and sealed: a container that gets hold of it can change nothing.
+ *
  * @see https://man7.org/linux/man-pages/man5/elf.5.html
  * @module
  */
-import { type Fd, memfd } from "../io/fd.ts";
+import { F_SETFD, type Fd, FD_CLOEXEC, sealedMemfd } from "../io/fd.ts";
 import { LITTLE_ENDIAN } from "../ffi/libc.ts";
 import { BOOT_ADDRESS, HEADER, machineCode } from "./machine_code.ts";
-import { type ApartMemory, setWord } from "./memory.ts";
-import { layOutSteps, type Slot, type Step, systemCall } from "./call.ts";
+import { PAGE, type Piece, REST_ADDRESS, setWord, TOLD_ADDRESS } from "./memory.ts";
+import { layOutSteps, Slot, type Step, type StepList, systemCall } from "./call.ts";
+import { resetSignals } from "./reset_signals.ts";
 
-/** As large as pages are on any kernel: each part has its own rights. */
-const PAGE = 64 << 10;
 /** Of what maps the memory. */
 const BOOT_BYTES = 4096;
 const ELF_HEADER_BYTES = 64;
@@ -30,24 +31,55 @@ const PF = { exec: 1, write: 2, read: 4 } as const;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
-const MAP_FIXED = 0x10;
+const MAP_NORESERVE = 0x4000;
 const MAP_FIXED_NOREPLACE = 0x100000;
 const MADV_DONTFORK = 10;
 
-/** @param program Address of the header of the program that it goes on with. @returns The file, to be executed. */
-export function smallProgram(memory: ApartMemory, program: number): Fd {
+/** Results of steps that are told together with a failure: `explain` of the step that failed may read them. */
+export const MOST_RESULTS = 64;
+/** Part of the header, and the results behind it, that a child tells of when it fails. */
+export const REPORT = { offset: HEADER.failed, size: HEADER.size - HEADER.failed + 8 * MOST_RESULTS } as const;
+
+/** Numbers of the two descriptors that the child has for itself. */
+export interface OwnNumbers {
+  /** Of the memory, which it closes once that is mapped. */
+  memory: number;
+  /** Of the pipe over which it tells a failure. */
+  report: number;
+}
+
+export interface SmallProgram {
+  /** To be executed. It belongs to all children. */
+  image: Fd;
+  /** Steps for a child that fails. */
+  failing: Pick<StepList, "address" | "end">;
+}
+
+/** By its numbers, of which there are others than the usual ones only where hundreds of descriptors are open. */
+let made: { numbers: OwnNumbers; program: SmallProgram } | undefined;
+
+/** @returns The program, which goes on with that whose header is at {@linkcode REST_ADDRESS}. */
+export function smallProgram(numbers: OwnNumbers): SmallProgram {
+  if (made?.numbers.memory === numbers.memory && made.numbers.report === numbers.report) return made.program;
+  made?.program.image[Symbol.dispose]();
+  made = undefined;
+  made = { numbers, program: makeProgram(numbers) };
+  return made.program;
+}
+
+function makeProgram(numbers: OwnNumbers): SmallProgram {
   const code = machineCode(Deno.build.arch);
   const head = new Uint8Array(CODE_OFFSET + code.length);
   writeHeaders(new DataView(head.buffer));
   head.set(code, CODE_OFFSET);
   const boot = new Uint8Array(BOOT_BYTES);
-  writeBoot(new DataView(boot.buffer), { steps: mapSteps(memory), program });
-  using undo = new DisposableStack();
-  const file = undo.use(memfd("init", head));
+  const failing = writeBoot(new DataView(boot.buffer), numbers);
   // The rest of the first page is a hole, which takes neither time nor memory.
-  file.writeAllAt(boot, PAGE);
-  undo.move();
-  return file;
+  const image = sealedMemfd("init", [{ offset: 0, content: head }, { offset: PAGE, content: boot }]);
+  const { memory, report } = numbers;
+  if (image.number !== memory && image.number !== report) return { image, failing };
+  using _ = image;
+  return { image: image.dup(Math.max(memory, report) + 1), failing };
 }
 
 function writeHeaders(view: DataView<ArrayBuffer>): void {
@@ -73,45 +105,37 @@ function writeHeaders(view: DataView<ArrayBuffer>): void {
   });
 }
 
-function writeBoot(view: DataView<ArrayBuffer>, { steps, program }: { steps: readonly Step[]; program: number }): void {
+/** @returns The steps for a child that fails. */
+function writeBoot(view: DataView<ArrayBuffer>, numbers: OwnNumbers): SmallProgram["failing"] {
   let used: number = HEADER.size;
   const allocate = (size: number) => {
     const offset = view.byteOffset + used;
     used += size;
     return { address: BOOT_ADDRESS + used - size, view: new DataView(view.buffer, offset, size) };
   };
-  const list = layOutSteps({ allocate }, steps);
-  setWord(view, HEADER.mapped, program);
+  const list = layOutSteps({ allocate }, bootSteps(numbers, allocate));
+  setWord(view, HEADER.mapped, REST_ADDRESS);
   setWord(view, HEADER.child, list.address);
   setWord(view, HEADER.child + 8, list.end);
+  const { report } = numbers;
+  const tell = systemCall("write", [report, REST_ADDRESS + REPORT.offset, REPORT.size], { ignore: "all" });
+  return layOutSteps({ allocate }, [tell]);
 }
 
-/** The first page apart from the others, as it goes another way: see {@linkcode partSteps}. */
-function mapSteps({ fileNumber, address, size, toldSize }: ApartMemory): Step[] {
-  const flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
-  const map = (at: number, length: number) =>
-    systemCall("mmap", [address + at, length, PROT_READ_WRITE, flags, fileNumber, at]);
+/**
+ * Maps the memory, of which we share but the first page: what the child writes into the others is its own from then on,
+ * and nobody else's.
+ */
+function bootSteps({ memory, report }: OwnNumbers, allocate: (size: number) => Piece): Step[] {
+  const restSize = new Slot({ address: TOLD_ADDRESS, view: new DataView(new ArrayBuffer(8)) });
+  const map = (at: number, { size, flags }: { size: number | Slot; flags: number }) =>
+    systemCall("mmap", [at, size, PROT_READ_WRITE, flags | MAP_FIXED_NOREPLACE, memory, at - TOLD_ADDRESS]);
   return [
-    map(0, toldSize),
-    map(toldSize, size - toldSize),
-    systemCall("madvise", [address, toldSize, MADV_DONTFORK]),
-  ];
-}
-
-/** Sizes known only once all steps are written down: how much of the memory they take, and the rest of it. */
-export interface Parting {
-  readonly used: Slot;
-  readonly rest: Slot;
-  readonly restSize: Slot;
-}
-
-/** The child takes its steps as they are for its own: neither we nor a stage-2 child of its share memory with it any more. */
-export function partSteps({ fileNumber, address, toldSize }: ApartMemory, { used, rest, restSize }: Parting): Step[] {
-  const flags = MAP_PRIVATE | MAP_FIXED;
-  const label = "part memory";
-  return [
-    systemCall("mmap", [address + toldSize, used, PROT_READ_WRITE, flags, fileNumber, toldSize], { label }),
-    systemCall("munmap", [rest, restSize], { label }),
-    systemCall("close", [fileNumber]),
+    map(TOLD_ADDRESS, { size: PAGE, flags: MAP_SHARED }),
+    map(REST_ADDRESS, { size: restSize, flags: MAP_PRIVATE | MAP_NORESERVE }),
+    systemCall("madvise", [TOLD_ADDRESS, PAGE, MADV_DONTFORK]),
+    systemCall("close", [memory]),
+    systemCall("fcntl", [report, F_SETFD, FD_CLOEXEC]),
+    ...resetSignals({ allocate }),
   ];
 }

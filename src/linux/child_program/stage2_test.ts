@@ -9,7 +9,6 @@ const APART = { apart: { keeps: [] } };
 Deno.test("forkStage2() leaves a child of ours that runs the rest of the steps", async () => {
   const program = new SyscallProgram(APART);
   program.call("umask", [0o22]);
-  program.part();
   const stage2 = forkStage2(program);
   program.execve(["/bin/sh"], { args: ["sh", "-c", "exit 7"], env: [] });
   await using child = program.start({ stage2 });
@@ -67,7 +66,7 @@ Deno.test.each(
 
 Deno.test("a stage-2 child that has failed leaves nothing to be reaped, though nobody asks for it", async () => {
   const program = new SyscallProgram(APART);
-  const stage2 = forkStage2(program.part());
+  const stage2 = forkStage2(program);
   program.execve(["/no/such"], { args: ["such"], env: [] });
   const child = program.start({ stage2 });
   await assert.rejects(child.executed(), /ENOENT/);
@@ -77,7 +76,6 @@ Deno.test("a stage-2 child that has failed leaves nothing to be reaped, though n
 
 Deno.test("forkStage2() tells of a step of the stage-2 child that fails, though it shares no memory with us", async () => {
   const program = new SyscallProgram(APART);
-  program.part();
   const stage2 = forkStage2(program);
   program.call("chdir", ["/no/such"]);
   program.execve(["/bin/true"], { args: ["true"], env: [] });
@@ -91,7 +89,7 @@ Deno.test("a stage-2 child that has ended before it is asked for keeps its statu
   using life = pipe();
   const program = new SyscallProgram({ apart: { keeps: [life.write.number] } });
   program.call("dup3", [life.write.number, 1, 0]);
-  const stage2 = forkStage2(program.part());
+  const stage2 = forkStage2(program);
   program.execve(["/bin/sh"], { args: ["sh", "-c", "exit 7"], env: [] });
   await using child = program.start({ stage2 });
   life.write[Symbol.dispose]();

@@ -12,6 +12,7 @@ import { LITTLE_ENDIAN } from "../ffi/libc.ts";
 import { HEADER, runProgram } from "./machine_code.ts";
 import { type Piece, type ProgramMemory, setWord } from "./memory.ts";
 import { NAMESPACES } from "../process/namespace_kinds.ts";
+import { resetSignals, SIG_SETMASK, SIGSET_SIZE } from "./reset_signals.ts";
 import { SIGNALS } from "../process/signal.ts";
 import { HIGH_NUMBER, layOutSteps, type Slot, type Step, type StepList, systemCall } from "./call.ts";
 
@@ -51,24 +52,6 @@ export interface StartOptions {
 }
 
 const SIG_BLOCK_ALL = 0xffff_ffff_ffff_ffffn;
-const SIG_SETMASK = 2;
-const SIGSET_SIZE = 8;
-
-/** Signals whose ignoring survives clone and exec: ignored by us, or by our parent (nohup, a shell's `&`). */
-const PERHAPS_IGNORED = [
-  SIGNALS.SIGHUP,
-  SIGNALS.SIGINT,
-  SIGNALS.SIGQUIT,
-  SIGNALS.SIGPIPE,
-  SIGNALS.SIGCHLD,
-  SIGNALS.SIGTSTP,
-  SIGNALS.SIGTTIN,
-  SIGNALS.SIGTTOU,
-  SIGNALS.SIGXFSZ,
-  // glibc's own two: its posix_spawn leaves them ignored in the process it starts, which may be ours.
-  32,
-  33,
-];
 
 /** A child, and its steps. */
 export interface Started {
@@ -82,46 +65,45 @@ export interface Beginning {
   room?: number;
   /** Set for a child in memory of its own. */
   apart?: ApartChild | undefined;
-  /** Called when all is written down. */
-  onWritten: () => void;
 }
 
 /** Runs clone3. Takes over `memory`. */
 export function startChild(memory: ProgramMemory, beginning: Beginning, options: StartOptions): Started {
   using undo = new DisposableStack();
   undo.use(memory);
-  const { apart } = beginning;
-  using executing = apart ?? (options.vfork ? undefined : executionPipe());
-  const header = memory.allocate(HEADER.size);
+  const { apart, room = 0 } = beginning;
+  using executing = apart || options.vfork ? undefined : executionPipe();
+  undo.use(apart);
+  const { ours } = memory;
+  const header = ours.allocate(HEADER.size);
   const steps = apart === undefined
-    ? layOutChild(memory, header, { ...beginning, first: executing?.arrival() ?? [] })
+    ? layOutChild(memory, header, { ...beginning, first: [...executing?.arrival() ?? [], ...resetSignals(memory)] })
     : layOutPassage(memory, header, { ...beginning, apart });
-  const old = memory.allocate(SIGSET_SIZE).address;
   const { view } = header;
-  setList(view, HEADER.before, layOutSteps(memory, [blockSignals(memory, old)]));
-  setList(
-    view,
-    HEADER.after,
-    layOutSteps(memory, [
-      systemCall("rt_sigprocmask", [SIG_SETMASK, old, 0, SIGSET_SIZE], { ignore: "all" }),
-    ]),
-  );
-  setWord(view, HEADER.cloneArgs, cloneArgs(memory, header, options));
+  surroundClone(ours, view);
+  setWord(view, HEADER.cloneArgs, cloneArgs(ours, header, options));
   setWord(view, HEADER.cloneArgsSize, CLONE_ARGS_SIZE);
   view.setUint32(HEADER.alive, 1, LITTLE_ENDIAN);
+  if (room > 0) memory.turnPage();
+  memory.settle({ mayGrow: room > 0 });
 
-  beginning.onWritten();
   const pid = runProgram(header.address);
   if (pid < 0) throw new ErrnoError("clone3", -pid, options.flags?.join(" "));
   undo.move();
   const pidfd = new Fd(view.getUint32(HEADER.pidfd, LITTLE_ENDIAN));
   const { stage2, replacement, endMs } = options;
-  const executed = executing?.take();
+  const executed = (apart ?? executing)?.take();
   const running = { memory, header: view, steps, apart: apart?.header.view, executed, stage2, replacement };
   return { child: new Child({ pid, pidfd, program: running, ...(endMs !== undefined && { endMs }) }), steps };
 }
 
-function setList(view: DataView<ArrayBuffer>, offset: number, { address, end }: StepList): void {
+type Allocator = Pick<ProgramMemory, "allocate">;
+
+function setList(
+  view: DataView<ArrayBuffer>,
+  offset: number,
+  { address, end }: Pick<StepList, "address" | "end">,
+): void {
   setWord(view, offset, address);
   setWord(view, offset + 8, end);
 }
@@ -132,7 +114,8 @@ function layOutChild(
   { view }: Piece,
   { steps, room = 0, first }: Beginning & { first: readonly Step[] },
 ): StepList {
-  const all = [...first, ...resetSignals(memory), ...steps];
+  if (room > 0) memory.turnPage();
+  const all = first.length === 0 ? steps : [...first, ...steps];
   const list = layOutSteps(memory, all, all.length + room);
   setList(view, HEADER.child, list);
   return list;
@@ -145,28 +128,23 @@ function layOutPassage(
   beginning: Beginning & { apart: ApartChild },
 ): StepList {
   const { apart } = beginning;
-  const passage = layOutSteps(memory, apart.passage());
+  const passage = layOutSteps(memory.ours, apart.passage());
   setList(header.view, HEADER.child, passage);
   const program = apart.header;
-  const steps = layOutChild(memory, program, { ...beginning, first: apart.arrival() });
-  setList(program.view, HEADER.failing, layOutSteps(memory, apart.failing()));
+  const steps = layOutChild(memory, program, { ...beginning, first: [] });
+  setList(program.view, HEADER.failing, apart.failing);
   return { ...steps, at: (address) => steps.at(address) ?? passage.at(address) };
 }
 
-function blockSignals(memory: ProgramMemory, old: number): Step {
+/** No signal is handled between clone3 and the child's first steps. */
+function surroundClone(memory: Allocator, view: DataView<ArrayBuffer>): void {
   const all = memory.allocate(SIGSET_SIZE);
   all.view.setBigUint64(0, SIG_BLOCK_ALL, LITTLE_ENDIAN);
-  return systemCall("rt_sigprocmask", [SIG_SETMASK, all.address, old, SIGSET_SIZE]);
-}
-
-/** Before anything else: CLONE_CLEAR_SIGHAND has left only what was ignored. */
-function resetSignals(memory: ProgramMemory): Step[] {
-  const defaultAction = memory.allocate(32).address;
-  const emptySet = memory.allocate(SIGSET_SIZE).address;
-  return [
-    ...PERHAPS_IGNORED.map((signal) => systemCall("rt_sigaction", [signal, defaultAction, 0, SIGSET_SIZE])),
-    systemCall("rt_sigprocmask", [SIG_SETMASK, emptySet, 0, SIGSET_SIZE]),
-  ];
+  const old = memory.allocate(SIGSET_SIZE).address;
+  const block = systemCall("rt_sigprocmask", [SIG_SETMASK, all.address, old, SIGSET_SIZE]);
+  const restore = systemCall("rt_sigprocmask", [SIG_SETMASK, old, 0, SIGSET_SIZE], { ignore: "all" });
+  setList(view, HEADER.before, layOutSteps(memory, [block]));
+  setList(view, HEADER.after, layOutSteps(memory, [restore]));
 }
 
 /** Offsets of struct clone_args. @see https://man7.org/linux/man-pages/man2/clone.2.html */
@@ -187,7 +165,7 @@ const CLONE_ARGS_SIZE = 88;
 const STACK_SIZE = 4096;
 
 /** struct clone_args */
-function cloneArgs(memory: ProgramMemory, header: Piece, options: StartOptions): number {
+function cloneArgs(memory: Allocator, header: Piece, options: StartOptions): number {
   const { address, view } = memory.allocate(CLONE_ARGS_SIZE);
   const { flags: namespaces = [], vfork = false, intoCgroup } = options;
   let flags = CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND;

@@ -41,6 +41,7 @@ export const AT_FDCWD = -100;
 export const AT_EMPTY_PATH = 0x1000;
 
 const F_GETFD = 1;
+export const F_SETFD = 2;
 export const FD_CLOEXEC = 1;
 const F_GETFL = 3;
 const F_SETFL = 4;
@@ -183,10 +184,28 @@ export function eventfd(initial = 0): Fd {
 
 /** An anonymous file in memory, holding `content`, its offset at 0. */
 export function memfd(name: string, content: Uint8Array<ArrayBuffer> = new Uint8Array()): Fd {
-  const MFD_CLOEXEC = 1;
-  const cname = cstring(name);
-  const fd = new Fd(check("memfd_create", () => libc.memfd_create(cname, MFD_CLOEXEC), name));
+  const fd = createMemfd(name, MFD_CLOEXEC);
   fd.writeAllAt(content, 0);
+  return fd;
+}
+
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+
+function createMemfd(name: string, flags: number): Fd {
+  const cname = cstring(name);
+  return new Fd(check("memfd_create", () => libc.memfd_create(cname, flags), name));
+}
+
+/** A file in memory that nobody can change from now on, whoever opens it anew. @param pieces What is between is zeros. */
+export function sealedMemfd(name: string, pieces: readonly { offset: number; content: Uint8Array<ArrayBuffer> }[]): Fd {
+  const F_ADD_SEALS = 1033;
+  const SEAL_ALL = 1 | 2 | 4 | 8; // further seals, shrinking, growing, writing
+  using undo = new DisposableStack();
+  const fd = undo.use(createMemfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  for (const { offset, content } of pieces) fd.writeAllAt(content, offset);
+  check("fcntl", () => libc.fcntl(fd.number, F_ADD_SEALS, SEAL_ALL), name);
+  undo.move();
   return fd;
 }
 

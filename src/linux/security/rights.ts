@@ -15,9 +15,11 @@ export interface RightSets {
 
 const NO_RIGHTS: RightSets = { effective: 0n, permitted: 0n, inheritable: 0n };
 
+let last: number | undefined;
+
 /** The number of the kernel's last capability. */
 export function lastCapability(): number {
-  return Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
+  return last ??= Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
 }
 
 /**
@@ -27,10 +29,11 @@ export function lastCapability(): number {
  */
 export function dropBounding(program: SyscallProgram, { kept, last }: { kept: bigint; last: number }): void {
   const PR_CAPBSET_DROP = 24;
+  // EPERM: without CAP_SETPCAP the set stays, and everything in it is out of reach anyway.
+  const options = { label: "drop capability", ignore: ["EINVAL", "EPERM"] } as const;
+  const words = [Number(kept & 0xffff_ffffn), Number(kept >> 32n)] as const;
   for (let number = 0; number <= last; number++) {
-    if ((kept >> BigInt(number)) & 1n) continue;
-    // EPERM: without CAP_SETPCAP the set stays, and everything in it is out of reach anyway.
-    const options = { label: "drop capability", ignore: ["EINVAL", "EPERM"] } as const;
+    if (words[number >> 5]! >>> (number & 31) & 1) continue;
     program.call("prctl", [PR_CAPBSET_DROP, number, 0, 0, 0], options);
   }
 }

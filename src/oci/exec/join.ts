@@ -91,11 +91,9 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   return { stage2 };
 }
 
-/** To be seen with memory of its own, and no descriptor but what it takes to its program. */
+/** To be seen with no descriptor but what it takes to its program. */
 function leave(steps: Steps, { preserveFds }: JoinPlan, talk: readonly number[]): void {
-  const { program } = steps;
-  program.part();
-  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, program.reportNumber]);
+  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, steps.program.reportNumber]);
 }
 
 /** Numbers of what its steps need. */

@@ -130,7 +130,7 @@ function forkHook(hook: Hook, { stdin, stdout, stderr }: HookStdio, { state, ins
   }
   placeDescriptors(program, [{ child: 0, fd: stdin }, { child: 1, fd: stdout }, { child: 2, fd: stderr }]);
   // Forked as stage 2, so that processes in the pid namespace see the hook's program only, never the steps before it.
-  const stage2 = joined.includes("pid") ? forkStage2(program.part()) : undefined;
+  const stage2 = joined.includes("pid") ? forkStage2(program) : undefined;
   program.execve([hook.path], { args: hook.args ?? [hook.path], env: hook.env ?? [] });
   return program.start({ stage2 });
 }

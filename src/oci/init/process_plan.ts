@@ -74,8 +74,11 @@ export function planProcess(process: Process, options: PlanOptions): ProcessPlan
 /** Capabilities that can be given: ours, or all in a user namespace, whose first process has them all. */
 function availableCapabilities(linux: Linux | undefined, lastCapability: number): bigint {
   if (linux?.namespaces?.some(({ type }) => type === "user")) return (1n << BigInt(lastCapability + 1)) - 1n;
-  return readCapabilitySet(Deno.readTextFileSync("/proc/self/status"), "CapPrm");
+  return own ??= readCapabilitySet(Deno.readTextFileSync("/proc/self/status"), "CapPrm");
 }
+
+/** Ours, which we never give up. */
+let own: bigint | undefined;
 
 /** An empty profile asks for nothing, as other runtimes have it: some clients write it for "none". */
 function isFilter(profile: Seccomp | undefined): profile is Seccomp {

@@ -89,8 +89,10 @@ export function addWorkingDirectory(steps: Steps, { cwd, root }: { cwd: string; 
   if (root === undefined) steps.call("chdir", ["/"], { label });
   const open = (more: CallOptions) =>
     steps.call("openat2", [root ?? AT_FDCWD, cwd, how, how.length], { label, result: directory, ...more });
-  // Any rename on the machine makes the kernel give up on a `..` of a link.
-  for (let left = WORKING_DIRECTORY_TRIES - 1; left > 0; left--) open({ ignore: ["EAGAIN"], skipIfDone: left });
+  // Any rename on the machine makes the kernel give up on a `..` of a link, of which the root has none.
+  for (let left = cwd === "/" ? 0 : WORKING_DIRECTORY_TRIES - 1; left > 0; left--) {
+    open({ ignore: ["EAGAIN"], skipIfDone: left });
+  }
   open({});
   steps.call("fchdir", [directory], { label });
   steps.close(directory);

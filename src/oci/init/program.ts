@@ -96,9 +96,8 @@ export function addInit(steps: Steps, plan: InitPlan, stage2: Slot | undefined):
   return { copies };
 }
 
-/** From here on an exec, or who shares its pid namespace, may look at it: its memory is its own. */
+/** From here on an exec, or who shares its pid namespace, may look at it. */
 function leave(steps: Steps, { channel, execFifo, pids, preserveFds }: InitPlan): void {
-  steps.part();
   if (pids === undefined) return;
   const talk = channel.childNumbers;
   closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, execFifo, steps.program.reportNumber]);

@@ -31,11 +31,6 @@ export class Steps {
     this.program.fail(label, explain);
   }
 
-  /** As {@linkcode SyscallProgram.part}. */
-  part(): void {
-    this.program.part();
-  }
-
   slot(): Slot {
     return this.program.slot();
   }

@@ -102,7 +102,6 @@ function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
   const label = "start a guard";
   // In the guard the result is 0, which counts as a failure here.
   steps.callOrElse({ name: "clone3", args: guard, options: { ...fork, label } }, () => {
-    steps.part();
     // A process that looks through /proc/PID/root climbs by ".." as far as mounts have parents: this copy has none.
     const top = steps.slot();
     const flags = OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC;

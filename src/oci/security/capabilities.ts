@@ -76,8 +76,14 @@ export function knownCapabilities(): readonly string[] {
  * specification wants it: a configuration may be newer than we are.
  */
 export function parseCapabilities(names: readonly string[]): CapabilitySet {
-  return names.map(capabilityNumber).filter((number) => number >= 0)
-    .reduce((set, number) => set | (1n << BigInt(number)), 0n);
+  // As two numbers: in a guest a bigint for each name would take a part of each exec that can be measured.
+  let [low, high] = [0, 0];
+  for (const name of names) {
+    const number = capabilityNumber(name);
+    if (number >= 32) high |= 1 << number - 32;
+    else if (number >= 0) low |= 1 << number;
+  }
+  return BigInt(low >>> 0) | BigInt(high >>> 0) << 32n;
 }
 
 /** The names in any of the sets that {@linkcode parseCapabilities} passes over. */
@@ -86,9 +92,14 @@ export function unknownCapabilities(capabilities: Capabilities = NONE): string[]
   return [...names].filter((name) => capabilityNumber(name) < 0);
 }
 
+const NUMBERS: ReadonlyMap<string, number> = new Map(NAMES.map((name, number) => [name, number]));
+
+/** @returns -1 if there is none of this name. */
 function capabilityNumber(name: string): number {
+  const known = NUMBERS.get(name);
+  if (known !== undefined) return known;
   const upper = name.toUpperCase();
-  return (NAMES as readonly string[]).indexOf(upper.startsWith("CAP_") ? upper : `CAP_${upper}`);
+  return NUMBERS.get(upper.startsWith("CAP_") ? upper : `CAP_${upper}`) ?? -1;
 }
 
 /** Capabilities of a process without a `capabilities` entry: none, as other runtimes do. */
@@ -118,6 +129,7 @@ export function capabilitySets(capabilities: Capabilities = NONE, available: Cap
 
 /** Numbers of the capabilities in a set, ascending. */
 export function capabilityNumbers(set: CapabilitySet): number[] {
+  if (set === 0n) return [];
   return Array.from({ length: 64 }, (_, number) => number).filter((number) => (set >> BigInt(number)) & 1n);
 }
 
