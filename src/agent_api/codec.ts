@@ -21,17 +21,25 @@ export interface Codec<T, W> {
   lost?(value: T): LostField[];
 }
 
+/** A codec of what is always there: the zero of its type is a value too. A required field has one. */
+export interface TotalCodec<T, W> extends Codec<T, W> {
+  decode(wire: W): T;
+}
+
 export const text: Codec<string, string> = { encode: (value) => value, decode: (wire) => wire || undefined };
 
 export const flag: Codec<boolean, boolean> = { encode: (value) => value, decode: (wire) => wire || undefined };
 
 export const uint32: Codec<number, number> = { encode: (value) => value, decode: (wire) => wire || undefined };
 
+/** A text that may be empty, which `validate.ts` judges. */
+export const anyText: TotalCodec<string, string> = { encode: (value) => value, decode: (wire) => wire };
+
 /** A number whose zero is a value: ids of users, positions. */
-export const count: Codec<number, number> = { encode: (value) => value, decode: (wire) => wire };
+export const count: TotalCodec<number, number> = { encode: (value) => value, decode: (wire) => wire };
 
 /** A boolean whose `false` is a value. */
-export const truth: Codec<boolean, boolean> = { encode: (value) => value, decode: (wire) => wire };
+export const truth: TotalCodec<boolean, boolean> = { encode: (value) => value, decode: (wire) => wire };
 
 export const int64: Codec<Int64, bigint> = {
   encode: (value) => BigInt(value),
@@ -39,13 +47,16 @@ export const int64: Codec<Int64, bigint> = {
 };
 
 /** A 64-bit integer whose zero is a value. */
-export const count64: Codec<Int64, bigint> = { encode: (value) => BigInt(value), decode: exact };
+export const count64: TotalCodec<Int64, bigint> = { encode: (value) => BigInt(value), decode: exact };
 
 /** A 64-bit integer that fits into a number. */
 export const small64: Codec<number, bigint> = {
   encode: (value) => BigInt(value),
   decode: (wire) => wire === 0n ? undefined : Number(wire),
 };
+
+/** A 64-bit integer that fits into a number and whose zero is a value. */
+export const number64: TotalCodec<number, bigint> = { encode: BigInt, decode: Number };
 
 /** Device numbers: -1 is "any". */
 export const deviceNumber: Codec<number, bigint> = {
@@ -63,6 +74,11 @@ export function word<T extends string>(): Codec<T, string> {
   return { encode: (value) => value, decode: (wire) => wire === "" ? undefined : wire as T };
 }
 
+/** A word of a closed set that must be there. */
+export function anyWord<T extends string>(): TotalCodec<T, string> {
+  return { encode: (value) => value, decode: (wire) => wire as T };
+}
+
 export function list<T, W>(item: Codec<T, W>): Codec<T[], W[]> {
   return {
     encode: (values) => values.map((value) => item.encode(value)),
@@ -74,6 +90,11 @@ export function list<T, W>(item: Codec<T, W>): Codec<T[], W[]> {
 /** A list of plain values, none of which is "absent". */
 export function plainList<T>(): Codec<T[], T[]> {
   return { encode: (values) => values, decode: (wires) => wires.length === 0 ? undefined : wires };
+}
+
+/** A list that may be empty. */
+export function anyList<T>(): TotalCodec<T[], T[]> {
+  return { encode: (values) => values, decode: (wires) => wires };
 }
 
 export const textMap: Codec<Record<string, string>, Record<string, string>> = {
@@ -88,10 +109,12 @@ export interface NotCarried {
   notCarried: string;
 }
 
+type FieldCodec<T, W> = undefined extends T ? Codec<NonNullable<T>, W> : TotalCodec<T, W>;
+
 /** By name in the specification: the name in the message, and the kind of value; or why the message lacks it. */
 export type Fields<T, W> = {
   [K in keyof T]-?:
-    | { [N in keyof W]: readonly [name: N, codec: Codec<NonNullable<T[K]>, Wire<W, N>>] }[keyof W]
+    | { [N in keyof W]: readonly [name: N, codec: FieldCodec<T[K], Wire<W, N>>] }[keyof W]
     | NotCarried;
 };
 
@@ -107,7 +130,7 @@ type Row = readonly [name: string, codec: Codec<unknown, unknown>];
 export function message<T extends object, W extends object>(
   fields: Fields<T, W>,
   absent: Partial<Record<keyof T, unknown>> = {},
-): Codec<T, W> {
+): TotalCodec<T, W> {
   const all = Object.entries(fields) as unknown as [key: keyof T & string, row: Row | NotCarried][];
   const rows = all.filter((entry): entry is [keyof T & string, Row] => !("notCarried" in entry[1]));
   return {

@@ -1,6 +1,8 @@
 /** Resources and seccomp profiles as the agent's protocol has them. @module */
 import type * as wire from "../proto/oci_pb.ts";
 import {
+  anyList,
+  anyText,
   type Codec,
   count,
   count64,
@@ -9,6 +11,7 @@ import {
   int64,
   list,
   message,
+  number64,
   plainList,
   small64,
   text,
@@ -53,15 +56,15 @@ const cpu = message<spec.CpuResources, wire.LinuxCPU>({
 });
 
 const weightDevice = message<spec.WeightDevice, wire.LinuxWeightDevice>({
-  major: ["Major", { encode: BigInt, decode: Number }],
-  minor: ["Minor", { encode: BigInt, decode: Number }],
+  major: ["Major", number64],
+  minor: ["Minor", number64],
   weight: ["Weight", uint32],
   leafWeight: ["LeafWeight", uint32],
 });
 
 const throttles = list(message<spec.ThrottleDevice, wire.LinuxThrottleDevice>({
-  major: ["Major", { encode: BigInt, decode: Number }],
-  minor: ["Minor", { encode: BigInt, decode: Number }],
+  major: ["Major", number64],
+  minor: ["Minor", number64],
   rate: ["Rate", count64],
 }));
 
@@ -76,7 +79,7 @@ const blockIo = message<spec.BlockIoResources, wire.LinuxBlockIO>({
 });
 
 const hugepageLimit = message<spec.HugepageLimit, wire.LinuxHugepageLimit>({
-  pageSize: ["Pagesize", text],
+  pageSize: ["Pagesize", anyText],
   limit: ["Limit", count64],
 });
 
@@ -85,7 +88,7 @@ const network = message<spec.NetworkResources, wire.LinuxNetwork>({
   priorities: [
     "Priorities",
     list(message<spec.InterfacePriority, wire.LinuxInterfacePriority>({
-      name: ["Name", text],
+      name: ["Name", anyText],
       priority: ["Priority", count],
     })),
   ],
@@ -104,10 +107,10 @@ export const resources: Codec<spec.Resources, wire.LinuxResources> = message<spe
 });
 
 const seccompArgument = message<spec.SeccompArgument, wire.LinuxSeccompArg>({
-  index: ["Index", { encode: BigInt, decode: Number }],
+  index: ["Index", number64],
   value: ["Value", count64],
   valueTwo: ["ValueTwo", int64],
-  op: ["Op", text],
+  op: ["Op", anyText],
 });
 
 const errnoReturn: Codec<number, wire.LinuxSyscall["ErrnoRet"]> = {
@@ -116,14 +119,14 @@ const errnoReturn: Codec<number, wire.LinuxSyscall["ErrnoRet"]> = {
 };
 
 const seccompRule = message<spec.SeccompRule, wire.LinuxSyscall>({
-  names: ["Names", plainList<string>()],
-  action: ["Action", text],
+  names: ["Names", anyList<string>()],
+  action: ["Action", anyText],
   errnoRet: ["ErrnoRet", errnoReturn],
   args: ["Args", list(seccompArgument)],
 });
 
 export const seccomp: Codec<spec.Seccomp, wire.LinuxSeccomp> = message<spec.Seccomp, wire.LinuxSeccomp>({
-  defaultAction: ["DefaultAction", text],
+  defaultAction: ["DefaultAction", anyText],
   architectures: ["Architectures", plainList<string>()],
   flags: ["Flags", plainList<string>()],
   syscalls: ["Syscalls", list(seccompRule)],

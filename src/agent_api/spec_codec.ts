@@ -7,18 +7,21 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import * as wire from "../proto/oci_pb.ts";
 import {
+  anyText,
+  anyWord,
   count,
   count64,
   flag,
   list,
   type LostField,
   message,
+  number64,
   plainList,
   small64,
   text,
   textMap,
+  type TotalCodec,
   uint32,
-  word,
 } from "./codec.ts";
 import { resources, seccomp } from "./resources_codec.ts";
 import type * as spec from "../oci/spec/spec.ts";
@@ -40,18 +43,18 @@ const user = message<spec.User, wire.User>({
 });
 
 const rlimit = message<spec.Rlimit, wire.POSIXRlimit>({
-  type: ["Type", text],
+  type: ["Type", anyText],
   hard: ["Hard", count64],
   soft: ["Soft", count64],
 });
 
-const process = message<spec.Process, wire.Process>({
+const processFields = message<spec.Process, wire.Process>({
   terminal: ["Terminal", flag],
   consoleSize: ["ConsoleSize", message<spec.Box, wire.Box>({ height: ["Height", count], width: ["Width", count] })],
   user: ["User", user],
   args: ["Args", plainList<string>()],
   env: ["Env", plainList<string>()],
-  cwd: ["Cwd", text],
+  cwd: ["Cwd", anyText],
   capabilities: ["Capabilities", capabilities],
   rlimits: ["Rlimits", list(rlimit)],
   noNewPrivileges: ["NoNewPrivileges", flag],
@@ -63,8 +66,17 @@ const process = message<spec.Process, wire.Process>({
   execCPUAffinity: { notCarried: "the protocol has no field for it, and CPUs are numbered as the host's" },
 });
 
+/** A user that the message lacks is root, as in a `config.json`. */
+const process: TotalCodec<spec.Process, wire.Process> = {
+  ...processFields,
+  decode(value) {
+    const decoded = processFields.decode(value);
+    return value.User === undefined ? { ...decoded, user: { uid: 0, gid: 0 } } : decoded;
+  },
+};
+
 const mount = message<spec.Mount, wire.Mount>({
-  destination: ["destination", text],
+  destination: ["destination", anyText],
   source: ["source", text],
   type: ["type", text],
   options: ["options", plainList<string>()],
@@ -73,7 +85,7 @@ const mount = message<spec.Mount, wire.Mount>({
 });
 
 const hook = message<spec.Hook, wire.Hook>({
-  path: ["Path", text],
+  path: ["Path", anyText],
   args: ["Args", plainList<string>()],
   env: ["Env", plainList<string>()],
   timeout: ["Timeout", small64],
@@ -95,15 +107,15 @@ const idMappings = list(message<spec.IdMapping, wire.LinuxIDMapping>({
 }));
 
 const namespace = message<spec.Namespace, wire.LinuxNamespace>({
-  type: ["Type", word<spec.NamespaceType>()],
+  type: ["Type", anyWord<spec.NamespaceType>()],
   path: ["Path", text],
 });
 
 const device = message<spec.Device, wire.LinuxDevice>({
-  path: ["Path", text],
-  type: ["Type", word<spec.DeviceType>()],
-  major: ["Major", { encode: BigInt, decode: Number }],
-  minor: ["Minor", { encode: BigInt, decode: Number }],
+  path: ["Path", anyText],
+  type: ["Type", anyWord<spec.DeviceType>()],
+  major: ["Major", number64],
+  minor: ["Minor", number64],
   fileMode: ["FileMode", uint32],
   uid: ["UID", uint32],
   gid: ["GID", uint32],
@@ -139,10 +151,10 @@ const linux = message<spec.Linux, wire.Linux>({
   timeOffsets: { notCarried: "the protocol has no field for it, and the guest is the sandbox's clock" },
 });
 
-const root = message<spec.Root, wire.Root>({ path: ["Path", text], readonly: ["Readonly", flag] });
+const root = message<spec.Root, wire.Root>({ path: ["Path", anyText], readonly: ["Readonly", flag] });
 
 const whole = message<spec.Spec, wire.Spec>({
-  ociVersion: ["Version", text],
+  ociVersion: ["Version", anyText],
   process: ["Process", process],
   root: ["Root", root],
   hostname: ["Hostname", text],
@@ -163,7 +175,7 @@ export function specToProto(value: spec.Spec): wire.Spec {
 }
 
 export function specFromProto(value: wire.Spec): spec.Spec {
-  return { ociVersion: "", ...whole.decode(value) };
+  return whole.decode(value);
 }
 
 export function processToProto(value: spec.Process): wire.Process {
@@ -171,7 +183,8 @@ export function processToProto(value: spec.Process): wire.Process {
 }
 
 export function processFromProto(value: wire.Process): spec.Process {
-  return { user: { uid: 0, gid: 0 }, cwd: "/", ...process.decode(value) };
+  const decoded = process.decode(value);
+  return decoded.cwd === "" ? { ...decoded, cwd: "/" } : decoded;
 }
 
 export function resourcesToProto(value: spec.Resources): wire.LinuxResources {

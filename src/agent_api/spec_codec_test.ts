@@ -3,6 +3,7 @@ import { create, type DescMessage, fromBinary, isFieldSet, type Message, toBinar
 import fc from "fast-check";
 import { LinuxDeviceCgroupSchema, LinuxResourcesSchema, SpecSchema } from "../proto/oci_pb.ts";
 import { lostFields, resourcesFromProto, resourcesToProto, specFromProto, specToProto } from "./spec_codec.ts";
+import { checkShape, complete } from "../oci/spec/shape.ts";
 import { type Spec, SPEC_SHAPE } from "../oci/spec/spec.ts";
 import { valuesOf, type ValuesOptions } from "../oci/spec/testing/values.ts";
 
@@ -92,6 +93,29 @@ function unset(schema: DescMessage, message: Message): string[] {
     return [];
   });
 }
+Deno.test("specFromProto() gives every required field of messages that hold nothing, as parseSpec() does", () => {
+  const lists = { Mounts: [{}], Hooks: { Poststop: [{}] }, Root: {}, Process: { Rlimits: [{}], ConsoleSize: {} } };
+  const resources = {
+    ...{ Devices: [{}], HugepageLimits: [{}], Network: { Priorities: [{}] } },
+    BlockIO: { WeightDevice: [{}], ThrottleReadBpsDevice: [{}] },
+  };
+  const linux = {
+    ...{ UIDMappings: [{}], Namespaces: [{}], Devices: [{}], Resources: resources },
+    Seccomp: { Syscalls: [{ Args: [{}] }] },
+  };
+  const value = specFromProto(create(SpecSchema, { ...lists, Linux: linux }));
+  const completed = structuredClone(value);
+  complete(completed, SPEC_SHAPE);
+  assert.deepEqual(value, completed);
+  checkShape(value, SPEC_SHAPE);
+  assert.deepEqual(value.process, {
+    user: { uid: 0, gid: 0 },
+    cwd: "",
+    consoleSize: { height: 0, width: 0 },
+    rlimits: [{ type: "", soft: 0, hard: 0 }],
+  });
+});
+
 Deno.test("resourcesFromProto() reads 0 as absent and keeps -1, which is unlimited", () => {
   const wire = resourcesToProto({ memory: { limit: 0, swap: -1 }, pids: { limit: -1 } });
   assert.deepEqual(resourcesFromProto(wire), { memory: { swap: -1 }, pids: { limit: -1 } });

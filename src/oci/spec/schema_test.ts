@@ -98,9 +98,9 @@ const OURS_ONLY: Readonly<Record<string, string>> = {
 
 /** Keys that one side requires and the other does not, and why. */
 const REQUIRED_BY_ONE: Readonly<Record<string, string>> = {
-  "process.user": "parseSpec() fills it in",
-  "process.user.uid": "parseSpec() fills it in",
-  "process.user.gid": "parseSpec() fills it in",
+  "process.user": "complete() fills it in",
+  "process.user.uid": "complete() fills it in",
+  "process.user.gid": "complete() fills it in",
   "process.ioPriority.priority": "the specification's text requires it",
   "linux.personality.domain": "the specification's text requires it",
   "linux.resources.blockIO.throttleReadBpsDevice.rate": "the specification's text requires it",

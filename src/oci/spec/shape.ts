@@ -28,7 +28,7 @@ export interface Fields {
 
 /** An object with known keys. Others may hold anything: they are of a later specification, or somebody's own. */
 export interface ObjectShape {
-  /** `validate.ts` refuses a configuration without those whose absence would change what is made. */
+  /** Filled in where a configuration lacks them ({@linkcode complete}); `validate.ts` refuses those that must not be empty. */
   readonly required?: Fields;
   readonly optional?: Fields;
 }
@@ -68,13 +68,13 @@ function isIntegerIn(value: unknown, from: bigint, to: bigint): boolean {
 }
 
 /**
- * Checks the types of what is there, and not what is missing: of that, `validate.ts` knows what matters.
+ * Checks the types of what is there, and not what is missing.
  *
  * @param path Of the value, for the message.
  * @throws {TypeError} Naming the first value of another type.
  */
 export function checkShape(value: unknown, shape: Shape, path = ""): void {
-  if (typeof shape === "string" || "words" in shape) {
+  if (isLeaf(shape)) {
     const { is, what } = LEAVES[typeof shape === "string" ? shape : "text"];
     if (!is(value)) throw wrong(value, path, what);
   } else if (isList(shape)) {
@@ -87,6 +87,36 @@ export function checkShape(value: unknown, shape: Shape, path = ""): void {
       if (expected !== undefined) checkShape(inner, expected, path === "" ? key : `${path}.${key}`);
     }
   }
+}
+
+/**
+ * Adds what a checked value lacks of the required keys, as the specification's own library reads them: 0, false, an empty
+ * text or list. So a value has its type ({@linkcode Infer}), and the rules of `validate.ts` see what is empty.
+ */
+export function complete(value: unknown, shape: Shape): void {
+  if (isLeaf(shape)) return;
+  if (isList(shape)) {
+    if (!isLeaf(shape[0])) { for (const item of value as unknown[]) complete(item, shape[0]); }
+    return;
+  }
+  const object = value as Record<string, unknown>;
+  if ("required" in shape) {
+    for (const key in shape.required) if (object[key] === undefined) object[key] = emptyOf(shape.required[key]!);
+  }
+  for (const key of Object.keys(object)) {
+    const inner = shapeOfKey(shape, key);
+    if (inner !== undefined) complete(object[key], inner);
+  }
+}
+
+function emptyOf(shape: Shape): unknown {
+  if (shape === "flag") return false;
+  if (isLeaf(shape)) return shape === "text" || typeof shape === "object" ? "" : 0;
+  return isList(shape) ? [] : {};
+}
+
+function isLeaf(shape: Shape): shape is Extract<Shape, string | { words: unknown }> {
+  return typeof shape === "string" || "words" in shape;
 }
 
 function shapeOfKey(shape: ObjectShape | { readonly values: Shape }, key: string): Shape | undefined {

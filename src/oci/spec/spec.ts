@@ -9,7 +9,7 @@
  */
 import { type Process, PROCESS_SHAPE } from "./process.ts";
 import { DEVICE_TYPE, type Resources, RESOURCES_SHAPE, SECCOMP } from "./resources.ts";
-import { checkShape, type Infer, type Shape } from "./shape.ts";
+import { checkShape, complete, type Infer, type Shape } from "./shape.ts";
 
 export type * from "./process.ts";
 export type * from "./resources.ts";
@@ -149,15 +149,19 @@ export const SPEC_SHAPE = {
 } as const satisfies Shape;
 export interface Spec extends Infer<typeof SPEC_SHAPE> {}
 
-/** Parses `config.json`. Only types are checked here; the rules are in `validate.ts`. @throws {TypeError} A wrong type. */
+/**
+ * Parses `config.json`. Types are checked, and required fields that are not there are filled in as the specification's own
+ * library does: a user that is not named is root. The rules are in `validate.ts`.
+ *
+ * @throws {TypeError} A wrong type.
+ */
 export function parseSpec(text: string): Spec {
-  const spec = parseShaped(text, SPEC_SHAPE) as unknown as Spec;
-  return spec.process === undefined ? spec : { ...spec, process: withUser(spec.process) };
+  return parseShaped(text, SPEC_SHAPE);
 }
 
 /** Parses a `process` alone, as {@linkcode parseSpec} does. */
 export function parseProcess(text: string): Process {
-  return withUser(parseShaped(text, PROCESS_SHAPE) as unknown as Process);
+  return parseShaped(text, PROCESS_SHAPE);
 }
 
 /** Parses `resources` alone, as {@linkcode parseSpec} does. */
@@ -165,15 +169,11 @@ export function parseResources(text: string): Resources {
   return parseShaped(text, RESOURCES_SHAPE);
 }
 
-/** Fills in root (0:0) where the specification names no user or group, as other runtimes do. */
-function withUser(process: Process): Process {
-  return { ...process, user: { ...process.user, uid: process.user?.uid ?? 0, gid: process.user?.gid ?? 0 } };
-}
-
-function parseShaped(text: string, shape: Shape): Record<string, unknown> {
+function parseShaped<S extends Shape>(text: string, shape: S): Infer<S> {
   const value = parseJson(text);
   checkShape(value, shape);
-  return value as Record<string, unknown>;
+  complete(value, shape);
+  return value as Infer<S>;
 }
 
 /** Parses what {@linkcode formatSpec} writes. */

@@ -16,13 +16,28 @@ Deno.test("parseJson() and formatSpec() keep integers beyond 2^53", () => {
 
 Deno.test("parseSpec() takes null for absent, and keeps keys that it does not know", () => {
   const text = '{"mounts":null,"process":{"env":null,"more":[1]},"linux":{"more":{"a":null}}}';
-  const process = { more: [1], user: { uid: 0, gid: 0 } };
-  assert.deepEqual(parseSpec(text), { process, linux: { more: {} } });
+  const process = { more: [1], user: { uid: 0, gid: 0 }, cwd: "" };
+  assert.deepEqual(parseSpec(text), { ociVersion: "", process, linux: { more: {} } });
 });
 
 Deno.test("parseSpec() passes over hooks of an unknown kind", () => {
   const spec = parseSpec('{"hooks":{"later":5,"poststop":[{"path":"/a"}]}}');
   assert.deepEqual(HOOK_KINDS.flatMap((kind) => spec.hooks?.[kind] ?? []), [{ path: "/a" }]);
+});
+
+Deno.test("parseSpec() fills in what is required and not there, wherever it is, and nothing else", () => {
+  const rules = { seccomp: { syscalls: [{ args: [{ index: 1 }] }] }, resources: { devices: [{ access: "r" }] } };
+  const { ociVersion, process, mounts, linux } = parseSpec(
+    JSON.stringify({ process: { rlimits: [{ soft: 5 }] }, mounts: [{ type: "tmpfs" }], linux: rules }),
+  );
+  assert.equal(ociVersion, "");
+  assert.deepEqual(process, { user: { uid: 0, gid: 0 }, cwd: "", rlimits: [{ type: "", soft: 5, hard: 0 }] });
+  assert.deepEqual(mounts, [{ destination: "", type: "tmpfs" }]);
+  const args = [{ index: 1, value: 0, op: "" }];
+  assert.deepEqual(linux, {
+    seccomp: { defaultAction: "", syscalls: [{ names: [], action: "", args }] },
+    resources: { devices: [{ allow: false, access: "r" }] },
+  });
 });
 
 Deno.test("parseProcess() makes root of a user that is not named", () => {

@@ -80,7 +80,7 @@ function processProblems(process: Process): string[] {
   for (const entry of env) {
     if (!/^[^=]+=/.test(entry)) problems.push(`process.env holds ${quoted(entry)}, without a value`);
   }
-  for (const text of [...args, ...env, cwd ?? ""]) {
+  for (const text of [...args, ...env, cwd]) {
     if (text.includes("\0")) problems.push(`process holds ${JSON.stringify(text)}, with a NUL`);
   }
   if (!(Math.abs(oomScoreAdj) <= 1000)) problems.push(`process.oomScoreAdj ${oomScoreAdj} is not in -1000 to 1000`);
@@ -161,14 +161,14 @@ function sysctlsAreNamespaced({ linux }: Spec, { ownsMachine = false }: Validate
 
 function devicesAreComplete({ linux }: Spec): string[] {
   return (linux?.devices ?? []).flatMap(({ path, type }) => {
-    if (!path?.startsWith("/")) return [`device ${quoted(path)} has no absolute path`];
+    if (!path.startsWith("/")) return [`device ${quoted(path)} has no absolute path`];
     return ["b", "c", "u", "p"].includes(type) ? [] : [`device ${quoted(path)} has the unknown type ${quoted(type)}`];
   });
 }
 
 function hooksAreComplete({ hooks = {} }: Spec): string[] {
   return HOOK_KINDS.flatMap((kind) => hooks[kind] ?? []).flatMap(({ path, timeout = 1 }) => {
-    if (!path?.startsWith("/")) return [`hook ${quoted(path)} has no absolute path`];
+    if (!path.startsWith("/")) return [`hook ${quoted(path)} has no absolute path`];
     return timeout > 0 ? [] : [`hook ${quoted(path)} has the timeout ${timeout}`];
   });
 }
