@@ -102,7 +102,7 @@ async function benchStart(): Promise<void> {
   row("making the template, ms", madeIn.toFixed(0));
 }
 
-/** Whatever templates this machine has. */
+/** Leaves the machine's templates unused, if it has any. */
 function withoutTemplate(toml: string): string {
   return `${toml}[factory]\nenable_template = false\n`;
 }
@@ -132,7 +132,9 @@ async function benchExec(): Promise<void> {
   row("of it in the guest, from the call of ExecProcess to its answer", median(await agentExecs()).toFixed(0));
 }
 
-/** What the agent itself takes for an exec, as its log tells. Apart, because logging each call slows all of them. */
+/**
+ * Times that the agent itself takes for an exec, as its log tells. Apart, because logging each call slows all of them.
+ */
 async function agentExecs(): Promise<number[]> {
   const configure = (toml: string) => `${toml}\n[agent.kata]\nenable_debug = true\n`;
   await using containerd = await Containerd.start({ release: releases()[0]!, configure });

@@ -74,7 +74,7 @@ const errorMessages: Deno.lint.Rule = {
 /** A comment names what it is about before anything stands for it. */
 const commentOpenings: Deno.lint.Rule = {
   create(context) {
-    if (!/\/(?:src|tests)\//.test(context.filename)) return {};
+    if (!/\/(?:src|tests|scripts)\/|\/main\.ts$/.test(context.filename)) return {};
     return {
       Program() {
         for (const comment of context.sourceCode.getAllComments()) {

@@ -19,5 +19,6 @@ Deno.test.each([
   { file: "/r/src/a.ts", source: "/** What it is. */\nlet a = 1;", ids: ["kata/comment-openings"] },
   { file: "/r/src/a.ts", source: "/**\n * Those of one directory.\n */\nlet a = 1;", ids: ["kata/comment-openings"] },
   { file: "/r/tests/oci/a_test.ts", source: "/** Its row. */\nlet a = 1;", ids: ["kata/comment-openings"] },
+  { file: "/r/scripts/a.ts", source: "/** Its row. */\nlet a = 1;", ids: ["kata/comment-openings"] },
   { file: "/r/src/a.ts", source: "/** Whatsoever is a noun here. */\nlet a = 1;", ids: [] },
 ])("lint plugin: $source in $file gives $ids", ({ file, source, ids }) => assert.deepEqual(lint(file, source), ids));

@@ -16,7 +16,9 @@ interface Count {
   skipped: number;
 }
 
-/** What was counted, and why some of it was skipped. A test that is skipped for no reason fails its suite. */
+/**
+ * Counts of a suite's tests, and why some of them were skipped. A test that is skipped for no reason fails its suite.
+ */
 interface Outcome extends Count {
   reasons?: Reasons;
 }

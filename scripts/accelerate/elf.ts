@@ -18,7 +18,10 @@ const CODE_OFFSET = 0x100;
 /** Where the code begins in memory; its first instruction is the entry. */
 export const CODE_ADDRESS: bigint = BigInt(BASE + CODE_OFFSET);
 
-/** What {@link Constants} can hold: a number as it is, all others by their addresses; arrays end with a null pointer. */
+/**
+ * Values that {@link Constants} can hold: a number as it is, all others by their addresses; arrays end with a null
+ * pointer.
+ */
 export type Constant = number | string | Uint8Array | readonly Constant[];
 
 /** Strings and structures, each at an address that is known as soon as it is placed. */

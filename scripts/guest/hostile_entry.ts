@@ -15,7 +15,7 @@ import type { ExecProcessRequest } from "../../src/proto/agent_pb.ts";
 import type { TtrpcService } from "../../src/rpc/ttrpc/server.ts";
 import { installTimers } from "../accelerate/timers/timers.ts";
 
-/** What an attack works with; the rest is Deno's, as root of the guest. */
+/** Tools of an attack; the rest is Deno's, as root of the guest. */
 export interface HostileGuest {
   /** The agent behind. */
   guest: Guest;
@@ -28,12 +28,12 @@ export interface HostileGuest {
   sh(script: string): Promise<Output>;
   /** For answers that are errors. */
   ConnectError: typeof ConnectError;
-  /** What attacks leave for later ones. */
+  /** Values that attacks leave for later ones. */
   // deno-lint-ignore no-explicit-any
   kept: Record<string, any>;
 }
 
-/** What a test sends: a function's text and its arguments; what comes back is `{ value }` or `{ error }`. */
+/** Message of a test: a function's text and its arguments; what comes back is `{ value }` or `{ error }`. */
 export interface Attack {
   text: string;
   args: readonly unknown[];

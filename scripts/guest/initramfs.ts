@@ -56,7 +56,7 @@ function loadModule(path: string): Step[] {
   ];
 }
 
-/** What the root image's file systems are, besides /dev, when the agent starts. */
+/** File systems of the root image, besides /dev, when the agent starts. */
 const MOUNTS: Step[] = [
   { call: "mount", args: ["proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0], onError: "stop" },
   { call: "mount", args: ["sysfs", "/root/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0], onError: "stop" },

@@ -21,7 +21,7 @@ async function makeAgent(): Promise<
   };
 }
 
-/** What Deno tells of its caches, while it runs the loader as the guest does. */
+/** Output of Deno about its caches, while it runs the loader as the guest does. */
 async function boot(directory: string, cache: string): Promise<string> {
   const [subcommand, ...rest] = agentArguments({ cached: true, main: `${directory}/main.js` });
   const main = rest.pop()!;

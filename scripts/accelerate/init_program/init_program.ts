@@ -36,7 +36,7 @@ const SYSCALLS = {
   finit_module: [313, 273],
 } as const;
 
-/** What differs between the instruction sets. Each function returns machine code. */
+/** Instructions that differ between the instruction sets. Each function returns machine code. */
 interface Encoder {
   /** Loads the arguments into their registers and enters the kernel. */
   call(number: number, args: readonly bigint[]): Uint8Array;
@@ -93,7 +93,7 @@ const ENCODERS = { x86_64: X86_64, aarch64: AARCH64 } satisfies Record<Architect
 const DATA_ADDRESS = 0x500000n;
 
 export interface AssembleOptions {
-  /** What to do once a failed step has been named on standard output; by default, exit with status 1. */
+  /** Steps to take once a failed step has been named on standard output; by default, exit with status 1. */
   giveUp?: Pick<Step, "call" | "args">;
 }
 

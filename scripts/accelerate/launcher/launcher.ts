@@ -1,5 +1,5 @@
 /**
- * What runk's program is started by: an executable of some hundred bytes, made from `x86_64.s` and `aarch64.s`.
+ * Starter of runk's program: an executable of some hundred bytes, made from `x86_64.s` and `aarch64.s`.
  *
  * `launcher DIRECTORY NAME [ARGUMENT...]` becomes the program NAME of that directory, out of a read-only copy of the mount
  * that the directory is on: of the root's, if it is that, or V8 would not find the program by the path that /proc shows,

@@ -59,7 +59,10 @@ export function headCode(architecture: Architecture): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromHex(CODE[architecture]);
 }
 
-/** What the names choose: the program's file in the tree, what starts Deno, its arguments for V8. The last is for all other names. */
+/**
+ * Forms that the names choose: the program's file in the tree, what starts Deno, its arguments for V8. The last is for
+ * all other names.
+ */
 const FORMS = [
   {
     name: "runk",
@@ -108,7 +111,9 @@ function trusted(tree: string, programs: readonly string[]): string[] {
   return ["/", ...directories, ...programs.map((name) => `${tree}/${name}`)];
 }
 
-/** What the code finds by offsets: five words, then five for each form. Arguments go from the last to the first. */
+/**
+ * Table that the code finds by offsets: five words, then five for each form. Arguments go from the last to the first.
+ */
 function tableOf({ tree, denoFlags, script }: PortableHead): Constant[] {
   const forms = FORMS.flatMap(({ name, program, deno, v8 }): Constant[] => {
     const flags = ["run", "--quiet", ...denoFlags, ...v8];
@@ -126,7 +131,7 @@ function tableOf({ tree, denoFlags, script }: PortableHead): Constant[] {
   return [`${tree}/used`, `${tree}/going`, list, COMPLAINT, COMPLAINT.length, ...forms];
 }
 
-/** The same as a shell script, which it then is from its first byte on. */
+/** Text of it as a shell script, which it then is from its first byte on. */
 export function plainHead({ denoFlags, script }: Pick<PortableHead, "denoFlags" | "script">): Uint8Array<ArrayBuffer> {
   const forms = FORMS.map(({ name, program, v8 }) => {
     return `  ${name || "*"}) set -- ${program} '${["run", "--quiet", ...denoFlags, ...v8].join(" ")}' "$@" ;;\n`;

@@ -70,7 +70,10 @@ interface Machine {
   indirect: number;
   /** A word that holds an address even before it gets its function's. */
   jumpSlot: number;
-  /** What else there may be: words that are a symbol's, or thread-local storage's. The last number belongs to the range. */
+  /**
+   * Ranges that may be there besides: words that are a symbol's, or thread-local storage's. The last number belongs to
+   * the range.
+   */
   others: readonly (readonly [number, number])[];
 }
 
@@ -169,7 +172,7 @@ function moveHeaders(program: Program, base: bigint): void {
 /** A file's bytes, by their offset. */
 class Program {
   readonly #view: DataView<ArrayBuffer>;
-  /** What is loaded from the file, as it was. */
+  /** Segments that are loaded from the file, as they were. */
   readonly #loaded: readonly { address: bigint; offset: bigint; end: bigint }[];
   readonly machine: Machine;
   readonly segmentHeaders: readonly number[];
