@@ -9,6 +9,7 @@ import { createLogger, LEVELS, type Logger } from "../base/log.ts";
 import { plainText } from "../base/text.ts";
 import { VERSION } from "../base/version.ts";
 import { endMachine } from "../linux/device/power.ts";
+import { configurePolling } from "../linux/io/poll.ts";
 import { reapChildren } from "../linux/process/spawn.ts";
 import { listen } from "../rpc/transport/address.ts";
 import { AGENT_API_VERSION } from "../agent_api/names.ts";
@@ -32,6 +33,7 @@ type Services = typeof agentServices;
 
 /** Runs the agent until the sandbox is destroyed or a signal asks it to end. As PID 1 it then powers the machine off. */
 export async function main(args: readonly string[], services: Services = agentServices): Promise<number> {
+  configurePolling("thread");
   const isInit = Deno.pid === 1;
   const parsed = parseAgentArgs(args, { isInit });
   if (parsed.showVersion) {

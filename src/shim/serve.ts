@@ -1,6 +1,7 @@
 /** The serving process: answers containerd until it is told to shut down. @module */
 import { removeIfThere } from "../base/files.ts";
 import type { Logger } from "../base/log.ts";
+import { configurePolling } from "../linux/io/poll.ts";
 import { listen } from "../rpc/transport/address.ts";
 import type { Listener } from "../rpc/transport/duplex.ts";
 import type { ShimArgs } from "./args.ts";
@@ -10,6 +11,7 @@ import { ReadyAnswer } from "./start/ready.ts";
 
 /** Serves in the bundle's directory until Shutdown. @returns The exit status. */
 export async function serve(args: ShimArgs): Promise<number> {
+  configurePolling("thread");
   using answer = new ReadyAnswer();
   using logs = openShimLog({ ...args, bundle: Deno.cwd() });
   const { log } = logs;

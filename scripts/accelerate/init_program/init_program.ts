@@ -37,7 +37,7 @@ const SYSCALLS = {
 } as const;
 
 /** Instructions that differ between the instruction sets. Each function returns machine code. */
-interface Encoder {
+export interface Encoder {
   /** Loads the arguments into their registers and enters the kernel. */
   call(number: number, args: readonly bigint[]): Uint8Array;
   /** Jumps over the next `distance` bytes unless the last call failed. */
@@ -87,7 +87,8 @@ const AARCH64: Encoder = {
   },
 };
 
-const ENCODERS = { x86_64: X86_64, aarch64: AARCH64 } satisfies Record<Architecture, Encoder>;
+/** For tests: what the pieces of the code are. */
+export const ENCODERS = { x86_64: X86_64, aarch64: AARCH64 } satisfies Record<Architecture, Encoder>;
 
 /** A segment of its own: its address is known before the length of the code. */
 const DATA_ADDRESS = 0x500000n;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { testAssembly } from "../../../src/linux/child_program/testing/assembler.ts";
+import { testAssembly, testEachMachine } from "../../../src/linux/child_program/testing/assembler.ts";
 import { assembleInit } from "../init_program/init_program.ts";
 import { launcher } from "../launcher/launcher.ts";
 import { headCode, portableHead } from "./portable_head.ts";
@@ -29,7 +29,7 @@ const DENO = Deno.makeTempDirSync({ prefix: "kata-head-deno-" });
 Deno.copyFileSync(Deno.execPath(), `${DENO}/deno`);
 addEventListener("unload", () => Deno.removeSync(DENO, { recursive: true }));
 
-async function makePortable(): Promise<Portable> {
+async function makePortable(architecture = Deno.build.arch): Promise<Portable> {
   const directory = await Deno.makeTempDir({ prefix: "kata-head-" });
   const [file, tree] = [`${directory}/kata`, `${directory}/tree`];
   await Deno.mkdir(tree);
@@ -39,7 +39,7 @@ async function makePortable(): Promise<Portable> {
     await Deno.writeTextFile(`${directory}/${program}.js`, PROGRAM);
   }
   const script = SCRIPT.replace("@DIRECTORY@", directory);
-  const head = portableHead({ architecture: Deno.build.arch, tree, denoFlags: FLAGS, script });
+  const head = portableHead({ architecture, tree, denoFlags: FLAGS, script });
   await Deno.writeFile(file, head, { mode: 0o755 });
   await Deno.writeTextFile(file, PAYLOAD, { append: true });
   return { directory, file, tree, [Symbol.asyncDispose]: () => Deno.remove(directory, { recursive: true }) };
@@ -82,6 +82,29 @@ Deno.test("portableHead() runs the tree's program with all arguments", async () 
     assert.deepEqual(args, [`${tree}/deno`, "run", "--quiet", ...FLAGS, `${tree}/main.js`, ...given]);
   }
 });
+
+testEachMachine(
+  (arch) => `portableHead() runs the tree's program, or else the script (${arch})`,
+  async ({ arch, prefix }) => {
+    await using portable = await makePortable(arch);
+    const { file, tree, directory } = portable;
+    const [command = "", ...words] = [...prefix, file];
+    const run = async () => {
+      const options = { args: [...words, "", "a b"], env: { KATA_FORM: "none" }, cwd: directory };
+      const { success, stdout, stderr } = await new Deno.Command(command, options).output();
+      assert.ok(success, new TextDecoder().decode(stderr));
+      const { args, environment } = JSON.parse(new TextDecoder().decode(stdout));
+      assert.deepEqual(strings(environment).filter((word) => word.startsWith("KATA_")), [
+        "KATA_FORM=portable",
+        `KATA_ARGV0=${file}`,
+      ]);
+      return strings(args);
+    };
+    assert.deepEqual(await run(), [`${tree}/deno`, "run", "--quiet", ...FLAGS, `${tree}/main.js`, "", "a b"]);
+    await Deno.writeTextFile(`${tree}/going`, "");
+    assert.deepEqual((await run()).slice(4), [PAYLOAD, file, "main", `run --quiet ${FLAGS.join(" ")}`, "", "a b"]);
+  },
+);
 
 Deno.test("portableHead() keeps the environment but for what it sets itself", async () => {
   await using portable = await makePortable();

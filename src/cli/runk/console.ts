@@ -6,7 +6,7 @@
 import { exitCode } from "../../linux/process/wait.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { Fd } from "../../linux/io/fd.ts";
-import { readable, readSome, waitBeside, writeAll } from "../../linux/io/poll.ts";
+import { leaveInlinePolling, readable, readSome, writeAll } from "../../linux/io/poll.ts";
 import { connectUnix, sendFds } from "../../linux/net/socket.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
 import { isTerminal, rawMode, setWindowSize, windowSize } from "../../linux/io/tty.ts";
@@ -61,7 +61,7 @@ export async function serveForeground(process: ContainerProcess, begin?: () => P
   // A short program has ended by now: to listen for signals that nobody is left for takes 0.5 ms.
   const isOver = begin === undefined && process.console === undefined && process.hasEnded;
   if (isOver) return exitCode(await process.wait());
-  waitBeside();
+  leaveInlinePolling();
   using stack = new DisposableStack();
   forwardSignals(process, stack);
   const shown = process.console === undefined ? undefined : relayTerminal(process.console, stack);

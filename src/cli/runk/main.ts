@@ -9,7 +9,7 @@ import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import { plainText } from "../../base/text.ts";
 import { VERSION } from "../../base/version.ts";
-import { waitInPlace } from "../../linux/io/poll.ts";
+import { configurePolling } from "../../linux/io/poll.ts";
 import { describeErrnos } from "../../linux/ffi/strerror.ts";
 import { type Command, print } from "./command.ts";
 import { describeFlags, type Flags, parseFlags } from "./flags.ts";
@@ -107,7 +107,7 @@ async function dispatch(
     throw new RangeError(`Cannot ${name}: ${rest.length} arguments given, expected ${name} [options] ${command.usage}`);
   }
   // runk does one thing after the other until it serves a process in the foreground.
-  waitInPlace();
+  configurePolling("inline");
   const { root = defaultRoot(), "systemd-cgroup": systemdCgroup, rootless } = given;
   const global = { root, systemdCgroup, rootless, log };
   const { failureStatus } = command;

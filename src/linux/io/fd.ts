@@ -50,6 +50,7 @@ export const F_DUPFD_CLOEXEC = 1030;
 /** An open file descriptor. Its owner disposes it, or {@linkcode release}s it to another owner. */
 export class Fd implements Disposable {
   #number: number;
+  #waiters: Set<() => void> | undefined;
 
   /** @param number An open descriptor that nobody else will close. */
   constructor(number: number) {
@@ -81,6 +82,18 @@ export class Fd implements Disposable {
 
   get isOpen(): boolean {
     return this.#number >= 0;
+  }
+
+  /**
+   * Has `onEnd` called before the descriptor is closed or given away: who waits for it must not go on to wait for its
+   * number, which may soon be another file's.
+   *
+   * @returns To be disposed when the wait is over.
+   */
+  whileOpen(onEnd: () => void): Disposable {
+    const waiters = this.#waiters ??= new Set();
+    waiters.add(onEnd);
+    return { [Symbol.dispose]: () => void waiters.delete(onEnd) };
   }
 
   /** One read(2). @returns Bytes read, 0 at the end of the file. */
@@ -131,14 +144,15 @@ export class Fd implements Disposable {
     if (change(flags) !== flags) check("fcntl", () => libc.fcntl(this.number, F_SETFL, change(flags)));
   }
 
-  /** Gives the descriptor away: it stays open and this object no longer owns it. */
+  /** Gives the descriptor away: it stays open and this object no longer owns it. Whoever waits for it gets an error. */
   release(): number {
     const number = this.number;
+    for (const onEnd of this.#waiters ?? []) onEnd();
     this.#number = -1;
     return number;
   }
 
-  /** Closes; a second call does nothing. */
+  /** Closes; a second call does nothing. Whoever waits for it gets an error. */
   [Symbol.dispose](): void {
     if (this.#number < 0) return;
     // Linux frees the number even when close reports EINTR: a second close might hit somebody else's file.

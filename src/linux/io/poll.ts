@@ -18,7 +18,7 @@ const libc = bind({
 });
 
 export interface WaitOptions {
-  /** Ends the wait with its reason. A descriptor must not be closed while somebody waits for it: abort first. */
+  /** Ends the wait with its reason. */
   signal?: AbortSignal;
 }
 
@@ -26,21 +26,45 @@ export interface WaitOptions {
 const POLLIN = 1;
 const POLLOUT = 4;
 
+/**
+ * Way of a program to wait: `thread`, beside which everything else goes on, or `inline`: waits without a signal let the
+ * whole program stand still, which saves it the thread. That is for a program that does one thing after the other.
+ */
+export type Polling = "inline" | "thread";
+
 let poller: Poller | undefined;
 
-let inPlace = false;
+/** Undefined until it is chosen, or something is waited for, which takes the thread. */
+let polling: Polling | undefined;
 
 /**
- * From now on, waits without a signal let the whole program stand still, which saves it the thread that waits beside.
- * For a program that does one thing after the other, as long as it does.
+ * Chooses how this program waits: once, before anything is waited for.
+ *
+ * @throws {Error} It waits another way already.
  */
-export function waitInPlace(): void {
-  inPlace = true;
+export function configurePolling(chosen: Polling): void {
+  if (polling !== undefined && polling !== chosen) {
+    throw new Error(`Cannot wait "${chosen}": this program waits "${polling}" already`);
+  }
+  polling = chosen;
 }
 
-/** Ends {@linkcode waitInPlace}: from now on, other things go on while something is waited for. */
-export function waitBeside(): void {
-  inPlace = false;
+/**
+ * Ends `inline`: from now on, other things go on while something is waited for.
+ *
+ * @throws {Error} The program has not chosen `inline`.
+ */
+export function leaveInlinePolling(): void {
+  if (polling !== "inline") {
+    throw new Error(`Cannot stop to wait "inline": this program waits "${polling ?? "thread"}"`);
+  }
+  polling = "thread";
+}
+
+/** Waits by the thread from the first wait on, unless the program has chosen. */
+function isInline(): boolean {
+  polling ??= "thread";
+  return polling === "inline";
 }
 
 /** poll(2) of one descriptor. @param ms -1 for ever. @returns Whether the event came in time. */
@@ -56,11 +80,15 @@ export function readableWithin(fd: Fd, ms: number): boolean {
   return stand(fd.number, POLLIN, Math.ceil(ms));
 }
 
-/** Waits until a read would not block: data, end of file, or an error is there. At times nothing is, after all. */
+/**
+ * Waits until a read would not block: data, end of file, or an error is there. At times nothing is, after all.
+ *
+ * @throws {Error} The descriptor is closed, or given away, meanwhile.
+ */
 export async function readable(fd: Fd, { signal }: WaitOptions = {}): Promise<void> {
   streak = 0;
-  if (inPlace && signal === undefined) return void stand(fd.number, POLLIN);
-  await (poller ??= new Poller()).wait(fd.number, "read", signal);
+  if (isInline() && signal === undefined) return void stand(fd.number, POLLIN);
+  await (poller ??= new Poller()).wait(fd, "read", signal);
 }
 
 /**
@@ -70,7 +98,7 @@ export async function readable(fd: Fd, { signal }: WaitOptions = {}): Promise<vo
  * @returns Whether it is so.
  */
 export async function readableFor(fd: Fd, ms: number, { signal }: WaitOptions = {}): Promise<boolean> {
-  if (inPlace && signal === undefined) return stand(fd.number, POLLIN, ms);
+  if (isInline() && signal === undefined) return stand(fd.number, POLLIN, ms);
   const over = new AbortController();
   const timer = setTimeout(() => over.abort(), Math.min(ms, MAX_TIMER_MS));
   const either = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]);
@@ -85,11 +113,11 @@ export async function readableFor(fd: Fd, ms: number, { signal }: WaitOptions = 
   }
 }
 
-/** Waits until a write would not block, or would fail. */
+/** Waits until a write would not block, or would fail. @throws As {@linkcode readable}. */
 export async function writable(fd: Fd, { signal }: WaitOptions = {}): Promise<void> {
   streak = 0;
-  if (inPlace && signal === undefined) return void stand(fd.number, POLLOUT);
-  await (poller ??= new Poller()).wait(fd.number, "write", signal);
+  if (isInline() && signal === undefined) return void stand(fd.number, POLLOUT);
+  await (poller ??= new Poller()).wait(fd, "write", signal);
 }
 
 /** Calls in a row that did not need to wait. Without a turn now and then, a busy pipe would starve all else. */

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { eventfd, Fd, O_RDWR, pipe } from "./fd.ts";
-import { readable, readableFor, readNow, readSome, waitBeside, waitInPlace, writable, writeAll } from "./poll.ts";
+import {
+  configurePolling,
+  leaveInlinePolling,
+  readable,
+  readableFor,
+  readNow,
+  readSome,
+  writable,
+  writeAll,
+} from "./poll.ts";
 import { spawn } from "../process/spawn.ts";
 import { openPty } from "./tty.ts";
 
@@ -140,35 +149,50 @@ Deno.test("a descriptor that is always ready lets others have their turn", async
   assert.ok(turns > 0);
 });
 
-Deno.test("waitInPlace() lets all stand still until the wait is over", () => {
-  using ends = pipe();
-  const child = spawn({ path: "sh", args: ["sh", "-c", "sleep 0.02; printf x"], fds: [{ child: 1, fd: ends.write }] });
-  ends.write[Symbol.dispose]();
-  waitInPlace();
-  try {
-    void readable(ends.read);
-  } finally {
-    waitBeside();
-  }
-  // No turn of the event loop is needed: what the child writes is there.
-  assert.equal(readNow(ends.read, new Uint8Array(1)), 1);
-  assert.deepEqual(child.waitSync(), { code: 0 });
+/** Runs a program of its own, as the way to wait is chosen once. @returns What it printed. */
+async function runProgram(lines: string): Promise<string> {
+  const program = `import * as poll from "${import.meta.resolve("./poll.ts")}";
+    import { readNow } from "${import.meta.resolve("./poll.ts")}";
+    import { pipe } from "${import.meta.resolve("./fd.ts")}";
+    import { spawn } from "${import.meta.resolve("../process/spawn.ts")}";
+    const say = (text) => Deno.stdout.writeSync(new TextEncoder().encode(text));
+    const attempt = (run) => { try { run(); } catch (error) { say(error.message + ";"); } };
+    ${lines}`;
+  const args = ["eval", "--quiet", "--no-lock", program];
+  const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), { args }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test('configurePolling("inline") lets all stand still until the wait is over', async () => {
+  const said = await runProgram(`
+    poll.configurePolling("inline");
+    const ends = pipe();
+    spawn({ path: "sh", args: ["sh", "-c", "sleep 0.02; printf x"], fds: [{ child: 1, fd: ends.write }] });
+    ends.write[Symbol.dispose]();
+    void poll.readable(ends.read);
+    // No turn of the event loop is needed: what the child writes is there.
+    say(String(readNow(ends.read, new Uint8Array(1))));
+    Deno.exit(0);`);
+  assert.equal(said, "1");
 });
 
-Deno.test.each([{ isInPlace: false }, { isInPlace: true }])(
-  "readableFor() tells whether something came, in place: $isInPlace",
-  async ({ isInPlace }) => {
+Deno.test("readableFor() tells whether something came", async () => {
+  using ends = pipe();
+  assert.ok(!(await readableFor(ends.read, 1)));
+  ends.write.write(encoder.encode("x"));
+  assert.ok(await readableFor(ends.read, 60_000));
+});
+
+Deno.test("readableFor() tells whether something came, inline", async () => {
+  const said = await runProgram(`
+    poll.configurePolling("inline");
     using ends = pipe();
-    if (isInPlace) waitInPlace();
-    try {
-      assert.ok(!(await readableFor(ends.read, 1)));
-      ends.write.write(encoder.encode("x"));
-      assert.ok(await readableFor(ends.read, 60_000));
-    } finally {
-      waitBeside();
-    }
-  },
-);
+    say(String(await poll.readableFor(ends.read, 1)));
+    ends.write.write(new Uint8Array(1));
+    say(String(await poll.readableFor(ends.read, 60_000)));`);
+  assert.equal(said, "falsetrue");
+});
 
 Deno.test("readableFor() ends with its signal", async () => {
   using ends = pipe();
@@ -177,4 +201,53 @@ Deno.test("readableFor() ends with its signal", async () => {
   over.abort();
   assert.ok(!(await waiting));
   assert.ok(!(await readableFor(ends.read, 60_000, over)));
+});
+
+Deno.test("configurePolling() is for the beginning: one way, before anything is waited for", async () => {
+  const said = await runProgram(`
+    attempt(() => poll.leaveInlinePolling());
+    poll.configurePolling("inline");
+    poll.configurePolling("inline");
+    attempt(() => poll.configurePolling("thread"));
+    poll.leaveInlinePolling();
+    attempt(() => poll.configurePolling("inline"));`);
+  assert.equal(
+    said,
+    'Cannot stop to wait "inline": this program waits "thread";' +
+      'Cannot wait "thread": this program waits "inline" already;' +
+      'Cannot wait "inline": this program waits "thread" already;',
+  );
+});
+
+Deno.test("configurePolling() comes too late after a wait", async () => {
+  using ends = nonblockingPipe();
+  ends.write.write(encoder.encode("x"));
+  await readable(ends.read);
+  assert.throws(() => configurePolling("inline"), /this program waits "thread" already/);
+  assert.throws(() => leaveInlinePolling(), /Cannot stop to wait "inline"/);
+});
+
+Deno.test("F2: closing a descriptor ends the waits for it with an error, and another file of its number is waited for", async () => {
+  const ends = nonblockingPipe();
+  const waiting = [readable(ends.read), readable(ends.read), writable(ends.read)].map((wait) =>
+    assert.rejects(wait, /closed/)
+  );
+  const { number } = ends.read;
+  ends.read[Symbol.dispose]();
+  ends.write[Symbol.dispose]();
+  using counter = eventfd();
+  using same = counter.number === number ? undefined : eventfd();
+  assert.ok([counter.number, same?.number].includes(number), "the number is free for the next file");
+  const next = counter.number === number ? counter : same!;
+  const other = readable(next);
+  await Promise.all(waiting);
+  next.write(new Uint8Array(BigUint64Array.of(1n).buffer));
+  await other;
+});
+
+Deno.test("F2: giving a descriptor away ends the waits for it", async () => {
+  using ends = nonblockingPipe();
+  const waiting = assert.rejects(readable(ends.read), /closed/);
+  using _other = new Fd(ends.read.release());
+  await waiting;
 });

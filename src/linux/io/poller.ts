@@ -55,22 +55,33 @@ export class Poller {
     this.#control(EPOLL_CTL_ADD, this.#wake.number, EPOLLIN);
   }
 
-  /** Resolves when the descriptor is ready, or had an error. @throws The signal's reason. */
-  async wait(fd: number, direction: Direction, signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Resolves when the descriptor is ready, or had an error.
+   *
+   * @throws The signal's reason.
+   * @throws {Error} The descriptor was closed, or given away.
+   */
+  async wait(fd: Fd, direction: Direction, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
+    const { number } = fd;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiters = this.#waiting.get(fd) ?? { read: new Set(), write: new Set(), turn: 0 };
+    const waiters = this.#waiting.get(number) ?? { read: new Set(), write: new Set(), turn: 0 };
     waiters[direction].add(resolve);
     // Always ready; a turn of the event loop all the same, or those who read on and on would starve the rest.
-    if (!this.#arm(fd, waiters)) return await new Promise((done) => setTimeout(done, 0));
+    if (!this.#arm(number, waiters)) return await new Promise((done) => setTimeout(done, 0));
     this.#running ??= this.#run();
-    const onAbort = () => reject(signal?.reason);
+    // At once, not in a later turn: by then the number may be another file's.
+    const leave = (reason: unknown) => {
+      if (!waiters[direction].delete(resolve)) return;
+      reject(reason);
+      this.#arm(number, waiters);
+    };
+    const onAbort = () => leave(signal?.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
+    using _open = fd.whileOpen(() => leave(new Error("Cannot wait for a file descriptor any longer: it is closed")));
     try {
       await promise;
     } catch (reason) {
-      waiters[direction].delete(resolve);
-      this.#arm(fd, waiters);
       await this.#rest();
       throw reason;
     } finally {

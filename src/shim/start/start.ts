@@ -2,6 +2,7 @@
 import { KataError } from "../../base/error.ts";
 import { removeIfThere } from "../../base/files.ts";
 import { O_NONBLOCK, pipe } from "../../linux/io/fd.ts";
+import { configurePolling } from "../../linux/io/poll.ts";
 import { spawn } from "../../linux/process/spawn.ts";
 import { writeWholeFile } from "../../linux/fs/whole_file.ts";
 import { identify } from "../annotations.ts";
@@ -33,6 +34,7 @@ export interface StartOptions {
  * @throws {Error} Why no shim could be started; then nothing is left.
  */
 export async function start(args: ShimArgs, { bundle, input }: StartOptions): Promise<string> {
+  configurePolling("thread");
   const { annotations } = readSpec(bundle);
   const { type, sandboxId } = identify(annotations, args.id);
   const settings = await readInput(input, args);
