@@ -19,15 +19,17 @@ export interface StartMachineOptions {
 /** @throws {KataError} As `Hypervisor.start` and `connectAgent`; ending the VM is the caller's. */
 export async function startMachine(vm: Hypervisor, options: StartMachineOptions): Promise<AgentConnection> {
   const { sandboxId, config, signal, phases, onStarted } = options;
+  let loading: Promise<typeof import("../agent/client.ts")> | undefined;
+  const loadClient = () => loading ??= import("../agent/client.ts");
   const connect = (config: AgentConfig) =>
-    phases.measure("agent", async () => await (await loading).connectAgent(vm, { sandboxId, config, signal }));
+    phases.measure("agent", async () => await (await loadClient()).connectAgent(vm, { sandboxId, config, signal }));
   let agent: AgentConnection | undefined;
   const confirm = async () => {
     agent = await connect({ ...config, reconnect_timeout_ms: Math.min(RESTORED_MS, config.reconnect_timeout_ms) });
   };
   const starting = phases.measure("vm", () => vm.start({ signal, confirm }));
   // The agent's messages take some milliseconds to describe themselves: there is time while the machine starts.
-  const loading = import("../agent/client.ts");
+  void loadClient();
   await starting;
   onStarted(await vm.info());
   return agent ?? await connect(config);

@@ -3,6 +3,7 @@ import { defaultConfig } from "../../config/schema.ts";
 import type { Hypervisor, StartOptions } from "../../hypervisor/hypervisor.ts";
 import { serveAgent } from "../agent/testing/serve_agent.ts";
 import { Phases } from "../phases.ts";
+import "../agent/client.ts"; // loads libc, which would else be a leak of the first test
 import { startMachine } from "./start.ts";
 
 const INFO = { pid: 7, pids: [7], vcpus: 1, memoryMiB: 1 };
