@@ -11,6 +11,7 @@ import { Constants, linkElf } from "./elf.ts";
 /** Numbers on [x86_64, aarch64]. */
 const CALLS = { write: [1, 64], getpid: [39, 172], close: [3, 57] } as const;
 const EBADF = 9;
+const LITTLE_ENDIAN = true;
 
 interface TestStep {
   call: keyof typeof CALLS;
@@ -39,7 +40,7 @@ class Page {
   }
 
   #word(offset: number, value: number): void {
-    this.#view.setBigUint64(offset, BigInt.asUintN(64, BigInt(value)), true);
+    this.#view.setBigUint64(offset, BigInt.asUintN(64, BigInt(value)), LITTLE_ENDIAN);
   }
 
   #list(offset: number, steps: readonly TestStep[], arch: Architecture): void {
@@ -49,7 +50,7 @@ class Page {
       args.forEach((value, index) => this.#word(this.#used + STEP.arguments + 8 * index, value));
       this.#word(this.#used + STEP.flags, flags);
       this.#word(this.#used + STEP.ignore, ignore);
-      this.#view.setUint32(this.#used + STEP.skipIfIgnored, skipIfIgnored, true);
+      this.#view.setUint32(this.#used + STEP.skipIfIgnored, skipIfIgnored, LITTLE_ENDIAN);
       this.#used += STEP.size;
     }
     this.#word(offset + 8, BOOT_ADDRESS + this.#used);

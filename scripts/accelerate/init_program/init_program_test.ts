@@ -81,7 +81,7 @@ testEachMachine(
 const NUMBER = 0x123;
 const WORDS = [0n, 1n, 0x1122334455667788n, 2n ** 64n - 1n, 0xffffn, 5n];
 
-/** What the encoders write for a call of NUMBER with WORDS, a look at its result, and a loop, one after the other. */
+/** Source of what the encoders write for a call of NUMBER with WORDS, a look at its result, and a loop, one after the other. */
 const SOURCES = {
   x86_64: `.intel_syntax noprefix
     movabs rdi, ${WORDS[0]}

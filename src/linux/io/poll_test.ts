@@ -1,16 +1,6 @@
 import assert from "node:assert/strict";
 import { eventfd, Fd, O_RDWR, pipe } from "./fd.ts";
-import {
-  configurePolling,
-  leaveInlinePolling,
-  readable,
-  readableFor,
-  readNow,
-  readSome,
-  writable,
-  writeAll,
-} from "./poll.ts";
-import { spawn } from "../process/spawn.ts";
+import { configurePolling, leaveInlinePolling, readable, readableFor, readSome, writable, writeAll } from "./poll.ts";
 import { openPty } from "./tty.ts";
 
 const encoder = new TextEncoder();
