@@ -1,7 +1,8 @@
 /** Reading a configuration: integers, types, and what is absent. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatSpec, HOOK_KINDS, parseJson, parseProcess, parseResources, parseSpec } from "./spec.ts";
+import { formatSpec, HOOK_KINDS, parseJson, parseProcess, parseResources, parseSpec, SPEC_SHAPE } from "./spec.ts";
+import { valuesOf } from "./testing/values.ts";
 
 Deno.test("parseJson() and formatSpec() keep integers beyond 2^53", () => {
   const text = '{"limit":18446744073709551615,"small":5,"half":0.5}';
@@ -11,6 +12,13 @@ Deno.test("parseJson() and formatSpec() keep integers beyond 2^53", () => {
   fc.assert(fc.property(fc.bigInt(-(2n ** 63n), 2n ** 64n - 1n), (value) => {
     const read = (parseJson(`{"v":${value}}`) as { v: bigint | number }).v;
     assert.equal(BigInt(read), value);
+  }));
+});
+
+Deno.test("parseSpec() reads back what formatSpec() writes, whatever fields there are", () => {
+  fc.assert(fc.property(valuesOf(SPEC_SHAPE), (spec) => {
+    // structuredClone: fast-check makes objects without a prototype.
+    assert.deepEqual(parseSpec(formatSpec(spec)), structuredClone(spec));
   }));
 });
 

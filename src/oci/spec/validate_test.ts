@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { KataError } from "../../base/error.ts";
-import type { Spec } from "./spec.ts";
+import fc from "fast-check";
+import { type Spec, SPEC_SHAPE } from "./spec.ts";
+import { valuesOf } from "./testing/values.ts";
 import { validate } from "./validate.ts";
 
 function spec(change: (spec: Spec) => void = () => {}): Spec {
@@ -53,6 +55,17 @@ Deno.test.each<{ problem: string; change: (spec: Spec) => void }>([
     assert.equal(error.code, "INVALID_ARGUMENT");
     return error.message.includes(problem);
   });
+});
+
+Deno.test("validate() has words for whatever a specification of the right types says", () => {
+  fc.assert(fc.property(valuesOf(SPEC_SHAPE), (spec) => {
+    try {
+      validate(spec);
+    } catch (error) {
+      assert.equal((error as KataError).code, "INVALID_ARGUMENT", String(error));
+      assert.doesNotMatch((error as Error).message, /undefined|is not a function|Cannot (?:read|convert|mix)/);
+    }
+  }));
 });
 
 Deno.test("validate() lists all problems at once", () => {

@@ -16,8 +16,8 @@ const EXECS_MS = 1_000;
 
 type ContainerAgent = Pick<AgentConnection, "containers" | "processes" | "streams">;
 
-/** Things that a container is made with. */
-export interface ContainerSetup {
+/** Parts of a container. */
+export interface ContainerParts {
   /** On the host and in the machine; taken over. */
   resources: ContainerResources;
   /** Files as the guest is told of them. */
@@ -40,7 +40,7 @@ export class Container implements AsyncDisposable {
   /** Nothing happens in the guest before {@linkcode Container.create}. */
   constructor(
     options: ContainerOptions,
-    { resources, files, agent, hooks, ...context }: ContainerContext & ContainerSetup,
+    { resources, files, agent, hooks, ...context }: ContainerContext & ContainerParts,
   ) {
     this.#options = options;
     this.#context = context;
