@@ -22,10 +22,10 @@ Deno.test("loadConfig() lays config.d over the file, by name, tables merged and 
 });
 
 Deno.test("loadConfig() warns of the table of a hypervisor that is not there yet, and names its file", () => {
-  using files = filesOf({ "c.toml": "[runtime]", "config.d/x.toml": "[hypervisor.clh]\npath = 'x'" });
+  using files = filesOf({ "c.toml": "[runtime]", "config.d/x.toml": "[hypervisor.remote]\npath = 'x'" });
   const { warnings } = loadConfig({ commandLine: files.path("c.toml") });
   assert.deepEqual(warnings, [
-    `Table hypervisor.clh in "${files.path("config.d/x.toml")}" has no effect: it is not supported yet`,
+    `Table hypervisor.remote in "${files.path("config.d/x.toml")}" has no effect: it is not supported yet`,
   ]);
 });
 
