@@ -7,8 +7,8 @@
 import { KataError } from "../../base/error.ts";
 import { namesIn } from "./address.ts";
 
-/** Slot and function of one step, each hexadecimal: `1f`, `1f.7`. */
-const STEP = /^([0-9a-f]{1,2})(?:\.([0-7]))?$/i;
+/** Slot and function of one hop, each hexadecimal: `1f`, `1f.7`. */
+const HOP = /^([0-9a-f]{1,2})(?:\.([0-7]))?$/i;
 /** The root bus of the first domain, the only one of the machines that we start. */
 const ROOT_BUS = "0000:00";
 const LAST_SLOT = 0x1f;
@@ -22,7 +22,7 @@ const LAST_SLOT = 0x1f;
  * @throws {KataError} INVALID_ARGUMENT: it is no such path.
  */
 export function pciDevice(path: string, sys: string): string | undefined {
-  const [first = "", ...rest] = path.split("/").map((step) => deviceOn(step, path));
+  const [first = "", ...rest] = path.split("/").map((hop) => deviceOn(hop, path));
   let directory = childOf(rootOf(sys), `${ROOT_BUS}:${first}`);
   for (const device of rest) {
     // A bridge has its bus below it once the kernel has numbered that.
@@ -34,8 +34,8 @@ export function pciDevice(path: string, sys: string): string | undefined {
 }
 
 /** Slot and function as names in sysfs have them: `1f.0`. */
-function deviceOn(step: string, path: string): string {
-  const [, slot, number = "0"] = STEP.exec(step) ?? [];
+function deviceOn(hop: string, path: string): string {
+  const [, slot, number = "0"] = HOP.exec(hop) ?? [];
   if (slot !== undefined && Number.parseInt(slot, 16) <= LAST_SLOT) {
     return `${slot.toLowerCase().padStart(2, "0")}.${number}`;
   }

@@ -96,7 +96,7 @@ export class StorageRegistry implements AsyncDisposable {
     const driver = driverOf(group);
     const isKnown = Object.hasOwn(this.#handlers, driver);
     const handler = isKnown ? this.#handlers[driver] : undefined;
-    if (handler === undefined) throw noHandler(driver, { isPlanned: isKnown });
+    if (handler === undefined) throw noHandler(driver, { isKnown });
     const volume = VOLUME_DRIVERS.includes(driver) ? beginOf(key, group[0]) : undefined;
     const guard = (path: string) => this.guard(path, volume);
     const place = driver === STORAGE_DRIVER.local ? guard(key) : refusePart(guard(key));
@@ -176,8 +176,8 @@ function beginOf(mountPoint: string, { driverOptions }: Storage): string {
   );
 }
 
-function noHandler(driver: string, { isPlanned }: { isPlanned: boolean }): KataError {
-  if (isPlanned) {
+function noHandler(driver: string, { isKnown }: { isKnown: boolean }): KataError {
+  if (isKnown) {
     return new KataError(
       "UNIMPLEMENTED",
       `Cannot use storage driver "${driver}": this agent has no handler for it yet`,
