@@ -35,6 +35,13 @@ export interface ExecveOptions {
   explain?: (failure: ErrnoError) => Error;
 }
 
+/** A call as data. */
+export interface Call {
+  name: SyscallName;
+  args: readonly Argument[];
+  options?: CallOptions;
+}
+
 /** Address space for the steps after {@linkcode SyscallProgram.begin}; pages are only taken when they are written. */
 const MOST_LATER_STEPS = 1 << 15;
 
@@ -78,11 +85,6 @@ export class SyscallProgram implements Disposable {
     return new Slot(this.#memory.allocateTold());
   }
 
-  /** How many steps it has that no child was given yet. */
-  get length(): number {
-    return this.#steps.length;
-  }
-
   /** @returns The address of a NUL-terminated copy. */
   string(text: string): number {
     return this.#memory.string(text);
@@ -124,6 +126,32 @@ export class SyscallProgram implements Disposable {
     for (const argument of args) encoded.push(this.#encode(argument));
     this.#steps.push({ number: syscallNumber(name), args: encoded, label, options });
     return this;
+  }
+
+  /** A call, and what is done instead if it fails with an errno that it ignores. */
+  callOrElse({ name, args, options = {} }: Call, otherwise: () => void): void {
+    const completed = { ...options, skipIfDone: 0 };
+    this.call(name, args, completed);
+    completed.skipIfDone = this.#countIn(otherwise);
+  }
+
+  /** A call, and what is done next only if it succeeds; an errno that it ignores leaves that out. */
+  callThen({ name, args, options = {} }: Call, then: () => void): void {
+    const completed = { ...options, skipIfIgnored: 0 };
+    this.call(name, args, completed);
+    completed.skipIfIgnored = this.#countIn(then);
+  }
+
+  /** Options are read when the steps are laid out, so a distance may be filled in after the steps were added. */
+  #countIn(add: () => void): number {
+    const before = this.#steps.length;
+    add();
+    return this.#steps.length - before;
+  }
+
+  /** Closes a descriptor that is there, or not any more. */
+  close(fd: Slot): void {
+    this.call("close", [fd], { ignore: ["EBADF"] });
   }
 
   /** A step that never succeeds, to end a series of attempts. `explain` says with what. */

@@ -88,6 +88,27 @@ Deno.test.each([
   assert.equal(run(program).failure?.message, failure);
 });
 
+Deno.test.each(
+  [
+    { shape: "callThen", path: "/", ends: "inside: ENOENT" },
+    { shape: "callThen", path: "/no/such", ends: "chdir /after: ENOENT" },
+    { shape: "callOrElse", path: "/", ends: "chdir /after: ENOENT" },
+    { shape: "callOrElse", path: "/no/such", ends: "inside: ENOENT" },
+  ] as const,
+)(
+  "H6: $shape() of chdir $path takes or leaves out all steps, whoever adds them: $ends",
+  async ({ shape, path, ends }) => {
+    const program = new SyscallProgram();
+    program[shape]({ name: "chdir", args: [path], options: { ignore: ["ENOENT"] } }, () => {
+      writeFile(program, "/dev/null", { content: "a" });
+      writeFile(program, "/no/such/file", { content: "", label: "inside" });
+    });
+    program.call("chdir", ["/after"]);
+    await using child = program.start();
+    await assert.rejects(child.executed(), { message: ends });
+  },
+);
+
 Deno.test("slot() over allocated memory makes a result part of a struct", () => {
   using ends = pipe();
   const program = new SyscallProgram();

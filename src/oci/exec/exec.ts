@@ -22,7 +22,6 @@ import { differingNamespaces } from "../init/namespaces.ts";
 import { planProcess, type Program } from "../init/process_plan.ts";
 import type { Hook, Process } from "../spec/spec.ts";
 import { checkAllowed, livePid, type StoredState } from "../container/state.ts";
-import { Steps } from "../init/steps.ts";
 import { validateProcess } from "../spec/validate.ts";
 
 /** Of a further process, besides what its specification says. */
@@ -128,7 +127,7 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
     maySetGroups: !differing.includes("user") || maySetGroups(stored.pid),
   };
   const program = undo.use(new SyscallProgram({ apart: { keeps: keptDescriptors(plan) } }));
-  const { stage2 } = addJoin(new Steps(program), plan);
+  const { stage2 } = addJoin(program, plan);
   const child = program.start({
     ...(cloneInto && { intoCgroup: ours.use(Fd.open(cloneInto, O_PATH | O_DIRECTORY)) }),
     stage2,

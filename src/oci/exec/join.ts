@@ -11,6 +11,7 @@ import {
   type Placement,
   type Stage2Options,
 } from "../../linux/child_program/calls.ts";
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { Channel } from "../init/channel.ts";
 import { addDescriptors, closeOtherFds, preservedFds } from "../init/child_setup.ts";
 import { addConsole, type Console, PTMX_FLAGS } from "../init/console.ts";
@@ -27,7 +28,6 @@ import {
   addWorkingDirectory,
 } from "../init/process_steps.ts";
 import type { NamespaceType, Process } from "../spec/spec.ts";
-import type { Steps } from "../init/steps.ts";
 
 export interface JoinPlan {
   id: string;
@@ -53,7 +53,7 @@ export interface JoinResult {
 }
 
 /** Adds the steps of a join, made outside of the container's pid namespace, where the process appears at the end. */
-export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
+export function addJoin(steps: SyscallProgram, plan: JoinPlan): JoinResult {
   const { process: { process }, channel } = plan;
   addEarly(steps, process);
   addRlimits(steps, plan.process);
@@ -61,12 +61,12 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   const self = new TextEncoder().encode("0");
   for (const fd of plan.cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
   addAffinity(steps, plan.process, "final");
-  forbidInspection(steps.program);
+  forbidInspection(steps);
   // All at once, and the mount namespace with them: nothing of ours is opened by path after this.
   const flags = plan.namespaces.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
   if (flags !== 0) steps.call("setns", [plan.initPidfd.number, flags], { label: "join namespaces" });
   if (plan.namespaces.includes("user")) {
-    changeIds(steps.program, { uid: 0, gid: 0, ...(plan.maySetGroups && { groups: [] }) });
+    changeIds(steps, { uid: 0, gid: 0, ...(plan.maySetGroups && { groups: [] }) });
   }
   // In the user namespace of the container, which has its own names of keyrings.
   if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
@@ -76,7 +76,7 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
   addDescriptors(steps, { ...plan, console });
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
   let stage2: Slot | undefined;
-  const appear = (by: Stage2Options) => void (stage2 = forkStage2(steps.program, by));
+  const appear = (by: Stage2Options) => void (stage2 = forkStage2(steps, by));
   const identity = addIdentity(steps, plan.process, {
     ownedFds,
     hasTerminal: console !== undefined,
@@ -92,8 +92,8 @@ export function addJoin(steps: Steps, plan: JoinPlan): JoinResult {
 }
 
 /** To be seen with no descriptor but what it takes to its program. */
-function leave(steps: Steps, { preserveFds }: JoinPlan, talk: readonly number[]): void {
-  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, steps.program.reportNumber]);
+function leave(steps: SyscallProgram, { preserveFds }: JoinPlan, talk: readonly number[]): void {
+  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, steps.reportNumber]);
 }
 
 /** Numbers of what its steps need. */
@@ -106,9 +106,9 @@ export function keptDescriptors(plan: JoinPlan): number[] {
   return [...own, ...given, ...preservedFds(preserveFds)];
 }
 
-function addTerminal(steps: Steps, socket: Fd, { consoleSize }: Process): Console {
+function addTerminal(steps: SyscallProgram, socket: Fd, { consoleSize }: Process): Console {
   const how = openHow({ flags: PTMX_FLAGS });
-  const message = descriptorMessage(steps.program);
+  const message = descriptorMessage(steps);
   const label = "open terminal /dev/pts/ptmx";
   steps.call("openat2", [AT_FDCWD, "/dev/pts/ptmx", how, how.length], { label, result: message.fd });
   const console = addConsole(steps, message.fd, consoleSize);

@@ -1,9 +1,9 @@
 /** From the machine's tree to the container's: its root becomes the root. @module */
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../linux/io/fd.ts";
 import { MS, parsePropagation } from "../../linux/mount/mount_options.ts";
 import type { MountInfo } from "../../linux/mount/mountinfo.ts";
 import type { RootDirectory } from "../mount/rootfs.ts";
-import type { Steps } from "./steps.ts";
 
 export interface ChangeRootOptions {
   /** As the specification has it: rprivate and so on. */
@@ -14,7 +14,11 @@ export interface ChangeRootOptions {
 
 const MNT_DETACH = 2;
 
-export function changeRoot(steps: Steps, root: RootDirectory, { propagation, moved }: ChangeRootOptions): void {
+export function changeRoot(
+  steps: SyscallProgram,
+  root: RootDirectory,
+  { propagation, moved }: ChangeRootOptions,
+): void {
   if (moved === undefined) pivot(steps, root);
   else {
     for (const mountPoint of moved) cover(steps, mountPoint);
@@ -30,7 +34,7 @@ export function changeRoot(steps: Steps, root: RootDirectory, { propagation, mov
   root.setAttributes(root.fd, change, { label: `make root ${propagation}` });
 }
 
-function pivot(steps: Steps, root: RootDirectory): void {
+function pivot(steps: SyscallProgram, root: RootDirectory): void {
   steps.call("fchdir", [root.fd], { label: "enter root" });
   const oldRoot = steps.slot();
   const flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
@@ -57,7 +61,7 @@ export function kernelMounts(table: readonly MountInfo[], rootfs: string): strin
 }
 
 /** Not taken away: of mounts on top of each other, a path leads to the last only, whose end would be the machine's too. */
-function cover(steps: Steps, mountPoint: string): void {
+function cover(steps: SyscallProgram, mountPoint: string): void {
   const options = { label: `cover ${mountPoint}`, ignore: ["ENOENT", "EACCES"] } as const;
   steps.call("mount", [null, mountPoint, null, MS.PRIVATE | MS.REC, null], options);
   steps.call("mount", ["none", mountPoint, "tmpfs", MS.RDONLY, "size=0k"], options);

@@ -41,8 +41,8 @@ import { type Fd, type Pipe, pipe } from "../../linux/io/fd.ts";
 import { LITTLE_ENDIAN } from "../../linux/ffi/libc.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { awaitByte, report } from "../../linux/child_program/calls.ts";
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { type Await, waitFor } from "./held.ts";
-import type { Steps } from "./steps.ts";
 
 const NUMBER_BYTES = 8;
 
@@ -99,15 +99,15 @@ export class Channel implements Disposable {
   }
 
   /** In the child: says something. */
-  addReport(steps: Steps, message: Message): void {
+  addReport(steps: SyscallProgram, message: Message): void {
     this.#planned.push(message);
-    report(steps.program, this.#childNumbers.write, { message: MESSAGES[message], label: `report ${message}` });
+    report(steps, this.#childNumbers.write, { message: MESSAGES[message], label: `report ${message}` });
   }
 
   /** In the child: says something and waits for the parent's {@linkcode release}. */
-  addStop(steps: Steps, message: Message): void {
+  addStop(steps: SyscallProgram, message: Message): void {
     this.addReport(steps, message);
-    awaitByte(steps.program, this.#childNumbers.read, { label: `wait after ${message}` });
+    awaitByte(steps, this.#childNumbers.read, { label: `wait after ${message}` });
   }
 
   /**
@@ -115,16 +115,16 @@ export class Channel implements Disposable {
    *
    * @returns Where the child puts that number before.
    */
-  offerDescriptor(steps: Steps, message: Message): { number: Slot; addStop: () => void } {
-    const piece = steps.program.allocate(1 + NUMBER_BYTES);
+  offerDescriptor(steps: SyscallProgram, message: Message): { number: Slot; addStop: () => void } {
+    const piece = steps.allocate(1 + NUMBER_BYTES);
     piece.view.setUint8(0, MESSAGES[message].charCodeAt(0));
     const addStop = () => {
       this.#planned.push(message);
       const label = `report ${message}`;
       steps.call("write", [this.#childNumbers.write, piece.address, 1 + NUMBER_BYTES], { label });
-      awaitByte(steps.program, this.#childNumbers.read, { label: `wait after ${message}` });
+      awaitByte(steps, this.#childNumbers.read, { label: `wait after ${message}` });
     };
-    return { number: steps.program.slot({ piece, offset: 1 }), addStop };
+    return { number: steps.slot({ piece, offset: 1 }), addStop };
   }
 
   /** In the parent: the number that follows such a message. */

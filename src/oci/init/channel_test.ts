@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
 import { Channel, type Message } from "./channel.ts";
-import { Steps } from "./steps.ts";
 
 /** A child that was to say `planned`, in whose place somebody says each letter of `said`. */
 async function hear(planned: readonly Message[], said: string): Promise<(Message | undefined)[]> {
   using program = new SyscallProgram();
-  const steps = new Steps(program);
   using channel = new Channel();
-  for (const message of planned) channel.addStop(steps, message);
+  for (const message of planned) channel.addStop(program, message);
   channel.childFds[0]!.write(new TextEncoder().encode(said));
   channel.started();
   const heard: (Message | undefined)[] = [];

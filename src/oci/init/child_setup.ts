@@ -1,9 +1,9 @@
 /** How every child of the engine begins, and how it gets its descriptors 0 to 2. @module */
 import type { Fd } from "../../linux/io/fd.ts";
 import { nullForUnplaced, placeDescriptors, type Placement } from "../../linux/child_program/calls.ts";
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { Console } from "./console.ts";
 import { joinDevice } from "../../linux/device/number.ts";
-import type { Steps } from "./steps.ts";
 
 /**
  * Descriptors 0 to 2 of a process: /dev/null where one is absent. The engine duplicates them; the caller closes its
@@ -18,7 +18,7 @@ export interface Stdio {
 const UINT_MAX = 0xffff_ffff;
 
 /** Closes all but 0 to 2 and what is kept: for a child that may be looked at from now on. */
-export function closeOtherFds(steps: Steps, kept: readonly number[]): void {
+export function closeOtherFds(steps: SyscallProgram, kept: readonly number[]): void {
   const sorted = [...new Set(kept)].filter((fd) => fd > 2).sort((a, b) => a - b);
   let next = 3;
   for (const fd of [...sorted, UINT_MAX + 1]) {
@@ -62,9 +62,9 @@ export interface PlaceOptions {
 }
 
 /** Puts descriptors in place; every other one closes at execve. */
-export function addDescriptors(steps: Steps, { console, stdio, preserveFds }: PlaceOptions): void {
+export function addDescriptors(steps: SyscallProgram, { console, stdio, preserveFds }: PlaceOptions): void {
   const own: Placement[] = console === undefined
-    ? [...stdio, ...nullForUnplaced(steps.program, stdio)]
+    ? [...stdio, ...nullForUnplaced(steps, stdio)]
     : [0, 1, 2].map((child) => ({ child, fd: console.slave }));
-  placeDescriptors(steps.program, [...own, ...preservedFds(preserveFds).map((fd) => ({ child: fd, fd }))]);
+  placeDescriptors(steps, [...own, ...preservedFds(preserveFds).map((fd) => ({ child: fd, fd }))]);
 }

@@ -8,19 +8,19 @@
 import { AT_EMPTY_PATH, type Fd, O_CLOEXEC, O_NOCTTY, O_RDWR } from "../../linux/io/fd.ts";
 import { receiveFds } from "../../linux/net/socket.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { TTY_REQUEST } from "../../linux/io/tty.ts";
 import { OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
 import { type Await, waitFor } from "./held.ts";
 import type { RootDirectory } from "../mount/rootfs.ts";
 import type { Box } from "../spec/spec.ts";
-import type { Steps } from "./steps.ts";
 
 export interface Console {
   slave: Slot;
 }
 
 /** @param master Where /dev/ptmx of the container was opened. */
-export function addConsole(steps: Steps, master: Slot, size: Box | undefined): Console {
+export function addConsole(steps: SyscallProgram, master: Slot, size: Box | undefined): Console {
   const label = "open terminal";
   const unlocked = new Uint8Array(4);
   steps.call("ioctl", [master, TTY_REQUEST.TIOCSPTLCK, unlocked], { label });
@@ -44,7 +44,7 @@ export async function receiveMaster(socket: Fd, wait: Await = waitFor): Promise<
 export const PTMX_FLAGS: number = O_RDWR | O_NOCTTY | O_CLOEXEC;
 
 /** Shows the terminal as /dev/console. */
-export function bindConsole(steps: Steps, root: RootDirectory, { slave }: Console): void {
+export function bindConsole(steps: SyscallProgram, root: RootDirectory, { slave }: Console): void {
   const label = "mount terminal on /dev/console";
   root.makeFile("/dev/console");
   const tree = steps.slot();

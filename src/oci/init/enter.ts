@@ -4,36 +4,36 @@ import { NAMESPACES } from "../../linux/process/namespace_kinds.ts";
 import { forbidInspection } from "../../linux/security/rights.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { changeIds, forkStage2, writeFile } from "../../linux/child_program/calls.ts";
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { Channel } from "./channel.ts";
 import type { EarlyInitPlan } from "./plan.ts";
 import { NAMESPACE_KINDS } from "./namespaces.ts";
 import { addRlimits } from "./process_steps.ts";
 import { rlimitCall } from "./rlimits.ts";
 import type { Linux, NamespaceType } from "../spec/spec.ts";
-import type { Steps } from "./steps.ts";
 
-export function joinCgroups(steps: Steps, { cgroupProcs, waitsForScope, channel }: EarlyInitPlan): void {
+export function joinCgroups(steps: SyscallProgram, { cgroupProcs, waitsForScope, channel }: EarlyInitPlan): void {
   if (waitsForScope) channel.addStop(steps, "scope");
   const self = new TextEncoder().encode("0");
   for (const fd of cgroupProcs) steps.call("write", [fd, self, self.length], { label: "join cgroup" });
 }
 
 /** @returns Where the pid will be of the stage-2 child that goes on instead, if there is one. */
-export function enterNamespaces(steps: Steps, plan: EarlyInitPlan): Slot | undefined {
+export function enterNamespaces(steps: SyscallProgram, plan: EarlyInitPlan): Slot | undefined {
   const { fresh, bornInStage2, unshared, joined, channel, spec, maySetGroups } = plan;
   const first = bornInStage2.length > 0 ? enterFreshUser(steps, plan) : undefined;
   if (fresh.has("user")) {
     channel.addStop(steps, "maps");
-    changeIds(steps.program, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
+    changeIds(steps, { uid: 0, gid: 0, ...(maySetGroups && { groups: [] }) });
   }
   // Not for a plain user: /proc files of a process closed to inspection are root's, so its parent could not write them.
-  if (Deno.uid() === 0) forbidInspection(steps.program);
+  if (Deno.uid() === 0) forbidInspection(steps);
   // The user namespace first: it gives the right to enter the others.
   for (const { type, fd } of joined.toSorted((a, b) => Number(b.type === "user") - Number(a.type === "user"))) {
     // As long as we may: it takes rights over the machine.
     if (type === "user") addRlimits(steps, { rlimits: (spec.process?.rlimits ?? []).map(rlimitCall) });
     joinNamespace(steps, { type, fd });
-    if (type === "user") changeIds(steps.program, { uid: 0, gid: 0, groups: [] });
+    if (type === "user") changeIds(steps, { uid: 0, gid: 0, groups: [] });
   }
   if (unshared.length > 0) {
     steps.call("unshare", [cloneFlags(unshared)], { label: `make ${unshared.join(", ")} namespace` });
@@ -51,7 +51,7 @@ export function enterNamespaces(steps: Steps, plan: EarlyInitPlan): Slot | undef
   return stage2;
 }
 
-export function joinNamespace(steps: Steps, { type, fd }: { type: NamespaceType; fd: number }): void {
+export function joinNamespace(steps: SyscallProgram, { type, fd }: { type: NamespaceType; fd: number }): void {
   steps.call("setns", [fd, NAMESPACES[NAMESPACE_KINDS[type]]], { label: `join ${type} namespace` });
 }
 
@@ -65,7 +65,7 @@ function cloneFlags(types: readonly NamespaceType[]): number {
  *
  * @returns Where the pid will be of the stage-2 child that goes on instead, if there is one.
  */
-function enterFreshUser(steps: Steps, { bornInStage2, pids, channel }: EarlyInitPlan): Slot | undefined {
+function enterFreshUser(steps: SyscallProgram, { bornInStage2, pids, channel }: EarlyInitPlan): Slot | undefined {
   if (pids === undefined) return addStage2(steps, channel, bornInStage2);
   joinNamespace(steps, { type: "pid", fd: pids.fd });
   steps.call("unshare", [cloneFlags(bornInStage2)], { label: `make ${bornInStage2.join(", ")} namespace` });
@@ -73,8 +73,8 @@ function enterFreshUser(steps: Steps, { bornInStage2, pids, channel }: EarlyInit
 }
 
 /** Forks the stage-2 child: a process that makes a pid namespace stays outside, so its child goes on instead. */
-function addStage2(steps: Steps, channel: Channel, born: readonly NamespaceType[]): Slot {
-  const stage2 = forkStage2(steps.program, { flags: cloneFlags(born) });
+function addStage2(steps: SyscallProgram, channel: Channel, born: readonly NamespaceType[]): Slot {
+  const stage2 = forkStage2(steps, { flags: cloneFlags(born) });
   channel.addStop(steps, "stage2");
   return stage2;
 }
@@ -83,17 +83,17 @@ function byteLength(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-function addTimeNamespace(steps: Steps, offsets: NonNullable<Linux["timeOffsets"]>): void {
+function addTimeNamespace(steps: SyscallProgram, offsets: NonNullable<Linux["timeOffsets"]>): void {
   steps.call("unshare", [NAMESPACES.time], { label: "make time namespace" });
   for (const [clock, { secs = 0, nanosecs = 0 }] of Object.entries(offsets)) {
-    writeFile(steps.program, "/proc/self/timens_offsets", {
+    writeFile(steps, "/proc/self/timens_offsets", {
       content: `${clock} ${secs} ${nanosecs}`,
       label: `set offset of clock ${clock}`,
     });
   }
 }
 
-function bringLoopbackUp(steps: Steps): void {
+function bringLoopbackUp(steps: SyscallProgram): void {
   const [AF_INET, SOCK_DGRAM_CLOEXEC, SIOCSIFFLAGS, IFF_UP_RUNNING] = [2, 0o2000002, 0x8914, 0x41];
   const request = new Uint8Array(40); // struct ifreq
   request.set(new TextEncoder().encode("lo"));
@@ -108,7 +108,7 @@ function bringLoopbackUp(steps: Steps): void {
  * Our mounts must not follow the container's. They do if the root shall be shared: then volumes of the container can be
  * seen by others, and only the mount that holds the root file system is cut off, as pivot_root(2) wants.
  */
-export function setPropagation(steps: Steps, { spec, rootfsMountPoint }: EarlyInitPlan): void {
+export function setPropagation(steps: SyscallProgram, { spec, rootfsMountPoint }: EarlyInitPlan): void {
   const word = spec.linux?.rootfsPropagation;
   const isShared = word?.endsWith("shared");
   const flags = isShared ? MS.SHARED | MS.REC : MS.SLAVE | MS.REC;

@@ -9,26 +9,26 @@ import type { CompiledSeccomp } from "../../linux/security/seccomp.ts";
 import { allowsCall } from "../../linux/security/seccomp_answer.ts";
 import type { CallOptions } from "../../linux/child_program/call.ts";
 import { STAGE2_FLAGS } from "../../linux/child_program/calls.ts";
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { Channel } from "./channel.ts";
-import type { Steps } from "./steps.ts";
 
 const SECCOMP_SET_MODE_FILTER = 1;
 
 /** @param program Instructions. */
 export function loadFilter(
-  steps: Steps,
+  steps: SyscallProgram,
   program: Uint8Array<ArrayBuffer>,
   { flags = 0, ...options }: CallOptions & { flags?: number },
 ): void {
   // struct sock_fprog: a count of instructions and their address.
-  const { address, view } = steps.program.allocate(16);
+  const { address, view } = steps.allocate(16);
   view.setUint16(0, program.length / 8, LITTLE_ENDIAN);
-  view.setBigUint64(8, BigInt(steps.program.bytes(program)), LITTLE_ENDIAN);
+  view.setBigUint64(8, BigInt(steps.bytes(program)), LITTLE_ENDIAN);
   steps.call("seccomp", [SECCOMP_SET_MODE_FILTER, flags, address], options);
 }
 
 /** Loads a filter that notifies nobody. */
-export function loadSeccomp(steps: Steps, { program, flags }: CompiledSeccomp): void {
+export function loadSeccomp(steps: SyscallProgram, { program, flags }: CompiledSeccomp): void {
   loadFilter(steps, program, { flags, label: LABEL });
 }
 
@@ -40,7 +40,7 @@ const LABEL = "load seccomp filter";
  * @param options `as`: `heldListener` if the process that appears in the container is still to be forked.
  */
 export function addSeccomp(
-  steps: Steps,
+  steps: SyscallProgram,
   filter: CompiledSeccomp,
   { channel, as = "listener" }: { channel: Channel; as?: "listener" | "heldListener" },
 ): void {

@@ -34,7 +34,6 @@ import {
 } from "./namespaces.ts";
 import { planProcess } from "./process_plan.ts";
 import { procsOf } from "../mount/proc_mount.ts";
-import { Steps } from "./steps.ts";
 import type { ContainerDraft } from "../container/create_options.ts";
 
 /** The first process while it does its first steps. Disposing it ends the talk, not the process. */
@@ -42,7 +41,6 @@ export interface InitLaunch extends Disposable {
   draft: ContainerDraft;
   child: Child;
   program: SyscallProgram;
-  steps: Steps;
   /** Where the pid will be of the stage-2 child that takes the child's place, if there is one. */
   stage2: Slot | undefined;
   plan: EarlyInitPlan;
@@ -80,8 +78,7 @@ export function startInit(draft: ContainerDraft): InitLaunch {
     mounts,
   });
   const program = undo.use(new SyscallProgram({ apart: { keeps: plan.kept } }));
-  const steps = new Steps(program);
-  const stage2 = addEarlyInit(steps, plan);
+  const stage2 = addEarlyInit(program, plan);
   const child = beginIn(namespacesOfParent(namespaces), program, {
     flags: plan.bornInStage2.length > 0 ? [] : namespaceFlags(born),
     replacement: stage2,
@@ -95,7 +92,6 @@ export function startInit(draft: ContainerDraft): InitLaunch {
     draft,
     child,
     program,
-    steps,
     stage2,
     plan,
     mounts,
@@ -129,12 +125,12 @@ function beginIn(namespaces: readonly ParentNamespace[], program: SyscallProgram
 }
 
 /** Gives the child the rest of its steps, and lets it go on. */
-export function completeInit({ draft, child, program, steps, stage2, plan, mounts, planned }: InitLaunch): CreatedInit {
+export function completeInit({ draft, child, program, stage2, plan, mounts, planned }: InitLaunch): CreatedInit {
   const { options, stored: { rootfs } } = draft;
   const { spec } = options;
   const all = mounts ?? mountsOf(draft, plan);
   const binds = all.filter((one) => one.kind === "bind").map((one) => ({ ...one, open: () => openSource(one) }));
-  const result = addInit(steps, {
+  const result = addInit(program, {
     ...plan,
     process: planProcess(spec.process!, { linux: spec.linux, rootfs, binds, log: options.log }),
     mounts: all,

@@ -12,13 +12,13 @@ import type { CompiledSeccomp } from "../../linux/security/seccomp.ts";
 import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
 import { dropBounding, setCapabilities, setNoNewPrivileges } from "../../linux/security/rights.ts";
 import { changeIds, CLONE_PTRACE, type Stage2Options, writeFile } from "../../linux/child_program/calls.ts";
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { CAP_SYS_ADMIN, capabilityNumbers, type CapabilitySets } from "../security/capabilities.ts";
 import type { Channel } from "./channel.ts";
 import { addSeccomp, allowsAppearing, CLEAR_AMBIENT, CONTROLLING_TERMINAL, loadSeccomp } from "./filter_steps.ts";
 import { explainExec, type ProcessPlan } from "./process_plan.ts";
 import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
 import type { Process } from "../spec/spec.ts";
-import type { Steps } from "./steps.ts";
 
 const PR_SET_KEEPCAPS = 8;
 const PR_CAP_AMBIENT = 47;
@@ -27,17 +27,17 @@ const PR_CAP_AMBIENT_RAISE = 2;
 const SAME_ID = -1;
 
 /** Adds the steps that need our own /proc and our own rights: before any namespace is entered. */
-export function addEarly(steps: Steps, process: Process): void {
+export function addEarly(steps: SyscallProgram, process: Process): void {
   const { apparmorProfile, selinuxLabel, scheduler, ioPriority, oomScoreAdj } = process;
   // Both take effect at the next execve only.
   for (const { path, data } of labelWrites({ apparmor: apparmorProfile, selinux: selinuxLabel })) {
-    writeFile(steps.program, path, { content: data, label: `label process ${data}` });
+    writeFile(steps, path, { content: data, label: `label process ${data}` });
   }
   if (oomScoreAdj !== undefined) {
     // Lowering it takes rights that may be missing.
     const ignore = ["EACCES", "EPERM"] as const;
     const path = "/proc/self/oom_score_adj";
-    writeFile(steps.program, path, { content: `${oomScoreAdj}`, label: "set oom_score_adj", ignore });
+    writeFile(steps, path, { content: `${oomScoreAdj}`, label: "set oom_score_adj", ignore });
   }
   if (scheduler) steps.call("sched_setattr", [0, schedulerAttributes(scheduler), 0], { label: "set scheduler" });
   if (ioPriority) {
@@ -47,7 +47,7 @@ export function addEarly(steps: Steps, process: Process): void {
 }
 
 /** Where a process that joins may run: `initial` until it is in the cgroup, `final` from then on. */
-export function addAffinity(steps: Steps, { process }: ProcessPlan, moment: "initial" | "final"): void {
+export function addAffinity(steps: SyscallProgram, { process }: ProcessPlan, moment: "initial" | "final"): void {
   const list = process.execCPUAffinity?.[moment];
   if (!list) return;
   const mask = cpuMask(list);
@@ -55,14 +55,14 @@ export function addAffinity(steps: Steps, { process }: ProcessPlan, moment: "ini
 }
 
 /** Raising a hard limit takes CAP_SYS_RESOURCE of the machine's own user namespace. */
-export function addRlimits(steps: Steps, { rlimits }: Pick<ProcessPlan, "rlimits">): void {
+export function addRlimits(steps: SyscallProgram, { rlimits }: Pick<ProcessPlan, "rlimits">): void {
   for (const { name, resource, limits } of rlimits) {
     steps.call("prlimit64", [0, resource, limits, null], { label: `set ${name}` });
   }
 }
 
 /** Keys of the container stay apart from ours. A process that joins finds the keyring by its name, with leave to search. */
-export function addSessionKeyring(steps: Steps, id: string): void {
+export function addSessionKeyring(steps: SyscallProgram, id: string): void {
   const [KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_SETPERM] = [1, 5];
   /** All to its possessor; to its user: view, read, search and link. */
   const PERMISSIONS = 0x3f1b0000;
@@ -82,7 +82,10 @@ const WORKING_DIRECTORY_TRIES = 16;
  *
  * @param root The container's root; or none, if it is the root of this process already.
  */
-export function addWorkingDirectory(steps: Steps, { cwd, root }: { cwd: string; root: Slot | undefined }): void {
+export function addWorkingDirectory(
+  steps: SyscallProgram,
+  { cwd, root }: { cwd: string; root: Slot | undefined },
+): void {
   const label = `change to directory ${cwd}`;
   const how = openHow({ flags: O_PATH | O_DIRECTORY });
   const directory = steps.slot();
@@ -120,7 +123,7 @@ export interface Identity {
 }
 
 /** From root to the user of the process. The descriptors 0 to 2 are in place. */
-export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOptions): Identity {
+export function addIdentity(steps: SyscallProgram, plan: ProcessPlan, options: LateOptions): Identity {
   becomeUser(steps, plan, options);
   const { hasTerminal, channel, isFollowed } = options;
   const { capabilities, seccomp, process: { noNewPrivileges = false } } = plan;
@@ -136,7 +139,7 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
   };
   const takesRight = loading !== "later" && !noNewPrivileges;
   if (!takesRight) addRights(steps, plan);
-  else setCapabilities(steps.program, withSysAdmin(capabilities));
+  else setCapabilities(steps, withSysAdmin(capabilities));
   options.leave({ talk: talks ? channel.childNumbers : [] });
   if (loading === "suspended") channel.addStop(steps, "suspend");
   if (!isOutside) appear({});
@@ -148,7 +151,7 @@ export function addIdentity(steps: Steps, plan: ProcessPlan, options: LateOption
 }
 
 function becomeUser(
-  steps: Steps,
+  steps: SyscallProgram,
   { process: { user }, capabilities, lastCapability }: ProcessPlan,
   { ownedFds, maySetGroups }: LateOptions,
 ): void {
@@ -158,10 +161,10 @@ function becomeUser(
     steps.call("fchown", [fd, user.uid, SAME_ID], { label: `hand over fd ${fd}`, ignore });
   }
   steps.call("umask", [user.umask ?? 0o022]);
-  dropBounding(steps.program, { kept: capabilities.bounding, last: lastCapability });
+  dropBounding(steps, { kept: capabilities.bounding, last: lastCapability });
   steps.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], { label: "keep capabilities" });
   const { uid, gid, additionalGids: groups = [] } = user;
-  changeIds(steps.program, { uid, gid, ...(maySetGroups && { groups }) });
+  changeIds(steps, { uid, gid, ...(maySetGroups && { groups }) });
   steps.call("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0], { label: "keep no capabilities" });
 }
 
@@ -184,10 +187,10 @@ function planLoading(plan: ProcessPlan, { appear, hasTerminal, isFollowed }: Lat
   return capabilities.permitted === withSysAdmin(capabilities).permitted ? "inside" : "suspended";
 }
 
-function addRights(steps: Steps, { capabilities, process: { noNewPrivileges } }: ProcessPlan): void {
-  setCapabilities(steps.program, capabilities);
+function addRights(steps: SyscallProgram, { capabilities, process: { noNewPrivileges } }: ProcessPlan): void {
+  setCapabilities(steps, capabilities);
   addAmbient(steps, capabilities);
-  if (noNewPrivileges) setNoNewPrivileges(steps.program);
+  if (noNewPrivileges) setNoNewPrivileges(steps);
 }
 
 function withSysAdmin(sets: CapabilitySets): CapabilitySets {
@@ -195,7 +198,7 @@ function withSysAdmin(sets: CapabilitySets): CapabilitySets {
   return { ...sets, permitted: sets.permitted | bit, effective: sets.effective | bit };
 }
 
-function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
+function addAmbient(steps: SyscallProgram, { ambient }: CapabilitySets): void {
   const label = "set ambient capabilities";
   steps.call("prctl", CLEAR_AMBIENT, { label, ignore: ["EINVAL"] });
   for (const number of capabilityNumbers(ambient)) {
@@ -204,12 +207,12 @@ function addAmbient(steps: Steps, { ambient }: CapabilitySets): void {
 }
 
 /** Loads a late filter that notifies, while there is still somebody to hand its listener over. */
-export function addListenedFilter(steps: Steps, { lateFilter }: Identity, channel: Channel): void {
+export function addListenedFilter(steps: SyscallProgram, { lateFilter }: Identity, channel: Channel): void {
   if (lateFilter?.notify) addSeccomp(steps, lateFilter, { channel });
 }
 
 /** Fails now, with the usual words, if none of the candidates can be run: at start it would be too late to say so. */
-export function addExecutableCheck(steps: Steps, { args, candidates }: ProcessPlan): void {
+export function addExecutableCheck(steps: SyscallProgram, { args, candidates }: ProcessPlan): void {
   const [F_OK, X_OK] = [0, 1];
   const AT_EACCESS = 0x200;
   const name = args[0] ?? "";
@@ -219,8 +222,8 @@ export function addExecutableCheck(steps: Steps, { args, candidates }: ProcessPl
     const last = others.length === 0;
     const options = { label, explain: (failure: { code: string }) => explainExec(name, failure.code) };
     const call = { name: "faccessat2" as const, args: [AT_FDCWD, path ?? "", X_OK, AT_EACCESS] };
-    if (last) return steps.call(call.name, call.args, options);
-    steps.callOrElse({ ...call, options: { ...options, ignore: "all" } }, () => check(others));
+    if (last) steps.call(call.name, call.args, options);
+    else steps.callOrElse({ ...call, options: { ...options, ignore: "all" } }, () => check(others));
   };
   // A directory may have that right as well. No PATH leads to one.
   const isDirectory = { name: "faccessat2" as const, args: [AT_FDCWD, `${name}/.`, F_OK, 0] };
@@ -233,8 +236,8 @@ export function addExecutableCheck(steps: Steps, { args, candidates }: ProcessPl
 }
 
 /** The end: becomes the program. */
-export function addExec(steps: Steps, plan: ProcessPlan, { lateFilter }: Identity): void {
+export function addExec(steps: SyscallProgram, plan: ProcessPlan, { lateFilter }: Identity): void {
   const { args, env, candidates } = plan;
   if (lateFilter !== undefined && !lateFilter.notify) loadSeccomp(steps, lateFilter);
-  steps.program.execve(candidates, { args, env, explain: ({ code }) => explainExec(args[0] ?? "", code) });
+  steps.execve(candidates, { args, env, explain: ({ code }) => explainExec(args[0] ?? "", code) });
 }

@@ -1,4 +1,5 @@
 /** Decisions about a process before it exists: users, capabilities, limits, scheduling, parameters, devices, state. */
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
@@ -15,7 +16,6 @@ import { explainExec } from "./process_plan.ts";
 import { rlimitCall } from "./rlimits.ts";
 import type { Rlimit } from "../spec/spec.ts";
 import { cpuMask, ioPriorityValue, personalityValue, schedulerAttributes } from "./scheduling.ts";
-import type { Steps } from "./steps.ts";
 import { sysctlPath, sysctlProblem } from "./sysctl.ts";
 import { completeEnvironment, homeOf, parsePasswd, readPasswd } from "./user.ts";
 
@@ -156,7 +156,7 @@ Deno.test("closeOtherFds() closes all but the descriptors that are kept", () => 
         for (let fd = first; fd <= Math.min(last, 1000); fd++) closed.add(fd);
       },
     };
-    closeOtherFds(steps as unknown as Steps, kept);
+    closeOtherFds(steps as unknown as SyscallProgram, kept);
     for (let fd = 0; fd <= 1000; fd++) assert.equal(closed.has(fd), fd > 2 && !kept.includes(fd), String(fd));
   }));
   assert.equal(freeNumber([100, 101, 5]), 102);

@@ -7,6 +7,7 @@
 import { MOUNT_ATTR, MS } from "../../linux/mount/mount_options.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { awaitByte, descriptorMessage, forkStage2, writeFile } from "../../linux/child_program/calls.ts";
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { changeRoot } from "./change_root.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
 import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
@@ -32,7 +33,6 @@ import {
 import { RootDirectory } from "../mount/rootfs.ts";
 import { personalityValue } from "./scheduling.ts";
 import type { Box, Linux } from "../spec/spec.ts";
-import type { Steps } from "./steps.ts";
 import { sysctlPath } from "./sysctl.ts";
 import type { EarlyInitPlan, InitPlan, InitResult } from "./plan.ts";
 
@@ -41,21 +41,21 @@ import type { EarlyInitPlan, InitPlan, InitResult } from "./plan.ts";
  *
  * @returns Where the pid will be of the stage-2 child that goes on instead, if there is one.
  */
-export function addEarlyInit(steps: Steps, plan: EarlyInitPlan): Slot | undefined {
+export function addEarlyInit(steps: SyscallProgram, plan: EarlyInitPlan): Slot | undefined {
   addEarly(steps, plan.spec.process!);
   joinCgroups(steps, plan);
-  const stage2 = enterNamespaces(steps, plan) ?? (plan.pids && steps.program.toldSlot());
+  const stage2 = enterNamespaces(steps, plan) ?? (plan.pids && steps.toldSlot());
   steps.call("umask", [0]);
   if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
   setPropagation(steps, plan);
-  awaitByte(steps.program, plan.planned, { label: "wait for the plan" });
+  awaitByte(steps, plan.planned, { label: "wait for the plan" });
   return stage2;
 }
 
 /** Adds all other steps. @param stage2 As {@linkcode addEarlyInit} gave it. */
-export function addInit(steps: Steps, plan: InitPlan, stage2: Slot | undefined): InitResult {
+export function addInit(steps: SyscallProgram, plan: InitPlan, stage2: Slot | undefined): InitResult {
   const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
-  const handle = freeNumber([...plan.kept, ...steps.program.ownNumbers]);
+  const handle = freeNumber([...plan.kept, ...steps.ownNumbers]);
   const root = new RootDirectory(steps, { path: plan.rootfs, handle });
   if (linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
   const { sealDev, copies } = addTree(steps, root, plan);
@@ -86,7 +86,7 @@ export function addInit(steps: Steps, plan: InitPlan, stage2: Slot | undefined):
     channel,
     maySetGroups: plan.maySetGroups,
     leave: () => leave(steps, plan),
-    appear: plan.pids && ((by) => void forkStage2(steps.program, { ...by, ...(stage2 && { into: stage2 }) })),
+    appear: plan.pids && ((by) => void forkStage2(steps, { ...by, ...(stage2 && { into: stage2 }) })),
     isFollowed: true,
   });
   addExecutableCheck(steps, process);
@@ -97,19 +97,18 @@ export function addInit(steps: Steps, plan: InitPlan, stage2: Slot | undefined):
 }
 
 /** From here on an exec, or who shares its pid namespace, may look at it. */
-function leave(steps: Steps, { channel, execFifo, pids, preserveFds }: InitPlan): void {
+function leave(steps: SyscallProgram, { channel, execFifo, pids, preserveFds }: InitPlan): void {
   if (pids === undefined) return;
   const talk = channel.childNumbers;
-  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, execFifo, steps.program.reportNumber]);
+  closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, execFifo, steps.reportNumber]);
 }
 
 /** Waits for its start with nothing that is not its own. */
-function park(steps: Steps, { channel, execFifo, preserveFds }: InitPlan): void {
-  const { program } = steps;
-  closeOtherFds(steps, [...preservedFds(preserveFds), execFifo, channel.reportNumber, program.reportNumber]);
+function park(steps: SyscallProgram, { channel, execFifo, preserveFds }: InitPlan): void {
+  closeOtherFds(steps, [...preservedFds(preserveFds), execFifo, channel.reportNumber, steps.reportNumber]);
   channel.addReport(steps, "created");
   steps.call("close", [channel.reportNumber]);
-  awaitByte(program, execFifo, { label: "wait for start" });
+  awaitByte(steps, execFifo, { label: "wait for start" });
 }
 
 /** Follows the image's links: those that hold `..` the kernel would give up on if anybody renames a file meanwhile. */
@@ -130,7 +129,7 @@ function makePrivate(root: RootDirectory): void {
 }
 
 /** @returns `sealDev`: whether /dev must be made read-only once all is in it. */
-function addTree(steps: Steps, root: RootDirectory, plan: InitPlan): { sealDev: boolean; copies: CopyUp[] } {
+function addTree(steps: SyscallProgram, root: RootDirectory, plan: InitPlan): { sealDev: boolean; copies: CopyUp[] } {
   const { planned, sealDev } = deferReadOnlyDev(plan.mounts);
   const copies: CopyUp[] = [];
   const addCopyUp = (copy: CopyUp) => {
@@ -146,19 +145,19 @@ function addTree(steps: Steps, root: RootDirectory, plan: InitPlan): { sealDev: 
 }
 
 /** By our own /proc, which the container cannot have changed; the kernel goes by the namespaces of the writer. */
-function addSysctls(steps: Steps, { sysctl = {} }: Linux): void {
+function addSysctls(steps: SyscallProgram, { sysctl = {} }: Linux): void {
   for (const [name, value] of Object.entries(sysctl)) {
-    writeFile(steps.program, sysctlPath(name), { content: value, label: `set sysctl ${name}` });
+    writeFile(steps, sysctlPath(name), { content: value, label: `set sysctl ${name}` });
   }
 }
 
 function addTerminal(
-  steps: Steps,
+  steps: SyscallProgram,
   root: RootDirectory,
   { socket, size }: { socket: number; size: Box | undefined },
 ): Console {
   const label = "open terminal /dev/pts/ptmx";
-  const message = descriptorMessage(steps.program);
+  const message = descriptorMessage(steps);
   root.open("/dev/pts/ptmx", { flags: PTMX_FLAGS, into: message.fd, call: { label } });
   const console = addConsole(steps, message.fd, size);
   message.send(socket, "hand over terminal");
@@ -168,7 +167,7 @@ function addTerminal(
 }
 
 /** The number after that of the root's handle, as nothing else may have it. */
-function withHandle(steps: Steps, { kept }: InitPlan, { fd }: LivedInPids): LivedInPids {
-  const used = [...kept, ...steps.program.ownNumbers];
+function withHandle(steps: SyscallProgram, { kept }: InitPlan, { fd }: LivedInPids): LivedInPids {
+  const used = [...kept, ...steps.ownNumbers];
   return { fd, handle: freeNumber([...used, freeNumber(used)]) };
 }

@@ -1,10 +1,10 @@
 /** The container's /dev: device nodes, links, and which devices may be used. @module */
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { joinDevice } from "../../linux/device/number.ts";
 import { AT_FDCWD, O_CLOEXEC } from "../../linux/io/fd.ts";
 import { OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
 import { type RootDirectory, split } from "./rootfs.ts";
 import type { Device, DeviceRule, DeviceType } from "../spec/spec.ts";
-import type { Steps } from "../init/steps.ts";
 
 /** @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config-linux.md#default-devices */
 const DEFAULT_DEVICES: readonly (Device & { major: number; minor: number })[] = [
@@ -65,7 +65,7 @@ export interface AddDevicesOptions {
 
 /** Makes the nodes and the links. The umask must be 0. */
 export function addDevices(
-  steps: Steps,
+  steps: SyscallProgram,
   root: RootDirectory,
   options: AddDevicesOptions & { nodes: readonly DeviceNode[] },
 ): void {
@@ -83,14 +83,14 @@ export function addDevices(
 type DirectorySlot = Parameters<Parameters<RootDirectory["inDirectoryOf"]>[1]>[0];
 
 /** A ptmx node would belong to the machine's terminals, not to those of the container. */
-function replaceByLink(steps: Steps, directory: DirectorySlot, link: { name: string; target: string }): void {
+function replaceByLink(steps: SyscallProgram, directory: DirectorySlot, link: { name: string; target: string }): void {
   const label = `make link /dev/${link.name}`;
   steps.call("unlinkat", [directory, link.name, 0], { label, ignore: ["ENOENT", "EBUSY", "EISDIR", "EROFS"] });
   steps.call("symlinkat", [link.target, directory, link.name], { label, ignore: ["EEXIST"] });
 }
 
 /** Makes the nodes of each directory together: nearly all are in /dev itself. */
-function makeNodes(steps: Steps, root: RootDirectory, nodes: readonly DeviceNode[]): void {
+function makeNodes(steps: SyscallProgram, root: RootDirectory, nodes: readonly DeviceNode[]): void {
   const directoryOf = (path: string) => split(path).slice(0, -1).join("/");
   for (const together of Map.groupBy(nodes, ({ path }) => directoryOf(path)).values()) {
     root.inDirectoryOf(together[0]!.path, (directory) => {
@@ -99,7 +99,7 @@ function makeNodes(steps: Steps, root: RootDirectory, nodes: readonly DeviceNode
   }
 }
 
-function makeNode(steps: Steps, directory: DirectorySlot, { path, mode, device, uid, gid }: DeviceNode): void {
+function makeNode(steps: SyscallProgram, directory: DirectorySlot, { path, mode, device, uid, gid }: DeviceNode): void {
   const AT_SYMLINK_NOFOLLOW = 0x100;
   const label = `make device ${path}`;
   const name = split(path).at(-1) ?? "";
@@ -110,7 +110,7 @@ function makeNode(steps: Steps, directory: DirectorySlot, { path, mode, device, 
   });
 }
 
-function bindNode(steps: Steps, root: RootDirectory, { path }: DeviceNode): void {
+function bindNode(steps: SyscallProgram, root: RootDirectory, { path }: DeviceNode): void {
   const label = `bind device ${path}`;
   root.makeFile(path);
   const tree = steps.slot();

@@ -1,16 +1,16 @@
 /** Paths that a container may not read, or may not write. @module */
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { MOUNT_ATTR, MS } from "../../linux/mount/mount_options.ts";
 import { AT_FDCWD, O_CLOEXEC } from "../../linux/io/fd.ts";
 import { OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
 import type { RootDirectory } from "./rootfs.ts";
-import type { Steps } from "../init/steps.ts";
 
 /**
  * Hides paths: a file behind our own /dev/null (the container's could be anything), a directory behind an empty one.
  * A path that is not there is passed over. A read-only mount of the device can be written to, but root in the container
  * cannot change the mode or the owner of the machine's own node.
  */
-export function addMaskedPaths(steps: Steps, root: RootDirectory, paths: readonly string[]): void {
+export function addMaskedPaths(steps: SyscallProgram, root: RootDirectory, paths: readonly string[]): void {
   for (const path of paths) {
     const label = `mask ${path}`;
     root.ifThere(path, (target) => {

@@ -5,11 +5,11 @@ import { baseRules } from "../../linux/fs/guarded_path.ts";
 import { openHow } from "../../linux/fs/in_root.ts";
 import { AT_RECURSIVE, MOUNT_ATTR, type MountOptions, MS, OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
 import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { CopyUp } from "./copy_up.ts";
 import type { PlannedMount } from "./planned.ts";
 import { addProc, type LivedInPids } from "./proc_mount.ts";
 import type { RootDirectory } from "./rootfs.ts";
-import type { Steps } from "../init/steps.ts";
 
 /** Adds the stop at which the parent fills a new file system. */
 export type AddCopyUp = (copy: CopyUp) => void;
@@ -23,7 +23,7 @@ const ADD = {
   seal: (_steps, root, { destination }) => seal(root, destination),
 } satisfies { [K in PlannedMount["kind"]]: Add<Planned<K>> };
 
-type Add<P> = (steps: Steps, root: RootDirectory, planned: P, addCopyUp: AddCopyUp) => void;
+type Add<P> = (steps: SyscallProgram, root: RootDirectory, planned: P, addCopyUp: AddCopyUp) => void;
 
 export interface MountsOptions {
   planned: readonly PlannedMount[];
@@ -32,14 +32,23 @@ export interface MountsOptions {
   pids: LivedInPids | undefined;
 }
 
-export function addMounts(steps: Steps, root: RootDirectory, { planned, addCopyUp, pids }: MountsOptions): void {
+export function addMounts(
+  steps: SyscallProgram,
+  root: RootDirectory,
+  { planned, addCopyUp, pids }: MountsOptions,
+): void {
   for (const one of planned) {
     if (pids !== undefined && one.kind === "filesystem" && one.type === "proc") addProcOf(steps, root, one, pids);
     else (ADD[one.kind] as Add<PlannedMount>)(steps, root, one, addCopyUp);
   }
 }
 
-function addProcOf(steps: Steps, root: RootDirectory, planned: Planned<"filesystem">, pids: LivedInPids): void {
+function addProcOf(
+  steps: SyscallProgram,
+  root: RootDirectory,
+  planned: Planned<"filesystem">,
+  pids: LivedInPids,
+): void {
   const { destination, source, options, noLinks = false } = planned;
   const label = `mount ${source} on ${destination}`;
   root.makeDirectories(destination);
@@ -56,7 +65,7 @@ function addProcOf(steps: Steps, root: RootDirectory, planned: Planned<"filesyst
  * A detached copy of the source is prepared and then put in place with all its flags: there is no moment at which a
  * read-only mount can be written, and flags that a user namespace may not drop stay.
  */
-function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): void {
+function addBind(steps: SyscallProgram, root: RootDirectory, planned: Planned<"bind">): void {
   const { source, destination, node, options } = planned;
   const label = `mount ${source} on ${destination}`;
   if (node === "directory") root.makeDirectories(destination);
@@ -77,7 +86,7 @@ function addBind(steps: Steps, root: RootDirectory, planned: Planned<"bind">): v
 }
 
 /** @returns Where the descriptor of the detached copy will be. */
-function takeSource(steps: Steps, planned: Planned<"bind">, label: string): Slot {
+function takeSource(steps: SyscallProgram, planned: Planned<"bind">, label: string): Slot {
   const tree = steps.slot();
   const take = (fd: number) => steps.call("fcntl", [fd, F_DUPFD_CLOEXEC, 3], { label, result: tree });
   const { guard, source, options, spare } = planned;
@@ -101,7 +110,11 @@ function takeSource(steps: Steps, planned: Planned<"bind">, label: string): Slot
 }
 
 /** Opens the guarded source. One that has gone since the parent looked at it fails: no other way to it is tried. */
-function addOpen(steps: Steps, { guard, node }: Planned<"bind">, options: CallOptions & { result: Slot }): Slot {
+function addOpen(
+  steps: SyscallProgram,
+  { guard, node }: Planned<"bind">,
+  options: CallOptions & { result: Slot },
+): Slot {
   const how = openHow({
     flags: O_PATH | (node === "directory" ? O_DIRECTORY : 0),
     resolve: baseRules(guard!),
@@ -131,7 +144,7 @@ function addTreeChanges(root: RootDirectory, { tree, options, label }: TreeChang
 }
 
 function addFilesystem(
-  steps: Steps,
+  steps: SyscallProgram,
   root: RootDirectory,
   planned: Planned<"filesystem">,
   addCopyUp: AddCopyUp,
@@ -162,7 +175,7 @@ function addFilesystem(
   steps.close(target);
 }
 
-function addLink(steps: Steps, root: RootDirectory, { destination, target }: Planned<"link">): void {
+function addLink(steps: SyscallProgram, root: RootDirectory, { destination, target }: Planned<"link">): void {
   root.inDirectoryOf(destination, (directory, name) => {
     steps.call("symlinkat", [target, directory, name], { label: `make link ${destination}`, ignore: ["EEXIST"] });
   });

@@ -32,10 +32,10 @@ import {
   type DescriptorMessage,
   descriptorMessage,
 } from "../../linux/child_program/calls.ts";
+import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { CAP_SYS_ADMIN } from "../security/capabilities.ts";
 import type { PlannedMount } from "./planned.ts";
 import { loadFilter } from "../init/filter_steps.ts";
-import type { Steps } from "../init/steps.ts";
 
 /** The pid namespace of a container that is not new. */
 export interface LivedInPids {
@@ -58,13 +58,13 @@ const FSOPEN_CLOEXEC = 1;
 
 /** A detached mount of it. @returns Its descriptor. */
 export function addProc(
-  steps: Steps,
+  steps: SyscallProgram,
   { source, destination, options }: Extract<PlannedMount, { kind: "filesystem" }>,
   { pids, root, attributes }: ProcMountOptions,
 ): Slot {
   const label = `mount ${source} on ${destination}`;
   const [ours, theirs] = socketPair(steps, label);
-  const message = descriptorMessage(steps.program);
+  const message = descriptorMessage(steps);
   addGuard(steps, { pids, root, socket: theirs, message });
   steps.close(theirs);
   message.receive(ours, label);
@@ -81,11 +81,11 @@ export function addProc(
 }
 
 /** Two ends, of which each is a slot: the kernel writes two numbers of four bytes, and takes no more of one. */
-function socketPair(steps: Steps, label: string): [Slot, Slot] {
+function socketPair(steps: SyscallProgram, label: string): [Slot, Slot] {
   const [AF_UNIX, SOCK_SEQPACKET_CLOEXEC] = [1, 0o2000005];
-  const piece = steps.program.allocate(16);
+  const piece = steps.allocate(16);
   steps.call("socketpair", [AF_UNIX, SOCK_SEQPACKET_CLOEXEC, 0, piece.address], { label });
-  return [steps.program.slot({ piece, offset: 0 }), steps.program.slot({ piece, offset: 4 })];
+  return [steps.slot({ piece, offset: 0 }), steps.slot({ piece, offset: 4 })];
 }
 
 interface Guard {
@@ -95,10 +95,9 @@ interface Guard {
   message: DescriptorMessage;
 }
 
-function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
-  const { program } = steps;
+function addGuard(steps: SyscallProgram, { pids, root, socket, message }: Guard): void {
   const fork = { zeroFails: true, ignore: ["EPIPE"] } as const;
-  const guard = cloneArguments(program, { exitSignal: SIGNALS.SIGCHLD });
+  const guard = cloneArguments(steps, { exitSignal: SIGNALS.SIGCHLD });
   const label = "start a guard";
   // In the guard the result is 0, which counts as a failure here.
   steps.callOrElse({ name: "clone3", args: guard, options: { ...fork, label } }, () => {
@@ -114,10 +113,10 @@ function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
     steps.call("close_range", [pids.handle + 1, UINT_MAX, 0], { label });
     const right = 1n << BigInt(CAP_SYS_ADMIN);
     const sets = { effective: right, permitted: right, inheritable: 0n };
-    setCapabilities(program, sets, label);
-    setNoNewPrivileges(program);
+    setCapabilities(steps, sets, label);
+    setNoNewPrivileges(steps);
     loadFilter(steps, onlyCalls(["clone3", "fsopen", "sendmsg", "exit_group"]), { label });
-    steps.call("clone3", cloneArguments(program, { flags: CLONE_PARENT }), { ...fork, label, skipIfIgnored: 1 });
+    steps.call("clone3", cloneArguments(steps, { flags: CLONE_PARENT }), { ...fork, label, skipIfIgnored: 1 });
     steps.call("exit_group", [0]);
     steps.call("fsopen", ["proc", FSOPEN_CLOEXEC], { label: "open proc", result: message.fd });
     message.send(pids.handle, label);
@@ -126,7 +125,7 @@ function addGuard(steps: Steps, { pids, root, socket, message }: Guard): void {
 }
 
 /** Guard and opener are both children of the first process. */
-function reapBoth(steps: Steps): void {
+function reapBoth(steps: SyscallProgram): void {
   const [P_ALL, WEXITED] = [0, 4];
   for (let count = 0; count < 2; count++) {
     steps.call("waitid", [P_ALL, 0, null, WEXITED, null], { label: "reap a guard", ignore: ["ECHILD"] });
@@ -143,7 +142,7 @@ const FSCONFIG_SET_STRING = 1;
  *
  * @param context Of a file system that is not configured yet. The steps fail unless it is a proc.
  */
-export function addKindCheck(steps: Steps, context: Slot, destination: string): void {
+export function addKindCheck(steps: SyscallProgram, context: Slot, destination: string): void {
   const explain = () => tamperedWith(destination);
   const label = "look what was opened";
   const set = (value: string) => [context, FSCONFIG_SET_STRING, "hidepid", value, 0];
@@ -153,7 +152,7 @@ export function addKindCheck(steps: Steps, context: Slot, destination: string): 
 }
 
 function configure(
-  steps: Steps,
+  steps: SyscallProgram,
   context: Slot,
   { words, source, label }: { words: readonly string[]; source: string; label: string },
 ): void {

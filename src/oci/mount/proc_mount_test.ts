@@ -3,7 +3,6 @@ import { parseMountOptions } from "../../linux/mount/mount_options.ts";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { PlannedMount } from "./planned.ts";
 import { addKindCheck, procsOf, verifyProc } from "./proc_mount.ts";
-import { Steps } from "../init/steps.ts";
 import { leftOutUnlessRoot } from "../../base/testing/left_out.ts";
 
 Deno.test("F4: verifyProc() takes a proc, and nothing else that a tracer could have had opened for one", {
@@ -22,10 +21,9 @@ Deno.test("F4: addKindCheck() lets a proc pass, and no kind that takes any optio
   const known = Deno.readTextFileSync("/proc/filesystems").split("\n").map((line) => line.split("\t").at(-1)!);
   for (const type of known.filter((one) => !["", "pipefs", "sockfs", "bdev"].includes(one))) {
     using program = new SyscallProgram();
-    const steps = new Steps(program);
-    const context = steps.slot();
-    steps.call("fsopen", [type, 1], { result: context, label: "open it" });
-    addKindCheck(steps, context, "/there");
+    const context = program.slot();
+    program.call("fsopen", [type, 1], { result: context, label: "open it" });
+    addKindCheck(program, context, "/there");
     await using child = program.start();
     const passed = child.executed();
     if (type === "proc") await passed;

@@ -1,5 +1,5 @@
 /**
- * Steps that work inside the container's root directory before it is the root. Every path goes through openat2(2) with
+ * SyscallProgram that work inside the container's root directory before it is the root. Every path goes through openat2(2) with
  * RESOLVE_IN_ROOT: whatever `..` and links the image holds, nothing leaves the root file system (B5).
  *
  * @see https://man7.org/linux/man-pages/man2/openat2.2.html
@@ -24,7 +24,7 @@ import {
   OPEN_TREE_CLONE,
 } from "../../linux/mount/mount_options.ts";
 import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
-import type { Call, Steps } from "../init/steps.ts";
+import type { Call, SyscallProgram } from "../../linux/child_program/program.ts";
 
 export interface OpenInsideOptions {
   /** `O_*`; O_PATH without it. */
@@ -46,7 +46,7 @@ export interface AttributeChange {
 
 /** The root directory of a container that is being made. Paths are relative to it, a leading slash makes no difference. */
 export class RootDirectory {
-  readonly #steps: Steps;
+  readonly #steps: SyscallProgram;
   readonly #handle: number;
   /** Directories that are there once the steps so far have run, so that none is made twice. */
   readonly #made = new Set<string>();
@@ -60,7 +60,7 @@ export class RootDirectory {
    *
    * @param handle A descriptor number that nothing else in the child uses, for paths such as `/proc/self/fd/999`.
    */
-  constructor(steps: Steps, { path, handle }: { path: string; handle: number }) {
+  constructor(steps: SyscallProgram, { path, handle }: { path: string; handle: number }) {
     this.#steps = steps;
     this.#handle = handle;
     this.fd = steps.slot();
@@ -94,7 +94,7 @@ export class RootDirectory {
 
   #how(flags: number, resolve: number): number {
     const key = flags * 0x100 + resolve;
-    const known = this.#hows.get(key) ?? this.#steps.program.bytes(openHow({ flags, resolve }));
+    const known = this.#hows.get(key) ?? this.#steps.bytes(openHow({ flags, resolve }));
     this.#hows.set(key, known);
     return known;
   }

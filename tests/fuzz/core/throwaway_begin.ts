@@ -11,7 +11,6 @@ import { exitCode } from "../../../src/linux/process/wait.ts";
 import { compileSeccomp } from "../../../src/linux/security/seccomp.ts";
 import { SyscallProgram } from "../../../src/linux/child_program/program.ts";
 import { loadFilter } from "../../../src/oci/init/filter_steps.ts";
-import { Steps } from "../../../src/oci/init/steps.ts";
 
 const [S_IFMT, S_IFBLK] = [0o170000, 0o060000];
 const { program: filter } = compileSeccomp({
@@ -21,7 +20,7 @@ const { program: filter } = compileSeccomp({
 });
 
 using program = new SyscallProgram();
-loadFilter(new Steps(program), filter, { label: "deny nodes of disks" });
+loadFilter(program, filter, { label: "deny nodes of disks" });
 const env = Object.entries(Deno.env.toObject()).map(([name, value]) => `${name}=${value}`);
 const [name = "", ...args] = Deno.args;
 program.execve([name], { args: [name, ...args], env });
