@@ -79,7 +79,7 @@ export class ProcessStdio implements Disposable {
     return this.#outputs.stdout === undefined && this.#outputs.stderr === undefined;
   }
 
-  /** From now on an output that is silent for a while has ended, even if some left-behind process holds it open. */
+  /** From now on an output that is silent for a while has ended, and no input is taken, whoever is left to hold them open. */
   processExited(): void {
     this.#hasExited = true;
     this.#wakeAll();
@@ -117,7 +117,8 @@ export class ProcessStdio implements Disposable {
   /**
    * Writes all of `data` to standard input, waiting while the process does not read.
    *
-   * @throws {KataError} FAILED_PRECONDITION if standard input is closed, by either side.
+   * @throws {KataError} FAILED_PRECONDITION if standard input is closed, by either side, or the process has ended: a child
+   * that it left behind may hold the input open and never read.
    */
   async write(data: Uint8Array<ArrayBuffer>, caller: Caller): Promise<void> {
     const stdin = this.#stdin;
@@ -125,7 +126,7 @@ export class ProcessStdio implements Disposable {
     using _ = await stdin.turn();
     try {
       for (let rest = data; rest.length > 0;) {
-        if (!stdin.fd.isOpen) throw closedInput();
+        if (!stdin.fd.isOpen || this.#hasExited) throw closedInput();
         rest = rest.subarray(writeNow(stdin.fd, rest));
         if (rest.length > 0) await this.#wait(writable, stdin.fd, { caller });
       }

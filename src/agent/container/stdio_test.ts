@@ -111,3 +111,11 @@ Deno.test("ProcessStdio.terminal throws UNAVAILABLE where there is none", () => 
   using piped = openPiped();
   assert.throws(() => piped.streams.terminal, (error) => errorCode(error) === "UNAVAILABLE");
 });
+
+Deno.test("A6: ProcessStdio.write() ends with the process, though a left-behind child holds its input open unread", async () => {
+  using piped = openPiped();
+  const writing = piped.streams.write(new Uint8Array(1 << 20), never);
+  piped.streams.processExited();
+  await assert.rejects(writing, { code: "FAILED_PRECONDITION" });
+  await assert.rejects(piped.streams.write(new Uint8Array(1), never), { code: "FAILED_PRECONDITION" });
+});

@@ -86,7 +86,12 @@ export class Process implements AsyncDisposable {
     const launched = this.#options.launch();
     // The agent knows a container's first process since its creation: asking now saves the first output a round trip.
     if (this.#knownToAgent()) this.#follow();
-    await launched;
+    try {
+      await launched;
+    } catch (error) {
+      await this.#endUnlaunched();
+      throw error;
+    }
     if (this.#status === "created") this.#status = transition(this.#name(), "created", "running");
     this.#follow();
     if (this.#windowSize !== undefined) await this.resize(this.#windowSize);
@@ -151,6 +156,12 @@ export class Process implements AsyncDisposable {
     await this.#waiting;
   }
 
+  /** Engines wait for the end of the streams, and of the process, before they tell what went wrong (containerd 1.6). */
+  async #endUnlaunched(): Promise<void> {
+    await this.#streams[Symbol.asyncDispose]();
+    this.end(LOST_STATUS);
+  }
+
   #follow(): void {
     this.#waiting ??= this.#wait();
     this.#streams.open();
@@ -161,6 +172,7 @@ export class Process implements AsyncDisposable {
     try {
       const status = await agent.processes.wait({ containerId, execId });
       const at = new Date();
+      await this.#streams.endInput();
       await this.#drain();
       this.end(status, at);
     } catch (error) {

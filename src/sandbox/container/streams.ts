@@ -2,7 +2,8 @@
  * Copies a process's streams between the agent and the host.
  *
  * Each direction has one call in flight: the next output is asked for when the last is written, and the next input is
- * read when the agent took the last; so a slow end slows the other one, and nothing piles up here.
+ * read when the agent took the last; so a slow end slows the other one, and nothing piles up here. An end on the host is
+ * closed when nothing more will pass it.
  *
  * @module
  */
@@ -33,6 +34,7 @@ export interface StreamsOptions {
 export class ProcessStreams implements AsyncDisposable {
   readonly #options: StreamsOptions;
   readonly #abort = new AbortController();
+  readonly #noInput = new AbortController();
   #output: Promise<void> | undefined;
   #input: Promise<void> | undefined;
 
@@ -63,8 +65,15 @@ export class ProcessStreams implements AsyncDisposable {
     this.#options.stdio.stdin?.finish();
   }
 
+  /** Closes the input, whatever is on its way: a client that still writes would wait for a reader that reads no more. */
+  async endInput(): Promise<void> {
+    this.#noInput.abort();
+    await this.#input;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
+    this.#noInput.abort();
     await Promise.all([this.#output, this.#input]);
     await this.#options.stdio[Symbol.asyncDispose]();
   }
@@ -80,26 +89,27 @@ export class ProcessStreams implements AsyncDisposable {
         await output?.write(data, { signal });
       }
     } catch (error) {
-      this.#note(`Cannot copy ${name} any further`, error);
+      if (!signal.aborted) this.#note(`Cannot copy ${name} any further`, error);
     }
   }
 
-  async #copyInput(input: InputStream | undefined): Promise<void> {
+  async #copyInput(stdin: InputStream | undefined): Promise<void> {
     const { agent, containerId, execId, terminal } = this.#options;
-    const { signal } = this.#abort;
+    const { signal } = this.#noInput;
+    using input = stdin;
     try {
       if (input !== undefined) await this.#writeAll(input);
       // The terminal of a process without input stays open: closing it would hang up the process.
       else if (terminal) return;
       await agent.streams.finish({ containerId, execId }, { signal });
     } catch (error) {
-      this.#note("Cannot copy stdin any further", error);
+      if (!signal.aborted) this.#note("Cannot copy stdin any further", error);
     }
   }
 
   async #writeAll(input: InputStream): Promise<void> {
     const { agent, containerId, execId } = this.#options;
-    const { signal } = this.#abort;
+    const { signal } = this.#noInput;
     const buffer = new Uint8Array(CHUNK_BYTES);
     for (;;) {
       const length = await input.read(buffer, { signal });
@@ -119,7 +129,6 @@ export class ProcessStreams implements AsyncDisposable {
    * is gone, the sandbox tells of that.
    */
   #note(message: string, error: unknown): void {
-    if (this.#abort.signal.aborted) return;
     const { containerId: container, execId: exec, log } = this.#options;
     log[USUAL_ENDS.has(errorCode(error)) ? "debug" : "warning"](message, { container, exec, error });
   }
