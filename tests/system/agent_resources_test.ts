@@ -91,6 +91,17 @@ Deno.test("GetOOMEvent names the container that ran out of memory", async () => 
   await box.agent.removeContainer({ containerId: "c1" });
 });
 
+Deno.test("A9: GetOOMEvent names the only container of a sandbox, which has the sandbox's own id", async () => {
+  await using box = await AgentBox.start();
+  await box.agent.createSandbox({ sandboxId: "c1" });
+  const linux = { resources: { memory: { limit: 16 << 20, swap: 16 << 20 } } };
+  const waiting = box.agent.getOOMEvent({}, { timeoutMs: 20_000 });
+  await box.start("c1", box.spec(["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"], { linux }));
+  assert.equal((await waiting).containerId, "c1");
+  assert.equal((await box.end(init("c1"))).status, 137);
+  await box.agent.removeContainer({ containerId: "c1" });
+});
+
 Deno.test("storages: a tmpfs with its size (B16), a directory for two containers, gone with the last", async () => {
   await using box = await AgentBox.start();
   const shm = {

@@ -16,9 +16,10 @@ export function containerMethods(guest: Guest): AgentMethods {
     },
     async startContainer({ containerId }) {
       const container = sandbox.container(containerId);
-      await container.container.start();
-      // The sandbox' own process only holds the namespaces.
-      if (containerId !== sandbox.id) container.watchMemory((id) => sandbox.oomEvents.push(id));
+      const started = container.container.start();
+      // Watches while it starts: what runs out of memory at once must not do so unseen.
+      container.watchMemory((id) => sandbox.oomEvents.push(id));
+      await started;
       return {};
     },
     async removeContainer({ containerId, timeout }) {
