@@ -1,10 +1,10 @@
 /** Statistics in the two forms that containerd knows, after the host's cgroup version. Pure. @module */
-import type { DescMessage } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { LinkStatistics } from "../linux/net/rtnetlink.ts";
-import type { CgroupStats, IoEntry, MemoryCounter } from "../oci/cgroup/stats.ts";
+import { type CgroupStats, type IoEntry, NO_LIMIT } from "../oci/cgroup/stats.ts";
 import * as v1 from "../proto/cgroups_v1_pb.ts";
 import * as v2 from "../proto/cgroups_v2_pb.ts";
+import { memoryV1, memoryV2 } from "./memory_metrics.ts";
 import { packAny } from "../rpc/ttrpc/any.ts";
 import type { SandboxStats } from "../sandbox/stats.ts";
 
@@ -27,13 +27,7 @@ function metricsV1({ cpu, memory, pids, io, hugetlb }: CgroupStats) {
       usage: { total: cpu.total, kernel: cpu.system, user: cpu.user, perCpu: cpu.perCpu },
       throttling: cpu.throttling,
     },
-    memory: {
-      ...byName(v1.MemoryStatSchema, memory.stat),
-      cache: memory.cache,
-      usage: memoryEntry(memory.usage),
-      swap: memoryEntry(memory.swap),
-      kernel: memoryEntry(memory.kernel),
-    },
+    memory: memoryV1(memory),
     pids,
     blkio: {
       ioServiceBytesRecursive: io.serviceBytes,
@@ -61,34 +55,14 @@ function metricsV2({ cpu, memory, pids, io, hugetlb }: CgroupStats) {
       nrThrottled: cpu.throttling.throttledPeriods,
       throttledUsec: cpu.throttling.throttledTime / NS_PER_US,
     },
-    memory: {
-      ...byName(v2.MemoryStatSchema, memory.stat),
-      usage: memory.usage.usage,
-      usageLimit: memory.usage.limit,
-      maxUsage: memory.usage.maxUsage,
-      swapUsage: memory.swap.usage,
-      swapLimit: memory.swap.limit,
-    },
-    pids,
+    memory: memoryV2(memory),
+    // v2 has a number for a limit that is none, v1 has 0.
+    pids: { current: pids.current, limit: pids.limit || NO_LIMIT },
     io: { usage: ioByDevice(io.serviceBytes, io.serviced) },
     hugetlb: [...hugetlb].map(([pagesize, { usage, maxUsage, failures }]) => {
       return { pagesize, current: usage, max: maxUsage, failcnt: failures };
     }),
   };
-}
-
-/** The file `memory.stat` and the message name the same counters, but for underscores: `pgpgin`, `pg_pg_in`. */
-function byName(schema: DescMessage, counters: ReadonlyMap<string, bigint>): Record<string, bigint> {
-  const plain = new Map([...counters].map(([name, value]) => [name.replaceAll("_", ""), value]));
-  const entries = schema.fields.flatMap((field) => {
-    const value = field.fieldKind === "scalar" ? plain.get(field.name.replaceAll("_", "")) : undefined;
-    return value === undefined ? [] : [[field.localName, value]];
-  });
-  return Object.fromEntries(entries);
-}
-
-function memoryEntry({ limit, usage, maxUsage, failures }: MemoryCounter) {
-  return { limit, usage, max: maxUsage, failcnt: failures };
 }
 
 function ioByDevice(

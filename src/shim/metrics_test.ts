@@ -25,7 +25,7 @@ const CGROUP: CgroupStats = {
     kernel: NOTHING,
     useHierarchy: false,
     stat: new Map(
-      Object.entries({ total_pgpgin: 5n, rss_huge: 6n, pgfault: 7n, file_mapped: 8n, unknown_counter: 9n }),
+      Object.entries({ total_pgpgin: 5n, rss_huge: 6n, pgfault: 7n, unknown_counter: 9n }),
     ),
   },
   pids: { current: 2n, limit: 10n },
@@ -74,10 +74,15 @@ Deno.test("toMetrics() makes cgroup v2 metrics in microseconds, with one entry p
   const metrics = anyUnpack(toMetrics(STATS, "v2"), v2.MetricsSchema);
   assert.equal(metrics?.cpu?.usageUsec, 9n);
   assert.equal(metrics.cpu.throttledUsec, 2n);
-  assert.equal(metrics.memory?.fileMapped, 8n);
-  assert.equal(metrics.memory.usageLimit, 300n);
+  assert.equal(metrics.memory?.usageLimit, 300n);
   const [disk] = metrics.io?.usage ?? [];
   assert.deepEqual([disk?.rbytes, disk?.wbytes, disk?.rios, disk?.wios], [512n, 1024n, 1n, 0n]);
+});
+
+Deno.test("A7: toMetrics() says of no limit of processes what each form says: 0, and the largest number", () => {
+  const stats = { ...STATS, cgroup: { ...CGROUP, pids: { current: 2n, limit: 0n } } };
+  assert.equal(anyUnpack(toMetrics(stats, "v1"), v1.MetricsSchema)?.pids?.limit, 0n);
+  assert.equal(anyUnpack(toMetrics(stats, "v2"), v2.MetricsSchema)?.pids?.limit, 2n ** 64n - 1n);
 });
 
 Deno.test("toMetrics() makes empty metrics of empty statistics", () => {
