@@ -58,7 +58,7 @@ function toGuestLinux(linux: Linux, config: Config): Linux {
 
 /** Device numbers, CPU and node numbers are the host's; block and network limits apply to the VM as a whole. */
 export function toGuestResources(resources: Resources): Resources {
-  const { devices: _d, pids: _p, blockIO: _b, network: _n, cpu, ...rest } = resources;
+  const { devices: _d, blockIO: _b, network: _n, cpu, ...rest } = resources;
   if (cpu === undefined) return rest;
   const { cpus: _cpus, mems: _mems, ...time } = cpu;
   return { ...rest, cpu: time };

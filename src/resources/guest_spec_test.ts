@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { defaultConfig } from "../config/schema.ts";
 import type { DeviceRule, Linux, Spec } from "../oci/spec/spec.ts";
-import { toGuestSpec } from "./guest_spec.ts";
+import { toGuestResources, toGuestSpec } from "./guest_spec.ts";
 
 function guestSpec(spec: Partial<Spec>, config = defaultConfig()): Spec {
   return toGuestSpec({ ociVersion: "1.2.0", ...spec }, {
@@ -61,7 +61,11 @@ Deno.test("toGuestSpec() drops limits that only the host can keep", () => {
     },
   });
   const devices = [{ allow: false, access: "rwm" }];
-  assert.deepEqual(resources, { memory: { limit: 1 << 20 }, cpu: { shares: 512 }, devices });
+  assert.deepEqual(resources, { memory: { limit: 1 << 20 }, cpu: { shares: 512 }, pids: { limit: 5 }, devices });
+});
+
+Deno.test("A8: toGuestResources() keeps a limit of processes, in an update too: they are the guest's", () => {
+  for (const limit of [20, -1, 0]) assert.deepEqual(toGuestResources({ pids: { limit } }), { pids: { limit } });
 });
 
 Deno.test("toGuestSpec() passes the seccomp profile only if the configuration says so", () => {
