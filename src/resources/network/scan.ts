@@ -102,6 +102,11 @@ function isUseful(neighbor: Neighbor, content: NetnsContent): boolean {
   return (state & NEIGHBOR_STATE.permanent) !== 0 || gatewaysOf(content, link).includes(address);
 }
 
-function toNeighbor({ family, address, mac, flags }: Neighbor, device: string): GuestNeighbor {
-  return { device, family, address, mac, state: NEIGHBOR_STATE.permanent, flags };
+/**
+ * Entries that the host has learnt may be wrong tomorrow: a gateway is replaced, a bridge made anew. The guest uses such an
+ * entry at once and asks again meanwhile.
+ */
+function toNeighbor({ family, address, mac, flags, state }: Neighbor, device: string): GuestNeighbor {
+  const kept = (state & NEIGHBOR_STATE.permanent) !== 0 ? NEIGHBOR_STATE.permanent : NEIGHBOR_STATE.stale;
+  return { device, family, address, mac, state: kept, flags };
 }

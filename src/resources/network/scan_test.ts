@@ -147,7 +147,7 @@ Deno.test("describeNetwork() passes routes of the main table on, without those t
   ]);
 });
 
-Deno.test("describeNetwork() passes set neighbours on, and what is known of a gateway, as permanent (B47)", () => {
+Deno.test("B3: describeNetwork() passes set neighbours on as set, and of a gateway what the host has learnt, to be asked again", () => {
   const eth0 = link(2, "eth0");
   const [REACHABLE, STALE, FAILED, PERMANENT] = [2, 4, 0x20, 0x80];
   const neighbors = [
@@ -160,7 +160,7 @@ Deno.test("describeNetwork() passes set neighbours on, and what is known of a ga
   const routes = [route({ gateway: "10.0.0.1" }), route({ gateway: "10.0.0.3", destination: "10.3.0.0/16" })];
   const found = describeNetwork({ links: [eth0], addresses: [], routes, neighbors }, [eth0]).neighbors;
   assert.deepEqual(found.map(({ address, state }) => [address, state]), [
-    ["10.0.0.1", PERMANENT],
+    ["10.0.0.1", STALE],
     ["10.0.0.8", PERMANENT],
   ]);
 });
