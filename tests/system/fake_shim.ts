@@ -9,6 +9,8 @@ import { type AgentMethods, FakeAgent, FakeVm } from "./fake_agent.ts";
 export const NO_OPTIONS = { checkpoint: "", parentCheckpoint: "", terminal: false, stdin: "", stdout: "", stderr: "" };
 const log = createLogger({ sink: () => {} });
 
+const NETWORKED = { namespaces: [{ type: "network" }] };
+
 /** Any files that exist: there is no VM. */
 export const CONFIGURATION = `[hypervisor.qemu]
 path = "/bin/true"
@@ -44,10 +46,11 @@ export class Shim implements AsyncDisposable {
     });
   }
 
+  /** @param spec Gets a network namespace, as engines ask for one, if it says nothing of Linux. */
   bundle(name: string, spec: Record<string, unknown>): string {
     const path = `${this.directory}/${name}`;
     Deno.mkdirSync(`${path}/rootfs`, { recursive: true });
-    Deno.writeTextFileSync(`${path}/config.json`, JSON.stringify({ ociVersion: "1.2.0", ...spec }));
+    Deno.writeTextFileSync(`${path}/config.json`, JSON.stringify({ ociVersion: "1.2.0", linux: NETWORKED, ...spec }));
     return path;
   }
 

@@ -64,7 +64,8 @@ export class HostileShim implements AsyncDisposable {
     const bundle = `${this.directory}/bundle`;
     Deno.mkdirSync(`${bundle}/rootfs`, { recursive: true });
     const process = { args, cwd: "/", user: { uid: 0, gid: 0 } };
-    const linux = { resources: { cpu: { ...(cpus !== undefined && { cpus }) } } };
+    const namespaces = [{ type: "network" }];
+    const linux = { namespaces, resources: { cpu: { ...(cpus !== undefined && { cpus }) } } };
     Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify({ ociVersion: "1.2.0", process, linux }));
     await this.tasks.create({ id: "c1", bundle, ...NO_OPTIONS }, { timeoutMs });
   }

@@ -257,6 +257,21 @@ Deno.test(
   },
 );
 
+Deno.test({
+  name: "B8: PodNetwork refuses a namespace in which another machine has its tap, and leaves that alone",
+  ignore,
+}, () => {
+  using node = new Node();
+  using first = node.network();
+  first.join();
+  using second = node.network();
+  assert.throws(() => second.join(), {
+    code: "FAILED_PRECONDITION",
+    message: /^Cannot join a network in which "tap0_kata" is another virtual machine's/,
+  });
+  assert.deepEqual(first.join().cards, []);
+});
+
 Deno.test({ name: "PodNetwork is taken away also when its links were deleted meanwhile", ignore }, () => {
   using node = new Node();
   using network = node.network();

@@ -14,7 +14,15 @@ import { readableWithin } from "../../linux/io/poll.ts";
 import { LinkNews } from "../../linux/net/link_news.ts";
 import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { type NetworkModel, pairWithTap } from "./pair.ts";
-import { describeNetwork, type Gateway, gatewaysOf, guestLinks, isNeighbor, type NetnsContent } from "./scan.ts";
+import {
+  describeNetwork,
+  type Gateway,
+  gatewaysOf,
+  guestLinks,
+  isNeighbor,
+  type NetnsContent,
+  refuseOthersTap,
+} from "./scan.ts";
 
 /** The kernel resolves an address that is "used", as if a packet were sent there (`NTF_USE`). */
 const NTF_USE = 1;
@@ -77,12 +85,14 @@ export class PodNetwork implements Disposable {
    * Joins the links that are not joined yet; interfaces may appear late (B49). Reads the namespace only if the kernel has
    * told of a link that is not joined since the last time.
    *
-   * @throws {KataError} UNIMPLEMENTED for a link that cannot be joined; none of this scan stays.
+   * @throws {KataError} UNIMPLEMENTED for a link that cannot be joined, FAILED_PRECONDITION where another machine has joined
+   * links; none of this scan stays.
    */
   join(): JoinedLinks {
     this.#isStale ||= this.#hasNews();
     if (!this.#isStale) return NOTHING_JOINED;
     const content = this.#content();
+    if (this.#joined.size === 0) refuseOthersTap(content.links);
     const links = guestLinks(content).filter(({ index }) => !this.#joined.has(index));
     const joined = links.length === 0 ? NOTHING_JOINED : this.#joinAll(links, content);
     this.#isStale = false;

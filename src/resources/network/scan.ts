@@ -39,6 +39,14 @@ export function guestLinks({ links, addresses }: Pick<NetnsContent, "links" | "a
   throw new KataError("UNIMPLEMENTED", `Cannot join interface "${strange.name}" to the VM: its kind is ${kind}`);
 }
 
+/** @throws {KataError} FAILED_PRECONDITION: a machine is in this network, which two would take from each other. */
+export function refuseOthersTap(links: readonly Link[]): void {
+  const tap = links.find(({ name }) => OUR_TAP.test(name));
+  if (tap === undefined) return;
+  const whose = `Cannot join a network in which "${tap.name}" is another virtual machine's`;
+  throw new KataError("FAILED_PRECONDITION", `${whose}: it can be of one only, with all its containers in one pod`);
+}
+
 /** The gateways of a link, which its first packets will go to. */
 export function gatewaysOf({ routes }: Pick<NetnsContent, "routes">, link: number): string[] {
   const gateways = routes.filter((route) => route.link === link).flatMap(({ gateway }) => gateway ?? []);
