@@ -186,6 +186,7 @@ export class Sandbox implements AsyncDisposable {
     await using undo = new AsyncDisposableStack();
     undo.use(options.stdio);
     this.#parts.containers.mustNotHave(options.id);
+    const pidNamespace = this.#parts.containers.pidNamespaceOf(options);
     const { config, log } = this.#options;
     const context = { sandboxId: this.id, config, share: this.#parts.host.share, log };
     const prepare = () => ContainerResources.prepare(options, context);
@@ -195,7 +196,7 @@ export class Sandbox implements AsyncDisposable {
     const files = await resources.attach(machine, { signal: this.#parts.abort.signal });
     if (options.id === this.id) this.#podRoot = files.spec.root?.path ?? "";
     undo.move();
-    return new Container(options, { ...context, resources, files, agent, hooks });
+    return new Container(options, { ...context, resources, files, pidNamespace, agent, hooks });
   }
 
   async #boot(): Promise<AgentConnection> {

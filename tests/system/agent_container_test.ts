@@ -136,6 +136,25 @@ Deno.test("containers share IPC, UTS and, on request, the PID namespace; killing
   await box.agent.destroySandbox({});
 });
 
+Deno.test("A14: a container that is to see another one's processes sees these, and neither the pod's nor its own alone", async () => {
+  await using box = await AgentBox.start();
+  await box.agent.createSandbox({ sandboxId: "pod", hostname: "pod" });
+  for (const id of ["pod", "c1", "c2"]) {
+    await box.start(id, box.spec(["sh", "-c", `sh -c 'sleep 4321; : ${id}'; :`]));
+  }
+  const ps = box.spec(["ps"]);
+  await box.create("debug", ps, { targetPidns: "c1" });
+  await box.agent.startContainer({ containerId: "debug" });
+  const { stdout } = await box.end(init("debug"));
+  assert.match(stdout, /^ *1 .*: c1/m, "its first process is the first");
+  assert.doesNotMatch(stdout, /: c2|: pod/);
+  await assert.rejects(box.create("late", ps, { targetPidns: "none" }), hasCode(Code.NotFound));
+  await box.agent.signalProcess({ ...init("c1"), signal: 9 });
+  await box.agent.waitProcess(init("c1"));
+  await assert.rejects(box.create("late", ps, { targetPidns: "c1" }), hasCode(Code.NotFound));
+  await box.agent.destroySandbox({});
+});
+
 Deno.test("a refused request names its fault and leaves nothing behind", async () => {
   await using box = await AgentBox.start();
   const spec = box.spec(["true"]);

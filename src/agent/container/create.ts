@@ -45,7 +45,8 @@ export async function createContainer(
   const { log, devices, sandbox: { storages } } = guest;
   const context = { log, containersDir: GUEST_PATH.containers, containerId: id, devices, signal };
   for (const group of groupsOf(request.storages)) undo.use(await storages.acquire(group, context));
-  const spec = guestSpec(guest, request);
+  using target = targetPidns(guest, request);
+  const spec = guestSpec(guest, { request, target });
   const guard = (path: string) => storages.guard(path);
   checkRoot(spec, { bundle, guard });
   releaseSharedMounts(spec, { guard, undo });
@@ -134,9 +135,23 @@ function makeBundle(id: string, undo: AsyncDisposableStack): string {
   return bundle;
 }
 
-function guestSpec({ sandbox }: Guest, request: CreateContainerRequest): Spec {
+/** Opens the process namespace of the container that is to be joined, if one is named. @throws {KataError} NOT_FOUND. */
+function targetPidns({ sandbox }: Guest, { targetPidns: id }: CreateContainerRequest): Fd | undefined {
+  if (id === "") return undefined;
+  const { init } = sandbox.container(id);
+  if (!init.hasExited) return Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
+  throw new KataError("NOT_FOUND", `Cannot join the process namespace of container "${id}": it has ended`);
+}
+
+interface GuestSpecOptions {
+  request: CreateContainerRequest;
+  /** Process namespace of another container. */
+  target: Fd | undefined;
+}
+
+function guestSpec({ sandbox }: Guest, { request, target }: GuestSpecOptions): Spec {
   const spec = specFromProto(request.OCI!);
-  const pid = request.sandboxPidns ? sandbox.pidNamespace?.number : undefined;
+  const pid = (request.sandboxPidns ? sandbox.pidNamespace : target)?.number;
   const namespaces = guestNamespaces(spec, {
     shared: sandbox.namespaces,
     pid: pid === undefined ? undefined : `/proc/self/fd/${pid}`,

@@ -6,14 +6,17 @@ import type { CgroupStats } from "../../oci/cgroup/stats.ts";
 import type { Resources, Spec } from "../../oci/spec/spec.ts";
 import type { AgentApi } from "./answers.ts";
 
+/** Whose processes a container sees: its own, those of the containers that share the pod's, or another container's. */
+export type PidNamespace = { kind: "own" } | { kind: "pod" } | { kind: "container"; id: string };
+
 export interface GuestContainer {
   id: string;
   /** As the guest sees it. */
   spec: Spec;
   /** Made first. */
   storages: readonly Storage[];
-  /** Whether it joins the process namespace that the sandbox's containers share. Default: no. */
-  sandboxPidns?: boolean;
+  /** Default: its own. */
+  pidNamespace?: PidNamespace;
 }
 
 /** Calls by a container's id. They throw KataErrors only. */
@@ -36,9 +39,15 @@ export interface GuestContainers {
 
 export function guestContainers(api: AgentApi): GuestContainers {
   return {
-    async create({ id, spec, storages, sandboxPidns = false }) {
-      const OCI = specToProto(spec);
-      await api.createContainer({ containerId: id, execId: id, OCI, storages: storagesToWire(storages), sandboxPidns });
+    async create({ id, spec, storages, pidNamespace = { kind: "own" } }) {
+      await api.createContainer({
+        containerId: id,
+        execId: id,
+        OCI: specToProto(spec),
+        storages: storagesToWire(storages),
+        sandboxPidns: pidNamespace.kind === "pod",
+        targetPidns: pidNamespace.kind === "container" ? pidNamespace.id : "",
+      });
       return lostFields(spec).map(({ path, why }) => `${path}: ${why}`);
     },
     start: (containerId) => api.startContainer({ containerId }),

@@ -5,6 +5,7 @@ import type { CgroupStats } from "../../oci/cgroup/stats.ts";
 import type { Resources } from "../../oci/spec/spec.ts";
 import { toGuestProcess, toGuestResources } from "../../resources/guest_spec.ts";
 import type { AgentConnection } from "../agent/client.ts";
+import type { PidNamespace } from "../agent/containers.ts";
 import type { ContainerResources, GuestFiles } from "./files.ts";
 import type { HostHooks } from "./host_hooks.ts";
 import { Process, type ProcessExit } from "./process.ts";
@@ -22,6 +23,7 @@ export interface ContainerParts {
   resources: ContainerResources;
   /** Files as the guest is told of them. */
   files: GuestFiles;
+  pidNamespace: PidNamespace;
   agent: ContainerAgent;
   hooks: HostHooks;
 }
@@ -29,6 +31,7 @@ export interface ContainerParts {
 /** Disposing it lets go of what it has on the host; {@linkcode Container.remove} takes it out of the guest first. */
 export class Container implements AsyncDisposable {
   readonly init: Process;
+  readonly pidNamespace: PidNamespace;
   readonly #options: ContainerOptions;
   readonly #context: ContainerContext;
   readonly #agent: ContainerAgent;
@@ -40,8 +43,9 @@ export class Container implements AsyncDisposable {
   /** Nothing happens in the guest before {@linkcode Container.create}. */
   constructor(
     options: ContainerOptions,
-    { resources, files, agent, hooks, ...context }: ContainerContext & ContainerParts,
+    { resources, files, pidNamespace, agent, hooks, ...context }: ContainerContext & ContainerParts,
   ) {
+    this.pidNamespace = pidNamespace;
     this.#options = options;
     this.#context = context;
     this.#agent = agent;
@@ -71,12 +75,10 @@ export class Container implements AsyncDisposable {
 
   /** Makes it in the guest; it does not run yet. */
   async create(): Promise<void> {
-    const { id, spec } = this.#options;
+    const { id, pidNamespace } = this;
     const { log } = this.#context;
-    // A path names another container's namespace; the sandbox's own has the first processes of all.
-    const sandboxPidns = Boolean(spec.linux?.namespaces?.find(({ type }) => type === "pid")?.path);
     try {
-      const lost = await this.#agent.containers.create({ ...this.#files, id, sandboxPidns });
+      const lost = await this.#agent.containers.create({ ...this.#files, id, pidNamespace });
       if (lost.length > 0) log.warning("Cannot tell the guest all of a specification", { container: id, lost });
     } catch (cause) {
       throw new Error(`Cannot create container "${id}" in the guest`, { cause });

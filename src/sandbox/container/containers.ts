@@ -1,7 +1,10 @@
 /** The containers of one sandbox. @module */
 import { awaitAll } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
+import type { PidNamespace } from "../agent/containers.ts";
 import type { Container } from "./container.ts";
+import type { ContainerOptions } from "./options.ts";
+import { pidNamespaceOf } from "./pid_namespace.ts";
 import type { Process } from "./process.ts";
 
 /** Disposing it lets go of what they have on the host, of all of them at once. */
@@ -27,6 +30,13 @@ export class Containers implements AsyncDisposable {
   /** @throws {KataError} ALREADY_EXISTS: there is one with this id. */
   mustNotHave(id: string): void {
     if (this.#byId.has(id)) throw new KataError("ALREADY_EXISTS", `Cannot create container "${id}": it exists`);
+  }
+
+  /** @throws {KataError} As {@linkcode pidNamespaceOf}. */
+  pidNamespaceOf({ id, type, spec }: Pick<ContainerOptions, "id" | "type" | "spec">): PidNamespace {
+    const all = [...this.#byId.values()].filter((container) => container.id !== this.#sandboxId);
+    const others = all.map(({ id, pidNamespace, init: { status } }) => ({ id, pidNamespace, status }));
+    return pidNamespaceOf(spec, { id, type, others });
   }
 
   add(container: Container): void {
