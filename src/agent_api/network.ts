@@ -4,11 +4,23 @@ import { type ARPNeighborSchema, type InterfaceSchema, IPFamily, type RouteSchem
 
 type Family = "inet" | "inet6";
 
+/** An address of a network card. */
+export interface GuestAddress {
+  family: Family;
+  /** With its prefix, such as `10.0.0.2/24`. */
+  address: string;
+  /** The other end of the link, with its prefix. */
+  peer?: string | undefined;
+  /** The kernel's `RT_SCOPE_*`. Default: universe. */
+  scope?: number;
+  /** Whether its network gets no route of its own. */
+  noPrefixRoute?: boolean;
+}
+
 /** A network card, which the agent finds by its hardware address and names. */
 export interface GuestInterface {
   name: string;
-  /** With their prefix, such as `10.0.0.2/24`. */
-  addresses: readonly { family: Family; address: string }[];
+  addresses: readonly GuestAddress[];
   /** Bytes. */
   mtu: number;
   mac: string | undefined;
@@ -20,7 +32,7 @@ export interface GuestInterface {
 
 /** A route of the main table. */
 export interface GuestRoute {
-  /** Name of the interface. */
+  /** Name of the interface; empty for a type that has none. */
   device: string;
   family: Family;
   /** With its prefix; undefined is the default route. */
@@ -35,6 +47,10 @@ export interface GuestRoute {
   scope: number;
   /** The kernel's `RTNH_F_*`. */
   flags: number;
+  /** Of several ways to the same place, each a route of its own, the share of this one; undefined for the only one. */
+  weight?: number | undefined;
+  /** The kernel's `RTN_*`. Default: unicast. */
+  type?: number;
 }
 
 /** An entry of the table of neighbours: ARP, or NDP. */
@@ -56,6 +72,9 @@ export interface GuestNetwork {
   neighbors: readonly GuestNeighbor[];
 }
 
+/** The kernel's `RTN_UNICAST`. */
+const UNICAST = 1;
+
 const FAMILY = { inet: IPFamily.v4, inet6: IPFamily.v6 } as const;
 
 /** The API has the prefix length as text of its own. */
@@ -63,15 +82,17 @@ export function interfaceToWire(card: GuestInterface): MessageInitShape<typeof I
   return {
     device: card.name,
     name: card.name,
-    IPAddresses: card.addresses.map(({ address, family }) => {
-      const [ip = "", mask = ""] = address.split("/");
-      return { family: FAMILY[family], address: ip, mask };
-    }),
+    IPAddresses: card.addresses.map(addressToWire),
     mtu: BigInt(card.mtu),
     hwAddr: card.mac ?? "",
     type: card.kind ?? "",
     rawFlags: card.rawFlags,
   };
+}
+
+function addressToWire({ address, family, peer = "", scope = 0, noPrefixRoute = false }: GuestAddress) {
+  const [ip = "", mask = ""] = address.split("/");
+  return { family: FAMILY[family], address: ip, mask, peer, scope, noPrefixRoute };
 }
 
 export function routeToWire(route: GuestRoute): MessageInitShape<typeof RouteSchema> {
@@ -85,6 +106,8 @@ export function routeToWire(route: GuestRoute): MessageInitShape<typeof RouteSch
     flags: route.flags,
     mtu: route.mtu ?? 0,
     priority: route.priority ?? 0,
+    weight: route.weight ?? 0,
+    type: route.type === UNICAST ? 0 : route.type ?? 0,
   };
 }
 

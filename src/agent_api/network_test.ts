@@ -5,16 +5,17 @@ Deno.test("interfaceToWire() tells prefixes apart from addresses, and families b
   const addresses = [
     { family: "inet", address: "10.0.0.2/24" },
     { family: "inet6", address: "fd00::2/64" },
-    { family: "inet", address: "10.0.0.3" },
+    { family: "inet", address: "10.0.0.3", peer: "10.0.0.9/32", scope: 253, noPrefixRoute: true },
   ] as const;
+  const plain = { peer: "", scope: 0, noPrefixRoute: false };
   const card = { name: "eth0", addresses, mtu: 1450, mac: "02:00:00:00:00:02", kind: "veth", rawFlags: 1 };
   assert.deepEqual(interfaceToWire(card), {
     device: "eth0",
     name: "eth0",
     IPAddresses: [
-      { family: 0, address: "10.0.0.2", mask: "24" },
-      { family: 1, address: "fd00::2", mask: "64" },
-      { family: 0, address: "10.0.0.3", mask: "" },
+      { ...plain, family: 0, address: "10.0.0.2", mask: "24" },
+      { ...plain, family: 1, address: "fd00::2", mask: "64" },
+      { family: 0, address: "10.0.0.3", mask: "", peer: "10.0.0.9/32", scope: 253, noPrefixRoute: true },
     ],
     mtu: 1450n,
     hwAddr: "02:00:00:00:00:02",
@@ -25,7 +26,7 @@ Deno.test("interfaceToWire() tells prefixes apart from addresses, and families b
 
 Deno.test("routeToWire() writes what a route lacks as the zero of its type", () => {
   const absent = { destination: undefined, gateway: undefined, source: undefined, mtu: undefined, priority: undefined };
-  const plain = { dest: "", gateway: "", source: "", mtu: 0, priority: 0 };
+  const plain = { dest: "", gateway: "", source: "", mtu: 0, priority: 0, weight: 0, type: 0 };
   assert.deepEqual(routeToWire({ ...absent, device: "eth0", family: "inet6", scope: 253, flags: 4 }), {
     ...plain,
     device: "eth0",
@@ -42,6 +43,13 @@ Deno.test("routeToWire() writes what a route lacks as the zero of its type", () 
     flags: 0,
   });
   assert.deepEqual({ destination: dest, gateway, source, mtu, priority }, route);
+});
+
+Deno.test("B4: routeToWire() tells the share of one of several ways, and of a type if it is not unicast", () => {
+  const absent = { destination: undefined, gateway: undefined, source: undefined, mtu: undefined, priority: undefined };
+  const route = { ...absent, device: "eth0", family: "inet", scope: 0, flags: 0 } as const;
+  const told = [{ weight: 2 }, { type: 6 }, { type: 1 }].map((more) => routeToWire({ ...route, ...more }));
+  assert.deepEqual(told.map(({ weight, type }) => [weight, type]), [[2, 0], [0, 6], [0, 0]]);
 });
 
 Deno.test("neighborToWire() keeps address, hardware address, state and flags", () => {

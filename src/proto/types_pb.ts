@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file types.proto.
  */
 export const file_types: GenFile = /*@__PURE__*/
-  fileDesc("Cgt0eXBlcy5wcm90bxIFdHlwZXMiSwoJSVBBZGRyZXNzEh8KBmZhbWlseRgBIAEoDjIPLnR5cGVzLklQRmFtaWx5Eg8KB2FkZHJlc3MYAiABKAkSDAoEbWFzaxgDIAEoCSKiAQoJSW50ZXJmYWNlEg4KBmRldmljZRgBIAEoCRIMCgRuYW1lGAIgASgJEiUKC0lQQWRkcmVzc2VzGAMgAygLMhAudHlwZXMuSVBBZGRyZXNzEgsKA210dRgEIAEoBBIOCgZod0FkZHIYBSABKAkSEgoKZGV2aWNlUGF0aBgGIAEoCRIMCgR0eXBlGAcgASgJEhEKCXJhd19mbGFncxgIIAEoDSKlAQoFUm91dGUSDAoEZGVzdBgBIAEoCRIPCgdnYXRld2F5GAIgASgJEg4KBmRldmljZRgDIAEoCRIOCgZzb3VyY2UYBCABKAkSDQoFc2NvcGUYBSABKA0SHwoGZmFtaWx5GAYgASgOMg8udHlwZXMuSVBGYW1pbHkSDQoFZmxhZ3MYByABKA0SCwoDbXR1GAggASgNEhEKCHByaW9yaXR5GOgHIAEoDSJyCgtBUlBOZWlnaGJvchIlCgt0b0lQQWRkcmVzcxgBIAEoCzIQLnR5cGVzLklQQWRkcmVzcxIOCgZkZXZpY2UYAiABKAkSDgoGbGxhZGRyGAMgASgJEg0KBXN0YXRlGAQgASgFEg0KBWZsYWdzGAUgASgFKhoKCElQRmFtaWx5EgYKAnY0EAASBgoCdjYQASo1ChNGU0dyb3VwQ2hhbmdlUG9saWN5EgoKBkFsd2F5cxAAEhIKDk9uUm9vdE1pc21hdGNoEAFiBnByb3RvMw");
+  fileDesc("Cgt0eXBlcy5wcm90bxIFdHlwZXMihAEKCUlQQWRkcmVzcxIfCgZmYW1pbHkYASABKA4yDy50eXBlcy5JUEZhbWlseRIPCgdhZGRyZXNzGAIgASgJEgwKBG1hc2sYAyABKAkSDQoEcGVlchjoByABKAkSDgoFc2NvcGUY6QcgASgNEhgKD25vX3ByZWZpeF9yb3V0ZRjqByABKAgiogEKCUludGVyZmFjZRIOCgZkZXZpY2UYASABKAkSDAoEbmFtZRgCIAEoCRIlCgtJUEFkZHJlc3NlcxgDIAMoCzIQLnR5cGVzLklQQWRkcmVzcxILCgNtdHUYBCABKAQSDgoGaHdBZGRyGAUgASgJEhIKCmRldmljZVBhdGgYBiABKAkSDAoEdHlwZRgHIAEoCRIRCglyYXdfZmxhZ3MYCCABKA0ixQEKBVJvdXRlEgwKBGRlc3QYASABKAkSDwoHZ2F0ZXdheRgCIAEoCRIOCgZkZXZpY2UYAyABKAkSDgoGc291cmNlGAQgASgJEg0KBXNjb3BlGAUgASgNEh8KBmZhbWlseRgGIAEoDjIPLnR5cGVzLklQRmFtaWx5Eg0KBWZsYWdzGAcgASgNEgsKA210dRgIIAEoDRIRCghwcmlvcml0eRjoByABKA0SDwoGd2VpZ2h0GOkHIAEoDRINCgR0eXBlGOoHIAEoDSJyCgtBUlBOZWlnaGJvchIlCgt0b0lQQWRkcmVzcxgBIAEoCzIQLnR5cGVzLklQQWRkcmVzcxIOCgZkZXZpY2UYAiABKAkSDgoGbGxhZGRyGAMgASgJEg0KBXN0YXRlGAQgASgFEg0KBWZsYWdzGAUgASgFKhoKCElQRmFtaWx5EgYKAnY0EAASBgoCdjYQASo1ChNGU0dyb3VwQ2hhbmdlUG9saWN5EgoKBkFsd2F5cxAAEhIKDk9uUm9vdE1pc21hdGNoEAFiBnByb3RvMw");
 
 /**
  * @generated from message types.IPAddress
@@ -34,6 +34,27 @@ export type IPAddress = Message<"types.IPAddress"> & {
    * @generated from field: string mask = 3;
    */
   mask: string;
+
+  /**
+   * Ours, above all numbers of Kata's, for addresses of an interface. Other end of the link, as CIDR; empty for none.
+   *
+   * @generated from field: string peer = 1000;
+   */
+  peer: string;
+
+  /**
+   * Ours: the kernel's RT_SCOPE_*.
+   *
+   * @generated from field: uint32 scope = 1001;
+   */
+  scope: number;
+
+  /**
+   * Ours: its network gets no route of its own.
+   *
+   * @generated from field: bool no_prefix_route = 1002;
+   */
+  noPrefixRoute: boolean;
 };
 
 /**
@@ -149,6 +170,20 @@ export type Route = Message<"types.Route"> & {
    * @generated from field: uint32 priority = 1000;
    */
   priority: number;
+
+  /**
+   * Ours: of several ways to the same place, each a message of its own, the share of this one; 0 for the only one.
+   *
+   * @generated from field: uint32 weight = 1001;
+   */
+  weight: number;
+
+  /**
+   * Ours: the kernel's RTN_*, such as a blackhole, which has no device; 0 is unicast.
+   *
+   * @generated from field: uint32 type = 1002;
+   */
+  type: number;
 };
 
 /**

@@ -95,7 +95,7 @@ export class SandboxResources implements AsyncDisposable {
 }
 
 function openNetwork(options: SandboxResourcesOptions, { vcpus }: MachineSize): PodNetwork | undefined {
-  const { id, spec, type, config: { runtime, hypervisor } } = options;
+  const { id, spec, type, log, config: { runtime, hypervisor } } = options;
   const isPod = type !== "single_container";
   const netns = openPodNetns(spec, { sandboxId: id, isPod, disableNew: runtime.disable_new_netns });
   if (netns === undefined) return undefined;
@@ -104,6 +104,7 @@ function openNetwork(options: SandboxResourcesOptions, { vcpus }: MachineSize): 
     model: runtime.internetworking_model,
     queues: vcpus,
     vhost: !hypervisor.disable_vhost_net,
+    log,
   });
 }
 

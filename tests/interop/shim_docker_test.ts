@@ -149,6 +149,44 @@ async function steps(docker: Docker, containerd: Containerd, test: Deno.TestCont
   });
 }
 
+/** Rows in which Docker's containers once were otherwise than under runc. */
+async function rows(docker: Docker, containerd: Containerd, test: Deno.TestContext): Promise<void> {
+  const start = async (name: string, ...words: readonly string[]) => {
+    const id = await must(docker.run("--detach", "--name", name, ...words, IMAGE, "sleep", "1000000"));
+    containerd.adopt(id.trim());
+  };
+  await test.step("A8: a limit of processes holds inside, and changes", async () => {
+    await start("few", "--pids-limit", "20");
+    const limit = async () => (await must(docker.words("exec", "few", "cat", "/sys/fs/cgroup/pids.max"))).trim();
+    assert.equal(await limit(), "20");
+    const bomb = "for i in $(seq 30); do sleep 100 & done; wait";
+    assert.match((await run(docker.words("exec", "few", "sh", "-c", bomb))).stderr, /can't fork/);
+    await must(docker.words("update", "--pids-limit", "30", "few"));
+    assert.equal(await limit(), "30");
+  });
+  await test.step("B7, B8: the host's network and that of another container are refused; the other one goes on", async () => {
+    const refused = async (network: string, why: RegExp) => {
+      const { status, stderr } = await run(docker.run("--rm", "--network", network, IMAGE, "true"));
+      assert.notEqual(status, 0);
+      assert.match(stderr, why);
+    };
+    await refused("host", /in the host's network: a virtual machine has a network of its own/);
+    await refused("container:few", /process \d+ \("[^"]+"\) is in this network/);
+    assert.match(await must(docker.words("exec", "few", "ip", "-4", "-o", "address")), /eth0/);
+    await must(docker.words("rm", "--force", "few"));
+  });
+  await test.step("A9: a container that ran out of memory says so", async () => {
+    const hog = ["dd", "if=/dev/zero", "of=/dev/null", "bs=100M", "count=1"];
+    const run = docker.run("--detach", "--name", "hog", "--memory", "64m", "--memory-swap", "64m", IMAGE, ...hog);
+    containerd.adopt((await must(run)).trim());
+    assert.equal((await must(docker.words("wait", "hog"))).trim(), "137");
+    await until(async () =>
+      (await must(docker.words("inspect", "--format", "{{.State.OOMKilled}}", "hog"))).trim() === "true"
+    );
+    await must(docker.words("rm", "--force", "hog"));
+  });
+}
+
 for (const release of dockerReleases()) {
   Deno.test({
     name: `docker ${release.version}: containers in VMs with Docker's network`,
@@ -163,6 +201,7 @@ for (const release of dockerReleases()) {
         {
           await using docker = await Docker.start(release, containerd);
           await steps(docker, containerd, test);
+          await rows(docker, containerd, test);
         }
         const clean = async () => (await containerd.remains()).length === 0;
         await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await containerd.remains(), []));

@@ -106,3 +106,38 @@ Deno.test("UpdateRoutes sets networks before gateways and lists the main table; 
   assert.match(await ip(box, "neigh"), /10\.9\.0\.1 dev eth0 lladdr 02:00:00:00:00:01 PERMANENT/);
   await assert.rejects(box.agent.updateRoutes({ routes: { Routes: [{ dest: "", device: "none" }] } }), /"none"/);
 });
+
+Deno.test("B4: UpdateRoutes sets a route of several ways and routes to nowhere; addresses keep what is special", async () => {
+  await using box = await AgentBox.start();
+  await ip(box, "link", "add", "eth0", "address", MAC, "type", "bridge");
+  const IPAddresses = [
+    { family: IPFamily.v4, address: "10.9.0.2", mask: "24" },
+    { family: IPFamily.v4, address: "10.8.0.2", mask: "32", peer: "10.8.0.1/32" },
+    { family: IPFamily.v4, address: "10.7.0.2", mask: "24", noPrefixRoute: true, scope: 253 },
+  ];
+  await box.agent.updateInterface({ interface: { name: "eth0", hwAddr: MAC, IPAddresses } });
+  const addresses = await ip(box, "-4", "address", "show", "dev", "eth0");
+  assert.match(addresses, /inet 10\.8\.0\.2 peer 10\.8\.0\.1\/32 scope global/);
+  assert.match(addresses, /inet 10\.7\.0\.2\/24 scope link noprefixroute/);
+  const way = { dest: "", device: "eth0", priority: 5 };
+  const Routes = [
+    { ...way, gateway: "10.9.0.1", weight: 1 },
+    { ...way, gateway: "10.9.0.3", weight: 2 },
+    { dest: "10.66.0.0/16", type: 6 },
+    { dest: "10.67.0.0/16", type: 7 },
+  ];
+  const listed = await box.agent.updateRoutes({ routes: { Routes } });
+  assert.deepEqual(listed.Routes.filter(({ dest }) => dest === "").map(({ gateway, weight }) => [gateway, weight]), [
+    ["10.9.0.1", 1],
+    ["10.9.0.3", 2],
+  ]);
+  const routes = await ip(box, "route");
+  assert.match(
+    routes,
+    /default metric 5 .*\n\tnexthop via 10\.9\.0\.1 dev eth0 weight 1 .*\n\tnexthop via 10\.9\.0\.3 dev eth0 weight 2/,
+  );
+  assert.match(routes, /^blackhole 10\.66\.0\.0\/16/m);
+  assert.match(routes, /^unreachable 10\.67\.0\.0\/16/m);
+  assert.match(routes, /^10\.8\.0\.1 dev eth0/m, "the peer has a route");
+  assert.doesNotMatch(routes, /^10\.7\.0\.0/m);
+});

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { isErrno } from "../../src/linux/ffi/errno.ts";
 import { Fd, O_RDONLY } from "../../src/linux/io/fd.ts";
 import { enterNetns, newNetns } from "../../src/linux/process/namespace.ts";
+import { createLogger } from "../../src/base/log.ts";
+import { ROUTE_TYPE } from "../../src/linux/net/rtnetlink_route.ts";
 import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
 import { openTap } from "../../src/linux/net/tap.ts";
 import { PodNetwork } from "../../src/resources/network/network.ts";
@@ -302,3 +304,37 @@ Deno.test(
     assert.throws(() => openPodNetns({ ociVersion: "1.0.2" }, options), refused);
   },
 );
+
+Deno.test({
+  name: "B4: PodNetwork.join() gives the guest each way of a route, and says what the guest does not get",
+  ignore,
+}, () => {
+  using node = new Node();
+  node.addVeth("eth1", "10.89.0");
+  const [eth0, eth1] = [node.pod.link("eth0").index, node.pod.link("eth1").index];
+  const nexthops = [
+    { link: eth0, gateway: "10.88.0.1", weight: 1, flags: 0 },
+    { link: eth1, gateway: "10.89.0.1", weight: 2, flags: 0 },
+  ];
+  node.pod.addRoute({ destination: "10.5.0.0/16", nexthops });
+  node.pod.addRoute({ destination: "10.6.0.0/16", type: ROUTE_TYPE.blackhole });
+  node.pod.addRoute({ destination: "10.7.0.0/16", gateway: "10.88.0.1", link: eth0, table: 100 });
+  within(
+    node.podNetns,
+    () => new Deno.Command("ip", { args: ["rule", "add", "from", "10.88.0.2", "table", "100"] }).outputSync(),
+  );
+  const lines: unknown[] = [];
+  const log = createLogger({ sink: (line) => void lines.push(line) });
+  using network = new PodNetwork({ netns: node.podNetns.dup(), model: "tcfilter", queues: 1, vhost: false, log });
+  const { routes } = network.join().guest;
+  assert.deepEqual(
+    routes.map(({ destination = "default", device, weight, type }) => [destination, device, weight, type]),
+    [
+      ["default", "eth0", undefined, 1],
+      ["10.5.0.0/16", "eth0", 1, 1],
+      ["10.5.0.0/16", "eth1", 2, 1],
+      ["10.6.0.0/16", "", undefined, ROUTE_TYPE.blackhole],
+    ],
+  );
+  assert.match(lines.join(), /"inet rule \d+ to table 100","inet route to 10\.7\.0\.0\/16 of table 100"/);
+});

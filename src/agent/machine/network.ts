@@ -1,11 +1,12 @@
 /** The guest's network: what the host tells about the pod's interfaces, done here. @module */
 import { errorCode, KataError } from "../../base/error.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
-import { type Link, type LinkChange, type NewRoute, Rtnetlink } from "../../linux/net/rtnetlink.ts";
+import { type Link, type LinkChange, type NewAddress, type NewRoute, Rtnetlink } from "../../linux/net/rtnetlink.ts";
+import { ROUTE_TYPE } from "../../linux/net/rtnetlink_route.ts";
 import { IFF_NOARP } from "../../linux/net/rtnetlink_link.ts";
 import type { ARPNeighbor, Interface, Route } from "../../proto/types_pb.ts";
 import type { DeviceWait, DeviceWaiter } from "../devices/waiter.ts";
-import { addressesOf, routeFromWire } from "./network_wire.ts";
+import { addressesOf, multipathFromWire, routeFromWire } from "./network_wire.ts";
 
 /** How the agent waits for a link that has just been plugged in. */
 export interface LinkWait extends DeviceWait {
@@ -28,7 +29,7 @@ export async function updateInterface(wanted: Interface, wait: LinkWait): Promis
   if (wanted.mtu > 0n) change.mtu = Number(wanted.mtu);
   if (wanted.hwAddr !== "" && wanted.hwAddr.toLowerCase() !== link.mac) change.mac = wanted.hwAddr;
   netlink.changeLink(link.index, change);
-  for (const address of addressesOf(wanted)) addAddress(netlink, link, address);
+  for (const address of addressesOf(wanted, link.index)) addAddress(netlink, address);
 }
 
 /** The host may name a link by the slots of its card; then the card gets the hardware address that is asked for. */
@@ -60,11 +61,11 @@ function takeName(netlink: Rtnetlink, link: Link, name: string): void {
   netlink.changeLink(holder.index, { name: link.name, ...(wasUp && { up: true }) });
 }
 
-function addAddress(netlink: Rtnetlink, link: Link, address: string): void {
-  const isIpv6 = address.includes(":");
+function addAddress(netlink: Rtnetlink, address: NewAddress): void {
+  const isIpv6 = address.address.includes(":");
   if (isIpv6 && ipv6IsDisabled()) return;
   // The host has the address already and nobody else can: no time is lost on looking for duplicates.
-  netlink.replaceAddress({ link: link.index, address, ...(isIpv6 && { flags: ["nodad"] }) });
+  netlink.replaceAddress({ ...address, flags: [...address.flags ?? [], ...(isIpv6 ? ["nodad"] as const : [])] });
 }
 
 function ipv6IsDisabled(): boolean {
@@ -78,9 +79,25 @@ function ipv6IsDisabled(): boolean {
 /** Sets routes of the main table; those to a network first, as gateways are reached through them. */
 export function updateRoutes(routes: readonly Route[]): void {
   using netlink = new Rtnetlink();
-  for (const route of routes.toSorted((a, b) => Number(a.gateway !== "") - Number(b.gateway !== ""))) {
-    setRoute(netlink, routeFromWire(route, linkByName(netlink, route.device).index));
+  const linkOf = (device: string) => linkByName(netlink, device).index;
+  for (const route of routes.filter(({ gateway, weight }) => gateway === "" && weight === 0)) {
+    setRoute(netlink, routeFromWire(route, hasNoDevice(route) ? undefined : linkOf(route.device)));
   }
+  for (const route of routes.filter(({ gateway, weight }) => gateway !== "" && weight === 0)) {
+    setRoute(netlink, routeFromWire(route, linkOf(route.device)));
+  }
+  const ways = Map.groupBy(routes.filter(({ weight }) => weight > 0), placeOf);
+  for (const ofOne of ways.values()) setRoute(netlink, multipathFromWire(ofOne, linkOf));
+}
+
+/** Such as a blackhole. */
+function hasNoDevice({ type, device }: Route): boolean {
+  return device === "" && type !== 0 && type !== ROUTE_TYPE.unicast;
+}
+
+/** Key of a route, which all its ways have. */
+function placeOf({ family, dest, priority }: Route): string {
+  return `${family} ${dest} ${priority}`;
 }
 
 function setRoute(netlink: Rtnetlink, route: NewRoute): void {

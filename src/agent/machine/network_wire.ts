@@ -1,17 +1,23 @@
 /** The API's interfaces, routes and neighbours as the kernel's; `agent_api/network.ts` has the way back. Pure. @module */
 import type { Family } from "../../linux/net/ip_address.ts";
-import type { NewRoute } from "../../linux/net/rtnetlink.ts";
+import type { NewAddress, NewRoute } from "../../linux/net/rtnetlink.ts";
 import { type Interface, IPFamily, type Route as WireRoute } from "../../proto/types_pb.ts";
 
 const FAMILY = { [IPFamily.v4]: "inet", [IPFamily.v6]: "inet6" } as const satisfies Record<IPFamily, Family>;
 
-/** Addresses with their prefix, `10.0.0.2/24`; the API has the prefix length as text in `mask`. */
-export function addressesOf({ IPAddresses }: Interface): string[] {
-  return IPAddresses.map(({ address, mask }) => mask === "" ? address : `${address}/${mask}`);
+/** Addresses of a link. The API has the prefix length as text in `mask`. */
+export function addressesOf({ IPAddresses }: Interface, link: number): NewAddress[] {
+  return IPAddresses.map(({ address, mask, peer, scope, noPrefixRoute }) => ({
+    link,
+    address: mask === "" ? address : `${address}/${mask}`,
+    ...(peer !== "" && { peer }),
+    scope,
+    flags: noPrefixRoute ? ["noprefixroute"] : [],
+  }));
 }
 
-/** @param link Index of the link that `wire.device` names. */
-export function routeFromWire(wire: WireRoute, link: number): NewRoute {
+/** @param link Index of the link that `wire.device` names; undefined if it names none. */
+export function routeFromWire(wire: WireRoute, link: number | undefined): NewRoute {
   return {
     family: FAMILY[wire.family],
     link,
@@ -22,5 +28,17 @@ export function routeFromWire(wire: WireRoute, link: number): NewRoute {
     priority: wire.priority || undefined,
     scope: wire.scope,
     flags: wire.flags,
+    ...(wire.type !== 0 && { type: wire.type }),
   };
+}
+
+/** @param ways Of one route: messages that differ in device, gateway and weight. @param linkOf Index by name. */
+export function multipathFromWire(ways: readonly WireRoute[], linkOf: (device: string) => number): NewRoute {
+  const nexthops = ways.map(({ gateway, device, weight, flags }) => ({
+    gateway: gateway || undefined,
+    link: linkOf(device),
+    weight: Math.min(weight, 256),
+    flags,
+  }));
+  return { ...routeFromWire(ways[0]!, undefined), gateway: undefined, flags: 0, nexthops };
 }

@@ -30,7 +30,13 @@ export function networkMethods({ devices }: Guest): AgentMethods {
 function listInterfaces() {
   using netlink = new Rtnetlink();
   const addresses = Map.groupBy(netlink.addresses(), ({ link }) => link);
-  const interfaces = netlink.links().map((link) => ({ ...link, addresses: addresses.get(link.index) ?? [] }));
+  const interfaces = netlink.links().map((link) => ({
+    ...link,
+    addresses: (addresses.get(link.index) ?? []).map((address) => ({
+      ...address,
+      noPrefixRoute: address.flags.has("noprefixroute"),
+    })),
+  }));
   return { Interfaces: interfaces.map(interfaceToWire) };
 }
 
@@ -38,5 +44,8 @@ function listRoutes() {
   using netlink = new Rtnetlink();
   const names = new Map(netlink.links().map(({ index, name }) => [index, name]));
   const routes = netlink.routes().filter(({ table }) => table === ROUTE_TABLE.main);
-  return { Routes: routes.map((route) => routeToWire({ ...route, device: names.get(route.link ?? 0) ?? "" })) };
+  const ways = routes.flatMap((route) =>
+    route.nexthops.length === 0 ? [route] : route.nexthops.map((way) => ({ ...route, ...way }))
+  );
+  return { Routes: ways.map((route) => routeToWire({ ...route, device: names.get(route.link ?? 0) ?? "" })) };
 }

@@ -31,12 +31,14 @@ import {
   type NewNeighbor,
 } from "./rtnetlink_neighbor.ts";
 import { decodeRoute, encodeRoute, encodeRouteFilter, type NewRoute, type Route } from "./rtnetlink_route.ts";
+import { decodeRule, encodeRuleFilter, type Rule } from "./rtnetlink_rule.ts";
 
 export type { Address, AddressFlag, NewAddress } from "./rtnetlink_address.ts";
 export type { Link, LinkFlag, LinkStatistics } from "./rtnetlink_link.ts";
 export type { LinkChange, LinkKind, NewLink } from "./rtnetlink_link_change.ts";
 export type { Neighbor, NewNeighbor } from "./rtnetlink_neighbor.ts";
 export type { NewRoute, Route } from "./rtnetlink_route.ts";
+export type { Rule } from "./rtnetlink_rule.ts";
 
 const RTM = {
   NEWLINK: 16,
@@ -51,6 +53,7 @@ const RTM = {
   NEWNEIGH: 28,
   DELNEIGH: 29,
   GETNEIGH: 30,
+  GETRULE: 34,
 } as const;
 
 const CREATE = NLM_F.CREATE | NLM_F.EXCL;
@@ -158,6 +161,17 @@ export class Rtnetlink implements Disposable {
   /** Deletes the first route that has all that is given. @throws {ErrnoError} ESRCH: there is none. */
   deleteRoute(route: NewRoute): void {
     this.#act("DELROUTE", { payload: encodeRoute(route), detail: describeRoute(route) });
+  }
+
+  /** Rules of one family that choose a table; none where the kernel has none of that family. */
+  rules(family: Family): Rule[] {
+    const request = { name: "RTM_GETRULE", type: RTM.GETRULE, payload: encodeRuleFilter(family) };
+    try {
+      return this.#dump(request).flatMap((bytes) => decodeRule(bytes) ?? []).filter((rule) => rule.family === family);
+    } catch (error) {
+      if (isErrno(error, "EOPNOTSUPP", "EAFNOSUPPORT")) return [];
+      throw error;
+    }
   }
 
   /** Neighbour entries of all links, or of one. */

@@ -28,9 +28,22 @@ export const ROUTE_TYPE = {
   multicast: 5,
   blackhole: 6,
   unreachable: 7,
+  prohibit: 8,
+  throw: 9,
 } as const;
 /** A gateway counts as reachable by the link even if no network of the link holds it. */
 export const RTNH_F_ONLINK = 4;
+
+/** One of several ways of a route. */
+export interface Nexthop {
+  gateway: string | undefined;
+  /** Index of the link. */
+  link: number;
+  /** Share of the packets, beside those of the others: 1 to 256. */
+  weight: number;
+  /** `RTNH_F_*` bits. */
+  flags: number;
+}
 
 /** A route. */
 export interface Route {
@@ -55,6 +68,12 @@ export interface Route {
   type: number;
   /** `RTNH_F_*` bits. */
   flags: number;
+  /** Ways of a route over several links; empty for one that has a link or none. */
+  nexthops: readonly Nexthop[];
+  /** Type of service that packets must have; 0 for all. */
+  tos: number;
+  /** Numbers (`RTAX_*`) of what is set for its packets besides the MTU. */
+  otherMetrics: readonly number[];
 }
 
 /** A route to be added or deleted; the family follows from destination, gateway or source. */
@@ -74,9 +93,21 @@ export interface NewRoute {
   protocol?: number;
   type?: number;
   flags?: number;
+  /** In place of a link and a gateway. */
+  nexthops?: readonly Nexthop[];
 }
 
-const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, METRICS: 8, TABLE: 15, VIA: 18 } as const;
+const RTA = {
+  DST: 1,
+  OIF: 4,
+  GATEWAY: 5,
+  PRIORITY: 6,
+  PREFSRC: 7,
+  METRICS: 8,
+  MULTIPATH: 9,
+  TABLE: 15,
+  VIA: 18,
+} as const;
 const RTAX_MTU = 2;
 
 /** `struct rtmsg`: u8 family, dst_len, src_len, tos, table, protocol, scope, type; u32 flags. */
@@ -85,12 +116,13 @@ const HEADER_SIZE = 12;
 /** Reads one `RTM_NEWROUTE` message; undefined if it is not about IP. */
 export function decodeRoute(payload: Uint8Array): Route | undefined {
   const view = headerView(payload, HEADER_SIZE, "route");
-  const [familyNumber = 0, prefix = 0, , , table = 0, protocol = 0, scope = 0, type = 0] = payload;
+  const [familyNumber = 0, prefix = 0, , tos = 0, table = 0, protocol = 0, scope = 0, type = 0] = payload;
   const family = familyOf(familyNumber);
   if (family === undefined) return undefined;
   const attributes = attributeMap(payload.subarray(HEADER_SIZE));
   const destination = attributes.get(RTA.DST);
-  const metrics = attributes.get(RTA.METRICS);
+  const metrics = attributeMap(attributes.get(RTA.METRICS) ?? new Uint8Array());
+  const multipath = attributes.get(RTA.MULTIPATH);
   const source = attributes.get(RTA.PREFSRC);
   return {
     family,
@@ -99,13 +131,51 @@ export function decodeRoute(payload: Uint8Array): Route | undefined {
     link: readNumber(attributes.get(RTA.OIF)),
     source: source === undefined ? undefined : formatIp(source),
     priority: readNumber(attributes.get(RTA.PRIORITY)),
-    mtu: metrics === undefined ? undefined : readNumber(attributeMap(metrics).get(RTAX_MTU)),
+    mtu: readNumber(metrics.get(RTAX_MTU)),
     table: readNumber(attributes.get(RTA.TABLE)) ?? table,
     scope,
     protocol,
     type,
     flags: view.getUint32(8, LITTLE_ENDIAN),
+    nexthops: multipath === undefined ? [] : decodeNexthops(multipath),
+    tos,
+    otherMetrics: [...metrics.keys()].filter((number) => number !== RTAX_MTU),
   };
+}
+
+/** `struct rtnexthop`: u16 length, u8 flags, u8 weight less 1, i32 index. */
+const NEXTHOP_SIZE = 8;
+
+/** @throws {RangeError} A length points outside `bytes`. */
+function decodeNexthops(bytes: Uint8Array): Nexthop[] {
+  const view = viewOf(bytes);
+  const nexthops: Nexthop[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const length = at + NEXTHOP_SIZE > bytes.length ? 0 : view.getUint16(at, LITTLE_ENDIAN);
+    if (length < NEXTHOP_SIZE || at + length > bytes.length) {
+      throw new RangeError(`Cannot decode next hop at byte ${at}: length ${length} of ${bytes.length}`);
+    }
+    nexthops.push({
+      gateway: decodeGateway(attributeMap(bytes.subarray(at + NEXTHOP_SIZE, at + length))),
+      link: view.getInt32(at + 4, LITTLE_ENDIAN),
+      weight: view.getUint8(at + 3) + 1,
+      flags: view.getUint8(at + 2),
+    });
+    at += (length + 3) & ~3;
+  }
+  return nexthops;
+}
+
+function encodeNexthop(family: Family, { gateway, link, weight, flags }: Nexthop): Uint8Array {
+  const tail = encodeAttributes(gateway === undefined ? [] : [encodeGateway(family, gateway)]);
+  const bytes = new Uint8Array(NEXTHOP_SIZE + tail.length);
+  const view = viewOf(bytes);
+  view.setUint16(0, bytes.length, LITTLE_ENDIAN);
+  view.setUint8(2, flags);
+  view.setUint8(3, weight - 1);
+  view.setInt32(4, link, LITTLE_ENDIAN);
+  bytes.set(tail, NEXTHOP_SIZE);
+  return bytes;
 }
 
 /** `RTA_VIA` is a gateway of the other family: u16 family, then the address. */
@@ -116,7 +186,7 @@ function decodeGateway(attributes: ReadonlyMap<number, Uint8Array>): string | un
 
 /** The payload of `RTM_NEWROUTE` and `RTM_DELROUTE`. */
 export function encodeRoute(route: NewRoute): Uint8Array {
-  const { destination, gateway, link, source, priority, mtu, table = ROUTE_TABLE.main } = route;
+  const { destination, gateway, link, source, priority, mtu, table = ROUTE_TABLE.main, nexthops = [] } = route;
   const family = route.family ?? ipFamily(destination ?? source ?? gateway ?? "");
   const network = destination === undefined ? undefined : parseCidr(destination);
   const attributes = [
@@ -126,10 +196,16 @@ export function encodeRoute(route: NewRoute): Uint8Array {
     ...(link === undefined ? [] : [attribute.u32(RTA.OIF, link)]),
     ...(source === undefined ? [] : [attribute.bytes(RTA.PREFSRC, parseIp(source))]),
     ...(priority === undefined ? [] : [attribute.u32(RTA.PRIORITY, priority)]),
+    ...(nexthops.length === 0 ? [] : [encodeMultipath(family, nexthops)]),
     ...(mtu === undefined ? [] : [attribute.nested(RTA.METRICS, [attribute.u32(RTAX_MTU, mtu)])]),
     attribute.u32(RTA.TABLE, table),
   ];
   return withHeader({ ...route, table, family: FAMILIES[family], prefix: network?.prefix ?? 0 }, attributes);
+}
+
+function encodeMultipath(family: Family, nexthops: readonly Nexthop[]): Attribute {
+  const parts = nexthops.map((nexthop) => encodeNexthop(family, nexthop));
+  return attribute.bytes(RTA.MULTIPATH, Uint8Array.from(parts.flatMap((part) => [...part])));
 }
 
 function encodeGateway(family: Family, gateway: string): Attribute {

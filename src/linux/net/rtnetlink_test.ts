@@ -46,7 +46,20 @@ Deno.test("decodeRoute() undoes encodeRoute(), with a gateway of either family",
   });
   fc.assert(fc.property(routes, (route) => {
     const family = route.destination.includes(":") ? "inet6" : "inet";
-    assert.deepEqual(decodeRoute(encodeRoute(route)), { ...route, family, source: undefined });
+    const plain = { source: undefined, nexthops: [], tos: 0, otherMetrics: [] };
+    assert.deepEqual(decodeRoute(encodeRoute(route)), { ...plain, ...route, family });
+  }));
+});
+
+Deno.test("B4: decodeRoute() undoes encodeRoute() of several ways", () => {
+  const nexthop = fc.record({
+    gateway: fc.option(addresses, { nil: undefined }),
+    link: links,
+    weight: fc.integer({ min: 1, max: 256 }),
+    flags: byteNumbers,
+  });
+  fc.assert(fc.property(networks, fc.array(nexthop, { minLength: 1, maxLength: 4 }), (destination, nexthops) => {
+    assert.deepEqual(decodeRoute(encodeRoute({ destination, nexthops }))?.nexthops, structuredClone(nexthops));
   }));
 });
 

@@ -5,6 +5,7 @@
  * @module
  */
 import type { GuestNetwork } from "../../agent_api/network.ts";
+import type { Logger } from "../../base/log.ts";
 import type { NetDevice } from "../../hypervisor/device.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import type { Fd } from "../../linux/io/fd.ts";
@@ -13,6 +14,7 @@ import { NETLINK, openNetlink, RTMGRP } from "../../linux/net/netlink_socket.ts"
 import { readableWithin } from "../../linux/io/poll.ts";
 import { LinkNews } from "../../linux/net/link_news.ts";
 import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/net/rtnetlink.ts";
+import { lostOf } from "./lost.ts";
 import { type NetworkModel, pairWithTap } from "./pair.ts";
 import {
   describeNetwork,
@@ -41,6 +43,7 @@ export interface PodNetworkOptions {
   queues: number;
   /** Uses the kernel's virtio-net backend where the host has it. */
   vhost: boolean;
+  log?: Logger;
 }
 
 /** Links that were joined by one scan. */
@@ -114,7 +117,15 @@ export class PodNetwork implements Disposable {
     this.#resources.use(undo.move());
     for (const { index } of links) this.#joined.add(index);
     for (const { tap } of pairs) this.#taps.add(tap);
+    this.#tellLost(content);
     return { cards: pairs.map(({ card }) => card), guest: describeNetwork(content, links) };
+  }
+
+  #tellLost({ links, routes }: NetnsContent): void {
+    const { log } = this.#options;
+    const rules = (["inet", "inet6"] as const).flatMap((family) => this.#netlink.rules(family));
+    const lost = lostOf({ links: links.filter(({ index }) => this.#joined.has(index)), routes, rules });
+    if (lost.length > 0) log?.warning("Cannot give the guest all of a pod's network", { lost });
   }
 
   /** Traffic of the joined links, as the pod sees it; links that are gone count no more. */

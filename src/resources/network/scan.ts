@@ -1,6 +1,7 @@
 /** Selects from a pod's network namespace what the guest gets: links, addresses, routes, neighbours. Pure. @module */
-import type { GuestInterface, GuestNeighbor, GuestNetwork, GuestRoute } from "../../agent_api/network.ts";
+import type { GuestAddress, GuestInterface, GuestNeighbor, GuestNetwork, GuestRoute } from "../../agent_api/network.ts";
 import { KataError } from "../../base/error.ts";
+import { formatIp, parseMac } from "../../linux/net/ip_address.ts";
 import type { Address, Link, Neighbor, Route } from "../../linux/net/rtnetlink.ts";
 import { SCOPE } from "../../linux/net/rtnetlink_address.ts";
 import { NEIGHBOR_STATE } from "../../linux/net/rtnetlink_neighbor.ts";
@@ -49,7 +50,8 @@ export function refuseOthersTap(links: readonly Link[]): void {
 
 /** The gateways of a link, which its first packets will go to. */
 export function gatewaysOf({ routes }: Pick<NetnsContent, "routes">, link: number): string[] {
-  const gateways = routes.filter((route) => route.link === link).flatMap(({ gateway }) => gateway ?? []);
+  const ways = routes.flatMap((route) => [route, ...route.nexthops]);
+  const gateways = ways.filter((way) => way.link === link).flatMap(({ gateway }) => gateway ?? []);
   return [...new Set(gateways)];
 }
 
@@ -63,32 +65,56 @@ export function describeNetwork(content: NetnsContent, links: readonly Link[]): 
     });
   return {
     interfaces: links.map((link) => toInterface(link, content.addresses)),
-    routes: byName(content.routes.filter(isForGuest)).map(({ object, device }) => toRoute(object, device)),
+    routes: content.routes.filter(isForGuest).flatMap((route) => toRoutes(route, names)),
     neighbors: byName(content.neighbors.filter((neighbor) => isUseful(neighbor, content))).map(
       ({ object, device }) => toNeighbor(object, device),
     ),
   };
 }
 
-/** Link-local addresses of IPv6 follow from the hardware address, and the guest has the same. */
 function toInterface(link: Link, addresses: readonly Address[]): GuestInterface {
-  const own = addresses.filter(({ link: index, family, scope }) =>
-    index === link.index && !(family === "inet6" && scope === SCOPE.link)
-  );
+  const own = addresses.filter((address) => address.link === link.index && !followsFromMac(address, link));
   const { name, mtu, mac, kind, rawFlags } = link;
-  return { name, addresses: own.map(({ family, address }) => ({ family, address })), mtu, mac, kind, rawFlags };
+  return { name, addresses: own.map(toAddress), mtu, mac, kind, rawFlags };
 }
+
+/** The guest's card has the same hardware address, so its kernel makes the same link-local address of it. */
+function followsFromMac({ family, scope, address }: Address, { mac }: Link): boolean {
+  if (family !== "inet6" || scope !== SCOPE.link || mac === undefined) return false;
+  const [first = 0, ...rest] = parseMac(mac);
+  const bytes = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 2, ...rest.slice(0, 2), 0xff, 0xfe, ...rest.slice(2)];
+  return address === `${formatIp(Uint8Array.from(bytes))}/64`;
+}
+
+function toAddress({ family, address, peer, scope, flags }: Address): GuestAddress {
+  return { family, address, peer, scope, noPrefixRoute: flags.has("noprefixroute") };
+}
+
+/** Types of routes that need no link. */
+const NOWHERE: readonly number[] = [
+  ROUTE_TYPE.blackhole,
+  ROUTE_TYPE.unreachable,
+  ROUTE_TYPE.prohibit,
+  ROUTE_TYPE.throw,
+];
 
 /** Leaves out routes that the kernel made for an address: the guest's kernel makes them as well. */
-function isForGuest({ table, type, protocol }: Route): boolean {
-  return table === ROUTE_TABLE.main && type === ROUTE_TYPE.unicast && protocol !== ROUTE_PROTOCOL.kernel;
+export function isForGuest({ table, type, protocol }: Route): boolean {
+  if (table !== ROUTE_TABLE.main || protocol === ROUTE_PROTOCOL.kernel) return false;
+  return type === ROUTE_TYPE.unicast || NOWHERE.includes(type);
 }
 
-function toRoute(route: Route, device: string): GuestRoute {
-  const { family, destination, gateway, source, mtu, priority, scope } = route;
-  // The other flags tell the state of the link in the host.
-  const flags = route.flags & RTNH_F_ONLINK;
-  return { device, family, destination, gateway, source, mtu, priority, scope, flags };
+/** A route over several links is one for each of them. @param names Of the guest's links, by index. */
+function toRoutes(route: Route, names: ReadonlyMap<number, string>): GuestRoute[] {
+  const { family, destination, source, mtu, priority, scope, type } = route;
+  const same = { family, destination, source, mtu, priority, scope, type };
+  if (NOWHERE.includes(type)) return [{ ...same, device: "", gateway: undefined, flags: 0, weight: undefined }];
+  const ways = route.nexthops.length > 0 ? route.nexthops : [{ ...route, weight: undefined }];
+  return ways.flatMap(({ link, gateway, flags, weight }) => {
+    const device = names.get(link ?? 0);
+    // The other flags tell the state of the link in the host.
+    return device === undefined ? [] : [{ ...same, device, gateway, flags: flags & RTNH_F_ONLINK, weight }];
+  });
 }
 
 /** Where packets of a link go first. */

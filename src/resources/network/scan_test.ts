@@ -57,6 +57,9 @@ function route(change: Partial<Route>): Route {
     protocol: 3,
     type: 1,
     flags: 0,
+    nexthops: [],
+    tos: 0,
+    otherMetrics: [],
     ...change,
   };
 }
@@ -98,18 +101,22 @@ Deno.test("gatewaysOf() names each gateway of a link once", () => {
   assert.deepEqual(gatewaysOf({ routes }, 2), ["10.0.0.1"]);
 });
 
-Deno.test("describeNetwork() keeps name, MTU, hardware address and addresses, but for link-local IPv6", () => {
+Deno.test("describeNetwork() keeps name, MTU, hardware address and addresses, but for what follows from that", () => {
   const eth0 = link(2, "eth0");
+  const plain = { peer: undefined, scope: 0, noPrefixRoute: false };
   const addresses = [
     address("10.0.0.2/24"),
     address("fd00::2/64"),
-    address("fe80::1/64", { scope: 253 }),
+    address("fe80::ff:fe00:2/64", { scope: 253 }),
     address("127.0.0.1/8", { link: 1 }),
   ];
   const { interfaces } = describeNetwork({ links: [LOOPBACK, eth0], addresses, routes: [], neighbors: [] }, [eth0]);
   assert.deepEqual(interfaces, [{
     name: "eth0",
-    addresses: [{ family: "inet", address: "10.0.0.2/24" }, { family: "inet6", address: "fd00::2/64" }],
+    addresses: [
+      { family: "inet", address: "10.0.0.2/24", ...plain },
+      { family: "inet6", address: "fd00::2/64", ...plain },
+    ],
     mtu: 1450,
     mac: "02:00:00:00:00:02",
     kind: "veth",
@@ -139,11 +146,45 @@ Deno.test("describeNetwork() passes routes of the main table on, without those t
     priority: undefined,
     scope: 0,
     flags: 0,
+    type: 1,
+    weight: undefined,
   };
   assert.deepEqual(found, [
     { ...plain, gateway: "10.0.0.1", mtu: 1400, flags: 4 },
     { ...plain, destination: "10.5.0.0/16", scope: 253, source: "10.0.0.2" },
     { ...plain, family: "inet6", gateway: "fe80::1", priority: 1024 },
+    { ...plain, device: "", destination: "10.7.0.0/16", type: 6 },
+  ]);
+});
+
+Deno.test("B4: describeNetwork() passes a route over several links on, a route for each that the guest has", () => {
+  const links = [link(2, "eth0"), link(3, "eth1")];
+  const nexthops = [
+    { link: 2, gateway: "10.0.0.1", weight: 1, flags: 16 },
+    { link: 3, gateway: "10.1.0.1", weight: 3, flags: 4 },
+    { link: 9, gateway: "10.9.0.1", weight: 1, flags: 0 },
+  ];
+  const content = { links, addresses: [], routes: [route({ link: undefined, nexthops })], neighbors: [] };
+  const { routes } = describeNetwork(content, links);
+  assert.deepEqual(routes.map(({ device, gateway, weight, flags }) => [device, gateway, weight, flags]), [
+    ["eth0", "10.0.0.1", 1, 0],
+    ["eth1", "10.1.0.1", 3, 4],
+  ]);
+  assert.deepEqual(gatewaysOf(content, 3), ["10.1.0.1"], "its hardware address is asked for");
+});
+
+Deno.test("B4: describeNetwork() passes on what is special about an address", () => {
+  const eth0 = link(2, "eth0");
+  const addresses = [
+    address("10.0.0.2/32", { peer: "10.0.0.1/32", scope: 253 }),
+    address("fd00::2/64", { flags: new Set(["noprefixroute"]) }),
+    address("fe80::2/64", { scope: 253 }),
+  ];
+  const { interfaces: [found] } = describeNetwork({ links: [eth0], addresses, routes: [], neighbors: [] }, [eth0]);
+  assert.deepEqual(found?.addresses, [
+    { family: "inet", address: "10.0.0.2/32", peer: "10.0.0.1/32", scope: 253, noPrefixRoute: false },
+    { family: "inet6", address: "fd00::2/64", peer: undefined, scope: 0, noPrefixRoute: true },
+    { family: "inet6", address: "fe80::2/64", peer: undefined, scope: 253, noPrefixRoute: false },
   ]);
 });
 
