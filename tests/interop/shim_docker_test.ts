@@ -107,8 +107,8 @@ class Docker implements AsyncDisposable {
     this.#daemon.kill("SIGTERM");
     await this.#daemon.status;
     await removeCgroup("docker");
-    // dockerd leaves a mount of it.
-    await run(["umount", "--lazy", `${this.#directory}/data`]);
+    // dockerd leaves a mount of the first, and one of the host's network in the second.
+    for (const place of ["data", "exec/netns/default"]) await run(["umount", "--lazy", `${this.#directory}/${place}`]);
     await run(["ip", "link", "delete", BRIDGE]);
   }
 }
