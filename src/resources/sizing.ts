@@ -140,7 +140,8 @@ function isZero({ numerator }: Fraction): boolean {
   return numerator === 0n;
 }
 
-function toMiB(bytes: bigint): number {
+/** Rounds up. */
+export function toMiB(bytes: bigint): number {
   return Number((bytes + MIB - 1n) / MIB);
 }
 

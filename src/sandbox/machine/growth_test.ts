@@ -89,3 +89,24 @@ Deno.test("Growth.admit() refuses by name what a monitor without resize cannot g
   await growth.admit("c3", limits(0, 0));
   assert.deepEqual(size, { vcpus: 1, memoryMiB: 512 });
 });
+
+Deno.test("B11: Growth.admit() of an update refuses memory that a VM with static sizing has not, which may go down again", async () => {
+  const { growth } = machine({ isStatic: true });
+  await growth.admit("c1", limits(0, 256));
+  await growth.admit("c1", limits(4, 512));
+  const message =
+    'Cannot give container "c1" 513 MiB: the VM has 512 MiB, and static_sandbox_resource_mgmt keeps its size';
+  await assert.rejects(growth.admit("c1", limits(0, 513)), { code: "RESOURCE_EXHAUSTED", message });
+  // Limits of a container that is made are no promise: many pods run with more than their VM has.
+  await growth.admit("c2", limits(0, 4000));
+  await growth.admit("c2", limits(0, 3000));
+  await growth.admit("c2", { memory: { limit: -1 } });
+});
+
+Deno.test("B11: Growth.admit() of an update leaves what that does not name as it was", async () => {
+  const { size, growth } = machine();
+  await growth.admit("c1", limits(1, 256));
+  await growth.admit("c1", { cpu: { shares: 5, quota: 0, period: 0 }, memory: { limit: 0 } });
+  await growth.admit("c2", limits(1, 256));
+  assert.deepEqual(size, { vcpus: 3, memoryMiB: 1024 });
+});
