@@ -45,7 +45,7 @@ Deno.test("routeToWire() writes what a route lacks as the zero of its type", () 
   assert.deepEqual({ destination: dest, gateway, source, mtu, priority }, route);
 });
 
-Deno.test("B4: routeToWire() tells the share of one of several ways, and of a type if it is not unicast", () => {
+Deno.test("pods B4: routeToWire() tells the share of one of several ways, and of a type if it is not unicast", () => {
   const absent = { destination: undefined, gateway: undefined, source: undefined, mtu: undefined, priority: undefined };
   const route = { ...absent, device: "eth0", family: "inet", scope: 0, flags: 0 } as const;
   const told = [{ weight: 2 }, { type: 6 }, { type: 1 }].map((more) => routeToWire({ ...route, ...more }));

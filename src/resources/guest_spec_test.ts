@@ -64,7 +64,7 @@ Deno.test("toGuestSpec() drops limits that only the host can keep", () => {
   assert.deepEqual(resources, { memory: { limit: 1 << 20 }, cpu: { shares: 512 }, pids: { limit: 5 }, devices });
 });
 
-Deno.test("A8: toGuestResources() keeps a limit of processes, in an update too: they are the guest's", () => {
+Deno.test("pods A8: toGuestResources() keeps a limit of processes, in an update too: they are the guest's", () => {
   for (const limit of [20, -1, 0]) assert.deepEqual(toGuestResources({ pids: { limit } }), { pids: { limit } });
 });
 

@@ -1,4 +1,4 @@
-/** A7: the host's version and the guest's in all four combinations. */
+/** Row pods A7: the host's version and the guest's in all four combinations. */
 import assert from "node:assert/strict";
 import { type MemoryStats, NO_LIMIT } from "../oci/cgroup/stats.ts";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
@@ -79,7 +79,7 @@ function onV2(memory: MemoryStats): v2.MemoryStat {
 }
 
 for (const [guest, memory] of Object.entries({ v1: AS_V1, v2: AS_V2 })) {
-  Deno.test(`A7: what engines read of v1's form is there for a guest that counts as ${guest}`, () => {
+  Deno.test(`pods A7: what engines read of v1's form is there for a guest that counts as ${guest}`, () => {
     const { usage, swap, totalInactiveFile, totalRss, totalCache, ...rest } = onV1(memory);
     assert.equal((usage!.usage - totalInactiveFile) / MIB, 69n, "the working set");
     assert.deepEqual([totalRss / MIB, totalCache / MIB], [60n, 80n]);
@@ -90,7 +90,7 @@ for (const [guest, memory] of Object.entries({ v1: AS_V1, v2: AS_V2 })) {
     assert.deepEqual([swap!.usage, swap!.limit], [148n * MIB, 320n * MIB], "swap with the memory");
   });
 
-  Deno.test(`A7: what engines read of v2's form is there for a guest that counts as ${guest}`, () => {
+  Deno.test(`pods A7: what engines read of v2's form is there for a guest that counts as ${guest}`, () => {
     const stat = onV2(memory);
     assert.equal((stat.usage - stat.inactiveFile) / MIB, 69n, "the working set");
     assert.deepEqual([stat.anon / MIB, stat.file / MIB, stat.activeFile / MIB], [60n, 80n, 3n]);
@@ -102,7 +102,7 @@ for (const [guest, memory] of Object.entries({ v1: AS_V1, v2: AS_V2 })) {
   });
 }
 
-Deno.test("A7: a limit that is none has each form's own number", () => {
+Deno.test("pods A7: a limit that is none has each form's own number", () => {
   for (const [stat, none] of [[AS_V2.stat, NO_LIMIT], [AS_V1.stat, NO_LIMIT_V1]] as const) {
     const counter = { ...NO_COUNTER, usage: MIB, limit: none };
     const memory = { ...AS_V2, usage: counter, swap: counter, stat };

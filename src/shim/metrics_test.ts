@@ -79,7 +79,7 @@ Deno.test("toMetrics() makes cgroup v2 metrics in microseconds, with one entry p
   assert.deepEqual([disk?.rbytes, disk?.wbytes, disk?.rios, disk?.wios], [512n, 1024n, 1n, 0n]);
 });
 
-Deno.test("A7: toMetrics() says of no limit of processes what each form says: 0, and the largest number", () => {
+Deno.test("pods A7: toMetrics() says of no limit of processes what each form says: 0, and the largest number", () => {
   const stats = { ...STATS, cgroup: { ...CGROUP, pids: { current: 2n, limit: 0n } } };
   assert.equal(anyUnpack(toMetrics(stats, "v1"), v1.MetricsSchema)?.pids?.limit, 0n);
   assert.equal(anyUnpack(toMetrics(stats, "v2"), v2.MetricsSchema)?.pids?.limit, 2n ** 64n - 1n);

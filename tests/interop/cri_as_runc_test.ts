@@ -10,17 +10,20 @@ const MIB = 2 ** 20;
 const PID = { container: 1, target: 3 } as const;
 const ROUNDS = 5;
 
-podsOnAll("A6: an exec ends when its process has, though its client has not written all of its input", async (node) => {
-  await using pod = await node.pod("pod");
-  const container = await pod.run("one", SLEEP);
-  for (const script of ["echo out; exit 7", "head -c 5; exit 7", "exec <&-; sleep 1; exit 7", "sleep 300 & exit 7"]) {
-    await using stream = await container.interact(script);
-    for (let at = 0; at < 2; at++) stream.write("x".repeat(MIB));
-    assert.equal(await stream.exitCode(), 7, script);
-  }
-});
+podsOnAll(
+  "pods A6: an exec ends when its process has, though its client has not written all of its input",
+  async (node) => {
+    await using pod = await node.pod("pod");
+    const container = await pod.run("one", SLEEP);
+    for (const script of ["echo out; exit 7", "head -c 5; exit 7", "exec <&-; sleep 1; exit 7", "sleep 300 & exit 7"]) {
+      await using stream = await container.interact(script);
+      for (let at = 0; at < 2; at++) stream.write("x".repeat(MIB));
+      assert.equal(await stream.exitCode(), 7, script);
+    }
+  },
+);
 
-pods("A7: a container's memory is counted as its own kernel counts it, cache apart", async (node) => {
+pods("pods A7: a container's memory is counted as its own kernel counts it, cache apart", async (node) => {
   await using pod = await node.pod("pod");
   const script = `dd if=/dev/zero of=/tmp/cache bs=1M count=80; cat /tmp/cache >/dev/null; ${SLEEP}`;
   const container = await pod.run("one", script);
@@ -34,7 +37,7 @@ pods("A7: a container's memory is counted as its own kernel counts it, cache apa
   assert.ok(Number(memory.page_faults?.value) > 0);
 });
 
-pods("A14: a container that targets another one has that one's processes, and only those", async (node, test) => {
+pods("pods A14: a container that targets another one has that one's processes, and only those", async (node, test) => {
   await using pod = await node.pod("pod");
   const own = { security_context: { namespace_options: { pid: PID.container } } };
   const app = await pod.run("app", "sleep 4321; :", { linux: own });
@@ -54,7 +57,7 @@ pods("A14: a container that targets another one has that one's processes, and on
   });
 });
 
-pods("B3: a pod finds its gateway again when that has got another hardware address", async (node) => {
+pods("pods B3: a pod finds its gateway again when that has got another hardware address", async (node) => {
   await using pod = await node.pod("pod");
   const container = await pod.run("one", SLEEP);
   const ping = async () => (await container.tryExec(`ping -c 1 -W 2 ${GATEWAY.inet}`)).status === 0;
@@ -63,7 +66,7 @@ pods("B3: a pod finds its gateway again when that has got another hardware addre
   await until(ping, { ms: 60_000 });
 });
 
-pods("A9: a pod's container that runs out of memory at once says so, each time", async (node) => {
+pods("pods A9: a pod's container that runs out of memory at once says so, each time", async (node) => {
   await using pod = await node.pod("pod");
   const linux = { resources: { memory_limit_in_bytes: 32 * MIB, memory_swap_limit_in_bytes: 32 * MIB } };
   for (let round = 0; round < ROUNDS; round++) {

@@ -45,7 +45,7 @@ async function inContainer(
   }
 }
 
-besideRunc("B6: an exec of what is not there fails at once, and again", async (containerd, runtime) => {
+besideRunc("pods B6: an exec of what is not there fails at once, and again", async (containerd, runtime) => {
   await inContainer({ containerd, runtime }, async (id) => {
     for (const number of [1, 2]) {
       const line = containerd.commandLine(`task exec --exec-id e${number} ${id} /no/such`).split(" ");
@@ -56,7 +56,7 @@ besideRunc("B6: an exec of what is not there fails at once, and again", async (c
   });
 });
 
-besideRunc("A6: an exec ends with its process, whose input has more", async (containerd, runtime) => {
+besideRunc("pods A6: an exec ends with its process, whose input has more", async (containerd, runtime) => {
   await inContainer({ containerd, runtime }, async (id) => {
     const exec = containerd.commandLine(`task exec --exec-id e1 ${id} sh -c`);
     const line = `head -c 2000000 /dev/zero | ${PATIENCE.join(" ")} ${exec} 'head -c 5 >/dev/null; exit 3'`;
@@ -64,7 +64,7 @@ besideRunc("A6: an exec ends with its process, whose input has more", async (con
   });
 });
 
-besideRunc("A9: the engine hears that a container has run out of memory", async (containerd, runtime) => {
+besideRunc("pods A9: the engine hears that a container has run out of memory", async (containerd, runtime) => {
   const events = containerd.spawnCtr(["events"]);
   let heard = "";
   const hearing = (async () => {
@@ -84,7 +84,7 @@ besideRunc("A9: the engine hears that a container has run out of memory", async 
 });
 
 Deno.test({
-  name: "containerd: B7, B8: networks that a virtual machine cannot have are refused by name",
+  name: "containerd: pods B7, pods B8: networks that a virtual machine cannot have are refused by name",
   ignore: leftOut(import.meta, MISSING),
   sanitizeResources: false,
   async fn() {

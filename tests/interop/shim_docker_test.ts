@@ -155,7 +155,7 @@ async function rows(docker: Docker, containerd: Containerd, test: Deno.TestConte
     const id = await must(docker.run("--detach", "--name", name, ...words, IMAGE, "sleep", "1000000"));
     containerd.adopt(id.trim());
   };
-  await test.step("A8: a limit of processes holds inside, and changes", async () => {
+  await test.step("pods A8: a limit of processes holds inside, and changes", async () => {
     await start("few", "--pids-limit", "20");
     const limit = async () => (await must(docker.words("exec", "few", "cat", "/sys/fs/cgroup/pids.max"))).trim();
     assert.equal(await limit(), "20");
@@ -164,7 +164,7 @@ async function rows(docker: Docker, containerd: Containerd, test: Deno.TestConte
     await must(docker.words("update", "--pids-limit", "30", "few"));
     assert.equal(await limit(), "30");
   });
-  await test.step("B7, B8: the host's network and that of another container are refused; the other one goes on", async () => {
+  await test.step("pods B7, pods B8: the host's network and that of another container are refused; the other one goes on", async () => {
     const refused = async (network: string, why: RegExp) => {
       const { status, stderr } = await run(docker.run("--rm", "--network", network, IMAGE, "true"));
       assert.notEqual(status, 0);
@@ -175,7 +175,7 @@ async function rows(docker: Docker, containerd: Containerd, test: Deno.TestConte
     assert.match(await must(docker.words("exec", "few", "ip", "-4", "-o", "address")), /eth0/);
     await must(docker.words("rm", "--force", "few"));
   });
-  await test.step("A9: a container that ran out of memory says so", async () => {
+  await test.step("pods A9: a container that ran out of memory says so", async () => {
     const hog = ["dd", "if=/dev/zero", "of=/dev/null", "bs=100M", "count=1"];
     const run = docker.run("--detach", "--name", "hog", "--memory", "64m", "--memory-swap", "64m", IMAGE, ...hog);
     containerd.adopt((await must(run)).trim());

@@ -136,7 +136,7 @@ Deno.test("containers share IPC, UTS and, on request, the PID namespace; killing
   await box.agent.destroySandbox({});
 });
 
-Deno.test("A14: a container that is to see another one's processes sees these, and neither the pod's nor its own alone", async () => {
+Deno.test("pods A14: a container that is to see another one's processes sees these, and neither the pod's nor its own alone", async () => {
   await using box = await AgentBox.start();
   await box.agent.createSandbox({ sandboxId: "pod", hostname: "pod" });
   for (const id of ["pod", "c1", "c2"]) {

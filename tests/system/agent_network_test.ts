@@ -107,7 +107,7 @@ Deno.test("UpdateRoutes sets networks before gateways and lists the main table; 
   await assert.rejects(box.agent.updateRoutes({ routes: { Routes: [{ dest: "", device: "none" }] } }), /"none"/);
 });
 
-Deno.test("B4: UpdateRoutes sets a route of several ways and routes to nowhere; addresses keep what is special", async () => {
+Deno.test("pods B4: UpdateRoutes sets a route of several ways and routes to nowhere; addresses keep what is special", async () => {
   await using box = await AgentBox.start();
   await ip(box, "link", "add", "eth0", "address", MAC, "type", "bridge");
   const IPAddresses = [

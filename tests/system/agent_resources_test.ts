@@ -91,7 +91,7 @@ Deno.test("GetOOMEvent names the container that ran out of memory", async () => 
   await box.agent.removeContainer({ containerId: "c1" });
 });
 
-Deno.test("A9: GetOOMEvent names the only container of a sandbox, which has the sandbox's own id", async () => {
+Deno.test("pods A9: GetOOMEvent names the only container of a sandbox, which has the sandbox's own id", async () => {
   await using box = await AgentBox.start();
   await box.agent.createSandbox({ sandboxId: "c1" });
   const linux = { resources: { memory: { limit: 16 << 20, swap: 16 << 20 } } };

@@ -105,7 +105,7 @@ Deno.test(
 );
 
 Deno.test({
-  name: "B3: the gateway's neighbour entry is there although nobody has spoken to it, as one to be asked again",
+  name: "pods B3: the gateway's neighbour entry is there although nobody has spoken to it, as one to be asked again",
   ignore,
 }, () => {
   using node = new Node();
@@ -260,7 +260,7 @@ Deno.test(
 );
 
 Deno.test({
-  name: "B8: PodNetwork refuses a namespace in which another machine has its tap, and leaves that alone",
+  name: "pods B8: PodNetwork refuses a namespace in which another machine has its tap, and leaves that alone",
   ignore,
 }, () => {
   using node = new Node();
@@ -306,7 +306,7 @@ Deno.test(
 );
 
 Deno.test({
-  name: "B4: PodNetwork.join() gives the guest each way of a route, and says what the guest does not get",
+  name: "pods B4: PodNetwork.join() gives the guest each way of a route, and says what the guest does not get",
   ignore,
 }, () => {
   using node = new Node();

@@ -112,7 +112,7 @@ Deno.test("ProcessStdio.terminal throws UNAVAILABLE where there is none", () => 
   assert.throws(() => piped.streams.terminal, (error) => errorCode(error) === "UNAVAILABLE");
 });
 
-Deno.test("A6: ProcessStdio.write() ends with the process, though a left-behind child holds its input open unread", async () => {
+Deno.test("pods A6: ProcessStdio.write() ends with the process, though a left-behind child holds its input open unread", async () => {
   using piped = openPiped();
   const writing = piped.streams.write(new Uint8Array(1 << 20), never);
   piped.streams.processExited();

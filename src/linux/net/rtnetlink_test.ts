@@ -51,7 +51,7 @@ Deno.test("decodeRoute() undoes encodeRoute(), with a gateway of either family",
   }));
 });
 
-Deno.test("B4: decodeRoute() undoes encodeRoute() of several ways", () => {
+Deno.test("pods B4: decodeRoute() undoes encodeRoute() of several ways", () => {
   const nexthop = fc.record({
     gateway: fc.option(addresses, { nil: undefined }),
     link: links,

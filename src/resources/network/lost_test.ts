@@ -19,7 +19,7 @@ function lost(routes: readonly Route[], rules: readonly Rule[] = USUAL): string[
   return lostOf({ links: [ETH0], routes, rules });
 }
 
-Deno.test("B4: lostOf() names nothing of a namespace that goes to the guest whole, or that its kernel fills itself", () => {
+Deno.test("pods B4: lostOf() names nothing of a namespace that goes to the guest whole, or that its kernel fills itself", () => {
   const kernels = route({ table: 255, protocol: 2, type: 2, destination: "10.0.0.2/32" });
   assert.deepEqual(lost([route(), kernels, route({ destination: "10.7.0.0/16", type: 6, link: undefined })]), []);
 });
@@ -34,6 +34,6 @@ Deno.test.each<{ what: string; routes: Route[]; rules?: Rule[] }>([
     what: "way by gateway 10.9.0.1 of inet route to default",
     routes: [route({ link: undefined, nexthops: [{ link: 9, gateway: "10.9.0.1", weight: 1, flags: 0 }] })],
   },
-])("B4: lostOf() names $what", ({ what, routes, rules = USUAL }) => {
+])("pods B4: lostOf() names $what", ({ what, routes, rules = USUAL }) => {
   assert.deepEqual(lost(routes, rules), [what]);
 });

@@ -21,7 +21,7 @@ Deno.test("openPodNetns() refuses the host's network", () => {
 });
 
 for (const isPod of [true, false]) {
-  Deno.test(`B7: openPodNetns() takes a specification without network namespace as the host's network (pod: ${isPod})`, () => {
+  Deno.test(`pods B7: openPodNetns() takes a specification without network namespace as the host's network (pod: ${isPod})`, () => {
     const refused = { code: "INVALID_ARGUMENT", message: /^Cannot run sandbox "s1" in the host's network: / };
     const options = { ...OPTIONS, isPod, disableNew: false };
     for (const spec of [{}, { linux: {} }, { linux: { namespaces: [{ type: "mount" as const }] } }]) {
@@ -30,7 +30,7 @@ for (const isPod of [true, false]) {
   });
 }
 
-Deno.test("B8: openPodNetns() refuses the namespace of a process, whose network it would take away, by path and name", async () => {
+Deno.test("pods B8: openPodNetns() refuses the namespace of a process, whose network it would take away, by path and name", async () => {
   await using other = startApart();
   for (const path of [`/proc/${other.pid}/ns/net`, `/proc/${other.pid}/task/${other.pid}/ns/net`]) {
     const message = `Cannot run sandbox "s1" in "${path}": process ${other.pid} ("sleep") is in this network`;

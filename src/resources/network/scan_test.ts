@@ -157,7 +157,7 @@ Deno.test("describeNetwork() passes routes of the main table on, without those t
   ]);
 });
 
-Deno.test("B4: describeNetwork() passes a route over several links on, a route for each that the guest has", () => {
+Deno.test("pods B4: describeNetwork() passes a route over several links on, a route for each that the guest has", () => {
   const links = [link(2, "eth0"), link(3, "eth1")];
   const nexthops = [
     { link: 2, gateway: "10.0.0.1", weight: 1, flags: 16 },
@@ -173,7 +173,7 @@ Deno.test("B4: describeNetwork() passes a route over several links on, a route f
   assert.deepEqual(gatewaysOf(content, 3), ["10.1.0.1"], "its hardware address is asked for");
 });
 
-Deno.test("B4: describeNetwork() passes on what is special about an address", () => {
+Deno.test("pods B4: describeNetwork() passes on what is special about an address", () => {
   const eth0 = link(2, "eth0");
   const addresses = [
     address("10.0.0.2/32", { peer: "10.0.0.1/32", scope: 253 }),
@@ -188,7 +188,7 @@ Deno.test("B4: describeNetwork() passes on what is special about an address", ()
   ]);
 });
 
-Deno.test("B3: describeNetwork() passes set neighbours on as set, and of a gateway what the host has learnt, to be asked again", () => {
+Deno.test("pods B3: describeNetwork() passes set neighbours on as set, and of a gateway what the host has learnt, to be asked again", () => {
   const eth0 = link(2, "eth0");
   const [REACHABLE, STALE, FAILED, PERMANENT] = [2, 4, 0x20, 0x80];
   const neighbors = [

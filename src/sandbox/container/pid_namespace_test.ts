@@ -18,19 +18,19 @@ function neighbor(id: string, kind: "own" | "pod", status: Neighbor["status"] = 
   return { id, pidNamespace: { kind }, status };
 }
 
-Deno.test("A14: pidNamespaceOf() of a container without a path is its own, whatever the others have", () => {
+Deno.test("pods A14: pidNamespaceOf() of a container without a path is its own, whatever the others have", () => {
   const others = [neighbor("c1", "own"), neighbor("c2", "own")];
   assert.deepEqual(choose({ type: "pid" }, { others }), { kind: "own" });
   assert.deepEqual(choose(undefined, { others }), { kind: "own" });
   assert.deepEqual(choose({ type: "pid" }, { type: "single_container" }), { kind: "own" });
 });
 
-Deno.test("A14: pidNamespaceOf() takes a path for the pod's namespace where no container has one of its own", () => {
+Deno.test("pods A14: pidNamespaceOf() takes a path for the pod's namespace where no container has one of its own", () => {
   assert.deepEqual(choose(OF_VMM, {}), { kind: "pod" });
   assert.deepEqual(choose(OF_VMM, { others: [neighbor("c1", "pod"), neighbor("c2", "pod")] }), { kind: "pod" });
 });
 
-Deno.test("A14: pidNamespaceOf() takes a path for the namespace of the one container that has its own and runs", () => {
+Deno.test("pods A14: pidNamespaceOf() takes a path for the namespace of the one container that has its own and runs", () => {
   const debug: Neighbor = { id: "d1", pidNamespace: { kind: "container", id: "c2" }, status: "running" };
   const others = [neighbor("c1", "own", "stopped"), neighbor("c2", "own"), debug];
   assert.deepEqual(choose(OF_VMM, { others }), { kind: "container", id: "c2" });
@@ -48,7 +48,7 @@ Deno.test.each<{ why: RegExp; code: string; options: Partial<PidNamespaceOptions
     options: { others: [neighbor("c1", "own", "stopped")] },
   },
   { why: /is the host's/, code: "UNIMPLEMENTED", options: { type: "single_container" } },
-])("A14: pidNamespaceOf() refuses what it cannot tell, by name: $why", ({ why, code, options }) => {
+])("pods A14: pidNamespaceOf() refuses what it cannot tell, by name: $why", ({ why, code, options }) => {
   assert.throws(() => choose(OF_VMM, options), (error: Error & { code: string }) => {
     assert.equal(error.code, code);
     assert.match(error.message, /^Cannot join container "c9" to the process namespace at "\/proc\/77\/ns\/pid": /);

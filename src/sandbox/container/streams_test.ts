@@ -76,7 +76,7 @@ function processOf({ stdin, execId = "e1", wait, launch = () => Promise.resolve(
   return { process, stdout, stderr };
 }
 
-Deno.test("A6: Process closes the input that its process takes no more of: who writes it waited until the removal", async () => {
+Deno.test("pods A6: Process closes the input that its process takes no more of: who writes it waited until the removal", async () => {
   const stdin = input();
   const write = () => Promise.reject(new KataError("FAILED_PRECONDITION", "standard input is closed"));
   const { process } = processOf({ stdin, write });
@@ -85,7 +85,7 @@ Deno.test("A6: Process closes the input that its process takes no more of: who w
   assert.equal(process.status, "running");
 });
 
-Deno.test("A6: Process closes its input at its end, also where nobody says that it takes no more", async () => {
+Deno.test("pods A6: Process closes its input at its end, also where nobody says that it takes no more", async () => {
   const silent = input({ silent: true });
   const pending = input();
   for (const stdin of [silent, pending]) {
@@ -96,7 +96,7 @@ Deno.test("A6: Process closes its input at its end, also where nobody says that 
   }
 });
 
-Deno.test("A6: Process closes an input at whose end it has told its process", async () => {
+Deno.test("pods A6: Process closes an input at whose end it has told its process", async () => {
   const stdin = { ...input(), read: () => Promise.resolve(0) };
   const { process } = processOf({ stdin, finish: () => Promise.resolve() });
   await process.start();
@@ -104,7 +104,7 @@ Deno.test("A6: Process closes an input at whose end it has told its process", as
 });
 
 for (const execId of ["e1", ""]) {
-  Deno.test(`B6: Process that could not be launched has ended, all its streams too (exec id "${execId}")`, async () => {
+  Deno.test(`pods B6: Process that could not be launched has ended, all its streams too (exec id "${execId}")`, async () => {
     const stdin = input({ silent: true });
     const { process, stdout, stderr } = processOf({
       stdin,

@@ -90,7 +90,7 @@ Deno.test("Growth.admit() refuses by name what a monitor without resize cannot g
   assert.deepEqual(size, { vcpus: 1, memoryMiB: 512 });
 });
 
-Deno.test("B11: Growth.admit() of an update refuses memory that a VM with static sizing has not, which may go down again", async () => {
+Deno.test("pods B11: Growth.admit() of an update refuses memory that a VM with static sizing has not, which may go down again", async () => {
   const { growth } = machine({ isStatic: true });
   await growth.admit("c1", limits(0, 256));
   await growth.admit("c1", limits(4, 512));
@@ -103,7 +103,7 @@ Deno.test("B11: Growth.admit() of an update refuses memory that a VM with static
   await growth.admit("c2", { memory: { limit: -1 } });
 });
 
-Deno.test("B11: Growth.admit() of an update leaves what that does not name as it was", async () => {
+Deno.test("pods B11: Growth.admit() of an update leaves what that does not name as it was", async () => {
   const { size, growth } = machine();
   await growth.admit("c1", limits(1, 256));
   await growth.admit("c1", { cpu: { shares: 5, quota: 0, period: 0 }, memory: { limit: 0 } });
