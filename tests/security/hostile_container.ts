@@ -5,6 +5,9 @@ import type { Message } from "../interop/cri.ts";
 /** Of the container and of the pod that it is in: shared among all containers of a pod. */
 export const SHARED_PID = 0;
 
+/** Kind of a profile that is a file. */
+const LOCALHOST = 2;
+
 export interface Rights {
   /** Added to the default ones: `SYS_PTRACE`. */
   capabilities?: readonly string[];
@@ -12,6 +15,8 @@ export interface Rights {
   privileged?: boolean;
   /** Sees all processes of its pod, whose configuration must say so as well. */
   sharesPids?: boolean;
+  /** File with a filter of system calls, as the runtime specification has them. */
+  seccomp?: string;
   /** As in the container's configuration. */
   mounts?: readonly Message[];
 }
@@ -30,9 +35,10 @@ export async function hostileContainer(
   return await pod.run(name, script, { mounts, linux: { security_context: securityContext(rights) } });
 }
 
-function securityContext({ capabilities = [], privileged = false, sharesPids = false }: Rights): Message {
+function securityContext({ capabilities = [], privileged = false, sharesPids = false, seccomp }: Rights): Message {
   return {
     privileged,
+    ...(seccomp !== undefined && { seccomp: { profile_type: LOCALHOST, localhost_ref: seccomp } }),
     ...(capabilities.length > 0 && { capabilities: { add_capabilities: capabilities } }),
     ...(sharesPids && { namespace_options: { pid: SHARED_PID } }),
   };

@@ -1,7 +1,7 @@
 /** F4: a container that may trace, in a pod whose containers share their processes, looks at all that the agent starts. */
 import assert from "node:assert/strict";
-import { pods } from "../interop/pod.ts";
-import { hostileContainer, podWith } from "./hostile_container.ts";
+import { type PodNode, pods } from "../interop/pod.ts";
+import { hostileContainer, podWith, type Rights } from "./hostile_container.ts";
 
 /** Of each process that comes, as long as it is there: whose program it runs, and whether the guest's root is its root. */
 const SPY = `
@@ -14,7 +14,13 @@ while [ ! -e /stop ]; do
     exe=$(readlink $p/exe) || continue
     line="\${p##*/} exe $exe"
     [ -e $p/root/usr/lib/kata ] && line="$line guest-root"
+    # Without a link of its own the root binds its process only: who looks from outside climbs as far as mounts have parents.
+    for link in root cwd; do
+      [ -e $p/$link/../../../../../../../../usr/lib/kata ] && line="$line guest-root-above-$link"
+    done
+    for fd in $p/fd/*; do [ -e $fd/usr/lib/kata ] && line="$line guest-root-open"; done
     grep -q deno $p/maps && line="$line mapped"
+    grep -q '^Seccomp:.0' $p/status && line="$line unfiltered"
     [ "$line" = "$last" ] || echo "$line"
     last=$line
   done
@@ -22,18 +28,42 @@ done >/found 2>/dev/null
 : >/over
 sleep 1000`;
 
-pods("F4: who may trace in a pod of shared processes finds neither agent nor guest in what comes", async (node) => {
-  const rights = { capabilities: ["SYS_PTRACE"], sharesPids: true };
+/** Engines' own filters forbid none of it; this one is suspended while a process goes into its container. */
+const FILTER = {
+  defaultAction: "SCMP_ACT_ALLOW",
+  syscalls: [{ names: ["setsid"], action: "SCMP_ACT_ERRNO", errnoRet: 1 }],
+};
+
+async function spied(node: PodNode, filter: Pick<Rights, "seccomp">): Promise<string[]> {
+  const rights = { capabilities: ["SYS_PTRACE"], sharesPids: true, ...filter };
   await using pod = await node.pod("pod", podWith(rights));
   const spy = await hostileContainer(pod, "spy", { ...rights, script: SPY });
   await spy.exec("until [ -e /ready ]; do sleep 0.1; done");
-  const victim = await hostileContainer(pod, "victim", { sharesPids: true });
+  const victim = await hostileContainer(pod, "victim", { sharesPids: true, ...filter });
   for (let count = 0; count < 2; count++) {
     await victim.exec("sleep 0.5");
-    await hostileContainer(pod, `other-${count}`, { sharesPids: true });
+    await hostileContainer(pod, `other-${count}`, { sharesPids: true, ...filter });
   }
   await spy.exec(": >/stop; until [ -e /over ]; do sleep 0.1; done");
   const found = (await spy.exec("cat /found")).trim().split("\n");
   assert.ok(found.some((line) => line.includes("busybox")), found.join("\n"));
+  const status = await victim.exec("grep -E '^(Seccomp|NoNewPrivs|CapPrm):' /proc/self/status");
+  assert.match(status, filter.seccomp === undefined ? /^Seccomp:\t0$/m : /^NoNewPrivs:\t0\nSeccomp:\t2$/m);
+  return found;
+}
+
+pods("F4: who may trace in a pod of shared processes finds neither agent nor guest in what comes", async (node) => {
+  const found = await spied(node, {});
   assert.deepEqual(found.filter((line) => /deno|guest-root|mapped/.test(line)), []);
 });
+
+pods(
+  "F4: who may trace finds nothing without its filter either, also where that is suspended on the way in",
+  async (node) => {
+    const seccomp = `${node.containerd.directory}/filter.json`;
+    await Deno.writeTextFile(seccomp, JSON.stringify(FILTER));
+    const found = await spied(node, { seccomp });
+    assert.deepEqual(found.filter((line) => /deno|guest-root|mapped|unfiltered/.test(line)), []);
+  },
+  { configure: (toml) => `${toml}[runtime]\ndisable_guest_seccomp = false\n` },
+);
