@@ -40,6 +40,8 @@ function exchange(pid: number): number {
 /** A root binds its own process only: who looks from outside climbs as far as mounts have parents. */
 function lookUp(pid: number): void {
   for (const link of ["root", "cwd"]) {
+    const names = [...Deno.readDirSync(`/proc/${pid}/${link}/`)].map(({ name }) => name);
+    if (names.length > 0) print(`found in ${link}: ${names}`);
     try {
       Deno.statSync(`/proc/${pid}/${link}${"/..".repeat(16)}${file}`);
       print(`found ${link}`);

@@ -1,6 +1,7 @@
 /** F4: a container that may trace, in a pod whose containers share their processes, looks at all that the agent starts. */
 import assert from "node:assert/strict";
 import { type PodNode, pods } from "../interop/pod.ts";
+import { until } from "../support/wait.ts";
 import { hostileContainer, podWith, type Rights } from "./hostile_container.ts";
 
 /** Of each process that comes, as long as it is there: whose program it runs, and whether the guest's root is its root. */
@@ -27,6 +28,38 @@ while [ ! -e /stop ]; do
 done >/found 2>/dev/null
 : >/over
 sleep 1000`;
+
+/** Stops the next process before that does anything: what has it for a root, what is above that, and what it has open. */
+const CATCH = `
+read last </proc/sys/kernel/ns_last_pid
+p=/proc/$((last + 1))
+echo ready
+until kill -STOP \${p##*/} 2>/dev/null; do :; done
+{
+  echo caught
+  for link in root cwd; do
+    for name in $p/$link/*; do [ -e $name ] && echo "$link has \${name##*/}"; done
+    [ -e $p/$link/../../../../../../../../usr/lib/kata ] && echo "guest-root above $link"
+  done
+  for fd in $p/fd/*; do [ -e $fd/usr/lib/kata ] && echo "guest-root open"; done
+} >/found
+kill -CONT \${p##*/}
+: >/over
+sleep 1000`;
+
+pods(
+  "F4: who may trace finds an empty root, and no way up, in the process that opens the proc of a new container",
+  async (node) => {
+    const rights = { capabilities: ["SYS_PTRACE"], sharesPids: true };
+    await using pod = await node.pod("pod", podWith(rights));
+    const spy = await hostileContainer(pod, "spy", { ...rights, script: CATCH });
+    // Nobody else may come meanwhile: an exec into it would be the next.
+    await until(() => spy.log().some((line) => line.endsWith("ready")));
+    await hostileContainer(pod, "victim", { sharesPids: true });
+    await spy.exec("until [ -e /over ]; do sleep 0.1; done");
+    assert.equal(await spy.exec("cat /found"), "caught\n");
+  },
+);
 
 /** Engines' own filters forbid none of it; this one is suspended while a process goes into its container. */
 const FILTER = {

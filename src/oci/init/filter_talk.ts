@@ -11,7 +11,7 @@
  */
 import { KataError } from "../../base/error.ts";
 import type { ErrnoError } from "../../linux/ffi/errno.ts";
-import type { Fd } from "../../linux/io/fd.ts";
+import { type Fd, pathOf } from "../../linux/io/fd.ts";
 import { takeDescriptor } from "../../linux/process/pidfd.ts";
 import type { SuspendedFilter } from "../../linux/security/suspended_filter.ts";
 import type { Channel, Message } from "./channel.ts";
@@ -41,9 +41,9 @@ export class FilterTalk implements AsyncDisposable {
       const { SuspendedFilter } = await import("../../linux/security/suspended_filter.ts");
       this.#suspended = await SuspendedFilter.of(pid, { explain: explainSuspension });
     }
-    if (message === "heldListener") this.#held = takeDescriptor(pidfd, this.#channel.receiveNumber());
+    if (message === "heldListener") this.#held = takeListener(pidfd, this.#channel.receiveNumber());
     if (message === "listener") {
-      using listener = takeDescriptor(pidfd, this.#channel.receiveNumber());
+      using listener = takeListener(pidfd, this.#channel.receiveNumber());
       await this.#handOver(listener, pid);
     }
   }
@@ -72,6 +72,25 @@ export class FilterTalk implements AsyncDisposable {
     const { listenerPath = "", listenerMetadata } = stored.spec.linux?.seccomp ?? {};
     sendListener(listener, { path: listenerPath, metadata: listenerMetadata, pid, state: ociState(stored, status) });
   }
+}
+
+/**
+ * Takes what the process offers: whoever may trace it can say another number, or put something else in its place.
+ *
+ * @throws {KataError} PERMISSION_DENIED: it is no listener.
+ */
+function takeListener(pidfd: Fd, number: number): Fd {
+  using undo = new DisposableStack();
+  const taken = undo.use(takeDescriptor(pidfd, number));
+  const what = Deno.readLinkSync(pathOf(taken));
+  if (what !== "anon_inode:seccomp notify") {
+    throw new KataError(
+      "PERMISSION_DENIED",
+      `Cannot hand over a filter's listener: it was tampered with, and is ${what}`,
+    );
+  }
+  undo.move();
+  return taken;
 }
 
 function explainSuspension(cause: ErrnoError): Error {

@@ -54,7 +54,7 @@ function addProcOf(
   root.makeDirectories(destination);
   const target = root.open(destination, { noLinks });
   const attributes = attributesOf(options).set & ~TIME_DEFAULT;
-  const tree = addProc(steps, planned, { pids, root: root.fd, attributes });
+  const tree = addProc(steps, planned, { pids, attributes });
   addTreeChanges(root, { tree, options, label });
   root.place(tree, target, { label });
   root.cover(destination);

@@ -17,9 +17,9 @@
  * @module
  */
 import { KataError } from "../../base/error.ts";
-import { AT_EMPTY_PATH, Fd, O_CLOEXEC, O_DIRECTORY, O_PATH, pathOf } from "../../linux/io/fd.ts";
+import { Fd, O_DIRECTORY, O_PATH, pathOf } from "../../linux/io/fd.ts";
 import { openInRoot } from "../../linux/fs/in_root.ts";
-import { AT_RECURSIVE, MS, OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
+import { MOUNT_ATTR, MS } from "../../linux/mount/mount_options.ts";
 import { NAMESPACES } from "../../linux/process/namespace_kinds.ts";
 import { setCapabilities, setNoNewPrivileges } from "../../linux/security/rights.ts";
 import { onlyCalls } from "../../linux/security/seccomp_only.ts";
@@ -47,25 +47,25 @@ export interface LivedInPids {
 
 export interface ProcMountOptions {
   pids: LivedInPids;
-  /** The container's root. */
-  root: Slot;
   /** `MOUNT_ATTR` bits. */
   attributes: number;
 }
 
 const UINT_MAX = 0xffff_ffff;
 const FSOPEN_CLOEXEC = 1;
+const FSMOUNT_CLOEXEC = 1;
+const [FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE] = [0, 1, 6];
 
 /** A detached mount of it. @returns Its descriptor. */
 export function addProc(
   steps: SyscallProgram,
   { source, destination, options }: Extract<PlannedMount, { kind: "filesystem" }>,
-  { pids, root, attributes }: ProcMountOptions,
+  { pids, attributes }: ProcMountOptions,
 ): Slot {
   const label = `mount ${source} on ${destination}`;
   const [ours, theirs] = socketPair(steps, label);
   const message = descriptorMessage(steps);
-  addGuard(steps, { pids, root, socket: theirs, message });
+  addGuard(steps, { pids, socket: theirs, message });
   steps.close(theirs);
   message.receive(ours, label);
   steps.close(ours);
@@ -74,7 +74,6 @@ export function addProc(
   const words = options.data.split(",").filter((word) => word !== "");
   configure(steps, message.fd, { words: (options.flags & MS.RDONLY) !== 0 ? ["ro", ...words] : words, source, label });
   const tree = steps.slot();
-  const FSMOUNT_CLOEXEC = 1;
   steps.call("fsmount", [message.fd, FSMOUNT_CLOEXEC, attributes], { label, result: tree });
   steps.close(message.fd);
   return tree;
@@ -88,24 +87,32 @@ function socketPair(steps: SyscallProgram, label: string): [Slot, Slot] {
   return [steps.slot({ piece, offset: 0 }), steps.slot({ piece, offset: 4 })];
 }
 
+/**
+ * A root for a process that others look through, by /proc/PID/root: an empty one. Of the container's own they would keep a
+ * copy, that can be written to and has no masks. And they climb by ".." as far as mounts have parents: this one has none.
+ */
+function addNothing(steps: SyscallProgram, label: string): Slot {
+  const [context, tree] = [steps.slot(), steps.slot()];
+  steps.call("fsopen", ["tmpfs", FSOPEN_CLOEXEC], { label, result: context });
+  steps.call("fsconfig", [context, FSCONFIG_SET_FLAG, "ro", null, 0], { label });
+  steps.call("fsconfig", [context, FSCONFIG_CMD_CREATE, null, null, 0], { label });
+  steps.call("fsmount", [context, FSMOUNT_CLOEXEC, MOUNT_ATTR.RDONLY], { label, result: tree });
+  return tree;
+}
+
 interface Guard {
   pids: LivedInPids;
-  root: Slot;
   socket: Slot;
   message: DescriptorMessage;
 }
 
-function addGuard(steps: SyscallProgram, { pids, root, socket, message }: Guard): void {
+function addGuard(steps: SyscallProgram, { pids, socket, message }: Guard): void {
   const fork = { zeroFails: true, ignore: ["EPIPE"] } as const;
   const guard = cloneArguments(steps, { exitSignal: SIGNALS.SIGCHLD });
   const label = "start a guard";
   // In the guard the result is 0, which counts as a failure here.
   steps.callOrElse({ name: "clone3", args: guard, options: { ...fork, label } }, () => {
-    // A process that looks through /proc/PID/root climbs by ".." as far as mounts have parents: this copy has none.
-    const top = steps.slot();
-    const flags = OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH | O_CLOEXEC;
-    steps.call("open_tree", [root, "", flags], { label, result: top });
-    steps.call("fchdir", [top], { label });
+    steps.call("fchdir", [addNothing(steps, label)], { label });
     steps.call("chroot", ["."], { label });
     steps.call("setns", [pids.fd, NAMESPACES.pid], { label: "join pid namespace" });
     steps.call("dup3", [socket, pids.handle, 0], { label });
@@ -132,8 +139,6 @@ function reapBoth(steps: SyscallProgram): void {
   }
 }
 
-const FSCONFIG_SET_STRING = 1;
-
 /**
  * Checks that the opener opened a proc: a process that traces the opener may have had it open another file system, of
  * which nothing is mounted yet. Only a proc knows this option, and so takes its default and refuses nonsense, while
@@ -156,7 +161,6 @@ function configure(
   context: Slot,
   { words, source, label }: { words: readonly string[]; source: string; label: string },
 ): void {
-  const [FSCONFIG_SET_FLAG, FSCONFIG_CMD_CREATE] = [0, 6];
   steps.call("fsconfig", [context, FSCONFIG_SET_STRING, "source", source, 0], { label });
   for (const word of words) {
     const [key = "", ...rest] = word.split("=");
