@@ -16,12 +16,18 @@ export async function nextPid(): Promise<number> {
   return lastPid() + 1;
 }
 
-const LIMIT_MS = 5_000;
+const LIMIT_MS = 30_000;
+const TRIES_BETWEEN_LOOKS = 1_000;
 
 /** Waits for a process, with the whole program at it. @returns Once it has stopped. */
 export function stopAtBirth(pid: number): void {
   const end = Date.now() + LIMIT_MS;
-  while (libc.symbols.kill(pid, SIGNALS.SIGSTOP) !== 0) if (Date.now() > end) throw new Error("Nobody came");
+  for (let tries = 1; libc.symbols.kill(pid, SIGNALS.SIGSTOP) !== 0; tries++) {
+    if (tries % TRIES_BETWEEN_LOOKS !== 0) continue;
+    // Gone before it was stopped.
+    if (lastPid() >= pid) break;
+    if (Date.now() > end) throw new Error("Nobody came");
+  }
   while (!/^State:\t[Tt]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`)));
 }
 

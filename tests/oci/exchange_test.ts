@@ -18,7 +18,7 @@ test("runk 47: nothing but a proc is mounted for one, whatever the process that 
   box.save();
   // It may come too late.
   let isExchanged = false;
-  for (let left = 20; !isExchanged; left--) {
+  for (let left = 60; !isExchanged; left--) {
     assert.ok(left > 0, "never in time");
     if (exists(`${box.dir}/ran`)) Deno.removeSync(`${box.dir}/ran`);
     // It takes any option, as older kinds do.

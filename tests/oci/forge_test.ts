@@ -24,7 +24,7 @@ testEach(
   box.save();
   const letter = MESSAGES[message as keyof typeof MESSAGES];
   // It may come too late.
-  for (let left = 20;; left--) {
+  for (let left = 60;; left--) {
     assert.ok(left > 0, "never in time");
     if (exists(`${box.dir}/ran`)) Deno.removeSync(`${box.dir}/ran`);
     const { said, result: { code, stderr } } = await createBeside(box, { pid, program: "forge.ts", args: [letter] });

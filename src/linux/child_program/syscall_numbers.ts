@@ -41,6 +41,7 @@ const NUMBERS = {
   fspick: [433, 433],
   fsync: [74, 82],
   ftruncate: [77, 46],
+  futex: [202, 98],
   getpid: [39, 172],
   getppid: [110, 173],
   getrandom: [318, 278],

@@ -43,6 +43,7 @@ import type { Slot } from "../../linux/child_program/call.ts";
 import { awaitByte, report } from "../../linux/child_program/calls.ts";
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { type Await, waitFor } from "./held.ts";
+import type { ToldCall } from "../../linux/security/suspended_filter.ts";
 
 const NUMBER_BYTES = 8;
 
@@ -66,6 +67,8 @@ export type Message = keyof typeof MESSAGES;
  * by then what gives it the help of a parent with rights: so a message is taken only if the child's steps say it next.
  */
 export class Channel implements Disposable {
+  /** Calls that the child makes after "suspend", in the sight of others, until it waits once more. */
+  suspendedCalls: readonly ToldCall[] = [];
   /** Messages of the steps written down so far that were not received yet, in order. */
   readonly #planned: Message[] = [];
   readonly #toParent: Pipe = pipe();

@@ -39,7 +39,11 @@ export class FilterTalk implements AsyncDisposable {
   async answer(message: Message, { pid, pidfd }: Asking): Promise<void> {
     if (message === "suspend") {
       const { SuspendedFilter } = await import("../../linux/security/suspended_filter.ts");
-      this.#suspended = await SuspendedFilter.of(pid, { explain: explainSuspension });
+      this.#suspended = await SuspendedFilter.of(pid, {
+        calls: this.#channel.suspendedCalls,
+        explain: explainSuspension,
+        explainOther: explainOtherCall,
+      });
     }
     if (message === "heldListener") this.#held = takeListener(pidfd, this.#channel.receiveNumber());
     if (message === "listener") {
@@ -91,6 +95,10 @@ function takeListener(pidfd: Fd, number: number): Fd {
   }
   undo.move();
   return taken;
+}
+
+function explainOtherCall(): Error {
+  return new KataError("PERMISSION_DENIED", "Cannot start a process: it was tampered with before its filter held");
 }
 
 function explainSuspension(cause: ErrnoError): Error {

@@ -13,6 +13,7 @@ import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
 import { dropBounding, setCapabilities, setNoNewPrivileges } from "../../linux/security/rights.ts";
 import { changeIds, CLONE_PTRACE, type Stage2Options, writeFile } from "../../linux/child_program/calls.ts";
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
+import type { ToldCall } from "../../linux/security/suspended_filter.ts";
 import { CAP_SYS_ADMIN, capabilityNumbers, type CapabilitySets } from "../security/capabilities.ts";
 import type { Channel } from "./channel.ts";
 import { addSeccomp, allowsAppearing, CLEAR_AMBIENT, CONTROLLING_TERMINAL, loadSeccomp } from "./filter_steps.ts";
@@ -141,13 +142,27 @@ export function addIdentity(steps: SyscallProgram, plan: ProcessPlan, options: L
   if (!takesRight) addRights(steps, plan);
   else setCapabilities(steps, withSysAdmin(capabilities));
   options.leave({ talk: talks ? channel.childNumbers : [] });
-  if (loading === "suspended") channel.addStop(steps, "suspend");
+  if (loading === "suspended") {
+    channel.suspendedCalls = callsInSight({ hasTerminal, channel });
+    channel.addStop(steps, "suspend");
+  }
   if (!isOutside) appear({});
   if (loading === "later") return { lateFilter: seccomp };
   addSeccomp(steps, seccomp!, { channel, as: isOutside ? "heldListener" : "listener" });
   if (takesRight) addRights(steps, plan);
   if (isOutside) appear(loading === "suspended" ? { flags: CLONE_PTRACE } : { by: "clone" });
   return { lateFilter: undefined };
+}
+
+/** Calls by which a process appears among others. */
+function callsInSight({ hasTerminal, channel }: Pick<LateOptions, "hasTerminal" | "channel">): ToldCall[] {
+  const [write, read] = channel.childNumbers;
+  return [
+    { name: "setsid" },
+    ...hasTerminal ? [{ name: "ioctl", args: CONTROLLING_TERMINAL } as const] : [],
+    { name: "write", args: [write, undefined, 1] },
+    { name: "read", args: [read, undefined, 1] },
+  ];
 }
 
 function becomeUser(
