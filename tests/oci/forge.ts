@@ -3,7 +3,7 @@
  * namespace, with a /proc of it and the right to trace: `deno run -A forge.ts LETTER`.
  *
  * It stops the next process that appears before that does anything, and writes LETTER wherever it could write to. A line
- * says to how many pipes.
+ * says that there was one.
  */
 import { goOn, nextPid, stopAtBirth } from "./birth.ts";
 
@@ -27,12 +27,11 @@ function pipes(pid: number): string[] {
 const next = await nextPid();
 print("ready");
 stopAtBirth(next);
-const found = pipes(next);
-// Not to the one that tells a failure, which the lower number comes before.
-const [first] = found.toSorted((one, other) => Number(one) - Number(other));
-if (first !== undefined) {
+// The lower number is that of messages, the other tells a failure. One alone: it has said all by now.
+const [first, second] = pipes(next).toSorted((one, other) => Number(one) - Number(other));
+if (second !== undefined) {
   using pipe = Deno.openSync(`/proc/${next}/fd/${first}`, { write: true });
   pipe.writeSync(encoder.encode(letter));
+  print("forged");
 }
-print(`forged ${found.length}`);
 goOn(next);

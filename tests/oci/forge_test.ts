@@ -28,7 +28,7 @@ testEach(
     assert.ok(left > 0, "never in time");
     if (exists(`${box.dir}/ran`)) Deno.removeSync(`${box.dir}/ran`);
     const { said, result: { code, stderr } } = await createBeside(box, { pid, program: "forge.ts", args: [letter] });
-    if (!/^forged [1-9]/m.test(said)) continue;
+    if (!/^forged$/m.test(said)) continue;
     assert.equal(code, 1);
     assert.match(stderr, new RegExp(`it was tampered with, and says .?"${message}.?"`));
     assert.equal(Deno.readTextFileSync(`${box.dir}/ran`), "ran\n");
