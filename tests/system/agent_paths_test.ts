@@ -193,6 +193,7 @@ Deno.test("F2: no storage is mounted, no root file system lies, no limit is chan
     { ...overlay, options: [lowerdir], driverOptions: [made], mountPoint: `${GUEST_PATH.containers}/x/rootfs` },
     { ...overlay, options: [`lowerdir=${root}/l/b:${box.directory}/rootfs`], mountPoint: "/run/kata-containers/x/m" },
     { driver: "virtio-fs", source: "tag", fstype: "virtiofs", options: [], mountPoint: `${root}/l/b` },
+    { driver: "scsi", source: "0:0", fstype: "ext4", options: [], mountPoint: `${root}/l/b` },
   ];
   for (const storage of storages) {
     const spec = box.spec(["true"]);
