@@ -18,6 +18,9 @@ const DRIVERS = {
   ccw: STORAGE_DRIVER.blockCcw,
 } as const satisfies Record<DiskAddress["bus"], string>;
 
+/** Drivers of disks. */
+export const DISK_DRIVERS: readonly DiskDriver[] = Object.values(DRIVERS);
+
 export type DiskDriver = typeof DRIVERS[DiskAddress["bus"]];
 
 export function toDiskSource(address: GuestAddress): DiskSource {

@@ -1,43 +1,43 @@
 /** Selects the devices of a container's specification that it can have in the guest. @module */
 import { quoted } from "../base/text.ts";
-import { KataError } from "../base/error.ts";
 import type { Logger } from "../base/log.ts";
 import type { Device, DeviceRule, Linux, Resources } from "../oci/spec/spec.ts";
 
-/**
- * Says which devices that a container asks for by name it does not get. A privileged one names none: its engine lists
- * all that the host has.
- *
- * @throws {KataError} UNIMPLEMENTED for a disk of the host: what is written to another one would be lost.
- */
+/** Disks of the host that a container asks for. A privileged one gets none: its engine lists all that the host has. */
+export function disksOf({ devices = [], resources }: Linux = {}): Device[] {
+  return isPrivileged(resources) ? [] : devices.filter(isDisk);
+}
+
+/** Says which devices that a container asks for by name it does not get. */
 export function checkDevices(linux: Linux = {}, { containerId, log }: { containerId: string; log: Logger }): void {
   if (isPrivileged(linux.resources)) return;
   for (const device of linux.devices ?? []) {
+    if (isDisk(device) || isOfKernel(device)) continue;
     const name = `device ${quoted(device.path)} (${device.type} ${device.major}:${device.minor})`;
-    if (isDisk(device)) {
-      const why = "disks of the host cannot be passed to a virtual machine yet";
-      throw new KataError("UNIMPLEMENTED", `Cannot give ${name} to container "${containerId}": ${why}`);
-    }
-    if (isOfKernel(device)) continue;
     log.warning(`Container "${containerId}" cannot open ${name}: the host's hardware is not in the guest`);
   }
 }
 
 /** As the guest shall make them. Privileged containers get none of the hardware that their engine lists unasked. */
 export function toGuestDevices({ devices = [], resources }: Linux): Device[] {
-  return devices.filter(isPrivileged(resources) ? isOfKernel : (device) => !isDisk(device));
+  return isPrivileged(resources) ? devices.filter(isOfKernel) : [...devices];
 }
 
 /**
  * Rules for the guest's devices, some of which are the agent's: its channel, the guest's own disk. A container's rules
- * name the host's device numbers, so only rules for devices with the same numbers everywhere are kept.
+ * name the host's device numbers, so only rules for devices with the same numbers everywhere are kept, and those for its
+ * disks, whose numbers the agent replaces.
  */
-export function toGuestRules(rules: readonly DeviceRule[] = []): DeviceRule[] {
-  if (isPrivileged({ devices: [...rules] })) return [{ allow: true, access: "rwm" }];
-  return [{ allow: false, access: "rwm" }, ...rules.filter((rule) => isOfKernel({ path: "", type: "a", ...rule }))];
+export function toGuestRules({ resources, ...linux }: Linux): DeviceRule[] {
+  if (isPrivileged(resources)) return [{ allow: true, access: "rwm" }];
+  const disks = disksOf(linux);
+  const isKept = (rule: DeviceRule) =>
+    isOfKernel({ path: "", type: "a", ...rule }) ||
+    disks.some(({ major, minor }) => rule.type === "b" && rule.major === major && rule.minor === minor);
+  return [{ allow: false, access: "rwm" }, ...(resources?.devices ?? []).filter(isKept)];
 }
 
-/** A disk's number is another disk in the guest, perhaps the guest's own. */
+/** A disk's number is another one's in the guest, perhaps the guest's own, until the agent has replaced it. */
 function isDisk({ type }: Device): boolean {
   return type === "b";
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../base/log.ts";
 import type { Device, Resources } from "../oci/spec/spec.ts";
-import { checkDevices } from "./devices.ts";
+import { checkDevices, disksOf, toGuestRules } from "./devices.ts";
 
 const DISK: Device = { path: "/dev/sdb", type: "b", major: 8, minor: 16 };
 const SERIAL: Device = { path: "/dev/ttyUSB0", type: "c", major: 188, minor: 0 };
@@ -15,22 +15,28 @@ function check(devices: Device[], resources: Resources = {}): string[] {
   return lines;
 }
 
-Deno.test("checkDevices() refuses a disk of the host that a container asks for, by its name", () => {
-  assert.throws(() => check([TUN, DISK]), {
-    code: "UNIMPLEMENTED",
-    message: 'Cannot give device "/dev/sdb" (b 8:16) to container "c1": ' +
-      "disks of the host cannot be passed to a virtual machine yet",
-  });
+const ALL = { devices: [{ allow: false, access: "rwm" }, { allow: true, access: "rwm" }] };
+
+Deno.test("disksOf() gives the disks that a container asks for, and none to a privileged one, which asks for none", () => {
+  assert.deepEqual(disksOf({ devices: [TUN, DISK, SERIAL] }), [DISK]);
+  assert.deepEqual(disksOf({ devices: [DISK], resources: ALL }), []);
+  assert.deepEqual(disksOf(undefined), []);
+});
+
+Deno.test("toGuestRules() keeps a rule for the number of a disk that the container has, for others of the host none", () => {
+  const rule = (minor: number) => ({ allow: true, type: "b" as const, major: 8, minor, access: "r" });
+  const resources = { devices: [rule(16), rule(32), { ...rule(16), type: "c" as const }] };
+  assert.deepEqual(toGuestRules({ devices: [DISK], resources }), [{ allow: false, access: "rwm" }, rule(16)]);
+  assert.deepEqual(toGuestRules({ resources }), [{ allow: false, access: "rwm" }]);
 });
 
 Deno.test("checkDevices() warns of hardware that the guest does not have, not of what each kernel has", () => {
   const warning =
     'Container "c1" cannot open device "/dev/ttyUSB0" (c 188:0): the host\'s hardware is not in the guest';
-  assert.deepEqual(check([TUN, SERIAL]), [warning]);
+  assert.deepEqual(check([TUN, SERIAL, DISK]), [warning]);
   assert.deepEqual(check([TUN]), []);
 });
 
 Deno.test("checkDevices() says nothing of a privileged container's devices: it did not ask for them", () => {
-  const resources = { devices: [{ allow: false, access: "rwm" }, { allow: true, access: "rwm" }] };
-  assert.deepEqual(check([DISK, SERIAL, TUN], resources), []);
+  assert.deepEqual(check([DISK, SERIAL, TUN], ALL), []);
 });

@@ -51,7 +51,7 @@ function toGuestLinux(linux: Linux, config: Config): Linux {
     namespaces: namespaces.filter(({ type }) => !HOST_NAMESPACES.includes(type)).map(({ type }) => ({ type })),
     ...(devices !== undefined && { devices: toGuestDevices(linux) }),
     ...(seccomp !== undefined && !config.runtime.disable_guest_seccomp && { seccomp }),
-    resources: { ...toGuestResources(resources ?? {}), devices: toGuestRules(resources?.devices) },
+    resources: { ...toGuestResources(resources ?? {}), devices: toGuestRules(linux) },
     ...(cgroupsPath !== undefined && { cgroupsPath: toGuestCgroup(cgroupsPath) }),
   };
 }

@@ -76,10 +76,11 @@ Deno.test("toGuestSpec() passes the seccomp profile only if the configuration sa
   assert.deepEqual(guestLinux({ seccomp }, config).seccomp, seccomp);
 });
 
-Deno.test("toGuestSpec() passes no disk of the host", () => {
-  const console = { path: "/dev/tty9", type: "c", major: 4, minor: 9 } as const;
-  const { devices } = guestLinux({ devices: [console, { path: "/dev/sda", type: "b", major: 8, minor: 0 }] });
-  assert.deepEqual(devices, [console]);
+Deno.test("toGuestSpec() passes disks of the host only to a container that asks for them", () => {
+  const disk = { path: "/dev/sda", type: "b", major: 8, minor: 0 } as const;
+  assert.deepEqual(guestLinux({ devices: [disk] }).devices, [disk]);
+  const resources = { devices: [{ allow: true, access: "rwm" }] };
+  assert.deepEqual(guestLinux({ devices: [disk], resources }).devices, []);
 });
 
 Deno.test("toGuestSpec() drags no hardware of the host into a privileged container", () => {

@@ -1,6 +1,10 @@
 /** Root file systems on disks, which a sandbox plugs into its machine. Needs root, QEMU, dist/guest and e2fsprogs. */
 import assert from "node:assert/strict";
 import { createLogger } from "../../src/base/log.ts";
+import { exists } from "../../src/base/files.ts";
+import { leftOut } from "../../src/base/testing/left_out.ts";
+import { splitDevice } from "../../src/linux/device/number.ts";
+import type { Device } from "../../src/oci/spec/spec.ts";
 import type { RootfsMount } from "../../src/resources/rootfs/rootfs.ts";
 import type { Container } from "../../src/sandbox/container/container.ts";
 import { Sandbox } from "../../src/sandbox/sandbox.ts";
@@ -14,6 +18,16 @@ function run(command: string, ...args: readonly string[]): string {
   const { success, stdout, stderr } = new Deno.Command(command, { args: [...args] }).outputSync();
   assert.ok(success, `${command} ${args.join(" ")}: ${decoder.decode(stderr)}`);
   return decoder.decode(stdout);
+}
+
+/** Devices of a specification, with what its rules allow. */
+type WithRules = readonly (Required<Pick<Device, "path" | "type" | "major" | "minor">> & { access: string })[];
+
+/** A disk of this machine, on a file, until it is disposed. */
+function loopDisk(file: string): { path: string; major: number; minor: number } & Disposable {
+  const path = run("losetup", "--find", "--show", file).trim();
+  const number = splitDevice(Deno.statSync(path).rdev!);
+  return { path, ...number, [Symbol.dispose]: () => void run("losetup", "--detach", path) };
 }
 
 /** A sandbox whose own container sleeps on a disk, and disks with busybox for others. */
@@ -66,9 +80,19 @@ class Box implements AsyncDisposable {
     id: string,
     args: readonly string[],
     source: string,
-    { type = "ext4", options = ["loop", "rw"] }: Partial<RootfsMount> = {},
+    { type = "ext4", options = ["loop", "rw"], devices = [] }: Partial<RootfsMount> & { devices?: WithRules } = {},
   ): Promise<{ container: Container; output: () => string }> {
-    const spec = this.#bundle.spec(args, ({ root }) => void (root!.readonly = options.includes("ro")));
+    const spec = this.#bundle.spec(args, ({ root, linux, process: { capabilities } }) => {
+      for (const set of Object.values(capabilities ?? {})) set.push("CAP_MKNOD");
+      root!.readonly = options.includes("ro");
+      linux.devices = devices.map(({ access: _, ...device }) => device);
+      linux.resources = {
+        devices: [
+          { allow: false, access: "rwm" },
+          ...devices.map(({ type, major, minor, access }) => ({ allow: true, type, major, minor, access })),
+        ],
+      };
+    });
     const rootfs = [{ type, source, options }];
     let output = "";
     const stdout = {
@@ -102,8 +126,13 @@ class Box implements AsyncDisposable {
   }
 
   /** Runs a container to its end, and removes it. @returns Its output. */
-  async run(id: string, script: string, source: string, mount: Partial<RootfsMount> = {}): Promise<string> {
-    const { container, output } = await this.create(id, ["sh", "-c", script], source, mount);
+  async run(
+    id: string,
+    script: string,
+    source: string,
+    options: Partial<RootfsMount> & { devices?: WithRules } = {},
+  ): Promise<string> {
+    const { container, output } = await this.create(id, ["sh", "-c", script], source, options);
     await this.start(id);
     assert.equal((await container.init.exited).status, 0, output());
     await container.init.drained();
@@ -173,3 +202,61 @@ for (const driver of ["virtio-scsi", "virtio-blk-pci"]) {
     });
   });
 }
+
+Deno.test({
+  name: "a disk of the host is a container's device, by the number that it has in the guest, and no other disk is",
+  ignore: leftOut(import.meta, !exists("/dev/loop-control") && "the kernel has no loop devices"),
+  async fn(test) {
+    await using box = await Box.start([]);
+    const [root, file] = [box.disk("root"), box.disk("file")];
+    using loop = loopDisk(file);
+    const { major, minor } = loop;
+    const disk = { path: "/dev/xvda", type: "b", major, minor, fileMode: 0o600, access: "rwm" } as const;
+
+    await test.step("it is written and read, and is there afterwards", async () => {
+      const script = "echo -n hello | dd of=/dev/xvda bs=1 seek=4096 conv=notrunc 2>/dev/null; wc -c < /dev/xvda";
+      assert.equal((await box.run("d1", script, root, { devices: [disk] })).trim(), String(24 << 20));
+      const bytes = Deno.readFileSync(file).subarray(4096, 4101);
+      assert.equal(decoder.decode(bytes), "hello");
+    });
+
+    await test.step("no other disk can be opened, such as the guest's own and the root file system's", async () => {
+      const script = `for disk in /sys/block/sd* /sys/block/vd*; do
+        number=$(cat $disk/dev); mknod /node b \${number%:*} \${number#*:}
+        if head -c 1 /node >/dev/null 2>&1; then echo open; else echo closed; fi; rm /node; done`;
+      const found = (await box.run("d2", script, root, { devices: [disk] })).trim().split("\n").sort();
+      assert.deepEqual(found, ["closed", "closed", "closed", "open"]);
+    });
+
+    await test.step("what its rules do not let it write is plugged read-only", async () => {
+      const number = "$(printf %d:%d 0x$(stat -c %t /dev/xvda) 0x$(stat -c %T /dev/xvda))";
+      const script = `echo x 2>/dev/null > /dev/xvda || cat /sys/dev/block/${number}/ro`;
+      const output = await box.run("d3", `(${script}) 2>/dev/null`, root, { devices: [{ ...disk, access: "r" }] });
+      assert.equal(output, "1\n");
+    });
+
+    await test.step("one that the host has mounted is not written by two kernels, but may be read", async () => {
+      run("mkfs.ext4", "-q", "-F", loop.path);
+      const place = Deno.makeTempDirSync({ prefix: "kata-disk-" });
+      run("mount", loop.path, place);
+      try {
+        await assert.rejects(box.create("d4", ["true"], root, { devices: [disk] }), {
+          code: "FAILED_PRECONDITION",
+          message: /^Cannot give device "\/dev\/xvda" \(b .*\) to container "d4": the host has mounted it/,
+        });
+        await box.run("d5", "head -c 1 /dev/xvda > /dev/null", root, { devices: [{ ...disk, access: "r" }] });
+      } finally {
+        run("umount", place);
+        Deno.removeSync(place);
+      }
+    });
+
+    await test.step("a number that is no disk of the host is refused by name", async () => {
+      const none = { ...disk, major: 4095 };
+      await assert.rejects(box.create("d6", ["true"], root, { devices: [none] }), {
+        code: "INVALID_ARGUMENT",
+        message: `Cannot give device "/dev/xvda" (b 4095:${minor}) to container "d6": the host has no such disk`,
+      });
+    });
+  },
+});

@@ -19,6 +19,7 @@ import { GUEST_PATH } from "../../agent_api/names.ts";
 import { GuestContainer } from "./container.ts";
 import type { Guest } from "../guest.ts";
 import { bundleOf, refusePart } from "../files/guest_path.ts";
+import { attachDevices, withGuestNumbers } from "./devices.ts";
 import { addGuestHooks } from "./hooks.ts";
 import { guestNamespaces } from "../machine/namespaces.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
@@ -46,7 +47,8 @@ export async function createContainer(
   const context = { log, containersDir: GUEST_PATH.containers, containerId: id, devices, signal };
   for (const group of groupsOf(request.storages)) undo.use(await storages.acquire(group, context));
   using target = targetPidns(guest, request);
-  const spec = guestSpec(guest, { request, target });
+  const numbers = await attachDevices(request.devices, { devices, signal, undo });
+  const spec = withGuestNumbers(guestSpec(guest, { request, target }), numbers);
   const guard = (path: string) => storages.guard(path);
   checkRoot(spec, { bundle, guard });
   releaseSharedMounts(spec, { guard, undo });
@@ -114,13 +116,11 @@ function awaitReleases(place: GuardedPath): void {
 
 /** Refuses requests for features that the agent lacks: none is left out silently. */
 function refuseUnknown(request: CreateContainerRequest): void {
-  const { containerId, OCI, devices, sharedMounts, stdinPort, stdoutPort, stderrPort } = request;
+  const { containerId, OCI, sharedMounts, stdinPort, stdoutPort, stderrPort } = request;
   const refuse = (what: string) => new KataError("UNIMPLEMENTED", `Cannot create container "${containerId}": ${what}`);
   if (OCI === undefined) {
     throw new KataError("INVALID_ARGUMENT", `Cannot create container "${containerId}": the request has no OCI spec`);
   }
-  const [device] = devices;
-  if (device !== undefined) throw refuse(`this agent has no handler for device driver "${device.type}" yet`);
   if (sharedMounts.length > 0) throw refuse("this agent cannot share mounts between containers yet");
   if (stdinPort + stdoutPort + stderrPort > 0) throw refuse("this agent cannot pass streams over vsock ports yet");
 }

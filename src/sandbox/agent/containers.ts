@@ -1,4 +1,5 @@
 /** Containers in the guest, in words of the specification. @module */
+import { devicesToWire, type GuestDevice } from "../../agent_api/device.ts";
 import { lostFields, resourcesToProto, specToProto } from "../../agent_api/spec_codec.ts";
 import { statsFromWire } from "../../agent_api/stats_codec.ts";
 import { type Storage, storagesToWire } from "../../agent_api/storage.ts";
@@ -15,6 +16,8 @@ export interface GuestContainer {
   spec: Spec;
   /** Made first. */
   storages: readonly Storage[];
+  /** Plugged in for it. Default: none. */
+  devices?: readonly GuestDevice[];
   /** Default: its own. */
   pidNamespace?: PidNamespace;
 }
@@ -39,12 +42,13 @@ export interface GuestContainers {
 
 export function guestContainers(api: AgentApi): GuestContainers {
   return {
-    async create({ id, spec, storages, pidNamespace = { kind: "own" } }) {
+    async create({ id, spec, storages, devices = [], pidNamespace = { kind: "own" } }) {
       await api.createContainer({
         containerId: id,
         execId: id,
         OCI: specToProto(spec),
         storages: storagesToWire(storages),
+        devices: devicesToWire(devices),
         sandboxPidns: pidNamespace.kind === "pod",
         targetPidns: pidNamespace.kind === "container" ? pidNamespace.id : "",
       });

@@ -2,7 +2,9 @@
 import type { Storage } from "../../agent_api/storage.ts";
 import { KataError } from "../../base/error.ts";
 import type { Spec } from "../../oci/spec/spec.ts";
-import { checkDevices } from "../../resources/devices.ts";
+import type { GuestDevice } from "../../agent_api/device.ts";
+import { checkDevices, disksOf } from "../../resources/devices.ts";
+import { type DevicePart, DEVICES } from "../../resources/devices/disk_device.ts";
 import { toGuestSpec } from "../../resources/guest_spec.ts";
 import {
   attachAll,
@@ -22,11 +24,13 @@ export interface GuestFiles {
   readonly spec: Spec;
   /** Made in the guest before the container. */
   readonly storages: readonly Storage[];
+  readonly devices: readonly GuestDevice[];
 }
 
 interface Prepared {
   rootfs: HostResource<RootfsPart>;
   volumes: readonly Volume[];
+  devices: readonly HostResource<DevicePart>[];
 }
 
 /**
@@ -72,21 +76,26 @@ export class ContainerResources implements AsyncDisposable {
         containerId: id,
       }),
     );
-    const prepared = { rootfs: rootfs!, volumes };
+    const rules = spec.linux?.resources?.devices ?? [];
+    const deviceContext = { containerId: id, rules, log: context.log };
+    const { all: devices } = undo.use(await prepareAll(DEVICES, disksOf(spec.linux), deviceContext));
+    const prepared = { rootfs: rootfs!, volumes, devices };
     return new ContainerResources(options, { stack: undo.move(), prepared, context });
   }
 
   /** Puts them into the machine, which runs. @throws {Error} Nothing is left in the machine. */
   async attach(machine: RunningMachine, options: AttachOptions): Promise<GuestFiles> {
-    const { rootfs, volumes } = this.#prepared;
+    const { rootfs, volumes, devices } = this.#prepared;
     const { id, spec, type, bundle } = this.#options;
     const { all: [root] } = this.#stack.use(await attachAll([rootfs], machine, options));
     const podRoot = id === this.#context.sandboxId ? root!.rootPath : machine.podRoot;
     const { all: parts } = this.#stack.use(await attachAll(volumes, { ...machine, podRoot }, options));
+    const { all: plugged } = this.#stack.use(await attachAll(devices, machine, options));
     const mounts = parts.map(({ mount }) => mount);
     return {
       spec: toGuestSpec(spec, { config: this.#context.config, type, bundle, rootfs: root!.rootPath, mounts }),
       storages: [root!, ...parts].flatMap(({ storages = [] }) => storages),
+      devices: plugged.map(({ device }) => device),
     };
   }
 
