@@ -24,7 +24,17 @@ export const MODES: Record<string, () => Promise<Program>> = {
 export function chooseMode(argv0: string, args: readonly string[]): { mode: string; args: readonly string[] } {
   const name = argv0.slice(argv0.lastIndexOf("/") + 1);
   if (name in MODES || isShimName(name)) return { mode: name, args };
-  return { mode: args[0] ?? "", args: args.slice(1) };
+  const [first = "", ...rest] = args;
+  // Of the programs, an OCI runtime is the one whose callers resolve its link first, or copy it to another name.
+  if (isOfRuntime(first)) return { mode: "runk", args };
+  return { mode: first, args: rest };
+}
+
+const RUNTIME_COMMANDS = "create delete events exec features kill list pause ps resume run spec start state update";
+
+/** Whether a command line that begins so is an OCI runtime's. `version` and `--version` are ours. */
+function isOfRuntime(first: string): boolean {
+  return (first.startsWith("-") && first !== "--version") || RUNTIME_COMMANDS.split(" ").includes(first);
 }
 
 /** containerd derives one shim name per configured runtime, such as `containerd-shim-kata-qemu-v2`. */

@@ -13,3 +13,16 @@ export function verifyId(id: string, kind: "container" | "exec" | "sandbox" = "c
   const rule = "letters, digits, '_', '.' and '-', starting with a letter or digit, at most 256 of them";
   throw new KataError("INVALID_ARGUMENT", `Cannot use ${kind} id ${quoted(id)}: an id is ${rule}`);
 }
+
+/**
+ * The rule for ids of containers that people and engines name on a command line, as runc's: wider, as such ids were taken
+ * elsewhere.
+ *
+ * @returns The id itself.
+ * @throws {KataError} INVALID_ARGUMENT, quoting the id.
+ */
+export function verifyEngineId(id: string): string {
+  if (id.length <= 255 && /^[\w+.-]+$/.test(id) && id !== "." && id !== "..") return id;
+  const rule = "letters, digits, '_', '+', '.' and '-', at most 255 of them, and neither '.' nor '..'";
+  throw new KataError("INVALID_ARGUMENT", `Cannot use container id ${quoted(id)}: an id is ${rule}`);
+}

@@ -41,7 +41,7 @@ export async function deleteTask(
   // Last first, and each of them whatever becomes of the others.
   if (spec !== undefined) {
     const hooks = new HostHooks({ id: args.id, bundle, spec }, { pid: () => 0, log });
-    cleanup.defer(() => hooks.runLate("poststop"));
+    cleanup.defer(() => hooks.runPoststop());
   }
   // A container of a pod whose shim lives is that shim's business.
   if (sandboxId === args.id || !hasShim(`${roots.run}/${sandboxId}`)) {

@@ -73,6 +73,19 @@ test("delete: a running container is refused without --force and goes with it", 
   assert.equal((await box.call(["state", id])).code, 1);
 });
 
+test("runk 45: options stand behind the id as well, but for those of another program", async () => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 100").save();
+  await box.ok("run", id, "-d", "-b", box.bundle);
+  await box.ok("update", id, "--cpu-share", "512");
+  assert.equal((await box.ok("exec", id, "echo", "-t", "--tty")).stdout, "-t --tty\n");
+  assert.match((await box.ok("ps", id, "-e", "-o", "pid,args")).stdout, /sleep 100/);
+  await box.ok("kill", id, "KILL", "--all");
+  await box.until(id, "stopped");
+  await box.ok("delete", id, "--force");
+});
+
 test("delete --force: an unknown container is no error, delete without it is", async () => {
   await using box = new Box();
   assert.equal((await box.call(["delete", "--force", "nobody"])).code, 0);

@@ -283,3 +283,27 @@ test("mounts: a shared root leaves the mounts of a host whose own root is shared
   assert.equal(code, 0);
   assert.equal(Deno.readTextFileSync(`${box.dir}/after`), Deno.readTextFileSync(`${box.dir}/before`));
 });
+
+testEach([
+  { what: "a bind mount brings a directory", first: { type: "bind", options: ["bind"] }, below: "inner" },
+  { what: "a bind mount brings a file", first: { type: "bind", options: ["bind"] }, below: "inner/file" },
+  { what: "a bind mount brings itself", first: { type: "bind", options: ["bind"] }, below: "" },
+  { what: "a tmpfs is", first: { type: "tmpfs", source: "tmpfs" }, below: "" },
+])(
+  "runk 53: a bind mount's source may be what an earlier mount of the container has: $what",
+  async ({ first, below }) => {
+    await using box = new Box();
+    Deno.mkdirSync(`${box.dir}/volume/inner`, { recursive: true });
+    Deno.writeTextFileSync(`${box.dir}/volume/inner/file`, "brought\n");
+    const source = `${box.rootfs}/first${below === "" ? "" : `/${below}`}`;
+    box.spec.mounts.push(
+      { destination: "/first", source: `${box.dir}/volume`, ...first },
+      { destination: "/second", source, type: "bind", options: ["bind"] },
+    );
+    const script =
+      "test -f /second && cat /second || { touch /first/inner/new 2>/dev/null || touch /first/new; ls -R /second; }";
+    const { code, stdout, stderr } = await box.sh(script).run();
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, below === "inner/file" ? /^brought$/m : /^new$/m);
+  },
+);

@@ -74,9 +74,19 @@ Deno.test("a hook that fails stops the creation, with its words", async () => {
   });
 });
 
-Deno.test("a hook that fails after the start changes nothing", async () => {
+Deno.test("runk 13: a poststart hook that fails makes the start fail, with its words, and the container is killed", async () => {
   await using shim = new Shim();
-  await create(shim, "c1", { hooks: { poststart: [FAILING], poststop: [FAILING] } });
+  await create(shim, "c1", { hooks: { poststart: [FAILING] } });
+  await assert.rejects(shim.start(), (error: Error) => {
+    return /poststart hook 0/.test(error.message) && /status 3, saying: the reason/.test(String(error.cause));
+  });
+  assert.equal((await shim.tasks.wait({ id: "c1", execId: "" })).exitStatus, 128 + SIGKILL);
+  await shim.tasks.delete({ id: "c1", execId: "" });
+});
+
+Deno.test("a hook that fails after the end changes nothing", async () => {
+  await using shim = new Shim();
+  await create(shim, "c1", { hooks: { poststop: [FAILING] } });
   await shim.start();
   await end(shim, "c1");
   assert.deepEqual(shim.topics.slice(-4), ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]);

@@ -15,6 +15,8 @@ export { print } from "../output.ts";
 export interface GlobalOptions {
   /** Where container states are kept. */
   root: string;
+  /** Whether the caller has named it: then it has to be there. */
+  isRootNamed: boolean;
   systemdCgroup: boolean;
   /** Whether errors of rights over cgroups are passed over: `true`, `false`, or `auto` (as undefined). */
   rootless: string | undefined;
@@ -24,17 +26,19 @@ export interface GlobalOptions {
 export interface Call<T extends FlagTable> {
   global: GlobalOptions;
   flags: Flags<T>;
-  /** Words behind the flags, the container's id first where the command takes one. */
+  /** Words besides the flags, the container's id first where the command takes one. */
   args: readonly string[];
 }
 
 export interface Command<T extends FlagTable = FlagTable> {
-  /** Words behind the flags, such as `<container-id>`. */
+  /** Words besides the flags, such as `<container-id>`. */
   readonly usage: string;
   readonly summary: string;
   readonly flags: T;
   /** Least and most number of words. */
   readonly words: readonly [number, number];
+  /** End of the flags: the first other word if those are for another program, else nothing. */
+  readonly flagsUntil?: "word";
   /** Exit status after an error of the command itself; 1 without it. */
   readonly failureStatus?: number;
   /** @returns The exit status. */

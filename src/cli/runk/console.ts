@@ -6,8 +6,9 @@
 import { exitCode } from "../../linux/process/wait.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { Fd } from "../../linux/io/fd.ts";
-import { leaveInlinePolling, readable, readSome, writeAll } from "../../linux/io/poll.ts";
+import { leaveInlinePolling, readable, readNow, readSome, writeAll } from "../../linux/io/poll.ts";
 import { connectUnix, sendFds } from "../../linux/net/socket.ts";
+import { CaughtSignals } from "../../linux/process/caught_signals.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
 import { isTerminal, rawMode, setWindowSize, windowSize } from "../../linux/io/tty.ts";
 import type { ContainerProcess } from "../../oci/container/container.ts";
@@ -63,52 +64,60 @@ export async function serveForeground(process: ContainerProcess, begin?: () => P
   if (isOver) return exitCode(await process.wait());
   leaveInlinePolling();
   using stack = new DisposableStack();
-  forwardSignals(process, stack);
-  const shown = process.console === undefined ? undefined : relayTerminal(process.console, stack);
+  const ended = new AbortController();
+  stack.defer(() => ended.abort());
+  const relay = process.console === undefined ? undefined : relayTerminal(process.console, stack);
+  const caught = stack.use(new CaughtSignals({ but: relay?.onTerminal ? JOB_CONTROL : [] }));
+  void forwardSignals(caught, { process, relay, signal: ended.signal }).catch(() => {}); // ends with the process
+  const shown = relay && show(relay.master, { stdout: relay.stdout, ended: ended.signal });
   await begin?.();
   const status = exitCode(await process.wait());
+  ended.abort();
   await shown;
   return status;
 }
 
-/** Every signal that can be caught and means something to a program; SIGWINCH is the terminal's. */
-const FORWARDED: readonly Deno.Signal[] = [
-  "SIGHUP",
-  "SIGINT",
-  "SIGQUIT",
-  "SIGTERM",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGCONT",
-  "SIGTSTP",
-  "SIGALRM",
-];
+/** Stops us if we read a terminal in the background, as its shell expects it. */
+const JOB_CONTROL = [SIGNALS.SIGTTIN, SIGNALS.SIGTTOU];
 
-function forwardSignals(process: ContainerProcess, stack: DisposableStack): void {
-  for (const signal of FORWARDED) {
-    const listener = () => process.kill(SIGNALS[signal as keyof typeof SIGNALS]);
-    Deno.addSignalListener(signal, listener);
-    stack.defer(() => Deno.removeSignalListener(signal, listener));
+interface Forwarding {
+  process: ContainerProcess;
+  relay: Relay | undefined;
+  signal: AbortSignal;
+}
+
+/** Every signal that can be caught means something to a program; SIGWINCH is the terminal's. */
+async function forwardSignals(caught: CaughtSignals, { process, relay, signal }: Forwarding): Promise<never> {
+  for (;;) {
+    const number = await caught.next({ signal });
+    if (number === SIGNALS.SIGWINCH && relay?.onTerminal) relay.resize();
+    else process.kill(number);
   }
 }
 
-/** @returns Settles when all that the process has shown is written. */
-function relayTerminal(master: Fd, stack: DisposableStack): Promise<void> {
+/** Traffic between our stdio and the terminal of a process. */
+interface Relay {
+  master: Fd;
+  stdout: Fd;
+  /** Whether we have a terminal as well. */
+  onTerminal: boolean;
+  resize(): void;
+}
+
+function relayTerminal(master: Fd, stack: DisposableStack): Relay {
   stack.use(master);
   const stdin = new Fd(0);
-  const stdout = new Fd(1);
   const ending = new AbortController();
   stack.defer(() => ending.abort());
-  if (isTerminal(stdin)) {
+  const onTerminal = isTerminal(stdin);
+  const resize = () => setWindowSize(master, windowSize(stdin));
+  if (onTerminal) {
     stack.use(rawMode(stdin));
-    const resize = () => setWindowSize(master, windowSize(stdin));
     resize();
-    Deno.addSignalListener("SIGWINCH", resize);
-    stack.defer(() => Deno.removeSignalListener("SIGWINCH", resize));
   }
   master.setNonblocking();
   void type(stdin, master, ending.signal).catch(() => {}); // ends with the terminal, whatever is typed then
-  return show(master, stdout);
+  return { master, stdout: new Fd(1), onTerminal, resize };
 }
 
 /** Our stdin stays blocking, as its other users expect it: so it is read only when there is something. */
@@ -124,8 +133,26 @@ async function type(stdin: Fd, master: Fd, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Copies the terminal's output until every process has closed the terminal. */
-async function show(master: Fd, stdout: Fd): Promise<void> {
+/**
+ * Copies the terminal's output until every process has closed the terminal, or the one that we serve has `ended` and all
+ * that it wrote is copied: others may keep the terminal for as long as they like.
+ */
+async function show(master: Fd, { stdout, ended }: { stdout: Fd; ended: AbortSignal }): Promise<void> {
   const buffer = new Uint8Array(32 * 1024);
-  for (let length; (length = await readSome(master, buffer)) > 0;) stdout.writeAll(buffer.subarray(0, length));
+  const write = (length: number) => stdout.writeAll(buffer.subarray(0, length));
+  try {
+    for (let length; (length = await readSome(master, buffer, { signal: ended })) > 0;) write(length);
+  } catch (error) {
+    if (error !== ended.reason) throw error;
+    // The kernel brings what was written before it says that there is nothing. Those that stay may write without end.
+    for (let left = MOST_LEFT; left > 0;) {
+      const length = readNow(master, buffer) ?? 0;
+      if (length === 0) return;
+      write(length);
+      left -= length;
+    }
+  }
 }
+
+/** More than a terminal holds. */
+const MOST_LEFT = 1 << 20;

@@ -1,6 +1,7 @@
 /**
- * Flags as runc's command line reads them: one or two dashes, `--name value` or `--name=value`, any alias, and the first
- * word that is no flag ends them. So `exec ID ls -l` keeps `-l` for the program.
+ * Flags as runc's command line reads them: one or two dashes, `--name value` or `--name=value`, any alias, before and
+ * behind other words: `delete ID --force`. Where these are for another program, the first that is no flag ends them:
+ * `exec ID ls -l` keeps `-l`.
  *
  * @module
  */
@@ -26,14 +27,22 @@ export type Flags<T extends FlagTable> = { readonly [K in keyof T]: Value<T[K]["
 
 export interface Parsed<T extends FlagTable> {
   flags: Flags<T>;
-  /** The words behind the flags. */
+  /** All other words. */
   rest: readonly string[];
 }
 
-/** @throws {RangeError} An unknown flag, one without its value, or a flag whose value is neither true nor false. */
-export function parseFlags<const T extends FlagTable>(table: T, args: readonly string[]): Parsed<T> {
+/**
+ * @param until What ends the flags besides `--`: the first other word, or nothing.
+ * @throws {RangeError} An unknown flag, one without its value, or a flag whose value is neither true nor false.
+ */
+export function parseFlags<const T extends FlagTable>(
+  table: T,
+  args: readonly string[],
+  until: "word" | "end" = "word",
+): Parsed<T> {
   const flags: Record<string, boolean | string | string[] | undefined> = {};
   for (const [name, { kind }] of Object.entries(table)) flags[name] = { flag: false, text: undefined, list: [] }[kind];
+  const rest: string[] = [];
   let at = 0;
   for (; at < args.length; at++) {
     if (args[at] === "--") {
@@ -41,7 +50,11 @@ export function parseFlags<const T extends FlagTable>(table: T, args: readonly s
       break;
     }
     const match = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(args[at]!);
-    if (match === null) break;
+    if (match === null) {
+      if (until === "word") break;
+      rest.push(args[at]!);
+      continue;
+    }
     const [, given = "", inline] = match;
     const name = flagName(table, given);
     if (name === undefined) throw new RangeError(`flag provided but not defined: -${given}`);
@@ -54,7 +67,7 @@ export function parseFlags<const T extends FlagTable>(table: T, args: readonly s
     if (table[name]!.kind === "text") flags[name] = value;
     else (flags[name] as string[]).push(value);
   }
-  return { flags: flags as Flags<T>, rest: args.slice(at) };
+  return { flags: flags as Flags<T>, rest: [...rest, ...args.slice(at)] };
 }
 
 function flagName(table: FlagTable, given: string): string | undefined {

@@ -21,6 +21,14 @@ Deno.test.each([
 });
 
 Deno.test.each([
+  { args: ["id", "-d", "--bundle", "/b"], flags: { bundle: "/b", detach: true, env: [] }, rest: ["id"] },
+  { args: ["id", "-d", "KILL"], flags: { bundle: undefined, detach: true, env: [] }, rest: ["id", "KILL"] },
+  { args: ["id", "--", "-d"], flags: { bundle: undefined, detach: false, env: [] }, rest: ["id", "-d"] },
+])("runk 45: parseFlags($args) to the end keeps $rest", ({ args, flags, rest }) => {
+  assert.deepEqual(parseFlags(TABLE, args, "end"), { flags, rest });
+});
+
+Deno.test.each([
   { args: ["--nosuch"], message: "flag provided but not defined: -nosuch" },
   { args: ["--bundle"], message: "flag needs an argument: -bundle" },
   { args: ["--detach=maybe"], message: 'invalid boolean value "maybe" for -detach' },

@@ -1,8 +1,9 @@
 /** The log that go-runc, Docker and Podman read back: `--log FILE --log-format text|json`. @module */
+import { plainText } from "../../base/text.ts";
 import { createLogger, type Level, type Logger } from "../../base/log.ts";
 
 export interface LogOptions {
-  /** Absent: only the error of a failed command is shown, on stderr. */
+  /** Absent: stderr, where the error of a failed command is shown anyway, by who ends it. */
   file: string | undefined;
   format: string;
   debug: boolean;
@@ -26,7 +27,7 @@ const NAMES: Record<Level, string> = {
 export function openLog({ file, format, debug }: LogOptions): Logger {
   if (format !== "text" && format !== "json") throw new RangeError(`invalid log-format: "${format}"`);
   const level = debug ? "debug" : "info";
-  if (file === undefined || file === "") return createLogger({ sink: () => {}, level });
+  if (file === undefined || file === "") return createLogger({ sink: showLine, level });
   const target = openForAppend(file);
   return createLogger({
     level,
@@ -35,6 +36,12 @@ export function openLog({ file, format, debug }: LogOptions): Logger {
       target.writeSync(new TextEncoder().encode(format === "json" ? jsonLine(msg, at) : textLine(msg, at)));
     },
   });
+}
+
+function showLine(line: string, at: Level): void {
+  if (at === "error") return;
+  const { msg } = JSON.parse(line) as { msg: string };
+  Deno.stderr.writeSync(new TextEncoder().encode(textLine(plainText(msg), at)));
 }
 
 function openForAppend(file: string): Deno.FsFile {

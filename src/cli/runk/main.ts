@@ -7,7 +7,7 @@
  */
 import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
-import { plainText } from "../../base/text.ts";
+import { plainText, quoted } from "../../base/text.ts";
 import { VERSION } from "../../base/version.ts";
 import { configurePolling } from "../../linux/io/poll.ts";
 import { describeErrnos } from "../../linux/ffi/strerror.ts";
@@ -100,7 +100,7 @@ async function dispatch(
   }
   const { command } = await load();
   const help = { help: { kind: "flag", aliases: ["h"], help: "print this text" } } as const;
-  const { flags, rest } = parseFlags({ ...command.flags, ...help }, words);
+  const { flags, rest } = parseFlags({ ...command.flags, ...help }, words, command.flagsUntil ?? "end");
   if (flags.help === true) return commandUsage(name, command);
   const [least, most] = command.words;
   if (rest.length < least || rest.length > most) {
@@ -109,7 +109,8 @@ async function dispatch(
   // runk does one thing after the other until it serves a process in the foreground.
   configurePolling("inline");
   const { root = defaultRoot(), "systemd-cgroup": systemdCgroup, rootless } = given;
-  const global = { root, systemdCgroup, rootless, log };
+  log.debug(`command ${name}: ${rest.map(quoted).join(" ")}`);
+  const global = { root, isRootNamed: given.root !== undefined, systemdCgroup, rootless, log };
   const { failureStatus } = command;
   try {
     return await command.run({ global, flags, args: rest });

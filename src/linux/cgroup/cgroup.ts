@@ -86,7 +86,8 @@ export function parseCgroupMembership(text: string): CgroupMembership[] {
 }
 
 /**
- * Makes a cgroup and its ancestors. On v1, a new `cpuset` starts with the CPUs and memory nodes of its parent.
+ * Makes a cgroup and its ancestors. On v1, a `cpuset` without CPUs or memory nodes gets those of its parent, whoever made
+ * it: it is born without, as `mkdir` leaves it, and another may have made it in this moment.
  *
  * @param options `cpuset`: false if it is known to be no cpuset, which saves a look.
  */
@@ -94,21 +95,24 @@ export function createCgroup(path: string, options: { cpuset?: boolean } = {}): 
   try {
     Deno.mkdirSync(path);
   } catch (error) {
-    if (isErrno(error, "EEXIST")) return;
-    if (!isErrno(error, "ENOENT")) throw new Error(`Cannot create cgroup "${path}"`, { cause: error });
-    createCgroup(parentOf(path), options);
-    return createCgroup(path, options);
+    if (isErrno(error, "ENOENT")) {
+      createCgroup(parentOf(path), options);
+      return createCgroup(path, options);
+    }
+    if (!isErrno(error, "EEXIST")) throw new Error(`Cannot create cgroup "${path}"`, { cause: error });
   }
-  if (options.cpuset !== false) inheritCpuset(path);
+  if (options.cpuset !== false) fillCpuset(path);
 }
 
-/** A v1 cpuset is born empty and then accepts no process. */
-function inheritCpuset(path: string): void {
+/** An empty v1 cpuset accepts no process, and cannot have what its parent has not. */
+function fillCpuset(path: string): void {
   if (!hasCgroupFile(path, "cpuset.cpus")) return;
   for (const file of ["cpuset.cpus", "cpuset.mems"]) {
     // v2 has the `.effective` files and needs no values of its own.
     if (readCgroupFile(path, file) !== "" || readCgroupFile(path, `${file}.effective`) !== undefined) continue;
-    const inherited = readCgroupFile(parentOf(path), file);
+    const parent = parentOf(path);
+    if (readCgroupFile(parent, file) === "") fillCpuset(parent);
+    const inherited = readCgroupFile(parent, file);
     if (inherited) writeCgroupFile(path, file, inherited);
   }
 }
@@ -159,6 +163,17 @@ export async function removeCgroup(path: string, options: CgroupRemoval = {}): P
       await clock.sleep(pauseMs, signal);
     }
   }
+}
+
+/** Removes cgroups, each with those below it, but for those that somebody is in. @returns These. */
+export async function removeUnusedCgroups(paths: readonly string[], options: CgroupRemoval = {}): Promise<string[]> {
+  const used: string[] = [];
+  for (const path of paths) {
+    if (removeEmptyCgroup(path)) continue;
+    if (cgroupMembers(path, { recursive: true }).length > 0) used.push(path);
+    else await removeCgroup(path, options);
+  }
+  return used;
 }
 
 /** rmdir(2): the files of a cgroup go with it, they cannot be removed one by one. */

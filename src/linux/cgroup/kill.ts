@@ -30,7 +30,7 @@ export async function killCgroup(path: string, { signal, clock = systemClock }: 
 }
 
 /** Undefined if it has ended, or is of another pid namespace. */
-function pidfdOf(pid: number): Fd | undefined {
+export function pidfdOf(pid: number): Fd | undefined {
   try {
     return openPidfd(pid);
   } catch (error) {
@@ -42,8 +42,8 @@ function pidfdOf(pid: number): Fd | undefined {
 /** Sooner or later: one that hangs in the kernel must not keep us. */
 const END_TIMEOUT_MS = 100;
 
-/** Waits for the end of a process that was killed: usually it is the only one. */
-async function awaitEnd(pidfd: Fd, signal: AbortSignal | undefined): Promise<void> {
+/** Waits a moment for the end of a process that was killed: usually it is the only one. */
+export async function awaitEnd(pidfd: Fd, signal?: AbortSignal): Promise<void> {
   const timeout = AbortSignal.timeout(END_TIMEOUT_MS);
   try {
     await readable(pidfd, { signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]) });

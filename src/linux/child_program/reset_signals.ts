@@ -6,21 +6,9 @@ import { SIGNALS } from "../process/signal.ts";
 export const SIG_SETMASK = 2;
 export const SIGSET_SIZE = 8;
 
-/** Signals whose ignoring survives clone and exec: ignored by us, or by our parent (nohup, a shell's `&`). */
-const PERHAPS_IGNORED = [
-  SIGNALS.SIGHUP,
-  SIGNALS.SIGINT,
-  SIGNALS.SIGQUIT,
-  SIGNALS.SIGPIPE,
-  SIGNALS.SIGCHLD,
-  SIGNALS.SIGTSTP,
-  SIGNALS.SIGTTIN,
-  SIGNALS.SIGTTOU,
-  SIGNALS.SIGXFSZ,
-  // glibc's own two: its posix_spawn leaves them ignored in the process it starts, which may be ours.
-  32,
-  33,
-];
+/** Signals whose ignoring survives clone and exec: ignored by us, or by our parent (nohup, a shell's `&` or `trap`). */
+const PERHAPS_IGNORED = Array.from({ length: 64 }, (_, index) => index + 1)
+  .filter((signal) => signal !== SIGNALS.SIGKILL && signal !== SIGNALS.SIGSTOP);
 
 /** Before anything else: CLONE_CLEAR_SIGHAND has left only what was ignored. */
 export function resetSignals(memory: Pick<ProgramMemory, "allocate">): Step[] {

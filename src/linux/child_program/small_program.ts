@@ -15,7 +15,7 @@ import { layOutSteps, Slot, type Step, type StepList, systemCall } from "./call.
 import { resetSignals } from "./reset_signals.ts";
 
 /** Of what maps the memory. */
-const BOOT_BYTES = 4096;
+const BOOT_BYTES = 8192;
 const ELF_HEADER_BYTES = 64;
 const SEGMENT_BYTES = 56;
 /** Behind the headers, in the page that they are in. */

@@ -13,6 +13,7 @@ import { HEADER, runProgram } from "./machine_code.ts";
 import { type Piece, type ProgramMemory, setWord } from "./memory.ts";
 import { NAMESPACES } from "../process/namespace_kinds.ts";
 import { resetSignals, SIG_SETMASK, SIGSET_SIZE } from "./reset_signals.ts";
+import { keepChildren } from "../process/caught_signals.ts";
 import { SIGNALS } from "../process/signal.ts";
 import { HIGH_NUMBER, layOutSteps, type Slot, type Step, type StepList, systemCall } from "./call.ts";
 
@@ -53,6 +54,9 @@ export interface StartOptions {
 
 const SIG_BLOCK_ALL = 0xffff_ffff_ffff_ffffn;
 
+/** Whether the ends of our children are kept for us. */
+let areKept = false;
+
 /** A child, and its steps. */
 export interface Started {
   child: Child;
@@ -71,6 +75,8 @@ export interface Beginning {
 export function startChild(memory: ProgramMemory, beginning: Beginning, options: StartOptions): Started {
   using undo = new DisposableStack();
   undo.use(memory);
+  if (!areKept) keepChildren();
+  areKept = true;
   const { apart, room = 0 } = beginning;
   using executing = apart || options.vfork ? undefined : executionPipe();
   undo.use(apart);

@@ -18,6 +18,7 @@ const libc = bind({
 
 /** Requests that steps of a child make too. */
 export const TTY_REQUEST = {
+  TCSETS: 0x5402,
   TIOCSCTTY: 0x540e,
   TIOCGWINSZ: 0x5413,
   TIOCSWINSZ: 0x5414,
@@ -74,16 +75,43 @@ export function setWindowSize(fd: Fd, { rows, columns }: WindowSize): void {
 const TERMIOS_SIZE = 64;
 const TCSANOW = 0;
 
-/** No echo, no lines, no signals from keys: each byte passes as it is, until disposed. */
+/** Offset of the output flags in it, which Linux begins with. */
+const OUTPUT_FLAGS = 4;
+
+/**
+ * No echo, no lines, no signals from keys: each byte that is typed passes as it is, until disposed. What is shown is
+ * treated as before, as whole lines want it.
+ */
 export function rawMode(fd: Fd): Disposable {
   const before = new Uint8Array(TERMIOS_SIZE);
   check("tcgetattr", () => libc.tcgetattr(fd.number, before));
   const raw = before.slice();
   libc.cfmakeraw(raw);
+  raw.set(before.subarray(OUTPUT_FLAGS, OUTPUT_FLAGS + 4), OUTPUT_FLAGS);
   check("tcsetattr", () => libc.tcsetattr(fd.number, TCSANOW, raw));
   return {
     [Symbol.dispose]() {
       check("tcsetattr", () => libc.tcsetattr(fd.number, TCSANOW, before));
     },
   };
+}
+
+const [ICRNL, IXON] = [0o400, 0o2000];
+const [OPOST, ONLCR] = [0o1, 0o4];
+const [B38400, CS8, CREAD] = [0o17, 0o60, 0o200];
+/** ISIG, ICANON, ECHO, ECHOE, ECHOK, ECHOCTL, ECHOKE, IEXTEN. */
+const LINES = 0o1 | 0o2 | 0o10 | 0o20 | 0o40 | 0o1000 | 0o4000 | 0o100000;
+const KEYS = [3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0];
+
+/**
+ * The kernel's settings of a new terminal for `TCSETS`, but for what it does at the end of a line.
+ *
+ * @param lineEnds `kept` as they are written, or `returned`, as a screen wants them.
+ */
+export function newTerminalSettings(lineEnds: "kept" | "returned"): Uint8Array<ArrayBuffer> {
+  const settings = new Uint8Array(36); // struct termios of the kernel: four u32, u8 line discipline, 19 keys
+  const output = OPOST | (lineEnds === "kept" ? 0 : ONLCR);
+  settings.set(new Uint8Array(Uint32Array.of(ICRNL | IXON, output, B38400 | CS8 | CREAD, LINES).buffer));
+  settings.set(KEYS, 17);
+  return settings;
 }

@@ -143,7 +143,8 @@ const RECURSIVE: Readonly<Record<string, RecursiveRow>> = {
   rsymfollow: { set: 0, clear: MOUNT_ATTR.NOSYMFOLLOW },
   // The access time mode is one field: the kernel refuses to clear a part of it.
   rrelatime: { set: MOUNT_ATTR.RELATIME, clear: MOUNT_ATTR.ATIME },
-  rnorelatime: { set: MOUNT_ATTR.STRICTATIME, clear: MOUNT_ATTR.ATIME },
+  // Relatime is no bit, so there is none to clear: as `norelatime`, it changes nothing.
+  rnorelatime: { set: 0, clear: 0 },
   rnoatime: { set: MOUNT_ATTR.NOATIME, clear: MOUNT_ATTR.ATIME },
   ratime: { set: MOUNT_ATTR.RELATIME, clear: MOUNT_ATTR.ATIME },
   rstrictatime: { set: MOUNT_ATTR.STRICTATIME, clear: MOUNT_ATTR.ATIME },

@@ -140,7 +140,8 @@ export async function captureOutput(
   await using child = spawn({ path, args: [path, ...args], fds, ...options });
   stdout.write[Symbol.dispose]();
   stderr.write[Symbol.dispose]();
-  const waiting = signal === undefined ? {} : { signal };
+  // With one of its own, as these three wait at once: a program that stands still for one would never see the others.
+  const waiting = { signal: signal ?? new AbortController().signal };
   const [out, errors, status] = await Promise.all([
     readText(stdout.read, waiting),
     readText(stderr.read, waiting),

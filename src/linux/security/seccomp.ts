@@ -10,6 +10,7 @@ import { quoted } from "../../base/text.ts";
 import { ERRNO, ErrnoError } from "../ffi/errno.ts";
 import { memfd, pathOf } from "../io/fd.ts";
 import { bindLibrary, cstring, LITTLE_ENDIAN } from "../ffi/libc.ts";
+import { denies, refuseNewer } from "./seccomp_newer.ts";
 import {
   actionValue,
   architectureName,
@@ -28,6 +29,8 @@ const lib = bindLibrary(LIBRARY, {
   seccomp_release: { parameters: ["pointer" /* ctx */], result: "void" },
   seccomp_arch_resolve_name: { parameters: ["buffer" /* arch_name */], result: "u32" },
   seccomp_arch_add: { parameters: ["pointer", /* ctx */ "u32" /* arch_token */], result: "i32" },
+  seccomp_arch_native: { parameters: [], result: "u32" },
+  seccomp_syscall_resolve_name_arch: { parameters: ["u32", /* arch_token */ "buffer" /* name */], result: "i32" },
   seccomp_syscall_resolve_name: { parameters: ["buffer" /* name */], result: "i32" },
   seccomp_rule_add_array: {
     parameters: ["pointer", /* ctx */ "u32", /* action */ "i32", /* syscall */ "u32", /* arg_cnt */ "buffer"],
@@ -84,14 +87,36 @@ function compile(profile: SeccompProfile): CompiledSeccomp {
   if (!hasSeccompLibrary()) throw new Error(`Cannot compile a seccomp profile without "${LIBRARY}"`);
   const defaultValue = actionValue(profile.defaultAction, profile.defaultErrnoRet);
   using filter = newFilter(defaultValue);
-  for (const name of profile.architectures ?? []) addArchitecture(filter.context, name);
+  // The machine's own is there from the start.
+  const tokens = new Set([lib.seccomp_arch_native()]);
+  for (const name of profile.architectures ?? []) tokens.add(addArchitecture(filter.context, name));
   for (const rule of profile.syscalls ?? []) {
     if (rule.names === undefined) throw new TypeError("Cannot use a seccomp rule that names no system calls");
     const value = actionValue(rule.action, rule.errnoRet);
     // libseccomp refuses a rule that says what the default says.
     if (value !== defaultValue) addRule(filter.context, { ...rule, value });
   }
-  return { program: exportProgram(filter.context), flags: filterFlags(profile), notify: usesNotify(profile) };
+  const newer = denies(profile) ? refuseNewer(newestCalls(profile, tokens)) : new Uint8Array();
+  const exported = exportProgram(filter.context);
+  const program = new Uint8Array(newer.length + exported.length);
+  program.set(newer);
+  program.set(exported, newer.length);
+  return { program, flags: filterFlags(profile), notify: usesNotify(profile) };
+}
+
+/** The highest number that a profile names of each architecture. */
+function newestCalls({ syscalls = [] }: SeccompProfile, tokens: ReadonlySet<number>): Map<number, number> {
+  const names = new Set(syscalls.flatMap((rule) => rule.names));
+  const newest = new Map<number, number>();
+  for (const name of names) {
+    const spelled = cstring(name);
+    for (const token of tokens) {
+      // Below 0 are calls that the architecture does not have.
+      const number = lib.seccomp_syscall_resolve_name_arch(token, spelled);
+      if (number > (newest.get(token) ?? 0)) newest.set(token, number);
+    }
+  }
+  return newest;
 }
 
 function newFilter(defaultValue: number): Disposable & { context: Deno.PointerObject } {
@@ -100,12 +125,13 @@ function newFilter(defaultValue: number): Disposable & { context: Deno.PointerOb
   return { context, [Symbol.dispose]: () => lib.seccomp_release(context) };
 }
 
-function addArchitecture(context: Deno.PointerObject, name: string): void {
+/** @returns Its number. */
+function addArchitecture(context: Deno.PointerObject, name: string): number {
   const token = lib.seccomp_arch_resolve_name(cstring(architectureName(name)));
   if (token === 0) throw new TypeError(`Cannot use architecture ${quoted(name)}: this libseccomp does not know it`);
   const result = lib.seccomp_arch_add(context, token);
-  // The machine's own is there from the start.
   if (result < 0 && result !== -ERRNO.EEXIST) throw new ErrnoError("seccomp_arch_add", -result, name);
+  return token;
 }
 
 /** `__NR_SCMP_ERROR`. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { LITTLE_ENDIAN } from "../ffi/libc.ts";
+import { FILTER_CODE, FILTER_DATA } from "./filter_code.ts";
 import { AUDIT_ARCH } from "./seccomp_only.ts";
 import { type SyscallName, syscallNumber } from "../child_program/syscall_numbers.ts";
 
@@ -12,15 +13,12 @@ const ACTION_BITS = 0xffff0000;
 /** Or allowed and noted down. */
 const ALLOWED: readonly number[] = [0x7fff0000, 0x7ffc0000];
 
-/** Classic BPF operations that libseccomp makes filters of. */
-const CODE = { load: 0x20, and: 0x54, jump: 0x05, equal: 0x15, above: 0x25, atLeast: 0x35, anyBit: 0x45, end: 0x06 };
-
 /** Whether a jump's condition holds. */
 const CONDITIONS: ReadonlyMap<number, (value: number, than: number) => boolean> = new Map([
-  [CODE.equal, (value, than) => value === than],
-  [CODE.above, (value, than) => value > than],
-  [CODE.atLeast, (value, than) => value >= than],
-  [CODE.anyBit, (value, than) => (value & than) !== 0],
+  [FILTER_CODE.equal, (value, than) => value === than],
+  [FILTER_CODE.above, (value, than) => value > than],
+  [FILTER_CODE.atLeast, (value, than) => value >= than],
+  [FILTER_CODE.anyBit, (value, than) => (value & than) !== 0],
 ]);
 
 /**
@@ -43,19 +41,19 @@ export function allowsCall(
     const condition = CONDITIONS.get(operation);
     at += 8;
     if (condition !== undefined) at += 8 * code.getUint8(at - 8 + (condition(value, immediate) ? 2 : 3));
-    else if (operation === CODE.load) value = data.getUint32(immediate, LITTLE_ENDIAN);
-    else if (operation === CODE.and) value = (value & immediate) >>> 0;
-    else if (operation === CODE.jump) at += 8 * immediate;
-    else return operation === CODE.end && ALLOWED.includes((immediate & ACTION_BITS) >>> 0);
+    else if (operation === FILTER_CODE.load) value = data.getUint32(immediate, LITTLE_ENDIAN);
+    else if (operation === FILTER_CODE.and) value = (value & immediate) >>> 0;
+    else if (operation === FILTER_CODE.jump) at += 8 * immediate;
+    else return operation === FILTER_CODE.end && ALLOWED.includes((immediate & ACTION_BITS) >>> 0);
   }
   return false;
 }
 
 /** `struct seccomp_data`: number, architecture, where the call is made, its arguments. */
 function seccompData(name: SyscallName, args: readonly number[]): DataView {
-  const data = new DataView(new ArrayBuffer(64));
-  data.setUint32(0, syscallNumber(name), LITTLE_ENDIAN);
-  data.setUint32(4, AUDIT_ARCH[Deno.build.arch], LITTLE_ENDIAN);
-  args.forEach((arg, index) => data.setBigUint64(16 + 8 * index, BigInt(arg), LITTLE_ENDIAN));
+  const data = new DataView(new ArrayBuffer(FILTER_DATA.size));
+  data.setUint32(FILTER_DATA.number, syscallNumber(name), LITTLE_ENDIAN);
+  data.setUint32(FILTER_DATA.architecture, AUDIT_ARCH[Deno.build.arch], LITTLE_ENDIAN);
+  args.forEach((arg, index) => data.setBigUint64(FILTER_DATA.arguments + 8 * index, BigInt(arg), LITTLE_ENDIAN));
   return data;
 }

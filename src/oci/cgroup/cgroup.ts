@@ -23,6 +23,8 @@ export interface Cgroup {
   readonly memoryPath: string | undefined;
   readonly version: 1 | 2;
   exists(): boolean;
+  /** Hierarchies that it is in already, by their key in {@linkcode paths}. */
+  present(): string[];
   /** Makes the directories. */
   create(): void;
   /** Sets limits. A limit that `resources` does not mention stays as it is (B6: nothing is set without resources). */
@@ -39,11 +41,20 @@ export interface Cgroup {
   isFrozen(): boolean;
   freeze(options?: WaitOptions): Promise<void>;
   thaw(options?: WaitOptions): Promise<void>;
+  /** Has what was killed die: on v1 a frozen process does so only when it thaws. */
+  letDie(): void;
   /** Kills every process in it and below, frozen ones too, and waits until they are gone (B2, B7). */
   kill(options?: WaitOptions): Promise<void>;
   stats(): CgroupStats;
   /** Removes the directories if nothing is in them, which is the quickest way to learn it. @returns Whether all are gone. */
   removeIfEmpty(): boolean;
+  /**
+   * Removes the directories that nobody is in, once what has ended has left them.
+   *
+   * @param options `but`: the hierarchies where it is somebody else's.
+   * @returns Directories that stay because somebody is in them.
+   */
+  removeUnused(options?: WaitOptions & { but?: readonly string[] }): Promise<string[]>;
   /** Removes the directories. Processes that are left move to the root first, as whole processes (B4). */
   remove(options?: WaitOptions): Promise<void>;
 }

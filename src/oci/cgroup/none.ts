@@ -31,6 +31,10 @@ export class NoCgroup implements Cgroup {
     return true;
   }
 
+  present(): string[] {
+    return [];
+  }
+
   create(): void {}
 
   /** @throws {Error} A limit is asked. Device rules are passed over: without rights for cgroups, nobody makes nodes. */
@@ -68,6 +72,8 @@ export class NoCgroup implements Cgroup {
     return Promise.reject(this.#refusal("resume"));
   }
 
+  letDie(): void {}
+
   /** There is nothing that would tell: {@linkcode kill} looks at the processes. */
   removeIfEmpty(): boolean {
     return false;
@@ -85,6 +91,10 @@ export class NoCgroup implements Cgroup {
 
   stats(): CgroupStats {
     throw this.#refusal("count what it uses");
+  }
+
+  removeUnused(): Promise<string[]> {
+    return Promise.resolve([]);
   }
 
   remove(): Promise<void> {

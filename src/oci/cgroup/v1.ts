@@ -7,6 +7,7 @@ import {
   moveMembers,
   removeCgroup,
   removeEmptyCgroup,
+  removeUnusedCgroups,
 } from "../../linux/cgroup/cgroup.ts";
 import { killCgroup } from "../../linux/cgroup/kill.ts";
 import { hasCgroupFile } from "../../linux/cgroup/file.ts";
@@ -76,6 +77,10 @@ export class CgroupV1 implements Cgroup {
     return hasCgroupFile(this.#anyPath(), "cgroup.procs");
   }
 
+  present(): string[] {
+    return Object.entries(this.paths).filter(([, path]) => hasCgroupFile(path, "cgroup.procs")).map(([name]) => name);
+  }
+
   create(): void {
     for (const path of this.#directories()) createCgroup(path, { cpuset: path === this.paths["cpuset"] });
   }
@@ -124,9 +129,12 @@ export class CgroupV1 implements Cgroup {
     setFrozen(this.#freezer(), { frozen: false });
   }
 
-  async kill({ signal }: WaitOptions = {}): Promise<void> {
-    // A frozen process receives SIGKILL only when it thaws.
+  letDie(): void {
     if (this.paths["freezer"] !== undefined) thawIfThere(this.paths["freezer"]);
+  }
+
+  async kill({ signal }: WaitOptions = {}): Promise<void> {
+    this.letDie();
     for (const path of this.#directories()) await killCgroup(path, signal ? { signal } : {});
   }
 
@@ -144,6 +152,12 @@ export class CgroupV1 implements Cgroup {
 
   removeIfEmpty(): boolean {
     return this.#directories().every(removeEmptyCgroup);
+  }
+
+  async removeUnused({ but = [], ...options }: WaitOptions & { but?: readonly string[] } = {}): Promise<string[]> {
+    const kept = but.map((name) => this.paths[name]);
+    const unused = this.#directories().filter((path) => !kept.includes(path));
+    return await removeUnusedCgroups(unused, options);
   }
 
   async remove({ signal }: WaitOptions = {}): Promise<void> {

@@ -7,6 +7,7 @@ import {
   parseCgroupMembership,
   removeCgroup,
   removeEmptyCgroup,
+  removeUnusedCgroups,
 } from "../../linux/cgroup/cgroup.ts";
 import { killCgroup } from "../../linux/cgroup/kill.ts";
 import { hasCgroupFile, readCgroupFile, writeCgroupFile } from "../../linux/cgroup/file.ts";
@@ -45,6 +46,10 @@ export class CgroupV2 implements Cgroup {
 
   exists(): boolean {
     return hasCgroupFile(this.#path, "cgroup.procs");
+  }
+
+  present(): string[] {
+    return this.exists() ? [""] : [];
   }
 
   create(): void {
@@ -97,6 +102,9 @@ export class CgroupV2 implements Cgroup {
     throw new Error(`Cannot ${verb} cgroup "${this.#path}" within ${FREEZE_TIMEOUT_MS} ms`);
   }
 
+  /** A frozen process dies. */
+  letDie(): void {}
+
   async kill({ signal }: WaitOptions = {}): Promise<void> {
     await killCgroup(this.#path, signal ? { signal } : {});
   }
@@ -113,6 +121,10 @@ export class CgroupV2 implements Cgroup {
 
   removeIfEmpty(): boolean {
     return removeEmptyCgroup(this.#path);
+  }
+
+  async removeUnused({ but = [], ...options }: WaitOptions & { but?: readonly string[] } = {}): Promise<string[]> {
+    return await removeUnusedCgroups(but.includes("") ? [] : [this.#path], options);
   }
 
   async remove({ signal }: WaitOptions = {}): Promise<void> {

@@ -16,10 +16,15 @@ const MIB = 1 << 20;
 Deno.test.each([
   { shares: 0n, weight: 1n },
   { shares: 2n, weight: 1n },
-  { shares: 1024n, weight: 39n },
+  { shares: 3n, weight: 2n },
+  { shares: 256n, weight: 35n },
+  { shares: 512n, weight: 59n },
+  { shares: 1024n, weight: 100n },
+  { shares: 2048n, weight: 174n },
+  { shares: 262143n, weight: 10000n },
   { shares: 262144n, weight: 10000n },
   { shares: 2n ** 40n, weight: 10000n },
-])("cpuWeight($shares) is $weight", ({ shares, weight }) => assert.equal(cpuWeight(shares), weight));
+])("runk v2a: cpuWeight($shares) is $weight", ({ shares, weight }) => assert.equal(cpuWeight(shares), weight));
 
 Deno.test.each<{ cpu: CpuResources; max: string }>([
   { cpu: { quota: 50_000, period: 100_000 }, max: "50000 100000" },
@@ -45,6 +50,7 @@ Deno.test.each<{ memory: MemoryResources; swap: bigint | undefined }>([
   { memory: { limit: MIB }, swap: undefined },
   { memory: { limit: MIB, swap: -1 }, swap: -1n },
   { memory: { limit: -1 }, swap: -1n },
+  { memory: { limit: -1, swap: MIB }, swap: BigInt(MIB) },
 ])("swapMax() of $memory is $swap: without the memory", ({ memory, swap }) => assert.equal(swapMax(memory), swap));
 
 Deno.test("swapMax() refuses a sum that is smaller than the memory, or has none", () => {
@@ -57,6 +63,14 @@ Deno.test("applyMemory() on v2 writes max for -1, and nothing for 0", () => {
   applyMemory(cgroup.path, { limit: -1, reservation: 0, kernel: 5 });
   const files = ["memory.max", "memory.low", "memory.swap.max"];
   assert.deepEqual(files.map((file) => cgroup.read(file)), ["max", "", "max"]);
+});
+
+Deno.test("runk v2b: applyMemory() asks no swap of a machine that does not count it, and fails if it is to be limited", () => {
+  using cgroup = new FakeCgroup({ "memory.max": "" });
+  applyMemory(cgroup.path, { limit: -1 });
+  applyMemory(cgroup.path, { limit: MIB, swap: MIB });
+  applyMemory(cgroup.path, { limit: MIB, swap: -1 });
+  assert.throws(() => applyMemory(cgroup.path, { limit: MIB, swap: 2 * MIB }), /memory\.swap\.max/);
 });
 
 Deno.test("applyMemory() refuses a limit below the usage only if asked to check", () => {

@@ -7,18 +7,20 @@
  * @module
  */
 import { errorCode } from "../../base/error.ts";
-import { verifyId } from "../../base/id.ts";
+import { verifyEngineId } from "../../base/id.ts";
 import type { CgroupStats } from "../cgroup/stats.ts";
 import type { ContainerParts, CreateOptions, Home } from "./create_options.ts";
 import { cgroupOf, createContainer } from "./create.ts";
 import { type ExecOptions, execProcess } from "../exec/exec.ts";
 import { waitPatiently } from "../init/held.ts";
 import { applyOomScore, type ContainerProcess } from "./process.ts";
-import { tryHooks } from "../hooks/hooks.ts";
+import { runPoststopHooks } from "../hooks/hooks.ts";
+import { endMembers, hasPidNamespace, ownMembers, removeCgroups } from "./members.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
 import { isAlive, killContainer, type KillOptions } from "./kill.ts";
 import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "../spec/spec.ts";
-import { openExecFifo, runStartHooks } from "./start.ts";
+import { openExecFifo, runPoststartHooks, runStartHooks } from "./start.ts";
 import { checkAllowed, type OciState, ociState, type Operation, StateDirectory, type Status } from "./state.ts";
 import { stopScope, updateScope } from "../cgroup/systemd/scope_manager.ts";
 
@@ -54,7 +56,7 @@ export class Container {
 
   /** Finds a container that another program created. @throws {KataError} NOT_FOUND. */
   static load(id: string, home: Home): Container {
-    verifyId(id);
+    verifyEngineId(id);
     const directory = new StateDirectory(home.stateRoot, id);
     const stored = directory.read();
     const cgroup = cgroupOf(home.cgroups, stored);
@@ -63,7 +65,7 @@ export class Container {
 
   /** Removes what a `create` left that was killed before it wrote a state, so that {@linkcode Container.load} finds none. */
   static async removeRemains(id: string, home: Home): Promise<void> {
-    verifyId(id);
+    verifyEngineId(id);
     const directory = new StateDirectory(home.stateRoot, id);
     try {
       using _lock = await directory.lock();
@@ -121,6 +123,12 @@ export class Container {
    *   then.
    */
   async start(): Promise<void> {
+    await this.#begin();
+    // Without the lock, as these hooks may have us do more with the container.
+    await runPoststartHooks(this.#parts, this.state());
+  }
+
+  async #begin(): Promise<void> {
     using _lock = await this.#parts.directory.lock();
     this.#check("start");
     const { init, directory, stored, home, cgroup } = this.#parts;
@@ -133,7 +141,6 @@ export class Container {
     const { patience } = home;
     const wait = waitPatiently({ patience, task, pids: () => [stored.pid], isPaused: () => cgroup.isFrozen() });
     await init?.executed({ until: (end) => wait(end, "run its program") });
-    await tryHooks("poststart", this.spec.hooks, { state: this.state(), log: home.log });
   }
 
   /** Starts a further process. @returns It runs its program already; the caller waits for its end. */
@@ -149,7 +156,9 @@ export class Container {
    * @throws {KataError} FAILED_PRECONDITION, "container not running", without `all`.
    */
   async kill(signal: number, { all = false }: KillOptions = {}): Promise<void> {
-    if (!all) this.#check("kill");
+    // What is left of one that has no pid namespace of its own is killed without its first process as well.
+    const isLeft = signal === SIGNALS.SIGKILL && !hasPidNamespace(this.spec) && ownMembers(this.#parts).length > 0;
+    if (!all && !isLeft) this.#check("kill");
     await killContainer(this.#parts, signal, { all });
   }
 
@@ -197,24 +206,25 @@ export class Container {
    * system is the caller's. Then the poststop hooks run; a failure of theirs is logged only.
    */
   async delete({ force = false }: DeleteOptions = {}): Promise<void> {
-    const { cgroup, directory, home, init, stored: { scope } } = this.#parts;
+    const { cgroup, directory, home, init, stored: { scope, foreignCgroups = [] } } = this.#parts;
     using _lock = force ? await this.#lockByForce() : await directory.lock();
     if (!force) this.#check("delete");
-    if (scope || !cgroup.removeIfEmpty()) await cgroup.kill();
+    const isEmpty = !scope && foreignCgroups.length === 0 && cgroup.removeIfEmpty();
+    if (!isEmpty) await endMembers(this.#parts);
     await init?.end(home.patience);
     if (scope) await stopScope(scope);
-    await cgroup.remove();
+    if (!isEmpty) await removeCgroups(this.#parts);
     directory.remove();
-    await tryHooks("poststop", this.spec.hooks, { state: this.state(), log: home.log });
+    await runPoststopHooks(this.spec.hooks, { state: this.state(), log: home.log });
   }
 
   /** @returns Undefined if there is no directory to lock any more. */
   async #lockByForce(): Promise<Disposable | undefined> {
-    const { cgroup, directory } = this.#parts;
+    const { directory } = this.#parts;
     const lock = directory.exists() ? directory.tryLock() : undefined;
     if (lock !== undefined) return lock;
     // A create or start that holds the lock right now gives up when the container's process is killed.
-    await cgroup.kill();
+    await endMembers(this.#parts);
     return directory.exists() ? await directory.lock() : undefined;
   }
 

@@ -1,6 +1,6 @@
 /** Making a container: its cgroup, its directory, and its first process, which waits before its program. @module */
 import { KataError } from "../../base/error.ts";
-import { verifyId } from "../../base/id.ts";
+import { verifyEngineId } from "../../base/id.ts";
 import type { CgroupLayout } from "../../linux/cgroup/cgroup.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { makeFifo } from "../../linux/io/fifo.ts";
@@ -11,9 +11,11 @@ import { openCgroup } from "../cgroup/open.ts";
 import { type Cgroup, cgroupPath } from "../cgroup/cgroup.ts";
 import { NoCgroup } from "../cgroup/none.ts";
 import { ContainerProcess } from "./process.ts";
+import { endMembers, removeCgroups } from "./members.ts";
+import { foreignOf } from "./neighbours.ts";
 import { receiveMaster } from "../init/console.ts";
 import { serveInit } from "../init/parent.ts";
-import { tryHooks } from "../hooks/hooks.ts";
+import { runPoststopHooks } from "../hooks/hooks.ts";
 import type { Spec } from "../spec/spec.ts";
 import { livePid, ociState, StateDirectory, type StoredState } from "./state.ts";
 import type { Scope } from "../cgroup/systemd/scope.ts";
@@ -24,7 +26,7 @@ import type { ContainerParts, CreateOptions } from "./create_options.ts";
 /** @throws {Error} Naming what failed; nothing is left behind. */
 export async function createContainer(options: CreateOptions): Promise<ContainerParts> {
   const { id, spec, log } = options;
-  verifyId(id);
+  verifyEngineId(id);
   validate(spec, options);
   checkKernel(spec);
   // Root only: a plain user writes the maps of a user namespace through /proc, where a process closed to inspection
@@ -40,11 +42,12 @@ export async function createContainer(options: CreateOptions): Promise<Container
   const stored = newState(options, scope);
   // At the end of all: hooks that have made something take it away again.
   undo.defer(() =>
-    stored.pid > 0 ? tryHooks("poststop", spec.hooks, { state: ociState(stored, "stopped"), log }) : undefined
+    stored.pid > 0 ? runPoststopHooks(spec.hooks, { state: ociState(stored, "stopped"), log }) : undefined
   );
+  const parts = { home: options, directory, stored, cgroup: markForeign(options, stored), init: undefined };
   directory.write(stored);
   makeFifo(directory.earlyFifo, 0o600);
-  const cgroup = takeCgroup(options, stored, undo);
+  const cgroup = takeCgroup(options, parts, undo);
   using launch = startInit({ options, stored, directory, cgroup });
   undo.use(launch.child);
   const created = completeInit(launch);
@@ -55,6 +58,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   };
   remember(created.child);
   const onStage2 = (stage2: Child) => remember(undo.use(stage2));
+  log?.debug(`started first process ${created.child.pid} of container ${id}`);
   await serveInit(created, { onStage2, stored, cgroup, rootless: options.rootless, patience: options.patience });
   const console = launch.terminal && await receiveMaster(launch.terminal);
   directory.finish();
@@ -62,21 +66,27 @@ export async function createContainer(options: CreateOptions): Promise<Container
   return { home: options, directory, stored, cgroup, init: new ContainerProcess(created.child, console, options) };
 }
 
-/** Makes the container's group, unless systemd is to. */
-function takeCgroup(options: CreateOptions, stored: StoredState, undo: AsyncDisposableStack): Cgroup {
-  const { cgroups, rootless = false, spec } = options;
+/** Opens the container's group, and notes down where somebody else has made it: before there is anything to undo. */
+function markForeign({ cgroups, stateRoot }: CreateOptions, stored: StoredState): Cgroup {
   const cgroup = openCgroup(cgroups, stored.cgroupPath);
-  if (!cgroup.exists()) {
-    undo.defer(() => cgroup.remove());
-    undo.defer(() => cgroup.kill());
-  }
-  const { scope } = stored;
+  const foreign = stored.scope === undefined ? foreignOf(stored, cgroup.present(), stateRoot) : [];
+  if (foreign.length > 0) stored.foreignCgroups = foreign;
+  return cgroup;
+}
+
+/** Makes the container's group, unless systemd is to. */
+function takeCgroup(options: CreateOptions, parts: ContainerParts, undo: AsyncDisposableStack): Cgroup {
+  const { cgroups, rootless = false, spec } = options;
+  const { cgroup, stored, stored: { scope } } = parts;
+  undo.defer(() => removeCgroups(parts));
+  undo.defer(() => endMembers(parts));
   if (scope !== undefined) {
     undo.defer(() => stopScope(scope));
     return cgroup;
   }
   try {
     cgroup.create();
+    refuseFrozen(cgroup, stored);
     return cgroup;
   } catch (error) {
     const mayGoWithout = rootless && !spec.linux?.cgroupsPath &&
@@ -85,6 +95,15 @@ function takeCgroup(options: CreateOptions, stored: StoredState, undo: AsyncDisp
     stored.cgroupPath = "";
     return cgroupOf(cgroups, stored);
   }
+}
+
+/** Refuses a frozen group: whoever joins it stands still, and cannot even be killed on v1. */
+function refuseFrozen(cgroup: Cgroup, { id, cgroupPath }: StoredState): void {
+  if (!cgroup.isFrozen()) return;
+  throw new KataError(
+    "FAILED_PRECONDITION",
+    `Cannot create container "${id}" in "/${cgroupPath}": container's cgroup unexpectedly frozen`,
+  );
 }
 
 /** The group of a container that exists. */

@@ -39,6 +39,8 @@ export interface CreateOptions extends Home {
   noNewKeyring?: boolean;
   /** Descriptors from 3 on that the container inherits. */
   preserveFds?: number;
+  /** Lines that it writes to its terminal end as it writes them, for a caller that shows them elsewhere than on a screen. */
+  keepsLineEnds?: boolean;
   /** Called once the state directory is there, with its path: what mounts take from it can be made now. */
   prepare?: (stateDirectory: string) => void;
   /** The first process outlives us: see {@linkcode ContainerProcess}. */

@@ -2,8 +2,8 @@
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { openPidfd, sendSignal, signalPid } from "../../linux/process/pidfd.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
-import type { Spec } from "../spec/spec.ts";
 import type { ContainerParts } from "./create_options.ts";
+import { endMembers, hasPidNamespace, ownMembers } from "./members.ts";
 import { livePid } from "./state.ts";
 
 export interface KillOptions {
@@ -26,8 +26,8 @@ export async function killContainer(
   const wasPaused = cgroup.version === 1 && cgroup.isFrozen();
   // Without a pid namespace of its own, the kernel would leave the children of a killed first process alone (B7).
   const takesAll = all || !hasPidNamespace(spec);
-  if (signal === SIGNALS.SIGKILL && takesAll) return await cgroup.kill();
-  if (all) { for (const pid of cgroup.members()) signalPid(pid, signal); }
+  if (signal === SIGNALS.SIGKILL && takesAll) return await endMembers(parts);
+  if (all) { for (const pid of ownMembers(parts)) signalPid(pid, signal); }
   else signalInit(parts, signal);
   // On v1, a frozen process would not even die.
   if (wasPaused && signal === SIGNALS.SIGKILL) await cgroup.thaw();
@@ -41,8 +41,4 @@ function signalInit(parts: ContainerParts, signal: number): void {
   } catch (error) {
     if (!isErrno(error, "ESRCH")) throw error;
   }
-}
-
-function hasPidNamespace(spec: Spec): boolean {
-  return (spec.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
 }

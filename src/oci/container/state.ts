@@ -76,6 +76,8 @@ export interface StoredState {
   created: string;
   /** Below the root of each hierarchy; empty if the container has no cgroup, as its creator may not make one. */
   cgroupPath: string;
+  /** Hierarchies in which that group is neither its own nor another container's of this home; none unless it says so. */
+  foreignCgroups?: string[];
   /** The unit of systemd that manages its cgroup, if one does. */
   scope?: Scope;
   noNewKeyring: boolean;
@@ -98,7 +100,7 @@ const SCOPE_SHAPE = { required: { unit: "text", slice: "text", cgroupPath: "text
 
 /** Checks a state file: another program or a broken file system may have written it. @throws {TypeError} The fault. */
 function checkState(value: unknown): StoredState {
-  checkShape(value, { required: STATE_SHAPE, optional: { scope: SCOPE_SHAPE } });
+  checkShape(value, { required: STATE_SHAPE, optional: { scope: SCOPE_SHAPE, foreignCgroups: ["text"] } });
   const missing = Object.keys(STATE_SHAPE).find((key) => Reflect.get(value as object, key) === undefined);
   if (missing !== undefined) throw new TypeError(`Cannot use the state: its ${missing} is missing`);
   return value as StoredState;

@@ -15,7 +15,7 @@ import { receiveMaster } from "../init/console.ts";
 import { applyOomScore, ContainerProcess } from "../container/process.ts";
 import { type Await, waitPatiently } from "../init/held.ts";
 import { FilterTalk } from "../init/filter_talk.ts";
-import type { HookStdio, RunningHook } from "../hooks/hooks.ts";
+import { hookArgs, type HookStdio, type RunningHook } from "../hooks/hooks.ts";
 import { maySetGroups } from "../mount/idmap.ts";
 import { addJoin, type JoinPlan, keptDescriptors } from "./join.ts";
 import { differingNamespaces } from "../init/namespaces.ts";
@@ -35,6 +35,8 @@ export interface ExecOptions {
   subCgroups?: SubCgroups;
   /** Program to run, if not the first argument of the process. */
   program?: Program;
+  /** Lines end on its terminal as it writes them: see `CreateOptions`. */
+  keepsLineEnds?: boolean;
   /** Lets the process outlive this program: see {@linkcode ContainerProcess}. */
   detached?: boolean;
 }
@@ -61,6 +63,7 @@ export async function execProcess(
   undo.use(console);
   await child.executed({ until: (end) => wait(end, "run its program") });
   const running = joining.stage2 === undefined ? child : undo.use(child.inherit());
+  parts.home.log?.debug(`started process ${running.pid} in container ${parts.stored.id}`);
   // Says so if it had not the right to.
   applyOomScore(running.pid, score, parts.home.log);
   undo.move();
@@ -73,9 +76,9 @@ export async function execProcess(
  * @throws {Error} As {@linkcode execProcess}.
  */
 export async function execHook(parts: ContainerParts, hook: Hook, stdio: HookStdio): Promise<RunningHook> {
-  const { path, args = [], env = [] } = hook;
-  const process = { ...parts.stored.spec.process!, args: args.length > 0 ? args : [path], terminal: false };
-  const running = await execProcess(parts, process, { stdio, program: { path, env } });
+  const { path, env } = hook;
+  const process = { ...parts.stored.spec.process!, args: [...hookArgs(hook)], terminal: false };
+  const running = await execProcess(parts, process, { stdio, program: { path, ...(env && { env }) } });
   return {
     wait: (options) => running.wait(options),
     [Symbol.asyncDispose]: () => running.end(parts.home.patience),
@@ -97,7 +100,7 @@ function planCgroupJoin(files: readonly string[], { execCPUAffinity }: Process):
 }
 
 function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, options: ExecOptions): Joining {
-  const { stdio = {}, preserveFds, program: hook } = options;
+  const { stdio = {}, preserveFds, program: hook, keepsLineEnds } = options;
   using undo = new DisposableStack();
   using ours = new DisposableStack();
   const channel = undo.use(new Channel());
@@ -121,6 +124,7 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
     cgroupProcs: files.map((path) => ours.use(Fd.open(path, O_WRONLY))),
     channel,
     terminalSocket,
+    keepsLineEnds,
     stdio: stdioPlacements(stdio),
     preserveFds,
     noNewKeyring: stored.noNewKeyring,

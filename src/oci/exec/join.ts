@@ -14,7 +14,7 @@ import {
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { Channel } from "../init/channel.ts";
 import { addDescriptors, closeOtherFds, preservedFds } from "../init/child_setup.ts";
-import { addConsole, type Console, PTMX_FLAGS } from "../init/console.ts";
+import { addConsole, type Console, type ConsoleOptions, PTMX_FLAGS } from "../init/console.ts";
 import { NAMESPACE_KINDS } from "../init/namespaces.ts";
 import type { ProcessPlan } from "../init/process_plan.ts";
 import {
@@ -26,8 +26,9 @@ import {
   addRlimits,
   addSessionKeyring,
   addWorkingDirectory,
+  resetAffinity,
 } from "../init/process_steps.ts";
-import type { NamespaceType, Process } from "../spec/spec.ts";
+import type { NamespaceType } from "../spec/spec.ts";
 
 export interface JoinPlan {
   id: string;
@@ -40,6 +41,7 @@ export interface JoinPlan {
   channel: Channel;
   /** Over this socket the master of a terminal goes to the parent. */
   terminalSocket: Fd | undefined;
+  keepsLineEnds: boolean | undefined;
   stdio: readonly Placement[];
   preserveFds: number | undefined;
   noNewKeyring: boolean;
@@ -61,6 +63,7 @@ export function addJoin(steps: SyscallProgram, plan: JoinPlan): JoinResult {
   const self = new TextEncoder().encode("0");
   for (const fd of plan.cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
   addAffinity(steps, plan.process, "final");
+  if (process.execCPUAffinity === undefined) resetAffinity(steps);
   forbidInspection(steps);
   // All at once, and the mount namespace with them: nothing of ours is opened by path after this.
   const flags = plan.namespaces.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
@@ -71,7 +74,10 @@ export function addJoin(steps: SyscallProgram, plan: JoinPlan): JoinResult {
   // In the user namespace of the container, which has its own names of keyrings.
   if (!plan.noNewKeyring) addSessionKeyring(steps, plan.id);
   // The working directory is still the root, from where openat2 starts.
-  const console = plan.terminalSocket && addTerminal(steps, plan.terminalSocket, process);
+  const console = plan.terminalSocket && addTerminal(steps, plan.terminalSocket, {
+    size: process.consoleSize,
+    keepsLineEnds: plan.keepsLineEnds,
+  });
   addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });
   addDescriptors(steps, { ...plan, console });
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
@@ -85,6 +91,7 @@ export function addJoin(steps: SyscallProgram, plan: JoinPlan): JoinResult {
     leave: ({ talk }) => leave(steps, plan, talk),
     appear: plan.namespaces.includes("pid") ? appear : undefined,
     isFollowed: false,
+    isChecked: false,
   });
   addListenedFilter(steps, identity, channel);
   addExec(steps, plan.process, identity);
@@ -106,12 +113,12 @@ export function keptDescriptors(plan: JoinPlan): number[] {
   return [...own, ...given, ...preservedFds(preserveFds)];
 }
 
-function addTerminal(steps: SyscallProgram, socket: Fd, { consoleSize }: Process): Console {
+function addTerminal(steps: SyscallProgram, socket: Fd, options: ConsoleOptions): Console {
   const how = openHow({ flags: PTMX_FLAGS });
   const message = descriptorMessage(steps);
   const label = "open terminal /dev/pts/ptmx";
   steps.call("openat2", [AT_FDCWD, "/dev/pts/ptmx", how, how.length], { label, result: message.fd });
-  const console = addConsole(steps, message.fd, consoleSize);
+  const console = addConsole(steps, message.fd, options);
   message.send(socket.number, "hand over terminal");
   steps.close(message.fd);
   return console;

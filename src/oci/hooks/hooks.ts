@@ -11,6 +11,7 @@ import type { Child } from "../../linux/child_program/child.ts";
 import { exitCode, type ExitStatus } from "../../linux/process/wait.ts";
 import { Fd, memfd, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
 import { NAMESPACES } from "../../linux/process/namespace_kinds.ts";
+import { callersEnvironment } from "../../linux/process/environment.ts";
 import { changeIds, forkStage2, placeDescriptors } from "../../linux/child_program/calls.ts";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
 import { maySetGroups } from "../mount/idmap.ts";
@@ -59,17 +60,16 @@ export async function runHooks(kind: HookKind, hooks: Hooks | undefined, options
 }
 
 /**
- * Runs hooks that come after what they follow can fail: the specification wants a warning for each that fails, and those
- * after it run all the same.
+ * Runs the hooks at a container's end, which nothing can stop any more: the specification wants a warning for each that
+ * fails, and those after it run all the same.
  */
-export async function tryHooks(
-  kind: "poststart" | "poststop",
+export async function runPoststopHooks(
   hooks: Hooks | undefined,
   { state, log }: { state: OciState; log: Logger | undefined },
 ): Promise<void> {
-  for (const [index, hook] of (hooks?.[kind] ?? []).entries()) {
+  for (const [index, hook] of (hooks?.poststop ?? []).entries()) {
     try {
-      await runNamed({ kind, index }, hook, { state });
+      await runNamed({ kind: "poststop", index }, hook, { state });
     } catch (error) {
       log?.warning(errorChain(error), { container: state.id });
     }
@@ -107,6 +107,11 @@ function readBeginning(output: Fd): string {
   return new TextDecoder().decode(bytes.subarray(0, file.read(bytes))).trim();
 }
 
+/** Never none: some programs go by the first. */
+export function hookArgs({ path, args = [] }: Hook): readonly string[] {
+  return args.length > 0 ? args : [path];
+}
+
 async function startHook(hook: Hook, stdio: HookStdio, options: RunHooksOptions): Promise<RunningHook> {
   await using undo = new AsyncDisposableStack();
   const child = undo.use(forkHook(hook, stdio, options));
@@ -131,6 +136,6 @@ function forkHook(hook: Hook, { stdin, stdout, stderr }: HookStdio, { state, ins
   placeDescriptors(program, [{ child: 0, fd: stdin }, { child: 1, fd: stdout }, { child: 2, fd: stderr }]);
   // Forked as stage 2, so that processes in the pid namespace see the hook's program only, never the steps before it.
   const stage2 = joined.includes("pid") ? forkStage2(program) : undefined;
-  program.execve([hook.path], { args: hook.args ?? [hook.path], env: hook.env ?? [] });
+  program.execve([hook.path], { args: hookArgs(hook), env: hook.env ?? callersEnvironment() });
   return program.start({ stage2 });
 }

@@ -3,6 +3,7 @@ import type { Fd } from "../../linux/io/fd.ts";
 import { nullForUnplaced, placeDescriptors, type Placement } from "../../linux/child_program/calls.ts";
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { Console } from "./console.ts";
+import { openFilesLimit } from "../../linux/process/process.ts";
 import { joinDevice } from "../../linux/device/number.ts";
 
 /**
@@ -29,7 +30,7 @@ export function closeOtherFds(steps: SyscallProgram, kept: readonly number[]): v
 
 /** A number that no kept descriptor has, high enough for none that is opened later to get it. */
 export function freeNumber(kept: readonly number[]): number {
-  let number = 100;
+  let number = Math.min(100, openFilesLimit() - 4);
   while (kept.includes(number)) number++;
   return number;
 }

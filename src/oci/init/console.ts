@@ -9,7 +9,7 @@ import { AT_EMPTY_PATH, type Fd, O_CLOEXEC, O_NOCTTY, O_RDWR } from "../../linux
 import { receiveFds } from "../../linux/net/socket.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
-import { TTY_REQUEST } from "../../linux/io/tty.ts";
+import { newTerminalSettings, TTY_REQUEST } from "../../linux/io/tty.ts";
 import { OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
 import { type Await, waitFor } from "./held.ts";
 import type { RootDirectory } from "../mount/rootfs.ts";
@@ -19,14 +19,25 @@ export interface Console {
   slave: Slot;
 }
 
+/** A process's terminal, as its configuration and its caller want it. */
+export interface ConsoleOptions {
+  size: Box | undefined;
+  /** Whether lines end as they are written: for a caller that shows them elsewhere than on a screen. */
+  keepsLineEnds: boolean | undefined;
+}
+
 /** @param master Where /dev/ptmx of the container was opened. */
-export function addConsole(steps: SyscallProgram, master: Slot, size: Box | undefined): Console {
+export function addConsole(steps: SyscallProgram, master: Slot, { size, keepsLineEnds }: ConsoleOptions): Console {
   const label = "open terminal";
   const unlocked = new Uint8Array(4);
   steps.call("ioctl", [master, TTY_REQUEST.TIOCSPTLCK, unlocked], { label });
   const slave = steps.slot();
   const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
   steps.call("ioctl", [master, TTY_REQUEST.TIOCGPTPEER, flags], { label, result: slave });
+  if (keepsLineEnds) {
+    const settings = newTerminalSettings("kept");
+    steps.call("ioctl", [slave, TTY_REQUEST.TCSETS, settings], { label: "set terminal" });
+  }
   if (size !== undefined) {
     const window = new Uint8Array(Uint16Array.of(size.height, size.width, 0, 0).buffer);
     steps.call("ioctl", [master, TTY_REQUEST.TIOCSWINSZ, window], { label: "set terminal size" });

@@ -8,7 +8,7 @@ import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { Channel } from "./channel.ts";
 import type { EarlyInitPlan } from "./plan.ts";
 import { NAMESPACE_KINDS } from "./namespaces.ts";
-import { addRlimits } from "./process_steps.ts";
+import { addRlimits, resetAffinity } from "./process_steps.ts";
 import { rlimitCall } from "./rlimits.ts";
 import type { Linux, NamespaceType } from "../spec/spec.ts";
 
@@ -16,6 +16,7 @@ export function joinCgroups(steps: SyscallProgram, { cgroupProcs, waitsForScope,
   if (waitsForScope) channel.addStop(steps, "scope");
   const self = new TextEncoder().encode("0");
   for (const fd of cgroupProcs) steps.call("write", [fd, self, self.length], { label: "join cgroup" });
+  resetAffinity(steps);
 }
 
 /** @returns Where the pid will be of the stage-2 child that goes on instead, if there is one. */

@@ -80,7 +80,7 @@ function openForChild(
 
 /** Plans the child's first steps, up to its mounts, and opens the files that these steps need. */
 export function planEarlyInit(draft: ContainerDraft, planning: EarlyInitOptions): EarlyInitPlan {
-  const { options: { id, spec, preserveFds, noNewKeyring = false }, stored: { rootfs, scope } } = draft;
+  const { options: { id, spec, preserveFds, noNewKeyring = false, keepsLineEnds }, stored: { rootfs, scope } } = draft;
   const { namespaces: { fresh }, born, unshared, channel, planned, terminal } = planning;
   const descriptors = openForChild(draft, planning);
   const pids = descriptors.joined.find(({ type }) => type === "pid");
@@ -100,6 +100,7 @@ export function planEarlyInit(draft: ContainerDraft, planning: EarlyInitOptions)
     channel,
     planned,
     terminal,
+    keepsLineEnds,
     preserveFds,
     noNewKeyring,
     maySetGroups: Deno.uid() === 0 || !fresh.has("user"),

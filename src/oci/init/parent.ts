@@ -57,6 +57,7 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
       throw new Error(`Cannot create container "${stored.id}": its first process was killed`);
     }
     if (message === "created") {
+      limitProcess(created.child.pid, stored.spec);
       for (const destination of created.procs) verifyProc(created.child.pid, destination);
       return limit();
     }
@@ -90,8 +91,6 @@ async function help(
   if (message === "maps") {
     const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
     writeIdMaps(child.pid, { uidMappings, gidMappings });
-    // The child is no longer root of the machine, which raising a limit takes.
-    for (const limit of (spec.process?.rlimits ?? []).map(rlimitCall)) setRlimit(child.pid, limit);
   }
   if (message === "copyUp") {
     copyUp(child, copies.next().value!);
@@ -101,6 +100,15 @@ async function help(
     limit();
     await runCreateHooks(child, { stored, isLivedIn });
   }
+}
+
+/**
+ * In a user namespace of its own the child is not root of the machine, which raising a limit takes. At the end, as its
+ * steps may need more descriptors and memory than its program is to have.
+ */
+function limitProcess(pid: number, { linux, process }: Spec): void {
+  const isOther = linux?.namespaces?.some(({ type, path }) => type === "user" && !path);
+  if (isOther) { for (const limit of (process?.rlimits ?? []).map(rlimitCall)) setRlimit(pid, limit); }
 }
 
 /** @returns What sets the container's limits, once. */

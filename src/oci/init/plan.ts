@@ -36,6 +36,8 @@ export interface EarlyInitPlan {
   execFifo: number;
   /** The socket that the master of its terminal goes over, if it has one. */
   terminal: number | undefined;
+  /** Of its terminal: see `console.ts`. */
+  keepsLineEnds: boolean | undefined;
   stdio: readonly Placement[];
   preserveFds: number | undefined;
   noNewKeyring: boolean;

@@ -45,7 +45,8 @@ export interface PlanOptions {
 export interface Program {
   /** Absolute, inside the container. */
   path: string;
-  env: readonly string[];
+  /** Without it, the process's own. */
+  env?: readonly string[];
 }
 
 /** @throws {KataError} INVALID_ARGUMENT: a seccomp profile that cannot be obeyed. */

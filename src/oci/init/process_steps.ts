@@ -5,6 +5,7 @@
  * @see https://man7.org/linux/man-pages/man7/capabilities.7.html
  * @module
  */
+import { MAX_CPUS } from "../../base/cpu_list.ts";
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../linux/io/fd.ts";
 import { openHow } from "../../linux/fs/in_root.ts";
 import { labelWrites } from "../../linux/security/label.ts";
@@ -53,6 +54,12 @@ export function addAffinity(steps: SyscallProgram, { process }: ProcessPlan, mom
   if (!list) return;
   const mask = cpuMask(list);
   steps.call("sched_setaffinity", [0, mask.length, mask], { label: `set ${moment} CPU affinity ${list}` });
+}
+
+/** All CPUs of the cgroup that it has joined: that its caller may use fewer is no wish of the configuration. */
+export function resetAffinity(steps: SyscallProgram): void {
+  const all = new Uint8Array(MAX_CPUS / 8).fill(0xff);
+  steps.call("sched_setaffinity", [0, all.length, all], { label: "use all CPUs", ignore: "all" });
 }
 
 /** Raising a hard limit takes CAP_SYS_RESOURCE of the machine's own user namespace. */
@@ -115,6 +122,8 @@ export interface LateOptions {
    * Undefined if there is nobody else, or if they see it already.
    */
   appear: ((by: Stage2Options) => void) | undefined;
+  /** Whether to fail now if the program cannot be run: what looks is for no filter to forbid. */
+  isChecked: boolean;
   /** Whether the parent is told the pid of the process that goes on, as soon as that has appeared. */
   isFollowed: boolean;
 }
@@ -141,6 +150,7 @@ export function addIdentity(steps: SyscallProgram, plan: ProcessPlan, options: L
   const takesRight = loading !== "later" && !noNewPrivileges;
   if (!takesRight) addRights(steps, plan);
   else setCapabilities(steps, withSysAdmin(capabilities));
+  if (options.isChecked) addExecutableCheck(steps, plan);
   options.leave({ talk: talks ? channel.childNumbers : [] });
   if (loading === "suspended") {
     channel.suspendedCalls = callsInSight({ hasTerminal, channel });
@@ -227,7 +237,7 @@ export function addListenedFilter(steps: SyscallProgram, { lateFilter }: Identit
 }
 
 /** Fails now, with the usual words, if none of the candidates can be run: at start it would be too late to say so. */
-export function addExecutableCheck(steps: SyscallProgram, { args, candidates }: ProcessPlan): void {
+function addExecutableCheck(steps: SyscallProgram, { args, candidates }: ProcessPlan): void {
   const [F_OK, X_OK] = [0, 1];
   const AT_EACCESS = 0x200;
   const name = args[0] ?? "";

@@ -10,7 +10,7 @@ import { awaitByte, descriptorMessage, forkStage2, writeFile } from "../../linux
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { changeRoot } from "./change_root.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
-import { addConsole, bindConsole, type Console, PTMX_FLAGS } from "./console.ts";
+import { addConsole, bindConsole, type Console, type ConsoleOptions, PTMX_FLAGS } from "./console.ts";
 import type { CopyUp } from "../mount/copy_up.ts";
 import { addDevices } from "../mount/devices.ts";
 import { enterNamespaces, joinCgroups, joinNamespace, setPropagation } from "./enter.ts";
@@ -23,7 +23,6 @@ import type { LivedInPids } from "../mount/proc_mount.ts";
 import {
   addEarly,
   addExec,
-  addExecutableCheck,
   addIdentity,
   addListenedFilter,
   addRlimits,
@@ -32,7 +31,7 @@ import {
 } from "./process_steps.ts";
 import { RootDirectory } from "../mount/rootfs.ts";
 import { personalityValue } from "./scheduling.ts";
-import type { Box, Linux } from "../spec/spec.ts";
+import type { Linux } from "../spec/spec.ts";
 import { sysctlPath } from "./sysctl.ts";
 import type { EarlyInitPlan, InitPlan, InitResult } from "./plan.ts";
 
@@ -59,14 +58,17 @@ export function addInit(steps: SyscallProgram, plan: InitPlan, stage2: Slot | un
   const root = new RootDirectory(steps, { path: plan.rootfs, handle });
   if (linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
   const { sealDev, copies } = addTree(steps, root, plan);
-  addSysctls(steps, linux);
   if (plan.waitsForHooks) channel.addStop(steps, "hooks");
+  // Hooks make what some are about, such as network interfaces.
+  addSysctls(steps, linux);
   const inside = hints(plan);
   addReadonlyPaths(root, (linux.readonlyPaths ?? []).map(inside));
   addMaskedPaths(steps, root, (linux.maskedPaths ?? []).map(inside));
-  const console = plan.terminal === undefined
-    ? undefined
-    : addTerminal(steps, root, { socket: plan.terminal, size: processSpec?.consoleSize });
+  const console = plan.terminal === undefined ? undefined : addTerminal(steps, root, {
+    socket: plan.terminal,
+    size: processSpec?.consoleSize,
+    keepsLineEnds: plan.keepsLineEnds,
+  });
   if (sealDev) seal(root, "/dev");
   const cwd = inside(processSpec?.cwd ?? "/");
   root.makeDirectories(cwd, { ignore: ["EEXIST"] });
@@ -88,8 +90,8 @@ export function addInit(steps: SyscallProgram, plan: InitPlan, stage2: Slot | un
     leave: () => leave(steps, plan),
     appear: plan.pids && ((by) => void forkStage2(steps, { ...by, ...(stage2 && { into: stage2 }) })),
     isFollowed: true,
+    isChecked: true,
   });
-  addExecutableCheck(steps, process);
   addListenedFilter(steps, identity, channel);
   park(steps, plan);
   addExec(steps, process, identity);
@@ -154,12 +156,12 @@ function addSysctls(steps: SyscallProgram, { sysctl = {} }: Linux): void {
 function addTerminal(
   steps: SyscallProgram,
   root: RootDirectory,
-  { socket, size }: { socket: number; size: Box | undefined },
+  { socket, ...options }: { socket: number } & ConsoleOptions,
 ): Console {
   const label = "open terminal /dev/pts/ptmx";
   const message = descriptorMessage(steps);
   root.open("/dev/pts/ptmx", { flags: PTMX_FLAGS, into: message.fd, call: { label } });
-  const console = addConsole(steps, message.fd, size);
+  const console = addConsole(steps, message.fd, options);
   message.send(socket, "hand over terminal");
   steps.close(message.fd);
   bindConsole(steps, root, console);

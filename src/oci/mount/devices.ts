@@ -128,6 +128,8 @@ export const DEFAULT_DEVICE_RULES: readonly DeviceRule[] = [
   ...DEFAULT_DEVICES.map(({ major, minor }) => ({ allow: true, type: "c" as const, major, minor, access: "rwm" })),
   { allow: true, type: "c", major: 136, access: "rwm" },
   { allow: true, type: "c", major: 5, minor: 2, access: "rwm" },
+  // /dev/net/tun, which nothing makes: VPNs do, and have always been let, but by a few releases of runc.
+  { allow: true, type: "c", major: 10, minor: 200, access: "rwm" },
 ];
 
 const DENY_ALL: DeviceRule = { allow: false, type: "a", access: "rwm" };

@@ -14,6 +14,7 @@ import { type CgroupMountContext, planCgroupMount } from "./cgroup_mount.ts";
 import type { IdMaps } from "./idmap.ts";
 import { resolveInside } from "./inside.ts";
 import type { Linux, Mount } from "../spec/spec.ts";
+import { split } from "./rootfs.ts";
 import { isBind, type NodeKind, type PlannedBind, type PlannedMount } from "./planned.ts";
 
 export interface PlanContext {
@@ -38,19 +39,26 @@ export function planMounts(mounts: readonly Mount[], context: PlanContext): Plan
     const covered = planned.filter(({ kind }) => kind !== "link").map(({ destination }) => destination);
     const destination = resolveInside(context.rootfs, mount.destination, { covered });
     checkDestination(mount, { ...context, destination });
-    planned.push(...planMount(mount, { ...context, destination }));
+    planned.push(...planMount(mount, { ...context, destination, earlier: planned }));
   }
   return planned;
 }
 
-function planMount(mount: Mount, context: PlanContext & { destination: string }): PlannedMount[] {
+interface Placed extends PlanContext {
+  destination: string;
+  /** Mounts that are made before. */
+  earlier: readonly PlannedMount[];
+}
+
+function planMount(mount: Mount, context: Placed): PlannedMount[] {
   const { destination } = context;
   const options = parseMountOptions(mount.options ?? []);
   if (isBind(mount)) {
     const source = absoluteSource(mount, context.bundle);
     const maps = isMapped(mount) ? { maps: idMaps(mount, context.linux) } : {};
     const guard = context.guardSource?.(source);
-    const node = sourceKind(mount, { source, guard });
+    const brought = guard === undefined ? broughtKind(source, context) : undefined;
+    const node = brought ?? sourceKind(mount, { source, guard });
     return [{ kind: "bind", destination, source, node, options, ...maps, ...(guard && { guard }) }];
   }
   if (isMapped(mount)) throw refuse(mount, "mapped ids are for bind mounts only");
@@ -87,6 +95,31 @@ export function isMapped({ options = [], uidMappings, gidMappings }: Mount): boo
 function absoluteSource(mount: Mount, bundle: string): string {
   if (!mount.source) throw refuse(mount, "a bind mount needs a source");
   return mount.source.startsWith("/") ? mount.source : `${bundle}/${mount.source}`;
+}
+
+/**
+ * Looks at a source inside the root file system as it will be: earlier mounts of the container hide what is there now, and
+ * bring what is not.
+ *
+ * @returns Undefined if none of them reaches there.
+ */
+function broughtKind(source: string, { rootfs, earlier }: Placed): NodeKind | undefined {
+  if (!source.startsWith(`${rootfs}/`)) return undefined;
+  const inside = `/${split(source.slice(rootfs.length)).join("/")}`;
+  const isBelow = (path: string, top: string) => path === top || path.startsWith(`${top}/`);
+  const above = earlier.findLast(({ kind, destination }) => kind !== "link" && isBelow(inside, destination));
+  if (above?.kind === "bind") return existingKind(`${above.source}${inside.slice(above.destination.length)}`);
+  // New file systems hold what is made in them for other mounts only.
+  const isMade = above?.kind === "filesystem" && earlier.some(({ destination }) => isBelow(destination, inside));
+  return isMade ? "directory" : undefined;
+}
+
+function existingKind(path: string): NodeKind | undefined {
+  try {
+    return Deno.statSync(path).isDirectory ? "directory" : "file";
+  } catch {
+    return undefined;
+  }
 }
 
 function sourceKind(mount: Mount, { source, guard }: { source: string; guard: GuardedPath | undefined }): NodeKind {

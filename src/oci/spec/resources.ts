@@ -36,7 +36,7 @@ const MEMORY = {
     kernel: "integer",
     kernelTCP: "integer",
     /** 0 to 100. */
-    swappiness: "small",
+    swappiness: "integer",
     disableOOMKiller: "flag",
     useHierarchy: "flag",
     checkBeforeUpdate: "flag",

@@ -179,7 +179,9 @@ function mountNamespaceIsOwn({ linux }: Spec): string[] {
 }
 
 function rdtIsThere({ linux }: Spec): string[] {
-  return linux?.intelRdt === undefined ? [] : ["linux.intelRdt is not supported: there is no resctrl here"];
+  return Object.keys(linux?.intelRdt ?? {}).length === 0
+    ? []
+    : ["linux.intelRdt is not supported: there is no resctrl here"];
 }
 
 function listenerIsNamed({ linux }: Spec): string[] {
@@ -190,10 +192,12 @@ function listenerIsNamed({ linux }: Spec): string[] {
   return notifies ? ["linux.seccomp has SCMP_ACT_NOTIFY without listenerPath"] : [];
 }
 
-/** Passing them over in silence would give a container that lacks what was asked. */
+/** Passing them over in silence would give a container that lacks what was asked. An empty one asks for nothing. */
 function laterPartsAreAbsent({ linux }: Spec): string[] {
-  const asked = Object.keys(linux ?? {}).filter((key) => ["netDevices", "memoryPolicy"].includes(key));
-  return asked.map((key) => `linux.${key} is not supported: it is of version 1.3 of the specification`);
+  const later = Object.entries(linux ?? {}).filter(([key]) => ["netDevices", "memoryPolicy"].includes(key));
+  return later.filter(([, value]) => Object.keys(value ?? {}).length > 0).map(([key]) =>
+    `linux.${key} is not supported: it is of version 1.3 of the specification`
+  );
 }
 
 function problemOf(check: () => unknown): string[] {

@@ -47,7 +47,7 @@ Deno.test.each<{ problem: string; change: (spec: Spec) => void }>([
     problem: "joining a mount namespace is not supported",
     change: (s) => s.linux!.namespaces![0]!.path = "/proc/1/ns/mnt",
   },
-  { problem: "linux.intelRdt is not supported", change: (s) => s.linux!.intelRdt = {} },
+  { problem: "linux.intelRdt is not supported", change: (s) => s.linux!.intelRdt = { closID: "guaranteed" } },
   { problem: "linux.mountLabel holds a quotation mark", change: (s) => s.linux!.mountLabel = 'a"b' },
   { problem: 'ociVersion "2.0.0"', change: (s) => s.ociVersion = "2.0.0" },
 ])("validate() names the problem $problem", ({ problem, change }) => {

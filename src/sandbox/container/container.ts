@@ -1,6 +1,7 @@
 /** A container in a sandbox, seen from the host. @module */
 import { abortable, awaitAll } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
+import { SIGNALS } from "../../linux/process/signal.ts";
 import type { CgroupStats } from "../../oci/cgroup/stats.ts";
 import type { Resources } from "../../oci/spec/spec.ts";
 import { toGuestProcess, toGuestResources } from "../../resources/guest_spec.ts";
@@ -97,15 +98,20 @@ export class Container implements AsyncDisposable {
     throw new KataError("NOT_FOUND", `Cannot find exec "${execId}" in container "${this.id}"`);
   }
 
-  /** Runs its first process, and the hooks that come after. */
+  /** Runs its first process, and the hooks that come after. @throws {Error} One of these fails: it is killed then. */
   async start(): Promise<void> {
     await this.init.start();
-    await this.#hooks.runLate("poststart");
+    try {
+      await this.#hooks.runPoststart();
+    } catch (error) {
+      await this.kill(SIGNALS.SIGKILL, { execId: "", all: true });
+      throw error;
+    }
   }
 
   /** Runs the hooks that come when nothing is left of it. */
   async afterRemoval(): Promise<void> {
-    await this.#hooks.runLate("poststop");
+    await this.#hooks.runPoststop();
   }
 
   /** Registers a process; its `start` runs it. @throws {KataError} ALREADY_EXISTS, or FAILED_PRECONDITION. */

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Logger } from "../../base/log.ts";
-import { type HookKind, runHooks, tryHooks } from "../../oci/hooks/hooks.ts";
+import { runHooks, runPoststopHooks } from "../../oci/hooks/hooks.ts";
 import type { Hooks, Spec } from "../../oci/spec/spec.ts";
 import type { OciState, Status } from "../../oci/container/state.ts";
 
@@ -23,9 +23,6 @@ export interface HostHooksOptions {
 }
 
 const EARLY = ["prestart", "createRuntime"] as const satisfies readonly (keyof Hooks)[];
-
-/** The status of a container when its late hooks run. */
-const LATE = { poststart: "running", poststop: "stopped" } as const satisfies Partial<Record<HookKind, Status>>;
 
 export class HostHooks {
   readonly #subject: HookSubject;
@@ -49,12 +46,14 @@ export class HostHooks {
     return true;
   }
 
-  /**
-   * Runs the hooks after a container's start, or after its removal. Neither can be undone any more, so a hook that fails
-   * is only logged.
-   */
-  async runLate(kind: keyof typeof LATE): Promise<void> {
-    await tryHooks(kind, this.#subject.spec.hooks, { state: this.#state(LATE[kind]), log: this.#options.log });
+  /** Runs the hooks after a container's start. @throws {Error} The first that fails: the container is to be stopped. */
+  async runPoststart(): Promise<void> {
+    await runHooks("poststart", this.#subject.spec.hooks, { state: this.#state("running") });
+  }
+
+  /** Runs the hooks after a container's removal. That cannot be undone any more, so a hook that fails is only logged. */
+  async runPoststop(): Promise<void> {
+    await runPoststopHooks(this.#subject.spec.hooks, { state: this.#state("stopped"), log: this.#options.log });
   }
 
   #state(status: Status): OciState {

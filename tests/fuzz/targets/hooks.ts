@@ -1,7 +1,7 @@
 /** Programs of a configuration: whatever they print and however they end, one thing is said of one size. @module */
 import { exists } from "../../../src/base/files.ts";
 import { createLogger } from "../../../src/base/log.ts";
-import { runHooks, tryHooks } from "../../../src/oci/hooks/hooks.ts";
+import { runHooks, runPoststopHooks } from "../../../src/oci/hooks/hooks.ts";
 import type { Hook } from "../../../src/oci/spec/spec.ts";
 import { countDescriptors } from "../core/left.ts";
 import type { Random } from "../core/random.ts";
@@ -69,9 +69,9 @@ export const hooks = defineTarget({
     const state = { ociVersion: "1.2.0", id, status: "created" as const, pid: 1, bundle, annotations };
     const all = { [kind]: hooks.map((hook) => ({ ...hook, path: hook.path.replace("INSIDE", inside) })) };
     first ??= countDescriptors();
-    if (kind === "poststart" || kind === "poststop") {
+    if (kind === "poststop") {
       const lines: string[] = [];
-      await tryHooks(kind, all, { state, log: createLogger({ sink: (line) => lines.push(line) }) });
+      await runPoststopHooks(all, { state, log: createLogger({ sink: (line) => lines.push(line) }) });
       hold(
         lines.length <= hooks.length && lines.every((line) => line.length < 4 * LONGEST),
         "a warning each, of one size",

@@ -37,6 +37,7 @@ export const command: Command = defineCommand({
   summary: "Runs one more process in a container; returns its exit status unless --detach is given.",
   flags: FLAGS,
   words: [1, Infinity],
+  flagsUntil: "word",
   // runc's, which tells it from the status of most programs.
   failureStatus: 255,
   async run({ global, flags, args: [id, ...words] }) {
@@ -49,6 +50,7 @@ export const command: Command = defineCommand({
       ignorePaused: flags["ignore-paused"],
       ...(flags.cgroup.length > 0 && { subCgroups: parseSubCgroups(flags.cgroup) }),
       detached: flags.detach,
+      keepsLineEnds: !flags.detach,
     });
     if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], running.console!);
     if (flags["pidfd-socket"] !== undefined) sendPidfd(flags["pidfd-socket"], running.pidfd);

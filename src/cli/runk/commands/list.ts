@@ -1,5 +1,6 @@
 /** `runk list`: every container below the state root. @module */
 import { Container } from "../../../oci/container/container.ts";
+import { isErrno } from "../../../linux/ffi/errno.ts";
 import { readPasswd } from "../../../oci/init/user.ts";
 import { formatTable } from "../../output.ts";
 import { type Command, defineCommand, type GlobalOptions, homeOf, print, rootfsOf } from "../command.ts";
@@ -37,7 +38,7 @@ export const command: Command = defineCommand({
 function listContainers(global: GlobalOptions): Row[] {
   const home = homeOf(global);
   const users = readPasswd("/");
-  return ids(global.root).flatMap((id) => {
+  return ids(global).flatMap((id) => {
     try {
       const container = Container.load(id, home);
       const { ociVersion, pid, status, bundle } = container.state();
@@ -52,12 +53,12 @@ function listContainers(global: GlobalOptions): Row[] {
   });
 }
 
-function ids(root: string): string[] {
+function ids({ root, isRootNamed }: GlobalOptions): string[] {
   try {
     return [...Deno.readDirSync(root)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
+    if (isErrno(error, "ENOENT") && !isRootNamed) return [];
+    throw new Error(`Cannot list containers below "${root}"`, { cause: error });
   }
 }
 

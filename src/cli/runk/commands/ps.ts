@@ -8,6 +8,7 @@ export const command: Command = defineCommand({
   summary: "Shows the processes of a container.",
   flags: { format: { kind: "text", aliases: ["f"], value: "FORMAT", help: "table (default) or json" } },
   words: [1, Infinity],
+  flagsUntil: "word",
   async run({ global, flags, args: [id, ...options] }) {
     const pids = Container.load(id!, homeOf(global)).pids();
     const format = flags.format ?? "table";

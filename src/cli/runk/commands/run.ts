@@ -30,7 +30,7 @@ export const command: Command = defineCommand({
     requireConsole({ terminal, detach: flags.detach, socket: flags["console-socket"] });
     const prepare = await notifyPreparation(options.spec);
     return await withCreated(
-      { ...options, ...prepare, stdio: ownStdio(), detached: flags.detach },
+      { ...options, ...prepare, stdio: ownStdio(), detached: flags.detach, keepsLineEnds: !flags.detach },
       async (container) => {
         if (flags["console-socket"] !== undefined) sendConsole(flags["console-socket"], container.init!.console!);
         if (flags["pidfd-socket"] !== undefined) sendPidfd(flags["pidfd-socket"], container.init!.pidfd);

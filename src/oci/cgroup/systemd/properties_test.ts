@@ -22,7 +22,7 @@ Deno.test.each<{ resources: Resources; v1: Record<string, unknown>; v2: Record<s
     v1: { MemoryLimit: INFINITY },
     v2: { MemoryMax: INFINITY, MemorySwapMax: INFINITY },
   },
-  { resources: { cpu: { shares: 1024 } }, v1: { CPUShares: 1024n }, v2: { CPUWeight: 39n } },
+  { resources: { cpu: { shares: 1024 } }, v1: { CPUShares: 1024n }, v2: { CPUWeight: 100n } },
   {
     resources: { cpu: { quota: 3333, period: 10_000 } },
     v1: { CPUQuotaPerSecUSec: 340_000n, CPUQuotaPeriodUSec: 10_000n },

@@ -19,5 +19,7 @@ export function formatRule({ type = "a", major, minor, access }: DeviceRule): st
   const number = (value: number | undefined) => value === undefined || value < 0 ? "*" : String(value);
   // The kernel takes "a" for everything, whatever follows.
   if (type === "a") return "a";
-  return `${type === "u" ? "c" : type} ${number(major)}:${number(minor)} ${access || "rwm"}`;
+  // Other letters mean nothing: runc passes them over, and so clients have them.
+  const letters = access?.replaceAll(/[^rwm]/g, "") || access || "rwm";
+  return `${type === "u" ? "c" : type} ${number(major)}:${number(minor)} ${letters}`;
 }

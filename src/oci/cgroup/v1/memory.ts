@@ -7,16 +7,20 @@ import { type MemoryCounter, type MemoryStats, NO_LIMIT } from "../stats.ts";
 export function applyMemory(cgroup: string, memory: MemoryResources): void {
   checkMemoryUpdate(memory, () => readCgroupValue(cgroup, "memory.usage_in_bytes"));
   applyLimits(cgroup, BigInt(memory.limit ?? 0), BigInt(memory.swap ?? 0));
-  const { reservation, kernelTCP, swappiness, disableOOMKiller } = memory;
+  const { reservation, kernelTCP, disableOOMKiller } = memory;
   if (reservation) writeCgroupFile(cgroup, "memory.soft_limit_in_bytes", reservation);
   // The kernel ignores memory.kmem.limit_in_bytes since 5.4 and refuses it since 6.1: `kernel` is not written.
   if (kernelTCP) writeCgroupFile(cgroup, "memory.kmem.tcp.limit_in_bytes", kernelTCP);
-  if (swappiness !== undefined && swappiness > 100) {
+  const swappiness = BigInt.asIntN(64, BigInt(memory.swappiness ?? NOT_SET));
+  if (swappiness > 100n) {
     throw new RangeError(`Cannot set a swappiness of ${swappiness}: 0 to 100 are possible`);
   }
-  if (swappiness !== undefined && swappiness >= 0) writeCgroupFile(cgroup, "memory.swappiness", swappiness);
+  if (swappiness >= 0n) writeCgroupFile(cgroup, "memory.swappiness", swappiness);
   if (disableOOMKiller === true) writeCgroupFile(cgroup, "memory.oom_control", 1);
 }
+
+/** Some clients write it as an unsigned number of 64 bits. */
+const NOT_SET = -1;
 
 /** Memory may never exceed memory and swap together, so growing writes the sum first and shrinking writes it last. */
 function applyLimits(cgroup: string, limit: bigint, swapOrNone: bigint): void {

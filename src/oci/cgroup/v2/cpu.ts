@@ -18,10 +18,15 @@ export function applyCpu(cgroup: string, cpu: CpuResources): void {
   if (burst !== undefined && burst !== 0n) writeCgroupFile(cgroup, "cpu.max.burst", burst);
 }
 
-/** Maps the range of v1, 2 to 262144, on that of v2, 1 to 10000. */
+/**
+ * Maps the range of v1, 2 to 262144, on that of v2, 1 to 10000, and the default of one, 1024, on that of the other, 100:
+ * a curve through these three, the same in all newer runtimes, so that a group among those of others gets its part.
+ */
 export function cpuWeight(shares: bigint): bigint {
-  const bounded = shares < 2n ? 2n : shares > 262144n ? 262144n : shares;
-  return 1n + ((bounded - 2n) * 9999n) / 262142n;
+  if (shares <= 2n) return 1n;
+  if (shares >= 262144n) return 10000n;
+  const log = Math.log2(Number(shares));
+  return BigInt(Math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34)));
 }
 
 /** `QUOTA PERIOD`; the kernel keeps the period where it is left out. */

@@ -1,5 +1,5 @@
 /** Memory of a cgroup on v2. @see https://docs.kernel.org/admin-guide/cgroup-v2.html#memory @module */
-import { readCgroupValue, readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import { readCgroupValue, readFlatKeyed, writeCgroupFile, writeCgroupFileIfThere } from "../../../linux/cgroup/file.ts";
 import type { MemoryResources } from "../../spec/spec.ts";
 import { checkMemoryUpdate } from "../limit.ts";
 import { type MemoryCounter, type MemoryStats, NO_LIMIT } from "../stats.ts";
@@ -10,10 +10,16 @@ export function applyMemory(cgroup: string, memory: MemoryResources): void {
   checkMemoryUpdate(memory, () => readCgroupValue(cgroup, "memory.current"));
   const swap = swapMax(memory);
   // Before the limit: the swap would otherwise be unbounded for a moment, and that moment may be the overcommitted one.
-  if (swap !== undefined) writeCgroupFile(cgroup, "memory.swap.max", orMax(swap));
+  if (swap !== undefined) limitSwap(cgroup, swap);
   if (limit !== 0n) writeCgroupFile(cgroup, "memory.max", orMax(limit));
   const reservation = BigInt(memory.reservation ?? 0);
   if (reservation !== 0n) writeCgroupFile(cgroup, "memory.low", orMax(reservation));
+}
+
+/** Where swap is not counted, all of it is allowed to everybody, and none is more than most such machines have. */
+function limitSwap(cgroup: string, swap: bigint): void {
+  const write = swap > 0n ? writeCgroupFile : writeCgroupFileIfThere;
+  write(cgroup, "memory.swap.max", orMax(swap));
 }
 
 /** The specification counts swap together with memory, v2 alone. */
@@ -21,6 +27,8 @@ export function swapMax({ limit = 0, swap = 0 }: MemoryResources): bigint | unde
   const [memory, both] = [BigInt(limit), BigInt(swap)];
   if (both === -1n) return -1n;
   if (both === 0n) return memory === -1n ? -1n : undefined;
+  // Of memory without a limit nothing can be taken off.
+  if (memory === -1n) return both;
   if (memory <= 0n) throw new RangeError(`Cannot limit memory and swap to ${both} bytes: there is no memory limit`);
   if (both < memory) {
     throw new RangeError(`Cannot limit memory and swap to ${both} bytes: the memory limit is larger, ${memory} bytes`);

@@ -1,0 +1,236 @@
+/** Cgroups that a container has not made, or not for itself alone. */
+import assert from "node:assert/strict";
+import { exists } from "../../src/base/files.ts";
+import { Box } from "./runtime.ts";
+import { test, testEach } from "./suite.ts";
+import { until } from "../support/wait.ts";
+
+const ROOT = "/sys/fs/cgroup";
+const isV2 = exists(`${ROOT}/cgroup.controllers`);
+/** The hierarchies that runtimes use. */
+const HIERARCHIES = isV2
+  ? [ROOT]
+  : ["memory", "pids", "cpu", "freezer", "devices", "cpuset"].map((name) => `${ROOT}/${name}`).filter(exists);
+
+/** A container's directory in each hierarchy. */
+function groups(box: Box): string[] {
+  return HIERARCHIES.map((hierarchy) => `${hierarchy}${box.spec.linux.cgroupsPath}`);
+}
+
+/** A v1 group without CPUs takes nobody. */
+function makeGroup(path: string): void {
+  for (let end = ROOT.length + 1; end > 0;) {
+    end = path.indexOf("/", end + 1);
+    const part = end < 0 ? path : path.slice(0, end);
+    if (exists(part)) continue;
+    Deno.mkdirSync(part);
+    if (!path.startsWith(`${ROOT}/cpuset/`)) continue;
+    for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+      Deno.writeTextFileSync(`${part}/${file}`, Deno.readTextFileSync(`${part.replace(/\/[^/]*$/, "")}/${file}`));
+    }
+  }
+}
+
+/** Groups that somebody made before, and removes at the end. */
+function madeBefore(box: Box): Disposable {
+  const paths = groups(box);
+  for (const path of paths) makeGroup(path);
+  return { [Symbol.dispose]: () => paths.filter(exists).forEach((path) => Deno.removeSync(path)) };
+}
+
+/** A process of the machine in the container's groups. */
+function stranger(box: Box): Deno.ChildProcess {
+  const child = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+  for (const path of groups(box)) Deno.writeTextFileSync(`${path}/cgroup.procs`, String(child.pid));
+  return child;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch {
+    return false;
+  }
+}
+
+async function ended(child: Deno.ChildProcess): Promise<void> {
+  child.kill("SIGKILL");
+  await child.status;
+}
+
+/** Two containers in one group, the second a neighbour that goes on. */
+async function neighbours(box: Box, { hostPids }: { hostPids: boolean }): Promise<{ first: string; second: string }> {
+  if (hostPids) {
+    box.spec.linux.namespaces = box.spec.linux.namespaces.filter((one: { type: string }) => one.type !== "pid");
+  }
+  const [first, second] = [box.id(), box.id()];
+  box.sh("sleep 1000 & setsid sleep 1000 & wait").save();
+  for (const id of [first, second]) await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  return { first, second };
+}
+
+testEach([
+  { how: "is killed and deleted", hostPids: false, force: false },
+  { how: "is deleted by force", hostPids: false, force: true },
+  { how: "of the machine's pid namespace is killed and deleted", hostPids: true, force: false },
+  { how: "of the machine's pid namespace is deleted by force", hostPids: true, force: true },
+])("runk 09: a container whose neighbour in its cgroup $how lives on in it", async ({ hostPids, force }) => {
+  await using box = new Box();
+  const { first, second } = await neighbours(box, { hostPids });
+  const { pid } = await box.state(first);
+  if (force) await box.ok("delete", "--force", first);
+  else {
+    await box.ok("kill", first, "KILL");
+    await box.until(first, "stopped");
+    await box.ok("delete", first);
+  }
+  assert.ok(!isAlive(pid));
+  assert.equal((await box.state(second)).status, "running");
+  const members = Deno.readTextFileSync(`${groups(box)[0]}/cgroup.procs`).trim().split("\n");
+  assert.equal(members.length, 3);
+  await box.ok("exec", second, "true");
+  // The last one takes away what the first has made.
+  await box.ok("delete", "--force", second);
+  assert.deepEqual(groups(box).filter(exists), []);
+});
+
+test("runk 09: a container that ends in the foreground leaves its neighbour in its cgroup alone", async () => {
+  await using box = new Box();
+  const neighbour = box.id();
+  box.sh("sleep 1000").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, neighbour);
+  box.sh("exit 3");
+  assert.equal((await box.run()).code, 3);
+  assert.equal((await box.state(neighbour)).status, "running");
+  await box.ok("exec", neighbour, "true");
+});
+
+testEach([
+  { how: "is deleted by force", end: ["delete", "--force"] },
+  { how: "is killed", end: ["kill", "--all"] },
+])("runk 09b: a stranger in a container's cgroup lives on when that $how", async ({ end }) => {
+  await using box = new Box();
+  const id = box.id();
+  box.sh("sleep 1000").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const { pid } = await box.state(id);
+  const child = stranger(box);
+  try {
+    await box.ok(...end, id, ...(end[0] === "kill" ? ["KILL"] : []));
+    await until(() => !isAlive(pid));
+    assert.ok(isAlive(child.pid));
+    await box.ok("delete", "--force", id);
+    assert.ok(isAlive(child.pid));
+    assert.deepEqual(groups(box).filter((path) => !exists(path)), [], "its group is gone");
+  } finally {
+    await ended(child);
+    for (const path of groups(box)) Deno.removeSync(path);
+  }
+});
+
+testEach([{ command: "run" }, { command: "create" }])(
+  "runk 09b: a cgroup that was there before stays, with who is in it, when $command fails or ends",
+  async ({ command }) => {
+    await using box = new Box();
+    using _groups = madeBefore(box);
+    const child = stranger(box);
+    try {
+      const id = box.id();
+      if (command === "create") box.spec.hooks = { createRuntime: [{ path: "/bin/false" }] };
+      box.sh("exit 4").save();
+      const { code } = await box.call([command, "--bundle", box.bundle, id]);
+      assert.equal(code, command === "run" ? 4 : 1);
+      assert.ok(isAlive(child.pid));
+      assert.deepEqual(groups(box).filter((path) => !exists(path)), []);
+    } finally {
+      await ended(child);
+    }
+  },
+);
+
+test("runk 09b: an empty cgroup that was there before is not the container's to remove", async () => {
+  await using box = new Box();
+  using _groups = madeBefore(box);
+  box.sh("exit 4");
+  assert.equal((await box.run()).code, 4);
+  assert.deepEqual(groups(box).filter((path) => !exists(path)), []);
+});
+
+const hasCpuset = HIERARCHIES.includes(`${ROOT}/cpuset`);
+
+testEach([{ what: "the group itself", depth: 0 }, { what: "the group above", depth: 1 }, {
+  what: "one two levels up",
+  depth: 2,
+}])(
+  "runk 07: a container starts where $what was made by plain mkdir, without any CPUs",
+  async ({ depth }) => {
+    if (!hasCpuset) return;
+    await using box = new Box();
+    const top = `/oci-tests/${crypto.randomUUID().slice(0, 8)}`;
+    const path = `${top}/a/b`;
+    const made = `${ROOT}/cpuset${path.split("/").slice(0, 5 - depth).join("/")}`;
+    Deno.mkdirSync(made, { recursive: true });
+    box.spec.linux.cgroupsPath = path;
+    const { code, stdout, stderr } = await box.sh("grep ^Cpus_allowed_list /proc/self/status").run();
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /:\t\d/);
+    for (const rest of [`${top}/a/b`, `${top}/a`, top]) {
+      for (const hierarchy of HIERARCHIES) if (exists(`${hierarchy}${rest}`)) Deno.removeSync(`${hierarchy}${rest}`);
+    }
+  },
+);
+
+test("runk-more Y1: many containers start at once under a parent that none has made yet", async () => {
+  for (let round = 0; round < 4; round++) {
+    const parent = `/oci-tests/${crypto.randomUUID().slice(0, 8)}/deep`;
+    const boxes = Array.from({ length: 4 }, () => new Box());
+    try {
+      const results = await Promise.all(boxes.map((one, index) => {
+        one.spec.linux.cgroupsPath = `${parent}/${index}`;
+        return one.sh("exit 5").run();
+      }));
+      assert.deepEqual(results.map(({ code, stderr }) => stderr || code), [5, 5, 5, 5]);
+    } finally {
+      for (const one of boxes) await one[Symbol.asyncDispose]();
+      for (const rest of [parent, parent.slice(0, -5)]) {
+        for (const hierarchy of HIERARCHIES) if (exists(`${hierarchy}${rest}`)) Deno.removeSync(`${hierarchy}${rest}`);
+      }
+    }
+  }
+});
+
+testEach([{ command: "create" }, { command: "run" }])(
+  "runk 08: $command in a frozen cgroup is refused at once, by name",
+  async ({ command }) => {
+    await using box = new Box();
+    using _groups = madeBefore(box);
+    const frozen = isV2 ? groups(box)[0]! : `${ROOT}/freezer${box.spec.linux.cgroupsPath}`;
+    const [file, on, off] = isV2 ? ["cgroup.freeze", "1", "0"] : ["freezer.state", "FROZEN", "THAWED"];
+    Deno.writeTextFileSync(`${frozen}/${file}`, on);
+    const id = box.id();
+    box.sh("exit 4").save();
+    try {
+      const { code, stderr } = await box.call([command, "--bundle", box.bundle, id]);
+      assert.equal(code, 1);
+      assert.match(stderr, /cgroup unexpectedly frozen/);
+      assert.notEqual((await box.call(["state", id])).code, 0);
+    } finally {
+      Deno.writeTextFileSync(`${frozen}/${file}`, off);
+    }
+  },
+);
+
+test("runk 51: kill KILL ends what is left of a container whose first process has gone", async () => {
+  await using box = new Box();
+  box.spec.linux.namespaces = box.spec.linux.namespaces.filter((one: { type: string }) => one.type !== "pid");
+  const id = box.id();
+  box.sh("setsid sleep 1000 & exit 0").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  await box.until(id, "stopped");
+  const left = Number(Deno.readTextFileSync(`${groups(box)[0]}/cgroup.procs`));
+  assert.ok(isAlive(left));
+  await box.ok("kill", id, "KILL");
+  await until(() => !isAlive(left));
+  const again = await box.call(["kill", id, "KILL"]);
+  assert.match(again.stderr, /container not running/);
+});
