@@ -56,6 +56,20 @@ export class Timers {
   }
 }
 
+/** A `setImmediate` that cannot be taken back: nobody here does. */
+function turns(): (run: () => void) => void {
+  let ports: MessageChannel | undefined;
+  const waiting: (() => void)[] = [];
+  return (run) => {
+    if (ports === undefined) {
+      ports = new MessageChannel();
+      ports.port2.onmessage = () => waiting.shift()?.();
+    }
+    waiting.push(run);
+    ports.port1.postMessage(undefined);
+  };
+}
+
 /** Puts these timers in the place of the global ones. */
 export function installTimers(): void {
   const timers = new Timers();
@@ -66,6 +80,7 @@ export function installTimers(): void {
   Object.assign(globalThis, {
     setTimeout: starter({ repeat: false }),
     setInterval: starter({ repeat: true }),
+    setImmediate: turns(),
     clearTimeout: clear,
     clearInterval: clear,
   });

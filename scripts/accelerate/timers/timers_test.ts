@@ -33,15 +33,19 @@ Deno.test("Timers.clear() keeps a timer from running, even one that is due toget
 
 Deno.test("Timers.set() with repeat runs until it is cleared", async () => {
   const timers = new Timers();
+  const cleared = Promise.withResolvers<void>();
   let runs = 0;
   const id = timers.set(
     () => {
-      if (++runs === 3) timers.clear(id);
+      if (++runs < 3) return;
+      timers.clear(id);
+      cleared.resolve();
     },
     5,
     { repeat: true },
   );
-  await wait(80);
+  await cleared.promise;
+  await wait(30);
   assert.equal(runs, 3);
 });
 
@@ -50,4 +54,12 @@ Deno.test("Timers.set() from within a timer is kept", async () => {
   const done = Promise.withResolvers<void>();
   timers.set(() => timers.set(done.resolve, 5, once), 5, once);
   await done.promise;
+});
+
+Deno.test("installTimers() gives a setImmediate that runs in order, after what promises set off", async () => {
+  const program = `import { installTimers } from "${import.meta.resolve("./timers.ts")}"; installTimers();
+    const said = []; setImmediate(() => said.push(2)); setImmediate(() => { console.log(said.join()); Deno.exit(0); });
+    Promise.resolve().then(() => said.push(1));`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["eval", "--quiet", program] }).output();
+  assert.equal(new TextDecoder().decode(stdout), "1,2\n");
 });

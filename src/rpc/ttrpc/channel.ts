@@ -1,4 +1,5 @@
 /** Frames over a byte stream, for both ends of a connection. @module */
+import { nextTurn } from "../../base/turn.ts";
 import type { Duplex } from "../transport/duplex.ts";
 import { type Frame, FrameDecoder, FrameEncoder } from "./frame.ts";
 
@@ -6,16 +7,11 @@ import { type Frame, FrameDecoder, FrameEncoder } from "./frame.ts";
 const MAX_BACKLOG_BYTES = 8 << 20;
 
 /**
- * Frames that came together are handed over in runs of so many, and what a run sets off is written before the next one:
- * else all answers go out at once, and the two ends take turns in working, each idle while the other one is not.
+ * Frames that came together are handed over in runs, this one the first and each later one twice as long, and what a run
+ * sets off is written before the next one: else all answers go out at once, and the two ends take turns in working, each
+ * idle while the other one is not. A turn of the event loop costs as much as some frames do, hence the longer ones.
  */
-const RUN_FRAMES = 4;
-/** From a request to its answer's write, or from an answer to the next request's. */
-const ANSWER_TURNS = 8;
-
-async function turnsOfPromises(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await undefined;
-}
+const FIRST_RUN_FRAMES = 4;
 
 export class FrameChannel {
   readonly #duplex: Duplex;
@@ -63,10 +59,15 @@ export class FrameChannel {
       const count = await this.#duplex.read(decoder.space());
       if (count === null || count === 0) return;
       decoder.filled(count);
-      let handed = 0;
+      let [run, handed] = [FIRST_RUN_FRAMES, 0];
       for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) {
+        if (handed === run) {
+          await nextTurn();
+          handed = 0;
+          run *= 2;
+        }
         onFrame(frame);
-        if (++handed % RUN_FRAMES === 0) await turnsOfPromises(ANSWER_TURNS);
+        handed++;
       }
     }
   }
