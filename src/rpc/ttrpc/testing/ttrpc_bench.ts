@@ -1,12 +1,12 @@
 /** Cost of a call within one process: both ends, no socket. `scripts/bench_ttrpc.ts` has a socket and two processes. */
 import { createClient } from "@connectrpc/connect";
-import { createLogger } from "../../base/log.ts";
-import { Health } from "../../proto/health_pb.ts";
-import { createTtrpcTransport } from "./client.ts";
-import type { Duplex } from "../transport/duplex.ts";
-import { FRAME_TYPE, FrameDecoder, FrameEncoder } from "./frame.ts";
-import { escapeData, SerialDecoder } from "../transport/serial_codec.ts";
-import { defineService, serveConnection } from "./server.ts";
+import { createLogger } from "../../../base/log.ts";
+import { Health } from "../../../proto/health_pb.ts";
+import { createTtrpcTransport } from "../client.ts";
+import type { Duplex } from "../../transport/duplex.ts";
+import { FRAME_TYPE, FrameDecoder, FrameEncoder } from "../frame.ts";
+import { escapeData, SerialDecoder } from "../../transport/serial_codec.ts";
+import { defineService, serveConnection } from "../server.ts";
 
 const MIB = 1 << 20;
 
