@@ -15,6 +15,7 @@ import {
   plainList,
   small64,
   text,
+  textMap,
   truth,
   uint32,
   word,
@@ -40,7 +41,7 @@ const memory = message<spec.MemoryResources, wire.LinuxMemory>({
   swappiness: ["Swappiness", small64],
   disableOOMKiller: ["DisableOOMKiller", flag],
   useHierarchy: { notCarried: "the protocol has no field for it, and all groups of today's kernels are hierarchies" },
-  checkBeforeUpdate: { notCarried: "the protocol has no field for it" },
+  checkBeforeUpdate: ["CheckBeforeUpdate", flag],
 });
 
 const cpu = message<spec.CpuResources, wire.LinuxCPU>({
@@ -51,8 +52,8 @@ const cpu = message<spec.CpuResources, wire.LinuxCPU>({
   realtimePeriod: ["RealtimePeriod", int64],
   cpus: ["Cpus", text],
   mems: ["Mems", text],
-  burst: { notCarried: "the protocol has no field for it" },
-  idle: { notCarried: "the protocol has no field for it" },
+  burst: ["Burst", count64],
+  idle: ["Idle", count64],
 });
 
 const weightDevice = message<spec.WeightDevice, wire.LinuxWeightDevice>({
@@ -103,7 +104,7 @@ export const resources: Codec<spec.Resources, wire.LinuxResources> = message<spe
   hugepageLimits: ["HugepageLimits", list(hugepageLimit)],
   network: ["Network", network],
   rdma: { notCarried: "the protocol has no field for it, and the guest has no such devices" },
-  unified: { notCarried: "the protocol has no field for it" },
+  unified: ["Unified", textMap],
 });
 
 const seccompArgument = message<spec.SeccompArgument, wire.LinuxSeccompArg>({
@@ -130,7 +131,7 @@ export const seccomp: Codec<spec.Seccomp, wire.LinuxSeccomp> = message<spec.Secc
   architectures: ["Architectures", plainList<string>()],
   flags: ["Flags", plainList<string>()],
   syscalls: ["Syscalls", list(seccompRule)],
-  defaultErrnoRet: { notCarried: "the protocol has no field for it" },
+  defaultErrnoRet: ["DefaultErrnoRet", count],
   listenerPath: { notCarried: "the socket is the host's" },
   listenerMetadata: { notCarried: "the socket that it goes to is the host's" },
 });

@@ -48,6 +48,21 @@ const rlimit = message<spec.Rlimit, wire.POSIXRlimit>({
   soft: ["Soft", count64],
 });
 
+const scheduler = message<spec.Scheduler, wire.LinuxScheduler>({
+  policy: ["Policy", anyText],
+  nice: ["Nice", number64],
+  priority: ["Priority", number64],
+  flags: ["Flags", plainList<string>()],
+  runtime: ["Runtime", count64],
+  deadline: ["Deadline", count64],
+  period: ["Period", count64],
+});
+
+const ioPriority = message<spec.IoPriority, wire.LinuxIOPriority>({
+  class: ["Class", anyWord<spec.IoPriority["class"]>()],
+  priority: ["Priority", number64],
+});
+
 const processFields = message<spec.Process, wire.Process>({
   terminal: ["Terminal", flag],
   consoleSize: ["ConsoleSize", message<spec.Box, wire.Box>({ height: ["Height", count], width: ["Width", count] })],
@@ -61,8 +76,8 @@ const processFields = message<spec.Process, wire.Process>({
   apparmorProfile: ["ApparmorProfile", text],
   oomScoreAdj: ["OOMScoreAdj", small64],
   selinuxLabel: ["SelinuxLabel", text],
-  scheduler: { notCarried: "the protocol has no field for it" },
-  ioPriority: { notCarried: "the protocol has no field for it" },
+  scheduler: ["Scheduler", scheduler],
+  ioPriority: ["IOPriority", ioPriority],
   execCPUAffinity: { notCarried: "the protocol has no field for it, and CPUs are numbered as the host's" },
 });
 
@@ -75,13 +90,19 @@ const process: TotalCodec<spec.Process, wire.Process> = {
   },
 };
 
+const idMappings = list(message<spec.IdMapping, wire.LinuxIDMapping>({
+  containerID: ["ContainerID", count],
+  hostID: ["HostID", count],
+  size: ["Size", count],
+}));
+
 const mount = message<spec.Mount, wire.Mount>({
   destination: ["destination", anyText],
   source: ["source", text],
   type: ["type", text],
   options: ["options", plainList<string>()],
-  uidMappings: { notCarried: "the protocol has no field for mappings of a mount" },
-  gidMappings: { notCarried: "the protocol has no field for mappings of a mount" },
+  uidMappings: ["uidMappings", idMappings],
+  gidMappings: ["gidMappings", idMappings],
 });
 
 const hook = message<spec.Hook, wire.Hook>({
@@ -99,12 +120,6 @@ const hooks = message<spec.Hooks, wire.Hooks>({
   poststart: ["Poststart", list(hook)],
   poststop: ["Poststop", list(hook)],
 });
-
-const idMappings = list(message<spec.IdMapping, wire.LinuxIDMapping>({
-  containerID: ["ContainerID", count],
-  hostID: ["HostID", count],
-  size: ["Size", count],
-}));
 
 const namespace = message<spec.Namespace, wire.LinuxNamespace>({
   type: ["Type", anyWord<spec.NamespaceType>()],
@@ -133,6 +148,11 @@ const intelRdt = message<spec.IntelRdt, wire.LinuxIntelRdt>({
   enableMBM: HOST_CACHE,
 });
 
+const personality = message<spec.Personality, wire.LinuxPersonality>({
+  domain: ["Domain", anyText],
+  flags: ["Flags", plainList<string>()],
+});
+
 const linux = message<spec.Linux, wire.Linux>({
   uidMappings: ["UIDMappings", idMappings],
   gidMappings: ["GIDMappings", idMappings],
@@ -147,7 +167,7 @@ const linux = message<spec.Linux, wire.Linux>({
   readonlyPaths: ["ReadonlyPaths", plainList<string>()],
   mountLabel: ["MountLabel", text],
   intelRdt: ["IntelRdt", intelRdt],
-  personality: { notCarried: "the protocol has no field for it" },
+  personality: ["Personality", personality],
   timeOffsets: { notCarried: "the protocol has no field for it, and the guest is the sandbox's clock" },
 });
 
@@ -158,7 +178,7 @@ const whole = message<spec.Spec, wire.Spec>({
   process: ["Process", process],
   root: ["Root", root],
   hostname: ["Hostname", text],
-  domainname: { notCarried: "the protocol has no field for it" },
+  domainname: ["Domainname", text],
   mounts: ["Mounts", list(mount)],
   hooks: ["Hooks", hooks],
   annotations: ["Annotations", textMap],

@@ -9,29 +9,18 @@ import { valuesOf, type ValuesOptions } from "../oci/spec/testing/values.ts";
 
 /** Fields of the specification that do not reach the guest. A new one stands here, or the protocol carries it. */
 const NOT_CARRIED = [
-  "domainname",
   "linux.intelRdt.closID",
   "linux.intelRdt.enableCMT",
   "linux.intelRdt.enableMBM",
   "linux.intelRdt.enableMonitoring",
   "linux.intelRdt.memBwSchema",
   "linux.intelRdt.schemata",
-  "linux.personality",
-  "linux.resources.cpu.burst",
-  "linux.resources.cpu.idle",
-  "linux.resources.memory.checkBeforeUpdate",
   "linux.resources.memory.useHierarchy",
   "linux.resources.rdma",
-  "linux.resources.unified",
-  "linux.seccomp.defaultErrnoRet",
   "linux.seccomp.listenerMetadata",
   "linux.seccomp.listenerPath",
   "linux.timeOffsets",
-  "mounts.gidMappings",
-  "mounts.uidMappings",
   "process.execCPUAffinity",
-  "process.ioPriority",
-  "process.scheduler",
 ];
 
 /** Fields of the protocol that no specification fills. */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file oci.proto.
  */
 export const file_oci: GenFile = /*@__PURE__*/
-  fileDesc("CglvY2kucHJvdG8SBGdycGMi3gIKBFNwZWMSDwoHVmVyc2lvbhgBIAEoCRIeCgdQcm9jZXNzGAIgASgLMg0uZ3JwYy5Qcm9jZXNzEhgKBFJvb3QYAyABKAsyCi5ncnBjLlJvb3QSEAoISG9zdG5hbWUYBCABKAkSGwoGTW91bnRzGAUgAygLMgsuZ3JwYy5Nb3VudBIaCgVIb29rcxgGIAEoCzILLmdycGMuSG9va3MSMAoLQW5ub3RhdGlvbnMYByADKAsyGy5ncnBjLlNwZWMuQW5ub3RhdGlvbnNFbnRyeRIaCgVMaW51eBgIIAEoCzILLmdycGMuTGludXgSHgoHU29sYXJpcxgJIAEoCzINLmdycGMuU29sYXJpcxIeCgdXaW5kb3dzGAogASgLMg0uZ3JwYy5XaW5kb3dzGjIKEEFubm90YXRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKtAgoHUHJvY2VzcxIQCghUZXJtaW5hbBgBIAEoCBIeCgtDb25zb2xlU2l6ZRgCIAEoCzIJLmdycGMuQm94EhgKBFVzZXIYAyABKAsyCi5ncnBjLlVzZXISDAoEQXJncxgEIAMoCRILCgNFbnYYBSADKAkSCwoDQ3dkGAYgASgJEi0KDENhcGFiaWxpdGllcxgHIAEoCzIXLmdycGMuTGludXhDYXBhYmlsaXRpZXMSIgoHUmxpbWl0cxgIIAMoCzIRLmdycGMuUE9TSVhSbGltaXQSFwoPTm9OZXdQcml2aWxlZ2VzGAkgASgIEhcKD0FwcGFybW9yUHJvZmlsZRgKIAEoCRITCgtPT01TY29yZUFkahgLIAEoAxIUCgxTZWxpbnV4TGFiZWwYDCABKAkiJAoDQm94Eg4KBkhlaWdodBgBIAEoDRINCgVXaWR0aBgCIAEoDSJpCgRVc2VyEgsKA1VJRBgBIAEoDRILCgNHSUQYAiABKA0SFgoOQWRkaXRpb25hbEdpZHMYAyADKA0SEAoIVXNlcm5hbWUYBCABKAkSEwoFVW1hc2sY6AcgASgNSACIAQFCCAoGX1VtYXNrInEKEUxpbnV4Q2FwYWJpbGl0aWVzEhAKCEJvdW5kaW5nGAEgAygJEhEKCUVmZmVjdGl2ZRgCIAMoCRITCgtJbmhlcml0YWJsZRgDIAMoCRIRCglQZXJtaXR0ZWQYBCADKAkSDwoHQW1iaWVudBgFIAMoCSI3CgtQT1NJWFJsaW1pdBIMCgRUeXBlGAEgASgJEgwKBEhhcmQYAiABKAQSDAoEU29mdBgDIAEoBCJLCgVNb3VudBITCgtkZXN0aW5hdGlvbhgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDAoEdHlwZRgDIAEoCRIPCgdvcHRpb25zGAQgAygJIiYKBFJvb3QSDAoEUGF0aBgBIAEoCRIQCghSZWFkb25seRgCIAEoCCLOAQoFSG9va3MSHAoIUHJlc3RhcnQYASADKAsyCi5ncnBjLkhvb2sSHQoJUG9zdHN0YXJ0GAIgAygLMgouZ3JwYy5Ib29rEhwKCFBvc3RzdG9wGAMgAygLMgouZ3JwYy5Ib29rEiEKDUNyZWF0ZVJ1bnRpbWUYBCADKAsyCi5ncnBjLkhvb2sSIwoPQ3JlYXRlQ29udGFpbmVyGAUgAygLMgouZ3JwYy5Ib29rEiIKDlN0YXJ0Q29udGFpbmVyGAYgAygLMgouZ3JwYy5Ib29rIkAKBEhvb2sSDAoEUGF0aBgBIAEoCRIMCgRBcmdzGAIgAygJEgsKA0VudhgDIAMoCRIPCgdUaW1lb3V0GAQgASgDIugDCgVMaW51eBIpCgtVSURNYXBwaW5ncxgBIAMoCzIULmdycGMuTGludXhJRE1hcHBpbmcSKQoLR0lETWFwcGluZ3MYAiADKAsyFC5ncnBjLkxpbnV4SURNYXBwaW5nEicKBlN5c2N0bBgDIAMoCzIXLmdycGMuTGludXguU3lzY3RsRW50cnkSJwoJUmVzb3VyY2VzGAQgASgLMhQuZ3JwYy5MaW51eFJlc291cmNlcxITCgtDZ3JvdXBzUGF0aBgFIAEoCRIoCgpOYW1lc3BhY2VzGAYgAygLMhQuZ3JwYy5MaW51eE5hbWVzcGFjZRIiCgdEZXZpY2VzGAcgAygLMhEuZ3JwYy5MaW51eERldmljZRIjCgdTZWNjb21wGAggASgLMhIuZ3JwYy5MaW51eFNlY2NvbXASGQoRUm9vdGZzUHJvcGFnYXRpb24YCSABKAkSEwoLTWFza2VkUGF0aHMYCiADKAkSFQoNUmVhZG9ubHlQYXRocxgLIAMoCRISCgpNb3VudExhYmVsGAwgASgJEiUKCEludGVsUmR0GA0gASgLMhMuZ3JwYy5MaW51eEludGVsUmR0Gi0KC1N5c2N0bEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiGAoHV2luZG93cxINCgVkdW1teRgBIAEoCSIYCgdTb2xhcmlzEg0KBWR1bW15GAEgASgJIkMKDkxpbnV4SURNYXBwaW5nEg4KBkhvc3RJRBgBIAEoDRITCgtDb250YWluZXJJRBgCIAEoDRIMCgRTaXplGAMgASgNIiwKDkxpbnV4TmFtZXNwYWNlEgwKBFR5cGUYASABKAkSDAoEUGF0aBgCIAEoCSJzCgtMaW51eERldmljZRIMCgRQYXRoGAEgASgJEgwKBFR5cGUYAiABKAkSDQoFTWFqb3IYAyABKAMSDQoFTWlub3IYBCABKAMSEAoIRmlsZU1vZGUYBSABKA0SCwoDVUlEGAYgASgNEgsKA0dJRBgHIAEoDSKVAgoOTGludXhSZXNvdXJjZXMSKAoHRGV2aWNlcxgBIAMoCzIXLmdycGMuTGludXhEZXZpY2VDZ3JvdXASIQoGTWVtb3J5GAIgASgLMhEuZ3JwYy5MaW51eE1lbW9yeRIbCgNDUFUYAyABKAsyDi5ncnBjLkxpbnV4Q1BVEh0KBFBpZHMYBCABKAsyDy5ncnBjLkxpbnV4UGlkcxIjCgdCbG9ja0lPGAUgASgLMhIuZ3JwYy5MaW51eEJsb2NrSU8SMAoOSHVnZXBhZ2VMaW1pdHMYBiADKAsyGC5ncnBjLkxpbnV4SHVnZXBhZ2VMaW1pdBIjCgdOZXR3b3JrGAcgASgLMhIuZ3JwYy5MaW51eE5ldHdvcmsikAEKC0xpbnV4TWVtb3J5Eg0KBUxpbWl0GAEgASgDEhMKC1Jlc2VydmF0aW9uGAIgASgDEgwKBFN3YXAYAyABKAMSDgoGS2VybmVsGAQgASgDEhEKCUtlcm5lbFRDUBgFIAEoAxISCgpTd2FwcGluZXNzGAYgASgEEhgKEERpc2FibGVPT01LaWxsZXIYByABKAgihgEKCExpbnV4Q1BVEg4KBlNoYXJlcxgBIAEoBBINCgVRdW90YRgCIAEoAxIOCgZQZXJpb2QYAyABKAQSFwoPUmVhbHRpbWVSdW50aW1lGAQgASgDEhYKDlJlYWx0aW1lUGVyaW9kGAUgASgEEgwKBENwdXMYBiABKAkSDAoETWVtcxgHIAEoCSJVChFMaW51eFdlaWdodERldmljZRINCgVNYWpvchgBIAEoAxINCgVNaW5vchgCIAEoAxIOCgZXZWlnaHQYAyABKA0SEgoKTGVhZldlaWdodBgEIAEoDSJBChNMaW51eFRocm90dGxlRGV2aWNlEg0KBU1ham9yGAEgASgDEg0KBU1pbm9yGAIgASgDEgwKBFJhdGUYAyABKAQizQIKDExpbnV4QmxvY2tJTxIOCgZXZWlnaHQYASABKA0SEgoKTGVhZldlaWdodBgCIAEoDRItCgxXZWlnaHREZXZpY2UYAyADKAsyFy5ncnBjLkxpbnV4V2VpZ2h0RGV2aWNlEjgKFVRocm90dGxlUmVhZEJwc0RldmljZRgEIAMoCzIZLmdycGMuTGludXhUaHJvdHRsZURldmljZRI5ChZUaHJvdHRsZVdyaXRlQnBzRGV2aWNlGAUgAygLMhkuZ3JwYy5MaW51eFRocm90dGxlRGV2aWNlEjkKFlRocm90dGxlUmVhZElPUFNEZXZpY2UYBiADKAsyGS5ncnBjLkxpbnV4VGhyb3R0bGVEZXZpY2USOgoXVGhyb3R0bGVXcml0ZUlPUFNEZXZpY2UYByADKAsyGS5ncnBjLkxpbnV4VGhyb3R0bGVEZXZpY2UiGgoJTGludXhQaWRzEg0KBUxpbWl0GAEgASgDIl4KEUxpbnV4RGV2aWNlQ2dyb3VwEg0KBUFsbG93GAEgASgIEgwKBFR5cGUYAiABKAkSDQoFTWFqb3IYAyABKAMSDQoFTWlub3IYBCABKAMSDgoGQWNjZXNzGAUgASgJIlEKDExpbnV4TmV0d29yaxIPCgdDbGFzc0lEGAEgASgNEjAKClByaW9yaXRpZXMYAiADKAsyHC5ncnBjLkxpbnV4SW50ZXJmYWNlUHJpb3JpdHkiNQoSTGludXhIdWdlcGFnZUxpbWl0EhAKCFBhZ2VzaXplGAEgASgJEg0KBUxpbWl0GAIgASgEIjgKFkxpbnV4SW50ZXJmYWNlUHJpb3JpdHkSDAoETmFtZRgBIAEoCRIQCghQcmlvcml0eRgCIAEoDSJxCgxMaW51eFNlY2NvbXASFQoNRGVmYXVsdEFjdGlvbhgBIAEoCRIVCg1BcmNoaXRlY3R1cmVzGAIgAygJEg0KBUZsYWdzGAMgAygJEiQKCFN5c2NhbGxzGAQgAygLMhIuZ3JwYy5MaW51eFN5c2NhbGwiTQoPTGludXhTZWNjb21wQXJnEg0KBUluZGV4GAEgASgEEg0KBVZhbHVlGAIgASgEEhAKCFZhbHVlVHdvGAMgASgEEgoKAk9wGAQgASgJInIKDExpbnV4U3lzY2FsbBINCgVOYW1lcxgBIAMoCRIOCgZBY3Rpb24YAiABKAkSEgoIZXJybm9yZXQYAyABKA1IABIjCgRBcmdzGAQgAygLMhUuZ3JwYy5MaW51eFNlY2NvbXBBcmdCCgoIRXJybm9SZXQiJgoNTGludXhJbnRlbFJkdBIVCg1MM0NhY2hlU2NoZW1hGAEgASgJYgZwcm90bzM");
+  fileDesc("CglvY2kucHJvdG8SBGdycGMi8wIKBFNwZWMSDwoHVmVyc2lvbhgBIAEoCRIeCgdQcm9jZXNzGAIgASgLMg0uZ3JwYy5Qcm9jZXNzEhgKBFJvb3QYAyABKAsyCi5ncnBjLlJvb3QSEAoISG9zdG5hbWUYBCABKAkSGwoGTW91bnRzGAUgAygLMgsuZ3JwYy5Nb3VudBIaCgVIb29rcxgGIAEoCzILLmdycGMuSG9va3MSMAoLQW5ub3RhdGlvbnMYByADKAsyGy5ncnBjLlNwZWMuQW5ub3RhdGlvbnNFbnRyeRIaCgVMaW51eBgIIAEoCzILLmdycGMuTGludXgSHgoHU29sYXJpcxgJIAEoCzINLmdycGMuU29sYXJpcxIeCgdXaW5kb3dzGAogASgLMg0uZ3JwYy5XaW5kb3dzEhMKCkRvbWFpbm5hbWUY6AcgASgJGjIKEEFubm90YXRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKDAwoHUHJvY2VzcxIQCghUZXJtaW5hbBgBIAEoCBIeCgtDb25zb2xlU2l6ZRgCIAEoCzIJLmdycGMuQm94EhgKBFVzZXIYAyABKAsyCi5ncnBjLlVzZXISDAoEQXJncxgEIAMoCRILCgNFbnYYBSADKAkSCwoDQ3dkGAYgASgJEi0KDENhcGFiaWxpdGllcxgHIAEoCzIXLmdycGMuTGludXhDYXBhYmlsaXRpZXMSIgoHUmxpbWl0cxgIIAMoCzIRLmdycGMuUE9TSVhSbGltaXQSFwoPTm9OZXdQcml2aWxlZ2VzGAkgASgIEhcKD0FwcGFybW9yUHJvZmlsZRgKIAEoCRITCgtPT01TY29yZUFkahgLIAEoAxIUCgxTZWxpbnV4TGFiZWwYDCABKAkSKAoJU2NoZWR1bGVyGOgHIAEoCzIULmdycGMuTGludXhTY2hlZHVsZXISKgoKSU9Qcmlvcml0eRjpByABKAsyFS5ncnBjLkxpbnV4SU9Qcmlvcml0eSLVAQoOTGludXhTY2hlZHVsZXISDgoGUG9saWN5GAEgASgJEhEKBE5pY2UYAiABKANIAIgBARIVCghQcmlvcml0eRgDIAEoA0gBiAEBEg0KBUZsYWdzGAQgAygJEhQKB1J1bnRpbWUYBSABKARIAogBARIVCghEZWFkbGluZRgGIAEoBEgDiAEBEhMKBlBlcmlvZBgHIAEoBEgEiAEBQgcKBV9OaWNlQgsKCV9Qcmlvcml0eUIKCghfUnVudGltZUILCglfRGVhZGxpbmVCCQoHX1BlcmlvZCIyCg9MaW51eElPUHJpb3JpdHkSDQoFQ2xhc3MYASABKAkSEAoIUHJpb3JpdHkYAiABKAMiJAoDQm94Eg4KBkhlaWdodBgBIAEoDRINCgVXaWR0aBgCIAEoDSJpCgRVc2VyEgsKA1VJRBgBIAEoDRILCgNHSUQYAiABKA0SFgoOQWRkaXRpb25hbEdpZHMYAyADKA0SEAoIVXNlcm5hbWUYBCABKAkSEwoFVW1hc2sY6AcgASgNSACIAQFCCAoGX1VtYXNrInEKEUxpbnV4Q2FwYWJpbGl0aWVzEhAKCEJvdW5kaW5nGAEgAygJEhEKCUVmZmVjdGl2ZRgCIAMoCRITCgtJbmhlcml0YWJsZRgDIAMoCRIRCglQZXJtaXR0ZWQYBCADKAkSDwoHQW1iaWVudBgFIAMoCSI3CgtQT1NJWFJsaW1pdBIMCgRUeXBlGAEgASgJEgwKBEhhcmQYAiABKAQSDAoEU29mdBgDIAEoBCKjAQoFTW91bnQSEwoLZGVzdGluYXRpb24YASABKAkSDgoGc291cmNlGAIgASgJEgwKBHR5cGUYAyABKAkSDwoHb3B0aW9ucxgEIAMoCRIqCgt1aWRNYXBwaW5ncxjoByADKAsyFC5ncnBjLkxpbnV4SURNYXBwaW5nEioKC2dpZE1hcHBpbmdzGOkHIAMoCzIULmdycGMuTGludXhJRE1hcHBpbmciJgoEUm9vdBIMCgRQYXRoGAEgASgJEhAKCFJlYWRvbmx5GAIgASgIIs4BCgVIb29rcxIcCghQcmVzdGFydBgBIAMoCzIKLmdycGMuSG9vaxIdCglQb3N0c3RhcnQYAiADKAsyCi5ncnBjLkhvb2sSHAoIUG9zdHN0b3AYAyADKAsyCi5ncnBjLkhvb2sSIQoNQ3JlYXRlUnVudGltZRgEIAMoCzIKLmdycGMuSG9vaxIjCg9DcmVhdGVDb250YWluZXIYBSADKAsyCi5ncnBjLkhvb2sSIgoOU3RhcnRDb250YWluZXIYBiADKAsyCi5ncnBjLkhvb2siQAoESG9vaxIMCgRQYXRoGAEgASgJEgwKBEFyZ3MYAiADKAkSCwoDRW52GAMgAygJEg8KB1RpbWVvdXQYBCABKAMilgQKBUxpbnV4EikKC1VJRE1hcHBpbmdzGAEgAygLMhQuZ3JwYy5MaW51eElETWFwcGluZxIpCgtHSURNYXBwaW5ncxgCIAMoCzIULmdycGMuTGludXhJRE1hcHBpbmcSJwoGU3lzY3RsGAMgAygLMhcuZ3JwYy5MaW51eC5TeXNjdGxFbnRyeRInCglSZXNvdXJjZXMYBCABKAsyFC5ncnBjLkxpbnV4UmVzb3VyY2VzEhMKC0Nncm91cHNQYXRoGAUgASgJEigKCk5hbWVzcGFjZXMYBiADKAsyFC5ncnBjLkxpbnV4TmFtZXNwYWNlEiIKB0RldmljZXMYByADKAsyES5ncnBjLkxpbnV4RGV2aWNlEiMKB1NlY2NvbXAYCCABKAsyEi5ncnBjLkxpbnV4U2VjY29tcBIZChFSb290ZnNQcm9wYWdhdGlvbhgJIAEoCRITCgtNYXNrZWRQYXRocxgKIAMoCRIVCg1SZWFkb25seVBhdGhzGAsgAygJEhIKCk1vdW50TGFiZWwYDCABKAkSJQoISW50ZWxSZHQYDSABKAsyEy5ncnBjLkxpbnV4SW50ZWxSZHQSLAoLUGVyc29uYWxpdHkY6AcgASgLMhYuZ3JwYy5MaW51eFBlcnNvbmFsaXR5Gi0KC1N5c2N0bEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiMQoQTGludXhQZXJzb25hbGl0eRIOCgZEb21haW4YASABKAkSDQoFRmxhZ3MYAiADKAkiGAoHV2luZG93cxINCgVkdW1teRgBIAEoCSIYCgdTb2xhcmlzEg0KBWR1bW15GAEgASgJIkMKDkxpbnV4SURNYXBwaW5nEg4KBkhvc3RJRBgBIAEoDRITCgtDb250YWluZXJJRBgCIAEoDRIMCgRTaXplGAMgASgNIiwKDkxpbnV4TmFtZXNwYWNlEgwKBFR5cGUYASABKAkSDAoEUGF0aBgCIAEoCSJzCgtMaW51eERldmljZRIMCgRQYXRoGAEgASgJEgwKBFR5cGUYAiABKAkSDQoFTWFqb3IYAyABKAMSDQoFTWlub3IYBCABKAMSEAoIRmlsZU1vZGUYBSABKA0SCwoDVUlEGAYgASgNEgsKA0dJRBgHIAEoDSL6AgoOTGludXhSZXNvdXJjZXMSKAoHRGV2aWNlcxgBIAMoCzIXLmdycGMuTGludXhEZXZpY2VDZ3JvdXASIQoGTWVtb3J5GAIgASgLMhEuZ3JwYy5MaW51eE1lbW9yeRIbCgNDUFUYAyABKAsyDi5ncnBjLkxpbnV4Q1BVEh0KBFBpZHMYBCABKAsyDy5ncnBjLkxpbnV4UGlkcxIjCgdCbG9ja0lPGAUgASgLMhIuZ3JwYy5MaW51eEJsb2NrSU8SMAoOSHVnZXBhZ2VMaW1pdHMYBiADKAsyGC5ncnBjLkxpbnV4SHVnZXBhZ2VMaW1pdBIjCgdOZXR3b3JrGAcgASgLMhIuZ3JwYy5MaW51eE5ldHdvcmsSMwoHVW5pZmllZBjoByADKAsyIS5ncnBjLkxpbnV4UmVzb3VyY2VzLlVuaWZpZWRFbnRyeRouCgxVbmlmaWVkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKsAQoLTGludXhNZW1vcnkSDQoFTGltaXQYASABKAMSEwoLUmVzZXJ2YXRpb24YAiABKAMSDAoEU3dhcBgDIAEoAxIOCgZLZXJuZWwYBCABKAMSEQoJS2VybmVsVENQGAUgASgDEhIKClN3YXBwaW5lc3MYBiABKAQSGAoQRGlzYWJsZU9PTUtpbGxlchgHIAEoCBIaChFDaGVja0JlZm9yZVVwZGF0ZRjoByABKAgiwgEKCExpbnV4Q1BVEg4KBlNoYXJlcxgBIAEoBBINCgVRdW90YRgCIAEoAxIOCgZQZXJpb2QYAyABKAQSFwoPUmVhbHRpbWVSdW50aW1lGAQgASgDEhYKDlJlYWx0aW1lUGVyaW9kGAUgASgEEgwKBENwdXMYBiABKAkSDAoETWVtcxgHIAEoCRITCgVCdXJzdBjoByABKARIAIgBARISCgRJZGxlGOkHIAEoA0gBiAEBQggKBl9CdXJzdEIHCgVfSWRsZSJVChFMaW51eFdlaWdodERldmljZRINCgVNYWpvchgBIAEoAxINCgVNaW5vchgCIAEoAxIOCgZXZWlnaHQYAyABKA0SEgoKTGVhZldlaWdodBgEIAEoDSJBChNMaW51eFRocm90dGxlRGV2aWNlEg0KBU1ham9yGAEgASgDEg0KBU1pbm9yGAIgASgDEgwKBFJhdGUYAyABKAQizQIKDExpbnV4QmxvY2tJTxIOCgZXZWlnaHQYASABKA0SEgoKTGVhZldlaWdodBgCIAEoDRItCgxXZWlnaHREZXZpY2UYAyADKAsyFy5ncnBjLkxpbnV4V2VpZ2h0RGV2aWNlEjgKFVRocm90dGxlUmVhZEJwc0RldmljZRgEIAMoCzIZLmdycGMuTGludXhUaHJvdHRsZURldmljZRI5ChZUaHJvdHRsZVdyaXRlQnBzRGV2aWNlGAUgAygLMhkuZ3JwYy5MaW51eFRocm90dGxlRGV2aWNlEjkKFlRocm90dGxlUmVhZElPUFNEZXZpY2UYBiADKAsyGS5ncnBjLkxpbnV4VGhyb3R0bGVEZXZpY2USOgoXVGhyb3R0bGVXcml0ZUlPUFNEZXZpY2UYByADKAsyGS5ncnBjLkxpbnV4VGhyb3R0bGVEZXZpY2UiGgoJTGludXhQaWRzEg0KBUxpbWl0GAEgASgDIl4KEUxpbnV4RGV2aWNlQ2dyb3VwEg0KBUFsbG93GAEgASgIEgwKBFR5cGUYAiABKAkSDQoFTWFqb3IYAyABKAMSDQoFTWlub3IYBCABKAMSDgoGQWNjZXNzGAUgASgJIlEKDExpbnV4TmV0d29yaxIPCgdDbGFzc0lEGAEgASgNEjAKClByaW9yaXRpZXMYAiADKAsyHC5ncnBjLkxpbnV4SW50ZXJmYWNlUHJpb3JpdHkiNQoSTGludXhIdWdlcGFnZUxpbWl0EhAKCFBhZ2VzaXplGAEgASgJEg0KBUxpbWl0GAIgASgEIjgKFkxpbnV4SW50ZXJmYWNlUHJpb3JpdHkSDAoETmFtZRgBIAEoCRIQCghQcmlvcml0eRgCIAEoDSKkAQoMTGludXhTZWNjb21wEhUKDURlZmF1bHRBY3Rpb24YASABKAkSFQoNQXJjaGl0ZWN0dXJlcxgCIAMoCRINCgVGbGFncxgDIAMoCRIkCghTeXNjYWxscxgEIAMoCzISLmdycGMuTGludXhTeXNjYWxsEh0KD0RlZmF1bHRFcnJub1JldBjoByABKA1IAIgBAUISChBfRGVmYXVsdEVycm5vUmV0Ik0KD0xpbnV4U2VjY29tcEFyZxINCgVJbmRleBgBIAEoBBINCgVWYWx1ZRgCIAEoBBIQCghWYWx1ZVR3bxgDIAEoBBIKCgJPcBgEIAEoCSJyCgxMaW51eFN5c2NhbGwSDQoFTmFtZXMYASADKAkSDgoGQWN0aW9uGAIgASgJEhIKCGVycm5vcmV0GAMgASgNSAASIwoEQXJncxgEIAMoCzIVLmdycGMuTGludXhTZWNjb21wQXJnQgoKCEVycm5vUmV0IiYKDUxpbnV4SW50ZWxSZHQSFQoNTDNDYWNoZVNjaGVtYRgBIAEoCWIGcHJvdG8z");
 
 /**
  * @generated from message grpc.Spec
@@ -67,6 +67,13 @@ export type Spec = Message<"grpc.Spec"> & {
    * @generated from field: grpc.Windows Windows = 10;
    */
   Windows?: Windows | undefined;
+
+  /**
+   * Ours, above all numbers of Kata's, as each field from 1000 on: what the specification has and Kata's messages lack.
+   *
+   * @generated from field: string Domainname = 1000;
+   */
+  Domainname: string;
 };
 
 /**
@@ -139,6 +146,16 @@ export type Process = Message<"grpc.Process"> & {
    * @generated from field: string SelinuxLabel = 12;
    */
   SelinuxLabel: string;
+
+  /**
+   * @generated from field: grpc.LinuxScheduler Scheduler = 1000;
+   */
+  Scheduler?: LinuxScheduler | undefined;
+
+  /**
+   * @generated from field: grpc.LinuxIOPriority IOPriority = 1001;
+   */
+  IOPriority?: LinuxIOPriority | undefined;
 };
 
 /**
@@ -147,6 +164,75 @@ export type Process = Message<"grpc.Process"> & {
  */
 export const ProcessSchema: GenMessage<Process> = /*@__PURE__*/
   messageDesc(file_oci, 1);
+
+/**
+ * @generated from message grpc.LinuxScheduler
+ */
+export type LinuxScheduler = Message<"grpc.LinuxScheduler"> & {
+  /**
+   * @generated from field: string Policy = 1;
+   */
+  Policy: string;
+
+  /**
+   * @generated from field: optional int64 Nice = 2;
+   */
+  Nice?: bigint | undefined;
+
+  /**
+   * @generated from field: optional int64 Priority = 3;
+   */
+  Priority?: bigint | undefined;
+
+  /**
+   * @generated from field: repeated string Flags = 4;
+   */
+  Flags: string[];
+
+  /**
+   * @generated from field: optional uint64 Runtime = 5;
+   */
+  Runtime?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 Deadline = 6;
+   */
+  Deadline?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 Period = 7;
+   */
+  Period?: bigint | undefined;
+};
+
+/**
+ * Describes the message grpc.LinuxScheduler.
+ * Use `create(LinuxSchedulerSchema)` to create a new message.
+ */
+export const LinuxSchedulerSchema: GenMessage<LinuxScheduler> = /*@__PURE__*/
+  messageDesc(file_oci, 2);
+
+/**
+ * @generated from message grpc.LinuxIOPriority
+ */
+export type LinuxIOPriority = Message<"grpc.LinuxIOPriority"> & {
+  /**
+   * @generated from field: string Class = 1;
+   */
+  Class: string;
+
+  /**
+   * @generated from field: int64 Priority = 2;
+   */
+  Priority: bigint;
+};
+
+/**
+ * Describes the message grpc.LinuxIOPriority.
+ * Use `create(LinuxIOPrioritySchema)` to create a new message.
+ */
+export const LinuxIOPrioritySchema: GenMessage<LinuxIOPriority> = /*@__PURE__*/
+  messageDesc(file_oci, 3);
 
 /**
  * @generated from message grpc.Box
@@ -168,7 +254,7 @@ export type Box = Message<"grpc.Box"> & {
  * Use `create(BoxSchema)` to create a new message.
  */
 export const BoxSchema: GenMessage<Box> = /*@__PURE__*/
-  messageDesc(file_oci, 2);
+  messageDesc(file_oci, 4);
 
 /**
  * @generated from message grpc.User
@@ -207,7 +293,7 @@ export type User = Message<"grpc.User"> & {
  * Use `create(UserSchema)` to create a new message.
  */
 export const UserSchema: GenMessage<User> = /*@__PURE__*/
-  messageDesc(file_oci, 3);
+  messageDesc(file_oci, 5);
 
 /**
  * @generated from message grpc.LinuxCapabilities
@@ -244,7 +330,7 @@ export type LinuxCapabilities = Message<"grpc.LinuxCapabilities"> & {
  * Use `create(LinuxCapabilitiesSchema)` to create a new message.
  */
 export const LinuxCapabilitiesSchema: GenMessage<LinuxCapabilities> = /*@__PURE__*/
-  messageDesc(file_oci, 4);
+  messageDesc(file_oci, 6);
 
 /**
  * @generated from message grpc.POSIXRlimit
@@ -271,7 +357,7 @@ export type POSIXRlimit = Message<"grpc.POSIXRlimit"> & {
  * Use `create(POSIXRlimitSchema)` to create a new message.
  */
 export const POSIXRlimitSchema: GenMessage<POSIXRlimit> = /*@__PURE__*/
-  messageDesc(file_oci, 5);
+  messageDesc(file_oci, 7);
 
 /**
  * @generated from message grpc.Mount
@@ -296,6 +382,16 @@ export type Mount = Message<"grpc.Mount"> & {
    * @generated from field: repeated string options = 4;
    */
   options: string[];
+
+  /**
+   * @generated from field: repeated grpc.LinuxIDMapping uidMappings = 1000;
+   */
+  uidMappings: LinuxIDMapping[];
+
+  /**
+   * @generated from field: repeated grpc.LinuxIDMapping gidMappings = 1001;
+   */
+  gidMappings: LinuxIDMapping[];
 };
 
 /**
@@ -303,7 +399,7 @@ export type Mount = Message<"grpc.Mount"> & {
  * Use `create(MountSchema)` to create a new message.
  */
 export const MountSchema: GenMessage<Mount> = /*@__PURE__*/
-  messageDesc(file_oci, 6);
+  messageDesc(file_oci, 8);
 
 /**
  * @generated from message grpc.Root
@@ -325,7 +421,7 @@ export type Root = Message<"grpc.Root"> & {
  * Use `create(RootSchema)` to create a new message.
  */
 export const RootSchema: GenMessage<Root> = /*@__PURE__*/
-  messageDesc(file_oci, 7);
+  messageDesc(file_oci, 9);
 
 /**
  * @generated from message grpc.Hooks
@@ -367,7 +463,7 @@ export type Hooks = Message<"grpc.Hooks"> & {
  * Use `create(HooksSchema)` to create a new message.
  */
 export const HooksSchema: GenMessage<Hooks> = /*@__PURE__*/
-  messageDesc(file_oci, 8);
+  messageDesc(file_oci, 10);
 
 /**
  * @generated from message grpc.Hook
@@ -401,7 +497,7 @@ export type Hook = Message<"grpc.Hook"> & {
  * Use `create(HookSchema)` to create a new message.
  */
 export const HookSchema: GenMessage<Hook> = /*@__PURE__*/
-  messageDesc(file_oci, 9);
+  messageDesc(file_oci, 11);
 
 /**
  * @generated from message grpc.Linux
@@ -471,6 +567,11 @@ export type Linux = Message<"grpc.Linux"> & {
    * @generated from field: grpc.LinuxIntelRdt IntelRdt = 13;
    */
   IntelRdt?: LinuxIntelRdt | undefined;
+
+  /**
+   * @generated from field: grpc.LinuxPersonality Personality = 1000;
+   */
+  Personality?: LinuxPersonality | undefined;
 };
 
 /**
@@ -478,7 +579,29 @@ export type Linux = Message<"grpc.Linux"> & {
  * Use `create(LinuxSchema)` to create a new message.
  */
 export const LinuxSchema: GenMessage<Linux> = /*@__PURE__*/
-  messageDesc(file_oci, 10);
+  messageDesc(file_oci, 12);
+
+/**
+ * @generated from message grpc.LinuxPersonality
+ */
+export type LinuxPersonality = Message<"grpc.LinuxPersonality"> & {
+  /**
+   * @generated from field: string Domain = 1;
+   */
+  Domain: string;
+
+  /**
+   * @generated from field: repeated string Flags = 2;
+   */
+  Flags: string[];
+};
+
+/**
+ * Describes the message grpc.LinuxPersonality.
+ * Use `create(LinuxPersonalitySchema)` to create a new message.
+ */
+export const LinuxPersonalitySchema: GenMessage<LinuxPersonality> = /*@__PURE__*/
+  messageDesc(file_oci, 13);
 
 /**
  * @generated from message grpc.Windows
@@ -495,7 +618,7 @@ export type Windows = Message<"grpc.Windows"> & {
  * Use `create(WindowsSchema)` to create a new message.
  */
 export const WindowsSchema: GenMessage<Windows> = /*@__PURE__*/
-  messageDesc(file_oci, 11);
+  messageDesc(file_oci, 14);
 
 /**
  * @generated from message grpc.Solaris
@@ -512,7 +635,7 @@ export type Solaris = Message<"grpc.Solaris"> & {
  * Use `create(SolarisSchema)` to create a new message.
  */
 export const SolarisSchema: GenMessage<Solaris> = /*@__PURE__*/
-  messageDesc(file_oci, 12);
+  messageDesc(file_oci, 15);
 
 /**
  * @generated from message grpc.LinuxIDMapping
@@ -539,7 +662,7 @@ export type LinuxIDMapping = Message<"grpc.LinuxIDMapping"> & {
  * Use `create(LinuxIDMappingSchema)` to create a new message.
  */
 export const LinuxIDMappingSchema: GenMessage<LinuxIDMapping> = /*@__PURE__*/
-  messageDesc(file_oci, 13);
+  messageDesc(file_oci, 16);
 
 /**
  * @generated from message grpc.LinuxNamespace
@@ -561,7 +684,7 @@ export type LinuxNamespace = Message<"grpc.LinuxNamespace"> & {
  * Use `create(LinuxNamespaceSchema)` to create a new message.
  */
 export const LinuxNamespaceSchema: GenMessage<LinuxNamespace> = /*@__PURE__*/
-  messageDesc(file_oci, 14);
+  messageDesc(file_oci, 17);
 
 /**
  * @generated from message grpc.LinuxDevice
@@ -608,7 +731,7 @@ export type LinuxDevice = Message<"grpc.LinuxDevice"> & {
  * Use `create(LinuxDeviceSchema)` to create a new message.
  */
 export const LinuxDeviceSchema: GenMessage<LinuxDevice> = /*@__PURE__*/
-  messageDesc(file_oci, 15);
+  messageDesc(file_oci, 18);
 
 /**
  * @generated from message grpc.LinuxResources
@@ -648,6 +771,11 @@ export type LinuxResources = Message<"grpc.LinuxResources"> & {
    * @generated from field: grpc.LinuxNetwork Network = 7;
    */
   Network?: LinuxNetwork | undefined;
+
+  /**
+   * @generated from field: map<string, string> Unified = 1000;
+   */
+  Unified: { [key: string]: string };
 };
 
 /**
@@ -655,7 +783,7 @@ export type LinuxResources = Message<"grpc.LinuxResources"> & {
  * Use `create(LinuxResourcesSchema)` to create a new message.
  */
 export const LinuxResourcesSchema: GenMessage<LinuxResources> = /*@__PURE__*/
-  messageDesc(file_oci, 16);
+  messageDesc(file_oci, 19);
 
 /**
  * @generated from message grpc.LinuxMemory
@@ -695,6 +823,11 @@ export type LinuxMemory = Message<"grpc.LinuxMemory"> & {
    * @generated from field: bool DisableOOMKiller = 7;
    */
   DisableOOMKiller: boolean;
+
+  /**
+   * @generated from field: bool CheckBeforeUpdate = 1000;
+   */
+  CheckBeforeUpdate: boolean;
 };
 
 /**
@@ -702,7 +835,7 @@ export type LinuxMemory = Message<"grpc.LinuxMemory"> & {
  * Use `create(LinuxMemorySchema)` to create a new message.
  */
 export const LinuxMemorySchema: GenMessage<LinuxMemory> = /*@__PURE__*/
-  messageDesc(file_oci, 17);
+  messageDesc(file_oci, 20);
 
 /**
  * @generated from message grpc.LinuxCPU
@@ -742,6 +875,16 @@ export type LinuxCPU = Message<"grpc.LinuxCPU"> & {
    * @generated from field: string Mems = 7;
    */
   Mems: string;
+
+  /**
+   * @generated from field: optional uint64 Burst = 1000;
+   */
+  Burst?: bigint | undefined;
+
+  /**
+   * @generated from field: optional int64 Idle = 1001;
+   */
+  Idle?: bigint | undefined;
 };
 
 /**
@@ -749,7 +892,7 @@ export type LinuxCPU = Message<"grpc.LinuxCPU"> & {
  * Use `create(LinuxCPUSchema)` to create a new message.
  */
 export const LinuxCPUSchema: GenMessage<LinuxCPU> = /*@__PURE__*/
-  messageDesc(file_oci, 18);
+  messageDesc(file_oci, 21);
 
 /**
  * @generated from message grpc.LinuxWeightDevice
@@ -781,7 +924,7 @@ export type LinuxWeightDevice = Message<"grpc.LinuxWeightDevice"> & {
  * Use `create(LinuxWeightDeviceSchema)` to create a new message.
  */
 export const LinuxWeightDeviceSchema: GenMessage<LinuxWeightDevice> = /*@__PURE__*/
-  messageDesc(file_oci, 19);
+  messageDesc(file_oci, 22);
 
 /**
  * @generated from message grpc.LinuxThrottleDevice
@@ -808,7 +951,7 @@ export type LinuxThrottleDevice = Message<"grpc.LinuxThrottleDevice"> & {
  * Use `create(LinuxThrottleDeviceSchema)` to create a new message.
  */
 export const LinuxThrottleDeviceSchema: GenMessage<LinuxThrottleDevice> = /*@__PURE__*/
-  messageDesc(file_oci, 20);
+  messageDesc(file_oci, 23);
 
 /**
  * @generated from message grpc.LinuxBlockIO
@@ -855,7 +998,7 @@ export type LinuxBlockIO = Message<"grpc.LinuxBlockIO"> & {
  * Use `create(LinuxBlockIOSchema)` to create a new message.
  */
 export const LinuxBlockIOSchema: GenMessage<LinuxBlockIO> = /*@__PURE__*/
-  messageDesc(file_oci, 21);
+  messageDesc(file_oci, 24);
 
 /**
  * @generated from message grpc.LinuxPids
@@ -872,7 +1015,7 @@ export type LinuxPids = Message<"grpc.LinuxPids"> & {
  * Use `create(LinuxPidsSchema)` to create a new message.
  */
 export const LinuxPidsSchema: GenMessage<LinuxPids> = /*@__PURE__*/
-  messageDesc(file_oci, 22);
+  messageDesc(file_oci, 25);
 
 /**
  * @generated from message grpc.LinuxDeviceCgroup
@@ -909,7 +1052,7 @@ export type LinuxDeviceCgroup = Message<"grpc.LinuxDeviceCgroup"> & {
  * Use `create(LinuxDeviceCgroupSchema)` to create a new message.
  */
 export const LinuxDeviceCgroupSchema: GenMessage<LinuxDeviceCgroup> = /*@__PURE__*/
-  messageDesc(file_oci, 23);
+  messageDesc(file_oci, 26);
 
 /**
  * @generated from message grpc.LinuxNetwork
@@ -931,7 +1074,7 @@ export type LinuxNetwork = Message<"grpc.LinuxNetwork"> & {
  * Use `create(LinuxNetworkSchema)` to create a new message.
  */
 export const LinuxNetworkSchema: GenMessage<LinuxNetwork> = /*@__PURE__*/
-  messageDesc(file_oci, 24);
+  messageDesc(file_oci, 27);
 
 /**
  * @generated from message grpc.LinuxHugepageLimit
@@ -953,7 +1096,7 @@ export type LinuxHugepageLimit = Message<"grpc.LinuxHugepageLimit"> & {
  * Use `create(LinuxHugepageLimitSchema)` to create a new message.
  */
 export const LinuxHugepageLimitSchema: GenMessage<LinuxHugepageLimit> = /*@__PURE__*/
-  messageDesc(file_oci, 25);
+  messageDesc(file_oci, 28);
 
 /**
  * @generated from message grpc.LinuxInterfacePriority
@@ -975,7 +1118,7 @@ export type LinuxInterfacePriority = Message<"grpc.LinuxInterfacePriority"> & {
  * Use `create(LinuxInterfacePrioritySchema)` to create a new message.
  */
 export const LinuxInterfacePrioritySchema: GenMessage<LinuxInterfacePriority> = /*@__PURE__*/
-  messageDesc(file_oci, 26);
+  messageDesc(file_oci, 29);
 
 /**
  * @generated from message grpc.LinuxSeccomp
@@ -1000,6 +1143,11 @@ export type LinuxSeccomp = Message<"grpc.LinuxSeccomp"> & {
    * @generated from field: repeated grpc.LinuxSyscall Syscalls = 4;
    */
   Syscalls: LinuxSyscall[];
+
+  /**
+   * @generated from field: optional uint32 DefaultErrnoRet = 1000;
+   */
+  DefaultErrnoRet?: number | undefined;
 };
 
 /**
@@ -1007,7 +1155,7 @@ export type LinuxSeccomp = Message<"grpc.LinuxSeccomp"> & {
  * Use `create(LinuxSeccompSchema)` to create a new message.
  */
 export const LinuxSeccompSchema: GenMessage<LinuxSeccomp> = /*@__PURE__*/
-  messageDesc(file_oci, 27);
+  messageDesc(file_oci, 30);
 
 /**
  * @generated from message grpc.LinuxSeccompArg
@@ -1039,7 +1187,7 @@ export type LinuxSeccompArg = Message<"grpc.LinuxSeccompArg"> & {
  * Use `create(LinuxSeccompArgSchema)` to create a new message.
  */
 export const LinuxSeccompArgSchema: GenMessage<LinuxSeccompArg> = /*@__PURE__*/
-  messageDesc(file_oci, 28);
+  messageDesc(file_oci, 31);
 
 /**
  * @generated from message grpc.LinuxSyscall
@@ -1077,7 +1225,7 @@ export type LinuxSyscall = Message<"grpc.LinuxSyscall"> & {
  * Use `create(LinuxSyscallSchema)` to create a new message.
  */
 export const LinuxSyscallSchema: GenMessage<LinuxSyscall> = /*@__PURE__*/
-  messageDesc(file_oci, 29);
+  messageDesc(file_oci, 32);
 
 /**
  * @generated from message grpc.LinuxIntelRdt
@@ -1094,5 +1242,5 @@ export type LinuxIntelRdt = Message<"grpc.LinuxIntelRdt"> & {
  * Use `create(LinuxIntelRdtSchema)` to create a new message.
  */
 export const LinuxIntelRdtSchema: GenMessage<LinuxIntelRdt> = /*@__PURE__*/
-  messageDesc(file_oci, 30);
+  messageDesc(file_oci, 33);
 

@@ -58,10 +58,18 @@ function toGuestLinux(linux: Linux, config: Config): Linux {
 
 /** Device numbers, CPU and node numbers are the host's; block and network limits apply to the VM as a whole. */
 export function toGuestResources(resources: Resources): Resources {
-  const { devices: _d, blockIO: _b, network: _n, cpu, ...rest } = resources;
-  if (cpu === undefined) return rest;
-  const { cpus: _cpus, mems: _mems, ...time } = cpu;
-  return { ...rest, cpu: time };
+  const { devices: _d, blockIO: _b, network: _n, cpu, unified, ...rest } = resources;
+  const { cpus: _cpus, mems: _mems, ...time } = cpu ?? {};
+  return {
+    ...rest,
+    ...(cpu !== undefined && { cpu: time }),
+    ...(unified !== undefined && { unified: withoutHardware(unified) }),
+  };
+}
+
+/** Files of a v2 group by name, but for those about disks, CPUs and nodes. */
+function withoutHardware(unified: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(unified).filter(([file]) => !/^(io|cpuset|rdma)\./.test(file)));
 }
 
 /** systemd's `slice:prefix:name` becomes a path: the guest has no systemd to ask. */

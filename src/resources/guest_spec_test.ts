@@ -68,6 +68,11 @@ Deno.test("pods A8: toGuestResources() keeps a limit of processes, in an update 
   for (const limit of [20, -1, 0]) assert.deepEqual(toGuestResources({ pids: { limit } }), { pids: { limit } });
 });
 
+Deno.test("pods B12: toGuestResources() keeps files of a v2 group that are no hardware's", () => {
+  const unified = { "memory.high": "1000", "io.max": "8:0 rbps=1", "cpuset.cpus": "0", "pids.max": "5" };
+  assert.deepEqual(toGuestResources({ unified }), { unified: { "memory.high": "1000", "pids.max": "5" } });
+});
+
 Deno.test("toGuestSpec() passes the seccomp profile only if the configuration says so", () => {
   const seccomp = { defaultAction: "SCMP_ACT_ALLOW" };
   const config = defaultConfig();

@@ -155,6 +155,27 @@ Deno.test("pods A14: a container that is to see another one's processes sees the
   await box.agent.destroySandbox({});
 });
 
+Deno.test("pods B12: what Kata's messages lack of a specification is carried out: scheduler, priorities, personality, domain", async () => {
+  await using box = await AgentBox.start();
+  await box.agent.createSandbox({ sandboxId: "s1", hostname: "pod" });
+  const show =
+    "cat /proc/self/sched | head -1; uname -m; cat /proc/sys/kernel/domainname; cut -d' ' -f19,41 /proc/self/stat";
+  const spec = box.spec(["sh", "-c", show], {
+    process: {
+      scheduler: { policy: "SCHED_BATCH", nice: 5 },
+      ioPriority: { class: "IOPRIO_CLASS_IDLE", priority: 0 },
+    },
+    domainname: "example.org",
+  });
+  spec.linux!.personality = { domain: "LINUX32" };
+  spec.linux!.resources = { hugepageLimits: [{ pageSize: "7GB", limit: 0 }] };
+  const { status, stdout, stderr } = await box.run("c1", spec);
+  assert.equal(status, 0, stderr);
+  const [, machine, domain, numbers] = stdout.trim().split("\n");
+  assert.deepEqual([domain, numbers], ["example.org", "5 3"], "nice, and the number of SCHED_BATCH");
+  if (Deno.build.arch === "x86_64") assert.equal(machine, "i686");
+});
+
 Deno.test("a refused request names its fault and leaves nothing behind", async () => {
   await using box = await AgentBox.start();
   const spec = box.spec(["true"]);

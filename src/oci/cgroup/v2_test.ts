@@ -119,6 +119,13 @@ Deno.test("applyHugetlb() limits reservations too, where the kernel can", () => 
   assert.equal(cgroup.read("hugetlb.2MB.rsvd.max"), String(4 * MIB));
 });
 
+Deno.test("pods B12: applyHugetlb() of a size that the kernel has not takes a limit of 0, and no other", () => {
+  using cgroup = new FakeCgroup({ "hugetlb.2MB.max": "" });
+  applyHugetlb(cgroup.path, [{ pageSize: "1GB", limit: 0 }, { pageSize: "2MB", limit: 0 }]);
+  assert.equal(cgroup.read("hugetlb.2MB.max"), "0");
+  assert.throws(() => applyHugetlb(cgroup.path, [{ pageSize: "1GB", limit: 1 << 30 }]), /hugetlb\.1GB\.max/);
+});
+
 Deno.test("hugePageSizes() spells sizes as the controller's files do", () => {
   const directory = Deno.makeTempDirSync();
   for (const size of [64, 2048, 1048576]) Deno.mkdirSync(`${directory}/hugepages-${size}kB`);

@@ -88,9 +88,10 @@ Deno.test.each<{ call: string; make: (agent: AgentConnection) => Promise<unknown
 
 Deno.test("containers.create() says which fields of the specification the agent was not told", async () => {
   const { agent, calls } = recorded();
-  const spec = { ociVersion: "1.2.0", hostname: "h", domainname: "d" };
+  const linux = { intelRdt: { closID: "c" } };
+  const spec = { ociVersion: "1.2.0", hostname: "h", linux };
   const lost = await agent.containers.create({ id: "c1", spec, storages: [], pidNamespace: { kind: "pod" } });
-  assert.deepEqual(lost, ["domainname: the protocol has no field for it"]);
+  assert.deepEqual(lost, ["linux.intelRdt.closID: the cache is the host's"]);
   const [[name, { containerId, execId, sandboxPidns, OCI }]] = calls as [
     [string, Record<string, { Hostname: string }>],
   ];

@@ -1,11 +1,20 @@
 /** Huge pages of a cgroup on v2. @see https://docs.kernel.org/admin-guide/cgroup-v2.html#hugetlb @module */
-import { readCgroupFile, readCgroupValue, readFlatKeyed, writeCgroupFile } from "../../../linux/cgroup/file.ts";
+import {
+  hasCgroupFile,
+  readCgroupFile,
+  readCgroupValue,
+  readFlatKeyed,
+  writeCgroupFile,
+} from "../../../linux/cgroup/file.ts";
 import type { HugepageLimit } from "../../spec/spec.ts";
 import type { HugetlbStats } from "../stats.ts";
 
 export function applyHugetlb(cgroup: string, limits: readonly HugepageLimit[]): void {
   for (const { pageSize, limit } of limits) {
-    writeCgroupFile(cgroup, `hugetlb.${pageSize}.max`, limit);
+    const file = `hugetlb.${pageSize}.max`;
+    // Engines name each size that their machine has; another one without such pages has none to give.
+    if (BigInt(limit) === 0n && !hasCgroupFile(cgroup, file)) continue;
+    writeCgroupFile(cgroup, file, limit);
     // Without it a process reserves pages beyond the limit and dies by SIGBUS when it touches them.
     const reserved = `hugetlb.${pageSize}.rsvd.max`;
     if (readCgroupFile(cgroup, reserved) !== undefined) writeCgroupFile(cgroup, reserved, limit);
