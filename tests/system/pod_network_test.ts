@@ -6,6 +6,7 @@ import { enterNetns, newNetns } from "../../src/linux/process/namespace.ts";
 import { createLogger } from "../../src/base/log.ts";
 import { ROUTE_TYPE } from "../../src/linux/net/rtnetlink_route.ts";
 import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
+import { parseMac } from "../../src/linux/net/ip_address.ts";
 import { openTap } from "../../src/linux/net/tap.ts";
 import { PodNetwork } from "../../src/resources/network/network.ts";
 import { openPodNetns } from "../../src/resources/network/netns.ts";
@@ -337,4 +338,37 @@ Deno.test({
     ],
   );
   assert.match(lines.join(), /"inet rule \d+ to table 100","inet route to 10\.7\.0\.0\/16 of table 100"/);
+});
+
+Deno.test({ name: "pods A12: PodNetwork.join() joins a macvlan link, both ways", ignore }, () => {
+  using hostNetns = newNetns();
+  using podNetns = newNetns();
+  using host = netlinkIn(hostNetns);
+  using pod = netlinkIn(podNetns);
+  host.addLink({ kind: "veth", name: "parent", peer: { name: "cable" } });
+  for (const name of ["peer", "eth0"]) {
+    const args = ["link", "add", "name", name, "link", "parent", "type", "macvlan", "mode", "bridge"];
+    const { success } = within(hostNetns, () => new Deno.Command("ip", { args }).outputSync());
+    assert.ok(success);
+  }
+  host.changeLink(host.link("eth0").index, { netns: podNetns });
+  for (const name of ["cable", "parent", "peer"]) host.changeLink(host.link(name).index, { up: true });
+  const { index, mac } = pod.link("eth0");
+  pod.changeLink(index, { up: true });
+  pod.addAddress({ link: index, address: "10.88.0.2/24" });
+  using network = new PodNetwork({ netns: podNetns.dup(), model: "tcfilter", queues: 1, vhost: false });
+  const { cards: [card] } = network.join();
+  assert.equal(card?.mac, mac, "the parent lets no other in");
+  const tap = card!.tapFds[0]!;
+  waitingTypes(tap);
+  host.addAddress({ link: host.link("peer").index, address: "10.88.0.1/24" });
+  host.replaceNeighbor({ link: host.link("peer").index, address: "10.88.0.2", state: 0, flags: 1 });
+  assert.ok(waitingTypes(tap).includes(ARP), "in");
+  const before = host.link("peer").statistics.rxPackets;
+  const frame = new Uint8Array(12 + 60);
+  frame.fill(0xff, 12, 18); // to everybody
+  frame.set(parseMac(mac!), 18);
+  frame.set([TEST_TYPE >> 8, TEST_TYPE & 0xff], TYPE_AT);
+  tap.write(frame);
+  assert.ok(host.link("peer").statistics.rxPackets > before, "out");
 });

@@ -17,7 +17,7 @@ export interface NetnsContent {
 
 const ARPHRD_ETHER = 1;
 /** Kinds that are joined to a tap of ours. */
-const JOINED_KINDS: ReadonlySet<string | undefined> = new Set(["veth", "tun"]);
+const JOINED_KINDS: ReadonlySet<string | undefined> = new Set(["veth", "tun", "macvlan"]);
 /** The taps that we put into the namespace ourselves. */
 const OUR_TAP = /^tap\d+_kata$/;
 /** States of a neighbour whose hardware address is good. */
