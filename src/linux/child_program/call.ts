@@ -6,7 +6,7 @@
 import { ERRNO, type ErrnoError, type ErrnoName } from "../ffi/errno.ts";
 import { LITTLE_ENDIAN } from "../ffi/libc.ts";
 import { STEP, STEP_FLAG } from "./machine_code.ts";
-import { type Piece, type ProgramMemory, setWord } from "./memory.ts";
+import type { Piece, ProgramMemory } from "./memory.ts";
 import { type SyscallName, syscallNumber } from "./syscall_numbers.ts";
 
 /** 8 bytes that the child writes a result into, and reads arguments from. */
@@ -24,11 +24,6 @@ export class Slot {
   /** Value in the slot: a result, or a negative errno. @throws {TypeError} The program's memory was freed. */
   get value(): number {
     return Number(this.#piece.view.getBigInt64(0, LITTLE_ENDIAN));
-  }
-
-  /** For a step that takes what is not known when it is written down. */
-  set value(value: number) {
-    setWord(this.#piece.view, 0, value);
   }
 }
 
@@ -128,7 +123,7 @@ function layOutStep(words: Uint32Array<ArrayBuffer>, at: number, { number, args,
   if (skipIfDone) words[at + AT.skipIfDone] = skipIfDone;
 }
 
-/** As {@linkcode setWord}, where there is 0 still. */
+/** Writes 64 bits where there is 0 still; a negative number goes as its two's complement. */
 function put(words: Uint32Array<ArrayBuffer>, at: number, value: number | bigint): void {
   if (typeof value === "bigint") return put64(words, at, value);
   words[at] = value; // which takes it modulo 2 ** 32

@@ -1,5 +1,5 @@
 /**
- * Memory that a child and we read and write at once, filled from the front. A program owns one.
+ * Memory that a child and we have at once, filled from the front. A program owns one.
  *
  * @module
  */
