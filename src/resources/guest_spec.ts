@@ -67,9 +67,28 @@ export function toGuestResources(resources: Resources): Resources {
   };
 }
 
-/** Files of a v2 group by name, but for those about disks, CPUs and nodes. */
+/**
+ * Limits that are set and that {@linkcode toGuestResources} leaves out although nobody on the host keeps them.
+ *
+ * @returns Each field and why.
+ */
+export function keptFromGuest({ blockIO = {}, network = {}, unified = {} }: Resources): string[] {
+  const parts = Object.entries({ blockIO, network }).flatMap(([part, limits]) =>
+    Object.entries(limits).filter(([, value]) => Array.isArray(value) ? value.length > 0 : Boolean(value))
+      .map(([name]) => `linux.resources.${part}.${name}: disks and the network are the machine's as a whole`)
+  );
+  const files = Object.keys(unified).filter(isOfHardware)
+    .map((file) => `linux.resources.unified.${file}: disks and CPUs are numbered as the host's`);
+  return [...parts, ...files];
+}
+
 function withoutHardware(unified: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(unified).filter(([file]) => !/^(io|cpuset|rdma)\./.test(file)));
+  return Object.fromEntries(Object.entries(unified).filter(([file]) => !isOfHardware(file)));
+}
+
+/** Whether a file of a v2 group is about disks, CPUs or nodes. */
+function isOfHardware(file: string): boolean {
+  return /^(io|cpuset|rdma)\./.test(file);
 }
 
 /** systemd's `slice:prefix:name` becomes a path: the guest has no systemd to ask. */

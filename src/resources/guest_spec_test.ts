@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { defaultConfig } from "../config/schema.ts";
 import type { DeviceRule, Linux, Spec } from "../oci/spec/spec.ts";
-import { toGuestResources, toGuestSpec } from "./guest_spec.ts";
+import { keptFromGuest, toGuestResources, toGuestSpec } from "./guest_spec.ts";
 
 function guestSpec(spec: Partial<Spec>, config = defaultConfig()): Spec {
   return toGuestSpec({ ociVersion: "1.2.0", ...spec }, {
@@ -71,6 +71,23 @@ Deno.test("pods A8: toGuestResources() keeps a limit of processes, in an update 
 Deno.test("pods B12: toGuestResources() keeps files of a v2 group that are no hardware's", () => {
   const unified = { "memory.high": "1000", "io.max": "8:0 rbps=1", "cpuset.cpus": "0", "pids.max": "5" };
   assert.deepEqual(toGuestResources({ unified }), { unified: { "memory.high": "1000", "pids.max": "5" } });
+});
+
+Deno.test("pods B12: keptFromGuest() names the limits that nobody keeps, and none that is empty", () => {
+  const blockIO = {
+    weight: 10,
+    leafWeight: 0,
+    weightDevice: [],
+    throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 1 }],
+  };
+  const unified = { "io.max": "8:0 rbps=1", "memory.high": "1" };
+  assert.deepEqual(keptFromGuest({ blockIO, network: { classID: 1, priorities: [] }, unified, pids: { limit: 5 } }), [
+    "linux.resources.blockIO.weight: disks and the network are the machine's as a whole",
+    "linux.resources.blockIO.throttleReadBpsDevice: disks and the network are the machine's as a whole",
+    "linux.resources.network.classID: disks and the network are the machine's as a whole",
+    "linux.resources.unified.io.max: disks and CPUs are numbered as the host's",
+  ]);
+  assert.deepEqual(keptFromGuest({ blockIO: { weight: 0 }, memory: { limit: 1 } }), []);
 });
 
 Deno.test("toGuestSpec() passes the seccomp profile only if the configuration says so", () => {

@@ -4,7 +4,7 @@ import { KataError } from "../../base/error.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
 import type { CgroupStats } from "../../oci/cgroup/stats.ts";
 import type { Resources } from "../../oci/spec/spec.ts";
-import { toGuestProcess, toGuestResources } from "../../resources/guest_spec.ts";
+import { keptFromGuest, toGuestProcess, toGuestResources } from "../../resources/guest_spec.ts";
 import type { AgentConnection } from "../agent/client.ts";
 import type { PidNamespace } from "../agent/containers.ts";
 import type { ContainerResources, GuestFiles } from "./files.ts";
@@ -79,7 +79,8 @@ export class Container implements AsyncDisposable {
     const { id, pidNamespace } = this;
     const { log } = this.#context;
     try {
-      const lost = await this.#agent.containers.create({ ...this.#files, id, pidNamespace });
+      const unsaid = await this.#agent.containers.create({ ...this.#files, id, pidNamespace });
+      const lost = [...keptFromGuest(this.#options.spec.linux?.resources ?? {}), ...unsaid];
       if (lost.length > 0) log.warning("Cannot tell the guest all of a specification", { container: id, lost });
     } catch (cause) {
       throw new Error(`Cannot create container "${id}" in the guest`, { cause });
@@ -181,6 +182,10 @@ export class Container implements AsyncDisposable {
   }
 
   async update(resources: Resources): Promise<void> {
+    const lost = keptFromGuest(resources);
+    if (lost.length > 0) {
+      this.#context.log.warning("Cannot tell the guest all of an update", { container: this.id, lost });
+    }
     await this.#agent.containers.update(this.id, toGuestResources(resources));
   }
 
