@@ -246,3 +246,27 @@ testEach([{ command: "run" }, { command: "exec" }])(
     }
   },
 );
+
+test("runk 34: a further process has the clocks of the container's time namespace", async () => {
+  await using box = new Box();
+  box.spec.linux.namespaces.push({ type: "time" });
+  box.spec.linux.timeOffsets = { boottime: { secs: 7 * 86_400, nanosecs: 0 } };
+  const id = box.id();
+  box.sh("sleep 1000").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const script = "readlink /proc/1/ns/time; readlink /proc/self/ns/time";
+  const [first, own] = (await box.ok("exec", id, "sh", "-c", script)).stdout.trim().split("\n");
+  assert.equal(own, first);
+  const uptime = Number((await box.ok("exec", id, "cut", "-d.", "-f1", "/proc/uptime")).stdout);
+  assert.ok(uptime > 7 * 86_400, `${uptime} s`);
+});
+
+test("runk 49: a further process has the personality of the container", async () => {
+  await using box = new Box();
+  box.spec.linux.personality = { domain: "LINUX32" };
+  const id = box.id();
+  box.sh("sleep 1000").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  const machine = (await box.ok("exec", id, "uname", "-m")).stdout.trim();
+  assert.match(machine, /^(i686|armv8l)$/);
+});

@@ -36,6 +36,7 @@ const LACKS: Record<string, readonly Lack[]> = {
     { tests: /^runk 13.*makes start/, why: "of Debian 12 runs them at the end of create" },
     { tests: /^runk 06/, why: "of Debian 12 hands on the CPUs of its caller" },
     { tests: /^runk 36/, why: "of Debian 12 lists nothing then" },
+    { tests: /^runk (34|49)/, why: "of Debian 12 knows neither time namespaces nor personalities" },
     { tests: /^runk 51/, why: "of Debian 12 is older than that" },
     { tests: /^seccomp.*forbids to exit/, why: "goes round for ever, now and then, where its program may not exit" },
     { tests: /^runk 50.*moved/, why: "of Debian 12 cannot move a root where mounts are shared" },

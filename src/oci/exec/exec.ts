@@ -119,6 +119,7 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
       log: home.log,
       program: hook,
     }),
+    personality: stored.spec.linux?.personality,
     initPidfd,
     namespaces: differing,
     cgroupProcs: files.map((path) => ours.use(Fd.open(path, O_WRONLY))),

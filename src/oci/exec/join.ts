@@ -28,11 +28,14 @@ import {
   addWorkingDirectory,
   resetAffinity,
 } from "../init/process_steps.ts";
-import type { NamespaceType } from "../spec/spec.ts";
+import { personalityValue } from "../init/scheduling.ts";
+import type { NamespaceType, Personality } from "../spec/spec.ts";
 
 export interface JoinPlan {
   id: string;
   process: ProcessPlan;
+  /** Of the container. */
+  personality: Personality | undefined;
   /** The container's first process. */
   initPidfd: Fd;
   /** Kinds in which it differs from us. */
@@ -79,6 +82,7 @@ export function addJoin(steps: SyscallProgram, plan: JoinPlan): JoinResult {
     keepsLineEnds: plan.keepsLineEnds,
   });
   addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });
+  if (plan.personality) steps.call("personality", [personalityValue(plan.personality)]);
   addDescriptors(steps, { ...plan, console });
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
   let stage2: Slot | undefined;

@@ -78,13 +78,11 @@ function isOurs({ type, path }: Joined): boolean {
 }
 
 /**
- * Kinds in which a process differs from this program: what joining it means. Not time: entering such a namespace takes
- * memory of one's own, which a child has only after its execve.
+ * Kinds in which a process differs from this program: what joining it means. Entering a time namespace takes memory of
+ * one's own, which a child apart has.
  */
 export function differingNamespaces(pid: number): NamespaceType[] {
   const kinds = Object.entries(NAMESPACE_KINDS) as [NamespaceType, NamespaceKind][];
   const inode = (process: number | "self", kind: NamespaceKind) => Deno.readLinkSync(`/proc/${process}/ns/${kind}`);
-  return kinds.filter(([type, kind]) => type !== "time" && inode(pid, kind) !== inode("self", kind)).map(([type]) =>
-    type
-  );
+  return kinds.filter(([, kind]) => inode(pid, kind) !== inode("self", kind)).map(([type]) => type);
 }
