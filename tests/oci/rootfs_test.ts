@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Box, RUNTIME } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
+import { finish } from "../support/command.ts";
 
 test("root: a read-only root refuses writes, a writable one takes them", async () => {
   await using box = new Box();
@@ -57,6 +58,24 @@ test("mounts: a tmpfs with tmpcopyup starts with what the image holds there", as
   assert.equal(stdout, "text\n750 0 0\n604 1000 2000\n/etc/hostname\n");
   assert.match(stderr, /Read-only file system/);
   assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name).sort(), ["link", "sub"]);
+});
+
+test("runk 12: tmpcopyup takes links with their owners, pipes and devices along", async () => {
+  await using box = new Box();
+  Deno.mkdirSync(`${box.rootfs}/data`);
+  const script =
+    "cd $0 && ln -s away link && chown -h 1000:2000 link && mkfifo -m 640 pipe && chown 1000:2000 pipe && " +
+    "mknod -m 606 null c 1 3 && chown 5:6 null";
+  assert.equal((await finish("sh", { args: ["-c", script, `${box.rootfs}/data`] })).code, 0);
+  box.spec.mounts.push({ destination: "/data", source: "tmpfs", type: "tmpfs", options: ["tmpcopyup"] });
+  const look = "cd /data && busybox stat -c '%n %F %a %u %g' link pipe null && : >null && echo null";
+  const lines = (await box.output(look)).split("\n");
+  assert.deepEqual(lines, [
+    "link symbolic link 777 1000 2000",
+    "pipe fifo 640 1000 2000",
+    "null character special file 606 5 6",
+    "null",
+  ]);
 });
 
 test("mounts: a tmpfs without a mode takes on that of the directory it covers", async () => {

@@ -33,6 +33,7 @@ const LACKS: Record<string, readonly Lack[]> = {
     { tests: /^runk 42.*first of real time/, why: "does not know those of the C library and of its own" },
     { tests: /^runk 09:.*machine's pid/, why: "ends all in a cgroup if the pid namespace is not its own" },
     { tests: /^runk 09b:.*(that is killed|an empty cgroup)/, why: "takes a cgroup for its own, and signals all in it" },
+    { tests: /^runk 12/, why: "fails on devices there" },
     { tests: /^runk 13.*makes start/, why: "of Debian 12 runs them at the end of create" },
     { tests: /^runk 06/, why: "of Debian 12 hands on the CPUs of its caller" },
     { tests: /^runk 36/, why: "of Debian 12 lists nothing then" },

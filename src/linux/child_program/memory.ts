@@ -94,10 +94,11 @@ export class ProgramMemory implements Disposable {
     this.#used = Math.ceil((address + this.#used) / PAGE) * PAGE - address;
   }
 
-  /** 8 bytes of the page that stays shared. */
+  /** 8 bytes of the page that stays shared. @throws {RangeError} It is full. */
   allocateTold(): Piece {
     const { address, bytes } = this.#chunks[0]!;
     const offset = this.#told;
+    if (offset + 8 > PAGE) throw new RangeError(`Cannot be told more than ${PAGE / 8} results of a child`);
     this.#told += 8;
     return { address: address + offset, view: new DataView(bytes.buffer, bytes.byteOffset + offset, 8) };
   }

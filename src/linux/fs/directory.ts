@@ -9,6 +9,14 @@ import { bind, check, cstring, LITTLE_ENDIAN } from "../ffi/libc.ts";
 
 const libc = bind({
   mkdirat: { parameters: ["i32", /* dir */ "buffer", /* name */ "u32" /* mode */], result: "i32" },
+  mknodat: {
+    parameters: ["i32", /* dir */ "buffer", /* name */ "u32", /* mode */ "u64" /* device */],
+    result: "i32",
+  },
+  fchownat: {
+    parameters: ["i32", /* dir */ "buffer", /* name */ "u32", /* uid */ "u32", /* gid */ "i32" /* flags */],
+    result: "i32",
+  },
   unlinkat: { parameters: ["i32", /* dir */ "buffer", /* name */ "i32" /* flags */], result: "i32" },
   getdents64: { parameters: ["i32", /* dir */ "buffer", "usize" /* size */], result: "isize" },
   lseek: { parameters: ["i32", /* fd */ "i64", /* offset */ "i32" /* whence */], result: "i64" },
@@ -33,6 +41,23 @@ export function rawName(name: string): RawName {
 export function mkdirAt(directory: Fd, name: string, mode: number): void {
   const raw = rawName(name);
   check("mkdirat", () => libc.mkdirat(directory.number, raw, mode), name);
+}
+
+/**
+ * Makes a pipe, a socket or a device.
+ *
+ * @param node `mode` with the bits of its kind, before the umask; `device` as stat(2) has it.
+ * @throws {ErrnoError} EEXIST, or EPERM for a device that we may not make.
+ */
+export function makeNodeAt(directory: Fd, name: string, { mode, device }: { mode: number; device: number }): void {
+  const raw = rawName(name);
+  check("mknodat", () => libc.mknodat(directory.number, raw, mode, device), name);
+}
+
+/** Changes the owner of an entry; of a link itself, not of what it leads to. */
+export function changeOwnerAt(directory: Fd, name: string, { uid, gid }: { uid: number; gid: number }): void {
+  const [raw, AT_SYMLINK_NOFOLLOW] = [rawName(name), 0x100];
+  check("fchownat", () => libc.fchownat(directory.number, raw, uid, gid, AT_SYMLINK_NOFOLLOW), name);
 }
 
 /** Removes an entry that is no directory; a link itself, not what it leads to. @throws {ErrnoError} EISDIR */

@@ -2,6 +2,8 @@
 import type { Child } from "../../linux/child_program/child.ts";
 import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../../linux/io/fd.ts";
 import { makeDirectoryIn } from "../../linux/fs/guarded_path.ts";
+import { changeOwnerAt, makeNodeAt } from "../../linux/fs/directory.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
 import { openInRoot, RESOLVE } from "../../linux/fs/in_root.ts";
 import { takeDescriptor } from "../../linux/process/pidfd.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
@@ -26,10 +28,35 @@ export function copyUp({ pidfd }: Child, { from, to, image, withContents }: Copy
 
 function copyDirectory(source: Fd, target: Fd): void {
   for (const { name, isDirectory, isFile, isSymlink } of Deno.readDirSync(pathOf(source))) {
-    // Devices, sockets and pipes stay behind: a new file system holds none of them.
-    if (isSymlink) Deno.symlinkSync(Deno.readLinkSync(`${pathOf(source)}/${name}`), `${pathOf(target)}/${name}`);
+    if (isSymlink) copyLink(source, target, name);
     else if (isDirectory || isFile) copyNode(source, target, { name, isDirectory });
+    else copySpecial(source, target, name);
   }
+}
+
+function copyLink(source: Fd, target: Fd, name: string): void {
+  const path = `${pathOf(source)}/${name}`;
+  Deno.symlinkSync(Deno.readLinkSync(path), `${pathOf(target)}/${name}`);
+  changeOwnerAt(target, name, ownerOf(Deno.lstatSync(path)));
+}
+
+/** A pipe, or a device, of which the container's cgroup decides as of any. Of a socket nobody is at the other end. */
+function copySpecial(source: Fd, target: Fd, name: string): void {
+  const stat = Deno.lstatSync(`${pathOf(source)}/${name}`);
+  if (stat.isSocket || stat.mode === null) return;
+  try {
+    makeNodeAt(target, name, { mode: stat.mode, device: stat.rdev ?? 0 });
+  } catch (error) {
+    if (isErrno(error, "EPERM")) return; // a plain user has no devices
+    throw error;
+  }
+  changeOwnerAt(target, name, ownerOf(stat));
+  // Without the umask, and once the owner is right. What we have just made is no link, as its name was new.
+  Deno.chmodSync(`${pathOf(target)}/${name}`, stat.mode & 0o7777);
+}
+
+function ownerOf({ uid, gid }: Deno.FileInfo): { uid: number; gid: number } {
+  return { uid: uid ?? 0, gid: gid ?? 0 };
 }
 
 /**

@@ -153,16 +153,18 @@ function addFilesystem(
   const label = `mount ${source} on ${destination}`;
   const copiesUp = options.copyUp && type === "tmpfs";
   const takesMode = type === "tmpfs" && !/(^|,)mode=/.test(options.data);
-  const image = takesMode ? root.open(destination, { noLinks, call: { ignore: ["ENOENT"] } }) : undefined;
   const isFilled = copiesUp || takesMode;
+  // The parent reads these, and of the child's memory it sees the told part only.
+  const told = () => isFilled ? { into: steps.toldSlot() } : {};
+  const image = takesMode ? root.open(destination, { noLinks, ...told(), call: { ignore: ["ENOENT"] } }) : undefined;
   root.makeDirectories(destination);
-  const target = root.open(destination, { noLinks });
+  const target = root.open(destination, { noLinks, ...told() });
   const flags = options.flags & ~MS.REC & ~(isFilled ? MS.RDONLY : 0);
   steps.call("mount", [source, root.pathTo(target), type, flags, options.data || null], { label });
   root.cover(destination);
   if (isFilled || options.recursive !== undefined || options.propagation.length > 0) {
     // `target` is the directory below the mount; only a new look finds the mount.
-    const mounted = root.open(destination);
+    const mounted = root.open(destination, told());
     if (isFilled) {
       addCopyUp({ from: target, to: mounted, image, withContents: copiesUp });
       const isReadOnly = (options.flags & MS.RDONLY) !== 0;
