@@ -9,8 +9,9 @@ export const ARCHITECTURES = ["x86_64", "aarch64"] as const satisfies readonly A
 export function testEachAssembler(
   name: (arch: Architecture) => string,
   fn: (arch: Architecture) => Promise<void>,
+  { only = ARCHITECTURES }: { only?: readonly Architecture[] } = {},
 ): void {
-  for (const arch of ARCHITECTURES) {
+  for (const arch of only) {
     const assembler = `${arch}-linux-gnu-as`;
     const test = name(arch);
     const ignore = leftOut({ name: test }, !isInstalled(assembler) && `${assembler} is not installed`);
