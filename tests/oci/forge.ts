@@ -2,7 +2,7 @@
  * Program of a container's process that wants the help of a runtime which starts another beside it. Run inside a pid
  * namespace, with a /proc of it and the right to trace: `deno run -A forge.ts LETTER`.
  *
- * It stops the next process that appears before that does anything, and writes LETTER wherever it could write to. A line
+ * It stops the next process that appears before that does anything, and writes LETTER to its pipe of messages. A line
  * says that there was one.
  */
 import { goOn, nextPid, stopAtBirth } from "./birth.ts";

@@ -1,6 +1,7 @@
 /** F4: who may trace holds a process that the engine starts beside it. The command does not wait for ever. */
 import assert from "node:assert/strict";
 import { leftOut } from "../../src/base/testing/left_out.ts";
+import { detectCgroups } from "../../src/linux/cgroup/cgroup.ts";
 import { Container } from "../../src/oci/container/container.ts";
 import type { Process, Spec } from "../../src/oci/spec/spec.ts";
 import { spawnInside } from "../oci/spy_start.ts";
@@ -97,7 +98,7 @@ async function execAndKill(container: Container, process: Process): Promise<void
 
 /** @returns How the call failed that made a process which was held. Sometimes the attacker comes too late. */
 async function heldCall(
-  { pid, how, patience }: { pid: number; how: string; patience: TestPatience },
+  { pid, how, patience, whileHeld }: { pid: number; how: string; patience: TestPatience; whileHeld?: () => void },
   call: () => Promise<unknown>,
 ): Promise<Error> {
   for (let left = 60; left > 0; left--) {
@@ -105,7 +106,10 @@ async function heldCall(
     await holder.until("ready");
     const called = call().then(() => undefined, (error: Error) => error);
     const first = await inTime(Promise.race([called.then(() => "over"), holder.until("held").then(() => "held")]));
-    if (first === "held") patience.end();
+    if (first === "held") {
+      whileHeld?.();
+      patience.end();
+    }
     const error = await inTime(called);
     if (error !== undefined) return error;
   }
@@ -199,3 +203,30 @@ Deno.test("F4: held: a process that is kept from its end keeps neither exec nor 
     while (container.pids().length > 1) await new Promise((resolve) => setTimeout(resolve, 20));
   })());
 });
+
+Deno.test(
+  "F4: held: what opens a proc beside others is bound by the container's limit of processes",
+  { ignore },
+  async () => {
+    using bundle = new Bundle();
+    await using neighbour = await sleeping(bundle);
+    const { container: { pid }, patience } = neighbour;
+    const LIMIT = 20;
+    const spec = bundle.spec(["true"], (spec) => {
+      beside(spec, pid);
+      spec.linux.resources = { pids: { limit: LIMIT } };
+    });
+    const create = async () => {
+      const container = await Container.create({ ...bundle.options(spec, "held"), patience });
+      await container.delete({ force: true });
+    };
+    const { v1, unified } = detectCgroups();
+    const limits: string[] = [];
+    const whileHeld = () => {
+      const group = `${v1.get("pids") ?? unified}${spec.linux!.cgroupsPath}`;
+      limits.push(Deno.readTextFileSync(`${group}/pids.max`).trim());
+    };
+    await heldCall({ pid, how: "stop", patience, whileHeld }, create);
+    assert.deepEqual([...new Set(limits)], [`${LIMIT}`]);
+  },
+);

@@ -50,6 +50,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   const cgroup = takeCgroup(options, parts, undo);
   using launch = startInit({ options, stored, directory, cgroup });
   undo.use(launch.child);
+  boundProcesses(options, stored, cgroup);
   const created = completeInit(launch);
   const remember = (child: Child) => {
     stored.pid = child.pid;
@@ -104,6 +105,18 @@ function refuseFrozen(cgroup: Cgroup, { id, cgroupPath }: StoredState): void {
     "FAILED_PRECONDITION",
     `Cannot create container "${id}" in "/${cgroupPath}": container's cgroup unexpectedly frozen`,
   );
+}
+
+/** More than a container's first process and those that it starts for itself. */
+const MOST_AT_CREATE = 8;
+
+/** Limits the number of processes before any of them appears among others, who may trace it and have it fork. */
+function boundProcesses({ spec: { linux }, rootless }: CreateOptions, { scope }: StoredState, cgroup: Cgroup): void {
+  const isLivedIn = linux?.namespaces?.some(({ type, path }) => type === "pid" && path) ?? false;
+  const limit = linux?.resources?.pids?.limit ?? 0;
+  // systemd has its own limit from the beginning.
+  if (!isLivedIn || limit <= 0 || rootless || scope !== undefined) return;
+  cgroup.apply({ pids: { limit: Math.max(Number(limit), MOST_AT_CREATE) } });
 }
 
 /** The group of a container that exists. */
