@@ -111,11 +111,12 @@ function refuseFrozen(cgroup: Cgroup, { id, cgroupPath }: StoredState): void {
 const MOST_AT_CREATE = 8;
 
 /** Limits the number of processes before any of them appears among others, who may trace it and have it fork. */
-function boundProcesses({ spec: { linux }, rootless }: CreateOptions, { scope }: StoredState, cgroup: Cgroup): void {
+function boundProcesses({ spec: { linux }, rootless }: CreateOptions, stored: StoredState, cgroup: Cgroup): void {
   const isLivedIn = linux?.namespaces?.some(({ type, path }) => type === "pid" && path) ?? false;
   const limit = linux?.resources?.pids?.limit ?? 0;
-  // systemd has its own limit from the beginning.
-  if (!isLivedIn || limit <= 0 || rootless || scope !== undefined) return;
+  // systemd's have their own limit from the beginning, and a group that was there is not ours yet.
+  const isOthers = stored.scope !== undefined || stored.foreignCgroups !== undefined;
+  if (!isLivedIn || limit <= 0 || rootless || isOthers) return;
   cgroup.apply({ pids: { limit: Math.max(Number(limit), MOST_AT_CREATE) } });
 }
 
