@@ -18,18 +18,23 @@ export function hasPidNamespace({ linux }: Spec): boolean {
   return (linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
 }
 
-/** Processes of the container, as this pid namespace numbers them. */
-export function ownMembers(parts: ContainerParts): number[] {
-  const { cgroup, stored, directory, home: { stateRoot } } = parts;
-  const members = cgroup.members();
+/** Whether all processes in its group are the container's, as far as can be known. */
+function ownsAll({ stored, directory, home: { stateRoot } }: ContainerParts): boolean {
+  if (stored.cgroupPath === "") return true;
   // One that has never come to life has no first process to tell the others by.
   const isHalfMade = stored.pid === 0 || directory.exists() && directory.stage() === "creating";
-  const own = hasPidNamespace(stored.spec);
-  if (stored.cgroupPath === "" || (isHalfMade || !own) && !sharesCgroup(stored, stateRoot)) return members;
+  return (isHalfMade || !hasPidNamespace(stored.spec)) && !sharesCgroup(stored, stateRoot);
+}
+
+/** Processes of the container, as this pid namespace numbers them. */
+export function ownMembers(parts: ContainerParts): number[] {
+  const { cgroup, stored } = parts;
+  const members = cgroup.members();
+  if (ownsAll(parts)) return members;
   const init = livePid(stored);
   // All others of its pid namespace end before it does.
   if (init === 0) return [];
-  const namespace = own ? pidNamespace(init) : undefined;
+  const namespace = hasPidNamespace(stored.spec) ? pidNamespace(init) : undefined;
   const isFirst = (pid: number) => pid === init || namespace !== undefined && pidNamespace(pid) === namespace;
   return members.filter((pid) => descends(pid, isFirst));
 }
@@ -59,11 +64,13 @@ const ROUNDS = 20;
  */
 export async function endMembers(parts: ContainerParts): Promise<void> {
   const { cgroup, stored } = parts;
+  // As a whole, which those that fork without end cannot escape.
+  if (ownsAll(parts)) return await cgroup.kill();
   for (let round = 0; round < ROUNDS; round++) {
     using ending = new DisposableStack();
     const own = ownMembers(parts);
     // It leaves its group a moment before those of its namespace do, for which it waits.
-    const init = stored.cgroupPath === "" ? 0 : livePid(stored);
+    const init = livePid(stored);
     if (init !== 0 && !own.includes(init)) own.push(init);
     if (own.length === 0) return;
     const pidfds = own.map(pidfdOf).filter((one) => one !== undefined).map((one) => ending.use(one));
