@@ -105,6 +105,19 @@ Deno.test("F4: a child apart writes into no memory of ours but one page, and wha
   assert.deepEqual(flags.filter((line) => line.includes(" sh ")).map((line) => line.includes(" dc ")), [true]);
 });
 
+Deno.test("F4: nobody can change what we share with a child apart by the part that others see", async () => {
+  await using child = await parked();
+  const maps = Deno.readTextFileSync(`/proc/${child.pid}/maps`).split("\n").filter((line) =>
+    line.includes("memfd:steps")
+  );
+  assert.equal(maps.length, 2);
+  for (const line of maps) {
+    using memory = Fd.open(`/proc/${child.pid}/map_files/${line.split(" ")[0]}`, O_RDWR);
+    assert.throws(() => memory.writeAllAt(new Uint8Array(1), 0), { message: /EPERM/ });
+    assert.throws(() => setFileSize(memory, 0), { message: /EPERM/ });
+  }
+});
+
 Deno.test("F4: nobody can change what children apart become, also when he has got hold of it", async () => {
   const child = await parked();
   using image = Fd.open(`/proc/${child.pid}/exe`, O_RDONLY);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Fd, memfd, setFileSize } from "../io/fd.ts";
+import { type Fd, sealableMemfd, setFileSize } from "../io/fd.ts";
 import { LITTLE_ENDIAN, refuseNul } from "../ffi/libc.ts";
 import { hideMemory, mapMemory, type Mapping, showMemory, type Shown, unmapMemory } from "./machine_code.ts";
 
@@ -55,7 +55,7 @@ export class ProgramMemory implements Disposable {
   constructor({ isApart = false }: { isApart?: boolean } = {}) {
     if (!isApart) return;
     using undo = new DisposableStack();
-    const file = undo.use(memfd("steps"));
+    const file = undo.use(sealableMemfd("steps"));
     setFileSize(file, APART_SIZE);
     const mapping = mapMemory(APART_SIZE, file);
     this.#mappings.push(mapping);

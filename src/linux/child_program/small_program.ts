@@ -7,7 +7,7 @@
  * @see https://man7.org/linux/man-pages/man5/elf.5.html
  * @module
  */
-import { F_SETFD, type Fd, FD_CLOEXEC, sealedMemfd } from "../io/fd.ts";
+import { F_ADD_SEALS, F_SETFD, type Fd, FD_CLOEXEC, SEAL, sealedMemfd } from "../io/fd.ts";
 import { LITTLE_ENDIAN } from "../ffi/libc.ts";
 import { BOOT_ADDRESS, HEADER, machineCode } from "./machine_code.ts";
 import { PAGE, type Piece, REST_ADDRESS, setWord, TOLD_ADDRESS } from "./memory.ts";
@@ -134,6 +134,8 @@ function bootSteps({ memory, report }: OwnNumbers, allocate: (size: number) => P
     map(TOLD_ADDRESS, { size: PAGE, flags: MAP_SHARED }),
     map(REST_ADDRESS, { size: restSize, flags: MAP_PRIVATE | MAP_NORESERVE }),
     systemCall("madvise", [TOLD_ADDRESS, PAGE, MADV_DONTFORK]),
+    // Who may trace and follow /proc/PID/map_files gets at the file by the private part: to read, and no more.
+    systemCall("fcntl", [memory, F_ADD_SEALS, SEAL.seal | SEAL.shrink | SEAL.grow | SEAL.futureWrite]),
     systemCall("close", [memory]),
     systemCall("fcntl", [report, F_SETFD, FD_CLOEXEC]),
     ...resetSignals({ allocate }),

@@ -203,6 +203,10 @@ export function memfd(name: string, content: Uint8Array<ArrayBuffer> = new Uint8
   return fd;
 }
 
+export const F_ADD_SEALS = 1033;
+/** Seals against whoever has the file, for good; `futureWrite` spares those who have mapped it already. */
+export const SEAL = { seal: 1, shrink: 2, grow: 4, write: 8, futureWrite: 0x10 } as const;
+
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
 
@@ -211,12 +215,16 @@ function createMemfd(name: string, flags: number): Fd {
   return new Fd(check("memfd_create", () => libc.memfd_create(cname, flags), name));
 }
 
+/** An empty file in memory that whoever has it may seal by {@linkcode F_ADD_SEALS}. */
+export function sealableMemfd(name: string): Fd {
+  return createMemfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
 /** A file in memory that nobody can change from now on, whoever opens it anew. @param pieces What is between is zeros. */
 export function sealedMemfd(name: string, pieces: readonly { offset: number; content: Uint8Array<ArrayBuffer> }[]): Fd {
-  const F_ADD_SEALS = 1033;
-  const SEAL_ALL = 1 | 2 | 4 | 8; // further seals, shrinking, growing, writing
+  const SEAL_ALL = SEAL.seal | SEAL.shrink | SEAL.grow | SEAL.write;
   using undo = new DisposableStack();
-  const fd = undo.use(createMemfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const fd = undo.use(sealableMemfd(name));
   for (const { offset, content } of pieces) fd.writeAllAt(content, offset);
   check("fcntl", () => libc.fcntl(fd.number, F_ADD_SEALS, SEAL_ALL), name);
   undo.move();

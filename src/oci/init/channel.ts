@@ -17,6 +17,7 @@
  *   |  release ------------------------>  |  root of the namespace
  *   |  by a pipe of its own: the plan -->  |  mounts
  *   |  <------------- "copyUp"            |  for each tmpfs that starts as a copy
+ *   |                                     |  (the message ends with three numbers)
  *   |  copies                             |
  *   |  release ------------------------>  |  more mounts
  *   |  <------------- "hooks"             |  only if there are hooks to run
@@ -119,15 +120,22 @@ export class Channel implements Disposable {
    * @returns Where the child puts that number before.
    */
   offerDescriptor(steps: SyscallProgram, message: Message): { number: Slot; addStop: () => void } {
-    const piece = steps.allocate(1 + NUMBER_BYTES);
+    const { numbers: [number], addStop } = this.offerDescriptors(steps, message, 1);
+    return { number: number!, addStop };
+  }
+
+  /** As {@linkcode Channel.offerDescriptor}, of several: the child's memory is its own, so we see none of its slots. */
+  offerDescriptors(steps: SyscallProgram, message: Message, count: number): { numbers: Slot[]; addStop: () => void } {
+    const size = 1 + count * NUMBER_BYTES;
+    const piece = steps.allocate(size);
     piece.view.setUint8(0, MESSAGES[message].charCodeAt(0));
     const addStop = () => {
       this.#planned.push(message);
-      const label = `report ${message}`;
-      steps.call("write", [this.#childNumbers.write, piece.address, 1 + NUMBER_BYTES], { label });
+      steps.call("write", [this.#childNumbers.write, piece.address, size], { label: `report ${message}` });
       awaitByte(steps, this.#childNumbers.read, { label: `wait after ${message}` });
     };
-    return { number: steps.slot({ piece, offset: 1 }), addStop };
+    const slotAt = (index: number) => steps.slot({ piece, offset: 1 + index * NUMBER_BYTES });
+    return { numbers: Array.from({ length: count }, (_, index) => slotAt(index)), addStop };
   }
 
   /** In the parent: the number that follows such a message. */

@@ -83,7 +83,7 @@ function chooseWait(created: CreatedInit, { stored: { id, spec }, cgroup, patien
 /** Does what takes rights that the child has not, or what it cannot do by system calls alone. */
 async function help(
   message: Message,
-  { child, isLivedIn }: CreatedInit,
+  { child, channel, isLivedIn }: CreatedInit,
   { init, copies, limit }: { init: ServedInit; copies: Iterator<CopyUp>; limit: () => void },
 ): Promise<void> {
   const { stored, stored: { spec } } = init;
@@ -93,7 +93,8 @@ async function help(
     writeIdMaps(child.pid, { uidMappings, gidMappings });
   }
   if (message === "copyUp") {
-    copyUp(child, copies.next().value!);
+    const [from, to, image] = [channel.receiveNumber(), channel.receiveNumber(), channel.receiveNumber()];
+    copyUp(child, copies.next().value!, { from, to, image });
   }
   if (message === "hooks") {
     // Limits come first, as hooks are there to change what the engine has made.

@@ -134,13 +134,14 @@ function makePrivate(root: RootDirectory): void {
 function addTree(steps: SyscallProgram, root: RootDirectory, plan: InitPlan): { sealDev: boolean; copies: CopyUp[] } {
   const { planned, sealDev } = deferReadOnlyDev(plan.mounts);
   const copies: CopyUp[] = [];
-  const addCopyUp = (copy: CopyUp) => {
+  const offerCopyUp = (copy: CopyUp) => {
+    const { numbers: [from, to, image], addStop } = plan.channel.offerDescriptors(steps, "copyUp", 3);
     copies.push(copy);
-    plan.channel.addStop(steps, "copyUp");
+    return { from: from!, to: to!, image: image!, addStop };
   };
   // A proc of the machine's pid namespace is not for the root of another user namespace to open.
   const pids = plan.fresh.has("user") ? undefined : plan.pids;
-  addMounts(steps, root, { planned, addCopyUp, pids: pids && withHandle(steps, plan, pids) });
+  addMounts(steps, root, { planned, offerCopyUp, pids: pids && withHandle(steps, plan, pids) });
   const mayNotMakeNodes = plan.fresh.has("user") || plan.joined.some(({ type }) => type === "user");
   if (!hasOwnDev(planned)) addDevices(steps, root, { nodes: plan.devices, bind: mayNotMakeNodes });
   return { sealDev, copies };

@@ -6,24 +6,33 @@ import { changeOwnerAt, makeNodeAt } from "../../linux/fs/directory.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { openInRoot, RESOLVE } from "../../linux/fs/in_root.ts";
 import { takeDescriptor } from "../../linux/process/pidfd.ts";
-import type { Slot } from "../../linux/child_program/call.ts";
 
 /** A copy that the parent makes while the child, which has both directories open, waits. */
 export interface CopyUp {
-  /** The directory below the mount. */
-  from: Slot;
-  to: Slot;
-  /** The mount point as the image has it; a negative errno if it was made just now. None: the options name a mode. */
-  image: Slot | undefined;
   withContents: boolean;
+  /** Whether the options name no mode. */
+  withMode: boolean;
+}
+
+/** Numbers that the child tells, in this order. */
+export interface CopyUpNumbers {
+  /** The directory below the mount. */
+  from: number;
+  to: number;
+  /** The mount point as the image has it; a negative errno if it was made just now. */
+  image: number;
 }
 
 /** @throws {Error} The tmpfs is too small, or the image cannot be read. */
-export function copyUp({ pidfd }: Child, { from, to, image, withContents }: CopyUp): void {
-  using source = takeDescriptor(pidfd, from.value);
-  using target = takeDescriptor(pidfd, to.value);
+export function copyUp(
+  { pidfd }: Child,
+  { withContents, withMode }: CopyUp,
+  { from, to, image }: CopyUpNumbers,
+): void {
+  using source = takeDescriptor(pidfd, from);
+  using target = takeDescriptor(pidfd, to);
   if (withContents) copyDirectory(source, target);
-  if (image !== undefined && image.value >= 0) copyMode(source, target);
+  if (withMode && image >= 0) copyMode(source, target);
 }
 
 function copyDirectory(source: Fd, target: Fd): void {

@@ -11,8 +11,15 @@ import type { PlannedMount } from "./planned.ts";
 import { addProc, type LivedInPids } from "./proc_mount.ts";
 import type { RootDirectory } from "./rootfs.ts";
 
-/** Adds the stop at which the parent fills a new file system. */
-export type AddCopyUp = (copy: CopyUp) => void;
+/** Where the child has what the parent needs to fill a new file system, and the stop at which that is done. */
+export interface CopyUpOffer {
+  from: Slot;
+  to: Slot;
+  image: Slot;
+  addStop: () => void;
+}
+
+export type OfferCopyUp = (copy: CopyUp) => CopyUpOffer;
 
 type Planned<K extends PlannedMount["kind"]> = Extract<PlannedMount, { kind: K }>;
 
@@ -23,11 +30,11 @@ const ADD = {
   seal: (_steps, root, { destination }) => seal(root, destination),
 } satisfies { [K in PlannedMount["kind"]]: Add<Planned<K>> };
 
-type Add<P> = (steps: SyscallProgram, root: RootDirectory, planned: P, addCopyUp: AddCopyUp) => void;
+type Add<P> = (steps: SyscallProgram, root: RootDirectory, planned: P, offerCopyUp: OfferCopyUp) => void;
 
 export interface MountsOptions {
   planned: readonly PlannedMount[];
-  addCopyUp: AddCopyUp;
+  offerCopyUp: OfferCopyUp;
   /** The pid namespace of the container, if it is one that others live in. */
   pids: LivedInPids | undefined;
 }
@@ -35,11 +42,11 @@ export interface MountsOptions {
 export function addMounts(
   steps: SyscallProgram,
   root: RootDirectory,
-  { planned, addCopyUp, pids }: MountsOptions,
+  { planned, offerCopyUp, pids }: MountsOptions,
 ): void {
   for (const one of planned) {
     if (pids !== undefined && one.kind === "filesystem" && one.type === "proc") addProcOf(steps, root, one, pids);
-    else (ADD[one.kind] as Add<PlannedMount>)(steps, root, one, addCopyUp);
+    else (ADD[one.kind] as Add<PlannedMount>)(steps, root, one, offerCopyUp);
   }
 }
 
@@ -147,26 +154,27 @@ function addFilesystem(
   steps: SyscallProgram,
   root: RootDirectory,
   planned: Planned<"filesystem">,
-  addCopyUp: AddCopyUp,
+  offerCopyUp: OfferCopyUp,
 ): void {
   const { source, destination, type, options, noLinks = false } = planned;
   const label = `mount ${source} on ${destination}`;
   const copiesUp = options.copyUp && type === "tmpfs";
   const takesMode = type === "tmpfs" && !/(^|,)mode=/.test(options.data);
   const isFilled = copiesUp || takesMode;
-  // The parent reads these, and of the child's memory it sees the told part only.
-  const told = () => isFilled ? { into: steps.toldSlot() } : {};
-  const image = takesMode ? root.open(destination, { noLinks, ...told(), call: { ignore: ["ENOENT"] } }) : undefined;
+  const offer = isFilled ? offerCopyUp({ withContents: copiesUp, withMode: takesMode }) : undefined;
+  const image = takesMode
+    ? root.open(destination, { noLinks, into: offer!.image, call: { ignore: ["ENOENT"] } })
+    : undefined;
   root.makeDirectories(destination);
-  const target = root.open(destination, { noLinks, ...told() });
+  const target = root.open(destination, { noLinks, ...(offer && { into: offer.from }) });
   const flags = options.flags & ~MS.REC & ~(isFilled ? MS.RDONLY : 0);
   steps.call("mount", [source, root.pathTo(target), type, flags, options.data || null], { label });
   root.cover(destination);
   if (isFilled || options.recursive !== undefined || options.propagation.length > 0) {
     // `target` is the directory below the mount; only a new look finds the mount.
-    const mounted = root.open(destination, told());
-    if (isFilled) {
-      addCopyUp({ from: target, to: mounted, image, withContents: copiesUp });
+    const mounted = root.open(destination, offer && { into: offer.to });
+    if (offer !== undefined) {
+      offer.addStop();
       const isReadOnly = (options.flags & MS.RDONLY) !== 0;
       if (isReadOnly) root.setAttributes(mounted, { set: MOUNT_ATTR.RDONLY }, { label });
     }
