@@ -184,9 +184,8 @@ Deno.test(
     const { container, patience } = neighbour;
     const exec = () => execAndKill(container, { ...EXEC, noNewPrivileges: false });
     const error = await heldCall({ pid: container.pid, how: "stop", patience }, exec);
-    // A stop before the guard has let it go is seen by that.
-    const stopped = /its process was to say "stage2".*\((stopped|tracing stop), traced by process \d+\)/;
-    assert.match(error.message, new RegExp(`${stopped.source}|it was tampered with before its filter held$`));
+    // A stop before the guard has let it go is seen by that, which ends.
+    assert.match(error.message, /its process was to say "stage2"|it was tampered with before its filter held$/);
     assert.deepEqual(container.pids(), [container.pid]);
   },
 );
