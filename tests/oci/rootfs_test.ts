@@ -60,6 +60,19 @@ test("mounts: a tmpfs with tmpcopyup starts with what the image holds there", as
   assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name).sort(), ["link", "sub"]);
 });
 
+test("mounts: a tmpfs without a mode in a user namespace takes on that of the directory it covers", async () => {
+  await using box = new Box();
+  const map = [{ containerID: 0, hostID: 0, size: 1000 }];
+  box.spec.linux.namespaces.push({ type: "user" });
+  Object.assign(box.spec.linux, { uidMappings: map, gidMappings: map });
+  Deno.mkdirSync(`${box.rootfs}/narrow`);
+  Deno.chmodSync(`${box.rootfs}/narrow`, 0o750);
+  for (const destination of ["/narrow", "/new"]) {
+    box.spec.mounts.push({ destination, source: "tmpfs", type: "tmpfs", options: ["nosuid"] });
+  }
+  assert.equal(await box.output("stat -c '%a %n' /narrow /new"), "750 /narrow\n1777 /new");
+});
+
 test("runk 12: tmpcopyup takes links with their owners, pipes and devices along", async () => {
   await using box = new Box();
   Deno.mkdirSync(`${box.rootfs}/data`);

@@ -30,7 +30,7 @@ export function closeOtherFds(steps: SyscallProgram, kept: readonly number[]): v
 
 /** A number that no kept descriptor has, high enough for none that is opened later to get it. */
 export function freeNumber(kept: readonly number[]): number {
-  let number = Math.min(100, openFilesLimit() - 4);
+  let number = Math.min(100, openFilesLimit() - 8);
   while (kept.includes(number)) number++;
   return number;
 }
