@@ -100,8 +100,10 @@ has_trick() {
 check_tricks() {
   local name
   [[ ${KATA_PLAIN-1} != 1 ]] || return 0
-  for name in ${KATA_PLAIN//,/ }; do
-    [[ -d $repo/scripts/accelerate/$name ]] ||
+  local -a names
+  IFS=, read -ra names <<<"$KATA_PLAIN"
+  for name in "${names[@]}"; do
+    [[ $name =~ ^[a-z_]+$ && -d $repo/scripts/accelerate/$name ]] ||
       fail "Cannot leave out \"$name\": KATA_PLAIN is 1, or has names of folders in scripts/accelerate with commas in between"
   done
 }

@@ -16,7 +16,6 @@ export interface BlockDevice {
   /** File or block device on the host. */
   path: string;
   readOnly: boolean;
-  format: "raw" | "vmdk";
   /** Shown to the guest, at most 20 bytes. */
   serial?: string;
 }

@@ -53,7 +53,7 @@ kata_unpack() (
   rm "$t/probe"
   # What Deno keeps of its work is run later: no umask makes it anybody else's.
   mkdir -p "$t/cache/main/npm" "$t/cache/runk/npm" || return 1
-  if ! k=$(tail -c +@HEAD_BYTES@ "$0" | tar -xzf - -C "$t" --no-same-owner 2>&1); then
+  if ! k=$(tail -c +@HEAD_BYTES@ "$0" | tar -xzf - -C "$t" --no-same-owner --no-same-permissions 2>&1); then
     printf '%s\n' "$k" | tail -n 2 | head -n 1 >&2 # a full disk has a line for each file
     return 1
   fi

@@ -4,7 +4,7 @@ import type { BlockDevice } from "../device.ts";
 import { type Machine, qemuArgs } from "./args.ts";
 import * as objects from "./device_objects.ts";
 
-const ROOT: BlockDevice = { kind: "block", id: "root", path: "/k/root.erofs", readOnly: true, format: "raw" };
+const ROOT: BlockDevice = { kind: "block", id: "root", path: "/k/root.erofs", readOnly: true };
 
 function machine(change: Partial<Machine> = {}, qemu: Partial<QemuConfig> = {}): Machine {
   const config = { ...defaultConfig().hypervisor, kernel: "/k/vmlinux", ...qemu };
@@ -93,15 +93,15 @@ Deno.test("qemuArgs() appends machine_accelerators to -machine", () => {
 
 Deno.test("B18, B19: blockNode() opens a read-only disk so on both nodes, and shares its locks", () => {
   const { hypervisor: config } = defaultConfig();
-  const disk = { ...ROOT, format: "vmdk" } as const;
-  assert.deepEqual(objects.blockNode(disk, { config, isHostDevice: false, fdSet: 1 }), {
-    driver: "vmdk",
+
+  assert.deepEqual(objects.blockNode(ROOT, { config, isHostDevice: false, fdSet: 1 }), {
+    driver: "raw",
     "node-name": "drive-root",
     "read-only": true,
     "force-share": true,
     file: { driver: "file", filename: "/dev/fdset/1", aio: "threads", "read-only": true, "force-share": true },
   });
-  const { devices } = objects.virtioBlk(disk, { config, isHostDevice: false, fdSet: 1, slot: objects.onPort("rp0") });
+  const { devices } = objects.virtioBlk(ROOT, { config, isHostDevice: false, fdSet: 1, slot: objects.onPort("rp0") });
   assert.ok(!("share-rw" in devices[0]!));
 });
 

@@ -50,7 +50,7 @@ export function blockNode(disk: BlockDevice, { config, isHostDevice, fdSet }: Bl
     ...access,
     ...cache,
   };
-  return { driver: disk.format, "node-name": nodeName(disk.id), ...access, ...cache, file };
+  return { driver: "raw", "node-name": nodeName(disk.id), ...access, ...cache, file };
 }
 
 /** The name under which QEMU knows a disk's top node. */

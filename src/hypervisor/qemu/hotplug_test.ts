@@ -9,7 +9,7 @@ import { type Command, fakeQmp } from "./testing/fake_qmp.ts";
 import { QemuHotplug } from "./hotplug.ts";
 import { Qmp } from "./qmp/qmp.ts";
 
-const DISK: BlockDevice = { kind: "block", id: "d1", path: "/images/d1", readOnly: true, format: "raw" };
+const DISK: BlockDevice = { kind: "block", id: "d1", path: "/images/d1", readOnly: true };
 
 interface BoxOptions {
   /** Commands that QEMU refuses. */

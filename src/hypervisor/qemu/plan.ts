@@ -128,7 +128,7 @@ function sizes(
 function rootDisk(planner: Planner): objects.DeviceObjects[] {
   const { image } = planner.input.vm;
   if (image === undefined) return [];
-  const disk: BlockDevice = { kind: "block", id: "root", path: image.path, readOnly: true, format: "raw" };
+  const disk: BlockDevice = { kind: "block", id: "root", path: image.path, readOnly: true };
   return [virtioBlk(planner, disk)];
 }
 

@@ -98,7 +98,7 @@ export function openDescriptors(): number {
 }
 
 export function disk(id: string): BlockDevice {
-  return { kind: "block", id, path: "/proc/self/exe", readOnly: true, format: "raw" };
+  return { kind: "block", id, path: "/proc/self/exe", readOnly: true };
 }
 
 /** A rule of the suite, and the abilities without which it means nothing. */

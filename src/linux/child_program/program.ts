@@ -3,8 +3,8 @@
  *
  * V8's heap does not survive fork, so nothing of ours may run in the child. Its system calls are written down before,
  * as steps in memory of the program's own, and a routine of machine code walks them. The child shares our memory until
- * its execve (CLONE_VM), which makes a start cheap and lets us see which step failed; a child that is apart reads its steps
- * there, and writes into memory of its own.
+ * its execve (CLONE_VM), which makes a start cheap and lets us see which step failed; a child that is apart has a copy of its
+ * steps, writes into memory of its own, and shares one page with us, where it tells the pid of what it forks.
  * Descriptors, signal handlers, working directory and ids are the child's own.
  *
  * ```ts ignore

@@ -48,7 +48,7 @@ export async function execProcess(
   options: ExecOptions,
 ): Promise<ContainerProcess> {
   validateProcess(process);
-  // A hook of a plain user may join a first process that shares our memory still: what cannot be looked into is root's.
+  // A hook of a plain user may join a first process that has not become its program yet: what cannot be looked into is root's.
   if (options.program === undefined || Deno.uid() === 0) forbidInspection();
   await using undo = new AsyncDisposableStack();
   const score = process.oomScoreAdj ?? parts.stored.spec.process?.oomScoreAdj;

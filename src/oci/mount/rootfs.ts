@@ -1,5 +1,5 @@
 /**
- * SyscallProgram that work inside the container's root directory before it is the root. Every path goes through openat2(2) with
+ * Steps that work inside the container's root directory before it is the root. Every path goes through openat2(2) with
  * RESOLVE_IN_ROOT: whatever `..` and links the image holds, nothing leaves the root file system (B5).
  *
  * @see https://man7.org/linux/man-pages/man2/openat2.2.html

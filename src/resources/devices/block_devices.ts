@@ -26,7 +26,6 @@ export interface DiskRequest {
   /** Regular file or block device of the host. */
   path: string;
   readOnly: boolean;
-  format: "raw" | "vmdk";
   /** The one who asks, for errors: `root file system of container "c1"`. */
   user: string;
 }
@@ -98,12 +97,12 @@ export class BlockDevices {
     }
   }
 
-  #plug(key: string, { path, readOnly, format, open }: DiskRequest & { open: Fd }): Entry {
+  #plug(key: string, { path, readOnly, open }: DiskRequest & { open: Fd }): Entry {
     const id = `disk${this.#count++}`;
     const { vm, signal } = this.#options;
     const hotplug = facetOf(vm, "hotplug", `plug block "${id}"`);
     // By what is open: the path may lead elsewhere by now.
-    const ready = hotplug.plug({ kind: "block", id, path: pathOf(open), readOnly, format }, { signal });
+    const ready = hotplug.plug({ kind: "block", id, path: pathOf(open), readOnly }, { signal });
     const entry: Entry = { id, path, readOnly, users: new Set(), ready };
     this.#entries.set(key, entry);
     return entry;

@@ -30,7 +30,7 @@ class Box implements Disposable, Hotplug {
 
   acquire(name: string, options: Partial<DiskRequest> = {}) {
     const path = `${this.path}/${name}`;
-    return this.disks.acquire({ path, readOnly: false, format: "raw", user: "u", ...options });
+    return this.disks.acquire({ path, readOnly: false, user: "u", ...options });
   }
 
   async plug(device: Device): Promise<GuestAddress> {
@@ -108,7 +108,7 @@ Deno.test("BlockDevices refuses by name: no disk, no file, and a monitor that ta
   await assert.rejects(box.acquire("none"), { message: `Cannot use disk "${box.path}/none" for u` });
   const path = box.file("a");
   const disks = new BlockDevices({ vm: { name: "fc" }, signal: box.end.signal, log });
-  const error = await failureOf(disks.acquire({ path, readOnly: true, format: "raw", user: "u" }));
+  const error = await failureOf(disks.acquire({ path, readOnly: true, user: "u" }));
   assert.equal(errorCode(error), "UNIMPLEMENTED");
   assert.match(errorChain(error), /monitor "fc" takes no device while its VM runs/);
 });

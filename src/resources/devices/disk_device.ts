@@ -39,7 +39,7 @@ const diskDevice: Handler<Device, DeviceContext, HostResource<DevicePart>> = {
       name: this.name,
       async attach({ disks }) {
         const user = `device ${quoted(device.path)} of container "${containerId}"`;
-        const held = await disks.acquire({ path: node, readOnly, format: "raw", user });
+        const held = await disks.acquire({ path: node, readOnly, user });
         return { device: { ...toDiskSource(held.address), containerPath: device.path }, held };
       },
       // Nothing was done on the host.

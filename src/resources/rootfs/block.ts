@@ -28,7 +28,7 @@ async function attach(
   { machine, containerId }: AttachOptions & { machine: RunningMachine; containerId: string },
 ): Promise<RootfsPart> {
   const user = `the root file system of container "${containerId}"`;
-  const disk = await machine.disks.acquire({ path, readOnly: options.includes("ro"), format: "raw", user });
+  const disk = await machine.disks.acquire({ path, readOnly: options.includes("ro"), user });
   const rootPath = `${GUEST_PATH.containers}/${containerId}/rootfs`;
   const kept = options.filter((option) => option !== LOOP && !ENGINES_OWN.test(option));
   // Snapshots of one image have the same id in their file systems, of which XFS mounts one only.

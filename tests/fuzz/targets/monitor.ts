@@ -156,7 +156,7 @@ interface Deed {
 }
 
 const DO: Readonly<Record<typeof DEEDS[number], (deed: Deed) => unknown>> = {
-  block: ({ hotplug, id }) => plug(hotplug, { kind: "block", id, path: "/d", readOnly: true, format: "raw" }),
+  block: ({ hotplug, id }) => plug(hotplug, { kind: "block", id, path: "/d", readOnly: true }),
   net: ({ hotplug, id }) =>
     plug(hotplug, { kind: "net", id, mac: "02:00:00:00:00:01", tapFds: [memfd("tap")], vhostFds: [memfd("vhost")] }),
   shareFs: ({ hotplug, id }) => plug(hotplug, { kind: "shareFs", id, tag: "t", source: "/s" }),
