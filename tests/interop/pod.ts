@@ -252,7 +252,7 @@ export function pods(
         await using node = await PodNode.start(options);
         await body(node, test);
         const clean = async () => (await node.remains()).length === 0;
-        await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await node.remains(), []));
+        await until(clean).catch(async () => assert.deepEqual(await node.remains(), []));
       } catch (error) {
         // Deno shows only the last of the errors that disposals suppress.
         throw new Error(errorChain(error), { cause: error });

@@ -19,7 +19,7 @@ async function withContainerd(
   await using containerd = await Containerd.start(options);
   await body(containerd);
   const clean = async () => (await containerd.remains()).length === 0;
-  await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await containerd.remains(), []));
+  await until(clean).catch(async () => assert.deepEqual(await containerd.remains(), []));
 }
 
 /** With all releases at the same time: each boots its machines, which take one processor most of the time. */
@@ -127,7 +127,7 @@ interop("exec, kill, pause, resume, metrics and ps work on a running container",
 interop("two containers at once run in two machines", async (containerd) => {
   const bootId = ["cat", "/proc/sys/kernel/random/boot_id"];
   const runs = await Promise.all(["c1", "c2"].map((id) => containerd.runContainer(id, bootId)));
-  assert.deepEqual(runs.map(({ status }) => status), [0, 0]);
+  assert.deepEqual(runs.map(({ status }) => status), [0, 0], runs.map(({ stderr }) => stderr).join("\n"));
   assert.notEqual(runs[0]!.stdout, runs[1]!.stdout);
 });
 

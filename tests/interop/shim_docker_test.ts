@@ -204,7 +204,7 @@ for (const release of dockerReleases()) {
           await rows(docker, containerd, test);
         }
         const clean = async () => (await containerd.remains()).length === 0;
-        await until(clean, { ms: 5000 }).catch(async () => assert.deepEqual(await containerd.remains(), []));
+        await until(clean).catch(async () => assert.deepEqual(await containerd.remains(), []));
       } catch (error) {
         throw new Error(errorChain(error), { cause: error });
       }

@@ -78,7 +78,7 @@ Deno.test({
       assert.equal(warmStarts(containerd), 4);
       assert.match(containerd.log(), /"Booting instead of starting from a template".*there is none in /);
     });
-    await until(async () => (await containerd.remains()).length === 0, { ms: 5000 });
+    await until(async () => (await containerd.remains()).length === 0);
   },
 });
 
