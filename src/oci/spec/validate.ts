@@ -37,6 +37,7 @@ const RULES: readonly Rule[] = [
   hooksAreComplete,
   mountNamespaceIsOwn,
   rdtIsThere,
+  systemCallsAreNamed,
   listenerIsNamed,
   laterPartsAreAbsent,
 ];
@@ -182,6 +183,12 @@ function rdtIsThere({ linux }: Spec): string[] {
   return Object.keys(linux?.intelRdt ?? {}).length === 0
     ? []
     : ["linux.intelRdt is not supported: there is no resctrl here"];
+}
+
+function systemCallsAreNamed({ linux }: Spec): string[] {
+  return (linux?.seccomp?.syscalls ?? []).flatMap(({ names }, index) =>
+    names.length > 0 ? [] : [`linux.seccomp.syscalls[${index}] names no system call`]
+  );
 }
 
 function listenerIsNamed({ linux }: Spec): string[] {

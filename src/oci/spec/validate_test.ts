@@ -48,6 +48,11 @@ Deno.test.each<{ problem: string; change: (spec: Spec) => void }>([
     change: (s) => s.linux!.namespaces![0]!.path = "/proc/1/ns/mnt",
   },
   { problem: "linux.intelRdt is not supported", change: (s) => s.linux!.intelRdt = { closID: "guaranteed" } },
+  {
+    problem: "linux.seccomp.syscalls[0] names no system call",
+    change: (s) =>
+      s.linux!.seccomp = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: [], action: "SCMP_ACT_ERRNO" }] },
+  },
   { problem: "linux.mountLabel holds a quotation mark", change: (s) => s.linux!.mountLabel = 'a"b' },
   { problem: 'ociVersion "2.0.0"', change: (s) => s.ociVersion = "2.0.0" },
 ])("validate() names the problem $problem", ({ problem, change }) => {
