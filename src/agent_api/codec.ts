@@ -49,6 +49,12 @@ export const int64: Codec<Int64, bigint> = {
 /** A 64-bit integer whose zero is a value. */
 export const count64: TotalCodec<Int64, bigint> = { encode: (value) => BigInt(value), decode: exact };
 
+/** Signed here and unsigned there: -1, "not set", is the largest number on the wire, as some engines write it as well. */
+export const wrapped64: Codec<Int64, bigint> = {
+  encode: (value) => BigInt.asUintN(64, BigInt(value)),
+  decode: (wire) => int64.decode(BigInt.asIntN(64, wire)),
+};
+
 /** A 64-bit integer that fits into a number. */
 export const small64: Codec<number, bigint> = {
   encode: (value) => BigInt(value),

@@ -13,12 +13,12 @@ import {
   message,
   number64,
   plainList,
-  small64,
   text,
   textMap,
   truth,
   uint32,
   word,
+  wrapped64,
 } from "./codec.ts";
 import type * as spec from "../oci/spec/spec.ts";
 
@@ -38,7 +38,7 @@ const memory = message<spec.MemoryResources, wire.LinuxMemory>({
   swap: ["Swap", int64],
   kernel: ["Kernel", int64],
   kernelTCP: ["KernelTCP", int64],
-  swappiness: ["Swappiness", small64],
+  swappiness: ["Swappiness", wrapped64],
   disableOOMKiller: ["DisableOOMKiller", flag],
   useHierarchy: { notCarried: "the protocol has no field for it, and all groups of today's kernels are hierarchies" },
   checkBeforeUpdate: ["CheckBeforeUpdate", flag],

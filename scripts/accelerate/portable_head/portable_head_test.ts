@@ -90,7 +90,7 @@ testEachMachine(
     const { file, tree, directory } = portable;
     const [command = "", ...words] = [...prefix, file];
     const run = async () => {
-      const options = { args: [...words, "", "a b"], env: { KATA_FORM: "none" }, cwd: directory };
+      const options = { args: [...words, "", "a b"], env: { KATA_FORM: "none" }, clearEnv: true, cwd: directory };
       const { success, stdout, stderr } = await new Deno.Command(command, options).output();
       assert.ok(success, new TextDecoder().decode(stderr));
       const { args, environment } = JSON.parse(new TextDecoder().decode(stdout));
