@@ -24,11 +24,16 @@ export function stopAtBirth(pid: number): void {
   const end = Date.now() + LIMIT_MS;
   for (let tries = 1; libc.symbols.kill(pid, SIGNALS.SIGSTOP) !== 0; tries++) {
     if (tries % TRIES_BETWEEN_LOOKS !== 0) continue;
-    // Gone before it was stopped.
-    if (lastPid() >= pid) break;
+    if (lastPid() >= pid) {
+      // It came between two looks, and may be gone again.
+      libc.symbols.kill(pid, SIGNALS.SIGSTOP);
+      break;
+    }
     if (Date.now() > end) throw new Error("Nobody came");
   }
-  while (!/^State:\t[Tt]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`)));
+  while (!/^State:\t[Tt]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`))) {
+    if (Date.now() > end) throw new Error("It came, and would not stop");
+  }
 }
 
 export function goOn(pid: number): void {
