@@ -164,7 +164,10 @@ export const REFUSALS: Record<string, Refusal> = {
   "hook that takes too long": refusal((_, spec) => {
     spec.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", "exec sleep 100"], timeout: 1 }] };
   }),
-  "hook timeout": refusal((_, spec) => spec.hooks = { createRuntime: [{ path: "/bin/true", timeout: 0 }] }),
+  "hook timeout": refusal((_, spec) => {
+    // A hook that ends at once may win against runc's clock.
+    spec.hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "10"], timeout: 0 }] };
+  }),
   "seccomp": refusals<Spec>(
     [
       { defaultAction: "SCMP_ACT_NO" },
