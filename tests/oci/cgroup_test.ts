@@ -1,7 +1,7 @@
 /** Resource limits, read back from the machine's own cgroup layout. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import { Box } from "./runtime.ts";
+import { Box, WEIGHT_OF_512_SHARES } from "./runtime.ts";
 import { test } from "./suite.ts";
 
 const isV2 = exists("/sys/fs/cgroup/cgroup.controllers");
@@ -32,7 +32,7 @@ test("resources: memory, cpu and pids limits are written", async () => {
   assert.equal(limit(box, "pids/pids.max", "pids.max"), "33");
   if (isV2) {
     assert.equal(limit(box, "", "cpu.max"), "50000 100000");
-    assert.equal(limit(box, "", "cpu.weight"), "59");
+    assert.equal(limit(box, "", "cpu.weight"), WEIGHT_OF_512_SHARES);
   } else {
     assert.equal(limit(box, "cpu/cpu.cfs_quota_us", ""), "50000");
     assert.equal(limit(box, "cpu/cpu.shares", ""), "512");

@@ -11,6 +11,12 @@ import { until } from "../support/wait.ts";
 
 export const RUNTIME = Deno.env.get("RUNTIME") ?? new URL("../../dist/runk", import.meta.url).pathname;
 
+/**
+ * Weight (cpu.weight) of 512 shares. Newer releases of runc and crun convert by a curve, as runk does; Debian's in a
+ * straight line.
+ */
+export const WEIGHT_OF_512_SHARES = /(^|\/)(runc|crun)$/.test(RUNTIME) ? "20" : "59";
+
 const decoder = new TextDecoder();
 
 export interface Result {

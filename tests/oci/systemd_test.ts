@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { FakeSystemd, type Unit } from "./fake_systemd.ts";
-import { Box, type Result, RUNTIME } from "./runtime.ts";
+import { Box, type Result, RUNTIME, WEIGHT_OF_512_SHARES } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
 const isV2 = exists("/sys/fs/cgroup/cgroup.controllers");
@@ -78,7 +78,7 @@ test("systemd: the container is a scope of its slice, with limits that systemd k
   assert.equal((properties.get("PIDs") as number[]).length, 1);
   for (const name of ["MemoryAccounting", "CPUAccounting", "TasksAccounting"]) assert.ok(properties.get(name), name);
   assert.equal(properties.get(isV2 ? "MemoryMax" : "MemoryLimit"), 64n << 20n);
-  assert.equal(properties.get(isV2 ? "CPUWeight" : "CPUShares"), isV2 ? 20n : 512n);
+  assert.equal(properties.get(isV2 ? "CPUWeight" : "CPUShares"), isV2 ? BigInt(WEIGHT_OF_512_SHARES) : 512n);
   assert.equal(properties.get("CPUQuotaPerSecUSec"), 250_000n);
   assert.equal(properties.get("TasksMax"), 77n);
   assert.equal(properties.get("DevicePolicy"), "strict");

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import { Box, host, type Result } from "../oci/runtime.ts";
+import { Box, host, type Result, WEIGHT_OF_512_SHARES } from "../oci/runtime.ts";
 import { test } from "../oci/suite.ts";
 import { until } from "../support/wait.ts";
 
@@ -46,7 +46,7 @@ test("scope: systemd has it with all limits, update changes them, delete ends it
     ControlGroup: controlGroup,
     MemoryMax: String(64 << 20),
     TasksMax: "77",
-    CPUWeight: "20",
+    CPUWeight: WEIGHT_OF_512_SHARES,
     CPUQuotaPerSecUSec: "250ms",
     DevicePolicy: "strict",
   };
@@ -55,7 +55,7 @@ test("scope: systemd has it with all limits, update changes them, delete ends it
   const read = (file: string) => Deno.readTextFileSync(`${CGROUPS}${controlGroup}/${file}`).trim();
   assert.deepEqual(
     ["memory.max", "pids.max", "cpu.weight", "cpu.max"].map(read),
-    [String(64 << 20), "77", "20", "25000 100000"],
+    [String(64 << 20), "77", WEIGHT_OF_512_SHARES, "25000 100000"],
   );
   // systemd writes what it knows again; an update it has not been told of would not last.
   await scoped(box, "update", "--memory", "80M", "--pids-limit", "55", id);
