@@ -85,11 +85,18 @@ function statV2({ stat }: MemoryStats): ReadonlyMap<string, bigint> {
   }));
 }
 
+/** A guest says what it likes: a sum of two numbers of 64 bits need not be one. */
+function bounded(sum: bigint): bigint {
+  return sum > MAX_UINT64 ? MAX_UINT64 : sum;
+}
+
+const MAX_UINT64 = 2n ** 64n - 1n;
+
 /** v1 counts swap together with memory. The most of both together is not known: it is no more than this. */
 function withMemory({ usage: memory, swap }: MemoryStats): MemoryCounter {
   return {
-    usage: memory.usage + swap.usage,
-    maxUsage: memory.maxUsage + swap.maxUsage,
+    usage: bounded(memory.usage + swap.usage),
+    maxUsage: bounded(memory.maxUsage + swap.maxUsage),
     failures: swap.failures,
     limit: [memory, swap].some(({ limit }) => limit >= LEAST_UNLIMITED) ? NO_LIMIT : memory.limit + swap.limit,
   };

@@ -112,3 +112,9 @@ Deno.test("pods A7: a limit that is none has each form's own number", () => {
     assert.deepEqual([usageLimit, swapLimit], [NO_LIMIT, NO_LIMIT]);
   }
 });
+
+Deno.test("pods A7: sums of what a guest says stay within 64 bits", () => {
+  const most = { ...NO_COUNTER, usage: 2n ** 64n - 1n, maxUsage: 2n ** 64n - 1n };
+  const { swap } = onV1({ ...AS_V2, usage: most, swap: most });
+  assert.deepEqual([swap?.usage, swap?.max], [2n ** 64n - 1n, 2n ** 64n - 1n]);
+});

@@ -94,6 +94,25 @@ testEach([
   assert.deepEqual(groups(box).filter(exists), []);
 });
 
+testEach([{ pids: "its own" }, { pids: "the machine's" }])(
+  "runk 09: a first process that has left its groups ends by delete --force, in $pids pid namespace",
+  async ({ pids }) => {
+    await using box = new Box();
+    const id = box.id();
+    if (pids !== "its own") {
+      box.spec.linux.namespaces = box.spec.linux.namespaces.filter((one: { type: string }) => one.type !== "pid");
+    }
+    box.sh("sleep 1000").save();
+    await box.ok("run", "--detach", "--bundle", box.bundle, id);
+    const { pid } = await box.state(id);
+    const all = isV2 ? [ROOT] : [...Deno.readDirSync(ROOT)].map(({ name }) => `${ROOT}/${name}`);
+    for (const hierarchy of all) Deno.writeTextFileSync(`${hierarchy}/cgroup.procs`, String(pid));
+    await box.ok("delete", "--force", id);
+    assert.ok(!isAlive(pid));
+    assert.deepEqual(groups(box).filter(exists), []);
+  },
+);
+
 test("runk 09: a container that ends in the foreground leaves its neighbour in its cgroup alone", async () => {
   await using box = new Box();
   const neighbour = box.id();
@@ -103,6 +122,26 @@ test("runk 09: a container that ends in the foreground leaves its neighbour in i
   assert.equal((await box.run()).code, 3);
   assert.equal((await box.state(neighbour)).status, "running");
   await box.ok("exec", neighbour, "true");
+});
+
+test("runk 09: a container of an id that was free meanwhile is left alone by a command for the one before", async () => {
+  await using box = new Box();
+  const id = box.id();
+  // Without a pid namespace, all that is in the group would be taken for the container's.
+  box.spec.linux.namespaces = box.spec.linux.namespaces.filter((one: { type: string }) => one.type !== "pid");
+  const hook = `cat >/dev/null; touch ${box.dir}/waits; while [ ! -e ${box.dir}/go ]; do sleep 0.05; done; exit 1`;
+  box.spec.hooks = { poststart: [{ path: "/bin/sh", args: ["sh", "-c", hook] }] };
+  box.sh("sleep 1000").save();
+  const first = box.call(["run", "--detach", "--bundle", box.bundle, id]);
+  await until(() => exists(`${box.dir}/waits`));
+  await box.ok("delete", "--force", id);
+  delete box.spec.hooks;
+  box.save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  Deno.writeTextFileSync(`${box.dir}/go`, "");
+  assert.notEqual((await first).code, 0);
+  assert.equal((await box.state(id)).status, "running");
+  await box.ok("delete", "--force", id);
 });
 
 testEach([

@@ -19,6 +19,7 @@ export class GuestContainer implements AsyncDisposable {
   readonly #starting = new Set<string>();
   readonly #ending = new AbortController();
   readonly #background: Promise<void>[] = [];
+  #isWatched = false;
   readonly #resources: AsyncDisposable;
   readonly #log: Logger;
 
@@ -95,6 +96,8 @@ export class GuestContainer implements AsyncDisposable {
 
   /** Tells `onOom` of each time the kernel killed one of its processes for lack of memory, until its end. */
   watchMemory(onOom: (containerId: string) => void): void {
+    if (this.#isWatched) return;
+    this.#isWatched = true;
     this.#inBackground("Cannot watch a container's memory", this.#watchMemory(onOom));
   }
 

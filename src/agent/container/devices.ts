@@ -49,6 +49,9 @@ export function withGuestNumbers(spec: Spec, numbers: ReadonlyMap<string, Device
     if (device === undefined) {
       throw new KataError("INVALID_ARGUMENT", `Cannot give a container device "${path}": its specification has none`);
     }
+    if (devices.some((one) => one.path === path && one !== device)) {
+      throw new KataError("INVALID_ARGUMENT", `Cannot give a container device "${path}": its specification has two`);
+    }
     byHost.set(keyOf(device), number);
   }
   const rules = resources?.devices?.map((rule) => ({ ...rule, ...(byHost.get(keyOf(rule)) ?? {}) }));

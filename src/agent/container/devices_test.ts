@@ -38,3 +38,12 @@ Deno.test("withGuestNumbers() refuses a device that the specification does not h
     message: 'Cannot give a container device "/dev/x": its specification has none',
   });
 });
+
+Deno.test("withGuestNumbers() refuses two devices at one path, of which one would keep the host's number", () => {
+  const device = { path: "/dev/data", type: "b", major: 8, minor: 16 } as const;
+  const spec: Spec = { ociVersion: "1.2.0", linux: { devices: [device, { ...device, minor: 32 }] } };
+  assert.throws(() => withGuestNumbers(spec, new Map([["/dev/data", { major: 254, minor: 0 }]])), {
+    code: "INVALID_ARGUMENT",
+    message: /has two/,
+  });
+});

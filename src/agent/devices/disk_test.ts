@@ -119,3 +119,17 @@ Deno.test("letGoOfDisk() takes a SCSI disk out of the kernel, and no other one",
   assert.equal(Deno.readTextFileSync(`${box.sys}/bus/scsi/devices/3:0:7:0/delete`), "1");
   assert.throws(() => Deno.statSync(`${box.sys}/bus/scsi/devices/3:0:17:0/delete`), Deno.errors.NotFound);
 });
+
+Deno.test("DeviceWaiter.disk() lets go of a disk that several have when the last of them does", async () => {
+  using box = new Box();
+  box.add("bus/scsi/devices/3:0:7:0", "sda");
+  const [first, second] = await Promise.all(
+    [1, 2].map(() => box.devices.disk({ bus: "scsi", id: 7, lun: 0 }, { signal: new AbortController().signal })),
+  );
+  const isDeleted = () =>
+    [...Deno.readDirSync(`${box.sys}/bus/scsi/devices/3:0:7:0`)].some(({ name }) => name === "delete");
+  await first![Symbol.asyncDispose]();
+  assert.ok(!isDeleted());
+  await second![Symbol.asyncDispose]();
+  assert.ok(isDeleted());
+});

@@ -16,6 +16,7 @@ import { type DeviceAddress, kindOf } from "./address.ts";
 import { askForDisk, diskAt, letGoOfDisk, modulesFor } from "./disk.ts";
 import { netAtPciPath } from "./net.ts";
 import { type Listener, PendingLook } from "./pending_look.ts";
+import { Users } from "./users.ts";
 
 /** How long a device is waited for. */
 export interface DeviceWait {
@@ -57,6 +58,8 @@ export class DeviceWaiter {
   readonly #listen: () => UeventSource;
   readonly #timeoutMs: number;
   readonly #listeners = new Set<Listener>();
+  /** Of each disk, by its address: containers may have one together. */
+  readonly #diskUsers = new Users();
   #listening: Listening | undefined;
 
   constructor(options: DeviceWaiterOptions = {}) {
@@ -81,7 +84,8 @@ export class DeviceWaiter {
   /**
    * Waits for a disk.
    *
-   * @returns Its node; disposing it waits until the kernel has let go of the disk, as {@linkcode letGoOfDisk}.
+   * @returns Its node; disposing it waits until the kernel has let go of the disk, as {@linkcode letGoOfDisk}, if nobody
+   * else has it.
    * @throws {KataError} As {@linkcode until}.
    */
   async disk(at: DiskAddress, wait: DeviceWait): Promise<{ readonly node: string } & AsyncDisposable> {
@@ -95,8 +99,18 @@ export class DeviceWaiter {
       askForDisk(at, roots);
       return diskAt(at, roots);
     };
-    const node = await this.until({ kind: "disk", at }, look, wait);
-    return { node, [Symbol.asyncDispose]: () => letGoOfDisk(node, at, roots) };
+    const key = JSON.stringify(at);
+    this.#diskUsers.add(key);
+    try {
+      const node = await this.until({ kind: "disk", at }, look, wait);
+      const letGo = async () => {
+        if (this.#diskUsers.remove(key)) await letGoOfDisk(node, at, roots);
+      };
+      return { node, [Symbol.asyncDispose]: letGo };
+    } catch (error) {
+      this.#diskUsers.remove(key);
+      throw error;
+    }
   }
 
   /**

@@ -90,8 +90,12 @@ interface Forwarding {
 async function forwardSignals(caught: CaughtSignals, { process, relay, signal }: Forwarding): Promise<never> {
   for (;;) {
     const number = await caught.next({ signal });
-    if (number === SIGNALS.SIGWINCH && relay?.onTerminal) relay.resize();
-    else process.kill(number);
+    try {
+      if (number === SIGNALS.SIGWINCH && relay?.onTerminal) relay.resize();
+      else process.kill(number);
+    } catch {
+      // One that cannot be passed on, or a terminal that hung up, keeps no later one from it.
+    }
   }
 }
 

@@ -209,7 +209,8 @@ export class Container {
     const { cgroup, directory, home, init, stored: { scope, foreignCgroups = [] } } = this.#parts;
     using _lock = force ? await this.#lockByForce() : await directory.lock();
     if (!force) this.#check("delete");
-    const isEmpty = !scope && foreignCgroups.length === 0 && cgroup.removeIfEmpty();
+    if (directory.isReplaced()) return;
+    const isEmpty = !scope && foreignCgroups.length === 0 && !isAlive(this.#parts) && cgroup.removeIfEmpty();
     if (!isEmpty) await endMembers(this.#parts);
     await init?.end(home.patience);
     if (scope) await stopScope(scope);

@@ -11,7 +11,7 @@ import { SIGNALS } from "../../linux/process/signal.ts";
 import type { Spec } from "../spec/spec.ts";
 import type { ContainerParts } from "./create_options.ts";
 import { sharesCgroup } from "./neighbours.ts";
-import { livePid } from "./state.ts";
+import { livePid, type StoredState } from "./state.ts";
 
 /** Without a pid namespace of its own, the kernel leaves the children of a killed first process alone (B7). */
 export function hasPidNamespace({ linux }: Spec): boolean {
@@ -63,9 +63,14 @@ const ROUNDS = 20;
  * @throws {Error} Somebody is left.
  */
 export async function endMembers(parts: ContainerParts): Promise<void> {
-  const { cgroup, stored } = parts;
+  const { cgroup, stored, directory } = parts;
+  // Whoever deleted it has ended its processes.
+  if (directory.isReplaced()) return;
   // As a whole, which those that fork without end cannot escape.
-  if (ownsAll(parts)) return await cgroup.kill();
+  if (ownsAll(parts)) {
+    await cgroup.kill();
+    return await endEscaped(stored);
+  }
   for (let round = 0; round < ROUNDS; round++) {
     using ending = new DisposableStack();
     const own = ownMembers(parts);
@@ -80,6 +85,15 @@ export async function endMembers(parts: ContainerParts): Promise<void> {
   }
   const left = ownMembers(parts);
   if (left.length > 0) throw new Error(`Cannot end container "${stored.id}": processes ${left.join(", ")} stay`);
+}
+
+/** A first process that may write to cgroups can have left its own. */
+async function endEscaped(stored: StoredState): Promise<void> {
+  using pidfd = livePid(stored) === 0 ? undefined : pidfdOf(stored.pid);
+  // By descriptor first: the number may have passed to another process meanwhile.
+  if (pidfd === undefined || livePid(stored) === 0) return;
+  sendSignal(pidfd, SIGNALS.SIGKILL);
+  await awaitEnd(pidfd);
 }
 
 /** Removes the container's groups, but for those that others have made, or are in. */

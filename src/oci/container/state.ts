@@ -121,10 +121,15 @@ const EARLY_FIFO = "exec.fifo.early";
 const LOCK_TIMEOUT_MS = 10_000;
 const LOCK_POLL_MS = 5;
 
-/** The directory of one container: `ROOT/ID`. */
+/**
+ * The directory of one container: `ROOT/ID`. From `create` or `read` on it is that container's: one that others have made
+ * there since, for a new container of the same id, is none of ours.
+ */
 export class StateDirectory {
   readonly path: string;
   readonly #id: string;
+  /** Tells it from others that were or will be at this path; undefined as long as it has not been seen. */
+  #identity: string | undefined;
 
   constructor(root: string, id: string) {
     this.path = `${root}/${id}`;
@@ -159,15 +164,17 @@ export class StateDirectory {
       if (!isErrno(cause, "EEXIST")) throw new Error(`Cannot make state directory "${this.path}"`, { cause });
       throw new KataError("ALREADY_EXISTS", `Cannot create container "${this.#id}": container with id exists`);
     }
+    this.#identity = identityOf(this.path);
   }
 
   exists(): boolean {
-    try {
-      return Deno.lstatSync(this.path).isDirectory;
-    } catch (error) {
-      if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
-      throw error;
-    }
+    return identityOf(this.path) !== undefined && !this.isReplaced();
+  }
+
+  /** Whether the container was deleted, and another one of its id has been made. */
+  isReplaced(): boolean {
+    const now = this.#identity === undefined ? undefined : identityOf(this.path);
+    return now !== undefined && now !== this.#identity;
   }
 
   /**
@@ -192,6 +199,7 @@ export class StateDirectory {
       const fd = undo.use(Fd.open(this.path, O_RDONLY | O_DIRECTORY));
       // The last holder of the lock may have deleted the directory, and another process may have made it anew.
       if (!tryLock(fd) || !isSameFile(pathOf(fd), this.path)) return undefined;
+      if (this.isReplaced()) throw this.#notFound();
       undo.move();
       return fd;
     } catch (error) {
@@ -205,6 +213,7 @@ export class StateDirectory {
 
   /** @throws {KataError} NOT_FOUND: there is no such container, or it has never become one. */
   read(): StoredState {
+    this.#identity ??= identityOf(this.path);
     try {
       return checkState(parseJson(Deno.readTextFileSync(`${this.path}/${STATE_FILE}`)));
     } catch (cause) {
@@ -230,7 +239,18 @@ export class StateDirectory {
   }
 
   remove(): void {
-    removeIfThere(this.path, { recursive: true });
+    if (!this.isReplaced()) removeIfThere(this.path, { recursive: true });
+  }
+}
+
+/** Of a directory; undefined if there is none. File systems give numbers a second time, hence its birth. */
+function identityOf(path: string): string | undefined {
+  try {
+    const { isDirectory, dev, ino, birthtime } = Deno.lstatSync(path);
+    return isDirectory ? `${dev}:${ino}:${birthtime?.getTime()}` : undefined;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
   }
 }
 

@@ -92,3 +92,22 @@ Deno.test("checkAllowed() lets a created container start, run others and be kill
     checkAllowed(operation, { id: "c1", status: "created" });
   }
 });
+
+Deno.test("StateDirectory is that of one container: another one of its id, made since, is not touched", async () => {
+  using made = directory();
+  const { state: old } = made;
+  old.create();
+  old.write(stored);
+  const known = new StateDirectory(old.path.replace(/\/c1$/, ""), "c1");
+  known.read();
+  Deno.removeSync(old.path, { recursive: true });
+  assert.deepEqual([old.exists(), old.isReplaced()], [false, false]);
+  const other = new StateDirectory(old.path.replace(/\/c1$/, ""), "c1");
+  other.create();
+  for (const one of [old, known]) {
+    assert.deepEqual([one.exists(), one.isReplaced()], [false, true]);
+    await assert.rejects(one.lock(), { code: "NOT_FOUND" });
+    one.remove();
+  }
+  assert.ok(other.exists());
+});

@@ -90,10 +90,11 @@ function isReadOnly({ major, minor }: Device): boolean {
   return Deno.readTextFileSync(`/sys/dev/block/${major}:${minor}/ro`).trim() === "1";
 }
 
-/** By the first rule that allows anything about it. */
-function mayWrite({ major, minor }: Device, rules: readonly DeviceRule[]): boolean {
-  const rule = rules.find(({ allow, type = "a", ...rule }) =>
-    allow && (type === "b" || type === "a") && (rule.major ?? major) === major && (rule.minor ?? minor) === minor
+/** By the last rule that says something about writing it, as in a cgroup. */
+export function mayWrite({ major, minor }: Device, rules: readonly DeviceRule[]): boolean {
+  const rule = rules.findLast(({ type = "a", access, ...rule }) =>
+    (type === "b" || type === "a") && (rule.major ?? major) === major && (rule.minor ?? minor) === minor &&
+    (access || "rwm").includes("w")
   );
-  return rule !== undefined && (rule.access ?? "rwm").includes("w");
+  return rule?.allow ?? false;
 }
