@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { BOOT_ADDRESS, HEADER, machineCode, STEP, STEP_FLAG } from "../../src/linux/child_program/machine_code.ts";
 import type { Architecture } from "../../src/linux/child_program/syscall_numbers.ts";
-import { type Machine, testEachMachine } from "../../src/linux/child_program/testing/assembler.ts";
+import { type Machine, runProgram, testEachMachine } from "../../src/linux/child_program/testing/assembler.ts";
 import { Constants, linkElf } from "./elf.ts";
 
 /** Numbers on [x86_64, aarch64]. */
@@ -63,16 +63,7 @@ async function run(
 ): Promise<{ code: number; stdout: string }> {
   const data = new Constants(BigInt(BOOT_ADDRESS));
   data.place(new Page(arch, program).bytes);
-  const path = await Deno.makeTempFile({ prefix: "kata-routine-" });
-  try {
-    await Deno.writeFile(path, linkElf(arch, machineCode(arch), data));
-    await Deno.chmod(path, 0o755);
-    const [command, ...args] = [...prefix, path];
-    const { code, stdout } = await new Deno.Command(command!, { args }).output();
-    return { code, stdout: new TextDecoder().decode(stdout) };
-  } finally {
-    await Deno.remove(path);
-  }
+  return await runProgram(linkElf(arch, machineCode(arch), data), { prefix });
 }
 
 /** Writes a letter of the file's magic number: `E`, `L` or `F`. */

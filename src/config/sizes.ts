@@ -28,7 +28,7 @@ const MOST_VCPUS: Readonly<Record<MonitorKind, number>> = {
 };
 
 /** The keys that say how large a machine may be. */
-type SizeKeys = Pick<
+export type SizeKeys = Pick<
   CommonConfig,
   | "default_vcpus"
   | "default_maxvcpus"

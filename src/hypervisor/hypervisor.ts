@@ -34,8 +34,7 @@ export interface SignalOptions {
 export interface StartOptions extends SignalOptions {
   /**
    * Called when the VM has started from a template (a monitor with `snapshot` only), and may use it as if `start` had
-   * returned. If it throws, the VM is
-   * ended and another one boots in its place.
+   * returned. If it throws, the VM is ended and another one boots in its place.
    */
   confirm?: () => Promise<void>;
 }

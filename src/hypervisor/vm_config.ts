@@ -6,6 +6,7 @@
  */
 import type { ConfigOf } from "../config/schema.ts";
 import type { MonitorKind } from "../config/key.ts";
+import type { SizeKeys } from "../config/sizes.ts";
 import type { Fd } from "../linux/io/fd.ts";
 import type { Device } from "./device.ts";
 
@@ -72,12 +73,7 @@ type Decided =
   | "initrd"
   | "rootfs_type"
   | "kernel_params"
-  | "default_vcpus"
-  | "default_maxvcpus"
-  | "default_memory"
-  | "default_maxmemory"
-  | "overhead_vcpus"
-  | "overhead_memory"
+  | keyof SizeKeys
   | "enable_debug"
   | "enable_annotations";
 

@@ -3,7 +3,7 @@ import type { Config } from "../config/schema.ts";
 import { splitScope } from "../oci/cgroup/systemd/scope.ts";
 import type { Linux, Mount, NamespaceType, Process, Resources, Spec } from "../oci/spec/spec.ts";
 import { type ContainerType, SPEC_ANNOTATION } from "../agent_api/names.ts";
-import { toGuestDevices, toGuestRules } from "./devices.ts";
+import { toGuestDevices, toGuestRules } from "./devices/spec_devices.ts";
 
 export interface GuestSpecOptions {
   config: Config;

@@ -2,22 +2,14 @@ import assert from "node:assert/strict";
 import {
   assemble,
   type Machine,
+  runProgram,
   testEachAssembler,
   testEachMachine,
 } from "../../../src/linux/child_program/testing/assembler.ts";
 import { assembleInit, ENCODERS, type Step } from "./init_program.ts";
 
-async function runInit(steps: Step[], { arch, prefix }: Machine): Promise<{ code: number; stdout: string }> {
-  const path = await Deno.makeTempFile({ prefix: "kata-init-" });
-  try {
-    await Deno.writeFile(path, assembleInit(steps, arch), { mode: 0o755 });
-    await Deno.chmod(path, 0o755);
-    const [command, ...args] = [...prefix, path];
-    const { code, stdout } = await new Deno.Command(command!, { args }).output();
-    return { code, stdout: new TextDecoder().decode(stdout) };
-  } finally {
-    await Deno.remove(path);
-  }
+async function runInit(steps: Step[], machine: Machine): Promise<{ code: number; stdout: string }> {
+  return await runProgram(assembleInit(steps, machine.arch), machine);
 }
 
 const AT_FDCWD = -100;

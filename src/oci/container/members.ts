@@ -93,7 +93,8 @@ async function endEscaped(stored: StoredState): Promise<void> {
   // By descriptor first: the number may have passed to another process meanwhile.
   if (pidfd === undefined || livePid(stored) === 0) return;
   sendSignal(pidfd, SIGNALS.SIGKILL);
-  await awaitEnd(pidfd);
+  for (let round = 0; round < ROUNDS && livePid(stored) !== 0; round++) await awaitEnd(pidfd);
+  if (livePid(stored) !== 0) throw new Error(`Cannot end container "${stored.id}": process ${stored.pid} stays`);
 }
 
 /** Removes the container's groups, but for those that others have made, or are in. */

@@ -3,7 +3,7 @@ import type { Storage } from "../../agent_api/storage.ts";
 import { KataError } from "../../base/error.ts";
 import type { Spec } from "../../oci/spec/spec.ts";
 import type { GuestDevice } from "../../agent_api/device.ts";
-import { checkDevices, disksOf } from "../../resources/devices.ts";
+import { checkDevices, disksOf } from "../../resources/devices/spec_devices.ts";
 import { type DevicePart, DEVICES } from "../../resources/devices/disk_device.ts";
 import { toGuestSpec } from "../../resources/guest_spec.ts";
 import {

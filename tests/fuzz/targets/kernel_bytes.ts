@@ -12,6 +12,7 @@ import { decodeLink } from "../../../src/linux/net/rtnetlink_link.ts";
 import { encodeNewLink } from "../../../src/linux/net/rtnetlink_link_change.ts";
 import { decodeNeighbor, encodeNeighbor } from "../../../src/linux/net/rtnetlink_neighbor.ts";
 import { decodeRoute, encodeRoute } from "../../../src/linux/net/rtnetlink_route.ts";
+import { decodeRule } from "../../../src/linux/net/rtnetlink_rule.ts";
 import { decodeUevent } from "../../../src/linux/device/uevent.ts";
 import {
   decodeMessage as decodeBusMessage,
@@ -25,6 +26,15 @@ import { bytesParsers } from "../core/parsers.ts";
 const ADDRESS = encodeAddress({ link: 2, address: "10.0.0.1/24", broadcast: "10.0.0.255" });
 const LINK = encodeNewLink({ name: "eth0", kind: "dummy" });
 const ROUTE = encodeRoute({ link: 2, destination: "10.0.0.0/8", gateway: "10.0.0.1" });
+const MULTIPATH = encodeRoute({
+  destination: "10.0.0.0/8",
+  nexthops: [
+    { gateway: "10.0.0.1", link: 2, weight: 1, flags: 0 },
+    { gateway: "10.0.0.2", link: 3, weight: 256, flags: 4 },
+  ],
+});
+/** IPv4, priority 100, table 1000. */
+const RULE = Uint8Array.of(2, 0, 0, 0, 252, 0, 0, 1, 0, 0, 0, 0, 8, 0, 6, 0, 100, 0, 0, 0, 8, 0, 15, 0, 232, 3, 0, 0);
 const NEIGHBOR = encodeNeighbor({ link: 2, address: "10.0.0.2", mac: "02:00:00:00:00:01" });
 
 const messages = [ADDRESS, LINK, ROUTE, NEIGHBOR].map((payload, type) =>
@@ -65,7 +75,8 @@ export const kernelBytes = bytesParsers({
     attributes: { good: messages.map((bytes) => bytes.subarray(24)), parse: attributeMap },
     link: { good: [LINK], parse: decodeLink },
     address: { good: [ADDRESS], parse: decodeAddress },
-    route: { good: [ROUTE], parse: decodeRoute },
+    route: { good: [ROUTE, MULTIPATH], parse: decodeRoute },
+    rule: { good: [RULE], parse: decodeRule },
     neighbor: { good: [NEIGHBOR], parse: decodeNeighbor },
     uevent: {
       good: [text("add@/devices/pci0000:00/virtio1/block/vda\0ACTION=add\0SUBSYSTEM=block\0DEVNAME=vda\0SEQNUM=1\0")],

@@ -17,7 +17,7 @@ import { formatSpec, parseProcess, parseSpec } from "../../../src/oci/spec/spec.
 import { resourceProperties } from "../../../src/oci/cgroup/systemd/properties.ts";
 import { validate, validateProcess } from "../../../src/oci/spec/validate.ts";
 import { ProcessSchema, SpecSchema } from "../../../src/proto/oci_pb.ts";
-import { checkDevices } from "../../../src/resources/devices.ts";
+import { checkDevices } from "../../../src/resources/devices/spec_devices.ts";
 import { toGuestSpec } from "../../../src/resources/guest_spec.ts";
 import { demandOf, sandboxDemand } from "../../../src/resources/sizing.ts";
 import { anySpec, FULL_SPEC } from "../core/oci.ts";

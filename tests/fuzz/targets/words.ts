@@ -1,6 +1,7 @@
 /** Short texts with a grammar: options, addresses, ids, sizes, lists, names. @module */
 import { loadAgentConfig } from "../../../src/agent/config.ts";
 import { parseId, parseMode } from "../../../src/agent/storage/options.ts";
+import { errorCode } from "../../../src/base/error.ts";
 import { parseLevel } from "../../../src/base/log.ts";
 import { verifyId } from "../../../src/base/id.ts";
 import { parseSize } from "../../../src/base/size.ts";
@@ -18,6 +19,7 @@ import { socketPath } from "../../../src/systemd/dbus_client.ts";
 import { completeEnvironment, homeOf, parsePasswd } from "../../../src/oci/init/user.ts";
 import { shortenOverlay } from "../../../src/resources/rootfs/overlay.ts";
 import { parseAddress } from "../../../src/rpc/transport/address.ts";
+import { DISK_DRIVERS, fromDiskSource } from "../../../src/agent_api/disk_address.ts";
 import { agentKernelParameters, parseAgentOptions } from "../../../src/agent_api/options.ts";
 import { parseShimArgs } from "../../../src/shim/args.ts";
 import { formatSyslog } from "../../../src/shim/log/logs.ts";
@@ -115,6 +117,23 @@ export const words = textParsers({
     },
     mac: { good: ["02:42:ac:11:00:02"], parse: parseMac },
     "virtiofsd version": { good: ["virtiofsd 1.13.0", "virtiofsd version 7.2.0"], parse: virtiofsdKind },
+    "disk address": {
+      good: ["3:0", "02/00", "0.0.0001", "/dev/vdb"],
+      parse(text) {
+        const found = DISK_DRIVERS.flatMap((driver) => {
+          try {
+            return [fromDiskSource({ driver, source: text })];
+          } catch (error) {
+            if (errorCode(error) === "INVALID_ARGUMENT") return [];
+            throw error;
+          }
+        });
+        for (const address of found) {
+          if (address.bus === "mmio") hold(/^\/dev\/[^/.]+$/.test(address.path), "a node is right below /dev");
+          if (address.bus === "ccw") hold(!address.id.includes("/"), "an id is one component");
+        }
+      },
+    },
     "storage mode": { good: ["0755", "1777"], parse: parseMode },
     "storage id": { good: ["1000", "0"], parse: parseId },
     engine: {

@@ -70,6 +70,23 @@ export interface Machine {
   prefix: readonly string[];
 }
 
+/** Runs a program made of these bytes. */
+export async function runProgram(
+  bytes: Uint8Array<ArrayBuffer>,
+  { prefix }: Pick<Machine, "prefix">,
+): Promise<{ code: number; stdout: string }> {
+  const path = await Deno.makeTempFile({ prefix: "kata-program-" });
+  try {
+    await Deno.writeFile(path, bytes);
+    await Deno.chmod(path, 0o755);
+    const [command = "", ...args] = [...prefix, path];
+    const { code, stdout } = await new Deno.Command(command, { args }).output();
+    return { code, stdout: new TextDecoder().decode(stdout) };
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
 function isInstalled(program: string): boolean {
   return (Deno.env.get("PATH") ?? "").split(":").some((directory) => {
     try {

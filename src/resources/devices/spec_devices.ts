@@ -1,7 +1,7 @@
 /** Selects the devices of a container's specification that it can have in the guest. @module */
-import { quoted } from "../base/text.ts";
-import type { Logger } from "../base/log.ts";
-import type { Device, DeviceRule, Linux, Resources } from "../oci/spec/spec.ts";
+import { quoted } from "../../base/text.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Device, DeviceRule, Linux, Resources } from "../../oci/spec/spec.ts";
 
 /** Disks of the host that a container asks for. A privileged one gets none: its engine lists all that the host has. */
 export function disksOf({ devices = [], resources }: Linux = {}): Device[] {

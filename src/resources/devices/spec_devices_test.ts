@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { createLogger } from "../base/log.ts";
-import type { Device, Resources } from "../oci/spec/spec.ts";
-import { checkDevices, disksOf, toGuestRules } from "./devices.ts";
+import { createLogger } from "../../base/log.ts";
+import type { Device, Resources } from "../../oci/spec/spec.ts";
+import { checkDevices, disksOf, toGuestRules } from "./spec_devices.ts";
 
 const DISK: Device = { path: "/dev/sdb", type: "b", major: 8, minor: 16 };
 const SERIAL: Device = { path: "/dev/ttyUSB0", type: "c", major: 188, minor: 0 };
