@@ -53,7 +53,7 @@ export class HostCgroups implements AsyncDisposable {
    * VMM's whole process on v2, which has no groups of threads to offer, and where nobody can tell the threads apart. Call
    * it again when vCPUs were added.
    */
-  placeVm({ pid, vcpuThreads }: Pick<VmInfo, "pid" | "vcpuThreads">): void {
+  moveVm({ pid, vcpuThreads }: Pick<VmInfo, "pid" | "vcpuThreads">): void {
     if (this.#overhead === undefined || pid === undefined) return;
     for (const [controller, directory] of Object.entries(this.#sandbox.paths)) {
       if (controller === "" || vcpuThreads === undefined) joinIfAlive(() => joinCgroup(directory, pid));

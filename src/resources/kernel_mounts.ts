@@ -9,7 +9,7 @@ import { isErrno } from "../linux/ffi/errno.ts";
 import { Fd, O_PATH } from "../linux/io/fd.ts";
 import { openInRoot, RESOLVE } from "../linux/fs/in_root.ts";
 import { detachOne } from "../linux/mount/mount.ts";
-import { mountSetattr, moveMount, openTree, placeTree } from "../linux/mount/mount_tree.ts";
+import { mountSetattr, mountTree, moveMount, openTree } from "../linux/mount/mount_tree.ts";
 import { mayHoldMounts, mountIdOf, type MountInfo, mountsBelow, readMountInfo } from "../linux/mount/mountinfo.ts";
 import { showsKernel } from "./volumes/kernel_path.ts";
 
@@ -85,7 +85,7 @@ function addMount({ id, way }: { id: number; way: string }, { source, top, propa
     using place = openInRoot(top, way, how);
     using copy = openTree(root, { clone: true });
     mountSetattr(copy, { propagation });
-    placeTree(copy, place);
+    mountTree(copy, place);
     return true;
   } catch (error) {
     // EINVAL: unmounted since, or another kind of file is in its place.

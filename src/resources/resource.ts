@@ -13,7 +13,7 @@ import type { Logger } from "../base/log.ts";
 import type { BlockDevices } from "./devices/block_devices.ts";
 
 /** The guest's side of a piece. */
-export interface GuestPart {
+export interface GuestSide {
   /** Storages that the agent makes before the container. */
   readonly storages?: readonly Storage[];
   /** Part of the machine that it holds, such as a disk; released once the guest has let go of it. */
@@ -33,7 +33,7 @@ export interface AttachOptions {
 }
 
 /** A piece of a container, prepared on the host. Disposing it takes back what was done there. */
-export interface HostResource<P extends GuestPart = GuestPart> extends AsyncDisposable {
+export interface HostResource<P extends GuestSide = GuestSide> extends AsyncDisposable {
   /** Name of its handler, for messages. */
   readonly name: string;
   /** Puts it into the machine, which runs. Call once. @throws {Error} Nothing of it is left in the machine. */
@@ -86,7 +86,7 @@ export async function prepareAll<I, C extends { log?: Logger }, R extends HostRe
 }
 
 /** @throws {Error} Naming the handler of the first that fails; those before it are out of the machine again. */
-export async function attachAll<P extends GuestPart>(
+export async function attachAll<P extends GuestSide>(
   resources: readonly HostResource<P>[],
   machine: RunningMachine,
   options: AttachOptions,
@@ -94,9 +94,9 @@ export async function attachAll<P extends GuestPart>(
   await using undo = new AsyncDisposableStack();
   const all: P[] = [];
   for (const resource of resources) {
-    const part = await resource.attach(machine, options);
-    undo.use(part.held);
-    all.push(part);
+    const side = await resource.attach(machine, options);
+    undo.use(side.held);
+    all.push(side);
   }
   return owned(all, undo.move());
 }
@@ -106,10 +106,10 @@ function owned<T>(all: readonly T[], stack: AsyncDisposableStack): Owned<T> {
 }
 
 /** A piece that the machine need not run for: all of it is known on the host. @param undo What takes it back. */
-export function ready<P extends GuestPart>(name: string, part: P, undo?: Disposable): HostResource<P> {
+export function ready<P extends GuestSide>(name: string, side: P, undo?: Disposable): HostResource<P> {
   return {
     name,
-    attach: () => Promise.resolve(part),
+    attach: () => Promise.resolve(side),
     [Symbol.asyncDispose]: async () => undo?.[Symbol.dispose](),
   };
 }

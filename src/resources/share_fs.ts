@@ -13,7 +13,7 @@ import { isErrno } from "../linux/ffi/errno.ts";
 import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../linux/io/fd.ts";
 import { openInRoot, RESOLVE } from "../linux/fs/in_root.ts";
 import { bindMount, detachOne, setPropagation, umountTree } from "../linux/mount/mount.ts";
-import { mountSetattr, openTree, placeTree } from "../linux/mount/mount_tree.ts";
+import { mountSetattr, mountTree, openTree } from "../linux/mount/mount_tree.ts";
 import { MOUNT_ATTR, MS } from "../linux/mount/mount_options.ts";
 import { removePath } from "../linux/fs/remove_tree.ts";
 import { GUEST_PATH } from "../agent_api/names.ts";
@@ -109,7 +109,7 @@ export class ContainerShare implements Disposable {
     else Fd.openAt(this.#directory, name, { flags: NEW_FILE, mode: 0o644 })[Symbol.dispose]();
     undo.defer(() => this.#remove(rawName(name), isDirectory ? rmdirAt : unlinkAt));
     using point = openInRoot(this.#directory, name, { flags: O_PATH | O_NOFOLLOW, resolve: NO_WAY_OUT });
-    placeTree(tree, point);
+    mountTree(tree, point);
     // The guest's inode cache keeps files open in virtiofsd: without detaching, a live guest makes this EBUSY.
     undo.defer(() => void (this.#directory.isOpen && detachOne(`${pathOf(this.#directory)}/${name}`)));
     const resources = undo.move();
@@ -164,7 +164,7 @@ function makeGuestView(mounts: string, view: string): void {
   using target = Fd.open(view, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   using tree = openTree(mounts, { clone: true });
   mountSetattr(tree, { set: MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOEXEC | UNTRUSTED });
-  placeTree(tree, target);
+  mountTree(tree, target);
   mountSetattr(tree, { propagation: MS.SLAVE });
 }
 

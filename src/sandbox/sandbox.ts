@@ -206,7 +206,7 @@ export class Sandbox implements AsyncDisposable {
     writeState(this.#parts.runDir, this.#state());
     const onStarted = (info: VmInfo) => {
       this.#pid = info.pid ?? 0;
-      cgroups?.placeVm(info);
+      cgroups?.moveVm(info);
     };
     const options = { sandboxId: id, config: config.agent, signal, phases: this.phases, onStarted };
     const agent = this.#parts.owner.use(await startMachine(this.#parts.vm, options));

@@ -35,7 +35,7 @@ for (const { version, layout } of ignore ? [] : layouts()) {
     await using groups = make({ sandboxOnly: true });
     await using vmm = sleep(groups);
     await vmm.executed();
-    groups.placeVm({ pid: vmm.pid, vcpuThreads: [vmm.pid] });
+    groups.moveVm({ pid: vmm.pid, vcpuThreads: [vmm.pid] });
     assert.ok(groups.directories.length > 0);
     for (const directory of groups.directories) {
       assert.match(directory, /\/kata-test\//);
@@ -52,7 +52,7 @@ for (const { version, layout } of ignore ? [] : layouts()) {
     for (const directory of overhead) {
       assert.deepEqual(cgroupMembers(directory).sort(), [vmm.pid, helper.pid].sort());
     }
-    groups.placeVm({ pid: vmm.pid, vcpuThreads: [vmm.pid] });
+    groups.moveVm({ pid: vmm.pid, vcpuThreads: [vmm.pid] });
     for (const directory of overhead) assert.deepEqual(cgroupMembers(directory), [helper.pid]);
     const pod = groups.directories.filter((directory) => !overhead.includes(directory));
     for (const directory of pod) assert.deepEqual(cgroupMembers(directory), [vmm.pid]);
@@ -88,9 +88,9 @@ for (const { version, layout } of ignore ? [] : layouts()) {
     for (const directory of groups.directories) assert.throws(() => Deno.statSync(directory), Deno.errors.NotFound);
   });
 
-  Deno.test(`HostCgroups.placeVm() on ${version} does not mind threads that have ended`, async () => {
+  Deno.test(`HostCgroups.moveVm() on ${version} does not mind threads that have ended`, async () => {
     await using groups = make({ sandboxOnly: false });
-    groups.placeVm({ pid: 4_000_000, vcpuThreads: [4_000_000] });
+    groups.moveVm({ pid: 4_000_000, vcpuThreads: [4_000_000] });
     assert.ok(groups.stats() !== undefined);
   });
 }

@@ -11,7 +11,7 @@ import { NAMESPACES } from "../../src/linux/process/namespace_kinds.ts";
 import { forbidInspection } from "../../src/linux/process/process.ts";
 import { readSome } from "../../src/linux/io/poll.ts";
 import { type Child, reapChildren, spawn } from "../../src/linux/process/spawn.ts";
-import { awaitByte, forkStage2, placeDescriptors, report } from "../../src/linux/child_program/calls.ts";
+import { arrangeDescriptors, awaitByte, forkStage2, report } from "../../src/linux/child_program/calls.ts";
 import { SyscallProgram } from "../../src/linux/child_program/program.ts";
 import { leftOutUnlessRoot } from "../../src/base/testing/left_out.ts";
 
@@ -166,7 +166,7 @@ Deno.test("the parent writes the id maps of a user namespace between two steps",
   report(program, ready.write.number, { message: "r" });
   awaitByte(program, mapped.read.number, { label: "wait for id maps" });
   program.call("setresuid", [0, 0, 0], { label: "setresuid 0" });
-  placeDescriptors(program, [{ child: 1, fd: output.write }]);
+  arrangeDescriptors(program, [{ child: 1, fd: output.write }]);
   program.execve(["/usr/bin/id", "/bin/id"], { args: ["id", "-u"], env: [] });
   await using child = program.start({ flags: ["newuser"] });
   ready.read.setNonblocking();
@@ -185,7 +185,7 @@ Deno.test("a stage-2 child is in the pid namespace that the child has joined", {
   using output = pipe();
   const program = new SyscallProgram({ apart: { keeps: [namespace.number, output.write.number] } });
   program.call("setns", [namespace.number, NAMESPACES.pid]);
-  placeDescriptors(program, [{ child: 1, fd: output.write }]);
+  arrangeDescriptors(program, [{ child: 1, fd: output.write }]);
   const stage2 = forkStage2(program);
   program.execve(["/bin/sh"], { args: ["sh", "-c", "echo $$"], env: [] });
   await using child = program.start({ stage2 });
@@ -224,7 +224,7 @@ Deno.test("steps enter the namespaces of another process by its pidfd", { ignore
   const program = new SyscallProgram();
   const kinds = NAMESPACES.user | NAMESPACES.uts | NAMESPACES.ipc | NAMESPACES.mnt;
   program.call("setns", [init.child.pidfd.number, kinds], { label: "enter namespaces" });
-  placeDescriptors(program, [{ child: 1, fd: output.write }]);
+  arrangeDescriptors(program, [{ child: 1, fd: output.write }]);
   program.execve(["/bin/hostname"], { args: ["hostname"], env: [] });
   await using child = program.start({ vfork: true });
   assert.equal(child.failure, undefined);

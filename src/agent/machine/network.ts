@@ -86,7 +86,7 @@ export function updateRoutes(routes: readonly Route[]): void {
   for (const route of routes.filter(({ gateway, weight }) => gateway !== "" && weight === 0)) {
     setRoute(netlink, routeFromWire(route, linkOf(route.device)));
   }
-  const ways = Map.groupBy(routes.filter(({ weight }) => weight > 0), placeOf);
+  const ways = Map.groupBy(routes.filter(({ weight }) => weight > 0), keyOf);
   for (const ofOne of ways.values()) setRoute(netlink, multipathFromWire(ofOne, linkOf));
 }
 
@@ -96,7 +96,7 @@ function hasNoDevice({ type, device }: Route): boolean {
 }
 
 /** Key of a route, which all its ways have. */
-function placeOf({ family, dest, priority }: Route): string {
+function keyOf({ family, dest, priority }: Route): string {
   return `${family} ${dest} ${priority}`;
 }
 

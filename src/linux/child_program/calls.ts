@@ -43,7 +43,7 @@ export function awaitByte(program: SyscallProgram, fd: number | Slot, options: {
 }
 
 /** A descriptor of ours, and the number that the child shall have it by. */
-export interface Placement {
+export interface ChildFd {
   child: number;
   fd: Fd | number | Slot;
 }
@@ -55,17 +55,17 @@ const UINT_MAX = 0xffff_ffff;
  * Gives the child exactly these descriptors after its execve: all others are marked close-on-exec. The steps that
  * follow may still use the others, as long as their number is not among the new ones.
  */
-export function placeDescriptors(program: SyscallProgram, placements: readonly Placement[]): void {
-  const wanted = placements.map(({ child }) => child).sort((a, b) => a - b);
+export function arrangeDescriptors(program: SyscallProgram, fds: readonly ChildFd[]): void {
+  const wanted = fds.map(({ child }) => child).sort((a, b) => a - b);
   const free = (wanted.at(-1) ?? -1) + 1;
-  // Sources first move out of the way, or placing one could overwrite the next.
-  const sources = placements.map(({ child, fd }) => {
+  // Sources first move out of the way, or setting one could overwrite the next.
+  const sources = fds.map(({ child, fd }) => {
     const source = program.slot();
     const number = typeof fd === "object" && "number" in fd ? fd.number : fd;
     program.call("fcntl", [number, F_DUPFD_CLOEXEC, free], { label: `duplicate fd ${child}`, result: source });
     return { child, source };
   });
-  for (const { child, source } of sources) program.call("dup3", [source, child, 0], { label: `place fd ${child}` });
+  for (const { child, source } of sources) program.call("dup3", [source, child, 0], { label: `set fd ${child}` });
   let next = 0;
   for (const child of [...wanted, UINT_MAX + 1]) {
     if (child > next) closeOnExec(program, { first: next, last: child - 1 });
@@ -77,9 +77,9 @@ function closeOnExec(program: SyscallProgram, { first, last }: { first: number; 
   program.call("close_range", [first, last, CLOSE_RANGE_CLOEXEC], { label: "close other fds" });
 }
 
-/** Opens `/dev/null` for whichever of stdin, stdout and stderr is not placed. */
-export function nullForUnplaced(program: SyscallProgram, placements: readonly Placement[]): Placement[] {
-  const missing = [0, 1, 2].filter((number) => !placements.some(({ child }) => child === number));
+/** Opens `/dev/null` for whichever of stdin, stdout and stderr is missing. */
+export function nullForMissing(program: SyscallProgram, fds: readonly ChildFd[]): ChildFd[] {
+  const missing = [0, 1, 2].filter((number) => !fds.some(({ child }) => child === number));
   if (missing.length === 0) return [];
   const fd = program.slot();
   program.call("openat", [AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0], { label: "open /dev/null", result: fd });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { AT_FDCWD, O_CREAT, O_WRONLY, pipe } from "../io/fd.ts";
 import { readText } from "../io/fd_stream.ts";
 import { readSome } from "../io/poll.ts";
-import { awaitByte, placeDescriptors, report, writeFile } from "./calls.ts";
+import { arrangeDescriptors, awaitByte, report, writeFile } from "./calls.ts";
 import { SyscallProgram } from "./program.ts";
 
 const NOTHING = { args: ["true"], env: [] };
@@ -237,12 +237,12 @@ Deno.test("writeFile() leaves write and close out when it may not open", () => {
   assert.equal(run(program).failure?.message, "last: ENOENT");
 });
 
-Deno.test("placeDescriptors() may swap numbers, and closes all others", async () => {
+Deno.test("arrangeDescriptors() may swap numbers, and closes all others", async () => {
   using left = pipe();
   using right = pipe();
   using output = pipe();
   const program = new SyscallProgram();
-  placeDescriptors(program, [
+  arrangeDescriptors(program, [
     { child: 1, fd: output.write },
     { child: left.write.number, fd: right.write },
     { child: right.write.number, fd: left.write },
@@ -272,7 +272,7 @@ Deno.test("a program starts once, and frees its memory", () => {
 Deno.test("the program that is executed has default signals and an empty mask", async () => {
   using output = pipe();
   const program = new SyscallProgram();
-  placeDescriptors(program, [{ child: 1, fd: output.write }]);
+  arrangeDescriptors(program, [{ child: 1, fd: output.write }]);
   program.execve(["/bin/grep"], { args: ["grep", "^Sig[BI]", "/proc/self/status"], env: [] });
   run(program);
   output.write[Symbol.dispose]();

@@ -30,7 +30,7 @@ const libc = bind({
 
 /** Whether to open a mount or a copy of it. */
 export interface OpenTreeOptions {
-  /** Make a detached copy, to be placed with {@linkcode moveMount}; otherwise it is a handle on the mount itself. */
+  /** Make a detached copy, to be mounted with {@linkcode moveMount}; otherwise it is a handle on the mount itself. */
   clone?: boolean;
   /** Copy the mounts below as well. */
   recursive?: boolean;
@@ -63,7 +63,7 @@ export function moveMount(tree: Fd, target: string): Mounted {
 }
 
 /** Puts a detached tree on what is open, wherever that is by now. Its owner unmounts it. */
-export function placeTree(tree: Fd, target: Fd): void {
+export function mountTree(tree: Fd, target: Fd): void {
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   const empty = cstring("");
   check("move_mount", () => {

@@ -15,13 +15,13 @@ import { MS } from "../mount/mount_options.ts";
 import { NAMESPACES } from "./namespace_kinds.ts";
 import type { SignalName } from "./signal.ts";
 import {
+  arrangeDescriptors,
   changeIds,
+  type ChildFd,
   dieWithParent,
   environment,
   execCandidates,
-  nullForUnplaced,
-  placeDescriptors,
-  type Placement,
+  nullForMissing,
   writeFile,
 } from "../child_program/calls.ts";
 import { SyscallProgram } from "../child_program/program.ts";
@@ -89,8 +89,8 @@ export function spawn(options: SpawnOptions): Child {
 function addSteps(program: SyscallProgram, options: SpawnOptions): void {
   const { path, args = [path], env = Deno.env.toObject(), cwd, fds = [], uid, rights, parentDeathSignal } = options;
   joinSurroundings(program, options);
-  const placements: Placement[] = [...fds, ...nullForUnplaced(program, fds)];
-  placeDescriptors(program, placements);
+  const all: ChildFd[] = [...fds, ...nullForMissing(program, fds)];
+  arrangeDescriptors(program, all);
   if (cwd !== undefined) program.call("chdir", [cwd]);
   if (rights === "none") dropBounding(program, { kept: 0n, last: lastCapability() });
   changeIds(program, uid === undefined ? options : { groups: [], ...options });

@@ -48,7 +48,7 @@ Deno.test("spawn() refuses a variable that the program would read as another", (
   assert.throws(() => spawn({ path: "/bin/true", env: { "A=B": "" } }), /Cannot start/);
 });
 
-Deno.test("spawn() gives /dev/null for what is not placed, and the descriptors by number", async () => {
+Deno.test("spawn() gives /dev/null for what is missing, and the descriptors by number", async () => {
   using input = pipe();
   const fds = [{ child: 5, fd: input.read }];
   input.write.writeAll(new TextEncoder().encode("by five\n"));

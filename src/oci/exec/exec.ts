@@ -9,7 +9,7 @@ import type { Slot } from "../../linux/child_program/call.ts";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
 import { subCgroupFiles, type SubCgroups } from "../cgroup/sub_cgroup.ts";
 import { Channel } from "../init/channel.ts";
-import { type Stdio, stdioPlacements } from "../init/child_setup.ts";
+import { type Stdio, stdioFds } from "../init/child_setup.ts";
 import type { ContainerParts } from "../container/create_options.ts";
 import { receiveMaster } from "../init/console.ts";
 import { applyOomScore, ContainerProcess } from "../container/process.ts";
@@ -126,7 +126,7 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
     channel,
     terminalSocket,
     keepsLineEnds,
-    stdio: stdioPlacements(stdio),
+    stdio: stdioFds(stdio),
     preserveFds,
     noNewKeyring: stored.noNewKeyring,
     maySetGroups: !differing.includes("user") || maySetGroups(stored.pid),

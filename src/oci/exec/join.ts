@@ -6,9 +6,9 @@ import { forbidInspection } from "../../linux/security/rights.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import {
   changeIds,
+  type ChildFd,
   descriptorMessage,
   forkStage2,
-  type Placement,
   type Stage2Options,
 } from "../../linux/child_program/calls.ts";
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
@@ -45,7 +45,7 @@ export interface JoinPlan {
   /** Over this socket the master of a terminal goes to the parent. */
   terminalSocket: Fd | undefined;
   keepsLineEnds: boolean | undefined;
-  stdio: readonly Placement[];
+  stdio: readonly ChildFd[];
   preserveFds: number | undefined;
   noNewKeyring: boolean;
   /** False in a user namespace that has given up this right. */

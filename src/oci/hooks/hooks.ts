@@ -12,7 +12,7 @@ import { exitCode, type ExitStatus } from "../../linux/process/wait.ts";
 import { Fd, memfd, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
 import { NAMESPACES } from "../../linux/process/namespace_kinds.ts";
 import { callersEnvironment } from "../../linux/process/environment.ts";
-import { changeIds, forkStage2, placeDescriptors } from "../../linux/child_program/calls.ts";
+import { arrangeDescriptors, changeIds, forkStage2 } from "../../linux/child_program/calls.ts";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
 import { maySetGroups } from "../mount/idmap.ts";
 import { NAMESPACE_KINDS } from "../init/namespaces.ts";
@@ -133,7 +133,7 @@ function forkHook(hook: Hook, { stdin, stdout, stderr }: HookStdio, { state, ins
   if (inside !== undefined && joined.includes("user")) {
     changeIds(program, { uid: 0, gid: 0, ...(maySetGroups(inside.pid) && { groups: [] }) });
   }
-  placeDescriptors(program, [{ child: 0, fd: stdin }, { child: 1, fd: stdout }, { child: 2, fd: stderr }]);
+  arrangeDescriptors(program, [{ child: 0, fd: stdin }, { child: 1, fd: stdout }, { child: 2, fd: stderr }]);
   // Forked as stage 2, so that processes in the pid namespace see the hook's program only, never the steps before it.
   const stage2 = joined.includes("pid") ? forkStage2(program) : undefined;
   program.execve([hook.path], { args: hookArgs(hook), env: hook.env ?? callersEnvironment() });

@@ -1,6 +1,6 @@
 /** How every child of the engine begins, and how it gets its descriptors 0 to 2. @module */
 import type { Fd } from "../../linux/io/fd.ts";
-import { nullForUnplaced, placeDescriptors, type Placement } from "../../linux/child_program/calls.ts";
+import { arrangeDescriptors, type ChildFd, nullForMissing } from "../../linux/child_program/calls.ts";
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { Console } from "./console.ts";
 import { openFilesLimit } from "../../linux/process/process.ts";
@@ -44,7 +44,7 @@ export function preservedFds(count = 0): number[] {
  * The stdio descriptors by the number that the child has them by. The caller's /dev/null is none of them: the child opens
  * the container's instead, as root in the container could change owner and mode of the machine's own.
  */
-export function stdioPlacements({ stdin, stdout, stderr }: Stdio): Placement[] {
+export function stdioFds({ stdin, stdout, stderr }: Stdio): ChildFd[] {
   return [stdin, stdout, stderr].flatMap((fd, child) =>
     fd === undefined || isNullDevice(fd) ? [] : [{ child, fd: fd.number }]
   );
@@ -58,14 +58,14 @@ function isNullDevice({ number }: Fd): boolean {
 export interface PlaceOptions {
   /** Set for a process with a terminal. */
   console: Console | undefined;
-  stdio: readonly Placement[];
+  stdio: readonly ChildFd[];
   preserveFds: number | undefined;
 }
 
 /** Puts descriptors in place; every other one closes at execve. */
 export function addDescriptors(steps: SyscallProgram, { console, stdio, preserveFds }: PlaceOptions): void {
-  const own: Placement[] = console === undefined
-    ? [...stdio, ...nullForUnplaced(steps, stdio)]
+  const own: ChildFd[] = console === undefined
+    ? [...stdio, ...nullForMissing(steps, stdio)]
     : [0, 1, 2].map((child) => ({ child, fd: console.slave }));
-  placeDescriptors(steps, [...own, ...preservedFds(preserveFds).map((fd) => ({ child: fd, fd }))]);
+  arrangeDescriptors(steps, [...own, ...preservedFds(preserveFds).map((fd) => ({ child: fd, fd }))]);
 }

@@ -5,7 +5,7 @@ import { type Fd, O_RDONLY, O_RDWR, O_WRONLY } from "../../linux/io/fd.ts";
 import { findMount, readMountInfo } from "../../linux/mount/mountinfo.ts";
 import type { ContainerDraft } from "../container/create_options.ts";
 import type { Channel } from "./channel.ts";
-import { freeNumber, preservedFds, stdioPlacements } from "./child_setup.ts";
+import { freeNumber, preservedFds, stdioFds } from "./child_setup.ts";
 import type { EarlyInitPlan } from "./plan.ts";
 import type { PlannedMount } from "../mount/planned.ts";
 import { joinsUser, type NamespacePlan, namespacesOfParent } from "./namespaces.ts";
@@ -63,7 +63,7 @@ function openForChild(
     .map(({ type, path }) => ({ type, fd: open(path, O_RDONLY).number }));
   const cgroupProcs = entrance.files.map((path) => open(path, O_WRONLY).number);
   const execFifo = open(directory.earlyFifo, O_RDWR).number;
-  const stdio = stdioPlacements(given);
+  const stdio = stdioFds(given);
   const trees = mounts.flatMap((one) => one.kind === "bind" ? [one.tree, one.spare] : []);
   const kept = [
     ...[...trees, terminal].filter((fd) => fd !== undefined),

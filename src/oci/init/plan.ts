@@ -1,5 +1,5 @@
 /** Plan of the first process of a container, made before the process exists. @module */
-import type { Placement } from "../../linux/child_program/calls.ts";
+import type { ChildFd } from "../../linux/child_program/calls.ts";
 import type { Channel } from "./channel.ts";
 import type { CopyUp } from "../mount/copy_up.ts";
 import type { DeviceNode } from "../mount/devices.ts";
@@ -38,7 +38,7 @@ export interface EarlyInitPlan {
   terminal: number | undefined;
   /** Of its terminal: see `console.ts`. */
   keepsLineEnds: boolean | undefined;
-  stdio: readonly Placement[];
+  stdio: readonly ChildFd[];
   preserveFds: number | undefined;
   noNewKeyring: boolean;
   /** False in a user namespace of an unprivileged user, who must give up that right to map a group. */

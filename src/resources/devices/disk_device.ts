@@ -8,10 +8,10 @@ import type { Logger } from "../../base/log.ts";
 import { quoted } from "../../base/text.ts";
 import { splitDevice } from "../../linux/device/number.ts";
 import type { Device, DeviceRule } from "../../oci/spec/spec.ts";
-import type { GuestPart, Handler, HandlerList, HostResource } from "../resource.ts";
+import type { GuestSide, Handler, HandlerList, HostResource } from "../resource.ts";
 
 /** The guest's side of a device. */
-export interface DevicePart extends GuestPart {
+export interface DeviceSide extends GuestSide {
   readonly device: GuestDevice;
 }
 
@@ -23,7 +23,7 @@ export interface DeviceContext {
 }
 
 /** Refuses a number that is no disk of the host (INVALID_ARGUMENT), and to write one in use there (FAILED_PRECONDITION). */
-const diskDevice: Handler<Device, DeviceContext, HostResource<DevicePart>> = {
+const diskDevice: Handler<Device, DeviceContext, HostResource<DeviceSide>> = {
   name: "disk",
   matches: ({ type }) => type === "b",
   prepare(device, { containerId, rules }) {
@@ -48,7 +48,7 @@ const diskDevice: Handler<Device, DeviceContext, HostResource<DevicePart>> = {
   },
 };
 
-export const DEVICES: HandlerList<Device, DeviceContext, HostResource<DevicePart>> = {
+export const DEVICES: HandlerList<Device, DeviceContext, HostResource<DeviceSide>> = {
   kind: "device",
   handlers: [diskDevice],
   describe: ({ path }) => path,

@@ -2,7 +2,7 @@
 import { toDiskSource } from "../../agent_api/disk_address.ts";
 import { GUEST_PATH } from "../../agent_api/names.ts";
 import type { AttachOptions, RunningMachine } from "../resource.ts";
-import type { RootfsHandler, RootfsMount, RootfsPart } from "./rootfs.ts";
+import type { RootfsHandler, RootfsMount, RootfsSide } from "./rootfs.ts";
 
 /** Asks the host for a loop device, which the machine has no need of. */
 const LOOP = "loop";
@@ -26,7 +26,7 @@ export const blockRootfs: RootfsHandler = {
 async function attach(
   { type, source: path, options }: RootfsMount,
   { machine, containerId }: AttachOptions & { machine: RunningMachine; containerId: string },
-): Promise<RootfsPart> {
+): Promise<RootfsSide> {
   const user = `the root file system of container "${containerId}"`;
   const disk = await machine.disks.acquire({ path, readOnly: options.includes("ro"), user });
   const rootPath = `${GUEST_PATH.containers}/${containerId}/rootfs`;

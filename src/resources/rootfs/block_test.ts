@@ -20,9 +20,9 @@ async function attach(mount: RootfsMount) {
   const context = { containerId: "c1", share: undefined as never };
   assert.ok(blockRootfs.matches({ mounts: [mount], path: "/unused" }, context));
   await using prepared = await blockRootfs.prepare({ mounts: [mount], path: "/unused" }, context);
-  const { held, ...part } = await prepared.attach({ disks, podRoot: "" }, { signal });
+  const { held, ...side } = await prepared.attach({ disks, podRoot: "" }, { signal });
   await held?.[Symbol.asyncDispose]();
-  return { part, told };
+  return { side, told };
 }
 
 const FILE = new URL(import.meta.url).pathname;
@@ -34,8 +34,8 @@ Deno.test.each([
   { type: "xfs", options: ["loop", "noatime"], mode: "rw", told: ["noatime", "nouuid"] },
   { type: "xfs", options: ["loop", "nouuid"], mode: "rw", told: ["nouuid"] },
 ])("B24: the guest finds a root file system by the address of its disk: $type with $options", async (row) => {
-  const { part, told } = await attach({ type: row.type, source: FILE, options: row.options });
-  assert.deepEqual(part, {
+  const { side, told } = await attach({ type: row.type, source: FILE, options: row.options });
+  assert.deepEqual(side, {
     rootPath: ROOT,
     storages: [{ driver: "scsi", source: "3:0", fstype: row.type, options: row.told, mountPoint: ROOT }],
   });

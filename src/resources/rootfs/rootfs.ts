@@ -1,6 +1,6 @@
 /** A container's root file system, as the engine describes it and as the guest gets it. @module */
 import type { Logger } from "../../base/log.ts";
-import type { GuestPart, Handler, HostResource } from "../resource.ts";
+import type { GuestSide, Handler, HostResource } from "../resource.ts";
 import type { ContainerShare } from "../share_fs.ts";
 import type { MountPoint } from "./mount_points.ts";
 
@@ -29,10 +29,10 @@ export interface RootfsContext {
 }
 
 /** The guest's side of a root file system. */
-export interface RootfsPart extends GuestPart {
+export interface RootfsSide extends GuestSide {
   /** For `root.path` of the specification that the guest gets. */
   readonly rootPath: string;
 }
 
 /** A kind of root file systems. */
-export type RootfsHandler = Handler<Rootfs, RootfsContext, HostResource<RootfsPart>>;
+export type RootfsHandler = Handler<Rootfs, RootfsContext, HostResource<RootfsSide>>;

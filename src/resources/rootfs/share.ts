@@ -11,7 +11,7 @@ import { ready } from "../resource.ts";
 import type { ContainerShare, SharedTree } from "../share_fs.ts";
 import { makeMountPoints } from "./mount_points.ts";
 import { shortenOverlay } from "./overlay.ts";
-import type { Rootfs, RootfsHandler, RootfsMount, RootfsPart } from "./rootfs.ts";
+import type { Rootfs, RootfsHandler, RootfsMount, RootfsSide } from "./rootfs.ts";
 
 /** Takes all that no other handler takes. */
 export const sharedRootfs: RootfsHandler = {
@@ -19,7 +19,7 @@ export const sharedRootfs: RootfsHandler = {
   matches: () => true,
   prepare(rootfs, { share, log }) {
     const shown = shareRootfs(share, { ...rootfs, ...(log && { log }) });
-    return ready<RootfsPart>(this.name, { rootPath: shown.guestPath }, shown);
+    return ready<RootfsSide>(this.name, { rootPath: shown.guestPath }, shown);
   },
 };
 

@@ -40,8 +40,8 @@ export const shareVolume: VolumeHandler = {
     }
     using tree = copySource(source, { options, readOnly, stage: share.stage, log });
     const shown = share.show(tree, `${randomHex()}-${baseName(mount.destination)}`, { readOnly });
-    const part = { mount: { ...mount, source: shown.guestPath } };
-    return readyVolume(this.name, part, { node: source.kind, undo: shown });
+    const side = { mount: { ...mount, source: shown.guestPath } };
+    return readyVolume(this.name, side, { node: source.kind, undo: shown });
   },
 };
 

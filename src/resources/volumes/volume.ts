@@ -5,7 +5,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
 import type { NodeKind } from "../../oci/mount/planned.ts";
 import type { Mount } from "../../oci/spec/spec.ts";
-import { type GuestPart, type Handler, type HostResource, ready } from "../resource.ts";
+import { type GuestSide, type Handler, type HostResource, ready } from "../resource.ts";
 import type { MountPoint } from "../rootfs/mount_points.ts";
 import type { ContainerShare } from "../share_fs.ts";
 import type { Source } from "./source.ts";
@@ -24,13 +24,13 @@ export interface BindMount {
 }
 
 /** The guest's side of a volume. */
-export interface VolumePart extends GuestPart {
+export interface VolumeSide extends GuestSide {
   /** For the specification that the guest gets. */
   readonly mount: Mount;
 }
 
 /** A volume, prepared on the host. */
-export interface Volume extends HostResource<VolumePart> {
+export interface Volume extends HostResource<VolumeSide> {
   /** Where the container has it. */
   readonly point: MountPoint;
 }
@@ -46,8 +46,8 @@ export interface VolumeOptions {
 }
 
 /** A volume that the machine need not run for. @param name Of its handler. */
-export function readyVolume(name: string, part: VolumePart, { node = "directory", undo }: VolumeOptions = {}): Volume {
-  return { ...ready(name, part, undo), point: { destination: part.mount.destination, node } };
+export function readyVolume(name: string, side: VolumeSide, { node = "directory", undo }: VolumeOptions = {}): Volume {
+  return { ...ready(name, side, undo), point: { destination: side.mount.destination, node } };
 }
 
 /** The error for a mount that cannot be made. */

@@ -4,7 +4,7 @@ import { KataError } from "../../base/error.ts";
 import type { Spec } from "../../oci/spec/spec.ts";
 import type { GuestDevice } from "../../agent_api/device.ts";
 import { checkDevices, disksOf } from "../../resources/devices/spec_devices.ts";
-import { type DevicePart, DEVICES } from "../../resources/devices/disk_device.ts";
+import { DEVICES, type DeviceSide } from "../../resources/devices/disk_device.ts";
 import { toGuestSpec } from "../../resources/guest_spec.ts";
 import {
   attachAll,
@@ -14,7 +14,7 @@ import {
   type RunningMachine,
 } from "../../resources/resource.ts";
 import { ROOTFS } from "../../resources/rootfs/handlers.ts";
-import type { RootfsPart } from "../../resources/rootfs/rootfs.ts";
+import type { RootfsSide } from "../../resources/rootfs/rootfs.ts";
 import type { Volume } from "../../resources/volumes/volume.ts";
 import { prepareVolumes } from "../../resources/volumes/volumes.ts";
 import type { ContainerContext, ContainerOptions } from "./options.ts";
@@ -28,9 +28,9 @@ export interface GuestFiles {
 }
 
 interface Prepared {
-  rootfs: HostResource<RootfsPart>;
+  rootfs: HostResource<RootfsSide>;
   volumes: readonly Volume[];
-  devices: readonly HostResource<DevicePart>[];
+  devices: readonly HostResource<DeviceSide>[];
 }
 
 /**

@@ -87,7 +87,7 @@ export class Growth {
     const addedMiB = await resize.memory(wanted.memoryMiB) - had.memoryMiB;
     if (addedCpus <= 0 && addedMiB <= 0) return;
     await agent.machine.online({ vcpus: addedCpus, memory: addedMiB > 0 });
-    if (addedCpus > 0) cgroups?.placeVm(await vm.info());
+    if (addedCpus > 0) cgroups?.moveVm(await vm.info());
   }
 
   #bind(): void {

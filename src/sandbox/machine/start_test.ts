@@ -32,7 +32,7 @@ async function started(start: (options: StartOptions, events: string[], socket: 
       config: { ...defaultConfig().agent, reconnect_timeout_ms: 100 },
       signal: AbortSignal.timeout(10_000),
       phases: new Phases(),
-      onStarted: ({ pid }) => events.push(`placed ${pid}`),
+      onStarted: ({ pid }) => events.push(`moved ${pid}`),
     });
     await agent.machine.check();
     events.push("agent answers");
@@ -44,13 +44,13 @@ async function started(start: (options: StartOptions, events: string[], socket: 
   return events;
 }
 
-Deno.test("startMachine() dials the agent of a VM that has booted, once it is placed", async () => {
+Deno.test("startMachine() dials the agent of a VM that has booted, once its processes are in their groups", async () => {
   await using stack = new AsyncDisposableStack();
   const events = await started(async (_, events, socket) => {
     stack.use(serveAgent(socket));
     events.push("boots");
   });
-  assert.deepEqual(events, ["boots", "placed 7", "agent answers"]);
+  assert.deepEqual(events, ["boots", "moved 7", "agent answers"]);
 });
 
 Deno.test("startMachine() keeps the connection by which the agent from a template was found well", async () => {
@@ -60,7 +60,7 @@ Deno.test("startMachine() keeps the connection by which the agent from a templat
     await confirm?.();
     events.push("restored");
   });
-  assert.deepEqual(events, ["restored", "placed 7", "agent answers"]);
+  assert.deepEqual(events, ["restored", "moved 7", "agent answers"]);
 });
 
 Deno.test("startMachine() refuses a VM from a template whose agent is silent, and takes the one that boots (B41)", async () => {
@@ -70,5 +70,5 @@ Deno.test("startMachine() refuses a VM from a template whose agent is silent, an
     events.push("boots instead");
     stack.use(serveAgent(socket));
   });
-  assert.deepEqual(events, ["boots instead", "placed 7", "agent answers"]);
+  assert.deepEqual(events, ["boots instead", "moved 7", "agent answers"]);
 });

@@ -23,7 +23,7 @@ export async function startUnit(
   const context = await contextOf(manager);
   await manager.startTransientUnit(scope.unit, [
     property("Description", "s", `container ${id}`),
-    ...placement(scope),
+    ...sliceProperties(scope),
     property("PIDs", "au", [pid]),
     ...accounting(context),
     ["DefaultDependencies", { signature: "b", value: false }],
@@ -50,7 +50,7 @@ async function contextOf(manager: SystemdManager): Promise<PropertyContext> {
 
 const YES: Variant = { signature: "b", value: true };
 
-function placement({ unit, slice }: Scope): Property[] {
+function sliceProperties({ unit, slice }: Scope): Property[] {
   if (unit.endsWith(".slice")) return [property("Wants", "as", [slice])];
   return [property("Slice", "s", slice), ["Delegate", YES]];
 }
