@@ -244,11 +244,10 @@ unpack_packages() {
 
 # modules_of TREE VERSION NAME...: the files of these kernel modules and of those they need, in load order.
 modules_of() {
-  local kernel=$1 version=$2 name
+  local kernel=$1 version=$2
   shift 2
-  for name; do
-    PATH=$PATH:/usr/sbin:/sbin modprobe -d "$kernel" -S "$version" --show-depends "$name"
-  done | awk '$1 == "insmod" && $2 !~ /crc32c-intel/ && !seen[$2]++ { print $2 }' # needs a CPU we do not emulate
+  PATH=$PATH:/usr/sbin:/sbin modprobe -a -d "$kernel" -S "$version" --show-depends "$@" |
+    awk '$1 == "insmod" && $2 !~ /crc32c-intel/ && !seen[$2]++ { print $2 }' # needs a CPU we do not emulate
 }
 
 # deno_binary ARCHITECTURE: where the Deno binary for that architecture (x64, arm64) lies in the cache; downloads it once.
