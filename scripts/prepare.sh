@@ -242,6 +242,27 @@ unpack_packages() {
   echo "$target"
 }
 
+# unpack_program SUITE ARCHITECTURE PACKAGE PROGRAM [ARGUMENT...]: a program of another suite with everything that it depends on,
+# its C library too, as a tree. Prints a file to start it by, beside the program itself; @ in an argument is the tree.
+unpack_program() {
+  local suite=$1 arch=$2 package=$3 program=$4 tree all libraries
+  shift 4
+  tree=$cache/unpacked/$suite-$arch/$package
+  if [[ ! -d $tree ]]; then
+    use_suite "$suite" "$arch"
+    mapfile -t all < <(suite_apt "$suite" "$arch" apt-get install --simulate --no-install-recommends "$package" | awk '$1 == "Inst" { print $2 }')
+    ((${#all[@]})) || fail "Cannot find what $package of Debian $suite depends on"
+    unpack_packages "$suite" "$arch" "$package" "${all[@]}" >/dev/null
+  fi
+  libraries=$(dirname "$(find "$tree/usr/lib" -name 'libc.so.6' -print -quit)")
+  local starter=$tree/usr/bin/start-$program loader=("$libraries"/ld-linux-*.so.*)
+  printf '#!/bin/sh\nexec %s --library-path %s %s %s"$@"\n' "${loader[0]}" "$libraries" "$tree/usr/bin/$program" \
+    "${*//@/$tree}${*:+ }" >"$starter.$$"
+  chmod 755 "$starter.$$"
+  mv "$starter.$$" "$starter"
+  echo "$starter"
+}
+
 # modules_of TREE VERSION NAME...: the files of these kernel modules and of those they need, in load order.
 modules_of() {
   local kernel=$1 version=$2

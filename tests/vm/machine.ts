@@ -1,6 +1,6 @@
 /** A guest of our own for the VM tests: the images of `dist/guest` under the real monitor, without containerd. @module */
 import { createLogger } from "../../src/base/log.ts";
-import type { Config } from "../../src/config/schema.ts";
+import type { Config, QemuConfig } from "../../src/config/schema.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { createHypervisor } from "../../src/hypervisor/create.ts";
 import { templateVm } from "../../src/sandbox/machine/make_template.ts";
@@ -16,6 +16,17 @@ const DEBIAN_ARCH = Deno.build.arch === "x86_64" ? "amd64" : "arm64";
 export const GUEST = Deno.env.get("KATA_GUEST") ?? `${REPO}dist/guest`;
 /** The vsock daemon that `scripts/test` unpacks. */
 export const VSOCK_DAEMON = `${CACHE}/unpacked/sid-${DEBIAN_ARCH}/vhost-device-vsock/usr/bin/vhost-device-vsock`;
+
+/** Programs of another version than the machine's, if the suite names them: `KATA_QEMU`, `KATA_VIRTIOFSD`. */
+export const PROGRAMS: Partial<Pick<QemuConfig, "path" | "virtio_fs_daemon">> = {
+  ...programFrom("path", "KATA_QEMU"),
+  ...programFrom("virtio_fs_daemon", "KATA_VIRTIOFSD"),
+};
+
+function programFrom<K extends string>(key: K, variable: string): Partial<Record<K, string>> {
+  const path = Deno.env.get(variable);
+  return path === undefined || path === "" ? {} : { [key]: path } as Record<K, string>;
+}
 
 /** How long a guest may take to boot: more in a machine that is emulated itself. */
 const BOOT_MS = Number(Deno.env.get("KATA_BOOT_MS") ?? 60_000);
@@ -68,6 +79,7 @@ export async function writeConfig(
     `initrd = "${GUEST}/initrd.cpio"`,
     `image = "${image}"`,
     "default_memory = 512",
+    ...Object.entries(PROGRAMS).map(([key, path]) => `${key} = "${path}"`),
     ...settings,
     "[agent.kata]",
     `reconnect_timeout_ms = ${BOOT_MS}`,

@@ -7,7 +7,7 @@ import type { NetDevice } from "../../src/hypervisor/device.ts";
 import { startTime } from "../../src/hypervisor/process/pid_file.ts";
 import { memfd } from "../../src/linux/io/fd.ts";
 import { createNetns } from "../../src/linux/process/namespace.ts";
-import { directory, ignore, links, netCard, SUBJECT, vm } from "./tiny_guest.ts";
+import { directory, GROWING, ignore, links, netCard, SUBJECT, vm } from "./tiny_guest.ts";
 import { until } from "../support/wait.ts";
 
 hypervisorConforms(SUBJECT);
@@ -84,6 +84,24 @@ Deno.test({
       await made.vm.hotplug!.plug(secrets[1]!);
       await made.vm.hotplug!.unplug("hot");
     }
+  },
+});
+
+Deno.test({
+  name: "versions V1: Qemu warns of nothing that a later one takes away, at the start and when a disk and a share come",
+  ignore,
+  async fn() {
+    const lines: string[] = [];
+    const log = createLogger({ sink: (line) => lines.push(line) });
+    const share = { kind: "shareFs", id: "share", tag: "kataShared", source: directory } as const;
+    await using made = box(SUBJECT, vm("idles", { devices: [disk("cold"), share], size: GROWING }), { log });
+    await made.vm.start({ signal: AbortSignal.timeout(20_000) });
+    await made.vm.hotplug!.plug(disk("hot"));
+    await made.vm.resize!.vcpus(2);
+    await made.vm.resize!.memory(300);
+    await made.vm.stop();
+    assert.ok(lines.some((line) => line.includes("Started qemu")));
+    assert.deepEqual(lines.filter((line) => /deprecat|removed in|will be removed/i.test(line)), []);
   },
 });
 

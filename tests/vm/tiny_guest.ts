@@ -10,6 +10,7 @@ import type { NetDevice } from "../../src/hypervisor/device.ts";
 import { enterNetns } from "../../src/linux/process/namespace.ts";
 import { openTap } from "../../src/linux/net/tap.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
+import { PROGRAMS } from "./machine.ts";
 
 const KERNEL = new URL("../../dist/guest/vmlinux", import.meta.url).pathname;
 const STDOUT = 1;
@@ -72,7 +73,7 @@ export const ignore: boolean = leftOut(
   !isThere(KERNEL) && "there is no guest's kernel: scripts/guest-image makes it",
 );
 
-const QEMU: QemuConfig = { ...defaultConfig().hypervisor, block_device_driver: "virtio-blk-pci" };
+const QEMU: QemuConfig = { ...defaultConfig().hypervisor, ...PROGRAMS, block_device_driver: "virtio-blk-pci" };
 
 /** QEMU itself, as the suite of all monitors sees it. */
 export const SUBJECT: Subject = {

@@ -141,10 +141,10 @@ function serial({ consoleFd }: Machine): string[] {
   return ["-chardev", keyval({ backend: "socket", id: "console", fd: consoleFd }), "-serial", "chardev:console"];
 }
 
-/** A connection that is there already: nobody else can make one. */
+/** A connection that is there already: nobody else can make one. `-mon` says the same, but is announced as removed. */
 function mon({ qmpFd }: Machine): string[] {
   const chardev = keyval({ backend: "socket", id: "qmp", fd: qmpFd });
-  return ["-chardev", chardev, "-mon", keyval({ chardev: "qmp", mode: "control" })];
+  return ["-chardev", chardev, "-qmp", "chardev:qmp"];
 }
 
 /** By a file, as everybody may read our arguments. */

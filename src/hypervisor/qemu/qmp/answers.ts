@@ -6,6 +6,22 @@
  */
 import type { Props } from "../props.ts";
 
+/** A version of QEMU, such as 7.2. */
+export interface QemuVersion {
+  major: number;
+  minor: number;
+}
+
+/** Of the greeting. @returns undefined for one that names none. */
+export function qemuVersion(greeting: unknown): QemuVersion | undefined {
+  const version = isObject(greeting) && isObject(greeting.version) ? greeting.version.qemu : undefined;
+  if (!isObject(version)) return undefined;
+  const { major, minor } = version;
+  return Number.isSafeInteger(major) && Number.isSafeInteger(minor)
+    ? { major: major as number, minor: minor as number }
+    : undefined;
+}
+
 /** A place for a vCPU. */
 export interface CpuSocket {
   type: string;

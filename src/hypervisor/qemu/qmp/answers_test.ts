@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpuSockets, cpuThreads, fdSet } from "./answers.ts";
+import { cpuSockets, cpuThreads, fdSet, qemuVersion } from "./answers.ts";
 
 const SOCKET = { type: "cpu", props: { "socket-id": 1 } };
 
@@ -33,4 +33,13 @@ Deno.test("fdSet() refuses an answer without a number", () => {
   for (const answer of [null, {}, { "fdset-id": "7" }, { "fdset-id": NaN }]) {
     assert.throws(() => fdSet(answer), /names no set/);
   }
+});
+
+Deno.test("versions V1: qemuVersion() is what the greeting says, and nothing if it says none", () => {
+  assert.deepEqual(qemuVersion({ version: { qemu: { major: 11, minor: 1, micro: 3 }, package: "" } }), {
+    major: 11,
+    minor: 1,
+  });
+  const strange = [null, {}, { version: null }, { version: {} }, { version: { qemu: { major: "7", minor: 2 } } }];
+  for (const greeting of strange) assert.equal(qemuVersion(greeting), undefined);
 });

@@ -7,6 +7,7 @@
  */
 import { abortable } from "../../../base/async.ts";
 import type { Fd } from "../../../linux/io/fd.ts";
+import { type QemuVersion, qemuVersion } from "./answers.ts";
 
 /** The bytes below the protocol. */
 export interface QmpWire {
@@ -54,11 +55,17 @@ export class Qmp implements AsyncDisposable {
   readonly #reading: Promise<void>;
   #nextId = 1;
   #endReason: unknown;
+  #version: QemuVersion | undefined;
 
   /** Use {@linkcode Qmp.open}. */
   constructor(wire: QmpWire) {
     this.#wire = wire;
     this.#reading = this.#read();
+  }
+
+  /** Version of the QEMU that answers; undefined if it did not say. */
+  get version(): QemuVersion | undefined {
+    return this.#version;
   }
 
   /** Waits for the greeting and leaves negotiation mode. Takes the wire over, and closes it if this fails. */
@@ -163,7 +170,10 @@ export class Qmp implements AsyncDisposable {
 
   #dispatch(message: unknown): void {
     if (!isObject(message)) throw new Error("QEMU sent a line that is no object");
-    if ("QMP" in message) return this.#greeting.resolve();
+    if ("QMP" in message) {
+      this.#version ??= qemuVersion(message.QMP);
+      return this.#greeting.resolve();
+    }
     if (typeof message.event === "string") {
       const event = { event: message.event, data: isObject(message.data) ? message.data : {} };
       for (const listener of this.#listeners) listener(event);

@@ -9,15 +9,16 @@ export interface Command {
   id: number;
 }
 
-/** A QEMU that answers as the test says; `say` sends any object to the client. */
+/** A QEMU that answers as the test says; `say` sends any object to the client. @param version Such as 7.2. */
 export function fakeQmp(
   answer: (command: Command, say: (message: unknown) => void) => void,
+  version?: { major: number; minor: number },
 ): QmpWire & { say(message: unknown): void } {
   const input = new TransformStream<Uint8Array, Uint8Array>();
   const writer = input.writable.getWriter();
   const say = (message: unknown) =>
     void writer.write(new TextEncoder().encode(`${JSON.stringify(message)}\r\n`)).catch(() => {});
-  say(GREETING);
+  say({ QMP: { ...GREETING.QMP, ...(version && { version: { qemu: version } }) } });
   return {
     say,
     input: input.readable,
