@@ -90,12 +90,12 @@ Deno.test("pods B12: keptFromGuest() names the limits that nobody keeps, and non
   assert.deepEqual(keptFromGuest({ blockIO: { weight: 0 }, memory: { limit: 1 } }), []);
 });
 
-Deno.test("toGuestSpec() passes the seccomp profile only if the configuration says so", () => {
+Deno.test("toGuestSpec() passes the seccomp profile unless the configuration says otherwise", () => {
   const seccomp = { defaultAction: "SCMP_ACT_ALLOW" };
   const config = defaultConfig();
-  assert.equal(guestLinux({ seccomp }, config).seccomp, undefined);
-  config.runtime.disable_guest_seccomp = false;
   assert.deepEqual(guestLinux({ seccomp }, config).seccomp, seccomp);
+  config.runtime.disable_guest_seccomp = true;
+  assert.equal(guestLinux({ seccomp }, config).seccomp, undefined);
 });
 
 Deno.test("toGuestSpec() passes disks of the host only to a container that asks for them", () => {

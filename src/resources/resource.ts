@@ -25,6 +25,8 @@ export interface RunningMachine {
   readonly disks: BlockDevices;
   /** Root file system of the sandbox's own container, in the guest; empty as long as there is none. */
   readonly podRoot: string;
+  /** Memory that it has by now; it may grow. */
+  memoryMiB(): Promise<number>;
 }
 
 export interface AttachOptions {

@@ -192,7 +192,8 @@ export class Sandbox implements AsyncDisposable {
     const prepare = () => ContainerResources.prepare(options, context);
     const resources = undo.use(await this.phases.measure("files", prepare));
     const agent = await this.#booted;
-    const machine = { disks: this.#parts.disks, podRoot: this.#podRoot };
+    const memoryMiB = async () => (await this.#parts.vm.info()).memoryMiB;
+    const machine = { disks: this.#parts.disks, podRoot: this.#podRoot, memoryMiB };
     const files = await resources.attach(machine, { signal: this.#parts.abort.signal });
     if (options.id === this.id) this.#podRoot = files.spec.root?.path ?? "";
     undo.move();

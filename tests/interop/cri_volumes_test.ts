@@ -24,12 +24,19 @@ pods(
     await using kubelet = new Kubelet(node);
     const [memory, disk] = ["memory", "disk"].map((name) => `volumes/kubernetes.io~empty-dir/${name}`);
     const cache = await kubelet.mount(memory!, "-t", "tmpfs", "-o", `size=${4 * MIB}`, "tmpfs");
+    // The size of a node, which the kubelet gives to one without a limit.
+    const ofNode = ["-t", "tmpfs", "-o", `size=${24_055 * MIB}`, "tmpfs"];
+    const unlimited = await kubelet.mount("volumes/kubernetes.io~empty-dir/unlimited", ...ofNode);
     const data = await kubelet.directory(disk!);
     await Deno.chown(data, 0, 2000);
     await Deno.chmod(data, 0o2777);
     await kubelet.directory(`${disk}/part`, 0o750);
     const part = await kubelet.mount("volume-subpaths/disk/two/0", "--bind", `${data}/part`);
-    const mounts = [{ container_path: "/cache", host_path: cache }, { container_path: "/data", host_path: data }];
+    const mounts = [
+      { container_path: "/cache", host_path: cache },
+      { container_path: "/data", host_path: data },
+      { container_path: "/unlimited", host_path: unlimited },
+    ];
     await using pod = await node.pod("pod");
     const one = await pod.run("one", SLEEP, { mounts });
     const more = [{ container_path: "/part", host_path: part }, { container_path: "/dev/shm", host_path: cache }];
@@ -42,6 +49,12 @@ pods(
       assert.match(stderr, NO_SPACE);
       await one.exec("rm /cache/*; dd if=/dev/zero of=/cache/third bs=1M count=3");
       assert.deepEqual([...Deno.readDirSync(cache)], [], "the host's memory holds nothing of it");
+    });
+    await test.step("kubernetes K6: in memory without a limit of its own there is an end of space, and the pod lives", async () => {
+      const { status, stderr } = await one.tryExec("dd if=/dev/zero of=/unlimited/file bs=1M count=900");
+      assert.notEqual(status, 0);
+      assert.match(stderr, NO_SPACE);
+      assert.equal(await two.exec("rm /unlimited/file; echo lives"), "lives\n");
     });
     await test.step("in memory: at /dev/shm it is the container's shared memory, in place of the pod's", async () => {
       await one.exec("echo shared >/cache/memory");
@@ -67,16 +80,13 @@ pods(
   },
 );
 
-pods("B15: with disable_guest_empty_dir an emptyDir is the kubelet's own directory", async (node) => {
+pods("B15: with disable_guest_empty_dir an emptyDir on disk is the kubelet's own directory", async (node) => {
   await using kubelet = new Kubelet(node);
-  const cache = await kubelet.mount("volumes/kubernetes.io~empty-dir/cache", "-t", "tmpfs", "-o", "size=4M", "tmpfs");
   const data = await kubelet.directory("volumes/kubernetes.io~empty-dir/data");
   await using pod = await node.pod("pod");
-  const mounts = [{ container_path: "/dev/shm", host_path: cache }, { container_path: "/data", host_path: data }];
-  const one = await pod.run("one", SLEEP, { mounts });
-  await one.exec("echo counted | tee /dev/shm/file >/data/file");
-  for (const directory of [cache, data]) assert.equal(await Deno.readTextFile(`${directory}/file`), "counted\n");
-  assert.match((await one.tryExec("dd if=/dev/zero of=/dev/shm/big bs=1M count=8")).stderr, NO_SPACE);
+  const one = await pod.run("one", SLEEP, { mounts: [{ container_path: "/data", host_path: data }] });
+  await one.exec("echo counted >/data/file");
+  assert.equal(await Deno.readTextFile(`${data}/file`), "counted\n");
 }, { configure: (toml) => `${toml}[runtime]\ndisable_guest_empty_dir = true\n` });
 
 pods("ConfigMap, Secret, token, hosts, termination log and hostPath", async (node, test) => {

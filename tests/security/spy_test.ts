@@ -112,5 +112,4 @@ pods(
     const found = await spied(node, { seccomp });
     assert.deepEqual(found.filter((line) => /deno|guest-root|mapped|unfiltered/.test(line)), []);
   },
-  { configure: (toml) => `${toml}[runtime]\ndisable_guest_seccomp = false\n` },
 );

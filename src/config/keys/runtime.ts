@@ -39,9 +39,11 @@ export const RUNTIME = table({
     },
     disable_guest_seccomp: {
       type: "boolean",
-      default: true,
+      default: false,
       annotation: { name: "runtime.disable_guest_seccomp" },
-      doc: "Leaves out the containers' system call filters, for the machine's wall is there already.",
+      doc:
+        "Leaves out the containers' system call filters, for the machine's wall is there already. Kata's own default " +
+        "is true.",
     },
     sandbox_cgroup_only: {
       type: "boolean",
@@ -57,8 +59,9 @@ export const RUNTIME = table({
     disable_guest_empty_dir: {
       type: "boolean",
       default: false,
-      doc: "Keeps the emptyDir volumes of a pod on the host and shares them, which is slower; otherwise they are in " +
-        "the guest.",
+      doc: "Keeps the emptyDir volumes of a pod that are on disk in the kubelet's directory and shares them, so that " +
+        "the kubelet sees how large they become and evicts by their sizeLimit; otherwise they are in the pod's own root " +
+        "file system, without a limit. Those in memory are always the guest's.",
     },
     keep_abnormal: {
       type: "boolean",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
 import type { Device } from "../../hypervisor/device.ts";
 import { BlockDevices } from "../devices/block_devices.ts";
+import { NO_DISKS } from "../testing/no_disks.ts";
 import { blockRootfs } from "./block.ts";
 import type { RootfsMount } from "./rootfs.ts";
 
@@ -20,7 +21,7 @@ async function attach(mount: RootfsMount) {
   const context = { containerId: "c1", share: undefined as never };
   assert.ok(blockRootfs.matches({ mounts: [mount], path: "/unused" }, context));
   await using prepared = await blockRootfs.prepare({ mounts: [mount], path: "/unused" }, context);
-  const { held, ...side } = await prepared.attach({ disks, podRoot: "" }, { signal });
+  const { held, ...side } = await prepared.attach({ ...NO_DISKS, disks }, { signal });
   await held?.[Symbol.asyncDispose]();
   return { side, told };
 }

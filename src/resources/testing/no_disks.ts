@@ -10,4 +10,5 @@ export const NO_DISKS: RunningMachine = {
     log: createLogger({ sink: () => {} }),
   }),
   podRoot: "/run/kata-containers/shared/containers/passthrough/s1/rootfs",
+  memoryMiB: () => Promise.resolve(512),
 };

@@ -1,18 +1,21 @@
 /**
  * Kubernetes' emptyDir: a directory that the containers of a pod share and that goes with the pod. The kubelet makes it on
- * the host; unless it is to be used there (B15), the guest makes its own with the same limit, owner and mode: a tmpfs for
- * one in memory, and for one on disk a directory in the pod's own root file system.
+ * the host. For one in memory the guest makes a tmpfs with the same limit, owner and mode, as what is in memory belongs to
+ * the pod's. One on disk is used as it is, where the kubelet sees how large it becomes; or it is a directory in the pod's
+ * own root file system (B15).
  *
  * @module
  */
 import { pathOf } from "../../linux/io/fd.ts";
 import type { MountInfo } from "../../linux/mount/mountinfo.ts";
 import { DRIVER_OPTION, GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../agent_api/names.ts";
-import { type BindMount, readyVolume, type VolumeHandler } from "./volume.ts";
+import { type BindMount, readyVolume, refuse, type VolumeHandler } from "./volume.ts";
 import type { Storage } from "../../agent_api/storage.ts";
 
 /** Where the kubelet makes them: `<pod>/volumes/kubernetes.io~empty-dir/<name>`. */
 const EMPTY_DIR = /\/volumes\/kubernetes\.io~empty-dir\/([^/]+)(\/.*)?$/;
+
+const KIB_OF_MIB = 1024;
 
 /** The part of an emptyDir that a container mounts. */
 export interface EmptyDir {
@@ -21,8 +24,10 @@ export interface EmptyDir {
   /** A part of it (`subPath`), such as `/a/b`; empty for all of it. */
   path: string;
   inMemory: boolean;
-  /** Size limit of the emptyDir as tmpfs wants it; undefined if it has none. */
+  /** Size limit of the emptyDir as tmpfs shows it, in KiB with a `k`; undefined if it has none. */
   size: string | undefined;
+  /** Of huge pages, which lie in a file system of their own. */
+  isHuge?: boolean;
 }
 
 /**
@@ -35,6 +40,9 @@ export function findEmptyDir(source: string, mounts: readonly MountInfo[]): Empt
   const at = mountOf(source, mounts);
   if (at === undefined) return undefined;
   const within = join(at.root, source.slice(at.mountPoint === "/" ? 0 : at.mountPoint.length));
+  if (at.type === "hugetlbfs") {
+    return named(EMPTY_DIR.exec(join(at.mountPoint, within)), { inMemory: true, size: undefined, isHuge: true });
+  }
   if (at.type !== "tmpfs") return named(EMPTY_DIR.exec(within), { inMemory: false, size: undefined });
   const whole = mounts.find((mount) =>
     mount.major === at.major && mount.minor === at.minor && mount.root === "/" && EMPTY_DIR.exec(mount.mountPoint)
@@ -45,7 +53,7 @@ export function findEmptyDir(source: string, mounts: readonly MountInfo[]): Empt
   return named(EMPTY_DIR.exec(join(whole.mountPoint, within)), { inMemory: true, size });
 }
 
-function named(match: RegExpExecArray | null, rest: Pick<EmptyDir, "inMemory" | "size">): EmptyDir | undefined {
+function named(match: RegExpExecArray | null, rest: Omit<EmptyDir, "name" | "path">): EmptyDir | undefined {
   return match === null ? undefined : { name: match[1]!, path: match[2] ?? "", ...rest };
 }
 
@@ -60,24 +68,29 @@ function join(directory: string, path: string): string {
   return `${directory}/${path}`.replaceAll(/\/+/g, "/").replace(/(.)\/$/, "$1");
 }
 
-/** Where the guest is to have none of its own, an emptyDir is a directory like others. */
+/** Where the guest is to have none of its own, an emptyDir on disk is a directory like others. */
 export const emptyDirVolume: VolumeHandler = {
   name: "empty_dir",
-  matches: (bind, { config }) => !config.runtime.disable_guest_empty_dir && emptyDirOf(bind) !== undefined,
+  matches(bind, { config }) {
+    const found = emptyDirOf(bind);
+    return found !== undefined && (found.inMemory || !config.runtime.disable_guest_empty_dir);
+  },
   prepare(bind) {
     const found = emptyDirOf(bind)!;
     const { mount, source } = bind;
+    if (found.isHuge) throw refuse(mount, "it is an emptyDir of huge pages, which the guest has not reserved");
     // Of a part, the whole has the limit; what the kubelet made for the part is made again in it. Where the whole ends
     // and the part begins is told, as what lies in the whole is its containers' to change.
     const whole = Deno.statSync(parentBy(source.path, found.path));
     const part = found.path === "" ? undefined : Deno.statSync(pathOf(source.fd));
     return {
       ...readyVolume(this.name, { mount }),
-      attach({ podRoot }) {
+      async attach({ podRoot, memoryMiB }) {
         const root = found.inMemory ? `${GUEST_PATH.ephemeral}/${found.name}` : `${podRoot}/local/${found.name}`;
-        const storages = [wholeStorage(found, { root, info: whole })];
+        const size = found.size && isLimit(found.size, await memoryMiB()) ? found.size : undefined;
+        const storages = [wholeStorage({ ...found, size }, { root, info: whole })];
         if (part !== undefined) storages.push(partStorage(root, found.path.slice(1), part));
-        return Promise.resolve({ mount: { ...mount, source: `${root}${found.path}` }, storages });
+        return { mount: { ...mount, source: `${root}${found.path}` }, storages };
       },
     };
   },
@@ -85,6 +98,15 @@ export const emptyDirVolume: VolumeHandler = {
 
 function emptyDirOf({ source }: BindMount): EmptyDir | undefined {
   return source.kind === "directory" ? findEmptyDir(source.path, source.table()) : undefined;
+}
+
+/**
+ * Whether a size binds its writers in a machine. The kubelet gives an emptyDir that has no limit the size of the node,
+ * up to which a guest would fill until its kernel ends all in it. Without a size, half of the memory is the limit.
+ */
+function isLimit(size: string, memoryMiB: number): boolean {
+  const kib = /^(\d+)k$/.exec(size)?.[1];
+  return kib === undefined || Number(kib) < memoryMiB * KIB_OF_MIB;
 }
 
 /** Where the whole is on the host, if the part is seen below it; else the part stands for it. */

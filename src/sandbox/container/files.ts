@@ -6,6 +6,7 @@ import type { GuestDevice } from "../../agent_api/device.ts";
 import { checkDevices, disksOf } from "../../resources/devices/spec_devices.ts";
 import { DEVICES, type DeviceSide } from "../../resources/devices/disk_device.ts";
 import { toGuestSpec } from "../../resources/guest_spec.ts";
+import { refuseHostOnly } from "../../resources/host_only.ts";
 import {
   attachAll,
   type AttachOptions,
@@ -56,10 +57,11 @@ export class ContainerResources implements AsyncDisposable {
 
   /** Mounts a container's files where the guest will see them. @throws {Error} Nothing stays mounted. */
   static async prepare(options: ContainerOptions, context: ContainerContext): Promise<ContainerResources> {
-    const { id, bundle, spec, rootfs: mounts } = options;
+    const { id, type, bundle, spec, rootfs: mounts } = options;
     if (spec.process === undefined) {
       throw new KataError("INVALID_ARGUMENT", `Cannot create container "${id}": its configuration has no process`);
     }
+    refuseHostOnly(spec, { id, type, config: context.config });
     checkDevices(spec.linux, { containerId: id, log: context.log });
     const root = spec.root?.path ?? "rootfs";
     const path = root.startsWith("/") ? root : `${bundle}/${root}`;
