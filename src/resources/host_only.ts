@@ -12,7 +12,7 @@ export interface HostOnlyOptions {
 }
 
 /**
- * What a container shares with the host if its specification names no such namespace, and with somebody on the host if it
+ * Namespaces by kind, with what a container shares with the host if its specification names no such namespace, and with somebody on the host if it
  * names one of theirs. The network has rules of its own (`network/netns.ts`), a container's processes too
  * (`pid_namespace.ts`); a cgroup namespace shows groups of the guest either way.
  */
