@@ -168,6 +168,7 @@ const linux = message<spec.Linux, wire.Linux>({
   mountLabel: ["MountLabel", text],
   intelRdt: ["IntelRdt", intelRdt],
   personality: ["Personality", personality],
+  memoryPolicy: { notCarried: "the protocol has no field for it, and the guest's nodes are its own" },
   timeOffsets: { notCarried: "the protocol has no field for it, and the guest is the sandbox's clock" },
 });
 

@@ -15,6 +15,7 @@ const NOT_CARRIED = [
   "linux.intelRdt.enableMonitoring",
   "linux.intelRdt.memBwSchema",
   "linux.intelRdt.schemata",
+  "linux.memoryPolicy",
   "linux.resources.memory.useHierarchy",
   "linux.resources.rdma",
   "linux.seccomp.listenerMetadata",

@@ -333,7 +333,6 @@ test("update --resources: reads a file, and leaves what it does not name", async
 
 testEach([
   { what: "network devices", change: { netDevices: { eth0: {} } }, why: /netDevices/ },
-  { what: "a memory policy", change: { memoryPolicy: { mode: "MPOL_BIND", nodes: "0" } }, why: /memoryPolicy/ },
 ])("1.1+: $what of a later specification are refused by name", async ({ change, why }) => {
   await using box = new Box();
   Object.assign(box.spec.linux, change);

@@ -5,6 +5,7 @@
  */
 import { isErrno } from "../ffi/errno.ts";
 import { bind, check } from "../ffi/libc.ts";
+import { syscallNumber } from "../child_program/syscall_numbers.ts";
 
 const libc = bind({
   prctl: { parameters: ["i32", /* option */ "u64", "u64", "u64", "u64"], result: "i32" },
@@ -12,6 +13,7 @@ const libc = bind({
     parameters: ["i32", /* pid */ "i32", /* resource */ "buffer", /* new */ "buffer" /* old */],
     result: "i32",
   },
+  schedSetattr: { name: "syscall", parameters: ["i64", "i32", /* pid */ "buffer", /* attr */ "u32"], result: "i64" },
 });
 
 const PR_SET_DUMPABLE = 4;
@@ -47,6 +49,18 @@ export function setRlimit(
   limit: { name: string; resource: number; limits: Uint8Array<ArrayBuffer> },
 ): void {
   check("prlimit64", () => libc.prlimit64(pid, limit.resource, limit.limits, null), limit.name);
+}
+
+/**
+ * Sets policy and priority of another process.
+ *
+ * @param attributes `struct sched_attr`.
+ * @throws {ErrnoError} EPERM: we have not the right, or its cgroup has no share of real time.
+ * @see https://man7.org/linux/man-pages/man2/sched_setattr.2.html
+ */
+export function setScheduler(pid: number, attributes: Uint8Array<ArrayBuffer>): void {
+  const set = () => libc.schedSetattr(syscallNumber("sched_setattr"), pid, attributes, 0);
+  check("sched_setattr", set, "set scheduler");
 }
 
 /** How many descriptors we may have, by the soft limit: their numbers are below that. */

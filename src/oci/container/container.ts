@@ -17,6 +17,7 @@ import { applyOomScore, type ContainerProcess } from "./process.ts";
 import { runPoststopHooks } from "../hooks/hooks.ts";
 import { endMembers, hasPidNamespace, ownMembers, removeCgroups } from "./members.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
+import { releaseMounts } from "./shared_mounts.ts";
 import { isAlive, killContainer, type KillOptions } from "./kill.ts";
 import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "../spec/spec.ts";
@@ -215,6 +216,7 @@ export class Container {
     await init?.end(home.patience);
     if (scope) await stopScope(scope);
     if (!isEmpty) await removeCgroups(this.#parts);
+    releaseMounts(this.#parts.stored);
     directory.remove();
     await runPoststopHooks(this.spec.hooks, { state: this.state(), log: home.log });
   }

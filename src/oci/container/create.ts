@@ -16,6 +16,7 @@ import { foreignOf } from "./neighbours.ts";
 import { receiveMaster } from "../init/console.ts";
 import { serveInit } from "../init/parent.ts";
 import { runPoststopHooks } from "../hooks/hooks.ts";
+import { mountsOn, ownsMounts, releaseMounts } from "./shared_mounts.ts";
 import type { Spec } from "../spec/spec.ts";
 import { livePid, ociState, StateDirectory, type StoredState } from "./state.ts";
 import type { Scope } from "../cgroup/systemd/scope.ts";
@@ -40,6 +41,8 @@ export async function createContainer(options: CreateOptions): Promise<Container
   options.prepare?.(directory.path);
   const scope = options.systemd ? await openScope(spec.linux?.cgroupsPath, id) : undefined;
   const stored = newState(options, scope);
+  if (!ownsMounts(spec)) stored.mountsBefore = mountsOn(stored.rootfs);
+  undo.defer(() => releaseMounts(stored));
   // At the end of all: hooks that have made something take it away again.
   undo.defer(() =>
     stored.pid > 0 ? runPoststopHooks(spec.hooks, { state: ociState(stored, "stopped"), log }) : undefined

@@ -78,6 +78,8 @@ export interface StoredState {
   cgroupPath: string;
   /** Hierarchies in which that group is neither its own nor another container's of this home; none unless it says so. */
   foreignCgroups?: string[];
+  /** In a mount namespace of others: numbers of the mounts that stood on `rootfs` before. */
+  mountsBefore?: number[];
   /** The unit of systemd that manages its cgroup, if one does. */
   scope?: Scope;
   noNewKeyring: boolean;
@@ -98,9 +100,11 @@ const STATE_SHAPE = {
 } as const satisfies Partial<Record<keyof StoredState, Shape>>;
 const SCOPE_SHAPE = { required: { unit: "text", slice: "text", cgroupPath: "text", ofUser: "flag" } } as const;
 
+const OPTIONAL_SHAPE = { scope: SCOPE_SHAPE, foreignCgroups: ["text"], mountsBefore: ["small"] } as const;
+
 /** Checks a state file: another program or a broken file system may have written it. @throws {TypeError} The fault. */
 function checkState(value: unknown): StoredState {
-  checkShape(value, { required: STATE_SHAPE, optional: { scope: SCOPE_SHAPE, foreignCgroups: ["text"] } });
+  checkShape(value, { required: STATE_SHAPE, optional: OPTIONAL_SHAPE });
   const missing = Object.keys(STATE_SHAPE).find((key) => Reflect.get(value as object, key) === undefined);
   if (missing !== undefined) throw new TypeError(`Cannot use the state: its ${missing} is missing`);
   return value as StoredState;

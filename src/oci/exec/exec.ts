@@ -3,7 +3,7 @@ import type { Child } from "../../linux/child_program/child.ts";
 import { type CgroupJoinTarget, cgroupJoinTarget } from "../../linux/cgroup/cgroup.ts";
 import { Fd, O_DIRECTORY, O_PATH, O_WRONLY } from "../../linux/io/fd.ts";
 import { openPidfd } from "../../linux/process/pidfd.ts";
-import { forbidInspection } from "../../linux/process/process.ts";
+import { forbidInspection, setScheduler } from "../../linux/process/process.ts";
 import { socketPair } from "../../linux/net/socket.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { SyscallProgram } from "../../linux/child_program/program.ts";
@@ -20,8 +20,10 @@ import { maySetGroups } from "../mount/idmap.ts";
 import { addJoin, type JoinPlan, keptDescriptors } from "./join.ts";
 import { differingNamespaces } from "../init/namespaces.ts";
 import { planProcess, type Program } from "../init/process_plan.ts";
+import { schedulerAttributes } from "../init/scheduling.ts";
 import type { Hook, Process } from "../spec/spec.ts";
 import { checkAllowed, livePid, type StoredState } from "../container/state.ts";
+import { ownsMounts } from "../container/shared_mounts.ts";
 import { validateProcess } from "../spec/validate.ts";
 
 /** Of a further process, besides what its specification says. */
@@ -59,7 +61,7 @@ export async function execProcess(
   const pids = () => [child.pid, joining.stage2?.value ?? 0];
   const task = `exec in container "${stored.id}"`;
   const wait = waitPatiently({ patience, task, pids, isPaused: () => cgroup.isFrozen() });
-  const console = await serveExec(joining, parts, wait);
+  const console = await serveExec(joining, { parts, process }, wait);
   undo.use(console);
   await child.executed({ until: (end) => wait(end, "run its program") });
   const running = joining.stage2 === undefined ? child : undo.use(child.inherit());
@@ -107,6 +109,8 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
   const [terminal, terminalSocket] = process.terminal ? socketPair() : [];
   undo.use(terminal);
   ours.use(terminalSocket);
+  // Before its pid is known to be its own still.
+  const root = ownsMounts(stored.spec) ? undefined : ours.use(openRoot(stored));
   const initPidfd = ours.use(openInit(stored));
   const differing = differingNamespaces(stored.pid);
   const entries = options.subCgroups ? subCgroupFiles(cgroup, options.subCgroups) : cgroup.procsFiles(stored.pid);
@@ -120,7 +124,9 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
       program: hook,
     }),
     personality: stored.spec.linux?.personality,
+    memoryPolicy: stored.spec.linux?.memoryPolicy,
     initPidfd,
+    root,
     namespaces: differing,
     cgroupProcs: files.map((path) => ours.use(Fd.open(path, O_WRONLY))),
     channel,
@@ -143,6 +149,11 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
   return { child, stage2, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };
 }
 
+function openRoot(stored: StoredState): Fd {
+  if (livePid(stored) === 0) checkAllowed("exec", { id: stored.id, status: "stopped" });
+  return Fd.open(`/proc/${stored.pid}/root`, O_PATH | O_DIRECTORY);
+}
+
 /** By descriptor, and only then a look whether it is ours: its pid may have passed to another process meanwhile. */
 function openInit(stored: StoredState): Fd {
   using undo = new DisposableStack();
@@ -158,7 +169,11 @@ function end(channel: Channel, terminal: Fd | undefined): void {
 }
 
 /** Answers the child until nothing is left to be taken from it. @returns Its terminal, if it has one. */
-async function serveExec(joining: Joining, { stored }: ContainerParts, wait: Await): Promise<Fd | undefined> {
+async function serveExec(
+  joining: Joining,
+  { parts: { stored }, process: { scheduler } }: { parts: ContainerParts; process: Process },
+  wait: Await,
+): Promise<Fd | undefined> {
   const { child, stage2, channel, terminal } = joining;
   using undo = new DisposableStack();
   const master = terminal && undo.use(await receiveMaster(terminal, wait) ?? await failed(child, wait));
@@ -173,6 +188,7 @@ async function serveExec(joining: Joining, { stored }: ContainerParts, wait: Awa
     using pidfd = openPidfd(pid);
     await filterTalk.answer(message, { pid, pidfd });
     if (message === "stage2") {
+      if (scheduler) setScheduler(pid, schedulerAttributes(scheduler));
       await filterTalk.resume();
       await filterTalk.handOverHeld(pid);
     }

@@ -23,21 +23,27 @@ import {
   addExec,
   addIdentity,
   addListenedFilter,
+  addMemoryPolicy,
   addRlimits,
+  addScheduler,
   addSessionKeyring,
   addWorkingDirectory,
   resetAffinity,
 } from "../init/process_steps.ts";
 import { personalityValue } from "../init/scheduling.ts";
-import type { NamespaceType, Personality } from "../spec/spec.ts";
+import type { MemoryPolicy, NamespaceType, Personality } from "../spec/spec.ts";
 
 export interface JoinPlan {
   id: string;
   process: ProcessPlan;
   /** Of the container. */
   personality: Personality | undefined;
+  /** Of the container. */
+  memoryPolicy: MemoryPolicy | undefined;
   /** The container's first process. */
   initPidfd: Fd;
+  /** Root directory to change to, as the container has no mount namespace that would bring it. */
+  root: Fd | undefined;
   /** Kinds in which it differs from us. */
   namespaces: readonly NamespaceType[];
   cgroupProcs: readonly Fd[];
@@ -66,11 +72,18 @@ export function addJoin(steps: SyscallProgram, plan: JoinPlan): JoinResult {
   const self = new TextEncoder().encode("0");
   for (const fd of plan.cgroupProcs) steps.call("write", [fd.number, self, self.length], { label: "join cgroup" });
   addAffinity(steps, plan.process, "final");
+  const forks = plan.namespaces.includes("pid");
+  // A policy may not be for children, and some have none: then its parent sets it, once it is there.
+  if (!forks) addScheduler(steps, process);
   if (process.execCPUAffinity === undefined) resetAffinity(steps);
   forbidInspection(steps);
   // All at once, and the mount namespace with them: nothing of ours is opened by path after this.
   const flags = plan.namespaces.reduce((sum, type) => sum | NAMESPACES[NAMESPACE_KINDS[type]], 0);
   if (flags !== 0) steps.call("setns", [plan.initPidfd.number, flags], { label: "join namespaces" });
+  if (plan.root) {
+    steps.call("fchdir", [plan.root.number], { label: "enter root" });
+    steps.call("chroot", ["."], { label: "change root" });
+  }
   if (plan.namespaces.includes("user")) {
     changeIds(steps, { uid: 0, gid: 0, ...(plan.maySetGroups && { groups: [] }) });
   }
@@ -83,6 +96,7 @@ export function addJoin(steps: SyscallProgram, plan: JoinPlan): JoinResult {
   });
   addWorkingDirectory(steps, { cwd: process.cwd || "/", root: undefined });
   if (plan.personality) steps.call("personality", [personalityValue(plan.personality)]);
+  addMemoryPolicy(steps, plan.memoryPolicy);
   addDescriptors(steps, { ...plan, console });
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
   let stage2: Slot | undefined;
@@ -93,8 +107,8 @@ export function addJoin(steps: SyscallProgram, plan: JoinPlan): JoinResult {
     channel,
     maySetGroups: plan.maySetGroups,
     leave: ({ talk }) => leave(steps, plan, talk),
-    appear: plan.namespaces.includes("pid") ? appear : undefined,
-    isFollowed: false,
+    appear: forks ? appear : undefined,
+    isFollowed: process.scheduler !== undefined,
     isChecked: false,
   });
   addListenedFilter(steps, identity, channel);
@@ -109,9 +123,15 @@ function leave(steps: SyscallProgram, { preserveFds }: JoinPlan, talk: readonly 
 
 /** Numbers of what its steps need. */
 export function keptDescriptors(plan: JoinPlan): number[] {
-  const { channel, initPidfd, cgroupProcs, stdio, preserveFds, terminalSocket } = plan;
+  const { channel, initPidfd, root, cgroupProcs, stdio, preserveFds, terminalSocket } = plan;
   const given = stdio.map(({ fd }) => fd).filter((fd) => typeof fd === "number");
-  const own = [...channel.childFds, initPidfd, ...cgroupProcs, ...terminalSocket ? [terminalSocket] : []].map((
+  const own = [
+    ...channel.childFds,
+    initPidfd,
+    ...root ? [root] : [],
+    ...cgroupProcs,
+    ...terminalSocket ? [terminalSocket] : [],
+  ].map((
     { number },
   ) => number);
   return [...own, ...given, ...preservedFds(preserveFds)];

@@ -10,6 +10,8 @@ export interface ChangeRootOptions {
   propagation: string | undefined;
   /** Set to move the root instead of pivot_root(2): what is to be covered first, as {@linkcode kernelMounts} finds it. */
   moved: readonly string[] | undefined;
+  /** Whether the mount namespace is the container's own: the root of others stays where it is. */
+  isAlone: boolean;
 }
 
 const MNT_DETACH = 2;
@@ -17,9 +19,12 @@ const MNT_DETACH = 2;
 export function changeRoot(
   steps: SyscallProgram,
   root: RootDirectory,
-  { propagation, moved }: ChangeRootOptions,
+  { propagation, moved, isAlone }: ChangeRootOptions,
 ): void {
-  if (moved === undefined) pivot(steps, root);
+  if (!isAlone) {
+    steps.call("fchdir", [root.fd], { label: "enter root" });
+    steps.call("chroot", ["."], { label: "change root" });
+  } else if (moved === undefined) pivot(steps, root);
   else {
     for (const mountPoint of moved) cover(steps, mountPoint);
     // If it were still shared, the machine's own root would be covered as well.

@@ -15,6 +15,9 @@
  *   |  <------------- "maps"              |  in a new user namespace, without ids
  *   |  writes uid_map, gid_map            |
  *   |  release ------------------------>  |  root of the namespace
+ *   |  <------------- "clocks"            |  in a new time namespace and another user namespace than ours
+ *   |  writes timens_offsets              |
+ *   |  release ------------------------>  |
  *   |  by a pipe of its own: the plan -->  |  mounts
  *   |  <------------- "copyUp"            |  for each tmpfs that starts as a copy
  *   |                                     |  (the message ends with three numbers)
@@ -53,6 +56,7 @@ export const MESSAGES = {
   scope: "s",
   stage2: "i",
   maps: "m",
+  clocks: "t",
   copyUp: "u",
   hooks: "h",
   suspend: "f",

@@ -7,10 +7,11 @@ import { changeIds, forkStage2, writeFile } from "../../linux/child_program/call
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import type { Channel } from "./channel.ts";
 import type { EarlyInitPlan } from "./plan.ts";
-import { NAMESPACE_KINDS } from "./namespaces.ts";
+import { formatTimeOffsets } from "./clocks.ts";
+import { joinsUser, NAMESPACE_KINDS } from "./namespaces.ts";
 import { addRlimits, resetAffinity } from "./process_steps.ts";
 import { rlimitCall } from "./rlimits.ts";
-import type { Linux, NamespaceType } from "../spec/spec.ts";
+import type { NamespaceType } from "../spec/spec.ts";
 
 export function joinCgroups(steps: SyscallProgram, { cgroupProcs, waitsForScope, channel }: EarlyInitPlan): void {
   if (waitsForScope) channel.addStop(steps, "scope");
@@ -42,7 +43,7 @@ export function enterNamespaces(steps: SyscallProgram, plan: EarlyInitPlan): Slo
   const stage2 = unshared.includes("pid") ? addStage2(steps, channel, []) : first;
   // After the child has joined its cgroup, which becomes the root of the namespace.
   if (fresh.has("cgroup")) steps.call("unshare", [NAMESPACES.cgroup], { label: "make cgroup namespace" });
-  if (fresh.has("time")) addTimeNamespace(steps, spec.linux?.timeOffsets ?? {});
+  if (fresh.has("time")) addTimeNamespace(steps, plan);
   if (fresh.has("network")) bringLoopbackUp(steps);
   const { hostname, domainname } = spec;
   if (hostname) steps.call("sethostname", [hostname, byteLength(hostname)], { label: `set hostname ${hostname}` });
@@ -84,13 +85,14 @@ function byteLength(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-function addTimeNamespace(steps: SyscallProgram, offsets: NonNullable<Linux["timeOffsets"]>): void {
+/** In another user namespace its parent moves the clocks: what is in /proc of a closed process is the machine's root's. */
+function addTimeNamespace(steps: SyscallProgram, { spec, fresh, joined, channel }: EarlyInitPlan): void {
+  const offsets = formatTimeOffsets(spec.linux?.timeOffsets ?? {});
   steps.call("unshare", [NAMESPACES.time], { label: "make time namespace" });
-  for (const [clock, { secs = 0, nanosecs = 0 }] of Object.entries(offsets)) {
-    writeFile(steps, "/proc/self/timens_offsets", {
-      content: `${clock} ${secs} ${nanosecs}`,
-      label: `set offset of clock ${clock}`,
-    });
+  if (offsets.length === 0) return;
+  if (fresh.has("user") || joinsUser(joined)) return channel.addStop(steps, "clocks");
+  for (const { clock, line } of offsets) {
+    writeFile(steps, "/proc/self/timens_offsets", { content: line, label: `set offset of clock ${clock}` });
   }
 }
 
@@ -109,7 +111,9 @@ function bringLoopbackUp(steps: SyscallProgram): void {
  * Our mounts must not follow the container's. They do if the root shall be shared: then volumes of the container can be
  * seen by others, and only the mount that holds the root file system is cut off, as pivot_root(2) wants.
  */
-export function setPropagation(steps: SyscallProgram, { spec, rootfsMountPoint }: EarlyInitPlan): void {
+export function setPropagation(steps: SyscallProgram, { spec, fresh, rootfsMountPoint }: EarlyInitPlan): void {
+  // Mounts of others are not ours to change.
+  if (!fresh.has("mount")) return;
   const word = spec.linux?.rootfsPropagation;
   const isShared = word?.endsWith("shared");
   const flags = isShared ? MS.SHARED | MS.REC : MS.SLAVE | MS.REC;

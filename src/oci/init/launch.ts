@@ -8,7 +8,7 @@ import { cgroupJoinTarget } from "../../linux/cgroup/cgroup.ts";
 import type { Child } from "../../linux/child_program/child.ts";
 import type { StartOptions } from "../../linux/child_program/start.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
-import { Fd, O_DIRECTORY, O_PATH, pipe } from "../../linux/io/fd.ts";
+import { Fd, O_DIRECTORY, O_PATH, pathOf, pipe } from "../../linux/io/fd.ts";
 import { MS } from "../../linux/mount/mount_options.ts";
 import { readMountInfo } from "../../linux/mount/mountinfo.ts";
 import { enterNamespace } from "../../linux/process/namespace.ts";
@@ -18,13 +18,15 @@ import { SyscallProgram } from "../../linux/child_program/program.ts";
 import { namespaceFlags, type Open, partNamespaces, planEarlyInit } from "./launch_plan.ts";
 import { kernelMounts } from "./change_root.ts";
 import { Channel } from "./channel.ts";
-import { planDevices } from "../mount/devices.ts";
+import { withSpareNodes } from "../mount/device_nodes.ts";
+import { type DeviceNode, planDevices } from "../mount/devices.ts";
 import { type CreatedInit, hasCreateHooks } from "./parent.ts";
 import { openDetachedTree, openMappedTree, openSpareTree } from "../mount/idmap.ts";
 import type { EarlyInitPlan } from "./plan.ts";
 import { addEarlyInit, addInit } from "./program.ts";
 import type { PlannedMount } from "../mount/planned.ts";
 import { isMapped, isPart, openSource, planMounts } from "../mount/plan.ts";
+import { viewOf } from "../mount/view.ts";
 import {
   joinsUser,
   type NamespacePlan,
@@ -45,6 +47,7 @@ export interface InitLaunch extends Disposable {
   stage2: Slot | undefined;
   plan: EarlyInitPlan;
   mounts: readonly PlannedMount[] | undefined;
+  devices: readonly DeviceNode[] | undefined;
   /** Where the child waits for the rest of its steps. */
   planned: Fd;
   /** Socket over which the child hands us the master of its terminal, if it has one. */
@@ -63,6 +66,7 @@ export function startInit(draft: ContainerDraft): InitLaunch {
   const { born, unshared } = partNamespaces(namespaces);
   const entrance = cgroupJoinTarget(scope === undefined ? cgroup.procsFiles() : []);
   const mounts = earlyMounts(draft, { namespaces, ours });
+  const devices = earlyDevices(draft, { namespaces, ours });
   const [terminal, terminalSocket] = spec.process?.terminal ? socketPair() : [];
   undo.use(terminal);
   ours.use(terminalSocket);
@@ -76,6 +80,7 @@ export function startInit(draft: ContainerDraft): InitLaunch {
     terminal: terminalSocket?.number,
     open,
     mounts,
+    devices,
   });
   const program = undo.use(new SyscallProgram({ apart: { keeps: plan.kept } }));
   const stage2 = addEarlyInit(program, plan);
@@ -95,6 +100,7 @@ export function startInit(draft: ContainerDraft): InitLaunch {
     stage2,
     plan,
     mounts,
+    devices,
     planned: planned.write,
     terminal,
     [Symbol.dispose]: () => owned.dispose(),
@@ -112,6 +118,15 @@ function earlyMounts(
   return isEarly ? mountsOf(draft, namespaces).map((one) => openTrees(one, { isOther, ours })) : undefined;
 }
 
+/** Plans the devices early if the child may make none. */
+function earlyDevices(
+  { options: { spec: { linux } }, directory: { path } }: ContainerDraft,
+  { namespaces, ours }: { namespaces: NamespacePlan; ours: DisposableStack },
+): DeviceNode[] | undefined {
+  if (!namespaces.fresh.has("user") && !joinsUser(namespaces.joined)) return undefined;
+  return withSpareNodes(planDevices(linux?.devices), { linux, directory: path, ours });
+}
+
 function beginIn(namespaces: readonly ParentNamespace[], program: SyscallProgram, options: StartOptions): Child {
   using inside = new DisposableStack();
   for (const { type, kind, path } of namespaces) {
@@ -125,16 +140,25 @@ function beginIn(namespaces: readonly ParentNamespace[], program: SyscallProgram
 }
 
 /** Gives the child the rest of its steps, and lets it go on. */
-export function completeInit({ draft, child, program, stage2, plan, mounts, planned }: InitLaunch): CreatedInit {
+export function completeInit(
+  { draft, child, program, stage2, plan, mounts, devices, planned }: InitLaunch,
+): CreatedInit {
   const { options, stored: { rootfs } } = draft;
   const { spec } = options;
   const all = mounts ?? mountsOf(draft, plan);
-  const binds = all.filter((one) => one.kind === "bind").map((one) => ({ ...one, open: () => openSource(one) }));
+  const { root = "", over, mounts: seen } = viewOf(all, rootfs);
+  const binds = seen.filter((one) => one.kind === "bind").map((one) => ({ ...one, open: () => openSource(one) }));
+  using top = over && openSource(over);
   const result = addInit(program, {
     ...plan,
-    process: planProcess(spec.process!, { linux: spec.linux, rootfs, binds, log: options.log }),
+    process: planProcess(spec.process!, {
+      linux: spec.linux,
+      rootfs: top ? pathOf(top) : root,
+      binds,
+      log: options.log,
+    }),
     mounts: all,
-    devices: planDevices(spec.linux?.devices),
+    devices: devices ?? planDevices(spec.linux?.devices),
     waitsForHooks: hasCreateHooks(spec),
     moved: options.noPivotRoot ? kernelMounts(readMountInfo(), rootfs) : undefined,
   }, stage2);

@@ -7,6 +7,7 @@ import type { ContainerDraft } from "../container/create_options.ts";
 import type { Channel } from "./channel.ts";
 import { freeNumber, preservedFds, stdioFds } from "./child_setup.ts";
 import type { EarlyInitPlan } from "./plan.ts";
+import type { DeviceNode } from "../mount/devices.ts";
 import type { PlannedMount } from "../mount/planned.ts";
 import { joinsUser, type NamespacePlan, namespacesOfParent } from "./namespaces.ts";
 import type { NamespaceType } from "../spec/spec.ts";
@@ -49,6 +50,7 @@ export interface EarlyInitOptions {
   terminal: number | undefined;
   open: Open;
   mounts: readonly PlannedMount[] | undefined;
+  devices: readonly DeviceNode[] | undefined;
 }
 
 /** Descriptors that the child inherits, under the numbers that they have here. */
@@ -56,7 +58,7 @@ type ChildDescriptors = Pick<EarlyInitPlan, "joined" | "cgroupProcs" | "execFifo
 
 function openForChild(
   { options: { stdio: given = {}, preserveFds }, directory }: ContainerDraft,
-  { namespaces, entrance, channel, planned, terminal, open, mounts = [] }: EarlyInitOptions,
+  { namespaces, entrance, channel, planned, terminal, open, mounts = [], devices = [] }: EarlyInitOptions,
 ): ChildDescriptors {
   const entered = namespacesOfParent(namespaces);
   const joined = namespaces.joined.filter(({ type }) => !entered.some((one) => one.type === type))
@@ -66,7 +68,7 @@ function openForChild(
   const stdio = stdioFds(given);
   const trees = mounts.flatMap((one) => one.kind === "bind" ? [one.tree, one.spare] : []);
   const kept = [
-    ...[...trees, terminal].filter((fd) => fd !== undefined),
+    ...[...trees, ...devices.map(({ tree }) => tree), terminal].filter((fd) => fd !== undefined),
     ...channel.childFds.map(({ number }) => number),
     planned,
     execFifo,

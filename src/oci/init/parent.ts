@@ -1,7 +1,7 @@
 /** Serves a container's first process from its parent until it waits for its start: order in `channel.ts`. @module */
 import type { Child } from "../../linux/child_program/child.ts";
 import { joinCgroup } from "../../linux/cgroup/cgroup.ts";
-import { setRlimit } from "../../linux/process/process.ts";
+import { setRlimit, setScheduler } from "../../linux/process/process.ts";
 import type { Cgroup } from "../cgroup/cgroup.ts";
 import type { Channel, Message } from "./channel.ts";
 import { type CopyUp, copyUp } from "../mount/copy_up.ts";
@@ -11,8 +11,10 @@ import { FilterTalk } from "./filter_talk.ts";
 import { runHooks } from "../hooks/hooks.ts";
 import { writeIdMaps } from "../mount/idmap.ts";
 import type { InitResult } from "./plan.ts";
+import { writeTimeOffsets } from "./clocks.ts";
 import { differingNamespaces } from "./namespaces.ts";
 import { rlimitCall } from "./rlimits.ts";
+import { schedulerAttributes } from "./scheduling.ts";
 import { verifyProc } from "../mount/proc_mount.ts";
 import type { Resources, Spec } from "../spec/spec.ts";
 import { ociState, type StoredState } from "../container/state.ts";
@@ -59,7 +61,8 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
     if (message === "created") {
       limitProcess(created.child.pid, stored.spec);
       for (const destination of created.procs) verifyProc(created.child.pid, destination);
-      return limit();
+      limit();
+      return schedule(created.child.pid, stored.spec);
     }
     if (message === "stage2") {
       await filterTalk.resume();
@@ -92,6 +95,7 @@ async function help(
     const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
     writeIdMaps(child.pid, { uidMappings, gidMappings });
   }
+  if (message === "clocks") writeTimeOffsets(child.pid, spec.linux?.timeOffsets ?? {});
   if (message === "copyUp") {
     const [from, to, image] = [channel.receiveNumber(), channel.receiveNumber(), channel.receiveNumber()];
     copyUp(child, copies.next().value!, { from, to, image });
@@ -110,6 +114,11 @@ async function help(
 function limitProcess(pid: number, { linux, process }: Spec): void {
   const isOther = linux?.namespaces?.some(({ type, path }) => type === "user" && !path);
   if (isOther) { for (const limit of (process?.rlimits ?? []).map(rlimitCall)) setRlimit(pid, limit); }
+}
+
+/** Now that its group has what it is to have: a process of real time takes a share of its group's. */
+function schedule(pid: number, { process }: Spec): void {
+  if (process?.scheduler) setScheduler(pid, schedulerAttributes(process.scheduler));
 }
 
 /** @returns What sets the container's limits, once. */

@@ -19,8 +19,9 @@ import { CAP_SYS_ADMIN, capabilityNumbers, type CapabilitySets } from "../securi
 import type { Channel } from "./channel.ts";
 import { addSeccomp, allowsAppearing, CLEAR_AMBIENT, CONTROLLING_TERMINAL, loadSeccomp } from "./filter_steps.ts";
 import { explainExec, type ProcessPlan } from "./process_plan.ts";
+import { memoryPolicyArguments } from "./memory_policy.ts";
 import { cpuMask, ioPriorityValue, schedulerAttributes } from "./scheduling.ts";
-import type { Process } from "../spec/spec.ts";
+import type { MemoryPolicy, Process } from "../spec/spec.ts";
 
 const PR_SET_KEEPCAPS = 8;
 const PR_CAP_AMBIENT = 47;
@@ -30,7 +31,7 @@ const SAME_ID = -1;
 
 /** Adds the steps that need our own /proc and our own rights: before any namespace is entered. */
 export function addEarly(steps: SyscallProgram, process: Process): void {
-  const { apparmorProfile, selinuxLabel, scheduler, ioPriority, oomScoreAdj } = process;
+  const { apparmorProfile, selinuxLabel, ioPriority, oomScoreAdj } = process;
   // Both take effect at the next execve only.
   for (const { path, data } of labelWrites({ apparmor: apparmorProfile, selinux: selinuxLabel })) {
     writeFile(steps, path, { content: data, label: `label process ${data}` });
@@ -41,11 +42,24 @@ export function addEarly(steps: SyscallProgram, process: Process): void {
     const path = "/proc/self/oom_score_adj";
     writeFile(steps, path, { content: `${oomScoreAdj}`, label: "set oom_score_adj", ignore });
   }
-  if (scheduler) steps.call("sched_setattr", [0, schedulerAttributes(scheduler), 0], { label: "set scheduler" });
   if (ioPriority) {
     const IOPRIO_WHO_PROCESS = 1;
     steps.call("ioprio_set", [IOPRIO_WHO_PROCESS, 0, ioPriorityValue(ioPriority)], { label: "set I/O priority" });
   }
+}
+
+/** A process of real time is taken only by a cgroup that has a share of it: so this comes after the cgroup. */
+export function addScheduler(steps: SyscallProgram, { scheduler }: Process): void {
+  if (scheduler) steps.call("sched_setattr", [0, schedulerAttributes(scheduler), 0], { label: "set scheduler" });
+}
+
+/** Of what the process and its children take memory. */
+export function addMemoryPolicy(steps: SyscallProgram, policy: MemoryPolicy | undefined): void {
+  if (!policy?.mode) return;
+  const { mode, nodes } = memoryPolicyArguments(policy);
+  // The kernel reads one bit less than it is told of.
+  const args = nodes === undefined ? [mode, null, 0] : [mode, nodes, nodes.length * 8 + 1];
+  steps.call("set_mempolicy", args, { label: `set memory policy ${policy.mode}` });
 }
 
 /** Where a process that joins may run: `initial` until it is in the cgroup, `final` from then on. */

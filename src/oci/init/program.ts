@@ -14,7 +14,6 @@ import { addConsole, bindConsole, type Console, type ConsoleOptions, PTMX_FLAGS 
 import type { CopyUp } from "../mount/copy_up.ts";
 import { addDevices } from "../mount/devices.ts";
 import { enterNamespaces, joinCgroups, joinNamespace, setPropagation } from "./enter.ts";
-import { resolveInside } from "../mount/inside.ts";
 import { addMaskedPaths, addReadonlyPaths } from "../mount/masked.ts";
 import { deferReadOnlyDev, hasOwnDev } from "../mount/plan.ts";
 import { addMounts, seal } from "../mount/mounts.ts";
@@ -25,11 +24,13 @@ import {
   addExec,
   addIdentity,
   addListenedFilter,
+  addMemoryPolicy,
   addRlimits,
   addSessionKeyring,
   addWorkingDirectory,
 } from "./process_steps.ts";
 import { RootDirectory } from "../mount/rootfs.ts";
+import { resolveInView, viewOf } from "../mount/view.ts";
 import { personalityValue } from "./scheduling.ts";
 import type { Linux } from "../spec/spec.ts";
 import { sysctlPath } from "./sysctl.ts";
@@ -56,7 +57,8 @@ export function addInit(steps: SyscallProgram, plan: InitPlan, stage2: Slot | un
   const { spec: { linux = {}, root: rootSpec, process: processSpec }, process, channel } = plan;
   const handle = freeNumber([...plan.kept, ...steps.ownNumbers]);
   const root = new RootDirectory(steps, { path: plan.rootfs, handle });
-  if (linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
+  const isAlone = plan.fresh.has("mount");
+  if (!isAlone || linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
   const { sealDev, copies } = addTree(steps, root, plan);
   if (plan.waitsForHooks) channel.addStop(steps, "hooks");
   // Hooks make what some are about, such as network interfaces.
@@ -73,10 +75,11 @@ export function addInit(steps: SyscallProgram, plan: InitPlan, stage2: Slot | un
   const cwd = inside(processSpec?.cwd ?? "/");
   root.makeDirectories(cwd, { ignore: ["EEXIST"] });
   if (rootSpec?.readonly) root.setAttributes(root.fd, { set: MOUNT_ATTR.RDONLY }, { label: "make root read-only" });
-  changeRoot(steps, root, { propagation: linux.rootfsPropagation, moved: plan.moved });
+  changeRoot(steps, root, { propagation: linux.rootfsPropagation, moved: plan.moved, isAlone });
 
   addWorkingDirectory(steps, { cwd, root: root.fd });
   if (linux.personality) steps.call("personality", [personalityValue(linux.personality)]);
+  addMemoryPolicy(steps, linux.memoryPolicy);
   addDescriptors(steps, { ...plan, console });
   if (!plan.fresh.has("user") && !joinsUser(plan.joined)) addRlimits(steps, process);
   const ownedFds = console ? [0] : plan.stdio.map(({ child }) => child);
@@ -115,10 +118,10 @@ function park(steps: SyscallProgram, { channel, execFifo, preserveFds }: InitPla
 
 /** Follows the image's links: those that hold `..` the kernel would give up on if anybody renames a file meanwhile. */
 function hints({ rootfs, mounts }: InitPlan): (path: string) => string {
-  const covered = mounts.filter(({ kind }) => kind !== "link").map(({ destination }) => destination);
+  const view = viewOf(mounts, rootfs);
   return (path) => {
     try {
-      return resolveInside(rootfs, path, { covered });
+      return resolveInView(view, path);
     } catch (error) {
       if (error instanceof RangeError) return path; // a circle of links, as the kernel will find
       throw error;

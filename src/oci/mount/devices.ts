@@ -1,8 +1,8 @@
 /** The container's /dev: device nodes, links, and which devices may be used. @module */
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { joinDevice } from "../../linux/device/number.ts";
-import { AT_FDCWD, O_CLOEXEC } from "../../linux/io/fd.ts";
-import { OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
+import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC } from "../../linux/io/fd.ts";
+import { MOUNT_ATTR, OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
 import { type RootDirectory, split } from "./rootfs.ts";
 import type { Device, DeviceRule, DeviceType } from "../spec/spec.ts";
 
@@ -41,6 +41,8 @@ export interface DeviceNode {
   device: bigint;
   uid: number;
   gid: number;
+  /** Number of a descriptor that the child has: a mount of one that was made for it. */
+  tree?: number;
 }
 
 /** The default devices, and those that the configuration adds or changes; not /dev/ptmx, which is a link in every container. */
@@ -110,11 +112,15 @@ function makeNode(steps: SyscallProgram, directory: DirectorySlot, { path, mode,
   });
 }
 
-function bindNode(steps: SyscallProgram, root: RootDirectory, { path }: DeviceNode): void {
+function bindNode(steps: SyscallProgram, root: RootDirectory, { path, tree: spare }: DeviceNode): void {
   const label = `bind device ${path}`;
   root.makeFile(path);
   const tree = steps.slot();
-  steps.call("open_tree", [AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC], { label, result: tree });
+  if (spare === undefined) {
+    steps.call("open_tree", [AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC], { label, result: tree });
+  } else steps.call("fcntl", [spare, F_DUPFD_CLOEXEC, 3], { label, result: tree });
+  // What is the machine's gives no rights here, whatever else it may be.
+  root.setAttributes(tree, { set: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC }, { label });
   const target = root.open(path);
   root.place(tree, target, { label });
   steps.close(target);

@@ -13,6 +13,7 @@ import { MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
 import { type CgroupMountContext, planCgroupMount } from "./cgroup_mount.ts";
 import type { IdMaps } from "./idmap.ts";
 import { resolveInside } from "./inside.ts";
+import { resolveInView, viewOf } from "./view.ts";
 import type { Linux, Mount } from "../spec/spec.ts";
 import { split } from "./rootfs.ts";
 import { isBind, type NodeKind, type PlannedBind, type PlannedMount } from "./planned.ts";
@@ -36,8 +37,7 @@ export type GuardSource = (source: string) => GuardedPath;
 export function planMounts(mounts: readonly Mount[], context: PlanContext): PlannedMount[] {
   const planned: PlannedMount[] = [];
   for (const mount of mounts) {
-    const covered = planned.filter(({ kind }) => kind !== "link").map(({ destination }) => destination);
-    const destination = resolveInside(context.rootfs, mount.destination, { covered });
+    const destination = resolveInView(viewOf(planned, context.rootfs), mount.destination);
     checkDestination(mount, { ...context, destination });
     planned.push(...planMount(mount, { ...context, destination, earlier: planned }));
   }
@@ -148,12 +148,14 @@ const PROC_FILES = new Set([
 ]);
 
 /**
- * A mount over /proc could hide from this program which process it is writing about; one on the root would hide the root.
+ * A mount over /proc could hide from this program which process it is writing about.
  */
 function checkDestination(mount: Mount, context: PlanContext & { destination: string }): void {
   const { destination } = context;
-  if (destination === "/") throw refuse(mount, "it leads to the root directory itself");
   const isKernelView = mount.type === "proc" || mount.type === "sysfs";
+  if (destination === "/" && (isKernelView || mount.type === "cgroup")) {
+    throw refuse(mount, "it would be the root itself");
+  }
   if (isKernelView && destination !== resolveInside("", mount.destination, { readLink: () => undefined })) {
     throw refuse(mount, `the image makes it a link to ${quoted(destination)}`);
   }

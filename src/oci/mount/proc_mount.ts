@@ -35,6 +35,7 @@ import {
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { CAP_SYS_ADMIN } from "../security/capabilities.ts";
 import type { PlannedMount } from "./planned.ts";
+import { viewOf } from "./view.ts";
 import { loadFilter } from "../init/filter_steps.ts";
 
 /** The pid namespace of a container that is not new. */
@@ -176,8 +177,9 @@ function configure(
 export function procsOf(mounts: readonly PlannedMount[]): string[] {
   const covers = (above: PlannedMount, { destination }: PlannedMount) =>
     above.kind !== "link" && `${destination}/`.startsWith(`${above.destination}/`);
-  return mounts.filter((mount, index) =>
-    mount.kind === "filesystem" && mount.type === "proc" && !mounts.slice(index + 1).some((one) => covers(one, mount))
+  const seen = viewOf(mounts, "").mounts;
+  return seen.filter((mount, index) =>
+    mount.kind === "filesystem" && mount.type === "proc" && !seen.slice(index + 1).some((one) => covers(one, mount))
   ).map(({ destination }) => destination);
 }
 

@@ -52,6 +52,7 @@ export class RootDirectory {
   readonly #made = new Set<string>();
   /** Addresses of `struct open_how`, by what it says. */
   readonly #hows = new Map<number, number>();
+  readonly #path: string;
   /** The descriptor of the root: a mount of its own. */
   readonly fd: Slot;
 
@@ -63,6 +64,7 @@ export class RootDirectory {
   constructor(steps: SyscallProgram, { path, handle }: { path: string; handle: number }) {
     this.#steps = steps;
     this.#handle = handle;
+    this.#path = path;
     this.fd = steps.slot();
     const flags = OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE;
     steps.call("open_tree", [AT_FDCWD, path, flags], { label: `open root ${path}`, result: this.fd });
@@ -133,10 +135,18 @@ export class RootDirectory {
     }
   }
 
-  /** To be told of a mount at `path`: what it hides may have to be made again. */
+  /** To be told of a mount at `path`: what it hides may have to be made again. One on the root is the root from now on. */
   cover(path: string): void {
+    if (split(path).length === 0) return this.#takeCover();
     const prefix = `${split(path).join("/")}/`;
     for (const made of this.#made) if (made.startsWith(prefix)) this.#made.delete(made);
+  }
+
+  #takeCover(): void {
+    this.#made.clear();
+    this.#steps.close(this.fd);
+    const flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    this.#steps.call("openat", [AT_FDCWD, this.#path, flags, 0], { label: "open root", result: this.fd });
   }
 
   /** Goes on in the directory of a path, which is made if it is not there. */

@@ -81,10 +81,6 @@ const NOT_OURS: Readonly<Record<string, string>> = {
   "windows": "another system",
   "zos": "another system",
   "process.commandLine": "Windows",
-  "linux.memoryPolicy": "refused by validate()",
-  "linux.memoryPolicy.flags": "refused by validate()",
-  "linux.memoryPolicy.mode": "refused by validate()",
-  "linux.memoryPolicy.nodes": "refused by validate()",
   "linux.netDevices": "refused by validate()",
   "linux.netDevices.*.name": "refused by validate()",
 };

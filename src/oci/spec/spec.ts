@@ -110,6 +110,18 @@ const PERSONALITY = {
 } as const satisfies Shape;
 export interface Personality extends Infer<typeof PERSONALITY> {}
 
+const MEMORY_POLICY = {
+  optional: {
+    /** `MPOL_BIND`… */
+    mode: "text",
+    /** A list of NUMA nodes: `0-3,7`. */
+    nodes: "text",
+    /** `MPOL_F_…` each. */
+    flags: ["text"],
+  },
+} as const satisfies Shape;
+export interface MemoryPolicy extends Infer<typeof MEMORY_POLICY> {}
+
 const LINUX = {
   optional: {
     uidMappings: [ID_MAPPING],
@@ -128,6 +140,7 @@ const LINUX = {
     mountLabel: "text",
     intelRdt: INTEL_RDT,
     personality: PERSONALITY,
+    memoryPolicy: MEMORY_POLICY,
     /** By clock: `monotonic` and `boottime`. */
     timeOffsets: { values: { optional: { secs: "integer", nanosecs: "u32" } } },
   },

@@ -9,6 +9,7 @@ import { KataError } from "../../base/error.ts";
 import { isApparmorEnabled, isSelinuxEnabled } from "../../linux/security/label.ts";
 import { parsePropagation } from "../../linux/mount/mount_options.ts";
 import { NAMESPACE_KINDS, ownNamespaces, planNamespaces } from "../init/namespaces.ts";
+import { memoryPolicyArguments } from "../init/memory_policy.ts";
 import { rlimitCall } from "../init/rlimits.ts";
 import { HOOK_KINDS, type Process, type Spec } from "./spec.ts";
 import { sysctlPath, sysctlProblem } from "../init/sysctl.ts";
@@ -30,7 +31,6 @@ const RULES: readonly Rule[] = [
   namespacesAreUnique,
   namesHaveNamespaces,
   mappingsAreComplete,
-  pathsAreAbsolute,
   propagationIsKnown,
   sysctlsAreNamespaced,
   devicesAreComplete,
@@ -39,6 +39,7 @@ const RULES: readonly Rule[] = [
   rdtIsThere,
   systemCallsAreNamed,
   listenerIsNamed,
+  memoryPolicyHolds,
   laterPartsAreAbsent,
 ];
 
@@ -118,8 +119,7 @@ function namespacesAreUnique({ linux }: Spec): string[] {
   const twice = types.filter((type, index) => types.indexOf(type) !== index).map((type) =>
     `namespace ${quoted(type)} is listed twice`
   );
-  const mount = types.includes("mount") ? [] : ["a container needs a mount namespace"];
-  return [...unknown, ...twice, ...mount];
+  return [...unknown, ...twice];
 }
 
 function namesHaveNamespaces({ hostname, domainname, linux }: Spec): string[] {
@@ -137,27 +137,27 @@ function mappingsAreComplete({ linux }: Spec): string[] {
   return mapped === 2 ? [] : ["a new user namespace needs uidMappings and gidMappings"];
 }
 
-function pathsAreAbsolute({ linux }: Spec): string[] {
-  const lists = { maskedPaths: linux?.maskedPaths ?? [], readonlyPaths: linux?.readonlyPaths ?? [] };
-  return Object.entries(lists).flatMap(([key, paths]) =>
-    paths.filter((path) => !path.startsWith("/")).map((path) =>
-      `linux.${key} holds ${quoted(path)}, which is not absolute`
-    )
-  );
-}
-
 function propagationIsKnown({ linux }: Spec): string[] {
   const word = linux?.rootfsPropagation;
   return word ? problemOf(() => parsePropagation(word)) : [];
 }
 
-function sysctlsAreNamespaced({ linux }: Spec, { ownsMachine = false }: ValidateOptions): string[] {
+function sysctlsAreNamespaced({ linux, domainname }: Spec, { ownsMachine = false }: ValidateOptions): string[] {
   const own = ownNamespaces(planNamespaces(linux?.namespaces));
-  return Object.keys(linux?.sysctl ?? {}).flatMap((name) => {
+  return Object.entries(linux?.sysctl ?? {}).flatMap(([name, value]) => {
     const malformed = problemOf(() => sysctlPath(name));
     if (malformed.length > 0 || ownsMachine) return malformed;
-    return sysctlProblem(name, own) ?? [];
+    return sysctlProblem(name, own) ?? domainnameProblem(name, { value, domainname });
   });
+}
+
+/** Two words for one thing, of which only one can be carried out. */
+function domainnameProblem(
+  name: string,
+  { value, domainname }: { value: string; domainname: string | undefined },
+): string[] {
+  const isOther = name.replaceAll("/", ".") === "kernel.domainname" && domainname && domainname !== value;
+  return isOther ? [`sysctl ${quoted(name)} is another one than "domainname"`] : [];
 }
 
 function devicesAreComplete({ linux }: Spec): string[] {
@@ -174,9 +174,10 @@ function hooksAreComplete({ hooks = {} }: Spec): string[] {
   });
 }
 
-function mountNamespaceIsOwn({ linux }: Spec): string[] {
-  const joined = (linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path);
-  return joined ? ["joining a mount namespace is not supported: a container prepares its own"] : [];
+/** On a machine of its own a container would share the mounts of those who serve it. */
+function mountNamespaceIsOwn({ linux }: Spec, { ownsMachine = false }: ValidateOptions): string[] {
+  const isOwn = (linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && !path);
+  return ownsMachine && !isOwn ? ["a container of a sandbox needs a mount namespace of its own"] : [];
 }
 
 function rdtIsThere({ linux }: Spec): string[] {
@@ -199,9 +200,13 @@ function listenerIsNamed({ linux }: Spec): string[] {
   return notifies ? ["linux.seccomp has SCMP_ACT_NOTIFY without listenerPath"] : [];
 }
 
+function memoryPolicyHolds({ linux: { memoryPolicy = {} } = {} }: Spec): string[] {
+  return Object.keys(memoryPolicy).length === 0 ? [] : problemOf(() => memoryPolicyArguments(memoryPolicy));
+}
+
 /** Passing them over in silence would give a container that lacks what was asked. An empty one asks for nothing. */
 function laterPartsAreAbsent({ linux }: Spec): string[] {
-  const later = Object.entries(linux ?? {}).filter(([key]) => ["netDevices", "memoryPolicy"].includes(key));
+  const later = Object.entries(linux ?? {}).filter(([key]) => key === "netDevices");
   return later.filter(([, value]) => Object.keys(value ?? {}).length > 0).map(([key]) =>
     `linux.${key} is not supported: it is of version 1.3 of the specification`
   );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { KataError } from "../../base/error.ts";
 import fc from "fast-check";
-import { type Spec, SPEC_SHAPE } from "./spec.ts";
+import { type Namespace, type Spec, SPEC_SHAPE } from "./spec.ts";
 import { valuesOf } from "./testing/values.ts";
 import { validate } from "./validate.ts";
 
@@ -30,11 +30,13 @@ Deno.test.each<{ problem: string; change: (spec: Spec) => void }>([
   },
   { problem: "root.path is missing", change: (s) => s.root = { path: "" } },
   { problem: "mounts[0].destination is missing", change: (s) => s.mounts = [{ destination: "" }] },
-  { problem: "needs a mount namespace", change: (s) => s.linux = { namespaces: [] } },
   { problem: '"pid" is listed twice', change: (s) => s.linux!.namespaces!.push({ type: "pid" }) },
   { problem: "hostname needs a uts namespace", change: (s) => s.hostname = "box" },
   { problem: "needs uidMappings", change: (s) => s.linux!.namespaces!.push({ type: "user" }) },
-  { problem: 'maskedPaths holds "proc"', change: (s) => s.linux!.maskedPaths = ["proc"] },
+  {
+    problem: 'memory policy "MPOL_BIND": it needs nodes',
+    change: (s) => s.linux!.memoryPolicy = { mode: "MPOL_BIND" },
+  },
   { problem: 'mount propagation "loud"', change: (s) => s.linux!.rootfsPropagation = "loud" },
   {
     problem: 'sysctl "vm.swappiness" is not in a namespace',
@@ -43,10 +45,6 @@ Deno.test.each<{ problem: string; change: (spec: Spec) => void }>([
   { problem: "needs a network namespace", change: (s) => s.linux!.sysctl = { "net.core.somaxconn": "1" } },
   { problem: "not a name below /proc/sys", change: (s) => s.linux!.sysctl = { "../kernel": "1" } },
   { problem: 'hook "prog" has no absolute path', change: (s) => s.hooks = { prestart: [{ path: "prog" }] } },
-  {
-    problem: "joining a mount namespace is not supported",
-    change: (s) => s.linux!.namespaces![0]!.path = "/proc/1/ns/mnt",
-  },
   { problem: "linux.intelRdt is not supported", change: (s) => s.linux!.intelRdt = { closID: "guaranteed" } },
   {
     problem: "linux.seccomp.syscalls[0] names no system call",
@@ -61,6 +59,18 @@ Deno.test.each<{ problem: string; change: (spec: Spec) => void }>([
     return error.message.includes(problem);
   });
 });
+
+Deno.test.each<{ namespaces: Namespace[] }>([
+  { namespaces: [] },
+  { namespaces: [{ type: "mount", path: "/proc/1/ns/mnt" }] },
+])(
+  "runk 38: validate() takes the mount namespaces $namespaces, but not on a machine of its own",
+  ({ namespaces }) => {
+    const shared = spec((s) => s.linux = { namespaces });
+    validate(shared);
+    assert.throws(() => validate(shared, { ownsMachine: true }), /needs a mount namespace of its own/);
+  },
+);
 
 Deno.test("validate() has words for whatever a specification of the right types says", () => {
   fc.assert(fc.property(valuesOf(SPEC_SHAPE), (spec) => {

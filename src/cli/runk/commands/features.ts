@@ -1,5 +1,6 @@
 /** `runk features`: what the engine can do, as the specification's features document. @module */
 import { knownCapabilities } from "../../../oci/security/capabilities.ts";
+import { MEMORY_POLICY_WORDS } from "../../../oci/init/memory_policy.ts";
 import { HOOK_KINDS } from "../../../oci/spec/spec.ts";
 import { VERSION } from "../../../base/version.ts";
 import { knownMountOptions } from "../../../linux/mount/mount_options.ts";
@@ -39,6 +40,7 @@ function features() {
       selinux: { enabled: true },
       intelRdt: { enabled: false },
       netDevices: { enabled: false },
+      memoryPolicy: MEMORY_POLICY_WORDS,
       mountExtensions: { idmap: { enabled: true } },
     },
     potentiallyUnsafeConfigAnnotations: ["org.systemd.property."],
