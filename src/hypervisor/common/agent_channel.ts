@@ -4,10 +4,11 @@
  *
  * @module
  */
+import { errorChain } from "../../base/error.ts";
+import type { Logger } from "../../base/log.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
 import { AGENT_PORT, AGENT_SERIAL_PORT } from "../../agent_api/names.ts";
 import type { HostKey } from "../../rpc/transport/host_key.ts";
-
-export const VHOST_VSOCK = "/dev/vhost-vsock";
 
 /** A transport that was chosen, with what it needs of the host. */
 export type AgentChannel =
@@ -19,29 +20,48 @@ export type AgentChannel =
   | { kind: "hybrid-vsock"; hostSocket: string; isReady: () => boolean; key?: HostKey | undefined }
   | { kind: "virtio-serial"; socket: string };
 
-/** A transport as the configuration names it, and the program behind `hybrid-vsock`. */
-export interface TransportWish {
-  transport: AgentChannel["kind"] | "auto";
-  daemon: string;
+/** Opens a transport. @throws Why the host does not have it, or it does not work. */
+export type Opener<T> = () => T | Promise<T>;
+
+export interface ChoiceOptions {
+  /** `agent_transport` of the configuration. */
+  wanted: AgentChannel["kind"] | "auto";
+  signal: AbortSignal;
+  log: Logger;
 }
 
 /**
- * Resolves `agent_transport = "auto"`.
+ * Opens the transport that the configuration names, or for "auto" the first one that works: that a device or a program is
+ * there says nothing about that. The log has the reason of each that does not.
  *
- * @throws {Error} A transport that was asked for by name lacks its device or daemon.
+ * @throws {Error} The transport that was asked for by name does not work, or the start was given up.
  */
-export function chooseTransport(
-  { transport: wanted, daemon }: TransportWish,
-  exists: (path: string) => boolean,
-): AgentChannel["kind"] {
-  const needs = { vsock: VHOST_VSOCK, "hybrid-vsock": daemon };
-  if (wanted === "virtio-serial") return wanted;
-  if (wanted !== "auto") {
-    if (exists(needs[wanted])) return wanted;
-    throw new Error(`Cannot use agent_transport "${wanted}": "${needs[wanted]}" does not exist`);
+export async function openFirst<T>(
+  openers: Readonly<Record<AgentChannel["kind"], Opener<T>>>,
+  { wanted, signal, log }: ChoiceOptions,
+): Promise<T> {
+  if (wanted !== "auto") return await openNamed(wanted, openers[wanted]);
+  const reasons: Record<string, string> = {};
+  for (const kind of ["vsock", "hybrid-vsock"] as const) {
+    try {
+      return await openers[kind]();
+    } catch (error) {
+      signal.throwIfAborted();
+      reasons[kind] = errorChain(error);
+      // A descriptor too many is no property of the host, and the next one would lack it too.
+      if (isErrno(error, "EMFILE", "ENFILE", "ENOMEM")) throw error;
+    }
   }
-  if (exists(needs.vsock)) return "vsock";
-  return exists(needs["hybrid-vsock"]) ? "hybrid-vsock" : "virtio-serial";
+  log.info("Reaching the agent over virtio-serial: no vsock works here", reasons);
+  return await openers["virtio-serial"]();
+}
+
+async function openNamed<T>(kind: AgentChannel["kind"], open: Opener<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (cause) {
+    throw new Error(`Cannot use agent_transport "${kind}"`, { cause });
+  }
 }
 
 /**

@@ -1,26 +1,62 @@
 import assert from "node:assert/strict";
-import { type AgentChannel, chooseTransport, hostAddress, listenParams, type TransportWish } from "./agent_channel.ts";
+import { errorChain } from "../../base/error.ts";
+import { createLogger } from "../../base/log.ts";
+import { ERRNO, ErrnoError } from "../../linux/ffi/errno.ts";
+import { type AgentChannel, hostAddress, listenParams, openFirst } from "./agent_channel.ts";
 
-const DAEMON = "/usr/bin/vhost-device-vsock";
+type Kind = AgentChannel["kind"];
 
-function choose(transport: TransportWish["transport"], existing: readonly string[]): string {
-  return chooseTransport({ transport, daemon: DAEMON }, (path) => existing.includes(path));
+/** Opens what works, and gives the log's lines as well. */
+async function open(wanted: Kind | "auto", broken: readonly Kind[]): Promise<{ kind: Kind; lines: string[] }> {
+  const lines: string[] = [];
+  const opener = (kind: Kind) => () => {
+    if (broken.includes(kind)) throw new ErrnoError("open", ERRNO.ENODEV, kind);
+    return kind;
+  };
+  const openers = {
+    vsock: opener("vsock"),
+    "hybrid-vsock": opener("hybrid-vsock"),
+    "virtio-serial": opener("virtio-serial"),
+  };
+  const log = createLogger({ sink: (line) => lines.push(line) });
+  return { kind: await openFirst(openers, { wanted, log, signal: new AbortController().signal }), lines };
 }
 
-Deno.test.each([
-  { existing: ["/dev/vhost-vsock", DAEMON], transport: "vsock" },
-  { existing: [DAEMON], transport: "hybrid-vsock" },
-  { existing: [], transport: "virtio-serial" },
-])("chooseTransport() takes $transport where the host has $existing", ({ existing, transport }) => {
-  assert.equal(choose("auto", existing), transport);
+Deno.test.each<{ broken: Kind[]; kind: Kind }>([
+  { broken: [], kind: "vsock" },
+  { broken: ["vsock"], kind: "hybrid-vsock" },
+  { broken: ["vsock", "hybrid-vsock"], kind: "virtio-serial" },
+])("kvm M1: openFirst() takes $kind where $broken does not work", async ({ broken, kind }) => {
+  const { kind: taken, lines } = await open("auto", broken);
+  assert.equal(taken, kind);
+  assert.equal(lines.length, kind === "virtio-serial" ? 1 : 0);
+  if (kind === "virtio-serial") assert.match(lines[0]!, /"vsock":"open vsock: ENODEV".*"hybrid-vsock":"open/);
 });
 
-Deno.test("chooseTransport() obeys a transport that is named, and says what it lacks", () => {
-  assert.equal(choose("virtio-serial", ["/dev/vhost-vsock"]), "virtio-serial");
-  assert.equal(choose("hybrid-vsock", ["/dev/vhost-vsock", DAEMON]), "hybrid-vsock");
-  assert.throws(() => choose("vsock", []), {
-    message: 'Cannot use agent_transport "vsock": "/dev/vhost-vsock" does not exist',
+Deno.test("openFirst() obeys a transport that is named, and says why it does not work", async () => {
+  assert.equal((await open("virtio-serial", [])).kind, "virtio-serial");
+  assert.equal((await open("hybrid-vsock", ["vsock"])).kind, "hybrid-vsock");
+  await assert.rejects(open("vsock", ["vsock"]), (error) => {
+    assert.equal(errorChain(error), 'Cannot use agent_transport "vsock": open vsock: ENODEV');
+    return true;
   });
+});
+
+Deno.test("openFirst() tries no further if the start was given up, or descriptors have run out", async () => {
+  const log = createLogger({ sink: () => {} });
+  const given = new AbortController();
+  const stop = () => {
+    given.abort(new Error("given up"));
+    throw new Error("closed");
+  };
+  const never = () => assert.fail("tried");
+  const openers = { vsock: stop, "hybrid-vsock": never, "virtio-serial": never };
+  await assert.rejects(openFirst(openers, { wanted: "auto", log, signal: given.signal }), { message: "given up" });
+  const full = () => {
+    throw new ErrnoError("open", ERRNO.EMFILE);
+  };
+  const { signal } = new AbortController();
+  await assert.rejects(openFirst({ ...openers, vsock: full }, { wanted: "auto", log, signal }), { code: "EMFILE" });
 });
 
 Deno.test.each<{ channel: AgentChannel; address: string; params: string[] }>([

@@ -1,12 +1,8 @@
 /** Bringing a VM up: its channel, its daemons, QEMU and the QMP connection, each undone if a later one fails. @module */
-import { exists } from "../../base/files.ts";
 import type { Logger } from "../../base/log.ts";
-import { Fd, memfd, O_RDWR, pathOf } from "../../linux/io/fd.ts";
+import { Fd, O_RDWR } from "../../linux/io/fd.ts";
 import { socketPair } from "../../linux/net/socket.ts";
-import { allocateGuestCid } from "../../linux/net/vsock.ts";
-import { newHostKey } from "../../rpc/transport/host_key.ts";
-import { encodeHostMark, type HostMark } from "../../rpc/transport/host_proof.ts";
-import { type AgentChannel, chooseTransport } from "../common/agent_channel.ts";
+import type { AgentChannel } from "../common/agent_channel.ts";
 import { isBlockDevice } from "../common/disks.ts";
 import { descriptorsOf } from "../device.ts";
 import { clockParams, startClockMeasurement } from "../common/guest_clock.ts";
@@ -16,7 +12,6 @@ import type { HypervisorOptions } from "../hypervisor.ts";
 import { VmProcess } from "../process/vm_process.ts";
 import { templateFiles } from "../template.ts";
 import { startShares } from "../common/shares.ts";
-import { startVhostVsock } from "../common/vhost_vsock.ts";
 import { removeVmFiles, vmFiles } from "../common/vm_files.ts";
 import { chooseUser, type VmmUser } from "../process/vmm_user.ts";
 import { VmWatch } from "../process/watch.ts";
@@ -26,7 +21,8 @@ import { type Accelerator, chooseAccelerator, findFirmware } from "./host.ts";
 import { CONSOLE_FD, type Plan, planMachine, QMP_FD } from "./plan.ts";
 import type { Qmp } from "./qmp/qmp.ts";
 import { openQmp } from "./qmp/socket.ts";
-import { planTemplate, serialChannel } from "./template_machine.ts";
+import { type OpenChannel, openChannel } from "./open_channel.ts";
+import { planTemplate } from "./template_machine.ts";
 
 /** QEMU and the connection to it. Disposing it ends both. */
 export interface QemuSession extends AsyncDisposable {
@@ -169,42 +165,4 @@ function qemuUser({ config, vm, log }: LaunchOptions, { machine }: Plan): VmmUse
 /** QEMU opens the memory of a template anew, by its descriptor. All else in the directory stays root's. */
 function giveMemory(directory: string, { uid, gid }: VmmUser): void {
   Deno.chownSync(templateFiles(directory).memory, uid, gid);
-}
-
-interface OpenChannel {
-  channel: AgentChannel;
-  vhostVsock?: Fd | undefined;
-  hostKey?: Fd | undefined;
-}
-
-async function openChannel(
-  options: LaunchOptions,
-  { daemons, undo }: { daemons: Daemons; undo: AsyncDisposableStack },
-): Promise<OpenChannel> {
-  const { config, vm: { agent, cgroupProcs }, runDir, log, signal, template } = options;
-  const { agent_transport: transport, vhost_vsock_daemon: daemon, own_user: ownUser } = config;
-  const kind = template?.kind === "make" ? "virtio-serial" : chooseTransport({ transport, daemon }, exists);
-  const key = kind === "virtio-serial" || !agent.hostProof ? undefined : newHostKey();
-  // Through the daemon nobody chooses a port, and nobody else gets to its socket.
-  const hostKey = key && undo.use(keyFile({ key, usesHostPorts: kind === "vsock" }));
-  switch (kind) {
-    case "vsock": {
-      const { fd, cid } = undo.use(allocateGuestCid());
-      return { channel: { kind, cid, key }, vhostVsock: fd, hostKey };
-    }
-    case "hybrid-vsock": {
-      const started = await startVhostVsock({ runDir, log, cgroupProcs, path: daemon, ownUser, signal });
-      undo.use(started.connection);
-      daemons.add(started.daemon);
-      const hostSocket = pathOf(undo.use(started.hostSocket));
-      return { channel: { kind, hostSocket, isReady: started.isReady, key }, vhostVsock: started.connection, hostKey };
-    }
-    case "virtio-serial":
-      return { channel: serialChannel(runDir) };
-  }
-}
-
-/** No file that has a name. */
-function keyFile(mark: HostMark): Fd {
-  return memfd("kata-host-key", new TextEncoder().encode(encodeHostMark(mark)));
 }

@@ -83,12 +83,12 @@ function attachQueue(fd: Fd, { name, isMulti }: { name: string; isMulti: boolean
   return new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
 }
 
-/** A descriptor of the kernel's virtio-net backend, one for each queue; undefined if the host has none. */
+/** A descriptor of the kernel's virtio-net backend, one for each queue; undefined if the host has none for us. */
 export function openVhostNet(device = "/dev/vhost-net"): Fd | undefined {
   try {
     return Fd.open(device, O_RDWR);
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENODEV", "ENXIO")) return undefined;
+    if (isErrno(error, "ENOENT", "ENODEV", "ENXIO", "EACCES", "EPERM")) return undefined;
     throw error;
   }
 }

@@ -30,18 +30,12 @@ export interface GuestVsockOptions {
   random?: () => number;
 }
 
-/** Whether VMs can have a vsock device of the kernel. */
-export function hasVhostVsock(device = "/dev/vhost-vsock"): boolean {
-  try {
-    Fd.open(device, O_RDWR)[Symbol.dispose]();
-    return true;
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENODEV", "ENXIO", "EACCES", "EPERM")) return false;
-    throw error;
-  }
-}
-
-/** Takes a context id that no other VM of this host has. */
+/**
+ * Takes a context id that no other VM of this host has.
+ *
+ * @throws {ErrnoError} ENOENT: the host's kernel has no such device; ENODEV, ENXIO: only its node is there, as systemd
+ * makes it for a module that cannot be loaded; EACCES, EPERM: not for us.
+ */
 export function allocateGuestCid(options: GuestVsockOptions = {}): GuestVsock {
   const { device = "/dev/vhost-vsock", random = Math.random } = options;
   using undo = new DisposableStack();
