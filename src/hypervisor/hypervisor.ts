@@ -107,6 +107,11 @@ export interface Hypervisor extends AsyncDisposable {
   agentAddress(): string;
   /** Key that proves the host on each connection to the agent; undefined if only we can connect or none is asked. */
   agentKey(): HostKey | undefined;
+  /**
+   * Knowledge of the monitor about a guest that says nothing, in words for a message; undefined if it can tell nothing.
+   * Never rejects, and takes some seconds at most.
+   */
+  diagnose?(): Promise<string>;
   /** The last lines that the guest's kernel and agent wrote to the console. */
   consoleTail(lines: number): readonly string[];
 }

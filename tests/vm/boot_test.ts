@@ -10,6 +10,7 @@ import { connectVsock } from "../../src/linux/net/vsock_stream.ts";
 import { dial } from "../../src/rpc/transport/address.ts";
 import { writeAll } from "../../src/rpc/transport/duplex.ts";
 import { type HostKey, newHostKey } from "../../src/rpc/transport/host_key.ts";
+import { connectAgent } from "../../src/sandbox/agent/client.ts";
 import { bootMachine, VSOCK_DAEMON } from "./machine.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
 
@@ -135,4 +136,16 @@ Deno.test("a guest without its root image says so, and the boot ends at once", a
   } finally {
     await Deno.remove(empty);
   }
+});
+
+Deno.test("kvm M4: a call on its way when the VM dies says how it died", async () => {
+  await using machine = await bootMachine();
+  const signal = AbortSignal.timeout(20_000);
+  await machine.hangUp();
+  using agent = await connectAgent(machine.vm, { sandboxId: "vm-test", config: machine.config.agent, signal });
+  Deno.kill((await machine.vm.info()).pid!, "SIGKILL");
+  await assert.rejects(agent.machine.seed(new Uint8Array(64)), {
+    code: "UNAVAILABLE",
+    message: /; the VM ended: qemu \(pid \d+\) was killed by SIGKILL/,
+  });
 });

@@ -47,6 +47,8 @@ export interface Machine extends AsyncDisposable {
   config: Config;
   /** From the monitor's start to the agent's first answer. */
   bootMs: number;
+  /** Ends the connection, for another one. */
+  hangUp(): Promise<void>;
 }
 
 export async function bootMachine(options: MachineOptions = {}): Promise<Machine> {
@@ -64,7 +66,11 @@ export async function bootMachine(options: MachineOptions = {}): Promise<Machine
   await agent.health.check({});
   const bootMs = Math.round(performance.now() - begin);
   const owned = stack.move();
-  return { vm, agent, config, bootMs, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  const hangUp = async () => {
+    transport[Symbol.dispose]();
+    await transport.closed;
+  };
+  return { vm, agent, config, bootMs, hangUp, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Writes a configuration of the guest to `directory`, and reads it. */

@@ -106,6 +106,20 @@ Deno.test({
 });
 
 Deno.test({
+  name: "kvm M7: Qemu tells of a guest that says nothing whether its processor moves, and how much memory it has used",
+  ignore,
+  async fn() {
+    await using made = box(SUBJECT, vm("idles"));
+    await made.vm.start({ signal: AbortSignal.timeout(20_000) });
+    const told =
+      /^the machine is running, its processor (?:moves|stands still|waits) .*0x[0-9a-f]+.*, \d+ MiB of its memory/;
+    assert.match(await made.vm.diagnose!(), told);
+    await made.vm.pause();
+    assert.match(await made.vm.diagnose!(), /^the machine is paused, its processor (?:stands still|waits) /);
+  },
+});
+
+Deno.test({
   name: "F10: a guest that writes to its console for ever leaves no file, and its last words are known",
   ignore,
   async fn() {

@@ -27,7 +27,11 @@ export const QEMU = table({
       default: "",
       doc: "Options appended to -machine, such as nosmm,nosmbus.",
     },
-    cpu_features: { type: "text", default: "", doc: "Appended to the model of the CPU, such as pmu=off." },
+    cpu_features: {
+      type: "text",
+      default: "",
+      doc: "Appended to the model of the CPU, such as pmu=off; on KVM it is the host's without vmx and svm.",
+    },
     accelerator: {
       type: "choice",
       ours: true,

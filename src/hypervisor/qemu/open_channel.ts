@@ -1,6 +1,6 @@
 /** The host's end of the channel to the agent, opened before the machine starts. @module */
 import { exists } from "../../base/files.ts";
-import { Fd, memfd, pathOf } from "../../linux/io/fd.ts";
+import { type Fd, memfd, pathOf } from "../../linux/io/fd.ts";
 import { allocateGuestCid } from "../../linux/net/vsock.ts";
 import { type HostKey, newHostKey } from "../../rpc/transport/host_key.ts";
 import { encodeHostMark, type HostMark } from "../../rpc/transport/host_proof.ts";

@@ -20,6 +20,7 @@ import type {
 import { templateFiles } from "../template.ts";
 import type { QemuTable, VmConfig } from "../vm_config.ts";
 import { cpuThreads } from "./qmp/answers.ts";
+import { diagnose } from "./diagnose.ts";
 import { QemuHotplug } from "./hotplug.ts";
 import { launch, type LaunchOptions } from "./launch.ts";
 import { saveState } from "./migrate.ts";
@@ -148,6 +149,11 @@ export class Qemu implements Hypervisor {
 
   agentKey(): HostKey | undefined {
     return hostKey(this.#running().channel);
+  }
+
+  async diagnose(): Promise<string> {
+    const { qmp, qemu } = this.#running();
+    return await diagnose(qmp, { proc: `/proc/${qemu.pid}` });
   }
 
   consoleTail(lines: number): readonly string[] {

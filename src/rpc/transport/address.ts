@@ -34,6 +34,8 @@ export type Address =
 
 /** Any context id: what a listener in the guest uses. */
 const CID_ANY = 0xffff_ffff;
+/** Leaves the port to the kernel (`VMADDR_PORT_ANY`). */
+const PORT_ANY = 0xffff_ffff;
 const NEVER = new AbortController().signal;
 
 export interface DialOptions {
@@ -42,8 +44,9 @@ export interface DialOptions {
   /** Sent first, on the transports that need it: see `host_proof.ts`. */
   key?: HostKey | undefined;
   /**
-   * Connects a vsock from a port that was chosen. With it and a key the host dials from a port that only it knows, without
-   * from any, which is enough for an agent that listens to all: see `host_ports.ts`.
+   * Connects a vsock from a port that was chosen. With a key the host dials from a port that only it knows, else from any,
+   * which is enough for an agent that listens to all: see `host_ports.ts`. Without this, an attempt that is given up lasts
+   * until the kernel has given up too.
    */
   connectFrom?: ConnectFrom;
 }
@@ -133,8 +136,8 @@ async function connect(address: Address, options: DialOptions & { signal: AbortS
     case "unix":
       return await Deno.connect({ transport: "unix", path: address.path });
     case "vsock":
-      if (key === undefined || connectFrom === undefined) return await connectVsock(address, signal);
-      return await connectFrom({ ...address, ownPort: await drawHostPort(key, address.port) }, { signal });
+      if (connectFrom === undefined) return await connectVsock(address, signal);
+      return await connectFrom({ ...address, ownPort: await ownPort(key, address.port) }, { signal });
     case "hvsock":
       return await connectHybridVsock(address.path, address.port, signal);
     case "serial-socket":
@@ -144,6 +147,10 @@ async function connect(address: Address, options: DialOptions & { signal: AbortS
   }
 }
 
+async function ownPort(key: HostKey | undefined, port: number): Promise<number> {
+  return key === undefined ? PORT_ANY : await drawHostPort(key, port);
+}
+
 async function prove(duplex: Duplex, key: HostKey, signal: AbortSignal): Promise<Duplex> {
   return await greet(duplex, signal, async () => {
     await writeAll(duplex, proofOf(key));
@@ -151,13 +158,13 @@ async function prove(duplex: Duplex, key: HostKey, signal: AbortSignal): Promise
   });
 }
 
-/** The kernel waits seconds for a guest that does not answer yet. */
+/** An attempt ends with its caller: the kernel gives up after two seconds, and nothing here can make it do so before. */
 async function connectVsock({ cid, port }: { cid: number; port: number }, signal: AbortSignal): Promise<Duplex> {
   const connecting = Deno.connect({ transport: "vsock", cid, port });
   try {
     return await abortable(connecting, signal);
   } catch (error) {
-    connecting.then((late) => late.close(), () => {});
+    await connecting.then((late) => late.close(), () => {});
     throw error;
   }
 }

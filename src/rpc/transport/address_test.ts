@@ -85,3 +85,18 @@ Deno.test("dial() names the address that nobody listens on", async () => {
 Deno.test("listen() names what it cannot listen on", () => {
   assert.throws(() => listen("hvsock:///run/a:1"), { message: "Cannot listen on hvsock:///run/a:1" });
 });
+
+Deno.test("kvm M3: dial() of a vsock without a key uses the way that ends with its signal, from any port", async () => {
+  const asked: number[] = [];
+  const given = new AbortController();
+  const dialling = dial("vsock://7:1024", {
+    signal: given.signal,
+    connectFrom: ({ ownPort }, { signal }) => {
+      asked.push(ownPort);
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    },
+  });
+  setTimeout(() => given.abort(new Error("given up")), 0);
+  await assert.rejects(dialling, { message: "Cannot connect to vsock://7:1024" });
+  assert.deepEqual(asked, [0xffff_ffff]);
+});

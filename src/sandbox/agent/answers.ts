@@ -10,6 +10,7 @@
  */
 import {
   create,
+  type DescMethod,
   type DescMethodUnary,
   type DescService,
   type MessageInitShape,
@@ -136,6 +137,9 @@ export type ConnectionsApi = Checked<typeof Connections, typeof CONNECTIONS_ANSW
 
 type UnaryTransport = Pick<TtrpcTransport, "unary">;
 
+/** Finds out more about the failure of a call before it is thrown. */
+export type ExplainFailure = (error: KataError, method: DescMethod) => KataError | Promise<KataError>;
+
 /** The three services of an agent, whose answers have come through the door. */
 export interface AgentClients {
   api: AgentApi;
@@ -147,18 +151,24 @@ export interface AgentClients {
  * Methods of these throw a KataError only: INTERNAL for an answer that cannot be, else the code of the agent's own error,
  * whose text is within 4 KiB, or of what became of the connection (`rpc/ttrpc/errors.ts`).
  */
-export function agentClients(transport: UnaryTransport): AgentClients {
+export function agentClients(transport: UnaryTransport, explain: ExplainFailure = (error) => error): AgentClients {
+  const way = { transport, explain };
   return {
-    api: checkedClient(AgentService, AGENT_ANSWERS, transport),
-    health: checkedClient(Health, HEALTH_ANSWERS, transport),
-    connections: checkedClient(Connections, CONNECTIONS_ANSWERS, transport),
+    api: checkedClient(AgentService, AGENT_ANSWERS, way),
+    health: checkedClient(Health, HEALTH_ANSWERS, way),
+    connections: checkedClient(Connections, CONNECTIONS_ANSWERS, way),
   };
+}
+
+interface Way {
+  transport: UnaryTransport;
+  explain: ExplainFailure;
 }
 
 function checkedClient<S extends DescService, R extends Rows<S>>(
   service: S,
   rows: R,
-  transport: UnaryTransport,
+  { transport, explain }: Way,
 ): Checked<S, R> {
   const methods = service.methods.map((method) => {
     const row = rows[method.localName as keyof R] as (answer: unknown, request: unknown) => unknown;
@@ -167,7 +177,7 @@ function checkedClient<S extends DescService, R extends Rows<S>>(
       try {
         ({ message } = await transport.unary(method as DescMethodUnary, signal, timeoutMs, undefined, request));
       } catch (error) {
-        throw callError(error, method.name);
+        throw await explain(callError(error, method.name), method);
       }
       try {
         return row(message, request);

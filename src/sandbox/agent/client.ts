@@ -8,29 +8,21 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { abortable, retry } from "../../base/async.ts";
 import { type Clock, systemClock, timeoutSignal } from "../../base/clock.ts";
-import { errorChain, KataError } from "../../base/error.ts";
+import { KataError } from "../../base/error.ts";
 import type { AgentConfig } from "../../config/schema.ts";
-import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
 import { connectVsock } from "../../linux/net/vsock_stream.ts";
 import { AgentService } from "../../proto/agent_pb.ts";
 import { Connections } from "../../proto/connections_pb.ts";
+import { Health } from "../../proto/health_pb.ts";
 import { dial } from "../../rpc/transport/address.ts";
 import { createTtrpcTransport, type TtrpcTransport } from "../../rpc/ttrpc/client.ts";
-import { agentClients } from "./answers.ts";
+import { agentClients, type ExplainFailure } from "./answers.ts";
+import { type AgentHost, endExplainer, explainSilence, reasonOfEnd } from "./explain.ts";
 import { type GuestContainers, guestContainers } from "./containers.ts";
 import { type GuestMachine, guestMachine } from "./machine.ts";
 import { type GuestLinks, guestLinks } from "./network.ts";
 import { type GuestPorts, guestPorts } from "./ports.ts";
 import { type GuestProcesses, guestProcesses, type GuestStreams, guestStreams } from "./processes.ts";
-
-/** Lines of the guest's console in the error about an agent that does not answer. */
-const CONSOLE_LINES = 5;
-
-/** The part of a VM that reaching its agent needs. */
-export type AgentHost = Pick<
-  Hypervisor,
-  "agentAddress" | "agentKey" | "consoleTail" | "info" | "name" | "wait"
->;
 
 export interface ConnectOptions {
   sandboxId: string;
@@ -50,6 +42,13 @@ const UNBOUNDED: ReadonlySet<DescMethod> = new Set([
   Connections.method.write,
 ]);
 
+/** Calls for which nobody waits who could be told, or after which the VM ends anyway. */
+const BACKGROUND: ReadonlySet<DescMethod> = new Set([
+  ...UNBOUNDED,
+  AgentService.method.destroySandbox,
+  Health.method.check,
+]);
+
 type AgentTransport = Pick<TtrpcTransport, "unary" | "closed" | typeof Symbol.dispose>;
 
 /**
@@ -67,10 +66,11 @@ export class AgentConnection implements Disposable {
   readonly closed: Promise<void>;
   readonly #transport: AgentTransport;
 
-  constructor(transport: AgentTransport) {
+  /** @param explain Finds out more about a call that failed. */
+  constructor(transport: AgentTransport, explain?: ExplainFailure) {
     this.#transport = transport;
     this.closed = transport.closed;
-    const { api, health, connections } = agentClients(transport);
+    const { api, health, connections } = agentClients(transport, explain);
     this.containers = guestContainers(api);
     this.processes = guestProcesses(api);
     this.streams = guestStreams(api);
@@ -91,7 +91,9 @@ export class AgentConnection implements Disposable {
  * the monitor is alive, how long was waited, and what the console showed last.
  */
 export async function connectAgent(vm: AgentHost, options: ConnectOptions): Promise<AgentConnection> {
-  return new AgentConnection(await dialAgent(vm, options));
+  const transport = await dialAgent(vm, options);
+  const explain = endExplainer({ vm, closed: transport.closed });
+  return new AgentConnection(transport, (error, method) => BACKGROUND.has(method) ? error : explain(error));
 }
 
 /** @throws As {@linkcode connectAgent}, which makes the groups of it. */
@@ -101,10 +103,9 @@ export async function dialAgent(vm: AgentHost, options: ConnectOptions): Promise
   using settled = new AbortOnDispose();
   const deadline = timeoutSignal(config.reconnect_timeout_ms);
   const signal = AbortSignal.any([options.signal, deadline, settled.signal]);
-  const ended = vm.wait().then(({ expected, reason }) => {
-    // An end that the guest chose tells no words of its own; while it boots, they are the reason.
-    const words = expected ? `, ${lastWords(vm)}` : "";
-    throw new KataError("UNAVAILABLE", `Cannot reach the agent: the VM ended while it booted: ${reason}${words}`);
+  const ended = vm.wait().then((exit) => {
+    const reason = reasonOfEnd(exit, vm);
+    throw new KataError("UNAVAILABLE", `Cannot reach the agent: the VM ended while it booted: ${reason}`);
   });
   let attempts = 0;
   const dialling = retry(() => {
@@ -123,30 +124,13 @@ export async function dialAgent(vm: AgentHost, options: ConnectOptions): Promise
       sendsDeadlines: false,
     });
   } catch (error) {
-    void dialling.then((late) => late.close(), () => {});
+    // An attempt ends with its start: what it has opened is closed before anybody goes on.
+    settled[Symbol.dispose]();
+    const lastWord = await dialling.then((late) => void late.close(), (last) => last);
     if (!deadline.aborted || options.signal.aborted) throw error;
-    const lastError = await dialling.then(() => error, (last) => last);
-    const cause = new Error(`Dialled ${attempts} times, the last time`, { cause: lastError });
+    const cause = new Error(`Dialled ${attempts} times, the last time`, { cause: lastWord ?? error });
     throw await explainSilence(vm, { what: "Cannot reach the agent", waitedMs: clock.now() - begin, cause });
   }
-}
-
-/** Explains why an agent did not answer in time: the state of its VM says more than the deadline. */
-export async function explainSilence(
-  vm: AgentHost,
-  { what, waitedMs, cause }: { what: string; waitedMs: number; cause: unknown },
-): Promise<KataError> {
-  const waited = `waited ${(waitedMs / 1000).toFixed(1)} s`;
-  const monitor = await vm.info().then(
-    ({ pid }) => `${vm.name} is alive${pid === undefined ? "" : ` (pid ${pid})`}`,
-    (error) => `the VMM is gone (${errorChain(error)})`,
-  );
-  return new KataError("DEADLINE_EXCEEDED", `${what}: ${waited}, ${monitor}, ${lastWords(vm)}`, { cause });
-}
-
-function lastWords(vm: AgentHost): string {
-  const lines = vm.consoleTail(CONSOLE_LINES);
-  return lines.length === 0 ? "the console is empty" : `last console lines: ${lines.join(" | ")}`;
 }
 
 /** A signal that fires at the end of a scope. */

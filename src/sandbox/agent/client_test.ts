@@ -1,13 +1,22 @@
 import assert from "node:assert/strict";
 import type { VmExit } from "../../hypervisor/hypervisor.ts";
-import { type AgentHost, connectAgent } from "./client.ts";
+import { connectAgent } from "./client.ts";
+import type { AgentHost } from "./explain.ts";
 
 const CONFIG = { create_container_timeout: 1, dial_timeout_ms: 5, reconnect_timeout_ms: 100 };
 
-function vmWith({ exit, console = [] }: { exit?: VmExit; console?: string[] }): AgentHost {
+interface Circumstances {
+  exit?: VmExit;
+  console?: string[];
+  address?: string;
+  diagnosis?: string;
+}
+
+function vmWith({ exit, console = [], address = "unix:///no/such/agent", diagnosis }: Circumstances): AgentHost {
   return {
     name: "qemu",
-    agentAddress: () => "unix:///no/such/agent",
+    ...(diagnosis !== undefined && { diagnose: () => Promise.resolve(diagnosis) }),
+    agentAddress: () => address,
     agentKey: () => undefined,
     consoleTail: () => console,
     info: async () => ({ pid: 7, pids: [7], vcpuThreads: [], vcpus: 1, memoryMiB: 1 }),
@@ -39,4 +48,50 @@ Deno.test("connectAgent() ends with the caller's reason", async () => {
   const connecting = connectAgent(vmWith({}), { sandboxId: "s1", config, signal: abort.signal });
   abort.abort(new Error("stopped"));
   await assert.rejects(connecting, { message: "stopped" });
+});
+
+Deno.test("kvm M7: connectAgent() says of a silent agent whose console is empty what the monitor knows of its machine", async () => {
+  const options = { sandboxId: "s1", config: CONFIG, signal: new AbortController().signal };
+  const vm = vmWith({ diagnosis: "the machine is running, its processor stands still at 0xfff0" });
+  await assert.rejects(connectAgent(vm, options), {
+    message:
+      /qemu is alive \(pid 7\), the machine is running, its processor stands still at 0xfff0, the console is empty$/,
+  });
+});
+
+/** An agent that hangs up on its first call, with the VM around it. */
+async function hangUp(vm: (address: string) => AgentHost): Promise<string> {
+  const path = `${Deno.makeTempDirSync({ prefix: "kata-agent-" })}/agent.sock`;
+  using listener = Deno.listen({ transport: "unix", path });
+  const serving = listener.accept().then(async (connection) => {
+    await connection.read(new Uint8Array(1));
+    connection.close();
+  });
+  const config = { ...CONFIG, create_container_timeout: 20, reconnect_timeout_ms: 5_000 };
+  const signal = new AbortController().signal;
+  using agent = await connectAgent(vm(`unix://${path}`), { sandboxId: "s1", config, signal });
+  const failed = await agent.machine.seed(new Uint8Array(1)).then(() => "", (error: Error) => error.message);
+  await serving;
+  Deno.removeSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+  return failed;
+}
+
+Deno.test("kvm M4: a call that fails with its VM says why the VM ended, also if the guest chose to", async () => {
+  const words = "qemu (pid 7) exited with status 0; last on its console: Kernel panic - not syncing";
+  const late = (exit: VmExit) => new Promise<VmExit>((resolve) => setTimeout(() => resolve(exit), 50));
+  const died = await hangUp((address) => ({
+    ...vmWith({ address }),
+    wait: () => late({ expected: false, reason: words }),
+  }));
+  assert.match(died, /^Cannot call ReseedRandomDev of the agent of sandbox "s1"/);
+  assert.ok(died.endsWith(`; the VM ended: ${words}`), died);
+  const off = await hangUp((address) => ({
+    ...vmWith({ address, console: ["init: no space"] }),
+    wait: () => late({ expected: true, reason: "the guest powered off" }),
+  }));
+  assert.match(off, /the VM ended: the guest powered off, last console lines: init: no space$/);
+});
+
+Deno.test("kvm M4: a call that fails with the agent alone says that the VM lives", async () => {
+  assert.match(await hangUp((address) => vmWith({ address })), /; qemu is alive, the console is empty$/);
 });

@@ -10,7 +10,8 @@ import { statfs } from "../../linux/fs/statfs.ts";
 import type { Spec } from "../../oci/spec/spec.ts";
 import { isAtShm, isEngineShm, SHM } from "../../resources/volumes/shm.ts";
 import { Source } from "../../resources/volumes/source.ts";
-import { type AgentConnection, type AgentHost, explainSilence } from "./client.ts";
+import type { AgentConnection } from "./client.ts";
+import { type AgentHost, explainSilence } from "./explain.ts";
 import type { GuestMachine } from "./machine.ts";
 import { guestStorages } from "../guest_storages.ts";
 

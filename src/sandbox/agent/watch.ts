@@ -5,6 +5,7 @@ import { errorChain, errorCode } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
 import type { AgentConnection } from "./client.ts";
+import { VM_END_MS } from "./explain.ts";
 import type { GuestMachine } from "./machine.ts";
 
 /** Pause between two questions. */
@@ -16,9 +17,6 @@ const AGAIN_MS = 5_000;
 
 /** The longest that a VM or an agent can hang before it is taken for dead. */
 export const HANG_MS = EVERY_MS + ANSWER_MS + AGAIN_MS;
-
-/** How long after its agent's connection a VM may end. */
-const VM_END_MS = 2_000;
 
 export interface WatchOptions {
   signal: AbortSignal;

@@ -58,6 +58,29 @@ export function cpuThreads(answer: unknown, pid: number): number[] {
   return named.filter((thread): thread is number => typeof thread === "number" && own.has(thread));
 }
 
+/** Of `query-status`: one word, such as `running`. */
+export function runState(answer: unknown): string {
+  const status = isObject(answer) ? answer.status : undefined;
+  if (typeof status === "string" && /^[a-z-]{1,40}$/.test(status)) return status;
+  throw new TypeError("Cannot use what QEMU answers: it names no state of the machine");
+}
+
+/** Place of a processor in the guest's program. */
+export interface ProcessorState {
+  /** Instruction pointer, in hexadecimal digits. */
+  pointer: string;
+  /** It waits for an interrupt; x86 alone tells. */
+  isHalted: boolean;
+}
+
+/** Of the monitor's text `info registers`, for the first processor. */
+export function processorState(answer: unknown): ProcessorState {
+  const text = typeof answer === "string" ? answer : "";
+  const pointer = /\b(?:RIP|EIP|PC)=([0-9a-f]{4,16})\b/.exec(text)?.[1];
+  if (pointer !== undefined) return { pointer, isHalted: /\bHLT=1\b/.test(text) };
+  throw new TypeError("Cannot use what QEMU answers: it shows no instruction pointer");
+}
+
 function listOf(answer: unknown, what: string): Record<string, unknown>[] {
   if (Array.isArray(answer) && answer.every(isObject)) return answer;
   throw new TypeError(`Cannot use what QEMU answers: it is no list of ${what}`);

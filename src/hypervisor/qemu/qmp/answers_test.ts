@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpuSockets, cpuThreads, fdSet, qemuVersion } from "./answers.ts";
+import { cpuSockets, cpuThreads, fdSet, processorState, qemuVersion, runState } from "./answers.ts";
 
 const SOCKET = { type: "cpu", props: { "socket-id": 1 } };
 
@@ -42,4 +42,20 @@ Deno.test("versions V1: qemuVersion() is what the greeting says, and nothing if 
   });
   const strange = [null, {}, { version: null }, { version: {} }, { version: { qemu: { major: "7", minor: 2 } } }];
   for (const greeting of strange) assert.equal(qemuVersion(greeting), undefined);
+});
+
+Deno.test("kvm M7: runState() and processorState() take one word and one number, of both architectures, and no other text", () => {
+  assert.equal(runState({ status: "internal-error", running: false }), "internal-error");
+  for (const answer of [null, {}, { status: 1 }, { status: "running\n" }, { status: "a".repeat(41) }]) {
+    assert.throws(() => runState(answer), /names no state/);
+  }
+  const x86 = "CPU#0\r\nRAX=0 RIP=ffffffff810758b2 RFL=12 HLT=1\r\n";
+  assert.deepEqual(processorState(x86), { pointer: "ffffffff810758b2", isHalted: true });
+  assert.deepEqual(processorState("CPU#0\r\n PC=ffff800008010000 X00=0"), {
+    pointer: "ffff800008010000",
+    isHalted: false,
+  });
+  for (const answer of [null, {}, "", "RIP=evil"]) {
+    assert.throws(() => processorState(answer), /no instruction pointer/);
+  }
 });
