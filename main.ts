@@ -16,7 +16,7 @@ export interface Program {
 export const MODES: Record<string, () => Promise<Program>> = {
   "containerd-shim-kata-v2": () => import("./src/shim/main.ts"),
   "kata-agent": () => import("./src/agent/main.ts"),
-  "kata-runtime": () => import("./src/cli/kata_runtime/main.ts"),
+  "kata-runtime": () => import("./src/cli/operator/program.ts"),
   "runk": () => import("./src/cli/runk/main.ts"),
 };
 

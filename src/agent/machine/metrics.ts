@@ -1,5 +1,5 @@
 /** The guest's figures in Prometheus' text form, read from procfs at each scrape. @module */
-import { ALL_CPUS_LABEL, parseCpuTimes, parseDiskstats, parseKeyValues, parseNetDev } from "./procfs.ts";
+import { ALL_CPUS_LABEL, parseCpuTimes, parseDiskstats, parseKeyValues, parseNetDev } from "../../linux/process/procfs.ts";
 
 /** One line: label values in the order of the family's `labels`. */
 interface Sample {

@@ -2,7 +2,7 @@
 import { enabledControllers } from "../../../src/agent/machine/init.ts";
 import { renderMetrics } from "../../../src/agent/machine/metrics.ts";
 import { effectiveInitSignal } from "../../../src/agent/container/process_status.ts";
-import { parseCpuTimes, parseDiskstats, parseKeyValues, parseNetDev } from "../../../src/agent/machine/procfs.ts";
+import { parseCpuTimes, parseDiskstats, parseKeyValues, parseNetDev } from "../../../src/linux/process/procfs.ts";
 import { parseCgroupMembership } from "../../../src/linux/cgroup/cgroup.ts";
 import { readCgroupValue, readFlatKeyed, readNestedKeyed } from "../../../src/linux/cgroup/file.ts";
 import { cpuFlags, hasVirtualization } from "../../../src/linux/device/kvm.ts";

@@ -1,9 +1,9 @@
 /** `kata-runtime factory`: templates, from which sandboxes start without booting (B41). @module */
 import { Command } from "commander";
-import { errorChain } from "../../base/error.ts";
-import { createLogger } from "../../base/log.ts";
-import type { Config } from "../../config/schema.ts";
-import { describeTemplate } from "../../hypervisor/create.ts";
+import { errorChain } from "../../../base/error.ts";
+import { createLogger } from "../../../base/log.ts";
+import type { Config } from "../../../config/schema.ts";
+import { describeTemplate } from "../../../hypervisor/create.ts";
 import {
   differences,
   listTemplates,
@@ -11,10 +11,10 @@ import {
   type Template,
   templateFiles,
   type TemplateIdentity,
-} from "../../hypervisor/template.ts";
-import { makeTemplate, templateVm } from "../../sandbox/machine/make_template.ts";
-import { print } from "../output.ts";
-import { readConfig } from "./settings.ts";
+} from "../../../hypervisor/template.ts";
+import { makeTemplate, templateVm } from "../../../sandbox/machine/make_template.ts";
+import { print } from "../../output.ts";
+import { readConfig } from "../settings.ts";
 
 /** For the boot, the container that warms it up, and the save, on a busy host that emulates. */
 const INIT_MS = 180_000;

@@ -7,7 +7,7 @@ import { Command, CommanderError } from "commander";
 import { VERSION } from "../../base/version.ts";
 import { DEFAULT_PATHS } from "../../config/places.ts";
 import { print } from "../output.ts";
-import { factoryCommand } from "./factory.ts";
+import { factoryCommand } from "./commands/factory.ts";
 
 /** @returns The exit status: 0, or 1 for a command line that makes no sense. Failures of commands are thrown. */
 export async function main(args: readonly string[]): Promise<number> {
