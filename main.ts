@@ -5,7 +5,7 @@
  */
 import { errorChain } from "./src/base/error.ts";
 import { plainText } from "./src/base/text.ts";
-import { VERSION } from "./src/base/version.ts";
+import { describeBuild } from "./src/base/version.ts";
 
 /** A program: gets the arguments after its name, returns the exit status. */
 export interface Program {
@@ -16,7 +16,8 @@ export interface Program {
 export const MODES: Record<string, () => Promise<Program>> = {
   "containerd-shim-kata-v2": () => import("./src/shim/main.ts"),
   "kata-agent": () => import("./src/agent/main.ts"),
-  "kata-runtime": () => import("./src/cli/operator/program.ts"),
+  "kata-ctl": () => import("./src/cli/operator/kata_ctl.ts"),
+  "kata-runtime": () => import("./src/cli/operator/kata_runtime.ts"),
   "runk": () => import("./src/cli/runk/main.ts"),
 };
 
@@ -44,7 +45,7 @@ function isShimName(name: string): boolean {
 
 async function run(argv0: string, allArgs: readonly string[]): Promise<number> {
   const { mode, args } = chooseMode(argv0, allArgs);
-  if (mode === "version" || mode === "--version") return print(describeBuild());
+  if (mode === "version" || mode === "--version") return print(describeBuild("kata"));
   const load = isShimName(mode)
     ? MODES["containerd-shim-kata-v2"]
     : Object.hasOwn(MODES, mode)
@@ -59,12 +60,6 @@ async function run(argv0: string, allArgs: readonly string[]): Promise<number> {
   } catch (error) {
     return fail(`${mode}: ${errorChain(error)}`);
   }
-}
-
-/** The release, the form in which it was built (see `scripts/build`), and what it runs on. */
-function describeBuild(): string {
-  const form = Deno.build.standalone ? "compiled" : Deno.env.get("KATA_FORM") ?? "source";
-  return `kata ${VERSION} (${form}, Deno ${Deno.version.deno}, ${Deno.build.target})`;
 }
 
 function print(line: string): number {

@@ -22,7 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   systemd: ["base", "linux"],
   oci: ["base", "proto", "linux", "systemd"],
   agent_api: ["base", "proto", "rpc", "oci"],
-  shim_api: ["base"],
+  shim_api: ["base", "linux"], // whose a socket is, linux knows
   hypervisor: ["base", "proto", "linux", "rpc", "agent_api", "config"],
   resources: ["base", "linux", "agent_api", "config", "oci", "hypervisor"],
   sandbox: ["base", "linux", "agent_api", ...DOMAIN],

@@ -12,3 +12,8 @@ export function print(text: string): void {
   const bytes = new TextEncoder().encode(text);
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
 }
+
+/** For programs. */
+export function printJson(value: unknown): void {
+  print(`${JSON.stringify(value, undefined, 2)}\n`);
+}

@@ -7,7 +7,7 @@
 import { KataError } from "../base/error.ts";
 import { descriptorsOf } from "../hypervisor/device.ts";
 import { facetOf } from "../hypervisor/facets.ts";
-import type { VmInfo } from "../hypervisor/hypervisor.ts";
+import type { Hypervisor, VmInfo } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/process/pid_file.ts";
 import type { Resources } from "../oci/spec/spec.ts";
 import type { AgentConnection } from "./agent/client.ts";
@@ -74,6 +74,11 @@ export class Sandbox implements AsyncDisposable {
   /** The VMM's process; 0 while there is none, or if it runs elsewhere. */
   get pid(): number {
     return this.#pid;
+  }
+
+  /** Directory of its sockets and its state, removed when it has ended. */
+  get runDir(): string {
+    return this.#parts.runDir;
   }
 
   get containers(): ReadonlyMap<string, Container> {
@@ -160,6 +165,11 @@ export class Sandbox implements AsyncDisposable {
     return await statsOf(this.container(id), this.#parts.host, {
       isPod: id === this.id && this.#options.type !== "single_container",
     });
+  }
+
+  /** The machine's monitor, and the agent once it answers. */
+  get machine(): { vm: Hypervisor; agent: Promise<AgentConnection> } {
+    return { vm: this.#parts.vm, agent: this.#booted };
   }
 
   /** Plugs in interfaces that the engine has put into the pod's network namespace after the start (B49). */

@@ -30,6 +30,8 @@ export async function serveTasks(listener: Listener, { args, address, logs }: Se
     events: new TaskEvents((...event) => publisher.publish(...event)),
     cgroupVersion: detectCgroups().mode === "v2" ? "v2" : "v1",
     onShutdown: () => shutdown.abort(),
+    // Loaded while the machine boots, when this process has nothing else to do.
+    onSandbox: async (sandbox, log) => (await import("./management.ts")).manageSandbox(sandbox, { log }),
   });
   log.info("Shim serves", { address, pid: Deno.pid });
   await serveTtrpc(listener, shimServices(tasks), { signal: shutdown.signal, log, defaultCode: Code.Unknown });

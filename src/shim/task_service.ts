@@ -2,6 +2,7 @@
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
+import type { Logger } from "../base/log.ts";
 import type { Spec } from "../oci/spec/spec.ts";
 import { type ContainerIdentity, identify } from "./annotations.ts";
 import { Status as WireStatus } from "../proto/task_types_pb.ts";
@@ -47,6 +48,8 @@ export interface TaskServiceOptions {
   cgroupVersion: "v1" | "v2";
   /** Called once the shim has nothing more to do. */
   onShutdown: () => void;
+  /** Called with the sandbox while its machine boots. */
+  onSandbox?: (sandbox: Sandbox, log: Logger) => void;
   /** How sandboxes are made where it is not the usual way. */
   sandbox?: Pick<SandboxOptions, "makeHypervisor" | "roots">;
 }
@@ -195,7 +198,7 @@ export class TaskService {
   async stats({ id }: Request<wire.StatsRequest>): Promise<{ stats: Any }> {
     const stats = await this.#found().stats(id);
     // Loaded by the first call: a pod that nobody watches has no use for the descriptions of all counters.
-    const { toMetrics } = await import("./metrics.ts");
+    const { toMetrics } = await import("./metrics/metrics.ts");
     return { stats: toMetrics(stats, this.#options.cgroupVersion) };
   }
 
@@ -229,11 +232,13 @@ export class TaskService {
     });
     this.#launched = { id: sandboxId, sandbox };
     try {
-      return this.#sandbox = await sandbox;
+      this.#sandbox = await sandbox;
     } catch (error) {
       this.#launched = undefined;
       throw error;
     }
+    this.#options.onSandbox?.(this.#sandbox, log);
+    return this.#sandbox;
   }
 
   async #abandon(sandbox: Sandbox): Promise<void> {

@@ -9,6 +9,7 @@ import { IMAGE } from "./image.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
 import { until } from "../support/wait.ts";
 
+const AS_BUILT = ["-A", "--no-check", "--cached-only", new URL("../../main.ts", import.meta.url).pathname];
 const MISSING = releases().length === 0 && "containerd is not installed";
 
 /** One containerd for all steps of a test; whatever they leave behind fails it. */
@@ -120,6 +121,11 @@ interop("exec, kill, pause, resume, metrics and ps work on a running container",
   assert.equal(await containerd.taskStatus(container.id), "RUNNING");
   assert.match(await containerd.must("task", "metrics", container.id), /memory/);
   assert.match(await containerd.must("task", "ps", container.id), /PID/);
+  const figures = await containerd.run([Deno.execPath(), "run", ...AS_BUILT, "kata-ctl", "metrics", container.id]);
+  for (const family of ["kata_shim_fds", "kata_hypervisor_threads", "kata_agent_threads"]) {
+    assert.match(figures.stdout, new RegExp(`^${family} [1-9]`, "m"), figures.stderr);
+  }
+  assert.match(figures.stdout, /^kata_guest_meminfo\{item="\w+"\} [1-9]/m);
   await containerd.must("task", "kill", "-s", "TERM", container.id);
   await until(async () => (await containerd.taskStatus(container.id)) === "STOPPED");
 });

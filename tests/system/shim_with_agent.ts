@@ -12,6 +12,7 @@ import { connectEvents } from "../../src/shim/events/publisher.ts";
 import { serveTtrpc } from "../../src/rpc/ttrpc/server.ts";
 import { TaskEvents } from "../../src/shim/events/task_events.ts";
 import { openShimLog } from "../../src/shim/log/logs.ts";
+import { manageSandbox } from "../../src/shim/management.ts";
 import { surviveAccidents } from "../../src/shim/serve.ts";
 import { shimServices } from "../../src/shim/services.ts";
 import { TaskService } from "../../src/shim/task_service.ts";
@@ -30,6 +31,7 @@ const tasks = new TaskService({
   logs,
   cgroupVersion: "v2",
   onShutdown: () => shutdown.abort(),
+  onSandbox: (sandbox, log) => manageSandbox(sandbox, { log }),
   sandbox: {
     roots: { run: `${directory}/run`, shared: `${directory}/shared` },
     makeHypervisor: () => new FakeVm(agent),

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
+import { MANAGEMENT_SOCKET } from "../../shim_api/contract.ts";
+import { serveManagement } from "../../shim_api/server.ts";
+import { COMMANDS } from "./commands.ts";
 
 const MAIN = new URL("../../../main.ts", import.meta.url).pathname;
 
 /** Runs the command as a user does. */
-async function kataRuntime(...args: readonly string[]) {
-  const run = ["run", "-A", "--no-check", "--cached-only", MAIN, "kata-runtime", ...args];
+function kataRuntime(...args: readonly string[]) {
+  return call("kata-runtime", ...args);
+}
+
+async function call(...args: readonly string[]) {
+  const run = ["run", "-A", "--no-check", "--cached-only", MAIN, ...args];
   const env = { KATA_CONF_FILE: "", NO_COLOR: "1" };
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: run, env, stdin: "null" }).output();
   return { status: code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
@@ -44,13 +51,79 @@ Deno.test("kata-runtime shows its help, its version and where it looks for a con
   );
 });
 
-Deno.test("kata-runtime refuses a command line that makes no sense, in one line", async () => {
-  const runs = await Promise.all([kataRuntime("frobnicate"), kataRuntime("factory", "init", "--memory", "much")]);
-  assert.deepEqual(runs.map(({ status, stdout }) => ({ status, stdout })), [
-    { status: 1, stdout: "" },
-    { status: 1, stdout: "" },
+Deno.test.each([
+  { args: ["metrcs"], says: 'Cannot run command "metrcs": nearest is metrics' },
+  { args: ["frobnicate"], says: 'Cannot run command "frobnicate": known are explain, factory, metrics, version' },
+  { args: ["--jsn"], says: "unknown option '--jsn'" },
+  { args: ["metrics"], says: "missing required argument 'sandbox'" },
+  { args: ["metrics", "a", "b"], says: "too many arguments for 'metrics'. Expected 1 argument but got 2: a, b." },
+  { args: ["metrics", "a", "--jsom"], says: "unknown option '--jsom' (Did you mean --json?)" },
+  { args: ["factory", "inti"], says: "unknown command 'inti' (Did you mean init?)" },
+  {
+    args: ["factory", "init", "--memory", "much"],
+    says: "option '--memory <MiB>' argument 'much' is invalid. expected a whole number, at least 1",
+  },
+])("kata-ctl refuses $args in one line, with status 2", async ({ args, says }) => {
+  assert.deepEqual(await call("kata-ctl", ...args), { status: 2, stdout: "", stderr: `kata-ctl: ${says}\n` });
+});
+
+Deno.test.each(COMMANDS)("kata-runtime $name has a help with examples, by --help and by help", async (row) => {
+  const [byOption, byWord] = await Promise.all([kataRuntime(row.name, "--help"), kataRuntime("help", row.name)]);
+  assert.deepEqual(byOption, byWord);
+  assert.equal(byOption.status, 0);
+  assert.match(byOption.stdout, new RegExp(`^Usage: kata-runtime ${row.name} `));
+  for (const [words] of row.examples) assert.ok(byOption.stdout.includes(`\n  kata-runtime ${words}\n`));
+});
+
+Deno.test("COMMANDS is in the order of the alphabet, and each example begins with its command", () => {
+  const names = COMMANDS.map(({ name }) => name);
+  assert.deepEqual(names, names.toSorted());
+  for (const { name, examples } of COMMANDS) assert.ok(examples.every(([words]) => words.startsWith(`${name} `)), name);
+});
+
+Deno.test("kata-ctl explain tells of a key, for people and for programs, and the nearest of one that is none", async () => {
+  const [text, json, wrong] = await Promise.all([
+    call("kata-ctl", "explain", "default_memory"),
+    call("kata-ctl", "explain", "io.katacontainers.config.hypervisor.default_memory", "--json"),
+    call("kata-ctl", "explain", "defualt_memory"),
   ]);
-  for (const { stderr } of runs) assert.equal(stderr.trim().split("\n").length, 1, stderr);
+  assert.match(text.stdout, /^hypervisor\.qemu\.default_memory\n {2}Memory[^]*\n {2}Default: 2048\n/);
+  const [{ key, facts }] = JSON.parse(json.stdout);
+  assert.equal(key, "hypervisor.qemu.default_memory");
+  assert.deepEqual(facts.find(({ name }: { name: string }) => name === "Default"), { name: "Default", text: "2048" });
+  const says = 'kata-ctl: Cannot explain "defualt_memory": no such key, nearest is default_memory\n';
+  assert.deepEqual(wrong, { status: 1, stdout: "", stderr: says });
+});
+
+Deno.test("kata-ctl version tells the build, with its name", async () => {
+  const [text, json] = await Promise.all([call("kata-ctl", "version"), call("kata-ctl", "version", "--json")]);
+  assert.match(text.stdout, /^kata-ctl 0\.1\.0 \(source, Deno [\d.]+, \w+-unknown-linux-gnu\)\n$/);
+  assert.equal(JSON.parse(json.stdout).version, "0.1.0");
+});
+
+Deno.test("kata-ctl metrics prints a sandbox's figures, for people and for programs, and says what there is", async () => {
+  const root = await Deno.makeTempDir();
+  await Deno.mkdir(`${root}/3f2a`);
+  const stop = new AbortController();
+  const figures = '# HELP a All\n# TYPE a gauge\na{item="x"} 1\n';
+  const management = { metrics: () => Promise.resolve(figures) };
+  const serving = serveManagement(`${root}/3f2a/${MANAGEMENT_SOCKET}`, management, { signal: stop.signal });
+  try {
+    const [text, json, none] = await Promise.all([
+      call("kata-ctl", "--root", root, "metrics", "3f"),
+      call("kata-ctl", "metrics", "3f2a", "--json", "--root", root),
+      call("kata-ctl", "metrics", "4", "--root", root),
+    ]);
+    assert.deepEqual(text, { status: 0, stdout: figures, stderr: "" });
+    const samples = [{ name: "a", labels: { item: "x" }, value: 1 }];
+    assert.deepEqual(JSON.parse(json.stdout), [{ name: "a", help: "All", type: "gauge", samples }]);
+    const says = `kata-ctl: Cannot find sandbox "4" in "${root}": there are "3f2a"\n`;
+    assert.deepEqual(none, { status: 1, stdout: "", stderr: says });
+  } finally {
+    stop.abort();
+    await serving;
+    await Deno.remove(root, { recursive: true });
+  }
 });
 
 Deno.test("kata-runtime factory status and destroy tell that there is no template (B41)", async () => {

@@ -20,8 +20,12 @@ export function readConfig(command: Command, change: ConfigChange = unchanged): 
   const { config: option } = command.optsWithGlobals<{ config?: string }>();
   const { config: base, path, warnings } = loadConfig({ commandLine: option, env: (name) => Deno.env.get(name) });
   const config = change(base);
-  const lines = [...warnings, ...warnOfPlanned(config)].map((warning) => `kata-runtime: ${warning}\n`);
+  const lines = [...warnings, ...warnOfPlanned(config)].map((warning) => `${programName(command)}: ${warning}\n`);
   if (lines.length > 0) Deno.stderr.writeSync(new TextEncoder().encode(lines.join("")));
   checkConfig(config);
   return { config, path };
+}
+
+function programName(command: Command): string {
+  return command.parent === null ? command.name() : programName(command.parent);
 }

@@ -94,6 +94,29 @@ export function parseDiskstats(text: string): Record<string, Values> {
   return rows;
 }
 
+/** Usage of a process, from its row in `/proc/PID/stat`; times are in clock ticks (a hundred a second). */
+export interface ProcessUsage {
+  utime: number;
+  stime: number;
+  /** Of children that were waited for. */
+  cutime: number;
+  cstime: number;
+  threads: number;
+  /** Address space, in bytes. */
+  vsize: number;
+  /** Resident pages. */
+  rss: number;
+}
+
+/** Zeros for an empty text. @see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+export function parseProcessUsage(text: string): ProcessUsage {
+  // The second field is the command in parentheses, which may itself hold spaces and parentheses.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ").map(Number);
+  const field = (number: number) => fields[number - 3] ?? 0; // numbered as in the manual
+  const [utime, stime, cutime, cstime] = [field(14), field(15), field(16), field(17)];
+  return { utime, stime, cutime, cstime, threads: field(20), vsize: field(23), rss: field(24) };
+}
+
 function named(fields: readonly string[], values: string): Values {
   const numbers = values.trim().split(/\s+/).map(Number);
   return Object.fromEntries(fields.slice(0, numbers.length).map((field, index) => [field, numbers[index]!]));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseCpuTimes, parseDiskstats, parseKeyValues, parseNetDev } from "./procfs.ts";
+import { parseCpuTimes, parseDiskstats, parseKeyValues, parseNetDev, parseProcessUsage } from "./procfs.ts";
 
 Deno.test("parseKeyValues() reads meminfo in bytes and leaves text out", () => {
   const text = "MemTotal:       2048 kB\nActive(anon):      1 kB\nHugePages_Total:       3\nName:\tdeno\nnr_free 7\n";
@@ -29,4 +29,11 @@ Deno.test("parseDiskstats() takes kernels with fewer fields", () => {
   const rows = parseDiskstats(" 254       0 vda 5 1 40 7 0 0 0 0 0 7 7\n");
   assert.equal(rows["vda"]?.["sectors_read"], 40);
   assert.equal(rows["vda"]?.["flushes"], undefined);
+});
+
+Deno.test("parseProcessUsage() takes a command name with spaces and parentheses", () => {
+  const row = `7 (a) b) S ${"0 ".repeat(10)}30 12 4 2 20 0 9 0 5 4096 2\n`;
+  const usage = { utime: 30, stime: 12, cutime: 4, cstime: 2, threads: 9, vsize: 4096, rss: 2 };
+  assert.deepEqual(parseProcessUsage(row), usage);
+  assert.deepEqual(parseProcessUsage("").threads, 0);
 });

@@ -25,6 +25,8 @@ export interface GuestMachine {
   online(plugged: { vcpus: number; memory: boolean }): Promise<void>;
   /** Waits for the next shortage of memory that killed something. @returns The id of the container. */
   outOfMemory(options: { signal: AbortSignal }): Promise<string>;
+  /** Prometheus' text about the guest, of up to 1 MiB, which may say anything. */
+  metrics(options?: AgentCallOptions): Promise<string>;
   /** Resolves if the agent answers. */
   check(options?: AgentCallOptions): Promise<void>;
 }
@@ -45,6 +47,7 @@ export function guestMachine(api: AgentApi, health: HealthApi): GuestMachine {
     seed: (data) => api.reseedRandomDev({ data }),
     online: ({ vcpus, memory }) => api.onlineCPUMem({ wait: true, nbCpus: vcpus, cpuOnly: !memory }),
     outOfMemory: async (options) => (await api.getOOMEvent({}, options)).containerId,
+    metrics: async (options) => (await api.getMetrics({}, options)).metrics,
     check: async (options) => void await health.check({}, options),
   };
 }

@@ -8,7 +8,7 @@ import { verifyId } from "../../../src/base/id.ts";
 import { createTtrpcTransport } from "../../../src/rpc/ttrpc/client.ts";
 import { FRAME_TYPE } from "../../../src/rpc/ttrpc/frame.ts";
 import { type AgentClients, agentClients } from "../../../src/sandbox/agent/answers.ts";
-import { toMetrics } from "../../../src/shim/metrics.ts";
+import { toMetrics } from "../../../src/shim/metrics/metrics.ts";
 import { anyResponse, frame, spoil } from "../core/frames.ts";
 import { memoryPair } from "../core/streams.ts";
 import { defineTarget, hold } from "../core/target.ts";

@@ -1,8 +1,15 @@
 /** The kernel's text files: of a host that is like no other, or of a guest's forgery. @module */
+import { parseFamilies, renderFamilies } from "../../../src/base/prometheus.ts";
 import { enabledControllers } from "../../../src/agent/machine/init.ts";
 import { renderMetrics } from "../../../src/agent/machine/metrics.ts";
 import { effectiveInitSignal } from "../../../src/agent/container/process_status.ts";
-import { parseCpuTimes, parseDiskstats, parseKeyValues, parseNetDev } from "../../../src/linux/process/procfs.ts";
+import {
+  parseCpuTimes,
+  parseDiskstats,
+  parseKeyValues,
+  parseNetDev,
+  parseProcessUsage,
+} from "../../../src/linux/process/procfs.ts";
 import { parseCgroupMembership } from "../../../src/linux/cgroup/cgroup.ts";
 import { readCgroupValue, readFlatKeyed, readNestedKeyed } from "../../../src/linux/cgroup/file.ts";
 import { cpuFlags, hasVirtualization } from "../../../src/linux/device/kvm.ts";
@@ -36,6 +43,7 @@ const PROC = {
   "net/dev": "Inter-|   Receive\n face |bytes\n  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n",
   diskstats: " 253       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
 };
+const FIGURES = '# HELP a All\n# TYPE a histogram\na_bucket{le="0.5",x="b\\"\\n"} 1 17\na_sum +Inf\n# x\nb 2e-7\n';
 const KEYED = ["anon 4096\nfile 100\ninactive_file 3\n", "usage_usec 12\nnr_periods 0\n"];
 const NESTED = ["8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n", "some avg10=0.00 avg60=0.12 total=99\n"];
 const COUNTS = ["max\n", "4096\n", "-1", "0-3,7\n"];
@@ -117,6 +125,8 @@ export const kernelFiles = textParsers({
     },
     figures: { good: [...KEYED, ...NESTED, ...COUNTS, ...BLKIO], parse: everyFigure },
     stat: { good: [STAT], parse: parseProcessStat },
+    usage: { good: [STAT], parse: parseProcessUsage },
+    figuresOfGuest: { good: [FIGURES], parse: (text) => parseFamilies(renderFamilies(parseFamilies(text))) },
     status: {
       good: [STATUS],
       parse: (

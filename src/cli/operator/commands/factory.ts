@@ -1,5 +1,5 @@
-/** `kata-runtime factory`: templates, from which sandboxes start without booting (B41). @module */
-import { Command } from "commander";
+/** `factory`: templates, from which sandboxes start without booting (B41). @module */
+import { type Command, InvalidArgumentError } from "commander";
 import { errorChain } from "../../../base/error.ts";
 import { createLogger } from "../../../base/log.ts";
 import type { Config } from "../../../config/schema.ts";
@@ -20,12 +20,12 @@ import { readConfig } from "../settings.ts";
 const INIT_MS = 180_000;
 const MIB = 2 ** 20;
 
-export function factoryCommand(): Command {
-  const factory = new Command("factory").description("templates, from which sandboxes start without booting");
+/** See {@linkcode CommandFile}. */
+export function define(factory: Command): void {
   factory.command("init")
     .description("make the template for the configuration, if there is none yet")
-    .option("--memory <MiB>", "for sandboxes of another size than the configuration's")
-    .option("--vcpus <count>", "for sandboxes of another size than the configuration's")
+    .option("--memory <MiB>", "for sandboxes of another size than the configuration's", parseCount)
+    .option("--vcpus <count>", "for sandboxes of another size than the configuration's", parseCount)
     .action((size, command) => init(command, size));
   factory.command("status")
     .description("list the templates, and say which of them the configuration can use")
@@ -33,7 +33,6 @@ export function factoryCommand(): Command {
   factory.command("destroy")
     .description("remove all templates; sandboxes that run are not touched")
     .action((_, command) => destroy(command));
-  return factory;
 }
 
 /** A person who gives up, or a service manager: the machine that is being made must not stay. */
@@ -52,8 +51,8 @@ class Interruption implements Disposable {
 }
 
 interface Size {
-  memory?: string;
-  vcpus?: string;
+  memory?: number;
+  vcpus?: number;
 }
 
 async function init(command: Command, size: Size): Promise<void> {
@@ -70,19 +69,16 @@ async function init(command: Command, size: Size): Promise<void> {
 
 function withSize(config: Config, { memory, vcpus }: Size): Config {
   const { hypervisor } = config;
+  const { default_memory, default_vcpus } = hypervisor;
   return {
     ...config,
-    hypervisor: {
-      ...hypervisor,
-      default_memory: memory === undefined ? hypervisor.default_memory : parseCount("memory", memory),
-      default_vcpus: vcpus === undefined ? hypervisor.default_vcpus : parseCount("vcpus", vcpus),
-    },
+    hypervisor: { ...hypervisor, default_memory: memory ?? default_memory, default_vcpus: vcpus ?? default_vcpus },
   };
 }
 
-function parseCount(name: string, text: string): number {
+function parseCount(text: string): number {
   if (/^[1-9]\d*$/.test(text)) return Number(text);
-  throw new RangeError(`Cannot use --${name} "${text}": expected a whole number, at least 1`);
+  throw new InvalidArgumentError("expected a whole number, at least 1");
 }
 
 /** @returns Nothing; the exit status is 1 if no template can be used. */

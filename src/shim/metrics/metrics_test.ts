@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
-import { type CgroupStats, noIo } from "../oci/cgroup/stats.ts";
-import * as v1 from "../proto/cgroups_v1_pb.ts";
-import * as v2 from "../proto/cgroups_v2_pb.ts";
-import type { SandboxStats } from "../sandbox/stats.ts";
+import { type CgroupStats, noIo } from "../../oci/cgroup/stats.ts";
+import * as v1 from "../../proto/cgroups_v1_pb.ts";
+import * as v2 from "../../proto/cgroups_v2_pb.ts";
+import type { SandboxStats } from "../../sandbox/stats.ts";
 import { toMetrics } from "./metrics.ts";
 
 const NOTHING = { usage: 0n, maxUsage: 0n, failures: 0n, limit: 0n };

@@ -1,10 +1,10 @@
 /** Row pods A7: the host's version and the guest's in all four combinations. */
 import assert from "node:assert/strict";
-import { type MemoryStats, NO_LIMIT } from "../oci/cgroup/stats.ts";
+import { type MemoryStats, NO_LIMIT } from "../../oci/cgroup/stats.ts";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
-import * as v1 from "../proto/cgroups_v1_pb.ts";
-import * as v2 from "../proto/cgroups_v2_pb.ts";
-import { noIo } from "../oci/cgroup/stats.ts";
+import * as v1 from "../../proto/cgroups_v1_pb.ts";
+import * as v2 from "../../proto/cgroups_v2_pb.ts";
+import { noIo } from "../../oci/cgroup/stats.ts";
 import { toMetrics } from "./metrics.ts";
 
 const MIB = 1n << 20n;

@@ -7,9 +7,9 @@
  * @module
  */
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
-import { type MemoryCounter, type MemoryStats, NO_LIMIT } from "../oci/cgroup/stats.ts";
-import * as v1 from "../proto/cgroups_v1_pb.ts";
-import * as v2 from "../proto/cgroups_v2_pb.ts";
+import { type MemoryCounter, type MemoryStats, NO_LIMIT } from "../../oci/cgroup/stats.ts";
+import * as v1 from "../../proto/cgroups_v1_pb.ts";
+import * as v2 from "../../proto/cgroups_v2_pb.ts";
 
 /** Counters of `memory.stat` that both have, as v1 and v2 call them. v1 has each twice: without and with the groups below. */
 const SAME_COUNTERS = [

@@ -1,12 +1,12 @@
 /** Statistics in the two forms that containerd knows, after the host's cgroup version. Pure. @module */
 import type { Any } from "@bufbuild/protobuf/wkt";
-import type { LinkStatistics } from "../linux/net/rtnetlink.ts";
-import { type CgroupStats, type IoEntry, NO_LIMIT } from "../oci/cgroup/stats.ts";
-import * as v1 from "../proto/cgroups_v1_pb.ts";
-import * as v2 from "../proto/cgroups_v2_pb.ts";
+import type { LinkStatistics } from "../../linux/net/rtnetlink.ts";
+import { type CgroupStats, type IoEntry, NO_LIMIT } from "../../oci/cgroup/stats.ts";
+import * as v1 from "../../proto/cgroups_v1_pb.ts";
+import * as v2 from "../../proto/cgroups_v2_pb.ts";
 import { memoryV1, memoryV2 } from "./memory_metrics.ts";
-import { packAny } from "../rpc/ttrpc/any.ts";
-import type { SandboxStats } from "../sandbox/stats.ts";
+import { packAny } from "../../rpc/ttrpc/any.ts";
+import type { SandboxStats } from "../../sandbox/stats.ts";
 
 const NS_PER_US = 1000n;
 /** The largest uint64. */
