@@ -263,6 +263,26 @@ unpack_program() {
   echo "$starter"
 }
 
+# unpack_share_daemon ARCHITECTURE: the virtiofsd that is preferred, with libraries of its own; Debian 12 has only QEMU's.
+# It is started as it is, so that a process of it has its name. Prints its path.
+unpack_share_daemon() {
+  local arch=$1 tree
+  need_packages patchelf
+  tree=$(unpack_packages sid "$arch" virtiofsd virtiofsd libc6 libcap-ng0 libseccomp2 libgcc-s1)
+  [[ -e $tree/own-libraries ]] || step "Giving virtiofsd its own libraries" own_libraries "$tree" "$tree/usr/libexec/virtiofsd"
+  echo "$tree/usr/libexec/virtiofsd"
+}
+
+own_libraries() {
+  local tree=$1 program=$2 libraries
+  libraries=$(find "$tree" -name libc.so.6 -printf '%h\n' -quit)
+  cp "$program" "$program.new"
+  patchelf --set-interpreter "$(find "$libraries" -name 'ld-linux-*')" --set-rpath "$libraries" "$program.new"
+  "$program.new" --version >/dev/null
+  mv "$program.new" "$program"
+  touch "$tree/own-libraries"
+}
+
 # modules_of TREE VERSION NAME...: the files of these kernel modules and of those they need, in load order.
 modules_of() {
   local kernel=$1 version=$2

@@ -10,6 +10,7 @@ import { socketAddress } from "../../src/shim/bootstrap.ts";
 import { commandOf, list } from "./host.ts";
 import { IMAGE, type ImageOptions, writeImage } from "./image.ts";
 import { PAUSE, podSettings } from "./pod_settings.ts";
+import { shareDaemon } from "../support/share_daemon.ts";
 import { until } from "../support/wait.ts";
 
 export { processesOf } from "./host.ts";
@@ -271,6 +272,7 @@ kernel = "${GUEST}/vmlinux"
 initrd = "${GUEST}/initrd.cpio"
 image = "${GUEST}/root.erofs"
 default_memory = 512
+virtio_fs_daemon = "${shareDaemon()}"
 `;
 }
 

@@ -7,6 +7,7 @@ import { templateVm } from "../../src/sandbox/machine/make_template.ts";
 import type { Hypervisor } from "../../src/hypervisor/hypervisor.ts";
 import { type AgentClients, agentClients } from "../../src/sandbox/agent/answers.ts";
 import { dialAgent } from "../../src/sandbox/agent/client.ts";
+import { shareDaemon } from "../support/share_daemon.ts";
 
 const REPO = new URL("../../", import.meta.url).pathname;
 export const CACHE: string = Deno.env.get("KATA_CACHE") ??
@@ -20,7 +21,7 @@ export const VSOCK_DAEMON = `${CACHE}/unpacked/sid-${DEBIAN_ARCH}/vhost-device-v
 /** Programs of another version than the machine's, if the suite names them: `KATA_QEMU`, `KATA_VIRTIOFSD`. */
 export const PROGRAMS: Partial<Pick<QemuConfig, "path" | "virtio_fs_daemon">> = {
   ...programFrom("path", "KATA_QEMU"),
-  ...programFrom("virtio_fs_daemon", "KATA_VIRTIOFSD"),
+  virtio_fs_daemon: shareDaemon(),
 };
 
 function programFrom<K extends string>(key: K, variable: string): Partial<Record<K, string>> {

@@ -1,5 +1,6 @@
 /** The keys that each table `[hypervisor.*]` has. @module */
 import type { Keys } from "../key.ts";
+import { VIRTIO_FS_DAEMONS } from "../virtio_fs_daemons.ts";
 
 export const HYPERVISOR_COMMON = {
   kernel: {
@@ -97,7 +98,13 @@ export const HYPERVISOR_COMMON = {
     default: "virtio-fs",
     doc: "How the containers' file systems reach the guest.",
   },
-  virtio_fs_daemon: { type: "text", default: "/usr/lib/qemu/virtiofsd", doc: "The program that serves shared files." },
+  virtio_fs_daemon: {
+    type: "text",
+    default: "",
+    doc:
+      `The program that serves shared files. Empty: of ${VIRTIO_FS_DAEMONS.join(", ")} the first that is written in ` +
+      "Rust; else QEMU's own, up to 7.2, with a warning that says what it cannot do.",
+  },
   virtio_fs_extra_args: { type: "texts", default: [], doc: "More arguments for the daemon." },
   virtio_fs_cache: {
     type: "choice",

@@ -1,6 +1,7 @@
 /** Rules for the configuration of each hypervisor: one row and one named function per rule, each with its message. @module */
 import { configuredSizes } from "../sizes.ts";
 import { type Config, tableOf } from "../tables.ts";
+import { VIRTIO_FS_DAEMONS } from "../virtio_fs_daemons.ts";
 import { fileComplaint, type HostFacts, named, programComplaint, type Rule } from "./rule.ts";
 
 /** Less does not boot any kernel. */
@@ -12,7 +13,7 @@ export const COMMON_RULES: readonly Rule[] = [
   { keys: ["hypervisor.initrd"], says: "It is empty, or can be read.", check: fileExists("initrd") },
   {
     keys: ["hypervisor.virtio_fs_daemon"],
-    says: "It exists, and nobody but the administrator can change it.",
+    says: "It exists, or one of the usual places has one, and nobody but the administrator can change it.",
     check: shareDaemonIsTrusted,
   },
   {
@@ -45,7 +46,11 @@ function fileExists(key: "image" | "initrd"): Rule["check"] {
 
 function shareDaemonIsTrusted(config: Config, host: HostFacts): string | undefined {
   const { virtio_fs_daemon: path } = config.hypervisor;
-  return programComplaint({ path, name: named(config, "virtio_fs_daemon") }, host);
+  const name = named(config, "virtio_fs_daemon");
+  if (path !== "") return programComplaint({ path, name }, host);
+  const problems = VIRTIO_FS_DAEMONS.map((place) => `"${place}": ${host.programProblem(place)}`);
+  if (problems.some((problem) => problem.endsWith(": undefined"))) return undefined;
+  return `${name} is empty, and there is no virtiofsd (${problems.join(", ")})`;
 }
 
 function hasSomethingToBoot(config: Config): string | undefined {

@@ -3,8 +3,8 @@ import type { Device, ShareFsDevice } from "../device.ts";
 import type { Daemons } from "../process/daemons.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import type { VmConfig } from "../vm_config.ts";
-import { outputOf } from "../process/vm_process.ts";
-import { startVirtiofsd, virtiofsdKind, type VirtiofsdTable } from "./virtiofsd.ts";
+import { startVirtiofsd, type VirtiofsdTable } from "./virtiofsd.ts";
+import { findVirtiofsd } from "./virtiofsd_program.ts";
 import { vmFiles } from "./vm_files.ts";
 
 export interface SharesOptions extends Pick<HypervisorOptions, "runDir" | "log"> {
@@ -19,11 +19,13 @@ export async function startShares(options: SharesOptions, devices: readonly Devi
   const shares = devices.filter((device) => device.kind === "shareFs");
   if (shares.length === 0) return;
   const { config, vm: { cgroupProcs }, runDir, daemons, log } = options;
-  const kind = virtiofsdKind(await outputOf(config.virtio_fs_daemon, ["--version"]));
+  const program = await findVirtiofsd({ config, log });
   for (const share of shares) {
     const socket = vmFiles(runDir).share(share.id);
     const name = shareDaemonName(share);
-    daemons.add(startVirtiofsd({ ...{ name, runDir, log, cgroupProcs, config, socket, kind }, source: share.source }));
+    daemons.add(
+      startVirtiofsd({ ...{ name, runDir, log, cgroupProcs, config, socket, program }, source: share.source }),
+    );
   }
 }
 

@@ -1,19 +1,12 @@
-/**
- * The daemon that serves a directory of the host to the guest. QEMU's own (C, up to 7.2) and its successor (Rust) take
- * different options; which one it is, its version tells.
- *
- * @module
- */
+/** The daemon that serves a directory of the host to the guest; QEMU's own and its successor take different options. @module */
 import { removeIfThere } from "../../base/files.ts";
 import type { CommonConfig } from "../../config/schema.ts";
 import { listenUnix } from "../../linux/net/socket.ts";
 import { type ProcessOptions, VmProcess } from "../process/vm_process.ts";
+import type { VirtiofsdKind, VirtiofsdProgram } from "./virtiofsd_program.ts";
 
 /** The number under which the daemon inherits its listening socket. */
 const SOCKET_FD = 3;
-
-/** Implementations of virtiofsd, which `virtiofsd --version` tells apart. */
-export type VirtiofsdKind = "c" | "rust";
 
 /** The keys that say which daemon, and how. */
 export type VirtiofsdTable = Pick<CommonConfig, "virtio_fs_daemon" | "virtio_fs_cache" | "virtio_fs_extra_args">;
@@ -24,7 +17,7 @@ export interface VirtiofsdOptions extends Pick<ProcessOptions, "name" | "runDir"
   source: string;
   /** Where the monitor connects; made here. */
   socket: string;
-  kind: VirtiofsdKind;
+  program: VirtiofsdProgram;
 }
 
 /**
@@ -34,21 +27,21 @@ export interface VirtiofsdOptions extends Pick<ProcessOptions, "name" | "runDir"
  * is mounted below `source` later. The process that is started waits for the one within, and takes it along.
  */
 export function startVirtiofsd(options: VirtiofsdOptions): VmProcess {
-  const { config, socket, ...rest } = options;
+  const { program, socket, ...rest } = options;
   removeIfThere(socket); // of a daemon whose device was taken out
   using listener = listenUnix(socket);
   return VmProcess.start({
     ...rest,
-    path: config.virtio_fs_daemon,
+    path: program.path,
     args: virtiofsdArgs(options),
     fds: [{ child: SOCKET_FD, fd: listener }],
   });
 }
 
 /** The daemon's arguments. Pure. */
-export function virtiofsdArgs(options: Pick<VirtiofsdOptions, "config" | "source" | "kind">): string[] {
-  const { config: { virtio_fs_cache: cache, virtio_fs_extra_args: extra }, source, kind } = options;
-  return [`--fd=${SOCKET_FD}`, ...ARGS[kind]({ source, cache }), ...extra];
+export function virtiofsdArgs(options: Pick<VirtiofsdOptions, "config" | "source" | "program">): string[] {
+  const { config: { virtio_fs_cache: cache, virtio_fs_extra_args: extra }, source, program } = options;
+  return [`--fd=${SOCKET_FD}`, ...ARGS[program.kind]({ source, cache }), ...wished(program), ...extra];
 }
 
 /**
@@ -59,6 +52,10 @@ const DROPPED = "-mknod";
 
 type ArgsOf = (options: { source: string; cache: CommonConfig["virtio_fs_cache"] }) => readonly string[];
 
+/**
+ * Arguments that each release of a kind takes. Files are remembered by open descriptors and not by handles: for these the
+ * daemon would need the right to open any file of the host's file systems, whatever its namespaces.
+ */
 const ARGS = {
   c: ({ source, cache }) => [
     "-f",
@@ -80,10 +77,16 @@ const ARGS = {
   ],
 } satisfies Record<VirtiofsdKind, ArgsOf>;
 
+/** Attributes, file capabilities and lists of access, as a usual file system has them: asked for where the daemon can. */
+const WISHED = {
+  c: ["xattr", "posix_acl"],
+  rust: ["--xattr", "--posix-acl"],
+} satisfies Record<VirtiofsdKind, readonly string[]>;
+
+function wished({ kind, options }: VirtiofsdProgram): readonly string[] {
+  const known = WISHED[kind].filter((option) => options.has(option));
+  return kind === "c" ? known.flatMap((word) => ["-o", word]) : known;
+}
+
 /** The older daemon has no `metadata`; what expires soonest stands in for it. */
 const C_CACHE = { never: "none", metadata: "auto", auto: "auto", always: "always" } as const;
-
-/** Reads the output of `virtiofsd --version`: only the older one speaks of QEMU. */
-export function virtiofsdKind(version: string): VirtiofsdKind {
-  return /QEMU/.test(version) ? "c" : "rust";
-}

@@ -6,7 +6,7 @@ import { parseLevel } from "../../../src/base/log.ts";
 import { verifyId } from "../../../src/base/id.ts";
 import { parseSize } from "../../../src/base/size.ts";
 import { mergeParams, splitParams } from "../../../src/hypervisor/common/kernel_params.ts";
-import { virtiofsdKind } from "../../../src/hypervisor/common/virtiofsd.ts";
+import { virtiofsdKind, virtiofsdOptions } from "../../../src/hypervisor/common/virtiofsd_program.ts";
 import { formatCidr, formatIp, parseCidr, parseIp, parseMac } from "../../../src/linux/net/ip_address.ts";
 import { parseMountOptions, parsePropagation } from "../../../src/linux/mount/mount_options.ts";
 import { identify } from "../../../src/shim/annotations.ts";
@@ -117,6 +117,7 @@ export const words = textParsers({
     },
     mac: { good: ["02:42:ac:11:00:02"], parse: parseMac },
     "virtiofsd version": { good: ["virtiofsd 1.13.0", "virtiofsd version 7.2.0"], parse: virtiofsdKind },
+    "virtiofsd help": { good: ["      --xattr", "    -o xattr|no_xattr  enable"], parse: virtiofsdOptions },
     "disk address": {
       good: ["3:0", "02/00", "0.0.0001", "/dev/vdb"],
       parse(text) {
