@@ -72,6 +72,15 @@ export interface GuestNetwork {
   neighbors: readonly GuestNeighbor[];
 }
 
+/** Parts of a network that are there no longer. */
+export interface NetworkLeftovers {
+  /** Hardware addresses of cards that the guest shall let go of. */
+  cards: readonly string[];
+  /** By name, each with the addresses that it has no longer. */
+  interfaces: readonly GuestInterface[];
+  routes: readonly GuestRoute[];
+}
+
 /** The kernel's `RTN_UNICAST`. */
 const UNICAST = 1;
 

@@ -41,12 +41,13 @@ export class SandboxResources implements AsyncDisposable {
   readonly joined: JoinedLinks;
   /** Loopback of the pod, whose connections go to the guest's servers; a single container has none to forward. */
   readonly loopback: Loopback | undefined;
-  readonly #network: PodNetwork | undefined;
+  /** None where the sandbox has no network namespace. */
+  readonly network: PodNetwork | undefined;
   readonly #stack: AsyncDisposableStack;
 
   /** Use {@linkcode SandboxResources.create}. */
   constructor(network: PodNetwork | undefined, parts: Parts) {
-    this.#network = network;
+    this.network = network;
     this.size = parts.size;
     this.share = parts.share;
     this.loopback = parts.loopback;
@@ -76,17 +77,12 @@ export class SandboxResources implements AsyncDisposable {
 
   /** The network namespace that the VMM runs in, if the sandbox has one. */
   get netns(): Fd | undefined {
-    return this.#network?.netns;
+    return this.network?.netns;
   }
 
   /** Traffic of the pod's interfaces, by name. */
   networkStatistics(): ReturnType<PodNetwork["statistics"]> {
-    return this.#network?.statistics() ?? new Map();
-  }
-
-  /** Joins links that appeared meanwhile (B49). */
-  joinLateLinks(): JoinedLinks {
-    return this.#network?.join() ?? NOTHING_JOINED;
+    return this.network?.statistics() ?? new Map();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,8 +5,6 @@
  * @module
  */
 import { KataError } from "../base/error.ts";
-import { descriptorsOf } from "../hypervisor/device.ts";
-import { facetOf } from "../hypervisor/facets.ts";
 import type { Hypervisor, VmInfo } from "../hypervisor/hypervisor.ts";
 import { startTime } from "../hypervisor/process/pid_file.ts";
 import type { Resources } from "../oci/spec/spec.ts";
@@ -15,7 +13,7 @@ import type { ContainerOptions } from "./container/options.ts";
 import { Container } from "./container/container.ts";
 import { ContainerResources } from "./container/files.ts";
 import { Growth } from "./machine/growth.ts";
-import { destroyGuest, setUpGuest, setUpGuestNetwork } from "./agent/guest_setup.ts";
+import { destroyGuest, setUpGuest } from "./agent/guest_setup.ts";
 import { HostHooks } from "./container/host_hooks.ts";
 import { rewriteState, type SandboxState, writeState } from "./persist.ts";
 import type { SandboxOptions } from "./options.ts";
@@ -23,6 +21,7 @@ import { Phases } from "./phases.ts";
 import { PortForward } from "./agent/port_forward.ts";
 import type { ProcessExit } from "./container/process.ts";
 import { makeParts, type SandboxParts } from "./parts.ts";
+import { LateNetwork } from "./machine/late_network.ts";
 import { startMachine } from "./machine/start.ts";
 import { type SandboxStats, statsOf } from "./stats.ts";
 import { KILLED_STATUS, LOST_STATUS } from "./container/status.ts";
@@ -39,6 +38,7 @@ export class Sandbox implements AsyncDisposable {
   readonly #resolveBooted: (agent: Promise<AgentConnection>) => void;
   readonly #resolveEnded: (reason: string) => void;
   #growth: Growth | undefined;
+  #lateNetwork: LateNetwork | undefined;
   /** Root file system of its own container, in the guest. */
   #podRoot = "";
   #pid = 0;
@@ -174,12 +174,8 @@ export class Sandbox implements AsyncDisposable {
 
   /** Plugs in interfaces that the engine has put into the pod's network namespace after the start (B49). */
   async joinLateLinks(): Promise<void> {
-    const agent = await this.#booted;
-    const { cards, guest } = this.#parts.host.joinLateLinks();
-    using queues = new DisposableStack();
-    for (const fd of cards.flatMap(descriptorsOf)) queues.use(fd); // of cards that are not plugged
-    for (const card of cards) await facetOf(this.#parts.vm, "hotplug", `plug network card "${card.id}"`).plug(card);
-    await setUpGuestNetwork(agent, guest);
+    await this.#booted;
+    await this.#lateNetwork?.join();
   }
 
   /** Ends all processes and the VM, and removes everything from the host. Idempotent (B38). */
@@ -226,11 +222,19 @@ export class Sandbox implements AsyncDisposable {
     this.#growth = new Growth({ config, vm: this.#parts.vm, agent, cgroups });
     log.info("Sandbox is up", { sandbox: id, vmm: this.#pid, phases: this.phases.report() });
     void this.#watch(agent);
+    this.#followNetwork(agent);
     if (onOutOfMemory) {
       const isOurs = (containerId: string) => this.#parts.containers.byId.has(containerId);
       void watchOutOfMemory(agent, { signal, log, isOurs, onEvent: onOutOfMemory });
     }
     return agent;
+  }
+
+  #followNetwork(agent: AgentConnection): void {
+    const { host: { network }, vm, abort: { signal } } = this.#parts;
+    if (network === undefined) return;
+    this.#lateNetwork = new LateNetwork({ network, vm, agent, log: this.#options.log, signal });
+    void this.#lateNetwork.follow();
   }
 
   /** The only watcher of the VM: its death ends every process at once. */

@@ -1,6 +1,7 @@
 /** Interfaces, routes and neighbours through the agent's API, in a network namespace of the agent's own. */
 import assert from "node:assert/strict";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { Leftovers } from "../../src/proto/leftovers_pb.ts";
 import { IPFamily } from "../../src/proto/types_pb.ts";
 
 import { AgentBox } from "./agent_box.ts";
@@ -140,4 +141,44 @@ Deno.test("pods B4: UpdateRoutes sets a route of several ways and routes to nowh
   assert.match(routes, /^unreachable 10\.67\.0\.0\/16/m);
   assert.match(routes, /^10\.8\.0\.1 dev eth0/m, "the peer has a route");
   assert.doesNotMatch(routes, /^10\.7\.0\.0/m);
+});
+
+Deno.test("pods A11: UpdateInterface leaves a link up that keeps its name: it loses no route", async () => {
+  await using box = await AgentBox.start();
+  await ip(box, "link", "add", "eth0", "address", MAC, "type", "bridge");
+  const update = (...addresses: string[]) =>
+    box.agent.updateInterface({
+      interface: {
+        name: "eth0",
+        hwAddr: MAC,
+        IPAddresses: addresses.map((address) => ({ family: IPFamily.v4, address, mask: "24" })),
+      },
+    });
+  await update("10.9.0.2");
+  await ip(box, "route", "add", "10.8.0.0/16", "via", "10.9.0.1");
+  await update("10.9.0.2", "10.7.0.2");
+  assert.match(await ip(box, "route"), /10\.8\.0\.0\/16 via 10\.9\.0\.1/);
+  assert.match(await ip(box, "address"), /10\.7\.0\.2\/24/);
+});
+
+Deno.test("pods A11: RemoveNetwork takes away the routes, addresses and links that are named, and no others", async () => {
+  await using box = await AgentBox.start();
+  const leftovers = createClient(Leftovers, box.transport);
+  await ip(box, "link", "add", "eth0", "address", MAC, "type", "bridge");
+  const IPAddresses = ["10.9.0.2", "10.7.0.2"].map((address) => ({ family: IPFamily.v4, address, mask: "24" }));
+  await box.agent.updateInterface({ interface: { name: "eth0", hwAddr: MAC, IPAddresses } });
+  const via = (dest: string) => ({ dest, gateway: "10.9.0.1", device: "eth0", family: IPFamily.v4 });
+  await box.agent.updateRoutes({ routes: { Routes: [via("10.4.0.0/16"), via("10.5.0.0/16")] } });
+  const removed = {
+    cards: [],
+    interfaces: [{ name: "eth0", IPAddresses: IPAddresses.slice(1) }, { name: "none", IPAddresses }],
+    routes: [via("10.5.0.0/16"), via("10.6.0.0/16"), { ...via("10.4.0.0/16"), device: "none" }],
+  };
+  for (let time = 0; time < 2; time++) await leftovers.removeNetwork(removed);
+  const routes = await ip(box, "route");
+  assert.match(routes, /10\.4\.0\.0/);
+  assert.doesNotMatch(routes, /10\.5\.0\.0|10\.7\.0\.0/);
+  assert.match(await ip(box, "address"), /10\.9\.0\.2/);
+  await leftovers.removeNetwork({ cards: [MAC.toUpperCase(), "02:00:00:00:00:bb"] });
+  assert.doesNotMatch(await ip(box, "link"), /eth0/);
 });

@@ -8,8 +8,9 @@ import { ROUTE_TYPE } from "../../src/linux/net/rtnetlink_route.ts";
 import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
 import { parseMac } from "../../src/linux/net/ip_address.ts";
 import { openTap } from "../../src/linux/net/tap.ts";
-import { PodNetwork } from "../../src/resources/network/network.ts";
+import { NOTHING_JOINED, PodNetwork } from "../../src/resources/network/network.ts";
 import { openPodNetns } from "../../src/resources/network/netns.ts";
+import { until } from "../support/wait.ts";
 import { leftOutUnlessRoot } from "../../src/base/testing/left_out.ts";
 
 const ignore = leftOutUnlessRoot(import.meta);
@@ -46,6 +47,11 @@ class Node implements Disposable {
       netlink.changeLink(index, { up: true, mtu: 1400, ...(macs[at] !== undefined && { mac: macs[at] }) });
       netlink.addAddress({ link: index, address: `${network}.${at + 1}/24` });
     }
+  }
+
+  /** The addresses that it makes are news for a second or two, until they are known to be the only ones. */
+  disableIpv6(): void {
+    within(this.podNetns, () => Deno.writeTextFileSync("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"));
   }
 
   network(queues = 1): PodNetwork {
@@ -180,25 +186,97 @@ function countingLists(use: (count: () => number) => void): void {
   }
 }
 
-Deno.test(
-  {
-    name: "B49: PodNetwork.join() reads the namespace once, and again only after news of links that are not joined",
-    ignore,
-  },
-  () => {
-    using node = new Node();
-    using network = node.network();
-    countingLists((count) => {
-      network.join();
-      assert.ok(count() <= 2, "a second time after gateways were asked for");
-      const before = count();
-      for (let time = 0; time < 3; time++) assert.deepEqual(network.join().cards, []);
-      node.pod.changeLink(node.pod.link("eth0").index, { mtu: 1300 });
-      assert.deepEqual(network.join().cards, []);
-      assert.equal(count(), before);
-    });
-  },
-);
+Deno.test({ name: "B49: PodNetwork.join() reads the namespace once, and again only after news", ignore }, () => {
+  using node = new Node();
+  node.disableIpv6();
+  using network = node.network();
+  countingLists((count) => {
+    network.join();
+    assert.ok(count() <= 2, "a second time after gateways were asked for");
+    const before = count();
+    for (let time = 0; time < 3; time++) assert.deepEqual(network.join().cards, []);
+    assert.equal(count(), before);
+    node.pod.changeLink(node.pod.link("eth0").index, { mtu: 1300 });
+    const { cards, guest } = network.join();
+    assert.deepEqual([cards, guest.interfaces.map(({ mtu }) => mtu)], [[], [1300]]);
+    assert.equal(count(), before + 1);
+  });
+});
+
+Deno.test({ name: "pods A11: PodNetwork.follow() tells what comes, changes and goes, once each", ignore }, () => {
+  using node = new Node();
+  using network = node.network();
+  network.join();
+  node.addVeth("eth1", "10.89.0");
+  const { index } = node.pod.link("eth1");
+  node.pod.addAddress({ link: index, address: "10.98.0.7/24" });
+  node.pod.addRoute({ destination: "10.5.0.0/16", gateway: "10.89.0.1", link: index });
+  const late = network.follow();
+  assert.deepEqual(late.cards.map(({ id }) => id), ["net1"]);
+  assert.deepEqual(late.guest.routes.map(({ destination, device }) => [destination, device]), [[
+    "10.5.0.0/16",
+    "eth1",
+  ]]);
+
+  node.pod.addAddress({ link: index, address: "10.99.0.7/24" });
+  node.pod.deleteAddress({ link: index, address: "10.98.0.7/24" });
+  node.pod.deleteRoute({ destination: "10.5.0.0/16" });
+  node.pod.addRoute({ destination: "10.6.0.0/16", gateway: "10.89.0.1", link: index });
+  const changed = network.follow();
+  assert.deepEqual(changed.cards, []);
+  assert.deepEqual(changed.guest.interfaces.map(({ addresses }) => addresses.map(({ address }) => address)), [
+    ["10.89.0.2/24", "10.99.0.7/24"],
+  ]);
+  assert.deepEqual(changed.guest.routes.map(({ destination }) => destination), ["10.6.0.0/16"]);
+  const { interfaces, routes } = changed.leftovers;
+  assert.deepEqual(interfaces.map(({ name, addresses }) => [name, addresses.map(({ address }) => address)]), [
+    ["eth1", ["10.98.0.7/24"]],
+  ]);
+  assert.deepEqual(routes.map(({ destination }) => destination), ["10.5.0.0/16"]);
+  assert.equal(network.follow(), NOTHING_JOINED);
+
+  const { mac } = node.pod.link("eth1");
+  node.pod.deleteLink(index);
+  const { gone, leftovers } = network.follow();
+  assert.deepEqual(gone, [{ id: "net1", mac }]);
+  assert.deepEqual(leftovers, NOTHING_JOINED.leftovers, "all of it goes with the card");
+  assert.ok(names(node.pod).includes("tap1_kata"));
+  network.release("net1");
+  assert.ok(!names(node.pod).includes("tap1_kata"));
+  // A link that comes in its place is another one.
+  node.addVeth("eth1", "10.89.0");
+  assert.deepEqual(network.follow().cards.map(({ id }) => id), ["net2"]);
+});
+
+Deno.test({
+  name:
+    "pods A11: a link that cannot be put into the VM is tried again after news of it, or once a card is free, or told",
+  ignore,
+}, async () => {
+  using node = new Node();
+  node.disableIpv6();
+  const lines: string[] = [];
+  const log = createLogger({ sink: (line) => void lines.push(line) });
+  using network = new PodNetwork({ netns: node.podNetns.dup(), model: "tcfilter", queues: 1, vhost: false, log });
+  network.join();
+  const { index: odd } = node.pod.addLink({ kind: "bridge", name: "odd" });
+  node.pod.changeLink(odd, { up: true });
+  node.addVeth("eth1", "10.89.0");
+  assert.deepEqual(network.follow().cards.map(({ id }) => id), ["net1"], "the others are joined all the same");
+  assert.match(lines.join(), /Cannot join interface \\"odd\\" to the VM: its kind is bridge/);
+  await until(() => node.pod.link("eth1").state === "up");
+  assert.deepEqual(network.follow().cards, []);
+  network.release("net1");
+  assert.deepEqual(network.follow().cards, []);
+  node.pod.changeLink(node.pod.link("eth1").index, { mtu: 1300 });
+  assert.deepEqual(network.follow().cards.map(({ id }) => id), ["net2"]);
+  network.release("net2");
+  node.pod.deleteLink(node.pod.link("eth0").index);
+  assert.deepEqual(network.follow().gone.map(({ id }) => id), ["net0"]);
+  network.release("net0");
+  assert.deepEqual(network.follow().cards.map(({ id }) => id), ["net3"]);
+  assert.throws(() => network.join(), { code: "UNIMPLEMENTED" }, "a start leaves nothing out");
+});
 
 Deno.test({
   name: "B49: PodNetwork.join() joins a link that was there unused, once it is up or has an address",

@@ -23,7 +23,7 @@ Deno.test({
       assert.ok(made.vm.snapshot!.isRestored);
       assert.deepEqual(["share", "eth0"].map((id) => made.vm.guestAddress(id)), [
         { bus: "tag", tag: "kataShared" },
-        { bus: "pci", path: "04/00" },
+        { bus: "pci", path: "03.1/00" },
       ]);
       assert.ok(card.tapFds.every((fd) => !fd.isOpen));
       assert.equal((await made.vm.info()).pids.length, 2);

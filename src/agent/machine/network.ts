@@ -15,19 +15,22 @@ export interface LinkWait extends DeviceWait {
 
 /**
  * Gives the link of the interface's hardware address its addresses, name, MTU and flags, and brings it up. A link that
- * has just been plugged in is waited for.
+ * has just been plugged in is waited for. One that is up stays so unless its name or its hardware address changes: it would
+ * lose its routes.
  *
  * @throws {KataError} NOT_FOUND if none appears.
  */
 export async function updateInterface(wanted: Interface, wait: LinkWait): Promise<void> {
   using netlink = new Rtnetlink();
   const link = await waitForLink(netlink, wanted, wait);
+  const isRenamed = wanted.name !== "" && wanted.name !== link.name;
+  const isReplaced = wanted.hwAddr !== "" && wanted.hwAddr.toLowerCase() !== link.mac;
   // A link that is up keeps its name.
-  if (link.flags.has("up")) netlink.changeLink(link.index, { up: false });
-  if (wanted.name !== "" && wanted.name !== link.name) takeName(netlink, link, wanted.name);
+  if (link.flags.has("up") && (isRenamed || isReplaced)) netlink.changeLink(link.index, { up: false });
+  if (isRenamed) takeName(netlink, link, wanted.name);
   const change: LinkChange = { up: true, arp: (wanted.rawFlags & IFF_NOARP) === 0 };
   if (wanted.mtu > 0n) change.mtu = Number(wanted.mtu);
-  if (wanted.hwAddr !== "" && wanted.hwAddr.toLowerCase() !== link.mac) change.mac = wanted.hwAddr;
+  if (isReplaced) change.mac = wanted.hwAddr;
   netlink.changeLink(link.index, change);
   for (const address of addressesOf(wanted, link.index)) addAddress(netlink, address);
 }

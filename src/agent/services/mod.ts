@@ -4,6 +4,7 @@ import { KataError } from "../../base/error.ts";
 import { AgentService } from "../../proto/agent_pb.ts";
 import { Connections } from "../../proto/connections_pb.ts";
 import { Health } from "../../proto/health_pb.ts";
+import { Leftovers } from "../../proto/leftovers_pb.ts";
 import { defineService, type TtrpcService } from "../../rpc/ttrpc/server.ts";
 import type { AgentMethods, Guest } from "../guest.ts";
 import { ALLOW_ALL, type Policy } from "../policy/policy.ts";
@@ -12,6 +13,7 @@ import { containerMethods } from "./container.ts";
 import { copyFileMethods } from "./copy_file.ts";
 import { diagnosticMethods } from "./diagnostic.ts";
 import { healthService } from "./health.ts";
+import { leftoversService } from "./leftovers.ts";
 import { machineMethods } from "./machine.ts";
 import { metricsMethods } from "./metrics.ts";
 import { networkMethods } from "./network.ts";
@@ -40,6 +42,7 @@ export function agentServices(guest: Guest): TtrpcService[] {
     defineService(AgentService, guarded(agentMethods(guest), policy)),
     defineService(Health, healthService()),
     defineService(Connections, guarded(connectionsService(signal), policy)),
+    defineService(Leftovers, guarded(leftoversService(), policy)),
   ];
 }
 

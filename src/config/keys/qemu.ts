@@ -81,8 +81,8 @@ export const QEMU = table({
       min: 0,
       max: 16,
       default: 1,
-      doc: "Ports kept free for devices other than SCSI disks that are plugged while the machine runs; each costs an " +
-        "emulated guest 40 ms of its boot.",
+      doc: "Ports kept free for devices other than SCSI disks that are plugged while the machine runs, besides those " +
+        "for network cards; each costs an emulated guest 10 ms of its boot.",
     },
     agent_transport: {
       type: "choice",

@@ -33,6 +33,7 @@ const ARCH: Readonly<Record<typeof Deno.build.arch, readonly string[]>> = {
     "i8042.nokbd",
     "i8042.nopnp",
     "tsc=reliable",
+    "pcie_ports=compat", // what is plugged is told by ACPI; services of the ports themselves would cost each 20 ms
     "no_timer_check",
     "noreplace-smp",
   ],

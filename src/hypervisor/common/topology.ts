@@ -5,6 +5,12 @@
  * @module
  */
 
+/** Cards that an engine may put into a pod's network after the start; each needs a root port. */
+export const LATE_CARD_PORTS = 7;
+
+/** Functions of one slot: so many root ports share it. */
+const FUNCTIONS = 8;
+
 /** The root bus has 32 slots; q35 itself takes the first (host bridge) and the last (LPC). */
 const FIRST_SLOT = 1;
 const LAST_SLOT = 30;
@@ -32,8 +38,11 @@ export class PcieTopology {
 
   /** Makes a root port for hotplug; only before the start. */
   addPort(): RootPort {
-    const id = `rp${this.#ports.length}`;
-    const port: RootPort = { id, slot: this.assign(id), number: this.#ports.length + 1, device: undefined };
+    const index = this.#ports.length;
+    const id = `rp${index}`;
+    const first = this.#ports[index - index % FUNCTIONS];
+    const slot = first === undefined ? this.assign(id) : `${first.slot}.${index % FUNCTIONS}`;
+    const port: RootPort = { id, slot, number: index + 1, device: undefined };
     this.#ports.push(port);
     return port;
   }
@@ -59,7 +68,7 @@ export class PcieTopology {
     for (const port of this.#ports) if (port.device === device) port.device = undefined;
   }
 
-  /** The slots from the root bus down, such as `03` or `05/00`; the agent finds a device by it. */
+  /** The slots from the root bus down, such as `03` or `05.1/00`; the agent finds a device by it. */
   path(device: string): string | undefined {
     return this.#slots.get(device);
   }
@@ -67,7 +76,7 @@ export class PcieTopology {
 
 export interface RootPort {
   readonly id: string;
-  /** Slot on the root bus, two hex digits. */
+  /** Slot on the root bus, two hex digits, and the function if that is not 0: `05`, `05.1`. */
   readonly slot: string;
   /** Chassis and port number, unique in the VM, from 1. */
   readonly number: number;

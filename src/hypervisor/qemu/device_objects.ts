@@ -16,7 +16,7 @@ export interface DeviceObjects {
 /** Where a front end sits. */
 export type Slot = { bus: string; addr: string };
 
-/** A slot of the root bus, given by two hex digits. */
+/** A slot of the root bus, given by two hex digits, and by its function if that is not 0. */
 export function onRootBus(slot: string): Slot {
   return { bus: "pcie.0", addr: `0x${slot}` };
 }
@@ -185,5 +185,7 @@ export function rng({ source, slot }: { source: string; slot: Slot }): DeviceObj
 }
 
 export function rootPort({ id, number, slot }: { id: string; number: number; slot: Slot }): DeviceObjects {
-  return { devices: [{ driver: "pcie-root-port", id, ...slot, chassis: number, port: number }] };
+  // The guest looks for further functions only where the first one tells of them.
+  const multifunction = slot.addr.includes(".") ? undefined : true;
+  return { devices: [{ driver: "pcie-root-port", id, ...slot, multifunction, chassis: number, port: number }] };
 }

@@ -6,7 +6,7 @@ import { type AgentChannel, listenParams } from "../common/agent_channel.ts";
 import type { BlockDevice, Device, NetDevice } from "../device.ts";
 import { openDisk } from "../common/disks.ts";
 import { kernelCommandLine } from "../common/kernel_params.ts";
-import { PcieTopology } from "../common/topology.ts";
+import { LATE_CARD_PORTS, PcieTopology } from "../common/topology.ts";
 import { vmFiles } from "../common/vm_files.ts";
 import type { MachineSize, QemuTable, VmConfig } from "../vm_config.ts";
 import type { Machine } from "./args.ts";
@@ -37,7 +37,7 @@ export interface PlanInput {
   hostKey?: Fd | undefined;
   /** Words for the guest's kernel about its clock. */
   clockParams?: readonly string[];
-  /** Root ports for hotplug; default: `pcie_root_port` of the configuration. */
+  /** Root ports for hotplug; default: `pcie_root_port` of the configuration and those for late cards. */
   rootPorts?: number | undefined;
   /** The file that is the memory: its path, or what opens it. */
   memoryFile?: string | (() => Fd) | undefined;
@@ -188,7 +188,7 @@ function netObjects({ bus, inherit }: Planner, card: NetDevice): objects.DeviceO
 }
 
 function ports({ input, bus }: Planner): objects.DeviceObjects[] {
-  return Array.from({ length: input.rootPorts ?? input.config.pcie_root_port }, () => {
+  return Array.from({ length: input.rootPorts ?? input.config.pcie_root_port + LATE_CARD_PORTS }, () => {
     const { id, number, slot } = bus.addPort();
     return objects.rootPort({ id, number, slot: objects.onRootBus(slot) });
   });

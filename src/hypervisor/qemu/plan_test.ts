@@ -46,7 +46,7 @@ Deno.test("planMachine() puts the image first, then what each VM has, then the p
     ["rng-dev0", "0x03"],
     ["scsi0", "0x04"],
     ["share", "0x05"],
-    ["rp0", "0x06"],
+    ...Array.from({ length: 8 }, (_, port) => [`rp${port}`, port === 0 ? "0x06" : `0x06.${port}`]),
   ]);
   assert.equal(bus.path("share"), "05");
   assert.match(machine.append, /agent\.server_addr=serial:\/\/agent\.0/);
@@ -94,6 +94,6 @@ Deno.test("planMachine() of an initrd alone has no disk and no SCSI controller i
   assert.deepEqual(machine.devices.map(({ devices }) => devices[0]?.driver), [
     "virtio-serial-pci",
     "virtio-rng-pci",
-    "pcie-root-port",
+    ...Array.from({ length: 8 }, () => "pcie-root-port"),
   ]);
 });

@@ -9,6 +9,7 @@ import type { Fd } from "../../linux/io/fd.ts";
 import { cpuFlags } from "../../linux/device/kvm.ts";
 import type { AgentChannel } from "../common/agent_channel.ts";
 import { isBlockDevice } from "../common/disks.ts";
+import { LATE_CARD_PORTS } from "../common/topology.ts";
 import { vmFiles } from "../common/vm_files.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import { stampFile, type TemplateIdentity } from "../template.ts";
@@ -17,8 +18,8 @@ import { qemuArgs } from "./args.ts";
 import { chooseAccelerator, findFirmware } from "./host.ts";
 import { type Plan, planMachine } from "./plan.ts";
 
-/** Besides those of the configuration, which stay free for what comes later: for a shared directory and three cards. */
-const PORTS = 4;
+/** Besides those of the configuration, which stay free for what comes later: for a shared directory and cards. */
+const PORTS = 1 + LATE_CARD_PORTS;
 
 export interface TemplateOptions extends Pick<HypervisorOptions, "id" | "runDir"> {
   config: QemuTable;

@@ -35,8 +35,15 @@ const MSG_TRUNC = 0x20;
 /** Netlink families. */
 export const NETLINK = { ROUTE: 0, KOBJECT_UEVENT: 15 } as const;
 
-/** Groups of the family `ROUTE` that hear of changes: of links, neighbours and addresses. */
-export const RTMGRP = { LINK: 0x1, NEIGH: 0x4, IPV4_IFADDR: 0x10, IPV6_IFADDR: 0x100 } as const;
+/** Groups of the family `ROUTE` that hear of changes: of links, neighbours, addresses and routes. */
+export const RTMGRP = {
+  LINK: 0x1,
+  NEIGH: 0x4,
+  IPV4_IFADDR: 0x10,
+  IPV4_ROUTE: 0x40,
+  IPV6_IFADDR: 0x100,
+  IPV6_ROUTE: 0x400,
+} as const;
 
 /**
  * Opens a socket of a netlink family in the network namespace that this thread is in now.

@@ -1,39 +1,22 @@
 /**
  * A pod's network: the links that the engine put into the pod's network namespace, each joined to a tap of the VM, and
- * what the guest must be told to have the same addresses, routes and neighbours.
+ * what the guest must be told to have the same addresses, routes and neighbours. Both change while the pod runs.
  *
  * @module
  */
-import type { GuestNetwork } from "../../agent_api/network.ts";
+import { errorChain } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { NetDevice } from "../../hypervisor/device.ts";
-import { isErrno } from "../../linux/ffi/errno.ts";
 import type { Fd } from "../../linux/io/fd.ts";
+import type { WaitOptions } from "../../linux/io/poll.ts";
 import { enterNetns } from "../../linux/process/namespace.ts";
-import { NETLINK, openNetlink, RTMGRP } from "../../linux/net/netlink_socket.ts";
-import { readableWithin } from "../../linux/io/poll.ts";
 import { LinkNews } from "../../linux/net/link_news.ts";
 import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/net/rtnetlink.ts";
+import { changesOf, isNothing, type NetworkChanges, NOTHING_TOLD, tell, type Told } from "./changes.ts";
+import { resolveGateways } from "./gateways.ts";
 import { lostOf } from "./lost.ts";
-import { type NetworkModel, pairWithTap } from "./pair.ts";
-import {
-  describeNetwork,
-  type Gateway,
-  gatewaysOf,
-  guestLinks,
-  isNeighbor,
-  type NetnsContent,
-  refuseOthersTap,
-} from "./scan.ts";
-
-/** The kernel resolves an address that is "used", as if a packet were sent there (`NTF_USE`). */
-const NTF_USE = 1;
-const NUD_NONE = 0;
-/** Bytes read of a notice: it only says that the table changed, so its rest may be cut off. */
-const NOTICE_SIZE = 64;
-/** A gateway that answers does so in far less. The guest finds the others out itself. */
-const GATEWAY_MS = 200;
-const ASK_AGAIN_MS = 20;
+import { type NetworkModel, type Pair, pairWithTap } from "./pair.ts";
+import { guestLinks, type NetnsContent, refuseOthersTap, refuseStrange } from "./scan.ts";
 
 export interface PodNetworkOptions {
   /** Taken over. */
@@ -46,16 +29,16 @@ export interface PodNetworkOptions {
   log?: Logger;
 }
 
-/** Links that were joined by one scan. */
-export interface JoinedLinks {
-  /** To be put into the VM. */
+/** Findings of one scan. */
+export interface JoinedLinks extends NetworkChanges {
+  /** To be put into the VM before the guest is told. */
   cards: readonly NetDevice[];
-  /** To be told to the agent once the cards are there. */
-  guest: GuestNetwork;
+  /** Cards whose links have gone, to be taken out before all else; {@linkcode PodNetwork.release} each of them then. */
+  gone: readonly Pick<NetDevice, "id" | "mac">[];
 }
 
-/** Of a scan that has found no new link. */
-export const NOTHING_JOINED: JoinedLinks = { cards: [], guest: { interfaces: [], routes: [], neighbors: [] } };
+/** Of a scan that has found nothing new. */
+export const NOTHING_JOINED: JoinedLinks = { cards: [], gone: [], ...changesOf(NOTHING_TOLD, NOTHING_TOLD) };
 
 /**
  * Disposing it takes away what it put into the namespace, also if that was deleted meanwhile: the descriptor keeps it.
@@ -67,11 +50,18 @@ export class PodNetwork implements Disposable {
   readonly #options: PodNetworkOptions;
   readonly #netlink: Rtnetlink;
   readonly #resources: DisposableStack;
-  readonly #joined = new Set<number>();
-  /** Indexes of our own taps. */
+  /** By the index of the link. */
+  readonly #pairs = new Map<number, Pair>();
+  /** Pairs whose links have gone, by the id of the card. */
+  readonly #gone = new Map<string, Pair>();
+  /** Indexes of our own taps, of all times. */
   readonly #taps = new Set<number>();
+  /** Indexes of links that could not be joined; tried again once there is news of them, or a card has been released. */
+  readonly #refused = new Set<number>();
   readonly #news: LinkNews;
-  /** There may be links that were not looked at. */
+  #told: Told = NOTHING_TOLD;
+  #made = 0;
+  /** There may be something that was not looked at. */
   #isStale = true;
 
   constructor(options: PodNetworkOptions) {
@@ -81,100 +71,131 @@ export class PodNetwork implements Disposable {
     using _ = enterNetns(this.netns);
     this.#netlink = undo.use(new Rtnetlink());
     this.#news = undo.use(new LinkNews());
+    undo.defer(() => this.#dropAll());
     this.#resources = undo.move();
+  }
+
+  /** Waits until the kernel tells of something in the namespace, which may be nothing of interest. */
+  async changed(options: WaitOptions): Promise<void> {
+    await this.#news.next(options);
   }
 
   /**
    * Joins the links that are not joined yet; interfaces may appear late (B49). Reads the namespace only if the kernel has
-   * told of a link that is not joined since the last time.
+   * told of something in it since the last time.
    *
    * @throws {KataError} UNIMPLEMENTED for a link that cannot be joined, FAILED_PRECONDITION where another machine has joined
    * links; none of this scan stays.
    */
   join(): JoinedLinks {
-    this.#isStale ||= this.#hasNews();
+    this.#isStale ||= this.#refused.size > 0;
+    this.#refused.clear();
+    return this.#join((link) => {
+      refuseStrange(link);
+      return true;
+    });
+  }
+
+  /** As {@linkcode PodNetwork.join} while the pod runs: leaves out a link that cannot be joined, with a line in the log. */
+  follow(): JoinedLinks {
+    return this.#join((link) => {
+      try {
+        refuseStrange(link);
+        return true;
+      } catch (error) {
+        this.#refused.add(link.index);
+        this.#options.log?.warning("Cannot follow a pod's network", { reason: errorChain(error) });
+        return false;
+      }
+    });
+  }
+
+  #join(isFit: (link: Link) => boolean): JoinedLinks {
+    this.#takeNews();
     if (!this.#isStale) return NOTHING_JOINED;
     const content = this.#content();
-    if (this.#joined.size === 0) refuseOthersTap(content.links);
-    const links = guestLinks(content).filter(({ index }) => !this.#joined.has(index));
-    const joined = links.length === 0 ? NOTHING_JOINED : this.#joinAll(links, content);
+    refuseOthersTap(content.links, this.#taps);
+    const gone = this.#partGone(content.links);
+    const links = guestLinks(content).filter(({ index }) => !this.#pairs.has(index) && !this.#refused.has(index));
+    const cards = this.#pairAll(links.filter(isFit), content);
     this.#isStale = false;
-    return joined;
+    // What is read before the first redirect is all that the host will learn: afterwards all answers go to the guest.
+    const told = tell(cards.content, cards.content.links.filter(({ index }) => this.#pairs.has(index)));
+    const changes = changesOf(this.#told, told);
+    this.#told = told;
+    const isSame = isNothing(changes) && cards.all.length === 0 && gone.length === 0;
+    return isSame ? NOTHING_JOINED : { cards: cards.all, gone, ...changes };
   }
 
-  #hasNews(): boolean {
+  /**
+   * Gives up a card, which no VM uses any more: its link has gone, or it could not be put in. A link that could not be
+   * joined is tried again after the former.
+   */
+  release(id: string): void {
+    for (const [index, pair] of this.#pairs) {
+      if (pair.card.id !== id) continue;
+      this.#pairs.delete(index);
+      this.#refused.add(index);
+      using _ = pair;
+      return;
+    }
+    using _ = this.#gone.get(id);
+    this.#gone.delete(id);
+    this.#isStale ||= this.#refused.size > 0;
+    this.#refused.clear();
+  }
+
+  /** The guest may not have got what it was told: the next scan tells it all. */
+  tellAgain(): void {
+    this.#told = NOTHING_TOLD;
+    this.#isStale = true;
+  }
+
+  #takeNews(): void {
     const news = this.#news.take();
-    return news === undefined || [...news].some((index) => !this.#joined.has(index) && !this.#taps.has(index));
+    if (news === undefined) this.#refused.clear();
+    for (const index of news ?? []) this.#refused.delete(index);
+    this.#isStale ||= news === undefined || [...news].some((index) => !this.#taps.has(index));
   }
 
-  #joinAll(links: readonly Link[], before: NetnsContent): JoinedLinks {
-    // Read before the first redirect: afterwards all answers go to the guest.
-    const content = this.#resolveGateways(links, before) ? this.#content() : before;
+  #pairAll(links: readonly Link[], before: NetnsContent): { all: NetDevice[]; content: NetnsContent } {
+    if (links.length === 0) return { all: [], content: before };
+    const content = resolveGateways(links, before, { netns: this.netns, netlink: this.#netlink })
+      ? this.#content()
+      : before;
     using undo = new DisposableStack();
-    const pairs = links.map((link, at) =>
-      undo.use(pairWithTap(link, { ...this.#options, netlink: this.#netlink, number: this.#joined.size + at }))
+    const pairs = links.map((link) =>
+      undo.use(pairWithTap(link, { ...this.#options, netlink: this.#netlink, number: this.#made++ }))
     );
-    this.#resources.use(undo.move());
-    for (const { index } of links) this.#joined.add(index);
+    undo.move();
+    for (const [at, { index }] of links.entries()) this.#pairs.set(index, pairs[at]!);
     for (const { tap } of pairs) this.#taps.add(tap);
     this.#tellLost(content);
-    return { cards: pairs.map(({ card }) => card), guest: describeNetwork(content, links) };
+    return { all: pairs.map(({ card }) => card), content };
+  }
+
+  /** Sets the pairs of links aside that are there no longer. */
+  #partGone(links: readonly Link[]): Pick<NetDevice, "id" | "mac">[] {
+    const there = new Set(links.map(({ index }) => index));
+    const gone = [...this.#pairs].filter(([index]) => !there.has(index));
+    for (const [index, pair] of gone) {
+      this.#pairs.delete(index);
+      this.#gone.set(pair.card.id, pair);
+    }
+    return gone.map(([, { card: { id, mac } }]) => ({ id, mac }));
   }
 
   #tellLost({ links, routes }: NetnsContent): void {
     const { log } = this.#options;
     const rules = (["inet", "inet6"] as const).flatMap((family) => this.#netlink.rules(family));
-    const lost = lostOf({ links: links.filter(({ index }) => this.#joined.has(index)), routes, rules });
+    const lost = lostOf({ links: links.filter(({ index }) => this.#pairs.has(index)), routes, rules });
     if (lost.length > 0) log?.warning("Cannot give the guest all of a pod's network", { lost });
   }
 
   /** Traffic of the joined links, as the pod sees it; links that are gone count no more. */
   statistics(): ReadonlyMap<string, LinkStatistics> {
-    const links = this.#netlink.links().filter(({ index }) => this.#joined.has(index));
+    const links = this.#netlink.links().filter(({ index }) => this.#pairs.has(index));
     return new Map(links.map(({ name, statistics }) => [name, statistics]));
-  }
-
-  /**
-   * Fresh namespaces know no neighbours (B47). On the same host the answer is there at once, unless the kernel is so busy
-   * that it puts it off, or drops the question because it has yet to notice that the link is up.
-   *
-   * @returns Whether it has asked.
-   */
-  #resolveGateways(links: readonly Link[], content: NetnsContent): boolean {
-    const gateways = links.flatMap(({ index }) =>
-      gatewaysOf(content, index).map((address) => ({ link: index, address }))
-    );
-    if (gateways.every((gateway) => isNeighbor(content.neighbors, gateway))) return false;
-    using changes = this.#watchNeighbors();
-    const end = performance.now() + GATEWAY_MS;
-    for (let unknown; (unknown = this.#unknown(gateways)).length > 0 && performance.now() < end;) {
-      for (const gateway of unknown) this.#askFor(gateway);
-      const again = performance.now() + ASK_AGAIN_MS;
-      for (let left: number; this.#unknown(unknown).length > 0 && (left = again - performance.now()) > 0;) {
-        if (readableWithin(changes, left)) changes.read(new Uint8Array(NOTICE_SIZE));
-      }
-    }
-    return true;
-  }
-
-  #unknown(gateways: readonly Gateway[]): readonly Gateway[] {
-    const neighbors = this.#netlink.neighbors();
-    return gateways.filter((gateway) => !isNeighbor(neighbors, gateway));
-  }
-
-  /** An entry that waits for an answer is asked about again only after a second; a new one at once. */
-  #askFor(gateway: Gateway): void {
-    try {
-      this.#netlink.deleteNeighbor(gateway);
-    } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
-    }
-    this.#netlink.replaceNeighbor({ ...gateway, state: NUD_NONE, flags: NTF_USE });
-  }
-
-  #watchNeighbors(): Fd {
-    using _ = enterNetns(this.netns);
-    return openNetlink(NETLINK.ROUTE, RTMGRP.NEIGH);
   }
 
   #content(): NetnsContent {
@@ -185,6 +206,11 @@ export class PodNetwork implements Disposable {
       routes: netlink.routes(),
       neighbors: netlink.neighbors(),
     };
+  }
+
+  #dropAll(): void {
+    using all = new DisposableStack();
+    for (const pair of [...this.#pairs.values(), ...this.#gone.values()]) all.use(pair);
   }
 
   [Symbol.dispose](): void {

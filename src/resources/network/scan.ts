@@ -17,32 +17,33 @@ export interface NetnsContent {
 
 const ARPHRD_ETHER = 1;
 /** Kinds that are joined to a tap of ours. */
-const JOINED_KINDS: ReadonlySet<string | undefined> = new Set(["veth", "tun", "macvlan"]);
+const JOINED_KINDS: ReadonlySet<string> = new Set(["veth", "tun", "macvlan"]);
 /** The taps that we put into the namespace ourselves. */
 const OUR_TAP = /^tap\d+_kata$/;
 /** States of a neighbour whose hardware address is good. */
 const KNOWN = NEIGHBOR_STATE.reachable | NEIGHBOR_STATE.stale | NEIGHBOR_STATE.delay | NEIGHBOR_STATE.probe |
   NEIGHBOR_STATE.permanent;
 
-/**
- * The links that the guest shall have. The loopback and the tunnel devices that every namespace has are left out.
- *
- * @throws {KataError} UNIMPLEMENTED for one of a kind that cannot be joined to a VM, by its name.
- */
+/** The links that the guest shall have. The loopback and the tunnel devices that every namespace has are left out. */
 export function guestLinks({ links, addresses }: Pick<NetnsContent, "links" | "addresses">): Link[] {
   const inUse = new Set(addresses.map(({ link }) => link));
-  const wanted = links.filter(({ index, name, flags, hardwareType }) =>
+  return links.filter(({ index, name, flags, hardwareType }) =>
     hardwareType === ARPHRD_ETHER && !OUR_TAP.test(name) && (flags.has("up") || inUse.has(index))
   );
-  const strange = wanted.find(({ kind }) => !JOINED_KINDS.has(kind));
-  if (strange === undefined) return wanted;
-  const kind = strange.kind ?? "physical";
-  throw new KataError("UNIMPLEMENTED", `Cannot join interface "${strange.name}" to the VM: its kind is ${kind}`);
 }
 
-/** @throws {KataError} FAILED_PRECONDITION: a machine is in this network, which two would take from each other. */
-export function refuseOthersTap(links: readonly Link[]): void {
-  const tap = links.find(({ name }) => OUR_TAP.test(name));
+/** @throws {KataError} UNIMPLEMENTED for a link of a kind that cannot be joined to a VM, by its name. */
+export function refuseStrange({ kind = "physical", name }: Link): void {
+  if (JOINED_KINDS.has(kind)) return;
+  throw new KataError("UNIMPLEMENTED", `Cannot join interface "${name}" to the VM: its kind is ${kind}`);
+}
+
+/**
+ * @param taps Indexes of taps that are not another machine's.
+ * @throws {KataError} FAILED_PRECONDITION: a machine is in this network, which two would take from each other.
+ */
+export function refuseOthersTap(links: readonly Link[], taps: ReadonlySet<number>): void {
+  const tap = links.find(({ index, name }) => OUR_TAP.test(name) && !taps.has(index));
   if (tap === undefined) return;
   const whose = `Cannot join a network in which "${tap.name}" is another virtual machine's`;
   throw new KataError("FAILED_PRECONDITION", `${whose}: it can be of one only, with all its containers in one pod`);

@@ -36,6 +36,8 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
   VersionCheckResponseSchema,
 } from "../../proto/health_pb.ts";
+import { Leftovers } from "../../proto/leftovers_pb.ts";
+import { Resolver } from "../../proto/resolver_pb.ts";
 import type { TtrpcTransport } from "../../rpc/ttrpc/client.ts";
 import { callError } from "../../rpc/ttrpc/errors.ts";
 import { bounded } from "./bounds.ts";
@@ -117,6 +119,17 @@ export const CONNECTIONS_ANSWERS = {
   close: nothing,
 } as const satisfies Rows<typeof Connections>;
 
+export const LEFTOVERS_ANSWERS = { removeNetwork: nothing } as const satisfies Rows<typeof Leftovers>;
+
+/** Largest message of DNS: its length has 16 bits where it comes by TCP. */
+const QUERY_BYTES = 65_535;
+
+export const RESOLVER_ANSWERS = {
+  listen: nothing,
+  next: ({ id, message, tcp }) => ({ id, message: piece(message, QUERY_BYTES), tcp }),
+  answer: nothing,
+} as const satisfies Rows<typeof Resolver>;
+
 /** Per call. */
 export interface AgentCallOptions {
   signal?: AbortSignal;
@@ -134,17 +147,21 @@ export type Checked<S extends DescService, R extends Rows<S>> = {
 export type AgentApi = Checked<typeof AgentService, typeof AGENT_ANSWERS>;
 export type HealthApi = Checked<typeof Health, typeof HEALTH_ANSWERS>;
 export type ConnectionsApi = Checked<typeof Connections, typeof CONNECTIONS_ANSWERS>;
+export type LeftoversApi = Checked<typeof Leftovers, typeof LEFTOVERS_ANSWERS>;
+export type ResolverApi = Checked<typeof Resolver, typeof RESOLVER_ANSWERS>;
 
 type UnaryTransport = Pick<TtrpcTransport, "unary">;
 
 /** Finds out more about the failure of a call before it is thrown. */
 export type ExplainFailure = (error: KataError, method: DescMethod) => KataError | Promise<KataError>;
 
-/** The three services of an agent, whose answers have come through the door. */
+/** The services of an agent, whose answers have come through the door. */
 export interface AgentClients {
   api: AgentApi;
   health: HealthApi;
   connections: ConnectionsApi;
+  leftovers: LeftoversApi;
+  resolver: ResolverApi;
 }
 
 /**
@@ -157,6 +174,8 @@ export function agentClients(transport: UnaryTransport, explain: ExplainFailure 
     api: checkedClient(AgentService, AGENT_ANSWERS, way),
     health: checkedClient(Health, HEALTH_ANSWERS, way),
     connections: checkedClient(Connections, CONNECTIONS_ANSWERS, way),
+    leftovers: checkedClient(Leftovers, LEFTOVERS_ANSWERS, way),
+    resolver: checkedClient(Resolver, RESOLVER_ANSWERS, way),
   };
 }
 

@@ -14,9 +14,10 @@ import { connectVsock } from "../../linux/net/vsock_stream.ts";
 import { AgentService } from "../../proto/agent_pb.ts";
 import { Connections } from "../../proto/connections_pb.ts";
 import { Health } from "../../proto/health_pb.ts";
+import { Resolver } from "../../proto/resolver_pb.ts";
 import { dial } from "../../rpc/transport/address.ts";
 import { createTtrpcTransport, type TtrpcTransport } from "../../rpc/ttrpc/client.ts";
-import { agentClients, type ExplainFailure } from "./answers.ts";
+import { agentClients, type ExplainFailure, type ResolverApi } from "./answers.ts";
 import { type AgentHost, endExplainer, explainSilence, reasonOfEnd } from "./explain.ts";
 import { type GuestContainers, guestContainers } from "./containers.ts";
 import { type GuestMachine, guestMachine } from "./machine.ts";
@@ -40,6 +41,7 @@ const UNBOUNDED: ReadonlySet<DescMethod> = new Set([
   AgentService.method.getOOMEvent,
   Connections.method.read,
   Connections.method.write,
+  Resolver.method.next,
 ]);
 
 /** Calls for which nobody waits who could be told, or after which the VM ends anyway. */
@@ -62,6 +64,7 @@ export class AgentConnection implements Disposable {
   readonly network: GuestLinks;
   readonly machine: GuestMachine;
   readonly ports: GuestPorts;
+  readonly resolver: ResolverApi;
   /** Resolves when the connection has ended. */
   readonly closed: Promise<void>;
   readonly #transport: AgentTransport;
@@ -70,13 +73,14 @@ export class AgentConnection implements Disposable {
   constructor(transport: AgentTransport, explain?: ExplainFailure) {
     this.#transport = transport;
     this.closed = transport.closed;
-    const { api, health, connections } = agentClients(transport, explain);
+    const { api, health, connections, leftovers, resolver } = agentClients(transport, explain);
     this.containers = guestContainers(api);
     this.processes = guestProcesses(api);
     this.streams = guestStreams(api);
-    this.network = guestLinks(api);
+    this.network = guestLinks(api, leftovers);
     this.machine = guestMachine(api, health);
     this.ports = guestPorts(connections);
+    this.resolver = resolver;
   }
 
   [Symbol.dispose](): void {

@@ -59,6 +59,11 @@ Deno.test.each<{ call: string; make: (agent: AgentConnection) => Promise<unknown
     make: ({ network }) => network.addNeighbors([]),
     request: { neighbors: { ARPNeighbors: [] } },
   },
+  {
+    call: "RemoveNetwork",
+    make: ({ network }) => network.remove({ cards: ["02:00:00:00:00:01"], interfaces: [], routes: [] }),
+    request: { cards: ["02:00:00:00:00:01"], interfaces: [], routes: [] },
+  },
   { call: "DestroySandbox", make: ({ machine }) => machine.destroy(), request: { keepGuest: false } },
   {
     call: "SetGuestDateTime",

@@ -5,23 +5,32 @@ import {
   type GuestRoute,
   interfaceToWire,
   neighborToWire,
+  type NetworkLeftovers,
   routeToWire,
 } from "../../agent_api/network.ts";
-import type { AgentApi } from "./answers.ts";
+import type { AgentApi, LeftoversApi } from "./answers.ts";
 
 /** Calls about the guest's network. They throw KataErrors only. */
 export interface GuestLinks {
   /** Waits for the card, and gives it its name and addresses. */
   setInterface(link: GuestInterface): Promise<void>;
-  /** In place of all routes that there are. */
+  /** Each in place of one to the same destination. */
   setRoutes(routes: readonly GuestRoute[]): Promise<void>;
   addNeighbors(neighbors: readonly GuestNeighbor[]): Promise<void>;
+  /** Takes away what is there no longer. Ours: Kata's own agent answers UNIMPLEMENTED. */
+  remove(leftovers: NetworkLeftovers): Promise<void>;
 }
 
-export function guestLinks(api: AgentApi): GuestLinks {
+export function guestLinks(api: AgentApi, leftovers: LeftoversApi): GuestLinks {
   return {
     setInterface: (link) => api.updateInterface({ interface: interfaceToWire(link) }),
     setRoutes: (routes) => api.updateRoutes({ routes: { Routes: routes.map(routeToWire) } }),
+    remove: ({ cards, interfaces, routes }) =>
+      leftovers.removeNetwork({
+        cards: [...cards],
+        interfaces: interfaces.map(interfaceToWire),
+        routes: routes.map(routeToWire),
+      }),
     addNeighbors: (neighbors) => api.addARPNeighbors({ neighbors: { ARPNeighbors: neighbors.map(neighborToWire) } }),
   };
 }

@@ -1,0 +1,56 @@
+/** Takes out of the guest's network what the pod's has no longer. @module */
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { type Link, Rtnetlink } from "../../linux/net/rtnetlink.ts";
+import type { RemoveNetworkRequest } from "../../proto/leftovers_pb.ts";
+import type { Interface, Route } from "../../proto/types_pb.ts";
+import { addressesOf, routeFromWire } from "./network_wire.ts";
+
+const VIRTIO = /\/virtio\d+$/;
+
+/** Ignores things that are not there: they are gone already. @param sys `/sys`, or a directory like it. */
+export function removeNetwork({ cards, interfaces, routes }: RemoveNetworkRequest, sys = "/sys"): void {
+  using netlink = new Rtnetlink();
+  for (const route of routes) removeRoute(netlink, route);
+  for (const one of interfaces) removeAddresses(netlink, one);
+  for (const mac of cards) {
+    const link = netlink.links().find((one) => one.mac === mac.toLowerCase());
+    if (link !== undefined) removeCard(netlink, link, sys);
+  }
+}
+
+function removeRoute(netlink: Rtnetlink, route: Route): void {
+  const link = route.device === "" ? undefined : netlink.findLink(route.device)?.index;
+  if (route.device !== "" && link === undefined) return;
+  // Of a route with several ways each way is named; the first one takes the whole route.
+  const { gateway, flags: _, ...rest } = routeFromWire(route, link);
+  const isOneWay = route.weight === 0;
+  const wanted = isOneWay ? { ...rest, gateway } : { ...rest, link: undefined };
+  unlessGone(() => netlink.deleteRoute(wanted));
+}
+
+function removeAddresses(netlink: Rtnetlink, wanted: Interface): void {
+  const link = netlink.findLink(wanted.name);
+  if (link === undefined) return;
+  for (const address of addressesOf(wanted, link.index)) unlessGone(() => netlink.deleteAddress(address));
+}
+
+/** The kernel lets go of a card of a bus; another link is taken away. */
+function removeCard(netlink: Rtnetlink, { name, index }: Link, sys: string): void {
+  let device: string;
+  try {
+    device = Deno.realPathSync(`${sys}/class/net/${name}/device`);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+    return unlessGone(() => netlink.deleteLink(index));
+  }
+  // The device on the bus is above the one that virtio makes of it.
+  Deno.writeTextFileSync(`${device.replace(VIRTIO, "")}/remove`, "1");
+}
+
+function unlessGone(remove: () => void): void {
+  try {
+    remove();
+  } catch (error) {
+    if (!isErrno(error, "ESRCH", "EADDRNOTAVAIL", "ENODEV")) throw error;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Changes of a pod's network after the machine's start: cards go in and out as the engine puts links into the pod's network
+ * namespace and takes them away, and the guest is told of addresses and routes.
+ *
+ * @module
+ */
+import type { NetworkLeftovers } from "../../agent_api/network.ts";
+import { Mutex } from "../../base/async.ts";
+import { systemClock } from "../../base/clock.ts";
+import { errorCode } from "../../base/error.ts";
+import type { Logger } from "../../base/log.ts";
+import { descriptorsOf, type NetDevice } from "../../hypervisor/device.ts";
+import { facetOf } from "../../hypervisor/facets.ts";
+import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
+import type { JoinedLinks, PodNetwork } from "../../resources/network/network.ts";
+import type { AgentConnection } from "../agent/client.ts";
+import { setUpGuestNetwork } from "../agent/guest_setup.ts";
+
+/** An engine does several things to a link, one right after the other. */
+const SETTLE_MS = 100;
+/** A failure that nothing else ends may have passed by then. */
+const AGAIN_MS = 10_000;
+
+export interface LateNetworkOptions {
+  network: Pick<PodNetwork, "changed" | "follow" | "join" | "release" | "tellAgain">;
+  vm: Pick<Hypervisor, "name" | "hotplug">;
+  agent: Pick<AgentConnection, "network">;
+  log: Logger;
+  /** Ends with the sandbox. */
+  signal: AbortSignal;
+}
+
+/** Carries out changes, one after the other. */
+export class LateNetwork {
+  readonly #options: LateNetworkOptions;
+  readonly #turn = new Mutex();
+
+  constructor(options: LateNetworkOptions) {
+    this.#options = options;
+  }
+
+  /** Carries out what has changed by now. @throws {Error} The first thing that could not be done. */
+  async join(): Promise<void> {
+    using _turn = await this.#turn.lock();
+    await this.#carryOut(this.#options.network.join());
+  }
+
+  /**
+   * Follows the changes until the sandbox ends. What fails is told by the log, and tried again once something else changes,
+   * or after a while.
+   */
+  async follow(): Promise<void> {
+    const { log, signal } = this.#options;
+    for (let again = false; !signal.aborted;) {
+      try {
+        await this.#next(again);
+        again = false;
+        await this.#followOnce();
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warning("Cannot follow a change of the pod's network", { error });
+        again = true;
+      }
+    }
+  }
+
+  /** Waits for news, or for the time to try again. */
+  async #next(again: boolean): Promise<void> {
+    const { network, signal } = this.#options;
+    if (!again) return await network.changed({ signal });
+    const over = AbortSignal.timeout(AGAIN_MS);
+    await network.changed({ signal: AbortSignal.any([signal, over]) }).catch((error) => {
+      if (!over.aborted) throw error;
+    });
+  }
+
+  async #followOnce(): Promise<void> {
+    const { network, signal } = this.#options;
+    await systemClock.sleep(SETTLE_MS, signal);
+    using _turn = await this.#turn.lock();
+    await this.#carryOut(network.follow());
+  }
+
+  async #carryOut({ cards, gone, guest, leftovers }: JoinedLinks): Promise<void> {
+    const { network, agent } = this.#options;
+    using queues = new DisposableStack();
+    for (const fd of cards.flatMap(descriptorsOf)) queues.use(fd); // of cards that are not plugged
+    try {
+      for (const card of gone) await this.#takeOut(card);
+      for (const [at, card] of cards.entries()) await this.#putIn(card, cards.slice(at));
+      await setUpGuestNetwork(agent, guest);
+      if (isAny(leftovers)) await agent.network.remove(leftovers);
+    } catch (error) {
+      network.tellAgain();
+      throw error;
+    }
+  }
+
+  async #putIn(card: NetDevice, pending: readonly NetDevice[]): Promise<void> {
+    const { vm, network } = this.#options;
+    try {
+      await facetOf(vm, "hotplug", `plug network card "${card.id}"`).plug(card);
+    } catch (error) {
+      for (const { id } of pending) network.release(id);
+      throw error;
+    }
+  }
+
+  /** A card of the start has no port that it could leave by: the guest lets go of it, and it stays behind unused. */
+  async #takeOut({ id, mac }: JoinedLinks["gone"][number]): Promise<void> {
+    const { vm, network, agent, log } = this.#options;
+    try {
+      await facetOf(vm, "hotplug", `unplug network card "${id}"`).unplug(id);
+    } catch (error) {
+      if (errorCode(error) !== "NOT_FOUND" && errorCode(error) !== "UNIMPLEMENTED") {
+        log.warning("Cannot take a network card out of the VM", { card: id, error });
+      }
+      await agent.network.remove({ cards: [mac], interfaces: [], routes: [] });
+    } finally {
+      network.release(id);
+    }
+  }
+}
+
+function isAny(leftovers: NetworkLeftovers): boolean {
+  return Object.values(leftovers).some(({ length }) => length > 0);
+}
