@@ -2,6 +2,7 @@
 import { KataError } from "../base/error.ts";
 import type { Fd } from "../linux/io/fd.ts";
 import type { GuestContainer } from "./container/container.ts";
+import { MappedNamespaces } from "./machine/mapped_namespaces.ts";
 import type { SharedNamespaces } from "./machine/shared_namespaces.ts";
 import { OomQueue } from "./container/oom.ts";
 import type { GuestProcess } from "./container/process.ts";
@@ -15,6 +16,8 @@ export class Sandbox implements AsyncDisposable {
   namespaces: SharedNamespaces | undefined;
   /** Pid namespace of the first container that shares it; held open, so that its number is not reused. */
   pidNamespace: Fd | undefined;
+  /** Of those containers whose ids are mapped, by their maps. */
+  readonly mappedNamespaces: MappedNamespaces = new MappedNamespaces();
   /** Directory of the guest's own hooks; empty if there is none. */
   guestHookPath = "";
   readonly storages: StorageRegistry = new StorageRegistry();
@@ -81,6 +84,7 @@ export class Sandbox implements AsyncDisposable {
     all.use(this.storages);
     if (this.namespaces !== undefined) all.use(this.namespaces);
     this.namespaces = undefined;
+    all.use(this.mappedNamespaces);
     this.pidNamespace?.[Symbol.dispose]();
     this.pidNamespace = undefined;
     all.defer(() => this.#containers.clear());

@@ -9,6 +9,7 @@
  */
 import type { VmInfo } from "../hypervisor/hypervisor.ts";
 import { type CgroupLayout, joinCgroup, joinCgroupThread, removeCgroup } from "../linux/cgroup/cgroup.ts";
+import { readFlatKeyed } from "../linux/cgroup/file.ts";
 import { isErrno } from "../linux/ffi/errno.ts";
 import { openCgroup } from "../oci/cgroup/open.ts";
 import { type Cgroup, cgroupPath } from "../oci/cgroup/cgroup.ts";
@@ -66,6 +67,14 @@ export class HostCgroups implements AsyncDisposable {
     this.#sandbox.apply({ cpu: { cpus } });
   }
 
+  /** Processes in them that the kernel has killed as their memory ran out. */
+  oomKills(): bigint {
+    const groups = [this.#sandbox, this.#overhead].flatMap((group) =>
+      group === undefined ? [] : Object.values(group.paths)
+    );
+    return groups.reduce((sum, directory) => sum + killsIn(directory), 0n);
+  }
+
   /** Usage of the pod's group. */
   stats(): CgroupStats {
     return this.#sandbox.stats();
@@ -76,6 +85,21 @@ export class HostCgroups implements AsyncDisposable {
     Object.values(this.#overhead?.paths ?? {}).forEach(removeOverheadParent);
     await this.#sandbox.remove();
   }
+}
+
+/** Each version tells it in one of these files, which other hierarchies have not. */
+const KILLS_FILES = ["memory.events", "memory.oom_control"] as const;
+
+function killsIn(directory: string): bigint {
+  for (const file of KILLS_FILES) {
+    try {
+      const kills = readFlatKeyed(directory, file).get("oom_kill");
+      if (kills !== undefined) return kills;
+    } catch {
+      // It is about words for an error, which another one must not replace.
+    }
+  }
+  return 0n;
 }
 
 /** Threads of a VM that was killed may take this long to leave on a busy machine. containerd waits 5 s for all clean-up. */

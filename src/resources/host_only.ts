@@ -12,8 +12,8 @@ export interface HostOnlyOptions {
 }
 
 /**
- * Namespaces by kind, with what a container shares with the host if its specification names no such namespace, and with somebody on the host if it
- * names one of theirs. The network has rules of its own (`network/netns.ts`), a container's processes too
+ * Namespaces by kind, with what a container shares with the host if its specification names no such namespace, and with
+ * somebody on the host if it names one of theirs. The network has rules of its own (`network/netns.ts`), a container's processes too
  * (`pid_namespace.ts`); a cgroup namespace shows groups of the guest either way.
  */
 const SHARED = {
@@ -23,14 +23,14 @@ const SHARED = {
 } as const satisfies Partial<Record<Namespace["type"], string>>;
 
 /**
- * @throws {KataError} UNIMPLEMENTED: it asks for the host's own namespace, or that of a process there; or its filter of
- * system calls has a listener, which is a process of the host.
+ * @throws {KataError} UNIMPLEMENTED: it asks for the host's own namespace, or that of a process there, or for clocks of
+ * its own; or its filter of system calls has a listener, which is a process of the host.
  */
 export function refuseHostOnly(spec: Spec, { id, type, config }: HostOnlyOptions): void {
   const refuse = (why: string) => {
     throw new KataError("UNIMPLEMENTED", `Cannot create container ${quoted(id)}: ${why}`);
   };
-  const { namespaces = [], seccomp } = spec.linux ?? {};
+  const { namespaces = [], seccomp, timeOffsets = {} } = spec.linux ?? {};
   for (const [kind, what] of Object.entries(SHARED)) {
     const namespace = namespaces.find((one) => one.type === kind);
     if (namespace === undefined) refuse(`it asks for the host's ${what}, which a virtual machine has not`);
@@ -40,6 +40,9 @@ export function refuseHostOnly(spec: Spec, { id, type, config }: HostOnlyOptions
         `it asks for the ${what} at ${quoted(namespace.path)}, which are the host's, and it is in a virtual machine`,
       );
     }
+  }
+  if (Object.keys(timeOffsets).length > 0) {
+    refuse("it asks for clocks of its own, and the guest is the sandbox's clock");
   }
   if (seccomp?.listenerPath && !config.runtime.disable_guest_seccomp) {
     refuse(

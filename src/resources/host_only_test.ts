@@ -44,3 +44,8 @@ Deno.test("refuseHostOnly() refuses a filter of system calls that asks somebody 
   config.runtime.disable_guest_seccomp = true;
   refuse(linux, { config });
 });
+
+Deno.test("refuseHostOnly() refuses clocks of a container's own: the guest is the sandbox's clock", () => {
+  const timeOffsets = { monotonic: { secs: 1, nanosecs: 0 } };
+  assert.throws(() => refuse({ namespaces: [...OWN, { type: "time" }], timeOffsets }), /clocks of its own/);
+});

@@ -13,6 +13,7 @@ import type { ContainerOptions } from "./container/options.ts";
 import { Container } from "./container/container.ts";
 import { ContainerResources } from "./container/files.ts";
 import { Growth } from "./machine/growth.ts";
+import { explainLoss, oomWords } from "./machine/loss.ts";
 import { destroyGuest, setUpGuest } from "./agent/guest_setup.ts";
 import { HostHooks } from "./container/host_hooks.ts";
 import { rewriteState, type SandboxState, writeState } from "./persist.ts";
@@ -96,6 +97,14 @@ export class Sandbox implements AsyncDisposable {
    * @throws {Error} Why the VM did not boot, or what is wrong with the container, of which nothing is left.
    */
   async createContainer(options: ContainerOptions): Promise<Container> {
+    try {
+      return await this.#createContainer(options);
+    } catch (error) {
+      throw await this.#explain(error);
+    }
+  }
+
+  async #createContainer(options: ContainerOptions): Promise<Container> {
     const hooks = new HostHooks(options, { pid: () => this.#vmmPid(), log: this.#options.log });
     const container = await this.#assemble(options, hooks);
     await using undo = new AsyncDisposableStack();
@@ -140,6 +149,11 @@ export class Sandbox implements AsyncDisposable {
       await container.remove();
     }
     return container.init.exit;
+  }
+
+  /** Says of a step that failed for the end of the VM how that came. */
+  async #explain(error: unknown): Promise<unknown> {
+    return await explainLoss(error, { vm: this.#parts.vm, cgroups: this.#parts.host.cgroups });
   }
 
   /** As hooks are told; 0 when it ends. */
@@ -239,8 +253,9 @@ export class Sandbox implements AsyncDisposable {
 
   /** The only watcher of the VM: its death ends every process at once. */
   async #watch(agent: AgentConnection): Promise<void> {
-    const reason = await awaitLoss(this.#parts.vm, agent, { signal: this.#parts.abort.signal });
+    const ended = await awaitLoss(this.#parts.vm, agent, { signal: this.#parts.abort.signal });
     if (this.#stopping !== undefined) return;
+    const reason = [ended, oomWords(this.#parts.host.cgroups) ?? []].flat().join("; ");
     this.#lost = reason;
     this.#options.log.error("Lost the sandbox", { sandbox: this.id, reason, console: this.#parts.vm.consoleTail(5) });
     await this.stop();

@@ -56,6 +56,24 @@ besideRunc("pods B6: an exec of what is not there fails at once, and again", asy
   });
 });
 
+besideRunc(
+  "pods A17: a container whose ids are mapped owns its files, and its root is none of the machine's",
+  async (containerd, runtime) => {
+    // Who is mapped has to come to the files.
+    await Deno.chmod(containerd.directory, 0o711);
+    const maps = ["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"];
+    const script =
+      "cat /proc/self/uid_map; touch /file; stat -c '%u %g' / /file; ls /sys/class/net /dev/mqueue; hostname other";
+    const command = ["sh", "-c", script];
+    const { stdout, stderr } = await containerd.ctr(
+      ...["run", "--rm", "--runtime", runtime, ...maps, IMAGE, containerd.id("mapped"), ...command],
+    );
+    assert.match(stdout, /^ *0 +100000 +65536\n0 0\n0 0\n/, stderr);
+    assert.match(stdout, /^lo$/m);
+    assert.match(stderr, /Operation not permitted/);
+  },
+);
+
 besideRunc("pods A6: an exec ends with its process, whose input has more", async (containerd, runtime) => {
   await inContainer({ containerd, runtime }, async (id) => {
     const exec = containerd.commandLine(`task exec --exec-id e1 ${id} sh -c`);

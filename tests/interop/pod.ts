@@ -43,8 +43,8 @@ export class PodNode implements AsyncDisposable {
     return new PodNode(await Containerd.start({ release: podRelease()!, pods: true, ...options }));
   }
 
-  /** Runs a pod. @param change Of its configuration. */
-  async pod(name: string, change: Message = {}): Promise<Pod> {
+  /** Runs a pod. @param change Of its configuration. @param options.handler Default: ours. */
+  async pod(name: string, change: Message = {}, { handler = HANDLER } = {}): Promise<Pod> {
     const { linux = {}, ...rest } = change;
     const config = {
       metadata: { name, uid: crypto.randomUUID(), namespace: "default", attempt: 0 },
@@ -54,7 +54,7 @@ export class PodNode implements AsyncDisposable {
       linux: { cgroup_parent: CGROUP_PARENT, ...linux },
     };
     await Deno.mkdir(config.log_directory, { recursive: true });
-    const { pod_sandbox_id } = await this.cri.call("RunPodSandbox", { config, runtime_handler: HANDLER });
+    const { pod_sandbox_id } = await this.cri.call("RunPodSandbox", { config, runtime_handler: handler });
     this.containerd.adopt(pod_sandbox_id);
     const pod = new Pod(this.cri, { id: pod_sandbox_id, config });
     this.#pods.push(pod);
@@ -107,6 +107,8 @@ function directoriesIn(path: string): string[] {
 /** One pod. Disposing it stops and removes it. */
 export class Pod implements AsyncDisposable {
   readonly id: string;
+  /** Those that were created, in order. */
+  readonly containers: PodContainer[] = [];
   readonly #cri: Cri;
   readonly #config: Message;
 
@@ -146,7 +148,10 @@ export class Pod implements AsyncDisposable {
     };
     const request = { pod_sandbox_id: this.id, config, sandbox_config: this.#config };
     const { container_id } = await this.#cri.call("CreateContainer", request);
-    return new PodContainer(this.#cri, { id: container_id, log: `${this.#config.log_directory}/${name}.log` });
+    const log = `${this.#config.log_directory}/${name}.log`;
+    const container = new PodContainer(this.#cri, { id: container_id, log });
+    this.containers.push(container);
+    return container;
   }
 
   /** A connection to a port of the pod, as `kubectl port-forward` makes one. */

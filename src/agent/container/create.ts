@@ -21,6 +21,7 @@ import type { Guest } from "../guest.ts";
 import { bundleOf, refusePart } from "../files/guest_path.ts";
 import { attachDevices, withGuestNumbers } from "./devices.ts";
 import { addGuestHooks } from "./hooks.ts";
+import { setMachineSysctls, toMappedSpec } from "./mapped_spec.ts";
 import { guestNamespaces } from "../machine/namespaces.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
 import { groupsOf } from "../storage/groups.ts";
@@ -149,13 +150,16 @@ interface GuestSpecOptions {
   target: Fd | undefined;
 }
 
-function guestSpec({ sandbox }: Guest, { request, target }: GuestSpecOptions): Spec {
-  const spec = specFromProto(request.OCI!);
+function guestSpec({ sandbox, isInit }: Guest, { request, target }: GuestSpecOptions): Spec {
+  const asked = specFromProto(request.OCI!);
+  const mapped = sandbox.mappedNamespaces.of(asked, { hostname: sandbox.namespaces?.hostname ?? "" });
+  const spec = mapped === undefined ? asked : toMappedSpec(asked);
   const pid = (request.sandboxPidns ? sandbox.pidNamespace : target)?.number;
   const namespaces = guestNamespaces(spec, {
-    shared: sandbox.namespaces,
+    shared: mapped ?? sandbox.namespaces,
     pid: pid === undefined ? undefined : `/proc/self/fd/${pid}`,
   });
+  if (mapped !== undefined && isInit) setMachineSysctls(asked);
   return addGuestHooks({ ...spec, linux: { ...spec.linux, namespaces } }, sandbox.guestHookPath);
 }
 

@@ -7,6 +7,8 @@ import { SyscallProgram } from "../../linux/child_program/program.ts";
 export interface SharedNamespaces extends Disposable {
   readonly ipc: string;
   readonly uts: string;
+  /** The name that containers see; empty: the guest's. */
+  readonly hostname: string;
 }
 
 const KINDS = ["ipc", "uts"] as const;
@@ -24,6 +26,7 @@ export function createSharedNamespaces(directory: string, { hostname }: { hostna
   makeNamespaces(paths, hostname);
   return {
     ...paths,
+    hostname,
     [Symbol.dispose]() {
       for (const kind of KINDS) {
         umount(paths[kind], { detach: true });

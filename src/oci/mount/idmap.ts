@@ -88,16 +88,32 @@ function cutOff(tree: Fd): void {
 }
 
 /** The kernel takes maps in the form of a user namespace, and makes one only together with a process. */
-function openUserNamespace(maps: IdMaps): Fd {
+export function openUserNamespace(maps: IdMaps): Fd {
+  return openMappedNamespaces(maps, []).user;
+}
+
+/** Kinds that a user namespace may own, and the flag that makes one. */
+const OWNED = { ipc: "newipc", uts: "newuts" } as const;
+
+/** A new user namespace, and others that belong to it: who is root there may do with them as root does. */
+export function openMappedNamespaces<K extends keyof typeof OWNED>(
+  maps: IdMaps,
+  kinds: readonly K[],
+): Record<K | "user", Fd> {
   using undo = new DisposableStack();
   const hold = undo.use(pipe());
   const program = undo.use(new SyscallProgram());
   awaitByte(program, hold.read.number, { label: "hold user namespace" });
-  const child = program.start({ flags: ["newuser"] });
+  const child = program.start({ flags: ["newuser", ...kinds.map((kind) => OWNED[kind])] });
   undo.defer(() => {
     child.kill("SIGKILL");
     child.waitSync();
   });
   writeIdMaps(child.pid, maps);
-  return Fd.open(`/proc/${child.pid}/ns/user`, O_RDONLY);
+  using open = new DisposableStack();
+  const entries = (["user", ...kinds] as const).map((kind) =>
+    [kind, open.use(Fd.open(`/proc/${child.pid}/ns/${kind}`, O_RDONLY))] as const
+  );
+  open.move();
+  return Object.fromEntries(entries) as Record<K | "user", Fd>;
 }

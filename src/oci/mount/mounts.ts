@@ -102,8 +102,9 @@ function takeSource(steps: SyscallProgram, planned: Planned<"bind">, label: stri
     return tree;
   }
   const flags = OPEN_TREE_CLONE | O_CLOEXEC | ((options.flags & MS.REC) !== 0 ? AT_RECURSIVE : 0);
-  // The child's own copy goes before the spare: it keeps the flags that the user may not drop.
-  const call = { label, result: tree, ...(spare !== undefined && { ignore: ["EACCES", "EBADF"] as const }) };
+  // The child's own copy goes before the spare: it keeps the flags that the user may not drop. EINVAL: others are mounted
+  // below, which the child may not leave out.
+  const call = { label, result: tree, ...(spare !== undefined && { ignore: ["EACCES", "EBADF", "EINVAL"] as const }) };
   const node = guard && addOpen(steps, planned, { ...call, result: steps.slot() });
   const copy = {
     name: "open_tree" as const,

@@ -9,6 +9,7 @@ import { MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
 import { copyWithoutKernel } from "../kernel_mounts.ts";
 import { ready } from "../resource.ts";
 import type { ContainerShare, SharedTree } from "../share_fs.ts";
+import { mountMapped, takeMaps } from "./mapped.ts";
 import { makeMountPoints } from "./mount_points.ts";
 import { shortenOverlay } from "./overlay.ts";
 import type { Rootfs, RootfsHandler, RootfsMount, RootfsSide } from "./rootfs.ts";
@@ -48,8 +49,11 @@ function mountAll(mounts: readonly RootfsMount[], stage: string): Fd {
   return openTree(stage, { clone: true, recursive: true });
 }
 
-function mountOne({ type, source, options }: RootfsMount, target: string): void {
+function mountOne(asked: RootfsMount, target: string): void {
+  const { type, source } = asked;
   try {
+    const { maps, options } = takeMaps(asked.options);
+    if (maps !== undefined) return mountMapped({ ...asked, options }, { maps, stage: target });
     const { flags, cleared, data } = parseMountOptions(options);
     if (type === "bind" || (flags & MS.BIND) !== 0) {
       bindMount(source, target, { recursive: (flags & MS.REC) !== 0 });

@@ -9,7 +9,8 @@
 import { pathOf } from "../../linux/io/fd.ts";
 import type { MountInfo } from "../../linux/mount/mountinfo.ts";
 import { DRIVER_OPTION, GUEST_PATH, STORAGE_DRIVER, STORAGE_OPTION } from "../../agent_api/names.ts";
-import { type BindMount, readyVolume, refuse, type VolumeHandler } from "./volume.ts";
+import { mappedId } from "./mapped.ts";
+import { type BindMount, type OwnerMaps, readyVolume, refuse, type VolumeHandler } from "./volume.ts";
 import type { Storage } from "../../agent_api/storage.ts";
 
 /** Where the kubelet makes them: `<pod>/volumes/kubernetes.io~empty-dir/<name>`. */
@@ -73,11 +74,16 @@ export const emptyDirVolume: VolumeHandler = {
   name: "empty_dir",
   matches(bind, { config }) {
     const found = emptyDirOf(bind);
-    return found !== undefined && (found.inMemory || !config.runtime.disable_guest_empty_dir);
+    if (found === undefined || found.inMemory) return found !== undefined;
+    // The guest could not map the owners of one in its root file system.
+    return !config.runtime.disable_guest_empty_dir && bind.maps === undefined;
   },
   prepare(bind) {
     const found = emptyDirOf(bind)!;
-    const { mount, source } = bind;
+    const { mount, source, maps } = bind;
+    if (found.path !== "" && found.inMemory && maps !== undefined) {
+      throw refuse(mount, "it is a part of an emptyDir in memory, whose owners the guest cannot map");
+    }
     if (found.isHuge) throw refuse(mount, "it is an emptyDir of huge pages, which the guest has not reserved");
     // Of a part, the whole has the limit; what the kubelet made for the part is made again in it. Where the whole ends
     // and the part begins is told, as what lies in the whole is its containers' to change.
@@ -88,7 +94,7 @@ export const emptyDirVolume: VolumeHandler = {
       async attach({ podRoot, memoryMiB }) {
         const root = found.inMemory ? `${GUEST_PATH.ephemeral}/${found.name}` : `${podRoot}/local/${found.name}`;
         const size = found.size && isLimit(found.size, await memoryMiB()) ? found.size : undefined;
-        const storages = [wholeStorage({ ...found, size }, { root, info: whole })];
+        const storages = [wholeStorage({ ...found, size }, { root, info: whole, maps })];
         if (part !== undefined) storages.push(partStorage(root, found.path.slice(1), part));
         return { mount: { ...mount, source: `${root}${found.path}` }, storages };
       },
@@ -116,14 +122,14 @@ function parentBy(source: string, path: string): string {
 
 function wholeStorage(
   { inMemory, size }: EmptyDir,
-  { root, info }: { root: string; info: Deno.FileInfo },
+  { root, info, maps }: { root: string; info: Deno.FileInfo; maps: OwnerMaps | undefined },
 ): Storage {
   if (!inMemory) return directoryStorage(root, info);
   return {
     driver: STORAGE_DRIVER.ephemeral,
     source: "tmpfs",
     fstype: "tmpfs",
-    options: [...ownership(info), ...(size === undefined ? [] : [`size=${size}`])],
+    options: [...memoryOwnership(info, maps), ...(size === undefined ? [] : [`size=${size}`])],
     mountPoint: root,
     shared: true,
   };
@@ -136,6 +142,14 @@ function directoryStorage(mountPoint: string, info: Deno.FileInfo): Storage {
 function partStorage(root: string, part: string, info: Deno.FileInfo): Storage {
   const driverOptions = [`${DRIVER_OPTION.volumePart}${part}`];
   return { ...directoryStorage(`${root}/${part}`, info), driverOptions };
+}
+
+/** A tmpfs of the guest is not mapped: it belongs to those that the owners would be seen as. */
+function memoryOwnership(info: Deno.FileInfo, maps: OwnerMaps | undefined): string[] {
+  if (maps === undefined) return ownership(info);
+  const [uid, gid] = [mappedId(info.uid ?? 0, maps.uidMappings), mappedId(info.gid ?? 0, maps.gidMappings)];
+  const owner = [...(uid < 0 ? [] : [`uid=${uid}`]), ...(gid < 0 ? [] : [`gid=${gid}`])];
+  return [...ownership({ ...info, gid: 0 }), ...owner];
 }
 
 /** The kubelet gives the directory to the pod's group, if it has one. */

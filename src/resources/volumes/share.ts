@@ -4,6 +4,7 @@ import { MOUNT_ATTR, MS, parseMountOptions } from "../../linux/mount/mount_optio
 import type { Logger } from "../../base/log.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { copyWithoutKernel } from "../kernel_mounts.ts";
+import { mapOwners } from "./mapped.ts";
 import type { Source } from "./source.ts";
 import { readyVolume, refuse, type VolumeHandler } from "./volume.ts";
 
@@ -21,7 +22,7 @@ const KEPT_NAME = 32;
 export const shareVolume: VolumeHandler = {
   name: "share",
   matches: () => true,
-  prepare({ mount, source }, { share, log }) {
+  prepare({ mount, source, maps }, { share, log }) {
     const { options = [] } = mount;
     if (options.some((option) => /^r?shared$/.test(option))) {
       throw refuse(
@@ -39,6 +40,7 @@ export const shareVolume: VolumeHandler = {
       });
     }
     using tree = copySource(source, { options, readOnly, stage: share.stage, log });
+    if (maps !== undefined) mapOwners(tree, maps);
     const shown = share.show(tree, `${randomHex()}-${baseName(mount.destination)}`, { readOnly });
     const side = { mount: { ...mount, source: shown.guestPath } };
     return readyVolume(this.name, side, { node: source.kind, undo: shown });

@@ -3,8 +3,9 @@ import { quoted } from "../../base/text.ts";
 import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
+import type { IdMaps } from "../../oci/mount/idmap.ts";
 import type { NodeKind } from "../../oci/mount/planned.ts";
-import type { Mount } from "../../oci/spec/spec.ts";
+import type { Linux, Mount } from "../../oci/spec/spec.ts";
 import { type GuestSide, type Handler, type HostResource, ready } from "../resource.ts";
 import type { MountPoint } from "../rootfs/mount_points.ts";
 import type { ContainerShare } from "../share_fs.ts";
@@ -14,13 +15,23 @@ import type { Source } from "./source.ts";
 export interface VolumeContext {
   config: Config;
   share: ContainerShare;
+  /** Of the container, for mounts that are mapped as it is. */
+  linux?: Linux | undefined;
   log?: Logger;
+}
+
+/** How owners of a mount are seen. */
+export interface OwnerMaps extends IdMaps {
+  /** In the mounts below as well. */
+  recursive: boolean;
 }
 
 /** A bind mount of the specification, with its source open. */
 export interface BindMount {
+  /** Without its maps of owners. */
   readonly mount: Mount;
   readonly source: Source;
+  readonly maps?: OwnerMaps;
 }
 
 /** The guest's side of a volume. */

@@ -12,6 +12,7 @@ import { type Handler, type HandlerList, type Owned, prepareAll } from "../resou
 import { deviceVolume } from "./device.ts";
 import { emptyDirVolume } from "./empty_dir.ts";
 import { kernelVolume } from "./kernel_path.ts";
+import { splitMaps } from "./mapped.ts";
 import { shareVolume } from "./share.ts";
 import { shmVolume } from "./shm.ts";
 import { Source } from "./source.ts";
@@ -77,7 +78,8 @@ export async function prepareVolumes(
     if (!mount.destination) {
       throw new KataError("INVALID_ARGUMENT", `Cannot use mounts[${index}]: it has no destination`);
     }
-    return isBind(mount) ? { mount, source: sources.use(new Source(mount, { ...context, table })) } : { mount };
+    if (!isBind(mount)) return { mount };
+    return { ...splitMaps(mount, context.linux), source: sources.use(new Source(mount, { ...context, table })) };
   });
   return await prepareAll(VOLUMES, requests, context);
 }

@@ -67,7 +67,7 @@ export class ContainerResources implements AsyncDisposable {
     const path = root.startsWith("/") ? root : `${bundle}/${root}`;
     await using undo = new AsyncDisposableStack();
     const parts = { ...context, share: undo.use(context.share.container(id)) };
-    const { all: volumes } = undo.use(await prepareVolumes(spec.mounts ?? [], { ...parts, bundle }));
+    const { all: volumes } = undo.use(await prepareVolumes(spec.mounts ?? [], { ...parts, linux: spec.linux, bundle }));
     const points = [...volumes.map(({ point }) => point), {
       destination: spec.process.cwd,
       node: "directory" as const,
