@@ -100,7 +100,7 @@ export class Sandbox implements AsyncDisposable {
     try {
       return await this.#createContainer(options);
     } catch (error) {
-      throw await this.#explain(error);
+      throw explainLoss(error, this.#parts.host.cgroups);
     }
   }
 
@@ -149,11 +149,6 @@ export class Sandbox implements AsyncDisposable {
       await container.remove();
     }
     return container.init.exit;
-  }
-
-  /** Says of a step that failed for the end of the VM how that came. */
-  async #explain(error: unknown): Promise<unknown> {
-    return await explainLoss(error, { vm: this.#parts.vm, cgroups: this.#parts.host.cgroups });
   }
 
   /** As hooks are told; 0 when it ends. */

@@ -4,7 +4,6 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { errorChain, errorCode } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
-import { VM_END_MS } from "../machine/loss.ts";
 import type { AgentConnection } from "./client.ts";
 import { VM_END_MS } from "./explain.ts";
 import type { GuestMachine } from "./machine.ts";
