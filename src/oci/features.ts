@@ -5,8 +5,33 @@ import { HOOK_KINDS } from "./spec/spec.ts";
 import { knownMountOptions } from "../linux/mount/mount_options.ts";
 import { SECCOMP_WORDS } from "../linux/security/seccomp_profile.ts";
 
+interface Enabled {
+  enabled: boolean;
+}
+
+/** The document, as far as there is something to say. */
+export interface EngineFeatures {
+  ociVersionMin: string;
+  ociVersionMax: string;
+  hooks: readonly string[];
+  mountOptions: readonly string[];
+  linux: {
+    namespaces: readonly string[];
+    capabilities: readonly string[];
+    cgroup: Readonly<Record<"v1" | "v2" | "systemd" | "systemdUser" | "rdma", boolean>>;
+    seccomp: Enabled & Readonly<Record<"actions" | "operators" | "archs" | "knownFlags", readonly string[]>>;
+    apparmor: Enabled;
+    selinux: Enabled;
+    intelRdt: Enabled;
+    netDevices: Enabled;
+    memoryPolicy?: typeof MEMORY_POLICY_WORDS;
+    mountExtensions: { idmap: Enabled };
+  };
+  potentiallyUnsafeConfigAnnotations: readonly string[];
+}
+
 /** @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/features.md */
-export function engineFeatures() {
+export function engineFeatures(): EngineFeatures {
   return {
     ociVersionMin: "1.0.0",
     ociVersionMax: "1.2.0",

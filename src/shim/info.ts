@@ -2,7 +2,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { VERSION } from "../base/version.ts";
-import { engineFeatures } from "../oci/features.ts";
+import { type EngineFeatures, engineFeatures } from "../oci/features.ts";
 import { RuntimeInfoSchema } from "../proto/containerd_types_pb.ts";
 
 /** The name under which containerd knows the features document, which is JSON within the protobuf. */
@@ -28,8 +28,8 @@ export function runtimeInfo(): Uint8Array {
   return toBinary(RuntimeInfoSchema, info);
 }
 
-/** What a container in a machine has: the guest's engine, without what only a host's own container can have. */
-function machineFeatures() {
+/** Features of the guest's engine, without what only a container of the host itself can have. */
+function machineFeatures(): EngineFeatures {
   // A policy of memory is about the host's nodes.
   const { linux: { memoryPolicy: _policy, ...linux }, mountOptions, ...rest } = engineFeatures();
   return {

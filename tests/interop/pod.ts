@@ -107,7 +107,7 @@ function directoriesIn(path: string): string[] {
 /** One pod. Disposing it stops and removes it. */
 export class Pod implements AsyncDisposable {
   readonly id: string;
-  /** Those that were created, in order. */
+  /** Containers that were created, in order. */
   readonly containers: PodContainer[] = [];
   readonly #cri: Cri;
   readonly #config: Message;

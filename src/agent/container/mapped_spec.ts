@@ -7,11 +7,11 @@
 import type { Spec } from "../../oci/spec/spec.ts";
 import { sysctlPath } from "../../oci/init/sysctl.ts";
 
-/** What the kernel shows of devices; only root of the network namespace may mount it anew. */
+/** Files in which the kernel shows devices; only root of the network namespace may mount it anew. */
 const SYS = "/sys";
 
 /**
- * What root of a network namespace may do, and a container's root cannot here: serve on ports below 1024, and ping.
+ * Sysctls for what root of a network namespace may do, and a container's root cannot here: serve on ports below 1024, and ping.
  * Engines give both to all users of a pod without user namespaces as well.
  */
 const FOR_ALL: Readonly<Record<string, string>> = {

@@ -36,7 +36,7 @@ export function mapOwners(tree: Fd, maps: OwnerMaps): void {
   mountSetattr(tree, { set: MOUNT_ATTR.IDMAP, userNamespace, recursive: maps.recursive });
 }
 
-/** What an owner of files is seen as; -1 for one who is not in the map. */
+/** Tells as whom an owner of files is seen; -1 for one who is not in the map. */
 export function mappedId(id: number, maps: readonly IdMapping[]): number {
   const found = maps.find(({ containerID, size }) => id >= containerID && id < containerID + size);
   return found === undefined ? -1 : found.hostID + id - found.containerID;

@@ -16,7 +16,7 @@ export function explainLoss(error: unknown, cgroups: CountedIn): unknown {
   return new KataError(errorCode(error) ?? "UNAVAILABLE", `The virtual machine has ended: ${words}`, { cause: error });
 }
 
-/** What the groups of a machine tell of its end; undefined if that was not for want of memory. */
+/** Words about a machine's end that its groups have; undefined if that was not for want of memory. */
 export function oomWords(cgroups: CountedIn): string | undefined {
   const kills = cgroups?.oomKills() ?? 0n;
   if (kills === 0n) return undefined;
