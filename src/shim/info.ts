@@ -2,7 +2,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { VERSION } from "../base/version.ts";
-import { type EngineFeatures, engineFeatures } from "../oci/features.ts";
+import { type EngineFeatures, engineFeatures } from "../oci/spec/features.ts";
 import { RuntimeInfoSchema } from "../proto/containerd_types_pb.ts";
 
 /** The name under which containerd knows the features document, which is JSON within the protobuf. */

@@ -1,5 +1,5 @@
 /** `runk features`: what the engine can do, as the specification's features document. @module */
-import { engineFeatures } from "../../../oci/features.ts";
+import { engineFeatures } from "../../../oci/spec/features.ts";
 import { VERSION } from "../../../base/version.ts";
 import { type Command, defineCommand, print } from "../command.ts";
 

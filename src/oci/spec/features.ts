@@ -1,9 +1,9 @@
 /** The specification's features document: what the engine can do. Pure. @module */
-import { MEMORY_POLICY_WORDS } from "./init/memory_policy.ts";
-import { knownCapabilities } from "./security/capabilities.ts";
-import { HOOK_KINDS } from "./spec/spec.ts";
-import { knownMountOptions } from "../linux/mount/mount_options.ts";
-import { SECCOMP_WORDS } from "../linux/security/seccomp_profile.ts";
+import { MEMORY_POLICY_WORDS } from "../init/memory_policy.ts";
+import { knownCapabilities } from "../security/capabilities.ts";
+import { HOOK_KINDS } from "./spec.ts";
+import { knownMountOptions } from "../../linux/mount/mount_options.ts";
+import { SECCOMP_WORDS } from "../../linux/security/seccomp_profile.ts";
 
 interface Enabled {
   enabled: boolean;
