@@ -24,6 +24,8 @@ export interface GuestInterface {
   /** Bytes. */
   mtu: number;
   mac: string | undefined;
+  /** Slots of the card on the guest's PCI bus, as in `GuestAddress`. */
+  devicePath?: string | undefined;
   /** Of the link on the host, such as `veth`. */
   kind: string | undefined;
   /** The kernel's `IFF_*`. */
@@ -94,6 +96,7 @@ export function interfaceToWire(card: GuestInterface): MessageInitShape<typeof I
     IPAddresses: card.addresses.map(addressToWire),
     mtu: BigInt(card.mtu),
     hwAddr: card.mac ?? "",
+    devicePath: card.devicePath ?? "",
     type: card.kind ?? "",
     rawFlags: card.rawFlags,
   };

@@ -19,6 +19,7 @@ Deno.test("interfaceToWire() tells prefixes apart from addresses, and families b
     ],
     mtu: 1450n,
     hwAddr: "02:00:00:00:00:02",
+    devicePath: "",
     type: "veth",
     rawFlags: 1,
   });

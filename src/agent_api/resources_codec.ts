@@ -15,22 +15,29 @@ import {
   plainList,
   text,
   textMap,
+  type TotalCodec,
   truth,
   uint32,
   word,
   wrapped64,
 } from "./codec.ts";
+import { isForAnyDevice } from "./peers.ts";
 import type * as spec from "../oci/spec/spec.ts";
 
 const ANY = -1n;
 
-const deviceRule = message<spec.DeviceRule, wire.LinuxDeviceCgroup>({
+const ruleFields = message<spec.DeviceRule, wire.LinuxDeviceCgroup>({
   allow: ["Allow", truth],
   type: ["Type", word<spec.DeviceType>()],
   major: ["Major", deviceNumber],
   minor: ["Minor", deviceNumber],
   access: ["Access", text],
 }, { major: ANY, minor: ANY });
+
+const deviceRule: TotalCodec<spec.DeviceRule, wire.LinuxDeviceCgroup> = {
+  ...ruleFields,
+  decode: (value) => ruleFields.decode(isForAnyDevice(value) ? { ...value, Major: ANY, Minor: ANY } : value),
+};
 
 const memory = message<spec.MemoryResources, wire.LinuxMemory>({
   limit: ["Limit", int64],
@@ -116,15 +123,23 @@ const seccompArgument = message<spec.SeccompArgument, wire.LinuxSeccompArg>({
 
 const errnoReturn: Codec<number, wire.LinuxSyscall["ErrnoRet"]> = {
   encode: (value) => ({ case: "errnoret", value }),
-  decode: (field) => field.value,
+  // 0 stands for none in Kata's clients in Rust.
+  decode: (field) => field.value || undefined,
 };
 
-const seccompRule = message<spec.SeccompRule, wire.LinuxSyscall>({
+const ruleOfCalls = message<spec.SeccompRule, wire.LinuxSyscall>({
   names: ["Names", anyList<string>()],
   action: ["Action", anyText],
   errnoRet: ["ErrnoRet", errnoReturn],
   args: ["Args", list(seccompArgument)],
 });
+
+/** A call that is to return 0 without being made has a field of ours. */
+const seccompRule: TotalCodec<spec.SeccompRule, wire.LinuxSyscall> = {
+  ...ruleOfCalls,
+  encode: (value) => ({ ...ruleOfCalls.encode(value), ReturnsZero: value.errnoRet === 0 }),
+  decode: (value) => ({ ...ruleOfCalls.decode(value), ...(value.ReturnsZero && { errnoRet: 0 }) }),
+};
 
 export const seccomp: Codec<spec.Seccomp, wire.LinuxSeccomp> = message<spec.Seccomp, wire.LinuxSeccomp>({
   defaultAction: ["DefaultAction", anyText],

@@ -9,6 +9,7 @@ import * as wire from "../proto/oci_pb.ts";
 import {
   anyText,
   anyWord,
+  type Codec,
   count,
   count64,
   flag,
@@ -23,15 +24,21 @@ import {
   type TotalCodec,
   uint32,
 } from "./codec.ts";
+import { namespaceType, plainNames } from "./peers.ts";
 import { resources, seccomp } from "./resources_codec.ts";
 import type * as spec from "../oci/spec/spec.ts";
 
+const capabilityNames: Codec<string[], string[]> = {
+  encode: (names) => names,
+  decode: (wire) => wire.length === 0 ? undefined : plainNames(wire),
+};
+
 const capabilities = message<spec.Capabilities, wire.LinuxCapabilities>({
-  bounding: ["Bounding", plainList<string>()],
-  effective: ["Effective", plainList<string>()],
-  inheritable: ["Inheritable", plainList<string>()],
-  permitted: ["Permitted", plainList<string>()],
-  ambient: ["Ambient", plainList<string>()],
+  bounding: ["Bounding", capabilityNames],
+  effective: ["Effective", capabilityNames],
+  inheritable: ["Inheritable", capabilityNames],
+  permitted: ["Permitted", capabilityNames],
+  ambient: ["Ambient", capabilityNames],
 });
 
 const user = message<spec.User, wire.User>({
@@ -121,17 +128,30 @@ const hooks = message<spec.Hooks, wire.Hooks>({
   poststop: ["Poststop", list(hook)],
 });
 
+const eitherType: TotalCodec<spec.NamespaceType, string> = {
+  encode: (type) => type,
+  decode: (wire) => namespaceType(wire) as spec.NamespaceType,
+};
+
 const namespace = message<spec.Namespace, wire.LinuxNamespace>({
-  type: ["Type", anyWord<spec.NamespaceType>()],
+  type: ["Type", eitherType],
   path: ["Path", text],
 });
+
+/** A kind without rights, which says what 0 cannot: that stands for no mode at all. */
+const NO_RIGHTS = 0o020000;
+
+const fileMode: Codec<number, number> = {
+  encode: (value) => value || NO_RIGHTS,
+  decode: (wire) => wire === NO_RIGHTS ? 0 : wire || undefined,
+};
 
 const device = message<spec.Device, wire.LinuxDevice>({
   path: ["Path", anyText],
   type: ["Type", anyWord<spec.DeviceType>()],
   major: ["Major", number64],
   minor: ["Minor", number64],
-  fileMode: ["FileMode", uint32],
+  fileMode: ["FileMode", fileMode],
   uid: ["UID", uint32],
   gid: ["GID", uint32],
 });

@@ -99,7 +99,7 @@ Deno.test("toGuestSpec() passes the seccomp profile unless the configuration say
 });
 
 Deno.test("toGuestSpec() passes disks of the host only to a container that asks for them", () => {
-  const disk = { path: "/dev/sda", type: "b", major: 8, minor: 0 } as const;
+  const disk = { path: "/dev/sda", type: "b", major: 8, minor: 0, fileMode: 0o640 } as const;
   assert.deepEqual(guestLinux({ devices: [disk] }).devices, [disk]);
   const resources = { devices: [{ allow: true, access: "rwm" }] };
   assert.deepEqual(guestLinux({ devices: [disk], resources }).devices, []);
@@ -107,8 +107,8 @@ Deno.test("toGuestSpec() passes disks of the host only to a container that asks 
 
 Deno.test("toGuestSpec() drags no hardware of the host into a privileged container", () => {
   const [zero, fuse, console] = [
-    { path: "/dev/zero", type: "c", major: 1, minor: 5 },
-    { path: "/dev/fuse", type: "c", major: 10, minor: 229 },
+    { path: "/dev/zero0", type: "c", major: 1, minor: 5, fileMode: 0o600 },
+    { path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o666 },
     { path: "/dev/tty9", type: "c", major: 4, minor: 9 },
   ] as const;
   const kvm = { path: "/dev/kvm", type: "c", major: 10, minor: 232 } as const;

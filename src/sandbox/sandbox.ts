@@ -15,6 +15,7 @@ import { ContainerResources } from "./container/files.ts";
 import { Growth } from "./machine/growth.ts";
 import { explainLoss, oomWords } from "./machine/loss.ts";
 import { destroyGuest, setUpGuest } from "./agent/guest_setup.ts";
+import { locatedCards } from "./agent/located_cards.ts";
 import { HostHooks } from "./container/host_hooks.ts";
 import { rewriteState, type SandboxState, writeState } from "./persist.ts";
 import type { SandboxOptions } from "./options.ts";
@@ -217,7 +218,7 @@ export class Sandbox implements AsyncDisposable {
 
   async #boot(): Promise<AgentConnection> {
     const { id, spec, config, onOutOfMemory, log } = this.#options;
-    const { cgroups, joined: { guest: network } } = this.#parts.host;
+    const { cgroups, joined } = this.#parts.host;
     const { signal } = this.#parts.abort;
     writeState(this.#parts.runDir, this.#state());
     const onStarted = (info: VmInfo) => {
@@ -226,6 +227,7 @@ export class Sandbox implements AsyncDisposable {
     };
     const options = { sandboxId: id, config: config.agent, signal, phases: this.phases, onStarted };
     const agent = this.#parts.owner.use(await startMachine(this.#parts.vm, options));
+    const network = locatedCards(joined, this.#parts.vm);
     await this.phases.measure("sandbox", () => setUpGuest(agent, { id, spec, config, network, vm: this.#parts.vm }));
     this.#parts.owner.use(new PortForward(this.#parts.host.loopback, { agent, log }));
     this.#growth = new Growth({ config, vm: this.#parts.vm, agent, cgroups });

@@ -9,10 +9,11 @@ import { createLogger } from "../../src/base/log.ts";
 import type { Hypervisor, VmExit } from "../../src/hypervisor/hypervisor.ts";
 import { AgentService, type CreateContainerRequest } from "../../src/proto/agent_pb.ts";
 import { Health } from "../../src/proto/health_pb.ts";
+import { type HostKey, newHostKey } from "../../src/rpc/transport/host_key.ts";
 import { listen } from "../../src/rpc/transport/address.ts";
 import { defineService, serveTtrpc } from "../../src/rpc/ttrpc/server.ts";
 
-/** A process by its first argument: `echo WORD...`, `cat`, `exit N`, or `sleep`, which ends by a signal. */
+/** A process by its first argument: `echo WORD...`, `lines N`, `cat`, `exit N`, or `sleep`, which ends by a signal. */
 class FakeProcess {
   readonly exited = Promise.withResolvers<number>();
   readonly #args: readonly string[];
@@ -27,6 +28,10 @@ class FakeProcess {
   run(): void {
     const [program, ...rest] = this.#args;
     if (program === "echo") this.write(new TextEncoder().encode(`${rest.join(" ")}\n`));
+    if (program === "lines") {
+      for (let line = 1; line <= Number(rest[0]); line++) this.write(new TextEncoder().encode(`${line}\n`));
+      this.end(0);
+    }
     if (program === "echo" || program === "exit") this.end(Number(program === "exit" ? rest[0] : 0));
   }
 
@@ -56,6 +61,9 @@ class FakeProcess {
   }
 }
 
+/** Methods in place of those of the honest agent, which a function is given. */
+export type OtherMethods = AgentMethods | ((own: AgentMethods) => AgentMethods);
+
 export type AgentMethods = Parameters<typeof defineService<typeof AgentService>>[1];
 
 /** The agent; `calls` are the methods in the order in which they came. */
@@ -67,12 +75,13 @@ export class FakeAgent implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #serving: Promise<void>;
 
-  /** @param hostile Methods that lie, in place of the honest ones. */
-  constructor(directory: string, hostile: AgentMethods = {}) {
+  /** @param others Such as methods that lie. */
+  constructor(directory: string, others: OtherMethods = {}) {
+    const own = this.#methods();
     this.address = `unix://${directory}/agent.sock`;
     const log = createLogger({ sink: () => {} });
     const services = [
-      defineService(AgentService, { ...this.#methods(), ...hostile }),
+      defineService(AgentService, { ...own, ...(typeof others === "function" ? others(own) : others) }),
       defineService(Health, { check: () => ({ status: 1 }) }),
     ];
     this.#serving = serveTtrpc(listen(this.address), services, { signal: this.#stop.signal, log, drainMs: 0 });
@@ -107,6 +116,7 @@ export class FakeAgent implements AsyncDisposable {
       },
       execProcess: ({ containerId, execId, process }) => {
         note("execProcess");
+        if (process?.Args[0] === "fail") throw new ConnectError("no such program", Code.NotFound);
         const added = new FakeProcess(process?.Args ?? []);
         this.#processes.set(`${containerId}/${execId}`, added);
         added.run();
@@ -137,14 +147,21 @@ export class FakeAgent implements AsyncDisposable {
   }
 }
 
+export interface FakeVmOptions {
+  /** The agent may be Kata's: then it is asked for no proof. Default: ours. */
+  isKatas?: boolean;
+}
+
 /** A VM that is only an agent. `die` is its unexpected end. */
 export class FakeVm implements Hypervisor {
   readonly name = "fake";
   readonly #address: string;
+  readonly #key: HostKey | undefined;
   readonly #ended = Promise.withResolvers<VmExit>();
 
-  constructor(address: string) {
+  constructor(address: string, { isKatas = false }: FakeVmOptions = {}) {
     this.#address = address;
+    this.#key = isKatas ? undefined : newHostKey();
   }
 
   die(reason: string): void {
@@ -164,7 +181,9 @@ export class FakeVm implements Hypervisor {
   agentAddress(): string {
     return this.#address;
   }
-  agentKey(): undefined {}
+  agentKey(): HostKey | undefined {
+    return this.#key;
+  }
 
   consoleTail(): readonly string[] {
     return ["guest: last line"];

@@ -4,7 +4,7 @@ import { createLogger } from "../../src/base/log.ts";
 import { readMountInfo } from "../../src/linux/mount/mountinfo.ts";
 import { TaskEvents } from "../../src/shim/events/task_events.ts";
 import { TaskService } from "../../src/shim/task_service.ts";
-import { type AgentMethods, FakeAgent, FakeVm } from "./fake_agent.ts";
+import { FakeAgent, FakeVm, type FakeVmOptions, type OtherMethods } from "./fake_agent.ts";
 
 export const NO_OPTIONS = { checkpoint: "", parentCheckpoint: "", terminal: false, stdin: "", stdout: "", stderr: "" };
 const log = createLogger({ sink: () => {} });
@@ -29,10 +29,10 @@ export class Shim implements AsyncDisposable {
   readonly tasks: TaskService;
   isDown = false;
 
-  /** @param hostile Methods of the agent that lie. */
-  constructor(hostile: AgentMethods = {}) {
-    this.agent = new FakeAgent(this.directory, hostile);
-    this.vm = new FakeVm(this.agent.address);
+  /** @param others Methods of the agent, such as those that lie. */
+  constructor(others: OtherMethods = {}, options: FakeVmOptions = {}) {
+    this.agent = new FakeAgent(this.directory, others);
+    this.vm = new FakeVm(this.agent.address, options);
     Deno.writeTextFileSync(`${this.directory}/configuration.toml`, CONFIGURATION);
     Deno.env.set("KATA_CONF_FILE", `${this.directory}/configuration.toml`);
     this.tasks = new TaskService({

@@ -10,6 +10,8 @@ import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
 interface GuestContainerOptions {
   /** Storages and bundle of the container. Released once its processes are gone. */
   resources: AsyncDisposable;
+  /** By which the host may call the first process, too, as Kata's shim in Go does. */
+  initName: string;
   log: Logger;
 }
 
@@ -21,12 +23,15 @@ export class GuestContainer implements AsyncDisposable {
   readonly #background: Promise<void>[] = [];
   #isWatched = false;
   readonly #resources: AsyncDisposable;
+  /** As {@linkcode GuestContainerOptions.initName}, until another process is called so. */
+  #initName: string;
   readonly #log: Logger;
 
   /** @param container Created, not started. @param init Its first process. */
-  constructor(readonly container: Container, readonly init: GuestProcess, { resources, log }: GuestContainerOptions) {
-    this.#resources = resources;
-    this.#log = log;
+  constructor(readonly container: Container, readonly init: GuestProcess, options: GuestContainerOptions) {
+    this.#resources = options.resources;
+    this.#initName = options.initName;
+    this.#log = options.log;
     this.#processes.set(INIT_EXEC_ID, init);
     this.#inBackground("Cannot end a container's other processes", this.#endWithInit());
   }
@@ -46,9 +51,13 @@ export class GuestContainer implements AsyncDisposable {
     await this.container.kill(SIGNALS.SIGKILL, { all: true }).catch(ignoreGone);
   }
 
+  #isInit(execId: string): boolean {
+    return execId === INIT_EXEC_ID || execId === this.#initName;
+  }
+
   /** @throws {KataError} NOT_FOUND. */
   process(execId: string): GuestProcess {
-    const process = this.#processes.get(execId);
+    const process = this.#processes.get(execId) ?? (this.#isInit(execId) ? this.init : undefined);
     if (process !== undefined) return process;
     throw new KataError("NOT_FOUND", `Cannot find process "${execId}" of container "${this.id}"`);
   }
@@ -73,6 +82,7 @@ export class GuestContainer implements AsyncDisposable {
         (stdio) => this.container.exec(process, { stdio }),
       );
       this.#processes.set(execId, started);
+      if (execId === this.#initName) this.#initName = INIT_EXEC_ID;
     } finally {
       this.#starting.delete(execId);
     }
@@ -80,7 +90,7 @@ export class GuestContainer implements AsyncDisposable {
 
   /** Sends a signal to one process; SIGKILL of the first one takes all of them down (B7). */
   async signal(execId: string, signal: number): Promise<void> {
-    if (execId === INIT_EXEC_ID && signal === SIGNALS.SIGKILL) {
+    if (this.#isInit(execId) && signal === SIGNALS.SIGKILL) {
       await this.container.kill(SIGNALS.SIGKILL, { all: true }).catch(ignoreGone);
     } else {
       this.process(execId).signal(signal);

@@ -57,7 +57,7 @@ export async function createContainer(
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit, guardSource: guard });
   // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
   guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
-  return new GuestContainer(container, init, { resources: undo.move(), log });
+  return new GuestContainer(container, init, { resources: undo.move(), initName: request.execId, log });
 }
 
 /** A root file system is mounted or made by us or the host: none lies in what containers write, nor behind a link there. */

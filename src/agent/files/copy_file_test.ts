@@ -101,8 +101,20 @@ Deno.test.each([
   { name: "a NUL", path: "SHARED/v/f\0g", code: "PERMISSION_DENIED" },
   { name: "a device", path: "SHARED/v/f", fileMode: 0o020644, code: "INVALID_ARGUMENT" },
   { name: "a link in the top level", path: "SHARED/l", fileMode: S_IFLNK, data: "t", code: "INVALID_ARGUMENT" },
-  { name: "an absolute link", path: "SHARED/v/l", fileMode: S_IFLNK, data: "/etc", code: "INVALID_ARGUMENT" },
-  { name: "a climbing link", path: "SHARED/v/l", fileMode: S_IFLNK, data: "a/../../..", code: "INVALID_ARGUMENT" },
+  {
+    name: "an absolute link among root file systems",
+    path: "SHARED/passthrough/c1",
+    fileMode: S_IFLNK,
+    data: "/etc",
+    code: "INVALID_ARGUMENT",
+  },
+  {
+    name: "a climbing link among root file systems",
+    path: "SHARED/passthrough/c1",
+    fileMode: S_IFLNK,
+    data: "a/../../..",
+    code: "INVALID_ARGUMENT",
+  },
   { name: "a link without target", path: "SHARED/v/l", fileMode: S_IFLNK, data: "", code: "INVALID_ARGUMENT" },
   { name: "bytes past the end", path: "SHARED/v/f", data: "abc", fileSize: 2n, code: "INVALID_ARGUMENT" },
   { name: "a negative offset", path: "SHARED/v/f", data: "abc", offset: -1n, code: "INVALID_ARGUMENT" },
@@ -111,6 +123,18 @@ Deno.test.each([
     const request = { ...fields, path: path.replace("SHARED", shared), data: bytes(data ?? "x") };
     assert.throws(() => copy(request), (error) => errorCode(error) === code);
     assert.deepEqual([...Deno.readDirSync(shared), ...Deno.readDirSync(outside)], []);
+  });
+});
+
+Deno.test("wire W6: copyInto() makes a link of a volume wherever it leads, and goes through none", () => {
+  withArea(({ shared, outside, copy }) => {
+    for (const target of ["/etc/ssl", "../../outside", outside]) {
+      copy({ path: `${shared}/v/link`, fileMode: S_IFLNK | 0o777, data: bytes(target) });
+      assert.equal(Deno.readLinkSync(`${shared}/v/link`), target);
+      const through = () => copy({ path: `${shared}/v/link/f`, data: bytes("x") });
+      assert.throws(through, (error: Error) => errorCode(error) === "PERMISSION_DENIED");
+    }
+    assert.deepEqual([...Deno.readDirSync(outside)], []);
   });
 });
 

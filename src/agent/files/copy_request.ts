@@ -1,4 +1,5 @@
 /** Reads and checks a CopyFile request before anything is touched. Pure. @module */
+import { GUEST_PATH } from "../../agent_api/names.ts";
 import { KataError } from "../../base/error.ts";
 import type { CopyFileRequest } from "../../proto/agent_pb.ts";
 
@@ -61,16 +62,22 @@ function elementsBelow(path: string, sharedDir: string): readonly string[] {
   throw new KataError("PERMISSION_DENIED", `Cannot copy to ${JSON.stringify(path)}: ${why}`);
 }
 
+/** Directory in the shared one in which volumes and root file systems stand as well. */
+const PASSTHROUGH = GUEST_PATH.passthrough.slice(GUEST_PATH.shared.length + 1);
+
 /**
- * A link in the top level could redirect whole volumes and root file systems; a target that is absolute or climbs could
- * lead any later reader out of the shared directory.
+ * In a volume a link leads anywhere, as in Kata's agent and as a container itself could make it: whoever opens something
+ * in a volume does so beneath its root, see `guest_path.ts`. Where the volumes and root file systems themselves stand, a
+ * link could put something else in the place of one.
  */
 function checkedTarget(elements: readonly string[], data: Uint8Array, refuse: (why: string) => KataError): string {
   const target = decodeTarget(data);
   if (target === undefined) throw refuse("the link's target is empty or no text");
   if (elements.length === 1) throw refuse("a link may not stand directly in the shared directory");
-  if (target.startsWith("/")) throw refuse(`the link's target ${JSON.stringify(target)} is absolute`);
-  if (target.split("/").includes("..")) throw refuse(`the link's target ${JSON.stringify(target)} holds ".."`);
+  const leadsOut = target.startsWith("/") || target.split("/").includes("..");
+  if (leadsOut && elements.length === 2 && elements[0] === PASSTHROUGH) {
+    throw refuse(`a link to ${JSON.stringify(target)} may not stand among volumes and root file systems`);
+  }
   return target;
 }
 

@@ -1,5 +1,5 @@
 /** Room in the file systems of the guest. @module */
-import { readMountInfo } from "../../linux/mount/mountinfo.ts";
+import { type MountInfo, readMountInfo } from "../../linux/mount/mountinfo.ts";
 import { statfs } from "../../linux/fs/statfs.ts";
 import type { FilesystemUsage } from "./metrics.ts";
 
@@ -15,11 +15,14 @@ export function usageOf(path: string): Pick<FilesystemUsage, "bytes" | "inodes">
   };
 }
 
-/** Room of every mounted file system of a type that stores data. */
-export function filesystemUsages(): FilesystemUsage[] {
-  return readMountInfo().filter(({ type }) => REPORTED.has(type)).flatMap(({ mountPoint, source }) => {
+/** Room of every mounted file system of a type that stores data and that can change, once, where it is mounted first. */
+export function filesystemUsages(mounts: readonly MountInfo[] = readMountInfo()): FilesystemUsage[] {
+  const kept = mounts.filter(({ type, superOptions }) => REPORTED.has(type) && !superOptions.includes("ro"));
+  const byDevice = Map.groupBy(kept, ({ major, minor }) => `${major}:${minor}`);
+  return [...byDevice].flatMap(([number, [first]]) => {
+    const { mountPoint, source } = first!;
     try {
-      return [{ mount: mountPoint, device: source, ...usageOf(mountPoint) }];
+      return [{ mount: mountPoint, device: source.split("/").at(-1) || number, ...usageOf(mountPoint) }];
     } catch {
       return []; // unmounted meanwhile, or hidden below another mount
     }

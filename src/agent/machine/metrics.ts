@@ -1,12 +1,20 @@
-/** The guest's figures in Prometheus' text form, read from procfs at each scrape. @module */
+/**
+ * The guest's figures in Prometheus' text form, read from procfs at each scrape. Names, items and units are those of Kata's
+ * agent, which the field's dashboards ask for.
+ *
+ * @module
+ */
 import { type Family, gauge, items, renderFamilies, single, table } from "../../base/prometheus.ts";
 import {
   ALL_CPUS_LABEL,
   parseCpuTimes,
   parseDiskstats,
   parseKeyValues,
+  parseMeminfo,
   parseNetDev,
   parseProcessUsage,
+  parseStatus,
+  TICKS_PER_SECOND,
 } from "../../linux/process/procfs.ts";
 
 /** Sources of the text; tests hand in a directory that looks like procfs. */
@@ -36,7 +44,7 @@ export interface FilesystemUsage {
 export function renderMetrics(scrapes: number, source: MetricsSource): string {
   const read = (name: string) => readText(`${source.procRoot}/${name}`);
   const families = [
-    single("kata_agent_scrape_count", "Times the agent's metrics were read", scrapes),
+    { ...single("kata_agent_scrape_count", "Times the agent's metrics were read", scrapes), type: "counter" },
     ...agentFamilies(read),
     ...guestFamilies(read),
     ...filesystemFamilies(source.filesystems()),
@@ -47,21 +55,18 @@ export function renderMetrics(scrapes: number, source: MetricsSource): string {
 type ReadFile = (name: string) => string;
 
 function agentFamilies(read: ReadFile): Family[] {
-  const { utime, stime, threads, vsize, rss } = parseProcessUsage(read("self/stat"));
-  const time = utime + stime;
+  const { utime, stime, cutime, cstime, threads, vsize } = parseProcessUsage(read("self/stat"));
+  const status = parseStatus(read("self/status"));
+  const seconds = (utime + stime) / TICKS_PER_SECOND;
+  const rss = (status["vmrss"] ?? 0) * 1024; // there in KiB, in self/stat in pages
   return [
-    single("kata_agent_total_time", "User and system time of the agent, in clock ticks", time),
+    single("kata_agent_total_time", "User and system time of the agent, in seconds", seconds),
     single("kata_agent_threads", "Threads of the agent", threads),
     single("kata_agent_total_vm", "Address space of the agent, in bytes", vsize),
-    single("kata_agent_total_rss", "Resident memory of the agent, in pages", rss),
-    items("kata_agent_proc_status", "Fields of /proc/self/status", parseKeyValues(read("self/status"))),
+    single("kata_agent_total_rss", "Resident memory of the agent, in bytes", rss),
+    items("kata_agent_proc_status", "Fields of /proc/self/status, memory in KiB", status),
     items("kata_agent_io_stat", "Fields of /proc/self/io", parseKeyValues(read("self/io"))),
-    items("kata_agent_proc_stat", "Fields of /proc/self/stat", {
-      utime_stime: time,
-      num_threads: threads,
-      vsize,
-      rss,
-    }),
+    items("kata_agent_proc_stat", "Times of /proc/self/stat, in clock ticks", { utime, stime, cutime, cstime }),
   ];
 }
 
@@ -71,10 +76,10 @@ function guestFamilies(read: ReadFile): Family[] {
   return [
     items("kata_guest_load", "Load averages", numbers({ load1: load[0], load5: load[1], load15: load[2] })),
     items("kata_guest_tasks", "Scheduling entities: runnable and all", numbers({ cur: tasks[0], max: tasks[1] })),
-    items("kata_guest_meminfo", "Fields of /proc/meminfo, in bytes", parseKeyValues(read("meminfo"))),
+    items("kata_guest_meminfo", "Fields of /proc/meminfo, in bytes", parseMeminfo(read("meminfo"))),
     items("kata_guest_vm_stat", "Fields of /proc/vmstat", parseKeyValues(read("vmstat"))),
     table(
-      { name: "kata_guest_cpu_time", help: `Clock ticks per CPU; "${ALL_CPUS_LABEL}" is their sum`, row: "cpu" },
+      { name: "kata_guest_cpu_time", help: `Milliseconds per CPU; "${ALL_CPUS_LABEL}" is their sum`, row: "cpu" },
       parseCpuTimes(read("stat")),
     ),
     table(

@@ -15,21 +15,30 @@ function withProc(files: Record<string, string>, use: (root: string) => void): v
 Deno.test("renderMetrics() writes HELP, TYPE and labelled samples", () => {
   withProc({ loadavg: "0.50 0.25 0.10 1/57 812\n" }, (procRoot) => {
     const text = renderMetrics(3, { procRoot, filesystems: () => [] });
-    assert.match(text, /^# TYPE kata_agent_scrape_count gauge\nkata_agent_scrape_count 3$/m);
+    assert.match(text, /^# TYPE kata_agent_scrape_count counter\nkata_agent_scrape_count 3$/m);
     assert.match(text, /^kata_guest_load\{item="load1"\} 0\.5$/m);
     assert.match(text, /^kata_guest_tasks\{item="max"\} 57$/m);
     assert.doesNotMatch(text, /kata_guest_diskstat/, "a file that is missing leaves its family out");
   });
 });
 
-Deno.test("renderMetrics() takes a command name with spaces and parentheses in its own stat", () => {
+Deno.test("wire W5: renderMetrics() tells of the agent in seconds and bytes, whatever its command is called", () => {
   const fields = [..."0".repeat(10)].join(" ");
-  withProc({ "self/stat": `7 (a) b) S ${fields} 30 12 0 0 20 0 9 0 5 4096 2\n` }, (procRoot) => {
+  const files = {
+    "self/stat": `7 (a) b) S ${fields} 30 12 5 6 20 0 9 0 5 4096 2\n`,
+    "self/status": "Name:\ta) b\nVmRSS:\t 8 kB\n",
+  };
+  withProc(files, (procRoot) => {
     const text = renderMetrics(1, { procRoot, filesystems: () => [] });
-    assert.match(text, /^kata_agent_total_time 42$/m);
+    assert.match(text, /^kata_agent_total_time 0\.42$/m);
     assert.match(text, /^kata_agent_threads 9$/m);
     assert.match(text, /^kata_agent_total_vm 4096$/m);
-    assert.match(text, /^kata_agent_total_rss 2$/m);
+    assert.match(text, /^kata_agent_total_rss 8192$/m);
+    assert.match(text, /^kata_agent_proc_status\{item="vmrss"\} 8$/m);
+    const times = [...text.matchAll(/^kata_agent_proc_stat\{item="(\w+)"\} (\d+)$/gm)].map((
+      [, name, ticks],
+    ) => [name, ticks]);
+    assert.deepEqual(times, [["utime", "30"], ["stime", "12"], ["cutime", "5"], ["cstime", "6"]]);
   });
 });
 

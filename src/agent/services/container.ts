@@ -27,7 +27,8 @@ export function containerMethods(guest: Guest): AgentMethods {
       return {};
     },
     async updateContainer({ containerId, resources }) {
-      if (resources !== undefined) await sandbox.container(containerId).container.update(resourcesFromProto(resources));
+      const { container } = sandbox.container(containerId);
+      if (resources !== undefined) await container.update(resourcesFromProto(resources));
       return {};
     },
     statsContainer({ containerId }) {

@@ -1,7 +1,8 @@
 /** Serves the message file in which a container says why it ended. @module */
-import { pathOf } from "../../linux/io/fd.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
+import { type Fd, pathOf } from "../../linux/io/fd.ts";
 import { KataError } from "../../base/error.ts";
-import { openGuarded } from "../../linux/fs/guarded_path.ts";
+import { type GuardedPath, openGuarded } from "../../linux/fs/guarded_path.ts";
 import type { GuardSource } from "../../oci/mount/plan.ts";
 import type { GuestContainer } from "../container/container.ts";
 import type { AgentMethods, Guest } from "../guest.ts";
@@ -26,7 +27,8 @@ function terminationLog({ id, container: { spec } }: GuestContainer, guard: Guar
   const destination = spec.annotations?.[TERMINATION_PATH];
   const source = spec.mounts?.find((mount) => mount.destination === destination)?.source;
   if (source === undefined) return "";
-  using found = openGuarded(guard(source));
+  using found = openIfThere(guard(source));
+  if (found === undefined) return "";
   if (!Deno.statSync(pathOf(found)).isFile) {
     const what = `termination log of container "${id}"`;
     throw new KataError("FAILED_PRECONDITION", `Cannot read the ${what}: it is no regular file`);
@@ -34,4 +36,14 @@ function terminationLog({ id, container: { spec } }: GuestContainer, guard: Guar
   using file = Deno.openSync(pathOf(found));
   const buffer = new Uint8Array(MAX_LOG_BYTES);
   return new TextDecoder().decode(buffer.subarray(0, file.readSync(buffer) ?? 0));
+}
+
+/** A container may have taken its file away, and a volume be gone. */
+function openIfThere(path: GuardedPath): Fd | undefined {
+  try {
+    return openGuarded(path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
 }

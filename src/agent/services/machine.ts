@@ -23,6 +23,13 @@ export function machineMethods({ devices }: Pick<Guest, "devices">): AgentMethod
       addEntropy(data);
       return {};
     },
+    /** By the slots on the way from the root bus. The disk stays in use until the machine ends. */
+    async addSwap({ PCIPath }, { signal }) {
+      const path = PCIPath.map((slot) => slot.toString(16).padStart(2, "0")).join("/");
+      const disk = await devices.disk({ bus: "pci", path }, { signal });
+      swapOn(disk.node);
+      return {};
+    },
     addSwapPath({ path }) {
       swapOn(path);
       return {};

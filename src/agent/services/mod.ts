@@ -8,6 +8,7 @@ import { Leftovers } from "../../proto/leftovers_pb.ts";
 import { defineService, type TtrpcService } from "../../rpc/ttrpc/server.ts";
 import type { AgentMethods, Guest } from "../guest.ts";
 import { ALLOW_ALL, type Policy } from "../policy/policy.ts";
+import { absentMethods } from "./absent.ts";
 import { connectionsService } from "./connections.ts";
 import { containerMethods } from "./container.ts";
 import { copyFileMethods } from "./copy_file.ts";
@@ -17,6 +18,7 @@ import { leftoversService } from "./leftovers.ts";
 import { machineMethods } from "./machine.ts";
 import { metricsMethods } from "./metrics.ts";
 import { networkMethods } from "./network.ts";
+import { packetFilterMethods } from "./packet_filter.ts";
 import { processMethods } from "./process.ts";
 import { sandboxMethods } from "./sandbox.ts";
 import { storageMethods } from "./storage.ts";
@@ -33,6 +35,8 @@ const GROUPS: readonly ((guest: Guest) => AgentMethods)[] = [
   copyFileMethods,
   metricsMethods,
   diagnosticMethods,
+  () => packetFilterMethods(),
+  absentMethods,
 ];
 
 /** All services of the agent, for one listener. The policy guards all but Health, which reveals nothing. */

@@ -1,4 +1,5 @@
 /** Interfaces, routes and neighbours of the guest. @module */
+import { KataError } from "../../base/error.ts";
 import { interfaceToWire, routeToWire } from "../../agent_api/network.ts";
 import { Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { ROUTE_TABLE } from "../../linux/net/rtnetlink_route.ts";
@@ -10,21 +11,27 @@ export function networkMethods({ devices }: Guest): AgentMethods {
   return {
     async updateInterface(request, { signal }) {
       const { interface: wanted } = request;
-      if (wanted === undefined) return {};
+      if (wanted === undefined) throw empty("change an interface");
       await updateInterface(wanted, { devices, signal });
       return wanted;
     },
     updateRoutes({ routes }) {
-      updateRoutes(routes?.Routes ?? []);
+      if (routes === undefined) throw empty("change the routes");
+      updateRoutes(routes.Routes);
       return listRoutes();
     },
     listInterfaces: () => listInterfaces(),
     listRoutes: () => listRoutes(),
     addARPNeighbors({ neighbors }) {
-      addNeighbors(neighbors?.ARPNeighbors ?? []);
+      if (neighbors === undefined) throw empty("add neighbours");
+      addNeighbors(neighbors.ARPNeighbors);
       return {};
     },
   };
+}
+
+function empty(what: string): KataError {
+  return new KataError("INVALID_ARGUMENT", `Cannot ${what}: the request is empty`);
 }
 
 function listInterfaces() {

@@ -5,6 +5,16 @@ export const ALL_CPUS_LABEL = "total";
 
 type Values = Record<string, number>;
 
+/** procfs counts in hundredths of a second on every Linux. */
+export const TICKS_PER_SECOND = 100;
+const MS_PER_TICK = 1000 / TICKS_PER_SECOND;
+
+const STATUS_ITEMS: ReadonlySet<string> = new Set([
+  ...["vmpeak", "vmsize", "vmlck", "vmpin", "vmhwm", "vmrss", "rssanon", "rssfile", "rssshmem"],
+  ...["vmdata", "vmstk", "vmexe", "vmlib", "vmpte", "vmswap", "hugetlbpages"],
+  ...["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"],
+]);
+
 const CPU_FIELDS = [
   "user",
   "nice",
@@ -58,24 +68,51 @@ const DISK_FIELDS = [
 ] as const;
 
 /**
- * Reads `name: value` and `name value` lines such as those of meminfo, vmstat and status. Values in kB become bytes;
- * lines whose value is no number are left out.
+ * Reads `name: value` and `name value` lines such as those of vmstat and io. Values in kB become bytes; lines whose value is
+ * no number are left out.
  */
 export function parseKeyValues(text: string): Values {
-  const values: Values = {};
-  for (const line of text.split("\n")) {
-    const match = /^([\w()]+):?\s+(\d+)( kB)?$/.exec(line);
-    if (match === null) continue;
-    values[match[1]!.replace(/\((\w+)\)/, "_$1")] = Number(match[2]) * (match[3] === undefined ? 1 : 1024);
-  }
-  return values;
+  return parseLines(text, (name, { value, isInKib }) => [name, isInKib ? value * 1024 : value]);
 }
 
-/** Clock ticks by CPU (`0`, `1`, … and {@linkcode ALL_CPUS_LABEL}) and kind. */
+/** Fields of meminfo in bytes, by names in small letters: `mem_total`, `active_anon`, `direct_map_2M`. */
+export function parseMeminfo(text: string): Values {
+  return parseLines(text, (name, { value, isInKib }) => [meminfoItem(name), isInKib ? value * 1024 : value]);
+}
+
+/** Memory and switches of a process's status, by names in small letters; memory in KiB. */
+export function parseStatus(text: string): Values {
+  return parseLines(text, (name, { value }) => {
+    const item = name.toLowerCase();
+    return STATUS_ITEMS.has(item) ? [item, value] : undefined;
+  });
+}
+
+type Item = [name: string, value: number] | undefined;
+
+function parseLines(text: string, itemOf: (name: string, found: { value: number; isInKib: boolean }) => Item): Values {
+  const items = [...text.matchAll(/^([\w()]+):?\s+(\d+)( kB)?$/gm)].map(([, name, value, unit]) =>
+    itemOf(name!, { value: Number(value), isInKib: unit !== undefined })
+  );
+  return Object.fromEntries(items.filter((item) => item !== undefined));
+}
+
+function meminfoItem(name: string): string {
+  if (name === "Percpu") return "per_cpu";
+  const [, size] = /^DirectMap(\w+)$/.exec(name) ?? [];
+  if (size !== undefined) return `direct_map_${size}`;
+  return name.replace("HugePages", "Hugepages").replace(/\((\w+)\)/, "_$1")
+    .replace(/([a-z0-9])([A-Z])/g, "$1_$2").replace(/^([SK])(?=[A-Z])/, "$1_").toLowerCase();
+}
+
+/** Milliseconds by CPU (`0`, `1`, … and {@linkcode ALL_CPUS_LABEL}) and kind. */
 export function parseCpuTimes(text: string): Record<string, Values> {
   const rows: Record<string, Values> = {};
   for (const [, cpu, values] of text.matchAll(/^cpu(\d*) +(.*)$/gm)) {
-    rows[cpu === "" ? ALL_CPUS_LABEL : cpu!] = named(CPU_FIELDS, values!);
+    const ticks = Object.entries(named(CPU_FIELDS, values!));
+    rows[cpu === "" ? ALL_CPUS_LABEL : cpu!] = Object.fromEntries(
+      ticks.map(([kind, count]) => [kind, count * MS_PER_TICK]),
+    );
   }
   return rows;
 }

@@ -8,7 +8,7 @@ import type { Child } from "../child_program/child.ts";
 import { exitCode } from "./wait.ts";
 import { cgroupJoinTarget } from "../cgroup/cgroup.ts";
 import type { NamespaceFlag } from "../child_program/start.ts";
-import { Fd, O_DIRECTORY, O_PATH, pipe } from "../io/fd.ts";
+import { Fd, memfd, O_DIRECTORY, O_PATH, pipe } from "../io/fd.ts";
 import { readText } from "../io/fd_stream.ts";
 import { dropBounding, giveUpCapabilities, lastCapability } from "../security/rights.ts";
 import { MS } from "../mount/mount_options.ts";
@@ -121,22 +121,32 @@ export interface Output {
   stderr: string;
 }
 
+interface CaptureOptions extends Pick<SpawnOptions, "env" | "cwd" | "netns"> {
+  signal?: AbortSignal;
+  input?: Uint8Array<ArrayBuffer> | undefined;
+}
+
 /**
- * Runs a short program to its end, without input.
+ * Runs a short program to its end.
  *
  * @param args Without the program's own name.
- * @param options `signal` kills the program.
+ * @param options `signal` kills the program. `input` is what it reads; default: nothing.
  * @throws {Error} It cannot be started, or `signal` fired.
  */
 export async function captureOutput(
   path: string,
   args: readonly string[],
-  { signal, ...options }: Pick<SpawnOptions, "env" | "cwd" | "netns"> & { signal?: AbortSignal } = {},
+  { signal, input, ...options }: CaptureOptions = {},
 ): Promise<Output> {
   signal?.throwIfAborted();
   using stdout = pipe();
   using stderr = pipe();
-  const fds = [{ child: 1, fd: stdout.write }, { child: 2, fd: stderr.write }];
+  using stdin = input && memfd("stdin", input);
+  const fds = [
+    { child: 1, fd: stdout.write },
+    { child: 2, fd: stderr.write },
+    ...(stdin ? [{ child: 0, fd: stdin }] : []),
+  ];
   await using child = spawn({ path, args: [path, ...args], fds, ...options });
   stdout.write[Symbol.dispose]();
   stderr.write[Symbol.dispose]();

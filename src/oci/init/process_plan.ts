@@ -101,11 +101,9 @@ function compile(profile: Seccomp): CompiledSeccomp {
 export function explainExec(name: string, code: string): Error {
   const isMissing = code === "ENOENT" || code === "ENOTDIR";
   const isSearched = !name.includes("/");
-  if (isSearched && (isMissing || code === "EACCES")) return notFound(name, "executable file not found in $PATH");
-  if (isMissing) return notFound(name, `stat ${name}: no such file or directory`);
-  return notFound(name, code === "EACCES" ? "permission denied" : code);
-}
-
-function notFound(name: string, why: string): KataError {
-  return new KataError("NOT_FOUND", `exec: ${quoted(name)}: ${why}`);
+  const failed = (why: string, kind: "NOT_FOUND" | "PERMISSION_DENIED" = "NOT_FOUND") =>
+    new KataError(kind, `exec: ${quoted(name)}: ${why}`);
+  if (isSearched && (isMissing || code === "EACCES")) return failed("executable file not found in $PATH");
+  if (isMissing) return failed(`stat ${name}: no such file or directory`);
+  return code === "EACCES" ? failed("permission denied", "PERMISSION_DENIED") : failed(code);
 }

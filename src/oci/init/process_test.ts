@@ -10,6 +10,7 @@ import {
   readCapabilitySet,
   unknownCapabilities,
 } from "../security/capabilities.ts";
+import { errorCode } from "../../base/error.ts";
 import { closeOtherFds, freeNumber } from "./child_setup.ts";
 import { DEFAULT_DEVICE_RULES, deviceRules, planDevices } from "../mount/devices.ts";
 import { explainExec } from "./process_plan.ts";
@@ -140,12 +141,13 @@ Deno.test("completeEnvironment() lets the later of two entries of a name hold, i
 });
 
 Deno.test.each([
-  { name: "foo", code: "ENOENT", message: 'exec: "foo": executable file not found in $PATH' },
-  { name: "/foo", code: "ENOENT", message: 'exec: "/foo": stat /foo: no such file or directory' },
-  { name: "/foo", code: "EACCES", message: 'exec: "/foo": permission denied' },
-  { name: "/foo", code: "ENOEXEC", message: 'exec: "/foo": ENOEXEC' },
-])("explainExec($name, $code) speaks as container engines expect", ({ name, code, message }) => {
-  assert.equal(explainExec(name, code).message, message);
+  { name: "foo", code: "ENOENT", kind: "NOT_FOUND", message: 'exec: "foo": executable file not found in $PATH' },
+  { name: "/foo", code: "ENOENT", kind: "NOT_FOUND", message: 'exec: "/foo": stat /foo: no such file or directory' },
+  { name: "/foo", code: "EACCES", kind: "PERMISSION_DENIED", message: 'exec: "/foo": permission denied' },
+  { name: "/foo", code: "ENOEXEC", kind: "NOT_FOUND", message: 'exec: "/foo": ENOEXEC' },
+])("explainExec($name, $code) speaks as container engines expect", ({ name, code, kind, message }) => {
+  const error = explainExec(name, code);
+  assert.deepEqual([error.message, errorCode(error)], [message, kind]);
 });
 
 Deno.test("closeOtherFds() closes all but the descriptors that are kept", () => {

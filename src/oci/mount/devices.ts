@@ -4,17 +4,8 @@ import { joinDevice } from "../../linux/device/number.ts";
 import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC } from "../../linux/io/fd.ts";
 import { MOUNT_ATTR, OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
 import { type RootDirectory, split } from "./rootfs.ts";
+import { DEFAULT_DEVICES, DEFAULT_MODE } from "../spec/default_devices.ts";
 import type { Device, DeviceRule, DeviceType } from "../spec/spec.ts";
-
-/** @see https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config-linux.md#default-devices */
-const DEFAULT_DEVICES: readonly (Device & { major: number; minor: number })[] = [
-  { path: "/dev/null", type: "c", major: 1, minor: 3 },
-  { path: "/dev/zero", type: "c", major: 1, minor: 5 },
-  { path: "/dev/full", type: "c", major: 1, minor: 7 },
-  { path: "/dev/random", type: "c", major: 1, minor: 8 },
-  { path: "/dev/urandom", type: "c", major: 1, minor: 9 },
-  { path: "/dev/tty", type: "c", major: 5, minor: 0 },
-];
 
 const DEFAULT_LINKS: readonly (readonly [name: string, target: string])[] = [
   ["fd", "/proc/self/fd"],
@@ -29,8 +20,6 @@ const KIND = { b: 0o060000, c: 0o020000, u: 0o020000, p: 0o010000, a: 0o020000 }
   DeviceType,
   number
 >;
-
-const DEFAULT_MODE = 0o666;
 
 /** A device node that shall exist. */
 export interface DeviceNode {

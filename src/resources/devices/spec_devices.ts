@@ -1,6 +1,7 @@
 /** Selects the devices of a container's specification that it can have in the guest. @module */
 import { quoted } from "../../base/text.ts";
 import type { Logger } from "../../base/log.ts";
+import { DEFAULT_MODE, isDefaultDevice } from "../../oci/spec/default_devices.ts";
 import type { Device, DeviceRule, Linux, Resources } from "../../oci/spec/spec.ts";
 
 /** Disks of the host that a container asks for. A privileged one gets none: its engine lists all that the host has. */
@@ -18,9 +19,14 @@ export function checkDevices(linux: Linux = {}, { containerId, log }: { containe
   }
 }
 
-/** As the guest shall make them. Privileged containers get none of the hardware that their engine lists unasked. */
+/**
+ * As the guest shall make them. Privileged containers get none of the hardware that their engine lists unasked. The nodes
+ * that each container has are left out, as Kata's agent makes them and cannot make them twice.
+ */
 export function toGuestDevices({ devices = [], resources }: Linux): Device[] {
-  return isPrivileged(resources) ? devices.filter(isOfKernel) : [...devices];
+  const asked = isPrivileged(resources) ? devices.filter(isOfKernel) : devices;
+  return asked.filter((device) => !isDefaultDevice(device))
+    .map(({ fileMode = DEFAULT_MODE, ...device }) => ({ ...device, fileMode }));
 }
 
 /**

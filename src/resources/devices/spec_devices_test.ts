@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
 import type { Device, Resources } from "../../oci/spec/spec.ts";
-import { checkDevices, disksOf, toGuestRules } from "./spec_devices.ts";
+import { checkDevices, disksOf, toGuestDevices, toGuestRules } from "./spec_devices.ts";
 
 const DISK: Device = { path: "/dev/sdb", type: "b", major: 8, minor: 16 };
 const SERIAL: Device = { path: "/dev/ttyUSB0", type: "c", major: 188, minor: 0 };
@@ -39,4 +39,28 @@ Deno.test("checkDevices() warns of hardware that the guest does not have, not of
 
 Deno.test("checkDevices() says nothing of a privileged container's devices: it did not ask for them", () => {
   assert.deepEqual(check([DISK, SERIAL, TUN], ALL), []);
+});
+
+Deno.test("wire W15: toGuestDevices() leaves out the nodes that each container has, unless they are to be others", () => {
+  const nodes: Device[] = [
+    { path: "/dev/null", type: "c", major: 1, minor: 3, fileMode: 0o666, uid: 0, gid: 0 },
+    { path: "/dev/urandom", type: "u", major: 1, minor: 9 },
+    { path: "/dev/tty", type: "c", major: 5, minor: 0, fileMode: 0o20666 },
+  ];
+  const others: Device[] = [
+    { path: "/dev/zero", type: "c", major: 1, minor: 5, fileMode: 0o600 },
+    { path: "/dev/full", type: "c", major: 1, minor: 7, fileMode: 0o666, gid: 5 },
+    { path: "/dev/random", type: "c", major: 1, minor: 9, fileMode: 0o666 },
+    { path: "/dev/null2", type: "c", major: 1, minor: 3, fileMode: 0o666 },
+  ];
+  for (const resources of [{}, ALL]) {
+    assert.deepEqual(toGuestDevices({ devices: [...nodes, ...others], resources }), others);
+  }
+});
+
+Deno.test("wire W15: toGuestDevices() says the usual mode of a node that has none, which Kata's agent looks for in the guest", () => {
+  assert.deepEqual(toGuestDevices({ devices: [TUN, { ...SERIAL, fileMode: 0 }] }).map(({ fileMode }) => fileMode), [
+    0o666,
+    0,
+  ]);
 });

@@ -9,6 +9,7 @@
  * | address | used by | |
  * |---|---|---|
  * | `unix:///path`, `/path` | both | a unix socket; also `remote:///path`, one that relays to the agent |
+ * | `unix://@name` | both | one without a file, which all of a network namespace may dial: for tests |
  * | `vsock://<cid>:<port>` | both | cid -1 is any; it listens on all addresses of the guest |
  * | `hvsock:///path:<port>` | host | a VMM's unix socket that asks for the guest's port first |
  * | `serial:///path` | host | the unix socket of a virtio-serial port's character device |
@@ -63,6 +64,7 @@ export interface ListenOptions {
 }
 
 const FORMS: readonly { pattern: RegExp; read: (...groups: string[]) => Address }[] = [
+  { pattern: /^unix:\/\/@([^\0]+)$/, read: (name) => ({ kind: "unix", path: `\0${name}` }) },
   { pattern: /^(?:unix:\/\/|remote:\/\/)?(\/.+)$/, read: (path) => ({ kind: "unix", path: path! }) },
   {
     pattern: /^vsock:\/\/(-1|\d+):(\d+)$/,

@@ -6,6 +6,7 @@ Deno.test.each<{ text: string; address: Address }>([
   { text: "unix:///run/a.sock", address: { kind: "unix", path: "/run/a.sock" } },
   { text: "/run/a.sock", address: { kind: "unix", path: "/run/a.sock" } },
   { text: "remote:///run/a.sock", address: { kind: "unix", path: "/run/a.sock" } },
+  { text: "unix://@/tmp/a", address: { kind: "unix", path: "\0/tmp/a" } },
   { text: "vsock://3:1024", address: { kind: "vsock", cid: 3, port: 1024 } },
   { text: "vsock://-1:1024", address: { kind: "vsock", cid: 0xffff_ffff, port: 1024 } },
   { text: "hvsock:///run/kata.hvsock:1024", address: { kind: "hvsock", path: "/run/kata.hvsock", port: 1024 } },
@@ -13,7 +14,7 @@ Deno.test.each<{ text: string; address: Address }>([
   { text: "serial://agent.0", address: { kind: "serial-port", name: "agent.0" } },
 ])("parseAddress($text)", ({ text, address }) => assert.deepEqual(parseAddress(text), address));
 
-Deno.test.each(["", "tcp://1:2", "vsock://a:1", "vsock://3", "hvsock:///run/a", "unix://", "serial://a/b"])(
+Deno.test.each(["", "tcp://1:2", "vsock://a:1", "vsock://3", "hvsock:///run/a", "unix://", "unix://@", "serial://a/b"])(
   "parseAddress(%s) throws",
   (text) => {
     assert.throws(() => parseAddress(text), { name: "RangeError", message: /Cannot read address/ });
@@ -99,4 +100,17 @@ Deno.test("kvm M3: dial() of a vsock without a key uses the way that ends with i
   setTimeout(() => given.abort(new Error("given up")), 0);
   await assert.rejects(dialling, { message: "Cannot connect to vsock://7:1024" });
   assert.deepEqual(asked, [0xffff_ffff]);
+});
+
+Deno.test("wire W11: listen() and dial() meet at a name without a file", async () => {
+  const address = `unix://@kata-test-${crypto.randomUUID()}`;
+  using listener = listen(address);
+  const accepting = listener[Symbol.asyncIterator]().next();
+  using client = await dial(address);
+  const { value } = await accepting;
+  using server: Duplex = value;
+  await writeAll(client, new Uint8Array([7]));
+  const buffer = new Uint8Array(1);
+  assert.equal(await server.read(buffer), 1);
+  assert.equal(buffer[0], 7);
 });

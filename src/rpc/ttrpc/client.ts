@@ -28,7 +28,7 @@ import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
 import { FrameChannel } from "./channel.ts";
 import { type Call, giveUpOn, StreamCall, UnaryCall } from "./client_call.ts";
 import type { Duplex } from "../transport/duplex.ts";
-import { requestHead, requestPayloadHead, requestTail } from "./envelope.ts";
+import { requestHead, requestPayloadHead, requestTail, toMetadata } from "./envelope.ts";
 import { abortError, rpcError } from "./errors.ts";
 import { awaitRoom, PendingCalls, requestOf } from "./pending_calls.ts";
 import { type Frame, FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
@@ -102,7 +102,7 @@ class TtrpcConnection implements TtrpcTransport {
     const { interceptors = [] } = this.#options;
     timeoutMs ??= this.#options.timeoutMs?.(method);
     if (interceptors.length === 0) {
-      const headers = header === undefined ? undefined : new Headers(header);
+      const headers = header === undefined ? undefined : toMetadata(header);
       return this.#callUnary(method, message, { signal, timeoutMs, header: headers });
     }
     // The deadline is kept in `next`: one timer, and one wording of its error.

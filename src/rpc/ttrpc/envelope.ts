@@ -14,6 +14,7 @@ const RESPONSE_PAYLOAD_TAG = 0x12;
 const REQUEST_PAYLOAD_TAG = 0x1a;
 
 const EMPTY = new Uint8Array();
+const NO_METADATA: { key: string; value: string }[] = [];
 const MAX_KEPT_TAILS = 64;
 const timeoutTails = new Map<number, Uint8Array>();
 const heads = new WeakMap<DescMethod, Uint8Array>();
@@ -32,8 +33,7 @@ export function requestHead(method: DescMethod): Uint8Array {
 
 /** The fields of a Request that few calls have. A message is the concatenation of its fields, so each part stands alone. */
 export function requestTail(timeoutMs: number | undefined, header: Headers | undefined): Uint8Array {
-  const metadata: { key: string; value: string }[] = [];
-  header?.forEach((value, key) => metadata.push({ key, value }));
+  const metadata = header === undefined ? NO_METADATA : metadataPairs(header).map(([key, value]) => ({ key, value }));
   if (metadata.length === 0) return timeoutMs === undefined ? EMPTY : timeoutTail(timeoutMs);
   return encodeTail(timeoutMs ?? 0, metadata);
 }
@@ -83,19 +83,6 @@ export function decodeResponse(data: Uint8Array): { status?: Status; payload: Ui
   return status === undefined || status.code === 0 ? { payload } : { status, payload };
 }
 
-/** Repeated keys become one value, joined by commas, as in HTTP. Keys that HTTP does not allow are left out. */
-export function metadataToHeaders(metadata: readonly KeyValue[]): Headers {
-  const headers = new Headers();
-  for (const { key, value } of metadata) {
-    try {
-      headers.append(key, value);
-    } catch {
-      // A peer may send any bytes; a key that no header can have is one that nobody here asks for.
-    }
-  }
-  return headers;
-}
-
 function payloadHead(tag: number, length: number): Uint8Array {
   if (length === 0) return EMPTY;
   if (length < 0x80) return shortHeads[tag << 7 | length] ??= Uint8Array.of(tag, length);
@@ -113,4 +100,65 @@ function readVarint(data: Uint8Array, start: number): [value: number, end: numbe
     if (byte < 0x80) return [value, at + 1];
   }
   return [Number.MAX_SAFE_INTEGER, start];
+}
+
+type Values = Map<string, string[]>;
+
+/** Not a class of its own: a guest whose agent never looks at metadata does not even load what Headers are made of. */
+const VALUES = new WeakMap<Headers, Values>();
+
+/**
+ * Headers that remember the values of a key one by one: of several, `get()` gives them joined by commas, as in HTTP, while
+ * ttRPC's peers in Go send and expect each for itself. Of other Headers the joined value is all that is known.
+ */
+export function toMetadata(init: HeadersInit = []): Headers {
+  const headers = remembering();
+  const pairs = init instanceof Headers ? metadataPairs(init) : pairsOf(init);
+  for (const [key, value] of pairs) headers.append(key, value);
+  return headers;
+}
+
+/** Reads what a peer has sent. Keys that HTTP does not allow are left out. */
+export function fromMetadata(entries: readonly KeyValue[]): Headers {
+  const headers = remembering();
+  for (const { key, value } of entries) {
+    try {
+      headers.append(key, value);
+    } catch {
+      // A peer may send any bytes; a key that no header can have is one that nobody here asks for.
+    }
+  }
+  return headers;
+}
+
+/** Each key, in small letters, with each of its values. */
+function metadataPairs(headers: Headers): [key: string, value: string][] {
+  const values = VALUES.get(headers);
+  if (values === undefined) return [...headers];
+  return [...values].flatMap(([key, each]) => each.map((value): [string, string] => [key, value]));
+}
+
+function remembering(): Headers {
+  const headers = new Headers();
+  const values: Values = new Map();
+  VALUES.set(headers, values);
+  return Object.assign(headers, {
+    append(name: string, value: string) {
+      Headers.prototype.append.call(headers, name, value);
+      const key = name.toLowerCase();
+      values.set(key, [...values.get(key) ?? [], value]);
+    },
+    set(name: string, value: string) {
+      Headers.prototype.set.call(headers, name, value);
+      values.set(name.toLowerCase(), [value]);
+    },
+    delete(name: string) {
+      Headers.prototype.delete.call(headers, name);
+      values.delete(name.toLowerCase());
+    },
+  });
+}
+
+function pairsOf(init: Exclude<HeadersInit, Headers>): readonly (readonly [string, string])[] {
+  return Symbol.iterator in init ? [...init as Iterable<[string, string]>] : Object.entries(init);
 }

@@ -8,11 +8,12 @@ import {
   decodeRequest,
   decodeResponse,
   encodeStatus,
-  metadataToHeaders,
+  fromMetadata,
   requestHead,
   requestPayloadHead,
   requestTail,
   responsePayloadHead,
+  toMetadata,
 } from "./envelope.ts";
 
 /** Lengths around the steps of a varint. */
@@ -28,7 +29,7 @@ Deno.test("the parts of a request are a ttrpc.Request", () => {
     assert.equal(request.method, "Check");
     assert.ok(isSame(request.payload, payload));
     assert.equal(request.timeoutNano, BigInt(timeoutMs ?? 0) * 1_000_000n);
-    assert.deepEqual([...metadataToHeaders(request.metadata)], [...header]);
+    assert.deepEqual([...fromMetadata(request.metadata)], [...header]);
   }));
 });
 
@@ -61,12 +62,36 @@ Deno.test("decodeResponse() returns or throws, whatever the bytes", () => {
   }));
 });
 
-Deno.test("metadataToHeaders() joins repeated keys and leaves out what no header can be", () => {
+/** Keys and values as a peer gets them. */
+function sent(header: Headers): string[][] {
+  const bytes = [...requestHead(Health.method.check), ...requestTail(undefined, header)];
+  return decodeRequest(new Uint8Array(bytes)).metadata.map(({ key, value }) => [key, value]);
+}
+
+Deno.test.each<{ from: string; init: HeadersInit }>([
+  { from: "pairs", init: [["trace", "a"], ["other", "x, y"], ["Trace", "b"]] },
+  { from: "other metadata", init: toMetadata([["trace", "a"], ["trace", "b"], ["other", "x, y"]]) },
+])("kubernetes T1: toMetadata() of $from leaves with an entry for each value, and reads as Headers do", ({ init }) => {
+  const metadata = toMetadata(init);
+  assert.deepEqual(sent(metadata).toSorted(), [["other", "x, y"], ["trace", "a"], ["trace", "b"]]);
+  assert.equal(metadata.get("TRACE"), "a, b");
+});
+
+Deno.test("kubernetes T1: toMetadata() follows set() and delete(), and takes a record and Headers", () => {
+  const metadata = toMetadata({ a: "1", b: "2" });
+  metadata.append("a", "3");
+  metadata.set("B", "4");
+  assert.deepEqual(sent(metadata), [["a", "1"], ["a", "3"], ["b", "4"]]);
+  metadata.delete("A");
+  assert.deepEqual(sent(metadata), [["b", "4"]]);
+  assert.deepEqual(sent(toMetadata(new Headers({ c: "5" }))), [["c", "5"]]);
+});
+
+Deno.test("fromMetadata() joins repeated keys and leaves out what no header can be", () => {
   const metadata = [["a", "1"], ["A", "2"], ["b c", "3"], ["d", "\u0000"]].map(([key, value]) =>
     create(KeyValueSchema, { key: key!, value: value! })
   );
-  const headers = metadataToHeaders(metadata);
-  assert.deepEqual([...headers], [["a", "1, 2"]]);
+  assert.deepEqual([...fromMetadata(metadata)], [["a", "1, 2"]]);
 });
 
 function concat(...parts: Uint8Array[]): Uint8Array {

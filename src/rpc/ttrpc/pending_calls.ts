@@ -4,6 +4,7 @@ import { type ConnectError, type ContextValues, createContextValues } from "@con
 import { abortable } from "../../base/async.ts";
 import type { FrameChannel } from "./channel.ts";
 import { type Call, giveUpOn } from "./client_call.ts";
+import { toMetadata } from "./envelope.ts";
 import { abortError } from "./errors.ts";
 import { nextStreamId } from "./frame.ts";
 
@@ -87,7 +88,7 @@ export function requestOf(
     service: method.parent,
     requestMethod: "POST",
     url: `/${method.parent.typeName}/${method.name}`,
-    header: new Headers(header),
+    header: toMetadata(header),
     contextValues: contextValues ?? createContextValues(),
   };
 }

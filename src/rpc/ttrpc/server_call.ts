@@ -10,7 +10,7 @@ import {
 import type { Request } from "../../proto/ttrpc_pb.ts";
 import type { FrameChannel } from "./channel.ts";
 import { startDeadline } from "./deadline.ts";
-import { encodeStatus, metadataToHeaders, responsePayloadHead } from "./envelope.ts";
+import { encodeStatus, fromMetadata, responsePayloadHead } from "./envelope.ts";
 import { errorToStatus, rpcError } from "./errors.ts";
 import { type Status, StatusSchema } from "../../proto/rpc_status_pb.ts";
 import { FRAME_FLAG, FRAME_TYPE } from "./frame.ts";
@@ -72,7 +72,7 @@ export class ServerCall implements HandlerContext {
   }
 
   get requestHeader(): Headers {
-    return this.#requestHeader ??= metadataToHeaders(this.#init.request.metadata);
+    return this.#requestHeader ??= fromMetadata(this.#init.request.metadata);
   }
 
   /** ttRPC answers carry no metadata: what a handler puts here is lost. */

@@ -42,6 +42,7 @@ export class ServerConnection {
   /** Queues of messages for calls whose request is a stream, by stream id. */
   readonly #inputs = new Map<number, MessageQueue<Uint8Array>>();
   readonly #inputBudget = new ByteBudget(MAX_INPUT_BYTES);
+  /** The largest id of a request; ids go round. */
   #lastId: number | undefined;
   #isDraining = false;
   readonly #onIdle = new Set<() => void>();
@@ -101,19 +102,22 @@ export class ServerConnection {
     else if (type !== FRAME_TYPE.request) {
       this.#refuse(streamId, Code.InvalidArgument, `Frames of type ${type} are unknown`);
     } else if (streamId % 2 === 0) this.#refuse(streamId, Code.InvalidArgument, "The stream id of a client is odd");
-    else if (!this.#isNew(streamId)) {
-      this.#refuse(streamId, Code.InvalidArgument, "Stream ids go up and are used once");
+    else if (this.#calls.has(streamId)) {
+      this.#refuse(streamId, Code.InvalidArgument, "A call in progress has this stream id");
     } else this.#onRequest(streamId, flags, frame.data);
   }
 
-  /** No stream has had this id yet, or none since the ids went round. */
-  #isNew(streamId: number): boolean {
-    if (this.#lastId === undefined) return true;
-    return isLaterStreamId(streamId, this.#lastId) && !this.#calls.has(streamId);
+  /** Whether no request has had this id or a later one, since the ids went round. */
+  #isAhead(streamId: number): boolean {
+    return this.#lastId === undefined || isLaterStreamId(streamId, this.#lastId);
   }
 
+  /**
+   * Takes ids in any order: Kata's client in Rust draws one before it queues the message, so that two calls may come in
+   * the other order.
+   */
   #onRequest(streamId: number, flags: number, data: Uint8Array): void {
-    this.#lastId = streamId;
+    if (this.#isAhead(streamId)) this.#lastId = streamId;
     if (this.#isDraining) return this.#refuse(streamId, Code.Unavailable, "The server is shutting down");
     if (this.#calls.size >= this.#options.maxCalls) {
       return this.#refuse(streamId, Code.ResourceExhausted, `${this.#calls.size} calls are in progress`);
@@ -194,7 +198,7 @@ export class ServerConnection {
     const input = this.#inputs.get(streamId);
     if (input === undefined) {
       // Data may still be on its way when a call has ended; only a stream that never was is the peer's mistake.
-      if (this.#isNew(streamId)) this.#refuse(streamId, Code.InvalidArgument, "Data came before a request");
+      if (this.#isAhead(streamId)) this.#refuse(streamId, Code.InvalidArgument, "Data came before a request");
       return;
     }
     if ((flags & FRAME_FLAG.noData) === 0) this.#queue(streamId, input, data);

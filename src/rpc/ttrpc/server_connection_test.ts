@@ -110,14 +110,16 @@ Deno.test.each([
   assert.deepEqual(await answersTo(...input), [{ streamId, code }]);
 });
 
-Deno.test("serveConnection() refuses a stream id that is used again or goes down, and goes on", async () => {
-  const input = [5, 5, 3, 7].map((streamId) => frame(streamId, request, check));
-  const answers = (await answersTo(...input)).toSorted((a, b) => a.code - b.code);
-  assert.deepEqual(answers, [
-    { streamId: 5, code: 0 },
-    { streamId: 7, code: 0 },
-    { streamId: 5, code: Code.InvalidArgument },
-    { streamId: 3, code: Code.InvalidArgument },
+Deno.test("wire W18: serveConnection() answers calls whose stream ids come in any order, and refuses one in use", async () => {
+  const order = [5, 3, 9, 7, 1, 7].map((streamId) => frame(streamId, request, check));
+  const pending = [frame(11, request, call("Version")), frame(11, request, check)];
+  const answers = await answersTo(...order, ...pending);
+  assert.deepEqual(answers.filter(({ streamId }) => streamId < 11).map(({ streamId, code }) => [streamId, code]), [
+    ...[5, 3, 9, 7, 1, 7].map((streamId) => [streamId, 0]),
+  ]);
+  assert.deepEqual(answers.filter(({ streamId }) => streamId === 11).map(({ code }) => code), [
+    Code.InvalidArgument,
+    Code.Canceled,
   ]);
 });
 

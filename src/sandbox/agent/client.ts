@@ -53,6 +53,13 @@ const BACKGROUND: ReadonlySet<DescMethod> = new Set([
 
 type AgentTransport = Pick<TtrpcTransport, "unary" | "closed" | typeof Symbol.dispose>;
 
+export interface AgentConnectionOptions {
+  /** Finds out more about a call that failed. */
+  explain?: ExplainFailure;
+  /** Drops a process with its output once somebody has waited for it, as Kata's own agent does. Default: false. */
+  forgetsEnded?: boolean;
+}
+
 /**
  * Calls that one agent takes, in groups: callers take those that they use. `answers.ts` checks what it says, and has a
  * KataError for each call that fails. Disposing it fails the pending calls.
@@ -69,13 +76,12 @@ export class AgentConnection implements Disposable {
   readonly closed: Promise<void>;
   readonly #transport: AgentTransport;
 
-  /** @param explain Finds out more about a call that failed. */
-  constructor(transport: AgentTransport, explain?: ExplainFailure) {
+  constructor(transport: AgentTransport, { explain, forgetsEnded = false }: AgentConnectionOptions = {}) {
     this.#transport = transport;
     this.closed = transport.closed;
     const { api, health, connections, leftovers, resolver } = agentClients(transport, explain);
     this.containers = guestContainers(api);
-    this.processes = guestProcesses(api);
+    this.processes = guestProcesses(api, { forgetsEnded });
     this.streams = guestStreams(api);
     this.network = guestLinks(api, leftovers);
     this.machine = guestMachine(api, health);
@@ -97,7 +103,15 @@ export class AgentConnection implements Disposable {
 export async function connectAgent(vm: AgentHost, options: ConnectOptions): Promise<AgentConnection> {
   const transport = await dialAgent(vm, options);
   const explain = endExplainer({ vm, closed: transport.closed });
-  return new AgentConnection(transport, (error, method) => BACKGROUND.has(method) ? error : explain(error));
+  return new AgentConnection(transport, {
+    explain: (error, method) => BACKGROUND.has(method) ? error : explain(error),
+    forgetsEnded: mayBeKatas(vm),
+  });
+}
+
+/** Ours alone speaks over virtio-serial, or has the host prove itself. */
+function mayBeKatas(vm: AgentHost): boolean {
+  return vm.agentKey() === undefined && !vm.agentAddress().startsWith("serial:");
 }
 
 /** @throws As {@linkcode connectAgent}, which makes the groups of it. */

@@ -17,6 +17,8 @@ export interface WindowSize {
 
 /** Calls about one process. They throw KataErrors only. */
 export interface GuestProcesses {
+  /** Whether output is lost once {@linkcode GuestProcesses.wait} has told of the end: then it must be read first. */
+  readonly forgetsEnded: boolean;
   /** Adds a process to a container and runs it. @param process As the guest sees it. */
   exec(id: GuestProcess, process: Process): Promise<void>;
   signal(id: GuestProcess, signal: number): Promise<void>;
@@ -39,8 +41,9 @@ export interface GuestStreams {
   finish(id: GuestProcess, options?: StreamOptions): Promise<void>;
 }
 
-export function guestProcesses(api: AgentApi): GuestProcesses {
+export function guestProcesses(api: AgentApi, { forgetsEnded }: Pick<GuestProcesses, "forgetsEnded">): GuestProcesses {
   return {
+    forgetsEnded,
     exec: (id, process) => api.execProcess({ ...id, process: processToProto(process) }),
     signal: (id, signal) => api.signalProcess({ ...id, signal }),
     wait: async (id) => (await api.waitProcess(id)).status,

@@ -163,13 +163,14 @@ export class Process implements AsyncDisposable {
   }
 
   #follow(): void {
-    this.#waiting ??= this.#wait();
     this.#streams.open();
+    this.#waiting ??= this.#wait();
   }
 
   async #wait(): Promise<void> {
     const { agent, containerId, execId, log } = this.#options;
     try {
+      if (agent.processes.forgetsEnded) await this.drained();
       const status = await agent.processes.wait({ containerId, execId });
       const at = new Date();
       await this.#streams.endInput();

@@ -62,7 +62,7 @@ function processOf({ stdin, execId = "e1", wait, launch = () => Promise.resolve(
       },
     },
     agent: {
-      processes: { exec: unused, signal: unused, resize: unused, wait: () => wait ?? never },
+      processes: { forgetsEnded: false, exec: unused, signal: unused, resize: unused, wait: () => wait ?? never },
       streams: {
         read: aborted,
         write: (_id, data, options) => aborted(data, options ?? {}),

@@ -15,6 +15,7 @@ import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
 import type { JoinedLinks, PodNetwork } from "../../resources/network/network.ts";
 import type { AgentConnection } from "../agent/client.ts";
 import { setUpGuestNetwork } from "../agent/guest_setup.ts";
+import { locatedCards } from "../agent/located_cards.ts";
 
 /** An engine does several things to a link, one right after the other. */
 const SETTLE_MS = 100;
@@ -23,7 +24,7 @@ const AGAIN_MS = 10_000;
 
 export interface LateNetworkOptions {
   network: Pick<PodNetwork, "changed" | "follow" | "join" | "release" | "tellAgain">;
-  vm: Pick<Hypervisor, "name" | "hotplug">;
+  vm: Pick<Hypervisor, "name" | "hotplug" | "guestAddress">;
   agent: Pick<AgentConnection, "network">;
   log: Logger;
   /** Ends with the sandbox. */
@@ -82,13 +83,13 @@ export class LateNetwork {
   }
 
   async #carryOut({ cards, gone, guest, leftovers }: JoinedLinks): Promise<void> {
-    const { network, agent } = this.#options;
+    const { network, agent, vm } = this.#options;
     using queues = new DisposableStack();
     for (const fd of cards.flatMap(descriptorsOf)) queues.use(fd); // of cards that are not plugged
     try {
       for (const card of gone) await this.#takeOut(card);
       for (const [at, card] of cards.entries()) await this.#putIn(card, cards.slice(at));
-      await setUpGuestNetwork(agent, guest);
+      await setUpGuestNetwork(agent, locatedCards({ cards, guest }, vm));
       if (isAny(leftovers)) await agent.network.remove(leftovers);
     } catch (error) {
       network.tellAgain();

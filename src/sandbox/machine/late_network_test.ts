@@ -13,6 +13,8 @@ class Bench {
   readonly calls: string[] = [];
   readonly lines: string[] = [];
   readonly end = new AbortController();
+  /** Where interfaces were said to be (wire W4). */
+  readonly places: string[] = [];
   readonly scans: JoinedLinks[] = [];
   news = Promise.withResolvers<void>();
   /** Calls that fail, by their words. */
@@ -33,6 +35,7 @@ class Bench {
     },
     vm: {
       name: "fake",
+      guestAddress: () => ({ bus: "pci", path: "02/00" }),
       hotplug: {
         plug: ({ id }) => this.#act(`plug ${id}`, { bus: "pci", path: "02/00" } as const),
         unplug: (id) => this.#act(`unplug ${id}`, undefined),
@@ -40,7 +43,10 @@ class Bench {
     },
     agent: {
       network: {
-        setInterface: ({ name }) => this.#act(`interface ${name}`, undefined),
+        setInterface: ({ name, devicePath = "nowhere" }) => {
+          this.places.push(devicePath);
+          return this.#act(`interface ${name}`, undefined);
+        },
         setRoutes: (routes) => this.#act(`routes ${routes.length}`, undefined),
         addNeighbors: () => this.#act("neighbors", undefined),
         remove: ({ cards, routes }) => this.#act(`remove ${[...cards, routes.length].join()}`, undefined),
@@ -89,6 +95,7 @@ Deno.test("pods A11: LateNetwork.join() takes cards out, puts others in, sets wh
     "routes 1",
     "remove 2",
   ]);
+  assert.deepEqual(bench.places, ["02/00"], "wire W4: the guest is told where the card is");
 });
 
 Deno.test("pods A11: LateNetwork has the guest let go of a card that the monitor cannot take out", async () => {

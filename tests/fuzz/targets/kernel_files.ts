@@ -6,7 +6,7 @@ import { effectiveInitSignal } from "../../../src/agent/container/process_status
 import {
   parseCpuTimes,
   parseDiskstats,
-  parseKeyValues,
+  parseMeminfo,
   parseNetDev,
   parseProcessUsage,
 } from "../../../src/linux/process/procfs.ts";
@@ -133,7 +133,7 @@ export const kernelFiles = textParsers({
         text,
       ) => [effectiveInitSignal(15, text), readCapabilitySet(text, "CapPrm"), readCapabilitySet(text, "CapBnd")],
     },
-    meminfo: { good: [PROC.meminfo], parse: parseKeyValues },
+    meminfo: { good: [PROC.meminfo], parse: parseMeminfo },
     cpus: { good: [PROC.stat], parse: parseCpuTimes },
     netdev: { good: [PROC["net/dev"]], parse: parseNetDev },
     diskstats: { good: [PROC.diskstats], parse: parseDiskstats },
