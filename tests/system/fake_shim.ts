@@ -9,7 +9,8 @@ import { FakeAgent, FakeVm, type FakeVmOptions, type OtherMethods } from "./fake
 export const NO_OPTIONS = { checkpoint: "", parentCheckpoint: "", terminal: false, stdin: "", stdout: "", stderr: "" };
 const log = createLogger({ sink: () => {} });
 
-const NETWORKED = { namespaces: [{ type: "network" }] };
+/** As engines ask for them. */
+export const OWN_NAMESPACES: readonly { type: string }[] = ["network", "ipc", "uts", "pid"].map((type) => ({ type }));
 
 /** Any files that exist: there is no VM. */
 export const CONFIGURATION = `[hypervisor.qemu]
@@ -46,11 +47,14 @@ export class Shim implements AsyncDisposable {
     });
   }
 
-  /** @param spec Gets a network namespace, as engines ask for one, if it says nothing of Linux. */
+  /** @param spec Gets namespaces, as engines ask for them, if it says nothing of Linux. */
   bundle(name: string, spec: Record<string, unknown>): string {
     const path = `${this.directory}/${name}`;
     Deno.mkdirSync(`${path}/rootfs`, { recursive: true });
-    Deno.writeTextFileSync(`${path}/config.json`, JSON.stringify({ ociVersion: "1.2.0", linux: NETWORKED, ...spec }));
+    Deno.writeTextFileSync(
+      `${path}/config.json`,
+      JSON.stringify({ ociVersion: "1.2.0", linux: { namespaces: OWN_NAMESPACES }, ...spec }),
+    );
     return path;
   }
 

@@ -12,7 +12,7 @@ import { dial, listen } from "../../src/rpc/transport/address.ts";
 import { createTtrpcTransport, type TtrpcTransport } from "../../src/rpc/ttrpc/client.ts";
 import { defineService, serveTtrpc } from "../../src/rpc/ttrpc/server.ts";
 import { type AgentMethods, FakeAgent } from "./fake_agent.ts";
-import { CONFIGURATION, NO_OPTIONS } from "./fake_shim.ts";
+import { CONFIGURATION, NO_OPTIONS, OWN_NAMESPACES } from "./fake_shim.ts";
 import { RawAgent, type RawAnswer } from "./raw_agent.ts";
 
 const PROGRAM = new URL("./shim_with_agent.ts", import.meta.url).pathname;
@@ -64,7 +64,7 @@ export class HostileShim implements AsyncDisposable {
     const bundle = `${this.directory}/bundle`;
     Deno.mkdirSync(`${bundle}/rootfs`, { recursive: true });
     const process = { args, cwd: "/", user: { uid: 0, gid: 0 } };
-    const namespaces = [{ type: "network" }];
+    const namespaces = OWN_NAMESPACES;
     const linux = { namespaces, resources: { cpu: { ...(cpus !== undefined && { cpus }) } } };
     Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify({ ociVersion: "1.2.0", process, linux }));
     await this.tasks.create({ id: "c1", bundle, ...NO_OPTIONS }, { timeoutMs });

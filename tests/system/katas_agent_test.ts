@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { Fd, O_NONBLOCK, O_RDWR } from "../../src/linux/io/fd.ts";
-import { NO_OPTIONS, Shim } from "./fake_shim.ts";
+import { NO_OPTIONS, OWN_NAMESPACES, Shim } from "./fake_shim.ts";
 import { katasHabits } from "./katas_agent.ts";
 
 const LINES = 200;
@@ -64,7 +64,7 @@ Deno.test("wire W15: a container whose engine lists the usual devices is made by
     fileMode: 0o666,
   }));
   const tun = { path: "/dev/net/tun", type: "c", major: 10, minor: 200 };
-  const linux = { namespaces: [{ type: "network" }], devices: [...devices, tun] };
+  const linux = { namespaces: OWN_NAMESPACES, devices: [...devices, tun] };
   const process = { args: ["exit", "0"], cwd: "/", user: { uid: 0, gid: 0 } };
   const bundle = shim.bundle("bundle", { process, linux });
   await shim.tasks.create({ id: "c1", bundle, rootfs: [], ...NO_OPTIONS });

@@ -5,7 +5,7 @@ import { createLogger } from "../../src/base/log.ts";
 import { MetricsSchema } from "../../src/proto/cgroups_v1_pb.ts";
 import { readState } from "../../src/sandbox/persist.ts";
 import { deleteTask } from "../../src/shim/delete.ts";
-import { NO_OPTIONS, Shim } from "./fake_shim.ts";
+import { NO_OPTIONS, OWN_NAMESPACES, Shim } from "./fake_shim.ts";
 
 const PROCESS = { args: ["sleep"], cwd: "/", user: { uid: 0, gid: 0 } };
 const POD = { "io.kubernetes.cri.container-type": "sandbox" };
@@ -50,7 +50,7 @@ async function end(shim: Shim, id: string): Promise<void> {
 Deno.test("hooks of a pod's containers run on the host at their moments, with the state on standard input", async () => {
   await using shim = new Shim();
   const file = `${shim.directory}/noted`;
-  const linux = { namespaces: [{ type: "network" }] };
+  const linux = { namespaces: OWN_NAMESPACES };
   await create(shim, "c1", { hooks: hooksThatNote(file), annotations: POD, linux });
   assert.deepEqual(moments(file), ["prestart c1 creating", "createRuntime c1 creating"]);
   await shim.start();
@@ -110,7 +110,7 @@ Deno.test("the poststop hooks of a container whose shim died run when its remain
 Deno.test("metrics of a pod's own id are those of its cgroup on the host, of a container those of the guest", async () => {
   await using shim = new Shim();
   const cgroupsPath = `/kata-test-${crypto.randomUUID().slice(0, 8)}`;
-  const namespaces = [{ type: "network" }];
+  const namespaces = OWN_NAMESPACES;
   await create(shim, "c1", { annotations: POD, linux: { namespaces, cgroupsPath } });
   await create(shim, "c2", { annotations: IN_POD });
   const processes = [1, 2].map(() => new Deno.Command("sleep", { args: ["1000"] }).spawn());
@@ -136,7 +136,7 @@ const REFUSALS: readonly { title: string; removeContainer: () => Promise<never> 
 
 Deno.test.each(REFUSALS)("F1: a guest that $title to remove a container keeps no shim from ending", async (hostile) => {
   await using shim = new Shim({ removeContainer: hostile.removeContainer });
-  await create(shim, "c1", { annotations: POD, linux: { namespaces: [{ type: "network" }] } });
+  await create(shim, "c1", { annotations: POD, linux: { namespaces: OWN_NAMESPACES } });
   await create(shim, "c2", { annotations: IN_POD });
   for (const id of ["c1", "c2"]) await shim.tasks.start({ id, execId: "" });
   await shim.tasks.kill({ id: "c2", execId: "", signal: SIGKILL, all: true });
@@ -151,7 +151,7 @@ Deno.test.each(REFUSALS)("F1: a guest that $title to remove a container keeps no
 
 Deno.test("F1: what cannot be unmounted or removed on the host keeps no shim from ending", async () => {
   await using shim = new Shim();
-  await create(shim, "c1", { annotations: POD, linux: { namespaces: [{ type: "network" }] } });
+  await create(shim, "c1", { annotations: POD, linux: { namespaces: OWN_NAMESPACES } });
   await create(shim, "c2", { annotations: IN_POD });
   for (const id of ["c1", "c2"]) await shim.tasks.start({ id, execId: "" });
   // Something that this shim did not make.
