@@ -4,6 +4,7 @@ import type { Logger } from "../base/log.ts";
 import type { AgentService } from "../proto/agent_pb.ts";
 import type { AgentOptions } from "../agent_api/options.ts";
 import type { DeviceWaiter } from "./devices/waiter.ts";
+import type { ModuleRequests } from "./machine/module_requests.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -14,6 +15,8 @@ export interface Guest {
   readonly sandbox: Sandbox;
   /** Waits for hardware that may be still to come. */
   readonly devices: DeviceWaiter;
+  /** Loads modules of the kernel for containers, and lets those ask for them that may. */
+  readonly modules: Pick<ModuleRequests, "serve">;
   /** Judges each request of the host. */
   readonly policy: Policy;
   /** The agent is PID 1, so the machine is its own. */

@@ -24,7 +24,8 @@ import type { Guest } from "./guest.ts";
 import { becomeInit, mountBaseFilesystems } from "./machine/init.ts";
 import { listenForLogReader, stdoutSink } from "./machine/log_sink.ts";
 import { ALLOW_ALL } from "./policy/policy.ts";
-import { guardMachineVsock } from "./machine/vsock.ts";
+import { ModuleRequests, type ModuleRequestsOptions } from "./machine/module_requests.ts";
+import { guardMachineVsock, ownsMachine } from "./machine/vsock.ts";
 import { Sandbox } from "./sandbox.ts";
 import { agentServices } from "./services/mod.ts";
 
@@ -84,6 +85,7 @@ async function run(
     isInit,
     sandbox: stack.use(new Sandbox()),
     devices: new DeviceWaiter({ timeoutMs: options.hotplugTimeout * 1000 }),
+    modules: stack.use(new ModuleRequests({ machine: machineOf({ options, isInit }), log })),
     policy: ALLOW_ALL,
     signal: end.signal,
     shutDown: () => end.abort(),
@@ -97,6 +99,11 @@ async function run(
   // Without interceptors a call takes a shorter way.
   const interceptors = LEVELS.indexOf(options.logLevel) <= LEVELS.indexOf("debug") ? [logCalls(log)] : [];
   await serveTtrpc(listener, services(guest), { signal: end.signal, log, interceptors });
+}
+
+function machineOf(guest: Pick<Guest, "options" | "isInit">): ModuleRequestsOptions["machine"] {
+  if (!ownsMachine(guest)) return "none";
+  return guest.isInit ? "init" : "service";
 }
 
 function openLog(options: AgentOptions, stack: AsyncDisposableStack): Logger {

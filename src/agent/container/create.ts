@@ -22,6 +22,7 @@ import { bundleOf, refusePart } from "../files/guest_path.ts";
 import { attachDevices, withGuestNumbers } from "./devices.ts";
 import { addGuestHooks } from "./hooks.ts";
 import { setMachineSysctls, toMappedSpec } from "./mapped_spec.ts";
+import { needsOf } from "../machine/kernel_needs.ts";
 import { guestNamespaces } from "../machine/namespaces.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
 import { groupsOf } from "../storage/groups.ts";
@@ -54,6 +55,7 @@ export async function createContainer(
   checkRoot(spec, { bundle, guard });
   releaseSharedMounts(spec, { guard, undo });
   Deno.writeTextFileSync(`${bundle}/config.json`, formatSpec(spec));
+  await guest.modules.serve(needsOf(spec));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit, guardSource: guard });
   // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
   guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);

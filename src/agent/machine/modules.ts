@@ -9,3 +9,9 @@ export async function loadModule(name: string, parameters: readonly string[] = [
     throw new Error(`Cannot load kernel module "${name}": modprobe ended with ${JSON.stringify(status)}`);
   }
 }
+
+/** Loads a type of file systems that the kernel does not know yet; if there is none, the mount will say so. */
+export async function loadFilesystem(type: string): Promise<void> {
+  if (Deno.readTextFileSync("/proc/filesystems").includes(`\t${type}\n`)) return;
+  await loadModule(`fs-${type}`).catch(() => {});
+}

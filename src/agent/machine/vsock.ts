@@ -10,14 +10,19 @@ const FIRST_PID_NAMESPACE = 0xeffffffc;
  * From now on only this process has vsock sockets. For a machine of ours: an agent that is a plain process, in a namespace
  * or on a socket of its own, leaves the machine as it is.
  */
-export function guardMachineVsock({ options, isInit, log }: Guest, stack: AsyncDisposableStack): void {
-  const ownsMachine = isInit || options.serverAddress.startsWith("vsock:");
-  if (options.containerVsock || !ownsMachine || !isInFirstPidNamespace()) return;
+export function guardMachineVsock(guest: Guest, stack: AsyncDisposableStack): void {
+  const { options, log } = guest;
+  if (options.containerVsock || !ownsMachine(guest)) return;
   try {
     stack.use(guardVsock({ pid: Deno.pid, hook: knownHook() }));
   } catch (error) {
     log.warning("Containers can use vsock", { error });
   }
+}
+
+/** Whether this machine is a guest of ours, which the agent may change. */
+export function ownsMachine({ options, isInit }: Pick<Guest, "options" | "isInit">): boolean {
+  return (isInit || options.serverAddress.startsWith("vsock:")) && isInFirstPidNamespace();
 }
 
 function isInFirstPidNamespace(): boolean {

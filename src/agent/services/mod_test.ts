@@ -31,6 +31,7 @@ function makeGuest(policy: Policy): { guest: Guest; used: string[]; watch(): voi
     log: spied("log", createLogger({ sink: () => {} })),
     sandbox: spied("sandbox", new Sandbox()),
     devices: spied("devices", new DeviceWaiter()),
+    modules: spied("modules", { serve: () => Promise.resolve() }),
     policy,
     isInit: false,
     signal: new AbortController().signal,

@@ -4,6 +4,7 @@ import { KataError } from "../../base/error.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
 import { guardedText } from "../../linux/fs/guarded_path.ts";
+import { loadFilesystem } from "../machine/modules.ts";
 import type { Storage } from "../../proto/agent_pb.ts";
 import { type AttachedStorage, onlyOne, type Places, type StorageContext, type StorageGroup } from "./handler.ts";
 import { mountAt } from "./mount_point.ts";
@@ -19,6 +20,7 @@ export async function attachBlock(
   const disk = await devices.disk(at, { signal });
   await using undo = new AsyncDisposableStack();
   undo.use(disk);
+  await loadFilesystem(storage.fstype);
   undo.use(mountDisk(storage, { node: disk.node, place }));
   const attached = undo.move();
   return { path: guardedText(place), [Symbol.asyncDispose]: () => attached.disposeAsync() };

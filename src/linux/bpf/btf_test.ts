@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { findBtfFunction } from "./btf.ts";
+import { findBtfFunction, findBtfMember } from "./btf.ts";
 
 /** BTF of types, each a name and the words that follow that. */
 function btf(types: readonly [name: string, ...words: number[]][]): Uint8Array<ArrayBuffer> {
@@ -39,5 +39,15 @@ Deno.test("findBtfFunction() refuses what is no BTF, and ends with what is cut o
     } catch (error) {
       assert.ok(error instanceof RangeError);
     }
+  }
+});
+
+Deno.test("findBtfMember() finds a member of that structure by its name, in bytes", () => {
+  const [cred, pid] = [1, 6]; // where these names stand: "\0cred\0pid\0task\0"
+  const all = btf([["cred", ...INT], ["pid", ...INT], ["task", 0x04000002, 16, cred, 0, 0, pid, 0, 64]]);
+  assert.equal(findBtfMember(all, "task", "cred"), 0);
+  assert.equal(findBtfMember(all, "task", "pid"), 8);
+  for (const [structure, member] of [["task", "task"], ["cred", "pid"], ["task", "none"], ["none", "pid"]] as const) {
+    assert.equal(findBtfMember(all, structure, member), undefined, `${structure}.${member}`);
   }
 });

@@ -33,6 +33,7 @@ const NUMBERS = {
   fchown: [93, 55],
   fchownat: [260, 54],
   fcntl: [72, 25],
+  finit_module: [313, 273],
   flock: [73, 32],
   fsconfig: [431, 431],
   fsetxattr: [190, 7],

@@ -7,8 +7,9 @@
  * @see https://docs.kernel.org/bpf/prog_lsm.html
  * @module
  */
-import { bpf, CODE, encodeProgram, type Instruction, loadProgram } from "../bpf/program.ts";
+import { CODE, encodeProgram, type Instruction } from "../bpf/program.ts";
 import { findBtfFunction } from "../bpf/btf.ts";
+import { attachToHook } from "../bpf/lsm.ts";
 import { ERRNO, isErrno } from "../ffi/errno.ts";
 import { Fd } from "../io/fd.ts";
 import { bind, check } from "../ffi/libc.ts";
@@ -16,8 +17,6 @@ import { bind, check } from "../ffi/libc.ts";
 /** Kernel function to which a program for this hook is attached. */
 export const SOCKET_CREATE_HOOK = "bpf_lsm_socket_create";
 
-const BPF_PROG_TYPE_LSM = 29;
-const BPF_LSM_MAC = 27;
 const AF_UNIX = 1;
 const AF_VSOCK = 40;
 const SOCK_STREAM = 1;
@@ -78,20 +77,10 @@ export function guardVsock({ pid, hook }: VsockGuardOptions): Disposable {
 
 /** @returns undefined if that is not the number of the hook here, or nobody asks it. */
 function attach(pid: number, hook: number): Disposable | undefined {
+  const link = attachToHook(vsockGuardProgram(pid), hook);
+  if (link === undefined) return undefined;
   using undo = new DisposableStack();
-  try {
-    using program = loadProgram(vsockGuardProgram(pid), {
-      type: BPF_PROG_TYPE_LSM,
-      attachType: BPF_LSM_MAC,
-      attachTo: hook,
-      // The kernel takes no other for this type.
-      license: "Dual MIT/GPL",
-    });
-    undo.use(new Fd(bpf("LINK_CREATE", Uint32Array.of(program.number, 0, BPF_LSM_MAC, 0))));
-  } catch (error) {
-    if (isErrno(error, "EINVAL", "EACCES", "ENOENT")) return undefined;
-    throw error;
-  }
+  undo.use(link);
   return isAsked() ? undo.move() : undefined;
 }
 

@@ -20,14 +20,37 @@ export function checkDevices(linux: Linux = {}, { containerId, log }: { containe
 }
 
 /**
- * As the guest shall make them. Privileged containers get none of the hardware that their engine lists unasked. The nodes
- * that each container has are left out, as Kata's agent makes them and cannot make them twice.
+ * As the guest shall make them. Privileged containers get none of the hardware that their engine lists unasked, but what
+ * the guest's own kernel offers, as they would have it on a node. The nodes that each container has are left out, as
+ * Kata's agent makes them and cannot make them twice.
  */
 export function toGuestDevices({ devices = [], resources }: Linux): Device[] {
-  const asked = isPrivileged(resources) ? devices.filter(isOfKernel) : devices;
+  const asked = isPrivileged(resources) ? forPrivileged(devices) : devices;
   return asked.filter((device) => !isDefaultDevice(device))
     .map(({ fileMode = DEFAULT_MODE, ...device }) => ({ ...device, fileMode }));
 }
+
+/** An engine that keeps the host's hardware from a privileged container keeps these from it too. */
+function forPrivileged(devices: readonly Device[]): Device[] {
+  const kept = devices.filter(isOfKernel);
+  if (kept.length === devices.length) return kept;
+  return [...kept, ...SERVICES.filter(({ path }) => !kept.some((device) => device.path === path))];
+}
+
+const LOOP_MAJOR = 7;
+/** As many as a kernel makes from the start. */
+const LOOPS = 8;
+
+/** Devices of a kernel for whoever may do everything. Those of modules load them when they are opened. */
+const SERVICES: readonly Device[] = [
+  { path: "/dev/net/tun", type: "c", major: 10, minor: 200, fileMode: 0o666 },
+  { path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o666 },
+  { path: "/dev/mapper/control", type: "c", major: 10, minor: 236, fileMode: 0o600 },
+  { path: "/dev/loop-control", type: "c", major: 10, minor: 237, fileMode: 0o660 },
+  ...Array.from({ length: LOOPS }, (_, minor): Device => {
+    return { path: `/dev/loop${minor}`, type: "b", major: LOOP_MAJOR, minor, fileMode: 0o660 };
+  }),
+];
 
 /**
  * Rules for the guest's devices, some of which are the agent's: its channel, the guest's own disk. A container's rules

@@ -64,3 +64,18 @@ Deno.test("wire W15: toGuestDevices() says the usual mode of a node that has non
     0,
   ]);
 });
+
+Deno.test("pods B13: toGuestDevices() gives a privileged container what the guest's kernel offers, in place of the host's hardware", () => {
+  const paths = (devices: Device[]) => toGuestDevices({ devices, resources: ALL }).map(({ path }) => path);
+  const loops = Array.from({ length: 8 }, (_, number) => `/dev/loop${number}`);
+  const hostLoop: Device = { path: "/dev/loop0", type: "b", major: 7, minor: 0 };
+  assert.deepEqual(paths([DISK, TUN, hostLoop]), [
+    "/dev/net/tun",
+    "/dev/fuse",
+    "/dev/mapper/control",
+    "/dev/loop-control",
+    ...loops,
+  ]);
+  assert.deepEqual(paths([TUN]), ["/dev/net/tun"], "an engine that lists no hardware");
+  assert.deepEqual(toGuestDevices({ devices: [TUN, DISK] }).length, 2);
+});

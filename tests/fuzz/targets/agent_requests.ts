@@ -166,6 +166,7 @@ class FuzzedGuest implements AsyncDisposable {
       sandbox: this.#sandbox,
       // There are no devices here, and this machine's own are nobody's to use.
       devices: new DeviceWaiter({ sys: "/none", dev: "/none", timeoutMs: 10, loadModule: () => Promise.resolve() }),
+      modules: { serve: () => Promise.resolve() },
       policy: ALLOW_ALL,
       signal: this.#end.signal,
       shutDown: () => {},
