@@ -5,6 +5,7 @@ import type { GuestContainer } from "./container/container.ts";
 import { MappedNamespaces } from "./machine/mapped_namespaces.ts";
 import type { SharedNamespaces } from "./machine/shared_namespaces.ts";
 import { OomQueue } from "./container/oom.ts";
+import { SharedMounts } from "./container/shared_mounts.ts";
 import type { GuestProcess } from "./container/process.ts";
 import { StorageRegistry } from "./storage/registry.ts";
 
@@ -21,6 +22,7 @@ export class Sandbox implements AsyncDisposable {
   /** Directory of the guest's own hooks; empty if there is none. */
   guestHookPath = "";
   readonly storages: StorageRegistry = new StorageRegistry();
+  readonly sharedMounts: SharedMounts = new SharedMounts();
   readonly oomEvents: OomQueue = new OomQueue();
   #resources = new AsyncDisposableStack();
   readonly #containers = new Map<string, GuestContainer>();

@@ -17,6 +17,7 @@ import { mountSetattr, mountTree, openTree } from "../linux/mount/mount_tree.ts"
 import { MOUNT_ATTR, MS } from "../linux/mount/mount_options.ts";
 import { removePath } from "../linux/fs/remove_tree.ts";
 import { GUEST_PATH } from "../agent_api/names.ts";
+import { CommonTrees } from "./common_trees.ts";
 
 /** Something in the shared directory. Disposing it takes it away from the guest. */
 export interface SharedTree extends Disposable {
@@ -27,6 +28,14 @@ export interface SharedTree extends Disposable {
 export interface ShowOptions {
   /** With all that is mounted within by now. */
   readOnly: boolean;
+}
+
+/** A tree that several containers may have. */
+export interface CommonWish extends ShowOptions {
+  keys: readonly string[];
+  make: () => Fd;
+  /** For people who look into the shared directory. */
+  name: string;
 }
 
 /** The guest's root makes programs that change the user, and devices: nobody on the host uses them by this way. */
@@ -62,6 +71,16 @@ export class SharedDirectory implements Disposable {
     undo.move();
   }
 
+  /** Trees that several containers have. */
+  readonly common: CommonTrees = new CommonTrees();
+  #forAll: ContainerShare | undefined;
+
+  /** The place for what several containers have; no id begins with a dot. */
+  get forAll(): ContainerShare {
+    this.#forAll ??= this.container(".volumes");
+    return this.#forAll;
+  }
+
   /** Makes the place for what one container has. @throws {ErrnoError} EEXIST */
   container(id: string): ContainerShare {
     return new ContainerShare(this, { id, host: this.#host });
@@ -70,6 +89,7 @@ export class SharedDirectory implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#host.isOpen) return;
     this.#host[Symbol.dispose]();
+    this.#forAll?.[Symbol.dispose]();
     removeShared(this.#directory);
   }
 }
@@ -92,6 +112,20 @@ export class ContainerShare implements Disposable {
 
   get stage(): string {
     return this.#share.stage;
+  }
+
+  /**
+   * Shows a tree that other containers of the sandbox may have as well. It is shown once, and as long as any of them has it.
+   *
+   * @param wish.keys Of trees that will do, the best one first; a new one gets the last.
+   * @param wish.make Makes the tree, if none of them is shown yet; it is disposed then.
+   */
+  showOnce({ keys, make, name, readOnly }: CommonWish): SharedTree {
+    const { common, forAll } = this.#share;
+    return common.find(keys) ?? common.add(keys.at(-1)!, (number) => {
+      using tree = make();
+      return forAll.show(tree, `${number}-${name}`, { readOnly });
+    });
   }
 
   /**

@@ -149,10 +149,10 @@ Deno.test("F11: what is mounted later below a volume appears in it, but not belo
   const source = box.dir("source");
   using _own = bindMount(source, source);
   mount("", source, { flags: 1 << 20 }); // MS_SHARED, as on any host that systemd runs
-  const [open, closed, asked] = [
-    (await box.bind(source, ["rbind"])).seen,
+  const [closed, asked, open] = [
     (await box.bind(source, ["rbind", "ro"])).seen,
     (await box.bind(source, ["rbind", "ro", "rslave"])).seen,
+    (await box.bind(source, ["rbind"])).seen,
   ];
   using _late = mount("tmpfs", box.dir("source/late"), { type: "tmpfs" });
   Deno.writeTextFileSync(`${source}/late/file`, "late");
@@ -180,11 +180,11 @@ Deno.test("F16: kernel file systems of the host below a volume are left out, wit
     }
     assert.equal(Deno.readTextFileSync(`${path}/kept/file`), "mine");
   };
-  for (const options of [["rbind"], ["rbind", "ro"], ["rbind", "rslave"], ["rbind", "rprivate"]]) {
+  for (const options of [["rbind", "ro"], ["rbind"], ["rbind", "rslave"], ["rbind", "rprivate"]]) {
     seenBy((await box.bind(source, options)).seen);
   }
   const without = (path: string) => `${source}/${path}`;
-  assert.equal(box.warnings.length, 4);
+  assert.equal(box.warnings.length, 3, "one for each tree: the second and the third are one");
   assert.deepEqual(box.warnings[0]!.left, ["deep/sys", "kept/proc", "proc", "pts"].map(without));
   using container = box.container("c1");
   using _rootfs = shareRootfs(container, { mounts: [], path: source, log: box.log });

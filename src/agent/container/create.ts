@@ -2,13 +2,10 @@
 import { errorCode, KataError } from "../../base/error.ts";
 import { verifyId } from "../../base/id.ts";
 import { detectCgroups } from "../../linux/cgroup/cgroup.ts";
-import { forgetUnusedNames } from "../../linux/fs/dentries.ts";
-import { isErrno } from "../../linux/ffi/errno.ts";
-import { Fd, O_DIRECTORY, O_PATH, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
-import { type GuardedPath, openGuarded } from "../../linux/fs/guarded_path.ts";
+import { Fd, O_DIRECTORY, O_PATH, O_RDONLY } from "../../linux/io/fd.ts";
+import { openGuarded } from "../../linux/fs/guarded_path.ts";
 import { umountTree } from "../../linux/mount/mount.ts";
 import { removePath } from "../../linux/fs/remove_tree.ts";
-import { statfs } from "../../linux/fs/statfs.ts";
 import { readMountInfo } from "../../linux/mount/mountinfo.ts";
 import { Container, type CreateOptions } from "../../oci/container/container.ts";
 import type { GuardSource } from "../../oci/mount/plan.ts";
@@ -26,7 +23,6 @@ import { needsOf } from "../machine/kernel_needs.ts";
 import { guestNamespaces } from "../machine/namespaces.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
 import { groupsOf } from "../storage/groups.ts";
-import { unmountAt } from "../storage/mount_point.ts";
 
 /** State of the containers; not below the bundles, which CreateSandbox wipes. */
 const STATE_ROOT = "/run/kata-agent";
@@ -53,7 +49,7 @@ export async function createContainer(
   const spec = withGuestNumbers(guestSpec(guest, { request, target }), numbers);
   const guard = (path: string) => storages.guard(path);
   checkRoot(spec, { bundle, guard });
-  releaseSharedMounts(spec, { guard, undo });
+  undo.use(guest.sandbox.sharedMounts.use(spec, guard));
   Deno.writeTextFileSync(`${bundle}/config.json`, formatSpec(spec));
   await guest.modules.serve(needsOf(spec));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit, guardSource: guard });
@@ -71,49 +67,6 @@ function checkRoot({ root }: Spec, { bundle, guard }: { bundle: string; guard: G
   } catch (cause) {
     const code = errorCode(cause) ?? "INVALID_ARGUMENT";
     throw new KataError(code, `Cannot use root file system "${path}"`, { cause });
-  }
-}
-
-/**
- * Unmounts the host's mounts of this container at its end. Each is a file system of its own here: while it stays
- * mounted, this kernel remembers its files, and the host's daemon has a descriptor open for each of them. The same goes
- * for the names under which they were mounted; a volume that the host wants to detach would stay busy with it.
- */
-function releaseSharedMounts(
-  { root, mounts = [] }: Spec,
-  { guard, undo }: { guard: GuardSource; undo: AsyncDisposableStack },
-): void {
-  const places = [root?.path ?? "", ...mounts.map(({ source = "" }) => source)]
-    .filter((path) => path.startsWith(`${GUEST_PATH.passthrough}/`)).map(guard)
-    // A part of a volume is no mount of the host's.
-    .filter(({ part }) => part === undefined);
-  if (places.length === 0) return;
-  undo.defer(() => {
-    try {
-      forgetUnusedNames(GUEST_PATH.shared);
-    } catch (error) {
-      if (!isErrno(error, "EINVAL", "ENOENT")) throw error; // where nothing is shared, nothing is remembered
-    }
-  });
-  for (const place of places) {
-    undo.defer(() => {
-      awaitReleases(place);
-      while (unmountAt(place));
-    });
-  }
-}
-
-/**
- * Waits until the host's daemon has heard of each file that was closed. The kernel does not wait for that itself, and
- * where a shared file system goes with such news under way, Linux 6.1 stops the thread that unmounts it, which is the
- * agent's, for ever ("VFS: Busy inodes after unmount"). The daemon answers in order, so an answer means that it has heard.
- */
-function awaitReleases(place: GuardedPath): void {
-  try {
-    using open = openGuarded(place);
-    statfs(pathOf(open));
-  } catch (error) {
-    if (!isErrno(error, "ENOENT", "ENOTCONN")) throw error; // there is no file, or no daemon, any more
   }
 }
 

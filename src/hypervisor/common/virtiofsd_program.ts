@@ -65,27 +65,26 @@ async function search(places: readonly string[]): Promise<VirtiofsdProgram> {
 async function askUsual(path: string): Promise<VirtiofsdProgram> {
   const problem = distrust(path);
   if (problem !== undefined) throw new Error(`"${path}": ${problem}`);
-  const { version, options } = await ask(path);
-  const kind = virtiofsdKind(version);
-  if (kind === undefined) throw new Error(`"${path}" says that it is "${version.trim().slice(0, 200)}"`);
-  return { path, kind, options };
+  const help = await helpOf(path);
+  const kind = virtiofsdKind(help);
+  if (kind === undefined) throw new Error(`"${path}" says of itself "${help.trim().slice(0, 200)}"`);
+  return { path, kind, options: virtiofsdOptions(help) };
 }
 
-/** Takes the administrator's word, whatever the program calls itself. */
+/** Takes the administrator's word, whatever the program says of itself. */
 async function askConfigured(path: string): Promise<VirtiofsdProgram> {
-  const { version, options } = await ask(path);
-  return { path, kind: virtiofsdKind(version) ?? "rust", options };
+  const help = await helpOf(path);
+  return { path, kind: virtiofsdKind(help) ?? "rust", options: virtiofsdOptions(help) };
 }
 
-async function ask(path: string): Promise<{ version: string; options: ReadonlySet<string> }> {
-  const [version, help] = await Promise.all([outputOf(path, ["--version"]), outputOf(path, ["--help"])]);
-  return { version, options: virtiofsdOptions(help) };
+function helpOf(path: string): Promise<string> {
+  return outputOf(path, ["--help"]);
 }
 
-/** Reads the output of `virtiofsd --version`: only the older one speaks of QEMU. Undefined: it is no virtiofsd that runs. */
-export function virtiofsdKind(version: string): VirtiofsdKind | undefined {
-  if (!/^virtiofsd [\w ]*\d/m.test(version)) return undefined;
-  return /QEMU/.test(version) ? "c" : "rust";
+/** Reads the output of `virtiofsd --help`. Undefined: it is of no virtiofsd that runs. */
+export function virtiofsdKind(help: string): VirtiofsdKind | undefined {
+  if (/^ *--shared-dir\b/m.test(help)) return "rust";
+  return /^ *-o source=/m.test(help) ? "c" : undefined;
 }
 
 /** Reads the output of `virtiofsd --help`. */

@@ -2,11 +2,13 @@
 import { mountSetattr, openTree } from "../../linux/mount/mount_tree.ts";
 import { MOUNT_ATTR, MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Fd } from "../../linux/io/fd.ts";
+import { statfs } from "../../linux/fs/statfs.ts";
+import { type Fd, pathOf } from "../../linux/io/fd.ts";
+import { mayHoldMounts, mountsBelow } from "../../linux/mount/mountinfo.ts";
 import { copyWithoutKernel } from "../kernel_mounts.ts";
 import { mapOwners } from "./mapped.ts";
 import type { Source } from "./source.ts";
-import { readyVolume, refuse, type VolumeHandler } from "./volume.ts";
+import { type OwnerMaps, readyVolume, refuse, type VolumeHandler } from "./volume.ts";
 
 /** Characters of the mount point's name that are kept, for people who look into the shared directory. */
 const KEPT_NAME = 32;
@@ -39,9 +41,9 @@ export const shareVolume: VolumeHandler = {
         volume: source.path,
       });
     }
-    using tree = copySource(source, { options, readOnly, stage: share.stage, log });
-    if (maps !== undefined) mapOwners(tree, maps);
-    const shown = share.show(tree, `${randomHex()}-${baseName(mount.destination)}`, { readOnly });
+    const how = { options, readOnly, maps, stage: share.stage, log };
+    const make = () => copySource(source, how);
+    const shown = share.showOnce({ keys: keysOf(source, how), make, name: baseName(mount.destination), readOnly });
     const side = { mount: { ...mount, source: shown.guestPath } };
     return readyVolume(this.name, side, { node: source.kind, undo: shown });
   },
@@ -50,13 +52,38 @@ export const shareVolume: VolumeHandler = {
 interface CopyOptions {
   options: readonly string[];
   readOnly: boolean;
+  maps: OwnerMaps | undefined;
   stage: string;
   log: Logger | undefined;
 }
 
-function copySource({ fd, path, kind }: Source, { options, readOnly, stage, log }: CopyOptions): Fd {
-  const recursive = options.includes("rbind") || !options.includes("bind");
-  const propagation = readOnly || options.some(isPrivate) ? MS.PRIVATE : MS.SLAVE;
+/**
+ * Names of the trees that will do: by the directory or file, how it is mounted, what is mounted below, and how that is
+ * shown. Who may only read takes a tree that others write, which the guest mounts read-only: else the two would not meet.
+ */
+function keysOf({ fd, path, table }: Source, { options, readOnly, maps }: CopyOptions): string[] {
+  // Owners tell mounts apart that show them by other maps.
+  const { dev, ino, uid, gid } = Deno.statSync(pathOf(fd));
+  const isRecursive = isRecursiveBind(options);
+  const below = isRecursive && mayHoldMounts(path) ? mountsBelow(table(), path) : [];
+  const mounts = below.filter(({ mountPoint }) => mountPoint !== path)
+    .map(({ id, major, minor, root }) => [id, major, minor, root]);
+  const source = [dev, ino, uid, gid, maps ?? null, statfs(pathOf(fd)).mountFlags, isRecursive, mounts];
+  const ways = readOnly ? [false, true] : [false];
+  return ways.map((way) => JSON.stringify([...source, way, propagationOf({ options, readOnly: way })]));
+}
+
+function isRecursiveBind(options: readonly string[]): boolean {
+  return options.includes("rbind") || !options.includes("bind");
+}
+
+function propagationOf({ options, readOnly }: Pick<CopyOptions, "options" | "readOnly">): number {
+  return readOnly || options.some(isPrivate) ? MS.PRIVATE : MS.SLAVE;
+}
+
+function copySource({ fd, path, kind }: Source, { options, readOnly, maps, stage, log }: CopyOptions): Fd {
+  const recursive = isRecursiveBind(options);
+  const propagation = propagationOf({ options, readOnly });
   using undo = new DisposableStack();
   const tree = undo.use(
     recursive && kind === "directory"
@@ -64,6 +91,7 @@ function copySource({ fd, path, kind }: Source, { options, readOnly, stage, log 
       : openTree(fd, { clone: true }),
   );
   mountSetattr(tree, { propagation, recursive: true });
+  if (maps !== undefined) mapOwners(tree, maps);
   undo.move();
   return tree;
 }
@@ -77,11 +105,6 @@ function isReadOnly(options: readonly string[]): boolean {
 
 function isPrivate(option: string): boolean {
   return /^r?(private|unbindable)$/.test(option);
-}
-
-/** Two mounts of a container may end alike. */
-function randomHex(): string {
-  return crypto.getRandomValues(new Uint8Array(4)).toHex();
 }
 
 function baseName(path: string): string {

@@ -116,7 +116,7 @@ export const words = textParsers({
       },
     },
     mac: { good: ["02:42:ac:11:00:02"], parse: parseMac },
-    "virtiofsd version": { good: ["virtiofsd 1.13.0", "virtiofsd version 7.2.0"], parse: virtiofsdKind },
+    "virtiofsd kind": { good: ["      --shared-dir <SHARED_DIR>", "    -o source=PATH"], parse: virtiofsdKind },
     "virtiofsd help": { good: ["      --xattr", "    -o xattr|no_xattr  enable"], parse: virtiofsdOptions },
     "disk address": {
       good: ["3:0", "02/00", "0.0.0001", "/dev/vdb"],
