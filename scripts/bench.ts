@@ -24,6 +24,7 @@ const PARTS: Record<string, () => Promise<void>> = {
   exec: benchExec,
   memory: benchMemory,
   pod: () => script("bench_pod.ts"),
+  files: () => script("bench_files.ts"),
   net: () => script("bench_net.ts"),
   ttrpc: () => script("bench_ttrpc.ts"),
   runk: () => script("bench_runk.ts"),

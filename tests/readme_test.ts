@@ -1,5 +1,7 @@
 /** Holds what the READMEs say against what is there. */
 import assert from "node:assert/strict";
+import { tables } from "./interop/posix/expected.ts";
+import { CASES } from "./interop/posix/program.ts";
 import { exists } from "../src/base/files.ts";
 
 const root = new URL("../", import.meta.url);
@@ -53,6 +55,10 @@ Deno.test("tests/README.md: lists every suite", () => {
   assert.ok(suites.length > 8);
   const page = read("tests/README.md");
   assert.deepEqual(suites.filter((name) => !page.includes(`\`${name}\``)), []);
+});
+
+Deno.test("tests/README.md: tells of shared files what the battery is held to", () => {
+  assert.ok(read("tests/README.md").includes(tables(Object.keys(CASES))), tables(Object.keys(CASES)));
 });
 
 Deno.test("src/README.md: names one file of each folder to begin with", () => {

@@ -4,7 +4,10 @@
  *
  * @module
  */
-import type { SharedTree } from "./share_fs.ts";
+/** Something in the shared directory. Disposing it takes it away from the guest. */
+export interface SharedTree extends Disposable {
+  readonly guestPath: string;
+}
 
 interface Common {
   shown: SharedTree;

@@ -17,12 +17,9 @@ import { mountSetattr, mountTree, openTree } from "../linux/mount/mount_tree.ts"
 import { MOUNT_ATTR, MS } from "../linux/mount/mount_options.ts";
 import { removePath } from "../linux/fs/remove_tree.ts";
 import { GUEST_PATH } from "../agent_api/names.ts";
-import { CommonTrees } from "./common_trees.ts";
+import { CommonTrees, type SharedTree } from "./common_trees.ts";
 
-/** Something in the shared directory. Disposing it takes it away from the guest. */
-export interface SharedTree extends Disposable {
-  readonly guestPath: string;
-}
+export type { SharedTree } from "./common_trees.ts";
 
 /** How the guest may use what it is shown, whatever its own mounts say. */
 export interface ShowOptions {

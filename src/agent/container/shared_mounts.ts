@@ -10,7 +10,7 @@ import { isErrno } from "../../linux/ffi/errno.ts";
 import { forgetUnusedNames } from "../../linux/fs/dentries.ts";
 import { type GuardedPath, guardedText, openGuarded } from "../../linux/fs/guarded_path.ts";
 import { statfs } from "../../linux/fs/statfs.ts";
-import { pathOf } from "../../linux/io/fd.ts";
+import { O_DIRECTORY, O_PATH, pathOf } from "../../linux/io/fd.ts";
 import type { GuardSource } from "../../oci/mount/plan.ts";
 import type { Spec } from "../../oci/spec/spec.ts";
 import { GUEST_PATH } from "../../agent_api/names.ts";
@@ -39,6 +39,7 @@ export class SharedMounts {
   /** @returns What ends the use. */
   #useOne(place: GuardedPath): () => void {
     const name = guardedText(place);
+    mountHere(place);
     this.#users.set(name, (this.#users.get(name) ?? 0) + 1);
     return () => {
       const left = this.#users.get(name)! - 1;
@@ -47,6 +48,19 @@ export class SharedMounts {
       awaitReleases(place);
       while (unmountAt(place));
     };
+  }
+}
+
+/**
+ * Has the kernel mount a directory of the host here, where it would else do so within each container on its own: each would
+ * have another file system, and meet nobody else in its locks, sockets and fifos.
+ */
+function mountHere(place: GuardedPath): void {
+  try {
+    openGuarded(place, O_PATH | O_DIRECTORY)[Symbol.dispose]();
+  } catch (error) {
+    // A file is no file system of its own; what is missing is told where it is used.
+    if (!isErrno(error, "ENOTDIR", "ENOENT")) throw error;
   }
 }
 
