@@ -36,8 +36,16 @@ async function run(args: ShimArgs, { logs, answer }: { logs: ShimLog; answer: Re
   Deno.chdir("/");
   // Whoever connects from now on waits in the socket's queue: containerd goes on while the rest is loaded.
   answer.ready();
-  const { serveTasks } = await import("./serve_tasks.ts");
-  await serveTasks(listener, { args, address, logs });
+  try {
+    const { serveTasks } = await import("./serve_tasks.ts");
+    await serveTasks(listener, { args, address, logs });
+  } catch (cause) {
+    // It has been told that somebody serves, so its calls are where the reason reaches it.
+    const error = new Error("Cannot serve tasks", { cause });
+    const { refuseTasks } = await import("./refuse_tasks.ts");
+    await refuseTasks(listener, { error, log: logs.log });
+    throw error;
+  }
 }
 
 /** The socket is nobody else's from its first moment on, whatever umask we were started with. */

@@ -29,9 +29,25 @@ class Task implements Disposable {
     Deno.writeTextFileSync(`${this.bundle}/config.json`, JSON.stringify({ ociVersion: "1.2.0", annotations }));
   }
 
+  /** Commands of a shell that run before the shim's, in a mount namespace of its own. */
+  before = "";
+
   async shim(...args: readonly string[]): Promise<Result> {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--unstable-vsock", "--no-check", MAIN, "containerd-shim-kata-v2", ...args],
+    const words = [
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--unstable-vsock",
+      "--no-check",
+      MAIN,
+      "containerd-shim-kata-v2",
+      ...args,
+    ];
+    const [command = "", ...rest] = this.before === ""
+      ? words
+      : ["unshare", "-m", "sh", "-c", `${this.before}; exec "$@"`, "sh", ...words];
+    const { code, stdout, stderr } = await new Deno.Command(command, {
+      args: rest,
       cwd: this.bundle,
       stdin: "null",
     }).output();
@@ -84,6 +100,23 @@ Deno.test("start prints the bare address of a shim that serves task API 2 and 3,
     await v2.connect({ id: task.id });
     await v2.shutdown({ id: task.id, now: true });
     await transport.closed;
+  }
+  await until(async () => !(await pathExists(`/proc/${pid}`)));
+  assert.ok(!await pathExists(address.slice(7)));
+});
+
+Deno.test("kvm M4: a shim that is started and cannot serve tells the caller of its first call why, and then ends", async () => {
+  using task = new Task();
+  task.before = "mount -t tmpfs none /sys/fs/cgroup";
+  const address = await task.start();
+  const pid = Number(Deno.readTextFileSync(`${task.bundle}/shim.pid`));
+  {
+    using transport = createTtrpcTransport(await dial(address), { peer: "the shim" });
+    const v2 = createClient(TaskV2, transport);
+    for (const call of [v2.create({ id: task.id }), v2.connect({ id: task.id })]) {
+      await assert.rejects(call, /Cannot serve tasks: Cannot find cgroups below/);
+    }
+    await v2.shutdown({ id: task.id, now: true });
   }
   await until(async () => !(await pathExists(`/proc/${pid}`)));
   assert.ok(!await pathExists(address.slice(7)));
