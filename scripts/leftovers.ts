@@ -11,9 +11,16 @@ const DIRECTORIES: { path: string; entries: RegExp }[] = [
   { path: "/tmp", entries: /^(kata|oci|runk)-/ },
 ];
 
-/** One line for each, in no order: process, mount, file or cgroup. */
-export function leftovers(): string[] {
-  return [...processes(), ...mounts(), ...files(), ...cgroups()];
+/** Variable that marks what a run has started: processes hand it on to all that they start for a sandbox. */
+export const RUN_MARK = "KATA_RUN";
+
+/**
+ * One line for each, in no order: process, mount, file or cgroup.
+ *
+ * @param mark Value of {@linkcode RUN_MARK}; processes without it are somebody else's, as others may run the same programs.
+ */
+export function leftovers(mark?: string): string[] {
+  return [...processes(mark), ...mounts(), ...files(), ...cgroups()];
 }
 
 /** Lists lines that are there now and were not there before. */
@@ -21,8 +28,10 @@ export function added(before: readonly string[], after: readonly string[]): stri
   return after.filter((line) => !before.includes(line)).sort();
 }
 
-function processes(): string[] {
-  return list("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+function processes(mark?: string): string[] {
+  const isOurs = (pid: string) =>
+    mark === undefined || read(`/proc/${pid}/environ`).split("\0").includes(`${RUN_MARK}=${mark}`);
+  return list("/proc").filter((name) => /^\d+$/.test(name) && isOurs(name)).flatMap((pid) => {
     const command = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
     return PROCESSES.test(command) ? [`process ${pid}: ${command.slice(0, 120)}`] : [];
   });

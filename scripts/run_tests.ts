@@ -7,7 +7,7 @@
  */
 import { exists } from "../src/base/files.ts";
 import { LEFT_OUT_FILE, readLeftOut } from "../src/base/testing/left_out.ts";
-import { added, leftovers } from "./leftovers.ts";
+import { added, leftovers, RUN_MARK } from "./leftovers.ts";
 import { explain, formatReasons, readSkipped, type Reasons } from "./skips.ts";
 
 interface Count {
@@ -198,12 +198,12 @@ function print(line: string): void {
 }
 
 /** One test more: the suites leave the machine as they found it. */
-async function checkLeftovers(before: readonly string[]): Promise<Count> {
+async function checkLeftovers(before: readonly string[], mark: string): Promise<Count> {
   // A shim that was killed on purpose, and what it started, may need a moment.
-  for (let tries = 0; tries < 10 && added(before, leftovers()).length > 0; tries++) {
+  for (let tries = 0; tries < 10 && added(before, leftovers(mark)).length > 0; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
-  const left = added(before, leftovers());
+  const left = added(before, leftovers(mark));
   for (const line of left) print(`left behind: ${line}`);
   return { passed: left.length === 0 ? 1 : 0, failed: left.length === 0 ? 0 : 1, skipped: 0 };
 }
@@ -217,7 +217,9 @@ async function main(names: readonly string[]): Promise<number> {
   const total: Count = { passed: 0, failed: 0, skipped: 0 };
   const summary: string[] = [];
   const reasons: Reasons = new Map();
-  const before = leftovers();
+  const mark = crypto.randomUUID();
+  Deno.env.set(RUN_MARK, mark);
+  const before = leftovers(mark);
   for (const suite of SUITES.filter(({ name }) => names.length === 0 || names.includes(name))) {
     const started = performance.now();
     print(`\n== ${suite.name}`);
@@ -228,7 +230,7 @@ async function main(names: readonly string[]): Promise<number> {
     add(total, count);
     for (const [why, times] of count.reasons ?? []) reasons.set(why, (reasons.get(why) ?? 0) + times);
   }
-  const clean = await checkLeftovers(before);
+  const clean = await checkLeftovers(before, mark);
   summary.push(`leftovers: ${formatCount(clean)}`);
   add(total, clean);
   print(`\n${[...summary, ...formatReasons(reasons), formatCount(total)].join("\n")}`);

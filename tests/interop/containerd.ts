@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { socketAddress } from "../../src/shim/bootstrap.ts";
-import { commandOf, list } from "./host.ts";
+import { commandOf, hierarchies, list } from "./host.ts";
 import { IMAGE, type ImageOptions, writeImage } from "./image.ts";
 import { PAUSE, podSettings } from "./pod_settings.ts";
 import { shareDaemon } from "../support/share_daemon.ts";
@@ -130,7 +130,7 @@ export class Containerd implements AsyncDisposable {
     const processes = list("/proc").flatMap(commandOf).filter((line) => names.test(line))
       .filter((line) => !own.some((word) => line.startsWith(word)));
     const mounts = Deno.readTextFileSync("/proc/self/mountinfo").split("\n").map((line) => line.split(" ")[4] ?? "");
-    const groups = list("/sys/fs/cgroup").map((group) => `/sys/fs/cgroup/${group}/default`);
+    const groups = hierarchies().map((root) => `${root}/default`);
     const places = ["/run/kata", "/run/kata-containers/shared/sandboxes", ...groups];
     const files = places.flatMap((path) => list(path).map((name) => `${path}/${name}`));
     return [...processes, ...[...mounts, ...files].filter((path) => names.test(path)), ...await this.#sockets()];

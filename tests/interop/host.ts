@@ -49,3 +49,13 @@ export function list(path: string): readonly string[] {
     return [];
   }
 }
+
+/** Roots of the cgroup hierarchies: each controller's on v1; on v2 the one is the root itself. */
+export function hierarchies(): string[] {
+  return ["/sys/fs/cgroup", ...list("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`)];
+}
+
+/** Tells one running kernel from all others, also of the same release. */
+export function bootId(): string {
+  return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
+}

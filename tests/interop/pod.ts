@@ -8,6 +8,7 @@ import { ForwardStream, ProcessStream } from "./cri_stream.ts";
 import { BRIDGE, CGROUP_PARENT, HANDLER } from "./pod_settings.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
 import { until } from "../support/wait.ts";
+import { hierarchies } from "./host.ts";
 
 /** A machine that emulates another is slow. */
 const EXEC_SECONDS = 30;
@@ -77,7 +78,7 @@ export class PodNode implements AsyncDisposable {
 
   /** As {@linkcode Containerd.remains}, with what pods have besides. */
   async remains(): Promise<readonly string[]> {
-    const places = [`/sys/class/net/${BRIDGE}/brif`, ...cgroups().map((group) => `${group}${CGROUP_PARENT}`)];
+    const places = [`/sys/class/net/${BRIDGE}/brif`, ...hierarchies().map((group) => `${group}${CGROUP_PARENT}`)];
     const left = places.flatMap((place) => directoriesIn(place).map((name) => `${place}/${name}`));
     return [...await this.containerd.remains(), ...left];
   }
@@ -88,12 +89,8 @@ export class PodNode implements AsyncDisposable {
     this.cri[Symbol.dispose]();
     await this.containerd[Symbol.asyncDispose]();
     await this.containerd.run(["ip", "link", "delete", BRIDGE]);
-    for (const group of cgroups()) await this.containerd.run(["rmdir", `${group}${CGROUP_PARENT}`]);
+    for (const group of hierarchies()) await this.containerd.run(["rmdir", `${group}${CGROUP_PARENT}`]);
   }
-}
-
-function cgroups(): string[] {
-  return directoriesIn("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`);
 }
 
 function directoriesIn(path: string): string[] {

@@ -1,4 +1,5 @@
 /** Parts that are of the root file system and its mounts. @module */
+import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Spec } from "../runtime.ts";
 import { type Part, part, type Plan, someOf } from "./plan.ts";
@@ -99,10 +100,16 @@ export const FILES = {
     if (sys !== undefined) sys.options = ["nosuid", "noexec", "nodev"];
   }),
   "a second proc": part(fc.constant(null), (plan) => mount(plan, "/tmp/proc", { type: "proc", source: "proc" })),
-  "dev of the host": part(fc.constant(null), ({ spec, hasConsole }) => {
+  "dev of the host": part(fc.constant(null), (plan) => {
+    const { spec, hasConsole } = plan;
     if (hasConsole) return; // which runc cannot place there
     spec.mounts = spec.mounts.filter(({ destination }: Spec) => !destination.startsWith("/dev"));
-    spec.mounts.push({ destination: "/dev", type: "bind", source: "/dev", options: ["rbind", "nosuid", "rslave"] });
+    spec.mounts.push({
+      destination: "/dev",
+      type: "bind",
+      source: ownDevices(plan),
+      options: ["rbind", "nosuid", "rslave"],
+    });
   }),
   maskedPaths: part(
     someOf("/proc/kcore", "/etc/group", "/no/such", "/etc/link", "/dev/null", "/tmp"),
@@ -138,3 +145,15 @@ export const FILES = {
     ({ spec }, devices) => spec.linux.devices = devices.map(({ node, access }) => ({ ...node, ...access })),
   ),
 } satisfies Record<string, Part>;
+
+/** As the host's /dev, but the container's own: what one makes in it, such as a node, no later one finds. */
+function ownDevices(plan: Plan): string {
+  const path = plan.directory("dev");
+  for (const name of ["pts", "shm", "mqueue"]) Deno.mkdirSync(`${path}/${name}`);
+  for (const [name, target] of [["fd", ""], ["stdin", "/0"], ["stdout", "/1"], ["stderr", "/2"]]) {
+    Deno.symlinkSync(`/proc/self/fd${target}`, `${path}/${name}`);
+  }
+  const nodes = ["null", "zero", "full", "random", "urandom", "tty"].map((name) => `/dev/${name}`);
+  assert.ok(new Deno.Command("cp", { args: ["-a", ...nodes, path] }).outputSync().success);
+  return path;
+}
