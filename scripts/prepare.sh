@@ -108,7 +108,7 @@ check_tricks() {
   done
 }
 
-# ensure_program, ensure_guest_images, ensure_plain (both, without any trick), ensure_systemd_image: make what is in dist anew
+# ensure_program, ensure_guest_images, ensure_arm64_guest, ensure_plain (both, without any trick), ensure_systemd_image: make what is in dist anew
 # if something that it is made of has changed.
 program_sources=("$repo"/{main.ts,deno.json,deno.lock,src} "$repo"/scripts/{build,accelerate})
 guest_sources=("$repo"/{deno.lock,src} "$repo"/scripts/{guest-image,guest,accelerate})
@@ -117,6 +117,11 @@ ensure_program() {
 }
 ensure_guest_images() {
   ! is_stale "$dist/guest/root.erofs" "${guest_sources[@]}" || "$repo/scripts/guest-image"
+}
+ensure_arm64_guest() {
+  local target=aarch64-unknown-linux-gnu
+  [[ $(uname -m) != aarch64 ]] || return 0 # the guest of this machine is one
+  ! is_stale "$dist/$target/guest/root.erofs" "${guest_sources[@]}" || "$repo/scripts/guest-image" --target "$target"
 }
 ensure_plain() {
   ! is_stale "$repo/dist/plain/kata" "${program_sources[@]}" || KATA_PLAIN=1 "$repo/scripts/build"

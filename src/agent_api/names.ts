@@ -15,6 +15,9 @@ export const HYBRID_VSOCK_CID = 3;
 /** Name of the virtio-serial port that carries the agent's API where there is no vsock. */
 export const AGENT_SERIAL_PORT = "agent.0";
 
+/** File of QEMU (`fw_cfg`) with the host's key, for machines whose firmware has no strings. */
+export const HOST_KEY_FILE = "opt/org.katacontainers.host-key";
+
 /** Answered by `Health.Version` as the version of the API. */
 export const AGENT_API_VERSION = "0.0.1";
 

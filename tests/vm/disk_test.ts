@@ -1,27 +1,11 @@
 /** Root file systems on disks, which a sandbox plugs into its machine. Needs root, QEMU, dist/guest and e2fsprogs. */
 import assert from "node:assert/strict";
-import { createLogger } from "../../src/base/log.ts";
 import { exists } from "../../src/base/files.ts";
 import { leftOut } from "../../src/base/testing/left_out.ts";
 import { splitDevice } from "../../src/linux/device/number.ts";
-import type { Device } from "../../src/oci/spec/spec.ts";
-import type { RootfsMount } from "../../src/resources/rootfs/rootfs.ts";
-import type { Container } from "../../src/sandbox/container/container.ts";
-import { Sandbox } from "../../src/sandbox/sandbox.ts";
-import { Bundle } from "../system/oci_bundle.ts";
-import { commandOf, list } from "../interop/host.ts";
-import { writeConfig } from "./machine.ts";
+import { Box, run } from "./disk_box.ts";
 
 const decoder = new TextDecoder();
-
-function run(command: string, ...args: readonly string[]): string {
-  const { success, stdout, stderr } = new Deno.Command(command, { args: [...args] }).outputSync();
-  assert.ok(success, `${command} ${args.join(" ")}: ${decoder.decode(stderr)}`);
-  return decoder.decode(stdout);
-}
-
-/** Devices of a specification, with what its rules allow. */
-type WithRules = readonly (Required<Pick<Device, "path" | "type" | "major" | "minor">> & { access: string })[];
 
 /** A disk of this machine, on a file, until it is disposed. */
 function loopDisk(file: string): { path: string; major: number; minor: number } & Disposable {
@@ -30,142 +14,9 @@ function loopDisk(file: string): { path: string; major: number; minor: number } 
   return { path, ...number, [Symbol.dispose]: () => void run("losetup", "--detach", path) };
 }
 
-/** A sandbox whose own container sleeps on a disk, and disks with busybox for others. */
-class Box implements AsyncDisposable {
-  readonly #stack = new AsyncDisposableStack();
-  readonly #bundle = this.#stack.use(new Bundle());
-  readonly #id = `disk-${crypto.randomUUID().slice(0, 8)}`;
-  readonly lines: Record<string, unknown>[] = [];
-  #sandbox: Sandbox | undefined;
-
-  static async start(settings: readonly string[]): Promise<Box> {
-    const box = new Box();
-    await box.#start(settings);
-    return box;
-  }
-
-  async #start(settings: readonly string[]): Promise<void> {
-    const { path } = this.#bundle;
-    const log = createLogger({ sink: (line) => this.lines.push(JSON.parse(line)), level: "debug" });
-    this.#sandbox = this.#stack.use(
-      await Sandbox.create({
-        id: this.#id,
-        config: await writeConfig(path, { settings }),
-        log,
-        roots: { run: `${path}/run`, shared: `${path}/shared` },
-        spec: this.#bundle.spec(["sleep", "1000"], ({ linux }) => delete linux.cgroupsPath),
-        type: "single_container",
-        owner: { address: "unix:///none", namespace: "test" },
-      }),
-    );
-    const { container } = await this.create(this.#id, ["sleep", "1000"], this.disk("own"));
-    await this.#sandbox.startContainer(container.id);
-  }
-
-  /** Makes a read-only image of the bundle's files. @returns Its path. */
-  image(name: string): string {
-    const path = `${this.#bundle.path}/${name}.img`;
-    run("mkfs.erofs", "--quiet", path, this.#bundle.rootfs);
-    return path;
-  }
-
-  /** Makes a disk with the bundle's files. @returns Its path. */
-  disk(name: string): string {
-    const path = `${this.#bundle.path}/${name}.img`;
-    run("mkfs.ext4", "-q", "-d", this.#bundle.rootfs, path, "24M");
-    return path;
-  }
-
-  async create(
-    id: string,
-    args: readonly string[],
-    source: string,
-    { type = "ext4", options = ["loop", "rw"], devices = [] }: Partial<RootfsMount> & { devices?: WithRules } = {},
-  ): Promise<{ container: Container; output: () => string }> {
-    const spec = this.#bundle.spec(args, ({ root, linux, process: { capabilities } }) => {
-      for (const set of Object.values(capabilities ?? {})) set.push("CAP_MKNOD");
-      root!.readonly = options.includes("ro");
-      linux.devices = devices.map(({ access: _, ...device }) => device);
-      linux.resources = {
-        devices: [
-          { allow: false, access: "rwm" },
-          ...devices.map(({ type, major, minor, access }) => ({ allow: true, type, major, minor, access })),
-        ],
-      };
-    });
-    const rootfs = [{ type, source, options }];
-    let output = "";
-    const stdout = {
-      write: (data: Uint8Array) => Promise.resolve(void (output += decoder.decode(data))),
-      [Symbol.dispose]() {},
-    };
-    const stdio = {
-      names: { stdin: "", stdout: "x", stderr: "x" },
-      stdout,
-      stderr: stdout,
-      async [Symbol.asyncDispose]() {},
-    };
-    const container = await this.#sandbox!.createContainer({
-      id,
-      type: "single_container",
-      bundle: this.#bundle.path,
-      spec,
-      rootfs,
-      terminal: false,
-      stdio,
-    });
-    return { container, output: () => output };
-  }
-
-  async start(id: string): Promise<void> {
-    await this.#sandbox!.startContainer(id);
-  }
-
-  async remove(id: string): Promise<void> {
-    await this.#sandbox!.removeContainer(id);
-  }
-
-  /** Runs a container to its end, and removes it. @returns Its output. */
-  async run(
-    id: string,
-    script: string,
-    source: string,
-    options: Partial<RootfsMount> & { devices?: WithRules } = {},
-  ): Promise<string> {
-    const { container, output } = await this.create(id, ["sh", "-c", script], source, options);
-    await this.start(id);
-    assert.equal((await container.init.exited).status, 0, output());
-    await container.init.drained();
-    await this.remove(id);
-    return output();
-  }
-
-  /** How often a disk was plugged so far. */
-  get plugs(): number {
-    return this.lines.filter(({ msg }) => String(msg).startsWith("Plugged block")).length;
-  }
-
-  /** Whether the monitor has a file open. */
-  holds(path: string): boolean {
-    const pid = this.#sandbox!.pid;
-    return list(`/proc/${pid}/fd`).some((fd) => {
-      try {
-        return Deno.readLinkSync(`/proc/${pid}/fd/${fd}`) === path;
-      } catch {
-        return false;
-      }
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stack.disposeAsync();
-    assert.deepEqual(list("/proc").flatMap(commandOf).filter((line) => line.includes(this.#id)), []);
-  }
-}
-
 for (const driver of ["virtio-scsi", "virtio-blk-pci"]) {
   Deno.test(`B25: a root file system in a file is a disk, which leaves the machine whole when the container is removed (${driver})`, async (test) => {
-    await using box = await Box.start([`block_device_driver = "${driver}"`, "pcie_root_port = 4"]);
+    await using box = await Box.start({ settings: [`block_device_driver = "${driver}"`, "pcie_root_port = 4"] });
     const disk = box.disk("one");
 
     await test.step("its files are seen, and what it writes is on the disk", async () => {
@@ -207,7 +58,7 @@ Deno.test({
   name: "a disk of the host is a container's device, by the number that it has in the guest, and no other disk is",
   ignore: leftOut(import.meta, !exists("/dev/loop-control") && "the kernel has no loop devices"),
   async fn(test) {
-    await using box = await Box.start([]);
+    await using box = await Box.start({});
     const [root, file] = [box.disk("root"), box.disk("file")];
     using loop = loopDisk(file);
     const { major, minor } = loop;

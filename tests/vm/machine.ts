@@ -9,7 +9,7 @@ import { type AgentClients, agentClients } from "../../src/sandbox/agent/answers
 import { dialAgent } from "../../src/sandbox/agent/client.ts";
 import { shareDaemon } from "../support/share_daemon.ts";
 
-const REPO = new URL("../../", import.meta.url).pathname;
+export const REPO = new URL("../../", import.meta.url).pathname;
 export const CACHE: string = Deno.env.get("KATA_CACHE") ??
   `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/kata`;
 const DEBIAN_ARCH = Deno.build.arch === "x86_64" ? "amd64" : "arm64";
@@ -39,6 +39,8 @@ export interface MachineOptions {
   agent?: readonly string[];
   /** Another root image. */
   image?: string;
+  /** Directory of another guest. */
+  guest?: string;
 }
 
 /** A booted VM and the connection to its agent. Disposing it ends and removes everything. */
@@ -77,16 +79,19 @@ export async function bootMachine(options: MachineOptions = {}): Promise<Machine
 /** Writes a configuration of the guest to `directory`, and reads it. */
 export async function writeConfig(
   directory: string,
-  { settings = [], agent = [], image = `${GUEST}/root.erofs` }: MachineOptions,
+  { settings = [], agent = [], guest = GUEST, image = `${guest}/root.erofs` }: MachineOptions,
 ): Promise<Config> {
   const path = `${directory}/configuration.toml`;
+  const usual = {
+    kernel: `"${guest}/vmlinux"`,
+    initrd: `"${guest}/initrd.cpio"`,
+    image: `"${image}"`,
+    default_memory: "512",
+    ...Object.fromEntries(Object.entries(PROGRAMS).map(([key, program]) => [key, `"${program}"`])),
+  };
   const lines = [
     "[hypervisor.qemu]",
-    `kernel = "${GUEST}/vmlinux"`,
-    `initrd = "${GUEST}/initrd.cpio"`,
-    `image = "${image}"`,
-    "default_memory = 512",
-    ...Object.entries(PROGRAMS).map(([key, path]) => `${key} = "${path}"`),
+    ...Object.entries(usual).map(([key, value]) => `${key} = ${value}`).filter((line) => !isSetBy(settings, line)),
     ...settings,
     "[agent.kata]",
     `reconnect_timeout_ms = ${BOOT_MS}`,
@@ -94,4 +99,8 @@ export async function writeConfig(
   ];
   await Deno.writeTextFile(path, `${lines.join("\n")}\n`);
   return loadConfig({ commandLine: path }).config;
+}
+
+function isSetBy(settings: readonly string[], line: string): boolean {
+  return settings.some((setting) => setting.split(" =")[0] === line.split(" =")[0]);
 }

@@ -79,7 +79,7 @@ export async function command(name: string, ...args: string[]): Promise<void> {
 
 async function boot(disk: string, { words = [], onText, limitMs }: MachineRun): Promise<string> {
   // Without it the guest's clock runs several times too fast if the host was busy during the boot, and all waits end early.
-  const clock = await clockParams(startClockMeasurement("tcg"));
+  const clock = await clockParams(startClockMeasurement({ accelerator: "tcg", architecture: "x86_64" }));
   const drive = (name: string, file: string) => [
     "-drive",
     `file=${file},if=none,id=${name},format=raw,read-only=on`,

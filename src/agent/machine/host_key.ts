@@ -1,16 +1,18 @@
 /**
- * The key by which the host proves itself, as the VMM gave it: an OEM string of the firmware, which the kernel shows to the
- * guest's root alone, and to no container but a privileged one.
+ * The key by which the host proves itself, as the VMM gave it: an OEM string of the firmware, or where there is none
+ * (arm64) a file of QEMU's. The kernel shows both to the guest's root alone, and to no container but a privileged one.
  *
  * @see https://www.dmtf.org/standards/smbios
  * @module
  */
 import { isErrno } from "../../linux/ffi/errno.ts";
 import type { Logger } from "../../base/log.ts";
+import { HOST_KEY_FILE } from "../../agent_api/names.ts";
 import type { AgentOptions } from "../../agent_api/options.ts";
 import { type Admission, HOST_KEY_NAME, type HostMark, parseHostMark } from "../../rpc/transport/host_proof.ts";
 
 const SMBIOS_TABLES = "/sys/firmware/dmi/tables/DMI";
+const QEMU_FILE = `/sys/firmware/qemu_fw_cfg/by_name/${HOST_KEY_FILE}/raw`;
 const OEM_STRINGS = 11;
 /** Bytes of a structure's own fields that say how it goes on: type, length, handle. */
 const HEADER = 4;
@@ -39,7 +41,8 @@ export function hostAdmission({ hostProof, serverAddress, logPort }: AgentOption
 let hostMark: HostMark | undefined;
 
 function readHostMark(): HostMark {
-  const text = findHostKey(oemStrings(readTables()));
+  const text = findHostKey(oemStrings(readIfThere(SMBIOS_TABLES))) ??
+    findHostKey([new TextDecoder().decode(readIfThere(QEMU_FILE))]);
   if (text !== undefined) return parseHostMark(text);
   throw new Error(
     'Cannot serve on vsock: this machine was given no key that its host could prove itself with. "agent.host_proof=none" ' +
@@ -47,9 +50,9 @@ function readHostMark(): HostMark {
   );
 }
 
-function readTables(): Uint8Array {
+function readIfThere(path: string): Uint8Array {
   try {
-    return Deno.readFileSync(SMBIOS_TABLES);
+    return Deno.readFileSync(path);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return new Uint8Array(); // no such firmware
     throw error;

@@ -7,7 +7,11 @@ export const QEMU = table({
   monitor: "qemu",
   doc: "The machine and its guest. An empty path means none.",
   keys: {
-    path: { type: "text", default: "/usr/bin/qemu-system-x86_64", doc: "The emulator." },
+    path: {
+      type: "text",
+      default: "",
+      doc: "The emulator. Empty: /usr/bin/qemu-system-x86_64 or, on arm64, /usr/bin/qemu-system-aarch64.",
+    },
     ...HYPERVISOR_COMMON,
     vm_rootfs_driver: {
       type: "choice",
@@ -21,7 +25,13 @@ export const QEMU = table({
       default: "",
       doc: "Empty: qboot where QEMU brings it, because it is 0.2 s faster than QEMU's default firmware.",
     },
-    machine_type: { type: "choice", values: ["q35"], default: "q35", doc: "The kind of machine." },
+    machine_type: {
+      type: "choice",
+      values: ["auto", "q35", "virt"],
+      default: "auto",
+      doc:
+        "The kind of machine: q35 is of x86-64, virt of arm64 and has the size of its start for good. auto: as the host is.",
+    },
     machine_accelerators: {
       type: "text",
       default: "",

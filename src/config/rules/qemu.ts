@@ -1,4 +1,5 @@
 /** Rules for `[hypervisor.qemu]`. @module */
+import { emulatorOf } from "../emulator.ts";
 import type { ConfigFor } from "../tables.ts";
 import { fileComplaint, type HostFacts, named, programComplaint, type Rule } from "./rule.ts";
 
@@ -6,7 +7,8 @@ export const QEMU_RULES: readonly Rule<"qemu">[] = [
   {
     keys: ["hypervisor.path"],
     says: "It exists, and nobody but the administrator can change it.",
-    check: (config, host) => programComplaint({ path: config.hypervisor.path, name: named(config, "path") }, host),
+    check: (config, host) =>
+      programComplaint({ path: emulatorOf(config.hypervisor), name: named(config, "path") }, host),
   },
   {
     keys: ["hypervisor.firmware"],

@@ -11,8 +11,10 @@ import { TscMeasurement } from "../../linux/device/tsc.ts";
 const LEAST_MS = 2;
 
 /** @returns undefined where the guest knows better: KVM tells it, and on arm64 the counter's rate is in a register. */
-export function startClockMeasurement(accelerator: "kvm" | "tcg"): TscMeasurement | undefined {
-  const isNeeded = Deno.build.arch === "x86_64" && accelerator === "tcg";
+export function startClockMeasurement(
+  { accelerator, architecture }: { accelerator: "kvm" | "tcg"; architecture: typeof Deno.build.arch },
+): TscMeasurement | undefined {
+  const isNeeded = Deno.build.arch === "x86_64" && architecture === "x86_64" && accelerator === "tcg";
   return isNeeded ? new TscMeasurement() : undefined;
 }
 

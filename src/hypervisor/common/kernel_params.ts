@@ -49,6 +49,8 @@ export interface MonitorWords {
   rootDevice: string;
   /** Where the guest's kernel writes its messages: `ttyS0`. */
   console: string;
+  /** Of the guest. */
+  architecture: typeof Deno.build.arch;
   /** Further words, such as where the agent listens. */
   more?: readonly string[];
 }
@@ -59,11 +61,12 @@ export interface MonitorWords {
  *
  * @throws {RangeError} If the kernel would cut it off.
  */
-export function kernelCommandLine(vm: BootWords, { rootDevice, console, more = [] }: MonitorWords): string {
+export function kernelCommandLine(vm: BootWords, words: MonitorWords): string {
+  const { rootDevice, console, architecture, more = [] } = words;
   const { image, kernelParams: { agent, user } } = vm;
   const root = image === undefined ? [] : [`root=${rootDevice}`, `rootfstype=${image.fsType}`, "ro"];
   const verbosity = vm.console.isVerbose ? DEBUG : QUIET;
-  const defaults = [`console=${console}`, ...ARCH[Deno.build.arch], ...BASE, ...verbosity];
+  const defaults = [`console=${console}`, ...ARCH[architecture], ...BASE, ...verbosity];
   const line = mergeParams([root, defaults, [...more, ...agent], splitParams(user)]).join(" ");
   if (line.length > MOST_BYTES) {
     throw new RangeError(`Cannot use a kernel command line of ${line.length} bytes: the most is ${MOST_BYTES}`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { kernelCommandLine, mergeParams, splitParams } from "./kernel_params.ts";
 
-const MONITOR = { rootDevice: "/dev/vda", console: "ttyS0" };
+const MONITOR = { rootDevice: "/dev/vda", console: "ttyS0", architecture: "x86_64" } as const;
 const IMAGE = { path: "/root.erofs", fsType: "erofs" };
 
 /** The words of a guest. */
@@ -31,7 +31,7 @@ Deno.test("B43: kernelCommandLine() lets a user's word beat the default of the s
 Deno.test("kernelCommandLine() has the monitor's console and root device, and none without an image", () => {
   const vm = { kernelParams: { agent: [], user: "" }, console: { isVerbose: true } };
   const line = (image?: typeof IMAGE) =>
-    kernelCommandLine({ ...vm, ...(image && { image }) }, { rootDevice: "/dev/pmem0p1", console: "hvc0" });
+    kernelCommandLine({ ...vm, ...(image && { image }) }, { ...MONITOR, rootDevice: "/dev/pmem0p1", console: "hvc0" });
   assert.match(line(IMAGE), /^root=\/dev\/pmem0p1 rootfstype=erofs ro console=hvc0 .* ignore_loglevel$/);
   assert.doesNotMatch(line(), /root/);
 });

@@ -1,6 +1,8 @@
 /** QEMU's command line: a pure function of the machine's description, one function per switch, named as QEMU does. @module */
+import { HOST_KEY_FILE } from "../../agent_api/names.ts";
 import type { QemuTable } from "../vm_config.ts";
 import type { DeviceObjects } from "./device_objects.ts";
+import { machineKind, machineType } from "./machine_kinds.ts";
 import { keyval } from "./props.ts";
 
 /** Everything that QEMU is told at its start, decided. */
@@ -29,8 +31,8 @@ export interface Machine {
   devices: readonly DeviceObjects[];
   /** Descriptors that disks name as `/dev/fdset/1`, `/dev/fdset/2` and so on. */
   fdSets: readonly string[];
-  /** A file with what the guest shall find among its firmware's OEM strings. */
-  oemStringFile?: string | undefined;
+  /** A file with the key by which the host proves itself to the guest. */
+  hostKeyFile?: string | undefined;
 }
 
 /** Sizes in MiB. Without slots nothing can be added. */
@@ -47,9 +49,6 @@ export interface VcpuCount {
 
 const MEMORY_BACKEND = "mem";
 
-/** Switches that a q35 guest without legacy hardware boots fastest with; the first two also keep attack surface down. */
-const MACHINE_SWITCHES = { smm: false, vmport: false, sata: false, hpet: false, usb: false } as const;
-
 /** The arguments after the emulator's name. */
 export function qemuArgs(machine: Machine): string[] {
   return [
@@ -59,7 +58,7 @@ export function qemuArgs(machine: Machine): string[] {
     ...["-display", "none"],
     "-no-reboot",
     ...sandbox(machine),
-    ...machineType(machine),
+    ...machineOptions(machine),
     ...accel(machine),
     ...cpu(machine),
     ...smp(machine),
@@ -69,7 +68,7 @@ export function qemuArgs(machine: Machine): string[] {
     ...kernel(machine),
     ...serial(machine),
     ...mon(machine),
-    ...smbios(machine),
+    ...hostKey(machine),
     ...globals(machine),
     ...machine.fdSets.flatMap((fd, index) => ["-add-fd", `fd=${fd},set=${index + 1}`]),
     ...machine.devices.flatMap(device),
@@ -85,8 +84,9 @@ function sandbox({ config }: Machine): string[] {
   return config.seccomp_sandbox === "" ? [] : ["-sandbox", config.seccomp_sandbox];
 }
 
-function machineType({ config }: Machine): string[] {
-  const options = keyval({ type: config.machine_type, ...MACHINE_SWITCHES, "memory-backend": MEMORY_BACKEND });
+function machineOptions({ config }: Machine): string[] {
+  const { options: switches } = machineKind(config);
+  const options = keyval({ type: machineType(config), ...switches, "memory-backend": MEMORY_BACKEND });
   const more = config.machine_accelerators.replace(/^,+|,+$/g, "");
   return ["-machine", more === "" ? options : `${options},${more}`];
 }
@@ -95,14 +95,10 @@ function accel({ accelerator }: Machine): string[] {
   return ["-accel", accelerator === "kvm" ? "kvm" : keyval({ accel: "tcg", thread: "multi" })];
 }
 
-/** A guest that could run machines of its own would reach much more of the host's KVM; `cpu_features = "vmx=on"` has it. */
-const NO_NESTING = Deno.build.arch === "x86_64" ? ",vmx=off,svm=off" : "";
-
-/** Under emulation the plain default model boots faster than those with more features. */
 function cpu({ accelerator, config }: Machine): string[] {
-  const features = config.cpu_features === "" ? "" : `,${config.cpu_features}`;
-  if (accelerator === "kvm") return ["-cpu", `host,pmu=off${NO_NESTING}${features}`];
-  return features === "" ? [] : ["-cpu", `qemu64${features}`];
+  const { host, emulated } = machineKind(config).cpu;
+  const model = accelerator === "kvm" ? host : emulated;
+  return ["-cpu", config.cpu_features === "" ? model : `${model},${config.cpu_features}`];
 }
 
 function smp({ vcpus }: Machine): string[] {
@@ -151,8 +147,10 @@ function mon({ qmpFd }: Machine): string[] {
 }
 
 /** By a file, as everybody may read our arguments. */
-function smbios({ oemStringFile }: Machine): string[] {
-  return oemStringFile === undefined ? [] : ["-smbios", `type=11,path=${oemStringFile}`];
+function hostKey({ hostKeyFile, config }: Machine): string[] {
+  if (hostKeyFile === undefined) return [];
+  if (machineKind(config).keys === "smbios") return ["-smbios", `type=11,path=${hostKeyFile}`];
+  return ["-fw_cfg", keyval({ name: HOST_KEY_FILE, file: hostKeyFile })];
 }
 
 /** Devices with queues of QEMU's own, except the network's. */

@@ -7,7 +7,7 @@ import * as objects from "./device_objects.ts";
 const ROOT: BlockDevice = { kind: "block", id: "root", path: "/k/root.erofs", readOnly: true };
 
 function machine(change: Partial<Machine> = {}, qemu: Partial<QemuConfig> = {}): Machine {
-  const config = { ...defaultConfig().hypervisor, kernel: "/k/vmlinux", ...qemu };
+  const config = { ...defaultConfig().hypervisor, kernel: "/k/vmlinux", machine_type: "q35" as const, ...qemu };
   return {
     id: "s1",
     config,
@@ -84,6 +84,23 @@ Deno.test.each<{ qemu: Partial<QemuConfig>; name: string; value: string }>([
   },
 ])("qemuArgs() with $qemu passes $name $value", ({ qemu, name, value }) => {
   assert.deepEqual(valuesOf(name, qemuArgs(machine({}, qemu))), [value]);
+});
+
+Deno.test("versions arm64: qemuArgs() of a machine of arm64 has no switch of a PC, and the key as a file of QEMU's", () => {
+  const args = qemuArgs(machine({ hostKeyFile: "/proc/self/fd/9" }, { machine_type: "virt" }));
+  assert.deepEqual(valuesOf("-machine", args), ["virt,gic-version=max,memory-backend=mem"]);
+  assert.deepEqual(valuesOf("-cpu", args), ["max,pauth-impdef=on"]);
+  assert.deepEqual(valuesOf("-smbios", args), []);
+  assert.deepEqual(valuesOf("-fw_cfg", args), ["opt/org.katacontainers.host-key,file=/proc/self/fd/9"]);
+  const onKvm = qemuArgs(machine({ accelerator: "kvm" }, { machine_type: "virt", cpu_features: "sve=off" }));
+  assert.deepEqual(valuesOf("-cpu", onKvm), ["host,pmu=off,sve=off"]);
+});
+
+Deno.test("kvm: qemuArgs() on KVM gives no guest machines of its own, unless cpu_features says so behind it", () => {
+  const features = (cpu_features: string) =>
+    valuesOf("-cpu", qemuArgs(machine({ accelerator: "kvm" }, { machine_type: "q35", cpu_features })));
+  assert.deepEqual(features(""), ["host,pmu=off,vmx=off,svm=off"]);
+  assert.deepEqual(features("vmx=on"), ["host,pmu=off,vmx=off,svm=off,vmx=on"]);
 });
 
 Deno.test("qemuArgs() appends machine_accelerators to -machine", () => {

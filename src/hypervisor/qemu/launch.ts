@@ -1,4 +1,5 @@
 /** Bringing a VM up: its channel, its daemons, QEMU and the QMP connection, each undone if a later one fails. @module */
+import { emulatorOf } from "../../config/emulator.ts";
 import type { Logger } from "../../base/log.ts";
 import { Fd, O_RDWR } from "../../linux/io/fd.ts";
 import { socketPair } from "../../linux/net/socket.ts";
@@ -8,6 +9,7 @@ import { descriptorsOf } from "../device.ts";
 import { clockParams, startClockMeasurement } from "../common/guest_clock.ts";
 import { GuestConsole } from "../process/guest_console.ts";
 import { Daemons } from "../process/daemons.ts";
+
 import type { HypervisorOptions } from "../hypervisor.ts";
 import { VmProcess } from "../process/vm_process.ts";
 import { templateFiles } from "../template.ts";
@@ -17,7 +19,8 @@ import { chooseUser, type VmmUser } from "../process/vmm_user.ts";
 import { VmWatch } from "../process/watch.ts";
 import type { QemuTable, VmConfig } from "../vm_config.ts";
 import { qemuArgs } from "./args.ts";
-import { type Accelerator, chooseAccelerator, findFirmware } from "./host.ts";
+import { type Accelerator, chooseAccelerator } from "./host.ts";
+import { findFirmware, machineKind } from "./machine_kinds.ts";
 import { CONSOLE_FD, type Plan, planMachine, QMP_FD } from "./plan.ts";
 import type { Qmp } from "./qmp/qmp.ts";
 import { openQmp } from "./qmp/socket.ts";
@@ -56,7 +59,7 @@ export async function launch(options: LaunchOptions): Promise<RunningVm> {
   await using undo = new AsyncDisposableStack();
   for (const fd of devices.flatMap(descriptorsOf)) undo.use(fd);
   const accelerator = chooseAccelerator(config, options);
-  const clock = startClockMeasurement(accelerator);
+  const clock = startClockMeasurement({ accelerator, architecture: machineKind(config).architecture });
   undo.defer(() => removeVmFiles(runDir));
   const daemons = undo.use(new Daemons());
   const open = await openChannel(options, { daemons, undo });
@@ -105,7 +108,7 @@ function makePlan(options: Decided, { channel, vhostVsock, hostKey }: OpenChanne
   }
   return planMachine({
     ...options,
-    firmware: findFirmware(options.config),
+    firmware: findFirmware(options.config, emulatorOf(options.config)),
     channel,
     vhostVsock,
     hostKey,
@@ -138,7 +141,7 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
   const qemu = VmProcess.start({
     ...{ runDir, log, fds, cgroupProcs: vm.cgroupProcs, netns: vm.netns },
     name: "qemu",
-    path: config.path,
+    path: emulatorOf(config),
     args: qemuArgs(plan.machine),
     user,
     rights: "none",
@@ -151,7 +154,7 @@ function startQemu(options: LaunchOptions, plan: Plan): StartedQemu {
 function qemuUser({ config, vm, log }: LaunchOptions, { machine }: Plan): VmmUser | undefined {
   if (!config.own_user) return undefined;
   const user = chooseUser({
-    program: config.path,
+    program: emulatorOf(config),
     reads: [machine.firmware, config.entropy_source],
     opened: [vm.kernel, vm.initrd ?? ""],
     fills: [config.file_mem_backend],

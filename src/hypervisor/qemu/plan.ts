@@ -11,6 +11,7 @@ import { vmFiles } from "../common/vm_files.ts";
 import type { MachineSize, QemuTable, VmConfig } from "../vm_config.ts";
 import type { Machine } from "./args.ts";
 import * as objects from "./device_objects.ts";
+import { machineKind } from "./machine_kinds.ts";
 
 /** Standard streams come first, then QEMU's ends of the connections for QMP and for the console. */
 export const QMP_FD = 3;
@@ -19,8 +20,6 @@ const FIRST_PASSED_FD = 5;
 
 /** The image is the first virtio disk. */
 const ROOT_DEVICE = "/dev/vda";
-/** The first serial port. */
-const CONSOLE = "ttyS0";
 
 /** Input of the plan. */
 export interface PlanInput {
@@ -82,8 +81,9 @@ export function planMachine(input: PlanInput): Plan {
     ...vm.devices.map((device) => coldObjects(planner, device)),
     ...ports(planner),
   ];
+  const { console, architecture } = machineKind(config);
   const more = [...listenParams(input.channel), ...input.clockParams ?? []];
-  const append = kernelCommandLine(vm, { rootDevice: ROOT_DEVICE, console: CONSOLE, more });
+  const append = kernelCommandLine(vm, { rootDevice: ROOT_DEVICE, console, architecture, more });
   const { incoming, hostKey } = input;
   const { initrd } = vm;
   const fileOf = (open: () => Fd) => `/proc/self/fd/${inherit(open)}`;
@@ -91,7 +91,7 @@ export function planMachine(input: PlanInput): Plan {
   const files = {
     kernel: fileOf(() => Fd.open(vm.kernel, O_RDONLY)),
     initrd: initrd === undefined ? undefined : fileOf(() => Fd.open(initrd, O_RDONLY)),
-    oemStringFile: hostKey && fileOf(() => hostKey),
+    hostKeyFile: hostKey && fileOf(() => hostKey),
   };
   return {
     machine: {
@@ -117,8 +117,12 @@ interface Planner {
 /** Without a slot nothing can be plugged later; such a machine boots faster. */
 function sizes(
   { vcpus, maxVcpus, memoryMiB, maxMemoryMiB }: MachineSize,
-  { memory_slots: slots }: QemuTable,
+  config: QemuTable,
 ): Pick<Machine, "memory" | "vcpus"> {
+  if (!machineKind(config).grows) {
+    return { vcpus: { count: vcpus, max: vcpus }, memory: { sizeMiB: memoryMiB, maxMiB: memoryMiB, slots: 0 } };
+  }
+  const { memory_slots: slots } = config;
   return {
     vcpus: { count: vcpus, max: maxVcpus },
     memory: { sizeMiB: memoryMiB, maxMiB: maxMemoryMiB, slots: maxMemoryMiB > memoryMiB ? slots : 0 },

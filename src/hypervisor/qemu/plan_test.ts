@@ -97,3 +97,11 @@ Deno.test("planMachine() of an initrd alone has no disk and no SCSI controller i
     ...Array.from({ length: 8 }, () => "pcie-root-port"),
   ]);
 });
+
+Deno.test("versions arm64: planMachine() of arm64 has its console, no word of a PC, and the size of its start for good", () => {
+  const size = { vcpus: 1, maxVcpus: 4, memoryMiB: 512, maxMemoryMiB: 4096 };
+  const { machine } = planMachine(input({ vm: { size }, qemu: { machine_type: "virt" } }));
+  assert.match(machine.append, / console=ttyAMA0 /);
+  assert.doesNotMatch(machine.append, /i8042|tsc=/);
+  assert.deepEqual([machine.vcpus, machine.memory], [{ count: 1, max: 1 }, { sizeMiB: 512, maxMiB: 512, slots: 0 }]);
+});

@@ -20,10 +20,11 @@ import type {
 import { templateFiles } from "../template.ts";
 import type { QemuTable, VmConfig } from "../vm_config.ts";
 import { cpuThreads } from "./qmp/answers.ts";
-import { diagnose } from "./diagnose.ts";
+import { diagnose } from "./qmp/diagnose.ts";
 import { QemuHotplug } from "./hotplug.ts";
 import { launch, type LaunchOptions } from "./launch.ts";
-import { saveState } from "./migrate.ts";
+import { machineKind } from "./machine_kinds.ts";
+import { saveState } from "./qmp/migrate.ts";
 import { QemuResize } from "./resize.ts";
 import { type PluggableVm, tryRestore } from "./restore.ts";
 
@@ -39,10 +40,7 @@ export class Qemu implements Hypervisor {
     plug: (device, options) => this.#plug(device, options),
     unplug: (id, options) => this.#unplug(id, options),
   };
-  readonly resize: Resize = {
-    vcpus: async (count) => await this.#running().resize.vcpus(count),
-    memory: async (targetMiB) => await this.#running().resize.memory(targetMiB),
-  };
+  readonly resize?: Resize;
   readonly snapshot: Snapshot;
   readonly #options: HypervisorOptions & { config: QemuTable; vm: VmConfig };
   #vm: (PluggableVm & { resize: QemuResize }) | undefined;
@@ -50,6 +48,12 @@ export class Qemu implements Hypervisor {
 
   constructor(config: QemuTable, vm: VmConfig, options: HypervisorOptions) {
     this.#options = { ...options, config, vm };
+    if (machineKind(config).grows) {
+      this.resize = {
+        vcpus: async (count) => await this.#running().resize.vcpus(count),
+        memory: async (targetMiB) => await this.#running().resize.memory(targetMiB),
+      };
+    }
     const isRestored = () => this.#isRestored;
     this.snapshot = {
       get isRestored() {

@@ -9,7 +9,7 @@ import { Daemons } from "../process/daemons.ts";
 import { startShares } from "../common/shares.ts";
 import { removeVmFiles } from "../common/vm_files.ts";
 import { type LaunchOptions, type RunningVm, startSession } from "./launch.ts";
-import { loadState } from "./migrate.ts";
+import { loadState } from "./qmp/migrate.ts";
 import { planTemplate, serialChannel, templateIdentity, whyNoTemplate } from "./template_machine.ts";
 
 /** A VM with what plugs devices into it. */

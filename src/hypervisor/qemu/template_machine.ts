@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { emulatorOf } from "../../config/emulator.ts";
 import { VERSION } from "../../base/version.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { cpuFlags } from "../../linux/device/kvm.ts";
@@ -11,11 +12,13 @@ import type { AgentChannel } from "../common/agent_channel.ts";
 import { isBlockDevice } from "../common/disks.ts";
 import { LATE_CARD_PORTS } from "../common/topology.ts";
 import { vmFiles } from "../common/vm_files.ts";
+
 import type { HypervisorOptions } from "../hypervisor.ts";
 import { stampFile, type TemplateIdentity } from "../template.ts";
 import type { QemuTable, VmConfig } from "../vm_config.ts";
 import { qemuArgs } from "./args.ts";
-import { chooseAccelerator, findFirmware } from "./host.ts";
+import { chooseAccelerator } from "./host.ts";
+import { findFirmware } from "./machine_kinds.ts";
 import { type Plan, planMachine } from "./plan.ts";
 
 /** Besides those of the configuration, which stay free for what comes later: for a shared directory and cards. */
@@ -45,7 +48,7 @@ export function planTemplate(options: TemplateOptions, { memoryFile, incoming }:
     ...{ ...options, memoryFile, incoming },
     vm: { ...vm, devices: [] },
     accelerator: chooseAccelerator(config),
-    firmware: findFirmware(config),
+    firmware: findFirmware(config, emulatorOf(config)),
     channel: serialChannel(options.runDir),
     rootPorts: config.pcie_root_port + PORTS,
     isHostDevice: isBlockDevice,
@@ -56,7 +59,7 @@ export function planTemplate(options: TemplateOptions, { memoryFile, incoming }:
 export function templateIdentity(config: QemuTable, vm: VmConfig): TemplateIdentity {
   const { machine } = planTemplate({ config, vm, id: "template", runDir: "/run" }, { memoryFile: "memory" });
   const { kernel, initrd = "", image } = vm;
-  const files = { emulator: config.path, kernel, initrd, image: image?.path ?? "", firmware: machine.firmware };
+  const files = { emulator: emulatorOf(config), kernel, initrd, image: image?.path ?? "", firmware: machine.firmware };
   return {
     program: VERSION,
     files: Object.fromEntries(Object.entries(files).map(([role, file]) => [role, stampFile(file)])),

@@ -5,7 +5,7 @@ import { defaultConfig } from "../../../src/config/schema.ts";
 import type { BlockDevice, Device } from "../../../src/hypervisor/device.ts";
 import { type Command, fakeQmp } from "../../../src/hypervisor/qemu/testing/fake_qmp.ts";
 import { QemuHotplug } from "../../../src/hypervisor/qemu/hotplug.ts";
-import { loadState, saveState } from "../../../src/hypervisor/qemu/migrate.ts";
+import { loadState, saveState } from "../../../src/hypervisor/qemu/qmp/migrate.ts";
 import { Qmp } from "../../../src/hypervisor/qemu/qmp/qmp.ts";
 import { QemuResize } from "../../../src/hypervisor/qemu/resize.ts";
 import { PcieTopology } from "../../../src/hypervisor/common/topology.ts";

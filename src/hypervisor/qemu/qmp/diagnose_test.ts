@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { diagnose } from "./diagnose.ts";
-import { Qmp } from "./qmp/qmp.ts";
-import { fakeQmp } from "./testing/fake_qmp.ts";
+import { Qmp } from "./qmp.ts";
+import { fakeQmp } from "../testing/fake_qmp.ts";
 
 async function diagnosis(status: string, pointers: string[]): Promise<string> {
   const wire = fakeQmp(({ execute, id }, say) => {

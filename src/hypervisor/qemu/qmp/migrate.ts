@@ -1,9 +1,9 @@
 /** Saving the state of a VM that is paused, and loading it into another QEMU. Memory is not in it, as both share a file. @module */
-import { KataError } from "../../base/error.ts";
-import type { Fd } from "../../linux/io/fd.ts";
-import { fdSet, type QemuVersion } from "./qmp/answers.ts";
-import { type Qmp, QmpError, type QmpEvent } from "./qmp/qmp.ts";
-import { UndoableCommands } from "./qmp/undoable_commands.ts";
+import { KataError } from "../../../base/error.ts";
+import type { Fd } from "../../../linux/io/fd.ts";
+import { fdSet, type QemuVersion } from "./answers.ts";
+import { type Qmp, QmpError, type QmpEvent } from "./qmp.ts";
+import { UndoableCommands } from "./undoable_commands.ts";
 
 /** Under this name QEMU knows the file. */
 const STATE = "state";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { memfd } from "../../linux/io/fd.ts";
+import { memfd } from "../../../linux/io/fd.ts";
 import { loadState, saveState } from "./migrate.ts";
-import { Qmp } from "./qmp/qmp.ts";
-import { type Command, fakeQmp } from "./testing/fake_qmp.ts";
+import { Qmp } from "./qmp.ts";
+import { type Command, fakeQmp } from "../testing/fake_qmp.ts";
 
 type Version = { major: number; minor: number };
 

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { systemClock } from "../../base/clock.ts";
-import { processorState, runState } from "./qmp/answers.ts";
-import type { Qmp } from "./qmp/qmp.ts";
+import { systemClock } from "../../../base/clock.ts";
+import { processorState, runState } from "./answers.ts";
+import type { Qmp } from "./qmp.ts";
 
 /** For all questions together. */
 const ANSWER_MS = 3_000;
