@@ -14,8 +14,9 @@ import { Container } from "./container/container.ts";
 import { ContainerResources } from "./container/files.ts";
 import { Growth } from "./machine/growth.ts";
 import { explainLoss, oomWords } from "./machine/loss.ts";
-import { destroyGuest, setUpGuest } from "./agent/guest_setup.ts";
+import { destroyGuest, nameServers, setUpGuest } from "./agent/guest_setup.ts";
 import { locatedCards } from "./agent/located_cards.ts";
+import { NameForward } from "./agent/name_forward.ts";
 import { HostHooks } from "./container/host_hooks.ts";
 import { rewriteState, type SandboxState, writeState } from "./persist.ts";
 import type { SandboxOptions } from "./options.ts";
@@ -233,7 +234,7 @@ export class Sandbox implements AsyncDisposable {
     this.#growth = new Growth({ config, vm: this.#parts.vm, agent, cgroups });
     log.info("Sandbox is up", { sandbox: id, vmm: this.#pid, phases: this.phases.report() });
     void this.#watch(agent);
-    this.#followNetwork(agent);
+    await this.#followNetwork(agent);
     if (onOutOfMemory) {
       const isOurs = (containerId: string) => this.#parts.containers.byId.has(containerId);
       void watchOutOfMemory(agent, { signal, log, isOurs, onEvent: onOutOfMemory });
@@ -241,10 +242,15 @@ export class Sandbox implements AsyncDisposable {
     return agent;
   }
 
-  #followNetwork(agent: AgentConnection): void {
-    const { host: { network }, vm, abort: { signal } } = this.#parts;
+  async #followNetwork(agent: AgentConnection): Promise<void> {
+    const { host: { network }, vm, abort: { signal }, owner } = this.#parts;
     if (network === undefined) return;
-    this.#lateNetwork = new LateNetwork({ network, vm, agent, log: this.#options.log, signal });
+    const { spec, log } = this.#options;
+    const names = owner.use(new NameForward({ netns: network.netns, agent, log }));
+    // Docker changes the file when a container comes to a network with a server of its own.
+    const afterwards = () => names.serve(nameServers(spec));
+    this.#lateNetwork = new LateNetwork({ network, vm, agent, log, signal, afterwards });
+    await afterwards();
     void this.#lateNetwork.follow();
   }
 

@@ -10,6 +10,7 @@ import { kernelBytes } from "./targets/kernel_bytes.ts";
 import { kernelFiles } from "./targets/kernel_files.ts";
 import { monitorUsers } from "./targets/monitor.ts";
 import { mountWords, sharedMounts } from "./targets/mount_lists.ts";
+import { guestNames, nameQueries } from "./targets/names.ts";
 import { copyFile, paths } from "./targets/paths.ts";
 import { PLANTED } from "./targets/planted.ts";
 import { guestConnections, portForward } from "./targets/ports.ts";
@@ -49,6 +50,8 @@ export const TARGETS: readonly AnyTarget[] = [
   management,
   portForward,
   guestConnections,
+  nameQueries,
+  guestNames,
   hybridVsock,
   hostProof,
   logLines,

@@ -26,13 +26,26 @@ export async function networkSteps(docker: Docker, containerd: Containerd, test:
   const reaches = async (network: typeof NETWORKS[number]) =>
     (await inside("ping", "-c", "1", "-W", "2", `${numberOf(network)}.1`)).status === 0;
 
-  await start("srv", "--network", "kata-a", "--network-alias", "other");
+  // On Docker's own bridge, which has no names, until it is connected.
+  await start("srv");
+  await must(docker.words("network", "connect", "--alias", "other", "kata-a", "srv"));
   const create = docker.run("--name", "cli", "--network", "kata-a", IMAGE, "sleep", "1000000");
   containerd.adopt((await must(create.map((word) => word === "run" ? "create" : word))).trim());
   await must(docker.words("network", "connect", "kata-b", "cli"));
   await must(docker.words("start", "cli"));
   await test.step("pods A11: two networks of a container's start are both there", async () => {
     assert.deepEqual([await reaches("a"), await reaches("b")], [true, true]);
+  });
+  await test.step("pods A10: Docker's server at 127.0.0.11 answers inside, also once a network with names has come late", async () => {
+    const format = '{{(index .NetworkSettings.Networks "kata-a").IPAddress}}';
+    for (const [who, whom] of [["cli", "srv"], ["cli", "other"], ["srv", "cli"]] as const) {
+      const target = whom === "other" ? "srv" : whom;
+      const address = (await must(docker.words("inspect", "--format", format, target))).trim();
+      const looked = () => run(docker.words("exec", who, "nslookup", whom));
+      await until(async () => (await looked()).stdout.includes(address));
+      assert.match((await looked()).stdout, /127\.0\.0\.11/);
+    }
+    assert.equal((await inside("ping", "-c", "1", "-W", "2", "srv")).status, 0);
   });
   await test.step("pods A11: a network that a running container is connected to is its own, with all that changes", async () => {
     await must(docker.words("network", "connect", "kata-c", "cli"));

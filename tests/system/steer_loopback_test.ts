@@ -6,7 +6,7 @@ import { readSome, writeAll } from "../../src/linux/io/poll.ts";
 import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
 import { steerLoopback } from "../../src/linux/net/sk_lookup.ts";
 import { acceptUnix } from "../../src/linux/net/socket.ts";
-import { finishWriting, listenOnLoopback, localPort } from "../../src/linux/net/tcp.ts";
+import { finishWriting, listenOnLoopback, localPort } from "../../src/linux/net/inet_socket.ts";
 
 const LOOPBACK = 1;
 

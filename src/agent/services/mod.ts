@@ -5,6 +5,7 @@ import { AgentService } from "../../proto/agent_pb.ts";
 import { Connections } from "../../proto/connections_pb.ts";
 import { Health } from "../../proto/health_pb.ts";
 import { Leftovers } from "../../proto/leftovers_pb.ts";
+import { Resolver } from "../../proto/resolver_pb.ts";
 import { defineService, type TtrpcService } from "../../rpc/ttrpc/server.ts";
 import type { AgentMethods, Guest } from "../guest.ts";
 import { ALLOW_ALL, type Policy } from "../policy/policy.ts";
@@ -20,6 +21,7 @@ import { metricsMethods } from "./metrics.ts";
 import { networkMethods } from "./network.ts";
 import { packetFilterMethods } from "./packet_filter.ts";
 import { processMethods } from "./process.ts";
+import { resolverService } from "./resolver.ts";
 import { sandboxMethods } from "./sandbox.ts";
 import { storageMethods } from "./storage.ts";
 import { streamMethods } from "./stream.ts";
@@ -47,6 +49,7 @@ export function agentServices(guest: Guest): TtrpcService[] {
     defineService(Health, healthService()),
     defineService(Connections, guarded(connectionsService(signal), policy)),
     defineService(Leftovers, guarded(leftoversService(), policy)),
+    defineService(Resolver, guarded(resolverService(signal), policy)),
   ];
 }
 

@@ -10,7 +10,7 @@ import { isErrno } from "../../linux/ffi/errno.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { enterNetns } from "../../linux/process/namespace.ts";
 import { type Listeners, steerLoopback } from "../../linux/net/sk_lookup.ts";
-import { listenOnLoopback } from "../../linux/net/tcp.ts";
+import { listenOnLoopback } from "../../linux/net/inet_socket.ts";
 
 /** Connections that wait to be accepted, per family. */
 const BACKLOG = 64;

@@ -17,12 +17,13 @@ import { Health } from "../../proto/health_pb.ts";
 import { Resolver } from "../../proto/resolver_pb.ts";
 import { dial } from "../../rpc/transport/address.ts";
 import { createTtrpcTransport, type TtrpcTransport } from "../../rpc/ttrpc/client.ts";
-import { agentClients, type ExplainFailure, type ResolverApi } from "./answers.ts";
+import { agentClients, type ExplainFailure } from "./answers.ts";
 import { type AgentHost, endExplainer, explainSilence, reasonOfEnd } from "./explain.ts";
 import { type GuestContainers, guestContainers } from "./containers.ts";
 import { type GuestMachine, guestMachine } from "./machine.ts";
 import { type GuestLinks, guestLinks } from "./network.ts";
 import { type GuestPorts, guestPorts } from "./ports.ts";
+import { type GuestResolver, guestResolver } from "./resolver.ts";
 import { type GuestProcesses, guestProcesses, type GuestStreams, guestStreams } from "./processes.ts";
 
 export interface ConnectOptions {
@@ -71,7 +72,7 @@ export class AgentConnection implements Disposable {
   readonly network: GuestLinks;
   readonly machine: GuestMachine;
   readonly ports: GuestPorts;
-  readonly resolver: ResolverApi;
+  readonly resolver: GuestResolver;
   /** Resolves when the connection has ended. */
   readonly closed: Promise<void>;
   readonly #transport: AgentTransport;
@@ -86,7 +87,7 @@ export class AgentConnection implements Disposable {
     this.network = guestLinks(api, leftovers);
     this.machine = guestMachine(api, health);
     this.ports = guestPorts(connections);
-    this.resolver = resolver;
+    this.resolver = guestResolver(resolver);
   }
 
   [Symbol.dispose](): void {

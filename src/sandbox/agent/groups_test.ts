@@ -64,6 +64,13 @@ Deno.test.each<{ call: string; make: (agent: AgentConnection) => Promise<unknown
     make: ({ network }) => network.remove({ cards: ["02:00:00:00:00:01"], interfaces: [], routes: [] }),
     request: { cards: ["02:00:00:00:00:01"], interfaces: [], routes: [] },
   },
+  { call: "Listen", make: ({ resolver }) => resolver.listen("127.0.0.11"), request: { address: "127.0.0.11" } },
+  { call: "Next", make: ({ resolver }) => resolver.next({}), request: {} },
+  {
+    call: "Answer",
+    make: ({ resolver }) => resolver.answer(7, new Uint8Array(3)),
+    request: { id: 7, message: new Uint8Array(3) },
+  },
   { call: "DestroySandbox", make: ({ machine }) => machine.destroy(), request: { keepGuest: false } },
   {
     call: "SetGuestDateTime",

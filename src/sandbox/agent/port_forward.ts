@@ -9,7 +9,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { readSome, writeAll } from "../../linux/io/poll.ts";
 import { acceptUnix } from "../../linux/net/socket.ts";
-import { finishWriting, localPort, resetAtClose } from "../../linux/net/tcp.ts";
+import { finishWriting, localPort, resetAtClose } from "../../linux/net/inet_socket.ts";
 import type { Loopback } from "../../resources/network/loopback.ts";
 import type { AgentConnection } from "./client.ts";
 import type { GuestPorts } from "./ports.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { abortable } from "../../base/async.ts";
 import { createLogger } from "../../base/log.ts";
-import { listenOnLoopback, localPort } from "../../linux/net/tcp.ts";
+import { listenOnLoopback, localPort } from "../../linux/net/inet_socket.ts";
 import { PortForward, type PortForwardOptions } from "./port_forward.ts";
 import type { GuestPorts } from "./ports.ts";
 

@@ -29,6 +29,8 @@ export interface LateNetworkOptions {
   log: Logger;
   /** Ends with the sandbox. */
   signal: AbortSignal;
+  /** Called once changes are carried out. */
+  afterwards: () => Promise<void>;
 }
 
 /** Carries out changes, one after the other. */
@@ -83,7 +85,7 @@ export class LateNetwork {
   }
 
   async #carryOut({ cards, gone, guest, leftovers }: JoinedLinks): Promise<void> {
-    const { network, agent, vm } = this.#options;
+    const { network, agent, vm, afterwards } = this.#options;
     using queues = new DisposableStack();
     for (const fd of cards.flatMap(descriptorsOf)) queues.use(fd); // of cards that are not plugged
     try {
@@ -91,6 +93,7 @@ export class LateNetwork {
       for (const [at, card] of cards.entries()) await this.#putIn(card, cards.slice(at));
       await setUpGuestNetwork(agent, locatedCards({ cards, guest }, vm));
       if (isAny(leftovers)) await agent.network.remove(leftovers);
+      await afterwards();
     } catch (error) {
       network.tellAgain();
       throw error;

@@ -22,6 +22,7 @@ class Bench {
 
   readonly late = new LateNetwork({
     signal: this.end.signal,
+    afterwards: () => Promise.resolve(this.#note("afterwards")),
     log: createLogger({ sink: (line) => void this.lines.push(line) }),
     network: {
       changed: async () => {
@@ -94,6 +95,7 @@ Deno.test("pods A11: LateNetwork.join() takes cards out, puts others in, sets wh
     "interface eth1",
     "routes 1",
     "remove 2",
+    "afterwards",
   ]);
   assert.deepEqual(bench.places, ["02/00"], "wire W4: the guest is told where the card is");
 });
@@ -103,7 +105,7 @@ Deno.test("pods A11: LateNetwork has the guest let go of a card that the monitor
   bench.failing.set("unplug net0", new KataError("NOT_FOUND", "it was not plugged"));
   bench.scans.push(scan({ gone: [{ id: "net0", mac: MAC }] }));
   await bench.late.join();
-  assert.deepEqual(bench.calls, ["unplug net0", `remove ${MAC},0`, "release net0"]);
+  assert.deepEqual(bench.calls, ["unplug net0", `remove ${MAC},0`, "release net0", "afterwards"]);
   assert.deepEqual(bench.lines, []);
 });
 

@@ -2,7 +2,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import { Connections as GuestConnections } from "../../../src/agent/machine/connections.ts";
 import { createLogger } from "../../../src/base/log.ts";
-import { listenOnLoopback, localPort } from "../../../src/linux/net/tcp.ts";
+import { listenOnLoopback, localPort } from "../../../src/linux/net/inet_socket.ts";
 import { Connections } from "../../../src/proto/connections_pb.ts";
 import { createTtrpcTransport } from "../../../src/rpc/ttrpc/client.ts";
 import { defineService, serveConnection } from "../../../src/rpc/ttrpc/server.ts";
