@@ -14,9 +14,8 @@ import { Container } from "./container/container.ts";
 import { ContainerResources } from "./container/files.ts";
 import { Growth } from "./machine/growth.ts";
 import { explainLoss, oomWords } from "./machine/loss.ts";
-import { destroyGuest, nameServers, setUpGuest } from "./agent/guest_setup.ts";
+import { destroyGuest, setUpGuest } from "./agent/guest_setup.ts";
 import { locatedCards } from "./agent/located_cards.ts";
-import { NameForward } from "./agent/name_forward.ts";
 import { HostHooks } from "./container/host_hooks.ts";
 import { rewriteState, type SandboxState, writeState } from "./persist.ts";
 import type { SandboxOptions } from "./options.ts";
@@ -24,7 +23,7 @@ import { Phases } from "./phases.ts";
 import { PortForward } from "./agent/port_forward.ts";
 import type { ProcessExit } from "./container/process.ts";
 import { makeParts, type SandboxParts } from "./parts.ts";
-import { LateNetwork } from "./machine/late_network.ts";
+import { followNetwork, type LateNetwork } from "./machine/late_network.ts";
 import { startMachine } from "./machine/start.ts";
 import { type SandboxStats, statsOf } from "./stats.ts";
 import { KILLED_STATUS, LOST_STATUS } from "./container/status.ts";
@@ -234,24 +233,12 @@ export class Sandbox implements AsyncDisposable {
     this.#growth = new Growth({ config, vm: this.#parts.vm, agent, cgroups });
     log.info("Sandbox is up", { sandbox: id, vmm: this.#pid, phases: this.phases.report() });
     void this.#watch(agent);
-    await this.#followNetwork(agent);
+    this.#lateNetwork = await followNetwork(this.#parts, agent, { spec, log });
     if (onOutOfMemory) {
       const isOurs = (containerId: string) => this.#parts.containers.byId.has(containerId);
       void watchOutOfMemory(agent, { signal, log, isOurs, onEvent: onOutOfMemory });
     }
     return agent;
-  }
-
-  async #followNetwork(agent: AgentConnection): Promise<void> {
-    const { host: { network }, vm, abort: { signal }, owner } = this.#parts;
-    if (network === undefined) return;
-    const { spec, log } = this.#options;
-    const names = owner.use(new NameForward({ netns: network.netns, agent, log }));
-    // Docker changes the file when a container comes to a network with a server of its own.
-    const afterwards = () => names.serve(nameServers(spec));
-    this.#lateNetwork = new LateNetwork({ network, vm, agent, log, signal, afterwards });
-    await afterwards();
-    void this.#lateNetwork.follow();
   }
 
   /** The only watcher of the VM: its death ends every process at once. */

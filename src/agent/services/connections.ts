@@ -1,7 +1,7 @@
 /** Our own service beside Kata's: connections within the guest. @module */
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Connections as ConnectionsService } from "../../proto/connections_pb.ts";
-import type { Connections } from "../machine/connections.ts";
+import type { Connections } from "../network/connections.ts";
 
 /** Most pods are never asked for one, so the code for it is loaded late. */
 export function connectionsService(signal: AbortSignal): ServiceImpl<typeof ConnectionsService> {
@@ -32,7 +32,7 @@ export function connectionsService(signal: AbortSignal): ServiceImpl<typeof Conn
 }
 
 async function load(signal: AbortSignal): Promise<Connections> {
-  const { Connections } = await import("../machine/connections.ts");
+  const { Connections } = await import("../network/connections.ts");
   const connections = new Connections();
   signal.addEventListener("abort", () => connections[Symbol.dispose](), { once: true });
   return connections;

@@ -6,7 +6,7 @@ import type { Leftovers } from "../../proto/leftovers_pb.ts";
 export function leftoversService(): ServiceImpl<typeof Leftovers> {
   return {
     async removeNetwork(request) {
-      const { removeNetwork } = await import("../machine/network_removal.ts");
+      const { removeNetwork } = await import("../network/network_removal.ts");
       removeNetwork(request);
       return {};
     },

@@ -4,7 +4,7 @@ import { interfaceToWire, routeToWire } from "../../agent_api/network.ts";
 import { Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { ROUTE_TABLE } from "../../linux/net/rtnetlink_route.ts";
 import type { AgentMethods, Guest } from "../guest.ts";
-import { addNeighbors, updateInterface, updateRoutes } from "../machine/network.ts";
+import { addNeighbors, updateInterface, updateRoutes } from "../network/network.ts";
 
 /** All of it is applied at once: the guest has no network daemon. */
 export function networkMethods({ devices }: Guest): AgentMethods {

@@ -1,7 +1,7 @@
 /** Our own service beside Kata's: name queries of containers that the host answers. @module */
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Resolver } from "../../proto/resolver_pb.ts";
-import type { QueryListener } from "../machine/query_listener.ts";
+import type { QueryListener } from "../network/query_listener.ts";
 
 /** Few pods need it, so the code for it is loaded late. */
 export function resolverService(signal: AbortSignal): ServiceImpl<typeof Resolver> {
@@ -25,7 +25,7 @@ export function resolverService(signal: AbortSignal): ServiceImpl<typeof Resolve
 }
 
 async function load(signal: AbortSignal): Promise<QueryListener> {
-  const { QueryListener } = await import("../machine/query_listener.ts");
+  const { QueryListener } = await import("../network/query_listener.ts");
   const queries = new QueryListener();
   signal.addEventListener("abort", () => queries[Symbol.dispose](), { once: true });
   return queries;

@@ -14,7 +14,10 @@ import { facetOf } from "../../hypervisor/facets.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
 import type { JoinedLinks, PodNetwork } from "../../resources/network/network.ts";
 import type { AgentConnection } from "../agent/client.ts";
-import { setUpGuestNetwork } from "../agent/guest_setup.ts";
+import type { Spec } from "../../oci/spec/spec.ts";
+import { NameForward } from "../agent/name_forward.ts";
+import type { SandboxParts } from "../parts.ts";
+import { nameServers, setUpGuestNetwork } from "../agent/guest_setup.ts";
 import { locatedCards } from "../agent/located_cards.ts";
 
 /** An engine does several things to a link, one right after the other. */
@@ -31,6 +34,26 @@ export interface LateNetworkOptions {
   signal: AbortSignal;
   /** Called once changes are carried out. */
   afterwards: () => Promise<void>;
+}
+
+/**
+ * Follows the network of a sandbox that has one, until the sandbox ends; also answers its name queries.
+ *
+ * @param options.spec Of the container that the sandbox is made for.
+ */
+export async function followNetwork(
+  { host: { network }, vm, abort: { signal }, owner }: SandboxParts,
+  agent: AgentConnection,
+  { spec, log }: { spec: Spec; log: Logger },
+): Promise<LateNetwork | undefined> {
+  if (network === undefined) return undefined;
+  const names = owner.use(new NameForward({ netns: network.netns, agent, log }));
+  // Docker changes the file when a container comes to a network with a server of its own.
+  const afterwards = () => names.serve(nameServers(spec));
+  await afterwards();
+  const late = new LateNetwork({ network, vm, agent, log, signal, afterwards });
+  void late.follow();
+  return late;
 }
 
 /** Carries out changes, one after the other. */

@@ -1,5 +1,5 @@
 /** Name queries: the guest's end with containers and a host that send anything, and what the host passes on. @module */
-import { QueryListener } from "../../../src/agent/machine/query_listener.ts";
+import { QueryListener } from "../../../src/agent/network/query_listener.ts";
 import { failureOf, isAnswerTo, isQuery } from "../../../src/agent_api/dns.ts";
 import { dnsQuery } from "../../../src/agent_api/testing/dns_query.ts";
 import { connectInet, type Endpoint, inetSocket } from "../../../src/linux/net/inet_socket.ts";

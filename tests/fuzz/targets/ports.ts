@@ -1,6 +1,6 @@
 /** Forwarded ports: the host's relay with a guest that says anything, and the guest's end with such a host. @module */
 import { ConnectError } from "@connectrpc/connect";
-import { Connections as GuestConnections } from "../../../src/agent/machine/connections.ts";
+import { Connections as GuestConnections } from "../../../src/agent/network/connections.ts";
 import { createLogger } from "../../../src/base/log.ts";
 import { listenOnLoopback, localPort } from "../../../src/linux/net/inet_socket.ts";
 import { Connections } from "../../../src/proto/connections_pb.ts";
