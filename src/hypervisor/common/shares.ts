@@ -3,6 +3,7 @@ import type { Device, ShareFsDevice } from "../device.ts";
 import type { Daemons } from "../process/daemons.ts";
 import type { HypervisorOptions } from "../hypervisor.ts";
 import type { VmConfig } from "../vm_config.ts";
+import { warnOfFewFiles } from "./remembered_files.ts";
 import { startVirtiofsd, type VirtiofsdTable } from "./virtiofsd.ts";
 import { findVirtiofsd } from "./virtiofsd_program.ts";
 import { vmFiles } from "./vm_files.ts";
@@ -20,6 +21,7 @@ export async function startShares(options: SharesOptions, devices: readonly Devi
   if (shares.length === 0) return;
   const { config, vm: { cgroupProcs }, runDir, daemons, log } = options;
   const program = await findVirtiofsd({ config, log });
+  warnOfFewFiles(log);
   for (const share of shares) {
     const socket = vmFiles(runDir).share(share.id);
     const name = shareDaemonName(share);
