@@ -10,6 +10,7 @@
  * | the same | leaves out what is absent as 0: rules for any device, the error of a call | `isForAnyDevice` here, `resources_codec.ts` |
  * | the same | capabilities without `CAP_`, in older ones as JSON | `plainNames` here |
  * | the same | draws a stream id before it queues the message, so two may swap | `rpc/ttrpc/server_connection.ts` |
+ * | shim in Go | does not wait for memory that it has plugged | `agent/machine/hotplug.ts` |
  * | shim in Go | calls the first process by the `exec_id` of CreateContainer | `agent/container/container.ts` |
  * | the same | looks for "not found" in errors of what is gone | NOT_FOUND of all of them |
  * | all clients | ask for words of metrics and files: items in small letters, KiB | `agent/machine/metrics.ts` |
@@ -18,7 +19,7 @@
  * | agent | forgets a process with its output when WaitProcess is answered | `sandbox/container/process.ts` |
  * | agent | waits for a card if `devicePath` names its slots, by no other sign | `sandbox/agent/network.ts` |
  * | agent | makes the default device nodes itself, and fails on one that is there | `resources/devices/spec_devices.ts` |
- * | agent | brings CPUs online up to the number that the guest then has | `sandbox/machine/growth.ts` |
+ * | agent | brings CPUs online up to the number that the guest then has, as all shims tell it | `sandbox/machine/growth.ts`, `agent/machine/hotplug.ts` |
  * | agent | takes part of what WriteStdin brings | `sandbox/container/streams.ts` |
  *
  * @module

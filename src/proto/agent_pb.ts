@@ -1215,7 +1215,7 @@ export type OnlineCPUMemRequest = Message<"grpc.OnlineCPUMemRequest"> & {
   wait: boolean;
 
   /**
-   * CPUs to bring online at most.
+   * CPUs that shall be online, of all; 0 if none was added.
    *
    * @generated from field: uint32 nb_cpus = 2;
    */

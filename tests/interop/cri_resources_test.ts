@@ -101,6 +101,11 @@ pods("a VM that is not sized before grows with its containers, and refuses what 
   const between = await memory();
   await pod.run("more", SLEEP, { linux: { resources: { memory_limit_in_bytes: 256 * MIB } } });
   assert.ok(await memory() > between + 200, `${between} MiB became ${await memory()} MiB`);
+  // Nine blocks, which the kernel finds one after the other (kubernetes K2).
+  const large = await memory();
+  await pod.run("large", SLEEP, { linux: { resources: { memory_limit_in_bytes: 1152 * MIB } } });
+  assert.ok(await memory() > large + 1152 - 64, `${large} MiB became ${await memory()} MiB`);
+  assert.equal(await first.exec("cat /sys/devices/system/memory/memory*/state | sort -u"), "online\n");
   await assert.rejects(pod.run("third", SLEEP, limits(0, 100_000)), /MiB asked, the limit is \d+ MiB/);
   assert.equal(await first.exec("echo still here"), "still here\n");
 }, { configure: (toml) => `${toml}default_maxvcpus = 2\n[runtime]\nstatic_sandbox_resource_mgmt = false\n` });

@@ -34,7 +34,7 @@ Deno.test(
     };
     const wait = { signal: new AbortController().signal, timeoutMs: 60_000 };
     const devices = new DeviceWaiter();
-    const found = devices.until({ kind: "cpu", count: 1 }, look, wait);
+    const found = devices.until({ kind: "cpu", total: 1 }, look, wait);
     isThere = true;
     Deno.writeTextFileSync(`${CPU}/uevent`, "add");
     assert.equal(await found, "cpu0");

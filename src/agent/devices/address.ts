@@ -22,8 +22,8 @@ export type DeviceAddress =
   | { kind: "disk"; at: DiskAddress }
   /** A shared file system; nothing but a mount tells whether there is one of this tag. */
   | { kind: "virtio-fs"; tag: string }
-  /** Processors that are not in use yet, whichever they are. */
-  | { kind: "cpu"; count: number }
+  /** Processors, so many in all, whichever they are. */
+  | { kind: "cpu"; total: number }
   /** Blocks of memory that are not in use yet, whichever they are. */
   | { kind: "memory" };
 
@@ -65,7 +65,7 @@ export const DEVICE_KINDS: { readonly [K in Kind]: DeviceKind<Extract<DeviceAddr
     present: (sys) => listed(`${sys}/bus/virtio/drivers/virtiofs`, /^virtio\d+$/),
   },
   cpu: {
-    text: ({ count }) => `the CPUs that were plugged in, ${count} of them,`,
+    text: ({ total }) => `${total} CPUs in all`,
     subsystem: "cpu",
     present: (sys) => listed(`${sys}/devices/system/cpu`, /^cpu\d+$/),
   },

@@ -18,22 +18,39 @@ export interface OnlineOptions {
 }
 
 /**
- * Brings CPUs into use until `count` more are, waiting for those that are yet to appear.
+ * Brings CPUs into use until so many are, waiting for those that are yet to appear.
  *
- * @param count How many were plugged in; 0 for none.
+ * @param total Of all that shall be in use; those that are count. 0: none was plugged in.
  * @throws {KataError} DEADLINE_EXCEEDED after ten seconds.
  */
-export async function onlineCpus(count: number, options: OnlineOptions): Promise<void> {
-  if (count <= 0) return;
+export async function onlineCpus(total: number, options: OnlineOptions): Promise<void> {
+  if (total <= 0) return;
   const { devices, root = SYSTEM_DEVICES, signal, timeoutMs = APPEAR_MS } = options;
-  let done = 0;
+  let used = 0;
   const look = () => {
-    done += onlineAll(`${root}/cpu`, { matching: /^cpu\d+$/, atMost: count - done });
-    return done >= count ? true : undefined;
+    used = cpusInUse(root);
+    used += onlineAll(`${root}/cpu`, { matching: CPU, atMost: total - used });
+    return used >= total ? true : undefined;
   };
-  await devices.until({ kind: "cpu", count }, look, { signal, timeoutMs }).catch((cause) => {
-    throw tooLate(cause, `Cannot bring ${count} CPUs into use: only ${done} have appeared`);
+  await devices.until({ kind: "cpu", total }, look, { signal, timeoutMs }).catch((cause) => {
+    throw tooLate(cause, `Cannot bring ${total} CPUs into use: only ${used} are there`);
   });
+}
+
+const CPU = /^cpu\d+$/;
+
+function cpusInUse(root: string): number {
+  return namesIn(`${root}/cpu`).filter((name) => CPU.test(name) && isInUse(`${root}/cpu/${name}/online`)).length;
+}
+
+/** A CPU without a switch is always in use, as CPU 0 of many machines. */
+function isInUse(path: string): boolean {
+  try {
+    return Deno.readTextFileSync(path).trim() === "1";
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return true;
+    throw error;
+  }
 }
 
 /**
@@ -58,10 +75,20 @@ export function onlineMemory(root: string = SYSTEM_DEVICES): number {
   return done === 0 ? 0 : done + bring();
 }
 
+/** As {@linkcode onlineMemory}, and what the kernel finds later is in use at once, for a host that waits for nothing. */
+export function onlineMemoryFromNowOn(root: string = SYSTEM_DEVICES): void {
+  if (!kernelOnlinesMemory(root)) Deno.writeTextFileSync(autoOnline(root), "online");
+  onlineMemory(root);
+}
+
+function autoOnline(root: string): string {
+  return `${root}/memory/auto_online_blocks`;
+}
+
 /** Whether new blocks are in use at once; a kernel without memory hotplug has none. */
 function kernelOnlinesMemory(root: string): boolean {
   try {
-    return Deno.readTextFileSync(`${root}/memory/auto_online_blocks`).trim() !== "offline";
+    return Deno.readTextFileSync(autoOnline(root)).trim() !== "offline";
   } catch (error) {
     if (isErrno(error, "ENOENT")) return true;
     throw error;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DeviceWaiter } from "../devices/waiter.ts";
 import { FakeUevents } from "../devices/testing/fake_uevents.ts";
 import { errorChain, errorCode } from "../../base/error.ts";
-import { onlineCpus, onlineMemory, onlineNewMemory } from "./hotplug.ts";
+import { onlineCpus, onlineMemory, onlineMemoryFromNowOn, onlineNewMemory } from "./hotplug.ts";
 
 const never = new AbortController().signal;
 
@@ -28,12 +28,15 @@ function online(root: string, path: string): string {
   return Deno.readTextFileSync(`${root}/${path}/online`).trim();
 }
 
-Deno.test("onlineCpus() brings in as many as were plugged, CPU 0 without a switch aside", async () => {
+Deno.test("wire W2: onlineCpus() brings in CPUs until so many are in use, of all, CPU 0 without a switch among them", async () => {
   const cpus = { "cpu/cpu0": "", "cpu/cpu1": "1\n", "cpu/cpu2": "0\n", "cpu/cpu3": "0\n", "cpu/cpufreq": "0\n" };
   await withSysfs(cpus, async (root) => {
-    await onlineCpus(1, options(root));
+    const none = options(root);
+    await onlineCpus(2, none);
+    assert.deepEqual([online(root, "cpu/cpu2"), online(root, "cpu/cpu3"), none.uevents.opened], ["0", "0", 0]);
+    await onlineCpus(3, options(root));
     assert.equal([online(root, "cpu/cpu2"), online(root, "cpu/cpu3")].filter((text) => text === "1").length, 1);
-    await onlineCpus(1, options(root));
+    await onlineCpus(4, options(root));
     assert.deepEqual([online(root, "cpu/cpu2"), online(root, "cpu/cpu3")], ["1", "1"]);
     assert.equal(online(root, "cpu/cpufreq"), "0");
   });
@@ -42,7 +45,7 @@ Deno.test("onlineCpus() brings in as many as were plugged, CPU 0 without a switc
 Deno.test("onlineCpus() brings in each CPU as the kernel tells of it, and none that has its turn later", async () => {
   await withSysfs({ "cpu/cpu0": "" }, async (root) => {
     const { uevents, ...rest } = options(root);
-    const done = onlineCpus(2, rest);
+    const done = onlineCpus(3, rest);
     for (const cpu of ["cpu1", "cpu2", "cpu3"]) {
       Deno.mkdirSync(`${root}/cpu/${cpu}`);
       Deno.writeTextFileSync(`${root}/cpu/${cpu}/online`, "0");
@@ -65,7 +68,7 @@ Deno.test("onlineCpus() says how many have appeared", async () => {
   await withSysfs({ "cpu/cpu0": "", "cpu/cpu1": "0" }, async (root) => {
     await assert.rejects(onlineCpus(3, { ...options(root), timeoutMs: 20 }), (error) => {
       assert.equal(errorCode(error), "DEADLINE_EXCEEDED");
-      assert.match(errorChain(error), /3 CPUs into use: only 1 have appeared: .*there: /);
+      assert.match(errorChain(error), /3 CPUs into use: only 2 are there: .*there: /);
       return true;
     });
   });
@@ -73,7 +76,7 @@ Deno.test("onlineCpus() says how many have appeared", async () => {
 
 Deno.test("onlineCpus() gives up with the signal", async () => {
   await withSysfs({ "cpu/cpu0": "" }, async (root) => {
-    await assert.rejects(onlineCpus(1, options(root, AbortSignal.abort(new Error("gone")))), { message: "gone" });
+    await assert.rejects(onlineCpus(2, options(root, AbortSignal.abort(new Error("gone")))), { message: "gone" });
   });
 });
 
@@ -109,5 +112,18 @@ Deno.test("onlineNewMemory() waits for nothing where the kernel takes memory int
     const { uevents, ...rest } = options(root);
     await onlineNewMemory(rest);
     assert.equal(uevents.opened, 0);
+  });
+});
+
+Deno.test("kubernetes K2: onlineMemoryFromNowOn() brings in what is there, and has the kernel bring in what comes", async () => {
+  await withSysfs({ "memory/memory0": "1", "memory/memory32": "0" }, async (root) => {
+    const policy = `${root}/memory/auto_online_blocks`;
+    Deno.writeTextFileSync(policy, "offline\n");
+    onlineMemoryFromNowOn(root);
+    assert.deepEqual([online(root, "memory/memory32"), Deno.readTextFileSync(policy)], ["1", "online"]);
+    Deno.writeTextFileSync(policy, "online_movable\n");
+    onlineMemoryFromNowOn(root);
+    assert.equal(Deno.readTextFileSync(policy), "online_movable\n", "a policy of the image's own");
+    onlineMemoryFromNowOn(`${root}/none`);
   });
 });

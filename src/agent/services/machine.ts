@@ -1,7 +1,7 @@
 /** Resources of the machine that change while it runs, its clock and its randomness. @module */
 import { addEntropy, setClock, swapOn } from "../../linux/device/machine.ts";
 import type { AgentMethods, Guest } from "../guest.ts";
-import { onlineCpus, onlineMemory, onlineNewMemory, SYSTEM_DEVICES } from "../machine/hotplug.ts";
+import { onlineCpus, onlineMemoryFromNowOn, onlineNewMemory, SYSTEM_DEVICES } from "../machine/hotplug.ts";
 
 /** Methods that change the machine, which must be a guest: on a host they would change the host. */
 export function machineMethods({ devices }: Pick<Guest, "devices">): AgentMethods {
@@ -10,7 +10,7 @@ export function machineMethods({ devices }: Pick<Guest, "devices">): AgentMethod
       await onlineCpus(nbCpus, { devices, signal });
       // Other hosts do not say whether they have plugged in memory at all.
       if (!cpuOnly && wait) await onlineNewMemory({ devices, signal });
-      else if (!cpuOnly) onlineMemory();
+      else if (!cpuOnly) onlineMemoryFromNowOn();
       return {};
     },
     memHotplugByProbe({ memHotplugProbeAddr }) {

@@ -21,7 +21,7 @@ export interface GuestMachine {
   setClock(time: number): Promise<void>;
   /** Feeds the kernel's generator of random numbers. */
   seed(data: Uint8Array): Promise<void>;
-  /** Takes into use what was plugged: waits for the vCPUs, and for memory if some was. */
+  /** Takes into use what was plugged: waits until so many vCPUs are, of all (0: none came), and for memory if some came. */
   online(plugged: { vcpus: number; memory: boolean }): Promise<void>;
   /** Waits for the next shortage of memory that killed something. @returns The id of the container. */
   outOfMemory(options: { signal: AbortSignal }): Promise<string>;

@@ -83,10 +83,11 @@ export class Growth {
     const had = await vm.info();
     if (wanted.vcpus <= had.vcpus && wanted.memoryMiB <= had.memoryMiB) return;
     const resize = facetOf(vm, "resize", `give the VM ${wanted.vcpus} vCPUs and ${wanted.memoryMiB} MiB`);
-    const addedCpus = await resize.vcpus(wanted.vcpus) - had.vcpus;
+    const vcpus = await resize.vcpus(wanted.vcpus);
+    const addedCpus = vcpus - had.vcpus;
     const addedMiB = await resize.memory(wanted.memoryMiB) - had.memoryMiB;
     if (addedCpus <= 0 && addedMiB <= 0) return;
-    await agent.machine.online({ vcpus: addedCpus, memory: addedMiB > 0 });
+    await agent.machine.online({ vcpus: addedCpus > 0 ? vcpus : 0, memory: addedMiB > 0 });
     if (addedCpus > 0) cgroups?.moveVm(await vm.info());
   }
 

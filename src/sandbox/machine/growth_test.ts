@@ -38,13 +38,13 @@ function limits(cpus: number, memoryMiB: number) {
   return { cpu: { quota: cpus * 100_000, period: 100_000 }, memory: { limit: memoryMiB * MIB } };
 }
 
-Deno.test("Growth.admit() adds what the container asks for, and the agent brings it online", async () => {
+Deno.test("wire W2: Growth.admit() adds what the container asks for, and the agent brings it online, told all vCPUs that shall be", async () => {
   const { size, calls, growth } = machine();
   await growth.admit("c1", limits(1, 256));
   assert.deepEqual(size, { vcpus: 2, memoryMiB: 768 });
   await growth.admit("c2", limits(0.5, 0));
   assert.deepEqual(size, { vcpus: 3, memoryMiB: 768 });
-  assert.deepEqual(calls, [{ vcpus: 1, memory: true }, { vcpus: 1, memory: false }]);
+  assert.deepEqual(calls, [{ vcpus: 2, memory: true }, { vcpus: 3, memory: false }]);
 });
 
 Deno.test("Growth never makes the VM smaller, and reuses the room of a container that is gone", async () => {
