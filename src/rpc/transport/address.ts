@@ -42,6 +42,8 @@ const NEVER = new AbortController().signal;
 export interface DialOptions {
   /** Ends the attempt. Afterwards the connection is the caller's, and the signal means nothing to it. */
   signal?: AbortSignal;
+  /** How long a VMM behind a hybrid vsock may take to answer its greeting. Default: 10 seconds. */
+  answerMs?: number;
   /** Sent first, on the transports that need it: see `host_proof.ts`. */
   key?: HostKey | undefined;
   /**
@@ -141,7 +143,7 @@ async function connect(address: Address, options: DialOptions & { signal: AbortS
       if (connectFrom === undefined) return await connectVsock(address, signal);
       return await connectFrom({ ...address, ownPort: await ownPort(key, address.port) }, { signal });
     case "hvsock":
-      return await connectHybridVsock(address.path, address.port, signal);
+      return await connectHybridVsock(address.path, address.port, options);
     case "serial-socket":
       return await connectSerial(await Deno.connect({ transport: "unix", path: address.path }), signal);
     case "serial-port":

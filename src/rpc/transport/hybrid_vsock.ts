@@ -11,11 +11,21 @@ const NEWLINE = 0x0a;
 const MAX_ANSWER_BYTES = 256;
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** @throws If nobody in the guest listens on `port` yet, or the VMM does not answer within 10 seconds. */
-export async function connectHybridVsock(path: string, port: number, signal: AbortSignal): Promise<Duplex> {
+export interface HybridVsockOptions {
+  signal: AbortSignal;
+  /** How long the VMM may take to answer. Default: 10 seconds. */
+  answerMs?: number | undefined;
+}
+
+/** @throws If nobody in the guest listens on `port` yet, or the VMM does not answer in time. */
+export async function connectHybridVsock(
+  path: string,
+  port: number,
+  { signal, answerMs = ANSWER_TIMEOUT_MS }: HybridVsockOptions,
+): Promise<Duplex> {
   const socket = await Deno.connect({ transport: "unix", path });
   const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(new Error("The VMM does not answer")), ANSWER_TIMEOUT_MS);
+  const timer = setTimeout(() => timeout.abort(new Error("The VMM does not answer")), answerMs);
   try {
     return await greet(socket, AbortSignal.any([signal, timeout.signal]), async () => {
       await writeAll(socket, new TextEncoder().encode(`CONNECT ${port}\n`));

@@ -16,6 +16,7 @@ import { Connections } from "../../proto/connections_pb.ts";
 import { Health } from "../../proto/health_pb.ts";
 import { Resolver } from "../../proto/resolver_pb.ts";
 import { dial } from "../../rpc/transport/address.ts";
+import type { Duplex } from "../../rpc/transport/duplex.ts";
 import { createTtrpcTransport, type TtrpcTransport } from "../../rpc/ttrpc/client.ts";
 import { agentClients, type ExplainFailure } from "./answers.ts";
 import { type AgentHost, endExplainer, explainSilence, reasonOfEnd } from "./explain.ts";
@@ -51,6 +52,10 @@ const BACKGROUND: ReadonlySet<DescMethod> = new Set([
   AgentService.method.destroySandbox,
   Health.method.check,
 ]);
+
+/** For a VMM to answer the first dial; twice as long for each that got no answer, up to the other. */
+const FIRST_ANSWER_MS = 1_000;
+const LAST_ANSWER_MS = 10_000;
 
 type AgentTransport = Pick<TtrpcTransport, "unary" | "closed" | typeof Symbol.dispose>;
 
@@ -127,9 +132,10 @@ export async function dialAgent(vm: AgentHost, options: ConnectOptions): Promise
     throw new KataError("UNAVAILABLE", `Cannot reach the agent: the VM ended while it booted: ${reason}`);
   });
   let attempts = 0;
+  const attempt = attemptsAt(vm, { signal, clock });
   const dialling = retry(() => {
     attempts++;
-    return dial(vm.agentAddress(), { signal, key: vm.agentKey(), connectFrom: connectVsock });
+    return attempt();
   }, { signal, everyMs: config.dial_timeout_ms, clock });
   // The loser of the race goes on until the signal stops it; its failure is nobody's business.
   dialling.catch(() => {});
@@ -150,6 +156,20 @@ export async function dialAgent(vm: AgentHost, options: ConnectOptions): Promise
     const cause = new Error(`Dialled ${attempts} times, the last time`, { cause: lastWord ?? error });
     throw await explainSilence(vm, { what: "Cannot reach the agent", waitedMs: clock.now() - begin, cause });
   }
+}
+
+/** One dial after the other, each by a connection of its own: what got no answer may have hit a moment of which nothing comes. */
+function attemptsAt(vm: AgentHost, { signal, clock }: { signal: AbortSignal; clock: Clock }): () => Promise<Duplex> {
+  let answerMs = FIRST_ANSWER_MS;
+  return async () => {
+    const begin = clock.now();
+    try {
+      return await dial(vm.agentAddress(), { signal, key: vm.agentKey(), connectFrom: connectVsock, answerMs });
+    } catch (error) {
+      if (clock.now() - begin >= answerMs) answerMs = Math.min(2 * answerMs, LAST_ANSWER_MS);
+      throw error;
+    }
+  };
 }
 
 /** A signal that fires at the end of a scope. */

@@ -95,3 +95,27 @@ Deno.test("kvm M4: a call that fails with its VM says why the VM ended, also if 
 Deno.test("kvm M4: a call that fails with the agent alone says that the VM lives", async () => {
   assert.match(await hangUp((address) => vmWith({ address })), /; qemu is alive, the console is empty$/);
 });
+
+Deno.test("W17: connectAgent() dials anew when a VMM takes a connection and never answers it", async () => {
+  const directory = Deno.makeTempDirSync({ prefix: "kata-dial-" });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(directory, { recursive: true }));
+  const listener = Deno.listen({ transport: "unix", path: `${directory}/vmm` });
+  const taken: Deno.Conn[] = [];
+  const serving = (async () => {
+    for await (const connection of listener) {
+      stack.use(connection);
+      taken.push(connection);
+      // The first one is lost somewhere behind.
+      if (taken.length > 1) await connection.write(new TextEncoder().encode("OK 1\n"));
+    }
+  })();
+  const vm = { ...vmWith({}), agentAddress: () => `hvsock://${directory}/vmm:1024` };
+  const config = { ...CONFIG, reconnect_timeout_ms: 9_000 }; // less than one answer may take at most
+  const agent = await connectAgent(vm, { sandboxId: "s1", config, signal: new AbortController().signal });
+  assert.equal(taken.length, 2);
+  agent[Symbol.dispose]();
+  await agent.closed;
+  listener.close();
+  await serving.catch(() => {});
+});

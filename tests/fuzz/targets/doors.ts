@@ -90,7 +90,7 @@ export const hybridVsock = defineTarget({
       for (const piece of pieces) await peer.write(piece).catch(() => {});
     })();
     try {
-      using connection = await connectHybridVsock(path, 1024, new AbortController().signal);
+      using connection = await connectHybridVsock(path, 1024, { signal: new AbortController().signal });
       await readToEnd(connection);
     } finally {
       await answering.catch(() => {});
