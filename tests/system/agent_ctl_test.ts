@@ -74,7 +74,9 @@ function bytesOf(text: string): number[] {
   return [...new TextEncoder().encode(text)];
 }
 
-const json = (name: string, value: unknown) => `${name} json://${JSON.stringify(value)}`;
+function json(name: string, value: unknown): string {
+  return `${name} json://${JSON.stringify(value)}`;
+}
 
 Deno.test({
   name: "wire: Kata's agent-ctl runs a container from its creation to its removal, and all calls about a machine",
