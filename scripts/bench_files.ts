@@ -27,13 +27,15 @@ interface Way {
   name: string;
   runtime: string;
   daemon?: string;
-  extra?: readonly string[];
+  /** Without extended attributes, as all were once. */
+  bare?: true;
 }
 
 const WAYS: readonly Way[] = [
   { name: "runc", runtime: RUNC },
-  { name: "QEMU's, bare", runtime: RUNTIME, daemon: C_DAEMON, extra: ["-o", "no_xattr", "-o", "no_posix_acl"] },
+  { name: "QEMU's, bare", runtime: RUNTIME, daemon: C_DAEMON, bare: true },
   { name: "QEMU's", runtime: RUNTIME, daemon: C_DAEMON },
+  { name: "Rust, bare", runtime: RUNTIME, daemon: RUST_DAEMON, bare: true },
   { name: "Rust", runtime: RUNTIME, daemon: RUST_DAEMON },
 ];
 
@@ -47,8 +49,8 @@ interface Worker extends AsyncDisposable {
 
 async function startWorker(way: Way): Promise<Worker> {
   await using undo = new AsyncDisposableStack();
-  const { daemon, extra = [] } = way;
-  const lines = `virtio_fs_daemon = "${daemon}"\nvirtio_fs_extra_args = ${JSON.stringify(extra)}`;
+  const { daemon, bare = false } = way;
+  const lines = `virtio_fs_daemon = "${daemon}"\nvirtio_fs_xattr = ${!bare}`;
   const configure = (toml: string) => toml.replace(/^virtio_fs_daemon = .*$/m, lines);
   const containerd = undo.use(await Containerd.start({ release: releases()[0]!, configure }));
   const id = containerd.id("files");

@@ -106,6 +106,14 @@ export const HYPERVISOR_COMMON = {
       "Rust; else QEMU's own, up to 7.2, with a warning that says what it cannot do.",
   },
   virtio_fs_extra_args: { type: "texts", default: [], doc: "More arguments for the daemon." },
+  virtio_fs_xattr: {
+    type: "boolean",
+    ours: true,
+    default: true,
+    doc:
+      "Extended attributes and file capabilities in shared files. Without them small writes are up to twice as fast, as " +
+      "none asks the daemon for capabilities to take away.",
+  },
   virtio_fs_cache: {
     type: "choice",
     values: ["never", "metadata", "auto", "always"],

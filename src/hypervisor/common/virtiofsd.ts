@@ -9,7 +9,10 @@ import type { VirtiofsdKind, VirtiofsdProgram } from "./virtiofsd_program.ts";
 const SOCKET_FD = 3;
 
 /** The keys that say which daemon, and how. */
-export type VirtiofsdTable = Pick<CommonConfig, "virtio_fs_daemon" | "virtio_fs_cache" | "virtio_fs_extra_args">;
+export type VirtiofsdTable = Pick<
+  CommonConfig,
+  "virtio_fs_daemon" | "virtio_fs_cache" | "virtio_fs_extra_args" | "virtio_fs_xattr"
+>;
 
 export interface VirtiofsdOptions extends Pick<ProcessOptions, "name" | "runDir" | "log" | "cgroupProcs"> {
   config: VirtiofsdTable;
@@ -40,8 +43,9 @@ export function startVirtiofsd(options: VirtiofsdOptions): VmProcess {
 
 /** The daemon's arguments. Pure. */
 export function virtiofsdArgs(options: Pick<VirtiofsdOptions, "config" | "source" | "program">): string[] {
-  const { config: { virtio_fs_cache: cache, virtio_fs_extra_args: extra }, source, program } = options;
-  return [`--fd=${SOCKET_FD}`, ...ARGS[program.kind]({ source, cache }), ...wished(program), ...extra];
+  const { config: { virtio_fs_cache: cache, virtio_fs_extra_args: extra, virtio_fs_xattr: xattr }, source, program } =
+    options;
+  return [`--fd=${SOCKET_FD}`, ...ARGS[program.kind]({ source, cache }), ...(xattr ? wished(program) : []), ...extra];
 }
 
 /**

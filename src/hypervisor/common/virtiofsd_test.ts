@@ -38,4 +38,7 @@ Deno.test.each<{ cache: CommonConfig["virtio_fs_cache"]; option: string }>([
 Deno.test("pods A5: virtiofsdArgs() asks a daemon for attributes and lists of access only where it knows them", () => {
   assert.ok(!args({ kind: "rust", options: new Set(["--shared-dir"]) }).includes("xattr"));
   assert.match(args({ kind: "c", options: new Set(["xattr"]) }), /-o xattr$/);
+  for (const program of [C, RUST]) {
+    assert.ok(!/ xattr|--xattr|acl/.test(args(program, { virtio_fs_xattr: false })), program.kind);
+  }
 });
