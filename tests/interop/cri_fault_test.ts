@@ -2,14 +2,18 @@
 import assert from "node:assert/strict";
 import { LOST_STATUS } from "../../src/sandbox/container/status.ts";
 import { HANG_MS } from "../../src/sandbox/agent/watch.ts";
+import { exists } from "../../src/base/files.ts";
 import { processesOf } from "./containerd.ts";
 import { type Pod, type PodContainer, type PodNode, pods, SLEEP, STATE } from "./pod.ts";
+import { CGROUP_PARENT } from "./pod_settings.ts";
 import { until } from "../support/wait.ts";
 
 /** Until containerd has heard of the end of a sandbox. */
 const NOTICED_MS = 5_000;
 /** Until a pod is stopped and removed, with the engine's own waits. */
 const REMOVED_MS = 30_000;
+/** Less than a monitor needs, in bytes. */
+const TOO_SMALL = 64 * 2 ** 20;
 const VICTIMS = ["qemu-system", "virtiofsd", "containerd-shim-kata"];
 /** Until a pod that goes on has answered. */
 const ANSWERED_MS = 20_000;
@@ -66,6 +70,17 @@ for (const victim of VICTIMS) {
     await canBeRemoved(pod);
   });
 }
+
+pods("kubernetes K9b: a pod whose cgroup is too small for its machine says that this is why", async (node) => {
+  const group = [`/sys/fs/cgroup/memory${CGROUP_PARENT}`, `/sys/fs/cgroup${CGROUP_PARENT}`]
+    .find((path) => exists(path.slice(0, path.lastIndexOf("/")) + "/cgroup.procs"))!;
+  await Deno.mkdir(group, { recursive: true });
+  const file = ["memory.limit_in_bytes", "memory.max"].find((name) => exists(`${group}/${name}`));
+  await Deno.writeTextFile(`${group}/${file}`, `${TOO_SMALL}`);
+  const pod = node.pod("pod");
+  await assert.rejects(pod, /memory of the pod's cgroup ran out, \d+ of its processes were killed/);
+  await assert.rejects(pod, /qemu[^;]*was killed by SIGKILL/);
+});
 
 pods("the death of the agent, with its kernel, ends a pod's containers within 5 s", async (node) => {
   const pod = await node.pod("pod");
