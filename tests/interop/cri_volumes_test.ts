@@ -19,7 +19,7 @@ async function publish(volume: string, version: string): Promise<void> {
 }
 
 pods(
-  "B15: an emptyDir is made in the guest, keeps its limit and outlives the containers that share it",
+  "B15: with disable_guest_empty_dir = false an emptyDir is made in the guest, keeps its limit and outlives the containers that share it",
   async (node, test) => {
     await using kubelet = new Kubelet(node);
     const [memory, disk] = ["memory", "disk"].map((name) => `volumes/kubernetes.io~empty-dir/${name}`);
@@ -78,16 +78,35 @@ pods(
       assert.equal(await again.exec("cat /data/file; wc -c </cache/third"), `shared\n${3 * MIB}\n`);
     });
   },
+  { configure: (toml) => `${toml}[runtime]\ndisable_guest_empty_dir = false\n` },
 );
 
-pods("B15: with disable_guest_empty_dir an emptyDir on disk is the kubelet's own directory", async (node) => {
-  await using kubelet = new Kubelet(node);
-  const data = await kubelet.directory("volumes/kubernetes.io~empty-dir/data");
-  await using pod = await node.pod("pod");
-  const one = await pod.run("one", SLEEP, { mounts: [{ container_path: "/data", host_path: data }] });
-  await one.exec("echo counted >/data/file");
-  assert.equal(await Deno.readTextFile(`${data}/file`), "counted\n");
-}, { configure: (toml) => `${toml}[runtime]\ndisable_guest_empty_dir = true\n` });
+pods(
+  "kubernetes K5: an emptyDir on disk is the kubelet's own directory, and its containers meet in it",
+  async (node, test) => {
+    await using kubelet = new Kubelet(node);
+    const data = await kubelet.directory("volumes/kubernetes.io~empty-dir/data");
+    await using pod = await node.pod("pod");
+    const mounts = [{ container_path: "/data", host_path: data }];
+    const [one, two] = [await pod.run("one", SLEEP, { mounts }), await pod.run("two", SLEEP, { mounts })];
+
+    await test.step("the kubelet sees how large it becomes, by which it evicts", async () => {
+      await one.exec(`dd if=/dev/zero of=/data/file bs=1M count=3`);
+      assert.equal((await Deno.stat(`${data}/file`)).size, 3 * MIB);
+    });
+    await test.step("a lock of one holds for the other", async () => {
+      await one.exec(
+        "flock -n /data/lock sleep 1000000 >/dev/null 2>&1 & until ! flock -n /data/lock true; do sleep 0.1; done",
+      );
+      assert.equal((await two.tryExec("flock -n /data/lock true")).status, 1);
+    });
+    await test.step("a fifo of one leads to the other", async () => {
+      await one.exec("mkfifo /data/fifo; (cat /data/fifo >/answer) >/dev/null 2>&1 &");
+      await two.exec("echo met >/data/fifo");
+      await one.exec("until grep met /answer; do sleep 0.1; done");
+    });
+  },
+);
 
 pods("ConfigMap, Secret, token, hosts, termination log and hostPath", async (node, test) => {
   await using kubelet = new Kubelet(node);

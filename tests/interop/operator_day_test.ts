@@ -7,8 +7,9 @@ import { leftOut } from "../../src/base/testing/left_out.ts";
 import { errorChain } from "../../src/base/error.ts";
 import type { Message } from "./cri.ts";
 import { Kubelet } from "./kubelet.ts";
-import { type Pod, type PodContainer, PodNode, podReleases, SLEEP } from "./pod.ts";
+import { type Pod, type PodContainer, PodNode, podReleases, SLEEP, STATE } from "./pod.ts";
 import { isInstalled, RUNC } from "./runk.ts";
+import { until } from "../support/wait.ts";
 
 const MIB = 2 ** 20;
 const RELEASE = podReleases().find(({ version }) => version.startsWith("2."));
@@ -17,6 +18,7 @@ const OURS = "kata-with-features";
 const HANDLERS = ["runc", OURS] as const;
 /** Kind of a seccomp profile that is a file, and pid namespaces, by number. */
 const LOCALHOST = 2;
+const [USER, FS_GROUP] = [1000, 2000];
 const PID = { container: 1, target: 3 } as const;
 /** Ids of a pod with a user namespace, as a kubelet chooses them. */
 const MAP = [{ host_id: 196_608, container_id: 0, length: 65_536 }];
@@ -68,6 +70,7 @@ async function commonPod({ node, kubelet, handler, test }: Day): Promise<void> {
     assert.match(await bound.exec("grep ^Seccomp: /proc/self/status"), /^Seccomp:\t2$/m);
     await free.exec(`hostname ${handler}`);
   });
+  await volumesOf(pod, { node, kubelet, handler, test });
   await test.step("kubernetes K12: a debug container sees the processes of its target", async () => {
     const namespace_options = { pid: PID.target, target_id: app.id };
     // Where several may be meant it is refused (pods A14).
@@ -75,6 +78,39 @@ async function commonPod({ node, kubelet, handler, test }: Day): Promise<void> {
     for (const other of others) await other.stop(), await other.remove();
     const debug = await pod.run("debug", SLEEP, { linux: { security_context: { namespace_options } } });
     assert.match(await debug.exec("ps"), /^ *1 .*sleep 4321/m);
+  });
+}
+
+/** Containers of a pod that meet in its volumes. */
+async function volumesOf(pod: Pod, { kubelet, handler, test }: Day): Promise<void> {
+  await test.step("kubernetes K1: a user's process works in a volume that its fsGroup may write, as an init container left it", async () => {
+    const volume = await kubelet.directory(`${handler}/claim`);
+    await Deno.chown(volume, 0, FS_GROUP);
+    await Deno.chmod(volume, 0o2770);
+    const mounts = [{ host_path: volume, container_path: "/claim" }];
+    const init = await pod.run("init", "mkdir -m 2770 /claim/data && echo schema >/claim/data/schema", { mounts });
+    await until(async () => (await init.status()).state === STATE.exited);
+    assert.equal((await init.status()).exit_code, 0);
+    const security_context = { run_as_user: { value: USER }, supplemental_groups: [FS_GROUP] };
+    const app = await pod.run("user", SLEEP, { mounts, linux: { security_context } });
+    const work = "cd /claim/data && cat schema && mkdir deep && ln -s schema link && mkfifo fifo && echo row >deep/row";
+    assert.equal(await app.exec(`${work} && mv deep/row deep/table`), "schema\n");
+    assert.equal(await app.exec("stat -c '%u %g' /claim/data/deep/table"), `${USER} ${FS_GROUP}\n`);
+    const { uid, gid } = await Deno.stat(`${volume}/data/deep/table`);
+    assert.deepEqual([uid, gid], [USER, FS_GROUP]);
+  });
+  await test.step("pods A3: a database's lock on a volume holds for its sidecar, and a fifo leads there", async () => {
+    const mounts = [{ host_path: await kubelet.directory(`${handler}/database`), container_path: "/database" }];
+    const [database, sidecar] = [
+      await pod.run("database", SLEEP, { mounts }),
+      await pod.run("sidecar", SLEEP, { mounts }),
+    ];
+    const taken = "until ! flock -n /database/lock true; do sleep 0.1; done";
+    await database.exec(`flock /database/lock sleep 1000000 >/dev/null 2>&1 & ${taken}; mkfifo /database/fifo`);
+    assert.equal((await sidecar.tryExec("flock -n /database/lock true")).status, 1);
+    await database.exec("(cat /database/fifo >/answer) >/dev/null 2>&1 &");
+    await sidecar.exec("echo met >/database/fifo");
+    await database.exec("until grep met /answer; do sleep 0.1; done");
   });
 }
 

@@ -58,10 +58,17 @@ export const RUNTIME = table({
     },
     disable_guest_empty_dir: {
       type: "boolean",
-      default: false,
+      default: true,
       doc: "Keeps the emptyDir volumes of a pod that are on disk in the kubelet's directory and shares them, so that " +
         "the kubelet sees how large they become and evicts by their sizeLimit; otherwise they are in the pod's own root " +
         "file system, without a limit. Those in memory are always the guest's.",
+    },
+    emptydir_mode: {
+      type: "choice",
+      values: ["shared-fs"],
+      plannedValues: ["block-plain", "block-encrypted"],
+      default: "shared-fs",
+      doc: "How the guest comes to an emptyDir on disk that is kept on the host. shared-fs: as to other volumes.",
     },
     keep_abnormal: {
       type: "boolean",

@@ -76,7 +76,8 @@ export const emptyDirVolume: VolumeHandler = {
     const found = emptyDirOf(bind);
     if (found === undefined || found.inMemory) return found !== undefined;
     // The guest could not map the owners of one in its root file system.
-    return !config.runtime.disable_guest_empty_dir && bind.maps === undefined;
+    const { disable_guest_empty_dir, emptydir_mode } = config.runtime;
+    return !(disable_guest_empty_dir && emptydir_mode === "shared-fs") && bind.maps === undefined;
   },
   prepare(bind) {
     const found = emptyDirOf(bind)!;
