@@ -1,6 +1,7 @@
 /** The volumes that a pod has of Kubernetes, made on the host as the kubelet makes them. See `pod.ts`. */
 import assert from "node:assert/strict";
 
+import { LOCKING_IMAGE } from "./image.ts";
 import { Kubelet } from "./kubelet.ts";
 import { pods, SLEEP } from "./pod.ts";
 import { until } from "../support/wait.ts";
@@ -88,7 +89,9 @@ pods(
     const data = await kubelet.directory("volumes/kubernetes.io~empty-dir/data");
     await using pod = await node.pod("pod");
     const mounts = [{ container_path: "/data", host_path: data }];
-    const [one, two] = [await pod.run("one", SLEEP, { mounts }), await pod.run("two", SLEEP, { mounts })];
+    await node.containerd.import(LOCKING_IMAGE);
+    const image = { image: LOCKING_IMAGE.name };
+    const [one, two] = [await pod.run("one", SLEEP, { image, mounts }), await pod.run("two", SLEEP, { image, mounts })];
 
     await test.step("the kubelet sees how large it becomes, by which it evicts", async () => {
       await one.exec(`dd if=/dev/zero of=/data/file bs=1M count=3`);

@@ -52,6 +52,21 @@ export async function writeImage(path: string, options: ImageOptions = {}): Prom
   }
 }
 
+/** An image that has `flock` besides, which busybox lacks: the host's, with its libraries. */
+export const LOCKING_IMAGE = {
+  name: "localhost/flock:1",
+  async plant(root: string): Promise<void> {
+    const program = "/usr/bin/flock";
+    const { stdout } = await new Deno.Command("ldd", { args: [program] }).output();
+    const libraries = new TextDecoder().decode(stdout).match(/\/\S+/g) ?? [];
+    for (const path of [program, ...libraries]) {
+      await Deno.mkdir(`${root}${path.slice(0, path.lastIndexOf("/"))}`, { recursive: true });
+      await Deno.copyFile(path, `${root}${path}`);
+    }
+    await Deno.symlink(program, `${root}/bin/flock`);
+  },
+};
+
 /** Writes only the file system of the image, as a tar. */
 export async function writeLayer(path: string): Promise<void> {
   const work = await Deno.makeTempDir({ prefix: "kata-image-" });

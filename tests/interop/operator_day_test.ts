@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { leftOut } from "../../src/base/testing/left_out.ts";
 import { errorChain } from "../../src/base/error.ts";
 import type { Message } from "./cri.ts";
+import { LOCKING_IMAGE } from "./image.ts";
 import { Kubelet } from "./kubelet.ts";
 import { type Pod, type PodContainer, PodNode, podReleases, SLEEP, STATE } from "./pod.ts";
 import { isInstalled, RUNC } from "./runk.ts";
@@ -32,6 +33,7 @@ function plugins(directory: string): string {
 async function startNode(): Promise<PodNode> {
   const path = `${RELEASE!.bin}:${Deno.env.get("PATH")}`;
   const node = await PodNode.start({ release: RELEASE!, plugins, env: { PATH: path } });
+  await node.containerd.import(LOCKING_IMAGE);
   // Others than root have to come to the containers' files, as on a real node.
   await Deno.chmod(node.containerd.directory, 0o711);
   return node;
@@ -101,9 +103,10 @@ async function volumesOf(pod: Pod, { kubelet, handler, test }: Day): Promise<voi
   });
   await test.step("pods A3: a database's lock on a volume holds for its sidecar, and a fifo leads there", async () => {
     const mounts = [{ host_path: await kubelet.directory(`${handler}/database`), container_path: "/database" }];
+    const change = { image: { image: LOCKING_IMAGE.name }, mounts };
     const [database, sidecar] = [
-      await pod.run("database", SLEEP, { mounts }),
-      await pod.run("sidecar", SLEEP, { mounts }),
+      await pod.run("database", SLEEP, change),
+      await pod.run("sidecar", SLEEP, change),
     ];
     const taken = "until ! flock -n /database/lock true; do sleep 0.1; done";
     await database.exec(`flock /database/lock sleep 1000000 >/dev/null 2>&1 & ${taken}; mkfifo /database/fifo`);

@@ -15,7 +15,7 @@ import { type IdMaps, openUserNamespace } from "../../oci/mount/idmap.ts";
 import type { IdMapping } from "../../oci/spec/spec.ts";
 import type { RootfsMount } from "./rootfs.ts";
 
-const OPTION = /^(uid|gid)map=(.*)$/;
+const OPTION = /^(uid|gid)map=(.*)$/s;
 
 /** Takes the maps out of the options. @throws {KataError} INVALID_ARGUMENT: one is missing, or is no map. */
 export function takeMaps(options: readonly string[]): { maps?: IdMaps; options: readonly string[] } {

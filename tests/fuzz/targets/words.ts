@@ -17,6 +17,7 @@ import { sysctlPath, sysctlProblem } from "../../../src/oci/init/sysctl.ts";
 import { expandSlice, planScope } from "../../../src/oci/cgroup/systemd/scope.ts";
 import { socketPath } from "../../../src/systemd/dbus_client.ts";
 import { completeEnvironment, homeOf, parsePasswd } from "../../../src/oci/init/user.ts";
+import { takeMaps } from "../../../src/resources/rootfs/mapped.ts";
 import { shortenOverlay } from "../../../src/resources/rootfs/overlay.ts";
 import { parseAddress } from "../../../src/rpc/transport/address.ts";
 import { DISK_DRIVERS, fromDiskSource } from "../../../src/agent_api/disk_address.ts";
@@ -56,6 +57,15 @@ export const words = textParsers({
         if (directory !== undefined) {
           hold(directory.startsWith("/") && data.length < text.length, "options get shorter");
         }
+      },
+    },
+    "maps of owners": {
+      good: ["uidmap=0:100000:65536 gidmap=0:5:1,1:7:2 lowerdir=/a", "uidmap=0:0:4294967295 gidmap=0:0:1"],
+      parse(text) {
+        const { maps, options } = takeMaps(text.split(" "));
+        hold(!options.some((option) => /^[ug]idmap=/.test(option)), "no map is left for the kernel");
+        const ids = [maps?.uidMappings ?? [], maps?.gidMappings ?? []].flat().flatMap(Object.values);
+        hold(ids.every((id) => Number.isInteger(id) && id >= 0), "ids are whole numbers");
       },
     },
     passwd: {
