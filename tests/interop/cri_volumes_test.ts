@@ -99,7 +99,7 @@ pods(
     });
     await test.step("a lock of one holds for the other", async () => {
       await one.exec(
-        "flock -n /data/lock sleep 1000000 >/dev/null 2>&1 & until ! flock -n /data/lock true; do sleep 0.1; done",
+        "flock /data/lock sleep 1000000 >/dev/null 2>&1 & until ! flock -n /data/lock true; do sleep 0.1; done",
       );
       assert.equal((await two.tryExec("flock -n /data/lock true")).status, 1);
     });
