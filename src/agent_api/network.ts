@@ -32,7 +32,7 @@ export interface GuestInterface {
   rawFlags: number;
 }
 
-/** A route of the main table. */
+/** A route. */
 export interface GuestRoute {
   /** Name of the interface; empty for a type that has none. */
   device: string;
@@ -53,6 +53,14 @@ export interface GuestRoute {
   weight?: number | undefined;
   /** The kernel's `RTN_*`. Default: unicast. */
   type?: number;
+  /** Number of its table. Default: the main one. */
+  table?: number;
+  /** Type of service that packets must have. Default: any. */
+  tos?: number;
+  /** Network that packets must come from, with its prefix; undefined for any. */
+  from?: string | undefined;
+  /** Further attributes as rtnetlink has them, none of which names a link. */
+  rest?: Uint8Array;
 }
 
 /** An entry of the table of neighbours: ARP, or NDP. */
@@ -72,6 +80,8 @@ export interface GuestNetwork {
   interfaces: readonly GuestInterface[];
   routes: readonly GuestRoute[];
   neighbors: readonly GuestNeighbor[];
+  /** Rules that choose a table, as rtnetlink has them: payloads that make them again. */
+  rules: readonly Uint8Array[];
 }
 
 /** Parts of a network that are there no longer. */
@@ -81,10 +91,14 @@ export interface NetworkLeftovers {
   /** By name, each with the addresses that it has no longer. */
   interfaces: readonly GuestInterface[];
   routes: readonly GuestRoute[];
+  /** As {@linkcode GuestNetwork.rules}. */
+  rules: readonly Uint8Array[];
 }
 
 /** The kernel's `RTN_UNICAST`. */
 const UNICAST = 1;
+/** The kernel's `RT_TABLE_MAIN`. */
+const MAIN = 254;
 
 const FAMILY = { inet: IPFamily.v4, inet6: IPFamily.v6 } as const;
 
@@ -120,6 +134,10 @@ export function routeToWire(route: GuestRoute): MessageInitShape<typeof RouteSch
     priority: route.priority ?? 0,
     weight: route.weight ?? 0,
     type: route.type === UNICAST ? 0 : route.type ?? 0,
+    table: route.table === MAIN ? 0 : route.table ?? 0,
+    tos: route.tos ?? 0,
+    from: route.from ?? "",
+    attributes: route.rest ?? new Uint8Array(),
   };
 }
 

@@ -27,7 +27,19 @@ Deno.test("interfaceToWire() tells prefixes apart from addresses, and families b
 
 Deno.test("routeToWire() writes what a route lacks as the zero of its type", () => {
   const absent = { destination: undefined, gateway: undefined, source: undefined, mtu: undefined, priority: undefined };
-  const plain = { dest: "", gateway: "", source: "", mtu: 0, priority: 0, weight: 0, type: 0 };
+  const plain = {
+    dest: "",
+    gateway: "",
+    source: "",
+    mtu: 0,
+    priority: 0,
+    weight: 0,
+    type: 0,
+    table: 0,
+    tos: 0,
+    from: "",
+    attributes: new Uint8Array(),
+  };
   assert.deepEqual(routeToWire({ ...absent, device: "eth0", family: "inet6", scope: 253, flags: 4 }), {
     ...plain,
     device: "eth0",

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file leftovers.proto.
  */
 export const file_leftovers: GenFile = /*@__PURE__*/
-  fileDesc("Cg9sZWZ0b3ZlcnMucHJvdG8SDGthdGEuZGVuby52MSJpChRSZW1vdmVOZXR3b3JrUmVxdWVzdBINCgVjYXJkcxgBIAMoCRIkCgppbnRlcmZhY2VzGAIgAygLMhAudHlwZXMuSW50ZXJmYWNlEhwKBnJvdXRlcxgDIAMoCzIMLnR5cGVzLlJvdXRlIhcKFVJlbW92ZU5ldHdvcmtSZXNwb25zZTJlCglMZWZ0b3ZlcnMSWAoNUmVtb3ZlTmV0d29yaxIiLmthdGEuZGVuby52MS5SZW1vdmVOZXR3b3JrUmVxdWVzdBojLmthdGEuZGVuby52MS5SZW1vdmVOZXR3b3JrUmVzcG9uc2ViBnByb3RvMw", [file_types]);
+  fileDesc("Cg9sZWZ0b3ZlcnMucHJvdG8SDGthdGEuZGVuby52MSJ4ChRSZW1vdmVOZXR3b3JrUmVxdWVzdBINCgVjYXJkcxgBIAMoCRIkCgppbnRlcmZhY2VzGAIgAygLMhAudHlwZXMuSW50ZXJmYWNlEhwKBnJvdXRlcxgDIAMoCzIMLnR5cGVzLlJvdXRlEg0KBXJ1bGVzGAQgAygMIhcKFVJlbW92ZU5ldHdvcmtSZXNwb25zZTJlCglMZWZ0b3ZlcnMSWAoNUmVtb3ZlTmV0d29yaxIiLmthdGEuZGVuby52MS5SZW1vdmVOZXR3b3JrUmVxdWVzdBojLmthdGEuZGVuby52MS5SZW1vdmVOZXR3b3JrUmVzcG9uc2ViBnByb3RvMw", [file_types]);
 
 /**
  * @generated from message kata.deno.v1.RemoveNetworkRequest
@@ -38,6 +38,13 @@ export type RemoveNetworkRequest = Message<"kata.deno.v1.RemoveNetworkRequest"> 
    * @generated from field: repeated types.Route routes = 3;
    */
   routes: Route[];
+
+  /**
+   * Payloads of RTM_NEWRULE.
+   *
+   * @generated from field: repeated bytes rules = 4;
+   */
+  rules: Uint8Array[];
 };
 
 /**

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file types.proto.
  */
 export const file_types: GenFile = /*@__PURE__*/
-  fileDesc("Cgt0eXBlcy5wcm90bxIFdHlwZXMihAEKCUlQQWRkcmVzcxIfCgZmYW1pbHkYASABKA4yDy50eXBlcy5JUEZhbWlseRIPCgdhZGRyZXNzGAIgASgJEgwKBG1hc2sYAyABKAkSDQoEcGVlchjoByABKAkSDgoFc2NvcGUY6QcgASgNEhgKD25vX3ByZWZpeF9yb3V0ZRjqByABKAgiogEKCUludGVyZmFjZRIOCgZkZXZpY2UYASABKAkSDAoEbmFtZRgCIAEoCRIlCgtJUEFkZHJlc3NlcxgDIAMoCzIQLnR5cGVzLklQQWRkcmVzcxILCgNtdHUYBCABKAQSDgoGaHdBZGRyGAUgASgJEhIKCmRldmljZVBhdGgYBiABKAkSDAoEdHlwZRgHIAEoCRIRCglyYXdfZmxhZ3MYCCABKA0ixQEKBVJvdXRlEgwKBGRlc3QYASABKAkSDwoHZ2F0ZXdheRgCIAEoCRIOCgZkZXZpY2UYAyABKAkSDgoGc291cmNlGAQgASgJEg0KBXNjb3BlGAUgASgNEh8KBmZhbWlseRgGIAEoDjIPLnR5cGVzLklQRmFtaWx5Eg0KBWZsYWdzGAcgASgNEgsKA210dRgIIAEoDRIRCghwcmlvcml0eRjoByABKA0SDwoGd2VpZ2h0GOkHIAEoDRINCgR0eXBlGOoHIAEoDSJyCgtBUlBOZWlnaGJvchIlCgt0b0lQQWRkcmVzcxgBIAEoCzIQLnR5cGVzLklQQWRkcmVzcxIOCgZkZXZpY2UYAiABKAkSDgoGbGxhZGRyGAMgASgJEg0KBXN0YXRlGAQgASgFEg0KBWZsYWdzGAUgASgFKhoKCElQRmFtaWx5EgYKAnY0EAASBgoCdjYQASo1ChNGU0dyb3VwQ2hhbmdlUG9saWN5EgoKBkFsd2F5cxAAEhIKDk9uUm9vdE1pc21hdGNoEAFiBnByb3RvMw");
+  fileDesc("Cgt0eXBlcy5wcm90bxIFdHlwZXMihAEKCUlQQWRkcmVzcxIfCgZmYW1pbHkYASABKA4yDy50eXBlcy5JUEZhbWlseRIPCgdhZGRyZXNzGAIgASgJEgwKBG1hc2sYAyABKAkSDQoEcGVlchjoByABKAkSDgoFc2NvcGUY6QcgASgNEhgKD25vX3ByZWZpeF9yb3V0ZRjqByABKAgiogEKCUludGVyZmFjZRIOCgZkZXZpY2UYASABKAkSDAoEbmFtZRgCIAEoCRIlCgtJUEFkZHJlc3NlcxgDIAMoCzIQLnR5cGVzLklQQWRkcmVzcxILCgNtdHUYBCABKAQSDgoGaHdBZGRyGAUgASgJEhIKCmRldmljZVBhdGgYBiABKAkSDAoEdHlwZRgHIAEoCRIRCglyYXdfZmxhZ3MYCCABKA0ihwIKBVJvdXRlEgwKBGRlc3QYASABKAkSDwoHZ2F0ZXdheRgCIAEoCRIOCgZkZXZpY2UYAyABKAkSDgoGc291cmNlGAQgASgJEg0KBXNjb3BlGAUgASgNEh8KBmZhbWlseRgGIAEoDjIPLnR5cGVzLklQRmFtaWx5Eg0KBWZsYWdzGAcgASgNEgsKA210dRgIIAEoDRIRCghwcmlvcml0eRjoByABKA0SDwoGd2VpZ2h0GOkHIAEoDRINCgR0eXBlGOoHIAEoDRIOCgV0YWJsZRjrByABKA0SDAoDdG9zGOwHIAEoDRINCgRmcm9tGO0HIAEoCRITCgphdHRyaWJ1dGVzGO4HIAEoDCJyCgtBUlBOZWlnaGJvchIlCgt0b0lQQWRkcmVzcxgBIAEoCzIQLnR5cGVzLklQQWRkcmVzcxIOCgZkZXZpY2UYAiABKAkSDgoGbGxhZGRyGAMgASgJEg0KBXN0YXRlGAQgASgFEg0KBWZsYWdzGAUgASgFKhoKCElQRmFtaWx5EgYKAnY0EAASBgoCdjYQASo1ChNGU0dyb3VwQ2hhbmdlUG9saWN5EgoKBkFsd2F5cxAAEhIKDk9uUm9vdE1pc21hdGNoEAFiBnByb3RvMw");
 
 /**
  * @generated from message types.IPAddress
@@ -184,6 +184,34 @@ export type Route = Message<"types.Route"> & {
    * @generated from field: uint32 type = 1002;
    */
   type: number;
+
+  /**
+   * Ours: number of the table; 0 is the main one.
+   *
+   * @generated from field: uint32 table = 1003;
+   */
+  table: number;
+
+  /**
+   * Ours: type of service that packets must have; 0 for any.
+   *
+   * @generated from field: uint32 tos = 1004;
+   */
+  tos: number;
+
+  /**
+   * Ours: network that packets must come from, as CIDR; empty for any.
+   *
+   * @generated from field: string from = 1005;
+   */
+  from: string;
+
+  /**
+   * Ours: further attributes, as rtnetlink has them; none of them names a link.
+   *
+   * @generated from field: bytes attributes = 1006;
+   */
+  attributes: Uint8Array;
 };
 
 /**

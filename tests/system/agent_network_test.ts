@@ -2,8 +2,12 @@
 import assert from "node:assert/strict";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { Leftovers } from "../../src/proto/leftovers_pb.ts";
+import { routeToWire } from "../../src/agent_api/network.ts";
+import { Fd, O_RDONLY } from "../../src/linux/io/fd.ts";
+import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
+import { enterNetns } from "../../src/linux/process/namespace.ts";
 import { IPFamily } from "../../src/proto/types_pb.ts";
-
+import { describeNetwork } from "../../src/resources/network/scan.ts";
 import { AgentBox } from "./agent_box.ts";
 import { until } from "../support/wait.ts";
 
@@ -182,3 +186,70 @@ Deno.test("pods A11: RemoveNetwork takes away the routes, addresses and links th
   await leftovers.removeNetwork({ cards: [MAC.toUpperCase(), "02:00:00:00:00:bb"] });
   assert.doesNotMatch(await ip(box, "link"), /eth0/);
 });
+
+/** Commands of ip(8) for what a pod's network may have besides plain routes. */
+const SPECIAL = [
+  "route add 10.50.0.0/16 via 10.9.0.1 dev eth0 table 100 advmss 1200 mtu 1400 hoplimit 9 congctl cubic",
+  "route add 10.51.0.0/16 dev eth0 tos 0x10 realms 3/4 initcwnd 20",
+  "-6 route add fd11::/64 from fd00::/64 via fd00::1 dev eth0",
+  "-6 route add fd12::/64 via fd00::1 dev eth0 pref high",
+  "-6 route add fd13::/64 via fd00::1 dev eth0 table 4711 metric 77",
+  "rule add from 10.9.0.0/24 iif eth0 fwmark 0x7/0xff table 100 priority 99",
+  "rule add to 10.51.0.0/16 ipproto tcp dport 80-90 uidrange 5-7 table 100 priority 100",
+  "rule add not oif eth0 blackhole priority 101",
+  "-6 rule add from fd00::/64 table 4711 suppress_prefixlength 0 priority 55",
+];
+
+/** Routes and rules in words, as ip(8) lists them. */
+async function tablesIn(pid: number): Promise<string> {
+  const lists = ["-4 -d route show table all", "-6 -d route show table all", "-4 rule", "-6 rule"];
+  const texts = [];
+  for (const words of lists) {
+    const { stdout } = await new Deno.Command("nsenter", {
+      args: ["-t", `${pid}`, "-n", "ip", ...words.split(" ")],
+    }).output();
+    texts.push(new TextDecoder().decode(stdout));
+  }
+  const lines = texts.join("").split("\n").filter((line) => !/proto kernel|table local|ff00::/.test(line));
+  return lines.map((line) => line.replace(/ proto \w+| linkdown| dead/g, "").trim()).sort().join("\n");
+}
+
+Deno.test("kind 1: routes of other tables, with all their attributes, and rules are in the guest as in the pod", async () => {
+  await using pod = await AgentBox.start();
+  await using guest = await AgentBox.start();
+  const IPAddresses = [
+    { family: IPFamily.v4, address: "10.9.0.2", mask: "24" },
+    { family: IPFamily.v6, address: "fd00::2", mask: "64" },
+  ];
+  for (const box of [pod, guest]) {
+    await ip(box, "link", "add", "eth0", "address", MAC, "type", "bridge");
+    await box.agent.updateInterface({ interface: { name: "eth0", hwAddr: MAC, IPAddresses } });
+  }
+  for (const words of SPECIAL) await ip(pod, ...words.split(" "));
+  using netns = Fd.open(`/proc/${pod.pid}/ns/net`, O_RDONLY);
+  using netlink = netlinkIn(netns);
+  const eth0 = netlink.link("eth0");
+  const rules = [...netlink.rules("inet"), ...netlink.rules("inet6")];
+  const content = { links: [eth0], addresses: [], routes: netlink.routes(), neighbors: [], rules };
+  const told = describeNetwork(content, [eth0]);
+  const Routes = told.routes.map(routeToWire);
+  // Twice: what is there stays.
+  await guest.agent.updateRoutes({ routes: { Routes, rules: [...told.rules] } });
+  await guest.agent.updateRoutes({ routes: { Routes, rules: [...told.rules] } });
+  const [wanted, found] = [await tablesIn(pod.pid), await tablesIn(guest.pid)];
+  assert.equal(found, wanted);
+  for (const word of ["table 100", "advmss 1200", "congctl cubic", "tos 0x10", "realms 3/4", "from fd00::/64"]) {
+    assert.ok(wanted.includes(word) || word === "tos 0x10", word);
+  }
+  assert.equal(rules.length - 5, told.rules.length, "those that each namespace has are not told");
+  const leftovers = createClient(Leftovers, guest.transport);
+  for (let time = 0; time < 2; time++) await leftovers.removeNetwork({ routes: Routes, rules: [...told.rules] });
+  assert.doesNotMatch(await tablesIn(guest.pid), /table 100|lookup 100|blackhole|fd11/);
+  const short = { routes: { Routes: [], rules: [new Uint8Array(3)] } };
+  await assert.rejects(guest.agent.updateRoutes(short), ConnectError);
+});
+
+function netlinkIn(netns: Fd): Rtnetlink {
+  using _ = enterNetns(netns);
+  return new Rtnetlink();
+}

@@ -79,8 +79,11 @@ function ipv6IsDisabled(): boolean {
   }
 }
 
-/** Sets routes of the main table; those to a network first, as gateways are reached through them. */
-export function updateRoutes(routes: readonly Route[]): void {
+/**
+ * Sets routes; those to a network first, as gateways are reached through them. Then rules, which may lead to tables of
+ * these routes. A rule that is there stays.
+ */
+export function updateRoutes(routes: readonly Route[], rules: readonly Uint8Array[] = []): void {
   using netlink = new Rtnetlink();
   const linkOf = (device: string) => linkByName(netlink, device).index;
   for (const route of routes.filter(({ gateway, weight }) => gateway === "" && weight === 0)) {
@@ -91,6 +94,7 @@ export function updateRoutes(routes: readonly Route[]): void {
   }
   const ways = Map.groupBy(routes.filter(({ weight }) => weight > 0), keyOf);
   for (const ofOne of ways.values()) setRoute(netlink, multipathFromWire(ofOne, linkOf));
+  for (const rule of rules) unlessThere(() => netlink.addRule(rule));
 }
 
 /** Such as a blackhole. */
@@ -99,13 +103,17 @@ function hasNoDevice({ type, device }: Route): boolean {
 }
 
 /** Key of a route, which all its ways have. */
-function keyOf({ family, dest, priority }: Route): string {
-  return `${family} ${dest} ${priority}`;
+function keyOf({ family, dest, from, tos, table, priority }: Route): string {
+  return [family, dest, from, tos, table, priority].join(" ");
 }
 
 function setRoute(netlink: Rtnetlink, route: NewRoute): void {
+  unlessThere(() => netlink.replaceRoute(route));
+}
+
+function unlessThere(make: () => void): void {
   try {
-    netlink.replaceRoute(route);
+    make();
   } catch (error) {
     if (!isErrno(error, "EEXIST")) throw error;
   }

@@ -8,8 +8,9 @@ import { addressesOf, routeFromWire } from "./network_wire.ts";
 const VIRTIO = /\/virtio\d+$/;
 
 /** Ignores things that are not there: they are gone already. @param sys `/sys`, or a directory like it. */
-export function removeNetwork({ cards, interfaces, routes }: RemoveNetworkRequest, sys = "/sys"): void {
+export function removeNetwork({ cards, interfaces, routes, rules }: RemoveNetworkRequest, sys = "/sys"): void {
   using netlink = new Rtnetlink();
+  for (const rule of rules) unlessGone(() => netlink.deleteRule(rule));
   for (const route of routes) removeRoute(netlink, route);
   for (const one of interfaces) removeAddresses(netlink, one);
   for (const mac of cards) {
@@ -51,6 +52,6 @@ function unlessGone(remove: () => void): void {
   try {
     remove();
   } catch (error) {
-    if (!isErrno(error, "ESRCH", "EADDRNOTAVAIL", "ENODEV")) throw error;
+    if (!isErrno(error, "ESRCH", "ENOENT", "EADDRNOTAVAIL", "ENODEV")) throw error;
   }
 }

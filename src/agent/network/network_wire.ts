@@ -29,6 +29,10 @@ export function routeFromWire(wire: WireRoute, link: number | undefined): NewRou
     scope: wire.scope,
     flags: wire.flags,
     ...(wire.type !== 0 && { type: wire.type }),
+    ...(wire.table !== 0 && { table: wire.table }),
+    tos: wire.tos,
+    from: wire.from || undefined,
+    rest: wire.attributes,
   };
 }
 

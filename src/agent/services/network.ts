@@ -17,7 +17,7 @@ export function networkMethods({ devices }: Guest): AgentMethods {
     },
     updateRoutes({ routes }) {
       if (routes === undefined) throw empty("change the routes");
-      updateRoutes(routes.Routes);
+      updateRoutes(routes.Routes, routes.rules);
       return listRoutes();
     },
     listInterfaces: () => listInterfaces(),

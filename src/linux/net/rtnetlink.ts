@@ -31,7 +31,7 @@ import {
   type NewNeighbor,
 } from "./rtnetlink_neighbor.ts";
 import { decodeRoute, encodeRoute, encodeRouteFilter, type NewRoute, type Route } from "./rtnetlink_route.ts";
-import { decodeRule, encodeRuleFilter, type Rule } from "./rtnetlink_rule.ts";
+import { decodeRule, encodeRuleFilter, type Rule, verifyRule } from "./rtnetlink_rule.ts";
 
 export type { Address, AddressFlag, NewAddress } from "./rtnetlink_address.ts";
 export type { Link, LinkFlag, LinkStatistics } from "./rtnetlink_link.ts";
@@ -53,6 +53,8 @@ const RTM = {
   NEWNEIGH: 28,
   DELNEIGH: 29,
   GETNEIGH: 30,
+  NEWRULE: 32,
+  DELRULE: 33,
   GETRULE: 34,
 } as const;
 
@@ -172,6 +174,21 @@ export class Rtnetlink implements Disposable {
       if (isErrno(error, "EOPNOTSUPP", "EAFNOSUPPORT")) return [];
       throw error;
     }
+  }
+
+  /**
+   * Makes a rule out of what another kernel has told of it.
+   *
+   * @throws {ErrnoError} EEXIST: there is such a rule.
+   * @throws {RangeError} The message is none.
+   */
+  addRule(message: Uint8Array): void {
+    this.#act("NEWRULE", { payload: verifyRule(message), flags: CREATE, detail: "rule" });
+  }
+
+  /** Deletes a rule that has all that is given. @throws {ErrnoError} ENOENT: there is none. */
+  deleteRule(message: Uint8Array): void {
+    this.#act("DELRULE", { payload: verifyRule(message), detail: "rule" });
   }
 
   /** Neighbour entries of all links, or of one. */

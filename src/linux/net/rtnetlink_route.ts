@@ -14,6 +14,7 @@ import {
   readNumber,
   viewOf,
 } from "./netlink.ts";
+import { restOf, withRest } from "./rtnetlink_route_rest.ts";
 
 /** Origin of a route (`RTPROT_*`). */
 export const ROUTE_PROTOCOL = { redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16 } as const;
@@ -43,6 +44,8 @@ export interface Nexthop {
   weight: number;
   /** `RTNH_F_*` bits. */
   flags: number;
+  /** Numbers (`RTA_*`) of what else it has. */
+  others: readonly number[];
 }
 
 /** A route. */
@@ -72,8 +75,10 @@ export interface Route {
   nexthops: readonly Nexthop[];
   /** Type of service that packets must have; 0 for all. */
   tos: number;
-  /** Numbers (`RTAX_*`) of what is set for its packets besides the MTU. */
-  otherMetrics: readonly number[];
+  /** Network that packets must come from (IPv6), with its prefix; undefined for any. */
+  from: string | undefined;
+  /** Attributes that are passed on as they are: see `rtnetlink_route_rest.ts`. */
+  rest: Uint8Array;
 }
 
 /** A route to be added or deleted; the family follows from destination, gateway or source. */
@@ -94,11 +99,15 @@ export interface NewRoute {
   type?: number;
   flags?: number;
   /** In place of a link and a gateway. */
-  nexthops?: readonly Nexthop[];
+  nexthops?: readonly Omit<Nexthop, "others">[];
+  tos?: number;
+  from?: string | undefined;
+  rest?: Uint8Array;
 }
 
 const RTA = {
   DST: 1,
+  SRC: 2,
   OIF: 4,
   GATEWAY: 5,
   PRIORITY: 6,
@@ -116,7 +125,7 @@ const HEADER_SIZE = 12;
 /** Reads one `RTM_NEWROUTE` message; undefined if it is not about IP. */
 export function decodeRoute(payload: Uint8Array): Route | undefined {
   const view = headerView(payload, HEADER_SIZE, "route");
-  const [familyNumber = 0, prefix = 0, , tos = 0, table = 0, protocol = 0, scope = 0, type = 0] = payload;
+  const [familyNumber = 0, prefix = 0, fromPrefix = 0, tos = 0, table = 0, protocol = 0, scope = 0, type = 0] = payload;
   const family = familyOf(familyNumber);
   if (family === undefined) return undefined;
   const attributes = attributeMap(payload.subarray(HEADER_SIZE));
@@ -124,6 +133,7 @@ export function decodeRoute(payload: Uint8Array): Route | undefined {
   const metrics = attributeMap(attributes.get(RTA.METRICS) ?? new Uint8Array());
   const multipath = attributes.get(RTA.MULTIPATH);
   const source = attributes.get(RTA.PREFSRC);
+  const from = attributes.get(RTA.SRC);
   return {
     family,
     destination: destination === undefined ? undefined : formatCidr({ bytes: destination, prefix }),
@@ -139,7 +149,8 @@ export function decodeRoute(payload: Uint8Array): Route | undefined {
     flags: view.getUint32(8, LITTLE_ENDIAN),
     nexthops: multipath === undefined ? [] : decodeNexthops(multipath),
     tos,
-    otherMetrics: [...metrics.keys()].filter((number) => number !== RTAX_MTU),
+    from: from === undefined ? undefined : formatCidr({ bytes: from, prefix: fromPrefix }),
+    rest: restOf(attributes),
   };
 }
 
@@ -155,18 +166,20 @@ function decodeNexthops(bytes: Uint8Array): Nexthop[] {
     if (length < NEXTHOP_SIZE || at + length > bytes.length) {
       throw new RangeError(`Cannot decode next hop at byte ${at}: length ${length} of ${bytes.length}`);
     }
+    const attributes = attributeMap(bytes.subarray(at + NEXTHOP_SIZE, at + length));
     nexthops.push({
-      gateway: decodeGateway(attributeMap(bytes.subarray(at + NEXTHOP_SIZE, at + length))),
+      gateway: decodeGateway(attributes),
       link: view.getInt32(at + 4, LITTLE_ENDIAN),
       weight: view.getUint8(at + 3) + 1,
       flags: view.getUint8(at + 2),
+      others: [...attributes.keys()].filter((type) => type !== RTA.GATEWAY && type !== RTA.VIA),
     });
     at += (length + 3) & ~3;
   }
   return nexthops;
 }
 
-function encodeNexthop(family: Family, { gateway, link, weight, flags }: Nexthop): Uint8Array {
+function encodeNexthop(family: Family, { gateway, link, weight, flags }: Omit<Nexthop, "others">): Uint8Array {
   const tail = encodeAttributes(gateway === undefined ? [] : [encodeGateway(family, gateway)]);
   const bytes = new Uint8Array(NEXTHOP_SIZE + tail.length);
   const view = viewOf(bytes);
@@ -187,6 +200,7 @@ function decodeGateway(attributes: ReadonlyMap<number, Uint8Array>): string | un
 /** The payload of `RTM_NEWROUTE` and `RTM_DELROUTE`. */
 export function encodeRoute(route: NewRoute): Uint8Array {
   const { destination, gateway, link, source, priority, mtu, table = ROUTE_TABLE.main, nexthops = [] } = route;
+  const from = route.from === undefined ? undefined : parseCidr(route.from);
   const family = route.family ?? ipFamily(destination ?? source ?? gateway ?? "");
   const network = destination === undefined ? undefined : parseCidr(destination);
   const attributes = [
@@ -197,13 +211,15 @@ export function encodeRoute(route: NewRoute): Uint8Array {
     ...(source === undefined ? [] : [attribute.bytes(RTA.PREFSRC, parseIp(source))]),
     ...(priority === undefined ? [] : [attribute.u32(RTA.PRIORITY, priority)]),
     ...(nexthops.length === 0 ? [] : [encodeMultipath(family, nexthops)]),
-    ...(mtu === undefined ? [] : [attribute.nested(RTA.METRICS, [attribute.u32(RTAX_MTU, mtu)])]),
+    ...(from === undefined ? [] : [attribute.bytes(RTA.SRC, from.bytes)]),
+    ...withRest(route.rest ?? new Uint8Array(), mtu),
     attribute.u32(RTA.TABLE, table),
   ];
-  return withHeader({ ...route, table, family: FAMILIES[family], prefix: network?.prefix ?? 0 }, attributes);
+  const prefixes = { prefix: network?.prefix ?? 0, fromPrefix: from?.prefix ?? 0 };
+  return withHeader({ ...route, ...prefixes, table, family: FAMILIES[family] }, attributes);
 }
 
-function encodeMultipath(family: Family, nexthops: readonly Nexthop[]): Attribute {
+function encodeMultipath(family: Family, nexthops: NonNullable<NewRoute["nexthops"]>): Attribute {
   const parts = nexthops.map((nexthop) => encodeNexthop(family, nexthop));
   return attribute.bytes(RTA.MULTIPATH, Uint8Array.from(parts.flatMap((part) => [...part])));
 }
@@ -225,6 +241,8 @@ export function encodeRouteFilter({ family }: { family?: Family }): Uint8Array {
 interface RouteHeader {
   family: number;
   prefix: number;
+  fromPrefix?: number;
+  tos?: number;
   table: number;
   scope?: number;
   protocol?: number;
@@ -233,12 +251,12 @@ interface RouteHeader {
 }
 
 function withHeader(header: RouteHeader, attributes: readonly Attribute[]): Uint8Array {
-  const { family, prefix, table, scope = 0, protocol = ROUTE_PROTOCOL.boot, type = ROUTE_TYPE.unicast, flags = 0 } =
-    header;
+  const { family, prefix, fromPrefix = 0, tos = 0, table, scope = 0, flags = 0 } = header;
+  const { protocol = ROUTE_PROTOCOL.boot, type = ROUTE_TYPE.unicast } = header;
   const tail = encodeAttributes(attributes);
   const bytes = new Uint8Array(HEADER_SIZE + tail.length);
   // The table has a byte here; a greater number is in the attribute only.
-  bytes.set([family, prefix, 0, 0, table > 255 ? 0 : table, protocol, scope, type]);
+  bytes.set([family, prefix, fromPrefix, tos, table > 255 ? 0 : table, protocol, scope, type]);
   viewOf(bytes).setUint32(8, flags, LITTLE_ENDIAN);
   bytes.set(tail, HEADER_SIZE);
   return bytes;

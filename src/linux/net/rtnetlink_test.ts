@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatIp, formatMac } from "./ip_address.ts";
-import { attributeMap, readNumber, readText } from "./netlink.ts";
+import { attribute, attributeMap, encodeAttributes, readNumber, readText } from "./netlink.ts";
 import { decodeAddress, encodeAddress } from "./rtnetlink_address.ts";
 import { decodeLink } from "./rtnetlink_link.ts";
 import { encodeLinkChange, encodeNewLink, type NewLink } from "./rtnetlink_link_change.ts";
 import { decodeNeighbor, encodeNeighbor } from "./rtnetlink_neighbor.ts";
 import { decodeRoute, encodeRoute } from "./rtnetlink_route.ts";
+import { PASSED_ATTRIBUTES } from "./rtnetlink_route_rest.ts";
+import { decodeRule } from "./rtnetlink_rule.ts";
 
 const links = fc.integer({ min: 1, max: 0x7fffffff });
 const macs = fc.uint8Array({ minLength: 6, maxLength: 6 }).map(formatMac);
@@ -31,7 +33,19 @@ Deno.test("decodeAddress() undoes encodeAddress()", () => {
   }));
 });
 
-Deno.test("decodeRoute() undoes encodeRoute(), with a gateway of either family", () => {
+/** Advertised MSS and congestion control of its metrics, realms, preference. */
+const rests = fc.record({ mss: numbers, flow: numbers, pref: fc.constantFrom(1, 3) }).map(({ mss, flow, pref }) =>
+  encodeAttributes([
+    attribute.bytes(
+      PASSED_ATTRIBUTES.METRICS,
+      encodeAttributes([attribute.u32(8, mss), attribute.string(16, "cubic")]),
+    ),
+    attribute.u32(PASSED_ATTRIBUTES.FLOW, flow),
+    attribute.bytes(PASSED_ATTRIBUTES.PREF, Uint8Array.of(pref)),
+  ])
+);
+
+Deno.test("kind 1: decodeRoute() undoes encodeRoute(), with a gateway of either family", () => {
   const routes = fc.record({
     destination: networks,
     gateway: addresses,
@@ -43,10 +57,13 @@ Deno.test("decodeRoute() undoes encodeRoute(), with a gateway of either family",
     protocol: byteNumbers,
     type: byteNumbers,
     flags: numbers,
+    tos: byteNumbers,
+    from: fc.option(networks, { nil: undefined }),
+    rest: rests,
   });
   fc.assert(fc.property(routes, (route) => {
     const family = route.destination.includes(":") ? "inet6" : "inet";
-    const plain = { source: undefined, nexthops: [], tos: 0, otherMetrics: [] };
+    const plain = { source: undefined, nexthops: [] };
     assert.deepEqual(decodeRoute(encodeRoute(route)), { ...plain, ...route, family });
   }));
 });
@@ -59,7 +76,8 @@ Deno.test("pods B4: decodeRoute() undoes encodeRoute() of several ways", () => {
     flags: byteNumbers,
   });
   fc.assert(fc.property(networks, fc.array(nexthop, { minLength: 1, maxLength: 4 }), (destination, nexthops) => {
-    assert.deepEqual(decodeRoute(encodeRoute({ destination, nexthops }))?.nexthops, structuredClone(nexthops));
+    const decoded = decodeRoute(encodeRoute({ destination, nexthops }))?.nexthops;
+    assert.deepEqual(decoded, structuredClone(nexthops.map((one) => ({ ...one, others: [] }))));
   }));
 });
 
@@ -121,4 +139,27 @@ Deno.test("decoders end for any bytes, with a RangeError at worst", () => {
       }
     }
   }));
+});
+
+Deno.test("kind 1: encodeRoute() passes on no attribute that may name a link", () => {
+  const rest = encodeAttributes([attribute.u32(4, 7)]);
+  assert.throws(() => encodeRoute({ destination: "10.0.0.0/8", rest }), /Cannot pass on attribute 4 of a route/);
+});
+
+Deno.test("kind 1: decodeRule() keeps all of a rule for the request that makes it again, and a priority of 0", () => {
+  // From 10.1.0.0/16, not, with a mark, to table 100, out of "eth1"; "permanent" tells its state.
+  const header = Uint8Array.of(2, 0, 16, 0, 100, 0, 0, 1, 1 | 2, 0, 0, 0);
+  const attributes = [
+    attribute.bytes(2, Uint8Array.of(10, 1, 0, 0)),
+    attribute.u32(10, 7),
+    attribute.string(17, "eth1"),
+    attribute.u32(15, 100),
+  ];
+  const rule = decodeRule(Uint8Array.from([...header, ...encodeAttributes(attributes)]))!;
+  assert.deepEqual([rule.family, rule.priority, rule.table], ["inet", 0, 100]);
+  const kept = attributeMap(rule.message.subarray(header.length));
+  assert.deepEqual([...rule.message.subarray(0, header.length)], [2, 0, 16, 0, 100, 0, 0, 1, 2, 0, 0, 0]);
+  assert.deepEqual([...kept.keys()].sort((a, b) => a - b), [2, 6, 10, 15, 17]);
+  assert.equal(readNumber(kept.get(6)), 0);
+  assert.deepEqual(decodeRule(rule.message), rule);
 });

@@ -14,7 +14,7 @@ export interface Told {
   lasting: GuestNetwork;
 }
 
-const NO_NETWORK: GuestNetwork = { interfaces: [], routes: [], neighbors: [] };
+const NO_NETWORK: GuestNetwork = { interfaces: [], routes: [], neighbors: [], rules: [] };
 
 /** Before anything was told. */
 export const NOTHING_TOLD: Told = { interfaces: new Map(), all: NO_NETWORK, lasting: NO_NETWORK };
@@ -51,11 +51,13 @@ export function changesOf(before: Told, after: Told): NetworkChanges {
     after.all.routes.filter((route) => changed.has(route.device) || !known.has(key(route))).map(placeOf),
   );
   const neighbors = new Set(before.all.neighbors.map(key));
+  const rules = new Set(before.all.rules.map(key));
   return {
     guest: {
       interfaces,
       routes: after.all.routes.filter((route) => places.has(placeOf(route))),
       neighbors: after.all.neighbors.filter((one) => changed.has(one.device) || !neighbors.has(key(one))),
+      rules: after.all.rules.filter((one) => !rules.has(key(one))),
     },
     leftovers: leftoversOf(before, after),
   };
@@ -74,7 +76,13 @@ function leftoversOf(before: Told, after: Told): NetworkLeftovers {
   // A new route to the same place has taken that of the old one.
   const places = new Set(after.all.routes.map(placeOf));
   const routes = before.lasting.routes.filter((route) => devices.has(route.device) && !places.has(placeOf(route)));
-  return { cards: [], interfaces: addresses, routes };
+  const rules = new Set(after.all.rules.map(key));
+  return {
+    cards: [],
+    interfaces: addresses,
+    routes,
+    rules: before.lasting.rules.filter((one) => !rules.has(key(one))),
+  };
 }
 
 /** Whether anything is to be done. */
@@ -95,6 +103,6 @@ function key(value: object): string {
   return JSON.stringify(value);
 }
 
-function placeOf({ family, destination = "default", priority = 0 }: GuestRoute): string {
-  return `${family} ${destination} ${priority}`;
+function placeOf({ family, destination = "default", from, tos, table, priority = 0 }: GuestRoute): string {
+  return [family, destination, from, tos, table, priority].join(" ");
 }

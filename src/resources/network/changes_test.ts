@@ -20,7 +20,7 @@ function route(device: string, destination: string | undefined, more: Partial<Gu
 
 /** @param lasting Default: all of it. */
 function told(interfaces: readonly GuestInterface[], routes: readonly GuestRoute[], lasting?: GuestNetwork): Told {
-  const all = { interfaces, routes, neighbors: [] };
+  const all = { interfaces, routes, neighbors: [], rules: [] };
   return { interfaces: new Map(interfaces.map((one, at) => [at + 2, one])), all, lasting: lasting ?? all };
 }
 
@@ -58,8 +58,21 @@ Deno.test("changesOf() tells a route of several ways whole", () => {
 });
 
 Deno.test("changesOf() takes away what has gone, but not what ends by itself", () => {
-  const lasting = { interfaces: [card("eth0", "10.0.0.2/24")], routes: [], neighbors: [] };
+  const lasting = { interfaces: [card("eth0", "10.0.0.2/24")], routes: [], neighbors: [], rules: [Uint8Array.of(1)] };
   const before = told([card("eth0", "10.0.0.2/24", "10.0.0.9/24")], [route("eth0", undefined)], lasting);
   const { leftovers } = changesOf(before, told([card("eth0")], []));
-  assert.deepEqual(leftovers, { cards: [], interfaces: [card("eth0", "10.0.0.2/24")], routes: [] });
+  const interfaces = [card("eth0", "10.0.0.2/24")];
+  assert.deepEqual(leftovers, { cards: [], interfaces, routes: [], rules: [Uint8Array.of(1)] });
+});
+
+Deno.test("kind 1: changesOf() tells rules that are new, and routes of other tables apart", () => {
+  const rule = (byte: number, more: Partial<Told> = {}): Told => {
+    const all = { interfaces: [], routes: [], neighbors: [], rules: [Uint8Array.of(byte)] };
+    return { interfaces: new Map(), all, lasting: all, ...more };
+  };
+  const { guest, leftovers } = changesOf(rule(1), rule(2));
+  assert.deepEqual([guest.rules, leftovers.rules], [[Uint8Array.of(2)], [Uint8Array.of(1)]]);
+  const links = [card("eth0")];
+  const [main, other] = [route("eth0", undefined), route("eth0", undefined, { table: 100 })];
+  assert.deepEqual(changesOf(told(links, [main, other]), told(links, [main])).leftovers.routes, [other]);
 });

@@ -1,45 +1,70 @@
-/** Names what a pod's network namespace has and its guest will not. Pure. @module */
-import type { Link, Route, Rule } from "../../linux/net/rtnetlink.ts";
-import { ROUTE_PROTOCOL, ROUTE_TABLE } from "../../linux/net/rtnetlink_route.ts";
-import { isForGuest } from "./scan.ts";
+/** Names what a pod's network namespace has and its guest cannot get. Pure. @module */
+import { KataError } from "../../base/error.ts";
+import type { Address, Link, Route, Rule } from "../../linux/net/rtnetlink.ts";
+import { ROUTE_PROTOCOL, ROUTE_TYPE } from "../../linux/net/rtnetlink_route.ts";
+import { isForGuest, type NetnsContent } from "./scan.ts";
 
-export interface LostOptions {
+export interface LostOptions extends Pick<NetnsContent, "addresses" | "routes" | "rules"> {
   /** Of the guest. */
   links: readonly Link[];
-  routes: readonly Route[];
-  rules: readonly Rule[];
+  /** Index of the loopback. */
+  loopback: number | undefined;
 }
 
-/** Rules that each namespace has, by the table that they lead to and its priority. */
-const USUAL_RULES: ReadonlyMap<number, number> = new Map([
-  [ROUTE_TABLE.local, 0],
-  [ROUTE_TABLE.main, 32766],
-  [ROUTE_TABLE.default, 32767],
-]);
-const LINKED: readonly number[] = [ROUTE_TABLE.local, ROUTE_TABLE.main];
+const ARPHRD_LOOPBACK = 772;
+
+/** @param joined Indexes of the guest's links. @throws {KataError} UNIMPLEMENTED, naming all of it. */
+export function refuseLost({ links, ...content }: NetnsContent, joined: { has(index: number): boolean }): void {
+  const loopback = links.find(({ hardwareType }) => hardwareType === ARPHRD_LOOPBACK)?.index;
+  const lost = lostOf({ ...content, links: links.filter(({ index }) => joined.has(index)), loopback });
+  if (lost.length > 0) {
+    throw new KataError("UNIMPLEMENTED", `Cannot give the pod's network to its VM: ${lost.join("; ")}`);
+  }
+}
 
 /** @returns A few words for each. */
-export function lostOf({ links, routes, rules }: LostOptions): string[] {
+export function lostOf({ links, loopback, addresses, routes, rules }: LostOptions): string[] {
   const indexes = new Set(links.map(({ index }) => index));
   return [
-    ...rules.filter(({ table, priority }) => USUAL_RULES.get(table) !== priority).map(describeRule),
-    ...routes.filter(isElsewhere).map((route) => `${describe(route)} of table ${route.table}`),
+    ...missingRules(rules),
+    ...addresses.filter((address) => address.link === loopback && !LOOPBACK.test(address.address)).map(describeAddress),
+    ...routes.filter(isOfItself).map((route) => `${describe(route)} of type ${route.type} (RTN_*)`),
     ...routes.filter(isForGuest).flatMap((route) => lostOfRoute(route, indexes)),
   ];
 }
 
-/** Tables besides the usual ones are only asked by rules. */
-function isElsewhere({ table, protocol }: Route): boolean {
-  return !LINKED.includes(table) && protocol !== ROUTE_PROTOCOL.kernel;
+/** Addresses of each loopback. */
+const LOOPBACK = /^(127\.0\.0\.1\/8|::1\/128)$/;
+
+/** Types of routes that the kernel makes for addresses; made by somebody, they are something else. */
+const OF_ADDRESSES: readonly number[] = [
+  ROUTE_TYPE.local,
+  ROUTE_TYPE.broadcast,
+  ROUTE_TYPE.anycast,
+  ROUTE_TYPE.multicast,
+];
+
+function isOfItself({ type, protocol }: Route): boolean {
+  return protocol !== ROUTE_PROTOCOL.kernel && OF_ADDRESSES.includes(type);
+}
+
+/** A namespace in which somebody has taken the first rule away. */
+function missingRules(rules: readonly Rule[]): string[] {
+  return (["inet", "inet6"] as const).flatMap((family) => {
+    const own = rules.filter((rule) => rule.family === family);
+    return own.length === 0 || own.some(({ priority }) => priority === 0) ? [] : [`that ${family} has no rule 0`];
+  });
 }
 
 function lostOfRoute(route: Route, links: ReadonlySet<number>): string[] {
-  const { tos, otherMetrics, nexthops } = route;
-  const strange = nexthops.filter(({ link }) => !links.has(link));
+  const { link, nexthops } = route;
+  const strange = nexthops.filter((way) => !links.has(way.link));
+  const rich = nexthops.filter(({ others }) => others.length > 0);
+  const isNowhere = route.type !== ROUTE_TYPE.unicast || nexthops.length > 0 || (link !== undefined && links.has(link));
   return [
-    ...(tos === 0 ? [] : [`type of service ${tos} of ${describe(route)}`]),
-    ...(otherMetrics.length === 0 ? [] : [`metrics ${otherMetrics.join(", ")} (RTAX_*) of ${describe(route)}`]),
+    ...(isNowhere ? [] : [`${describe(route)} by a link that is not the guest's`]),
     ...strange.map(({ gateway = "none" }) => `way by gateway ${gateway} of ${describe(route)}`),
+    ...rich.map(({ others }) => `attributes ${others.join(", ")} (RTA_*) of a way of ${describe(route)}`),
   ];
 }
 
@@ -47,6 +72,6 @@ function describe({ family, destination = "default" }: Route): string {
   return `${family} route to ${destination}`;
 }
 
-function describeRule({ family, priority, table }: Rule): string {
-  return `${family} rule ${priority} to ${table === 0 ? "no table" : `table ${table}`}`;
+function describeAddress({ address }: Address): string {
+  return `address ${address} of the loopback`;
 }

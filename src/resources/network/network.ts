@@ -14,7 +14,7 @@ import { LinkNews } from "../../linux/net/link_news.ts";
 import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { changesOf, isNothing, type NetworkChanges, NOTHING_TOLD, tell, type Told } from "./changes.ts";
 import { resolveGateways } from "./gateways.ts";
-import { lostOf } from "./lost.ts";
+import { refuseLost } from "./lost.ts";
 import { type NetworkModel, type Pair, pairWithTap } from "./pair.ts";
 import { guestLinks, type NetnsContent, refuseOthersTap, refuseStrange } from "./scan.ts";
 
@@ -84,40 +84,43 @@ export class PodNetwork implements Disposable {
    * Joins the links that are not joined yet; interfaces may appear late (B49). Reads the namespace only if the kernel has
    * told of something in it since the last time.
    *
-   * @throws {KataError} UNIMPLEMENTED for a link that cannot be joined, FAILED_PRECONDITION where another machine has joined
-   * links; none of this scan stays.
+   * @throws {KataError} UNIMPLEMENTED for what the guest cannot be given, such as a link that cannot be joined,
+   * FAILED_PRECONDITION where another machine has joined links; none of this scan stays.
    */
   join(): JoinedLinks {
     this.#isStale ||= this.#refused.size > 0;
     this.#refused.clear();
-    return this.#join((link) => {
-      refuseStrange(link);
+    return this.#join((_what, check) => {
+      check();
       return true;
     });
   }
 
-  /** As {@linkcode PodNetwork.join} while the pod runs: leaves out a link that cannot be joined, with a line in the log. */
+  /** As {@linkcode PodNetwork.join} while the pod runs: leaves out what the guest cannot be given, with a line in the log. */
   follow(): JoinedLinks {
-    return this.#join((link) => {
+    return this.#join((what, check) => {
       try {
-        refuseStrange(link);
+        check();
         return true;
       } catch (error) {
-        this.#refused.add(link.index);
+        if (what !== "all") this.#refused.add(what.index);
         this.#options.log?.warning("Cannot follow a pod's network", { reason: errorChain(error) });
         return false;
       }
     });
   }
 
-  #join(isFit: (link: Link) => boolean): JoinedLinks {
+  /** @param isFit Whether a link, or all of a namespace, passes a check. */
+  #join(isFit: (what: Link | "all", check: () => void) => boolean): JoinedLinks {
     this.#takeNews();
     if (!this.#isStale) return NOTHING_JOINED;
     const content = this.#content();
     refuseOthersTap(content.links, this.#taps);
     const gone = this.#partGone(content.links);
     const links = guestLinks(content).filter(({ index }) => !this.#pairs.has(index) && !this.#refused.has(index));
-    const cards = this.#pairAll(links.filter(isFit), content);
+    const fit = links.filter((link) => isFit(link, () => refuseStrange(link)));
+    isFit("all", () => refuseLost(content, new Set([...this.#pairs.keys(), ...fit.map(({ index }) => index)])));
+    const cards = this.#pairAll(fit, content);
     this.#isStale = false;
     // What is read before the first redirect is all that the host will learn: afterwards all answers go to the guest.
     const told = tell(cards.content, cards.content.links.filter(({ index }) => this.#pairs.has(index)));
@@ -170,7 +173,6 @@ export class PodNetwork implements Disposable {
     undo.move();
     for (const [at, { index }] of links.entries()) this.#pairs.set(index, pairs[at]!);
     for (const { tap } of pairs) this.#taps.add(tap);
-    this.#tellLost(content);
     return { all: pairs.map(({ card }) => card), content };
   }
 
@@ -183,13 +185,6 @@ export class PodNetwork implements Disposable {
       this.#gone.set(pair.card.id, pair);
     }
     return gone.map(([, { card: { id, mac } }]) => ({ id, mac }));
-  }
-
-  #tellLost({ links, routes }: NetnsContent): void {
-    const { log } = this.#options;
-    const rules = (["inet", "inet6"] as const).flatMap((family) => this.#netlink.rules(family));
-    const lost = lostOf({ links: links.filter(({ index }) => this.#pairs.has(index)), routes, rules });
-    if (lost.length > 0) log?.warning("Cannot give the guest all of a pod's network", { lost });
   }
 
   /** Traffic of the joined links, as the pod sees it; links that are gone count no more. */
@@ -205,6 +200,7 @@ export class PodNetwork implements Disposable {
       addresses: netlink.addresses(),
       routes: netlink.routes(),
       neighbors: netlink.neighbors(),
+      rules: (["inet", "inet6"] as const).flatMap((family) => netlink.rules(family)),
     };
   }
 

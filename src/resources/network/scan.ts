@@ -2,7 +2,7 @@
 import type { GuestAddress, GuestInterface, GuestNeighbor, GuestNetwork, GuestRoute } from "../../agent_api/network.ts";
 import { KataError } from "../../base/error.ts";
 import { formatIp, parseMac } from "../../linux/net/ip_address.ts";
-import type { Address, Link, Neighbor, Route } from "../../linux/net/rtnetlink.ts";
+import type { Address, Link, Neighbor, Route, Rule } from "../../linux/net/rtnetlink.ts";
 import { SCOPE } from "../../linux/net/rtnetlink_address.ts";
 import { NEIGHBOR_STATE } from "../../linux/net/rtnetlink_neighbor.ts";
 import { ROUTE_PROTOCOL, ROUTE_TABLE, ROUTE_TYPE, RTNH_F_ONLINK } from "../../linux/net/rtnetlink_route.ts";
@@ -13,6 +13,7 @@ export interface NetnsContent {
   addresses: readonly Address[];
   routes: readonly Route[];
   neighbors: readonly Neighbor[];
+  rules: readonly Rule[];
 }
 
 const ARPHRD_ETHER = 1;
@@ -70,6 +71,7 @@ export function describeNetwork(content: NetnsContent, links: readonly Link[]): 
     neighbors: byName(content.neighbors.filter((neighbor) => isUseful(neighbor, content))).map(
       ({ object, device }) => toNeighbor(object, device),
     ),
+    rules: content.rules.filter(isAdded).map(({ message }) => message),
   };
 }
 
@@ -99,16 +101,28 @@ const NOWHERE: readonly number[] = [
   ROUTE_TYPE.throw,
 ];
 
+/** Rules that each namespace has, by the table that they lead to and its priority. */
+const USUAL_RULES: ReadonlyMap<number, number> = new Map([
+  [ROUTE_TABLE.local, 0],
+  [ROUTE_TABLE.main, 32766],
+  [ROUTE_TABLE.default, 32767],
+]);
+
+/** Whether somebody has added it to those that each namespace has. */
+function isAdded({ table, priority }: Rule): boolean {
+  return USUAL_RULES.get(table) !== priority;
+}
+
 /** Leaves out routes that the kernel made for an address: the guest's kernel makes them as well. */
-export function isForGuest({ table, type, protocol }: Route): boolean {
-  if (table !== ROUTE_TABLE.main || protocol === ROUTE_PROTOCOL.kernel) return false;
+export function isForGuest({ type, protocol }: Route): boolean {
+  if (protocol === ROUTE_PROTOCOL.kernel) return false;
   return type === ROUTE_TYPE.unicast || NOWHERE.includes(type);
 }
 
 /** A route over several links is one for each of them. @param names Of the guest's links, by index. */
 function toRoutes(route: Route, names: ReadonlyMap<number, string>): GuestRoute[] {
-  const { family, destination, source, mtu, priority, scope, type } = route;
-  const same = { family, destination, source, mtu, priority, scope, type };
+  const { family, destination, source, mtu, priority, scope, type, table, tos, from, rest } = route;
+  const same = { family, destination, source, mtu, priority, scope, type, table, tos, from, rest };
   if (NOWHERE.includes(type)) return [{ ...same, device: "", gateway: undefined, flags: 0, weight: undefined }];
   const ways = route.nexthops.length > 0 ? route.nexthops : [{ ...route, weight: undefined }];
   return ways.flatMap(({ link, gateway, flags, weight }) => {

@@ -59,7 +59,8 @@ function route(change: Partial<Route>): Route {
     flags: 0,
     nexthops: [],
     tos: 0,
-    otherMetrics: [],
+    from: undefined,
+    rest: new Uint8Array(),
     ...change,
   };
 }
@@ -110,7 +111,9 @@ Deno.test("describeNetwork() keeps name, MTU, hardware address and addresses, bu
     address("fe80::ff:fe00:2/64", { scope: 253 }),
     address("127.0.0.1/8", { link: 1 }),
   ];
-  const { interfaces } = describeNetwork({ links: [LOOPBACK, eth0], addresses, routes: [], neighbors: [] }, [eth0]);
+  const { interfaces } = describeNetwork({ links: [LOOPBACK, eth0], addresses, routes: [], neighbors: [], rules: [] }, [
+    eth0,
+  ]);
   assert.deepEqual(interfaces, [{
     name: "eth0",
     addresses: [
@@ -124,7 +127,8 @@ Deno.test("describeNetwork() keeps name, MTU, hardware address and addresses, bu
   }]);
 });
 
-Deno.test("describeNetwork() passes routes of the main table on, without those that follow from addresses", () => {
+Deno.test("kind 1: describeNetwork() passes routes of all tables on, without those that follow from addresses", () => {
+  const rest = Uint8Array.of(1);
   const eth0 = link(2, "eth0");
   const routes = [
     route({ gateway: "10.0.0.1", mtu: 1400, flags: 4 | 16 }),
@@ -134,8 +138,9 @@ Deno.test("describeNetwork() passes routes of the main table on, without those t
     route({ family: "inet6", gateway: "fe80::1", priority: 1024 }),
     route({ gateway: "10.9.0.1", link: 9 }),
     route({ destination: "10.7.0.0/16", type: 6 }),
+    route({ table: 100, tos: 16, from: "fd00::/8", rest }),
   ];
-  const found = describeNetwork({ links: [eth0], addresses: [], routes, neighbors: [] }, [eth0]).routes;
+  const found = describeNetwork({ links: [eth0], addresses: [], routes, neighbors: [], rules: [] }, [eth0]).routes;
   const plain = {
     device: "eth0",
     family: "inet",
@@ -148,23 +153,28 @@ Deno.test("describeNetwork() passes routes of the main table on, without those t
     flags: 0,
     type: 1,
     weight: undefined,
+    table: 254,
+    tos: 0,
+    from: undefined,
+    rest: new Uint8Array(),
   };
   assert.deepEqual(found, [
     { ...plain, gateway: "10.0.0.1", mtu: 1400, flags: 4 },
     { ...plain, destination: "10.5.0.0/16", scope: 253, source: "10.0.0.2" },
     { ...plain, family: "inet6", gateway: "fe80::1", priority: 1024 },
     { ...plain, device: "", destination: "10.7.0.0/16", type: 6 },
+    { ...plain, table: 100, tos: 16, from: "fd00::/8", rest },
   ]);
 });
 
 Deno.test("pods B4: describeNetwork() passes a route over several links on, a route for each that the guest has", () => {
   const links = [link(2, "eth0"), link(3, "eth1")];
   const nexthops = [
-    { link: 2, gateway: "10.0.0.1", weight: 1, flags: 16 },
-    { link: 3, gateway: "10.1.0.1", weight: 3, flags: 4 },
-    { link: 9, gateway: "10.9.0.1", weight: 1, flags: 0 },
+    { link: 2, gateway: "10.0.0.1", weight: 1, flags: 16, others: [] },
+    { link: 3, gateway: "10.1.0.1", weight: 3, flags: 4, others: [] },
+    { link: 9, gateway: "10.9.0.1", weight: 1, flags: 0, others: [] },
   ];
-  const content = { links, addresses: [], routes: [route({ link: undefined, nexthops })], neighbors: [] };
+  const content = { links, addresses: [], routes: [route({ link: undefined, nexthops })], neighbors: [], rules: [] };
   const { routes } = describeNetwork(content, links);
   assert.deepEqual(routes.map(({ device, gateway, weight, flags }) => [device, gateway, weight, flags]), [
     ["eth0", "10.0.0.1", 1, 0],
@@ -180,7 +190,9 @@ Deno.test("pods B4: describeNetwork() passes on what is special about an address
     address("fd00::2/64", { flags: new Set(["noprefixroute"]) }),
     address("fe80::2/64", { scope: 253 }),
   ];
-  const { interfaces: [found] } = describeNetwork({ links: [eth0], addresses, routes: [], neighbors: [] }, [eth0]);
+  const { interfaces: [found] } = describeNetwork({ links: [eth0], addresses, routes: [], neighbors: [], rules: [] }, [
+    eth0,
+  ]);
   assert.deepEqual(found?.addresses, [
     { family: "inet", address: "10.0.0.2/32", peer: "10.0.0.1/32", scope: 253, noPrefixRoute: false },
     { family: "inet6", address: "fd00::2/64", peer: undefined, scope: 0, noPrefixRoute: true },
@@ -199,9 +211,17 @@ Deno.test("pods B3: describeNetwork() passes set neighbours on as set, and of a 
     neighbor("10.0.0.4", STALE),
   ];
   const routes = [route({ gateway: "10.0.0.1" }), route({ gateway: "10.0.0.3", destination: "10.3.0.0/16" })];
-  const found = describeNetwork({ links: [eth0], addresses: [], routes, neighbors }, [eth0]).neighbors;
+  const found = describeNetwork({ links: [eth0], addresses: [], routes, neighbors, rules: [] }, [eth0]).neighbors;
   assert.deepEqual(found.map(({ address, state }) => [address, state]), [
     ["10.0.0.1", STALE],
     ["10.0.0.8", PERMANENT],
   ]);
+});
+
+Deno.test("kind 1: describeNetwork() passes on the rules that somebody has added", () => {
+  const rule = (priority: number, table: number) =>
+    ({ family: "inet", priority, table, message: Uint8Array.of(priority & 255) }) as const;
+  const rules = [rule(0, 255), rule(100, 100), rule(200, 254), rule(32766, 254), rule(32767, 253)];
+  const found = describeNetwork({ links: [], addresses: [], routes: [], neighbors: [], rules }, []);
+  assert.deepEqual(found.rules, [Uint8Array.of(100), Uint8Array.of(200)]);
 });

@@ -53,7 +53,11 @@ Deno.test.each<{ call: string; make: (agent: AgentConnection) => Promise<unknown
     request: { ...ID, data: new Uint8Array(3) },
   },
   { call: "CloseStdin", make: ({ streams }) => streams.finish(ID), request: ID },
-  { call: "UpdateRoutes", make: ({ network }) => network.setRoutes([]), request: { routes: { Routes: [] } } },
+  {
+    call: "UpdateRoutes",
+    make: ({ network }) => network.setRoutes([], [new Uint8Array(1)]),
+    request: { routes: { Routes: [], rules: [new Uint8Array(1)] } },
+  },
   {
     call: "AddARPNeighbors",
     make: ({ network }) => network.addNeighbors([]),
@@ -61,8 +65,8 @@ Deno.test.each<{ call: string; make: (agent: AgentConnection) => Promise<unknown
   },
   {
     call: "RemoveNetwork",
-    make: ({ network }) => network.remove({ cards: ["02:00:00:00:00:01"], interfaces: [], routes: [] }),
-    request: { cards: ["02:00:00:00:00:01"], interfaces: [], routes: [] },
+    make: ({ network }) => network.remove({ cards: ["02:00:00:00:00:01"], interfaces: [], routes: [], rules: [] }),
+    request: { cards: ["02:00:00:00:00:01"], interfaces: [], routes: [], rules: [] },
   },
   { call: "Listen", make: ({ resolver }) => resolver.listen("127.0.0.11"), request: { address: "127.0.0.11" } },
   { call: "Next", make: ({ resolver }) => resolver.next({}), request: {} },

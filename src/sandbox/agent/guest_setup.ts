@@ -105,7 +105,8 @@ export async function setUpGuestNetwork(
       throw new Error(`Cannot set up interface "${each.name}" in the guest`, { cause });
     }
   }
-  if (network.routes.length > 0) await agent.network.setRoutes(network.routes);
+  const { routes, rules } = network;
+  if (routes.length > 0 || rules.length > 0) await agent.network.setRoutes(routes, rules);
   if (network.neighbors.length > 0) await agent.network.addNeighbors(network.neighbors);
 }
 

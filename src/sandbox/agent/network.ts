@@ -14,8 +14,8 @@ import type { AgentApi, LeftoversApi } from "./answers.ts";
 export interface GuestLinks {
   /** Waits for the card, and gives it its name and addresses. */
   setInterface(link: GuestInterface): Promise<void>;
-  /** Each in place of one to the same destination. */
-  setRoutes(routes: readonly GuestRoute[]): Promise<void>;
+  /** Each in place of one to the same destination; rules are added to those that there are. */
+  setRoutes(routes: readonly GuestRoute[], rules?: readonly Uint8Array[]): Promise<void>;
   addNeighbors(neighbors: readonly GuestNeighbor[]): Promise<void>;
   /** Takes away what is there no longer. Ours: Kata's own agent answers UNIMPLEMENTED. */
   remove(leftovers: NetworkLeftovers): Promise<void>;
@@ -24,12 +24,14 @@ export interface GuestLinks {
 export function guestLinks(api: AgentApi, leftovers: LeftoversApi): GuestLinks {
   return {
     setInterface: (link) => api.updateInterface({ interface: interfaceToWire(link) }),
-    setRoutes: (routes) => api.updateRoutes({ routes: { Routes: routes.map(routeToWire) } }),
-    remove: ({ cards, interfaces, routes }) =>
+    setRoutes: (routes, rules = []) =>
+      api.updateRoutes({ routes: { Routes: routes.map(routeToWire), rules: [...rules] } }),
+    remove: ({ cards, interfaces, routes, rules }) =>
       leftovers.removeNetwork({
         cards: [...cards],
         interfaces: interfaces.map(interfaceToWire),
         routes: routes.map(routeToWire),
+        rules: [...rules],
       }),
     addNeighbors: (neighbors) => api.addARPNeighbors({ neighbors: { ARPNeighbors: neighbors.map(neighborToWire) } }),
   };

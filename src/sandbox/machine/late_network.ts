@@ -142,7 +142,7 @@ export class LateNetwork {
       if (errorCode(error) !== "NOT_FOUND" && errorCode(error) !== "UNIMPLEMENTED") {
         log.warning("Cannot take a network card out of the VM", { card: id, error });
       }
-      await agent.network.remove({ cards: [mac], interfaces: [], routes: [] });
+      await agent.network.remove({ cards: [mac], interfaces: [], routes: [], rules: [] });
     } finally {
       network.release(id);
     }

@@ -84,8 +84,8 @@ Deno.test("pods A11: LateNetwork.join() takes cards out, puts others in, sets wh
   bench.scans.push(scan({
     gone: [{ id: "net0", mac: MAC }],
     cards: [card("net1")],
-    guest: { interfaces: [ETH1], routes: [whole], neighbors: [] },
-    leftovers: { cards: [], interfaces: [], routes: [whole, whole] },
+    guest: { interfaces: [ETH1], routes: [whole], neighbors: [], rules: [] },
+    leftovers: { cards: [], interfaces: [], routes: [whole, whole], rules: [] },
   }));
   await bench.late.join();
   assert.deepEqual(bench.calls, [
