@@ -6,7 +6,7 @@ import { AGENT_LOG_PORT } from "../../src/agent_api/names.ts";
 import { createClient } from "@connectrpc/connect";
 import { Health } from "../../src/proto/health_pb.ts";
 import { createTtrpcTransport } from "../../src/rpc/ttrpc/client.ts";
-import { connectVsock } from "../../src/linux/net/vsock_stream.ts";
+import { connectVsock } from "../../src/linux/net/vsock/vsock_stream.ts";
 import { dial } from "../../src/rpc/transport/address.ts";
 import { writeAll } from "../../src/rpc/transport/duplex.ts";
 import { type HostKey, newHostKey } from "../../src/rpc/transport/host_key.ts";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { connectVsock } from "../../src/linux/net/vsock_stream.ts";
+import { connectVsock } from "../../src/linux/net/vsock/vsock_stream.ts";
 import { dial } from "../../src/rpc/transport/address.ts";
 import { writeAll } from "../../src/rpc/transport/duplex.ts";
 import { type HostKey, newHostKey } from "../../src/rpc/transport/host_key.ts";

@@ -1,7 +1,7 @@
 /** The host's end of the channel to the agent, opened before the machine starts. @module */
 import { exists } from "../../base/files.ts";
 import { type Fd, memfd, pathOf } from "../../linux/io/fd.ts";
-import { allocateGuestCid } from "../../linux/net/vsock.ts";
+import { allocateGuestCid } from "../../linux/net/vsock/vsock.ts";
 import { type HostKey, newHostKey } from "../../rpc/transport/host_key.ts";
 import { encodeHostMark, type HostMark } from "../../rpc/transport/host_proof.ts";
 import { type AgentChannel, openFirst } from "../common/agent_channel.ts";

@@ -10,7 +10,7 @@ import { abortable, retry } from "../../base/async.ts";
 import { type Clock, systemClock, timeoutSignal } from "../../base/clock.ts";
 import { KataError } from "../../base/error.ts";
 import type { AgentConfig } from "../../config/schema.ts";
-import { connectVsock } from "../../linux/net/vsock_stream.ts";
+import { connectVsock } from "../../linux/net/vsock/vsock_stream.ts";
 import { AgentService } from "../../proto/agent_pb.ts";
 import { Connections } from "../../proto/connections_pb.ts";
 import { Health } from "../../proto/health_pb.ts";

@@ -16,7 +16,7 @@ Deno.test("wire W4: locatedCards() has the guest wait for each card by its slots
   };
   const joined = {
     cards: [card(1), card(0), card(2)],
-    guest: { interfaces: [link(0), link(1), link(2)], routes: [], neighbors: [] },
+    guest: { interfaces: [link(0), link(1), link(2)], routes: [], neighbors: [], rules: [] },
   };
   const { interfaces } = locatedCards(joined, { guestAddress: (id) => addresses[id] });
   assert.deepEqual(interfaces.map((each) => interfaceToWire(each).devicePath), ["05/00", "", ""]);

@@ -4,11 +4,11 @@
  * @see https://man7.org/linux/man-pages/man7/vsock.7.html
  * @module
  */
-import { ErrnoError, isErrno } from "../ffi/errno.ts";
-import { Fd, O_CLOEXEC, O_NONBLOCK } from "../io/fd.ts";
-import { type FdDuplex, fdDuplex } from "../io/fd_stream.ts";
-import { bind, check, LITTLE_ENDIAN } from "../ffi/libc.ts";
-import { type WaitOptions, writable } from "../io/poll.ts";
+import { ErrnoError, isErrno } from "../../ffi/errno.ts";
+import { Fd, O_CLOEXEC, O_NONBLOCK } from "../../io/fd.ts";
+import { type FdDuplex, fdDuplex } from "../../io/fd_stream.ts";
+import { bind, check, LITTLE_ENDIAN } from "../../ffi/libc.ts";
+import { type WaitOptions, writable } from "../../io/poll.ts";
 
 const libc = bind({
   socket: { parameters: ["i32", "i32", /* type */ "i32" /* protocol */], result: "i32" },

@@ -4,9 +4,9 @@
  * @see https://man7.org/linux/man-pages/man7/vsock.7.html
  * @module
  */
-import { isErrno } from "../ffi/errno.ts";
-import { Fd, O_RDONLY, O_RDWR } from "../io/fd.ts";
-import { ioctl } from "../ffi/ioctl.ts";
+import { isErrno } from "../../ffi/errno.ts";
+import { Fd, O_RDONLY, O_RDWR } from "../../io/fd.ts";
+import { ioctl } from "../../ffi/ioctl.ts";
 
 const VHOST_VSOCK_SET_GUEST_CID = { name: "VHOST_VSOCK_SET_GUEST_CID", number: 0x4008af60 };
 const IOCTL_VM_SOCKETS_GET_LOCAL_CID = { name: "IOCTL_VM_SOCKETS_GET_LOCAL_CID", number: 0x7b9 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { isErrno } from "../ffi/errno.ts";
-import { LITTLE_ENDIAN } from "../ffi/libc.ts";
+import { isErrno } from "../../ffi/errno.ts";
+import { LITTLE_ENDIAN } from "../../ffi/libc.ts";
 import { connectVsock, vsockAddress } from "./vsock_stream.ts";
 
 Deno.test("vsockAddress() is a struct sockaddr_vm", () => {
