@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
 import { Box } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
+import { finish } from "../support/command.ts";
 import { until } from "../support/wait.ts";
 
 const ROOT = "/sys/fs/cgroup";
@@ -186,6 +187,74 @@ testEach([{ command: "run" }, { command: "create" }])(
     }
   },
 );
+
+/** Without a pid namespace, whose kernel ends what is left. */
+function shareMachinePids(box: Box): void {
+  box.spec.linux.namespaces = box.spec.linux.namespaces.filter((one: { type: string }) => one.type !== "pid");
+}
+
+/** Pids in the container's group. */
+function members(box: Box): number[] {
+  return Deno.readTextFileSync(`${groups(box)[0]}/cgroup.procs`).trim().split("\n").filter(Boolean).map(Number);
+}
+
+testEach([
+  { how: "by delete --force", end: [["delete", "--force"]] },
+  { how: "by kill and delete", end: [["kill"], ["delete"]] },
+])("runk 09b: in a cgroup of others, processes end whose parents have ended, $how", async ({ end }) => {
+  await using box = new Box();
+  using _groups = madeBefore(box);
+  const child = stranger(box);
+  try {
+    const id = box.id();
+    shareMachinePids(box);
+    box.sh("(setsid sleep 1000 &); (sh -c 'setsid sleep 1000 &' &); exec sleep 1000").save();
+    await box.ok("run", "--detach", "--bundle", box.bundle, id);
+    await until(() => members(box).length === 4);
+    for (const [command, ...options] of end) {
+      if (command === "delete") await box.until(id, "stopped").catch(() => {});
+      await box.ok(command!, ...options, id, ...(command === "kill" ? ["KILL"] : []));
+    }
+    assert.deepEqual(members(box), [child.pid]);
+    assert.ok(isAlive(child.pid));
+  } finally {
+    await ended(child);
+  }
+});
+
+test("runk 09: a container without a pid namespace leaves one alone whose group is below its own", async () => {
+  await using box = new Box();
+  shareMachinePids(box);
+  const [outer, inner] = [box.id(), box.id()];
+  const path = box.spec.linux.cgroupsPath;
+  box.sh("(setsid sleep 1000 &); exec sleep 1000").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, outer);
+  box.spec.linux.cgroupsPath = `${path}/below`;
+  box.sh("sleep 1000").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, inner);
+  box.spec.linux.cgroupsPath = path;
+  await until(() => members(box).length === 2);
+  await box.ok("delete", "--force", outer);
+  assert.equal((await box.state(inner)).status, "running");
+  assert.deepEqual(members(box), []);
+  await box.ok("exec", inner, "true");
+  await box.ok("delete", "--force", inner);
+});
+
+test("runk 09: more processes than may be opened at a time are ended", async () => {
+  await using box = new Box();
+  using _groups = madeBefore(box);
+  const id = box.id();
+  shareMachinePids(box);
+  box.sh("for i in $(seq 300); do sleep 1000 & done; exec sleep 1000").save();
+  await box.ok("run", "--detach", "--bundle", box.bundle, id);
+  await until(() => members(box).length === 301);
+  const { code, stdout } = await finish("sh", {
+    args: ["-c", `ulimit -n 256; exec "$@" 2>&1`, "sh", ...box.words(["delete", "--force", id])],
+  });
+  assert.equal(code, 0, new TextDecoder().decode(stdout));
+  assert.deepEqual(members(box), []);
+});
 
 test("runk 09b: an empty cgroup that was there before is not the container's to remove", async () => {
   await using box = new Box();

@@ -4,12 +4,12 @@
  *
  * It stops the next process that appears before that does anything. `stop` leaves it so. `trace` traces it, and `keep` also
  * keeps it from its end. `copy` takes copies of all that it writes to, and lets it go on. Then a line says "held", and all
- * lasts until stdin ends.
+ * lasts until stdin ends. With a second word it is the process of that pid, which is there already.
  */
 import { goOn, nextPid, stopAtBirth } from "./birth.ts";
 
 const [PTRACE_SEIZE, PTRACE_O_TRACEEXIT] = [0x4206n, 0x40n];
-const [how = ""] = Deno.args;
+const [how = "", there] = Deno.args;
 
 const libc = Deno.dlopen("libc.so.6", {
   ptrace: { parameters: ["i64", /* request */ "i64", /* pid */ "i64", /* addr */ "i64" /* data */], result: "i64" },
@@ -31,7 +31,7 @@ function copyAll(pid: number): Deno.FsFile[] {
   return files;
 }
 
-const next = await nextPid();
+const next = there === undefined ? await nextPid() : Number(there);
 print("ready");
 stopAtBirth(next);
 if (how === "trace" || how === "keep") {

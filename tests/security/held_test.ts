@@ -19,8 +19,8 @@ class Holder implements AsyncDisposable {
   #said = "";
   #hear = Promise.withResolvers<void>();
 
-  constructor(pid: number, how: string) {
-    this.#child = spawnInside(pid, { program: "hold.ts", args: [how] });
+  constructor(pid: number, ...how: string[]) {
+    this.#child = spawnInside(pid, { program: "hold.ts", args: how });
     this.#reading = this.#read();
   }
 
@@ -202,6 +202,89 @@ Deno.test("F4: held: a process that is kept from its end keeps neither exec nor 
     while (container.pids().length > 1) await new Promise((resolve) => setTimeout(resolve, 20));
   })());
 });
+
+/** Pid of a process in the innermost pid namespace that it is in. */
+function innerPid(pid: number): string {
+  return /^NSpid:.*\t(\d+)$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1]!;
+}
+
+/** A container that waits for its start in the sight of its neighbour. */
+async function createdBeside(bundle: Bundle, { container: { pid }, patience }: Awaited<ReturnType<typeof sleeping>>) {
+  const container = await Container.create({
+    ...bundle.options(bundle.spec(["sleep", "1000"], (spec) => beside(spec, pid)), "held"),
+    patience,
+  });
+  return { container, [Symbol.asyncDispose]: () => container.delete({ force: true }) };
+}
+
+Deno.test("F4: held: start says so in the end, and the container can be deleted", { ignore }, async () => {
+  using bundle = new Bundle();
+  await using neighbour = await sleeping(bundle);
+  const { container: { pid } } = neighbour;
+  const spec = bundle.spec(["sleep", "1000"], (spec) => beside(spec, pid));
+  const container = await Container.create({ ...bundle.options(spec, "held"), patience: { ms: 5_000, endMs: 500 } });
+  await using holder = new Holder(pid, "stop", innerPid(container.pid));
+  await holder.until("held");
+  await assert.rejects(
+    inTime(container.start()),
+    /Cannot start container "held": its process was to run its program, and did not within 5 s; seen: process \d+ \(stopped\)/,
+  );
+  await inTime(container.delete({ force: true }));
+});
+
+Deno.test(
+  "F4: held: delete of what is kept from its end says so, and works once that is over",
+  { ignore },
+  async () => {
+    using bundle = new Bundle();
+    await using neighbour = await sleeping(bundle);
+    await using made = await createdBeside(bundle, neighbour);
+    const { container } = made;
+    await container.start();
+    {
+      await using holder = new Holder(neighbour.container.pid, "keep", innerPid(container.pid));
+      await holder.until("held");
+      await assert.rejects(inTime(container.delete({ force: true })), /process(es)? \d+.* (stays?|does not end)/);
+    }
+    await inTime(container.delete({ force: true }));
+    assert.equal(neighbour.container.status(), "running");
+  },
+);
+
+/** Freezes the container's group, as its own processes can if cgroups are mounted writable. */
+function freezeFromInside({ spec }: Container): Disposable {
+  const { v1, unified } = detectCgroups();
+  const group = `${v1.get("freezer") ?? unified}${spec.linux!.cgroupsPath}`;
+  const [file, on, off] = v1.has("freezer") ? ["freezer.state", "FROZEN", "THAWED"] : ["cgroup.freeze", "1", "0"];
+  Deno.writeTextFileSync(`${group}/${file}`, on!);
+  return { [Symbol.dispose]: () => Deno.writeTextFileSync(`${group}/${file}`, off!) };
+}
+
+Deno.test.each([{ who: "the container" }, { who: "a command" }])(
+  "F4: held: exec waits in what $who has frozen, but not for ever if that is the container itself",
+  { ignore },
+  async ({ who }) => {
+    using bundle = new Bundle();
+    const options = { ...bundle.options(bundle.spec(["sleep", "1000"])), patience: { ms: 2_000, endMs: 500 } };
+    await using container = await Container.create(options).then((made) =>
+      Object.assign(made, { [Symbol.asyncDispose]: () => made.delete({ force: true }) })
+    );
+    await container.start();
+    using frozen = new DisposableStack();
+    if (who === "a command") await container.pause();
+    else frozen.use(freezeFromInside(container));
+    // As one that looked a moment before.
+    let isOver = false;
+    const called = container.exec(EXEC, { ignorePaused: true }).then(() => undefined, (error: Error) => error)
+      .finally(() => isOver = true);
+    if (who === "a command") {
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
+      assert.ok(!isOver);
+      await container.resume();
+      assert.equal(await inTime(called), undefined);
+    } else assert.match((await inTime(called))?.message ?? "it runs", /, and did not within 2 s; |does not end/);
+  },
+);
 
 Deno.test(
   "F4: held: what opens a proc beside others is bound by the container's limit of processes",

@@ -53,8 +53,11 @@ export async function createContainer(
   Deno.writeTextFileSync(`${bundle}/config.json`, formatSpec(spec));
   await guest.modules.serve(needsOf(spec));
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit, guardSource: guard });
+  await using made = new AsyncDisposableStack();
+  made.defer(() => container.delete({ force: true }));
   // The first container is the pod's own and outlives the others, so its namespace is the one that they share.
   guest.sandbox.pidNamespace ??= Fd.open(`/proc/${init.process.pid}/ns/pid`, O_RDONLY);
+  made.move();
   return new GuestContainer(container, init, { resources: undo.move(), initName: request.execId, log });
 }
 

@@ -4,7 +4,7 @@ import { cgroupMembers, type CgroupWait } from "./cgroup.ts";
 import { hasCgroupFile, writeCgroupFileIfThere } from "./file.ts";
 import { isErrno } from "../ffi/errno.ts";
 import type { Fd } from "../io/fd.ts";
-import { openPidfd, signalPid } from "../process/pidfd.ts";
+import { openPidfd, sendSignal } from "../process/pidfd.ts";
 import { readable } from "../io/poll.ts";
 import { SIGNALS } from "../process/signal.ts";
 
@@ -22,11 +22,39 @@ export async function killCgroup(path: string, { signal, clock = systemClock }: 
     using first = attempt === 0 ? pidfdOf(left[0]!) : undefined;
     // The loop catches what was forked between reading the list and the signal; cgroup.kill has no such gap.
     if (hasKillFile) writeCgroupFileIfThere(path, "cgroup.kill", 1);
-    else for (const pid of left) signalPid(pid, SIGNALS.SIGKILL);
+    else signalMembers(() => cgroupMembers(path, { recursive: true }), { signal: SIGNALS.SIGKILL });
     if (first !== undefined) await awaitEnd(first, signal);
     else await clock.sleep(attempt < 10 ? 1 : 10, signal);
   }
   throw new Error(`Cannot empty cgroup "${path}": processes ${cgroupMembers(path, { recursive: true })} stay`);
+}
+
+/** Descriptors open at a time: far fewer than any limit lets a process have. */
+const BATCH = 128;
+
+export interface MemberSignal {
+  /** By number. */
+  signal: number;
+  /** Whether a member is meant; all are without it. A function for each batch, which may keep what it learns. */
+  chooser?: () => (pid: number) => boolean;
+}
+
+/**
+ * Signals members of a cgroup. Each is opened first, and only then looked at: it may have ended since the list was read,
+ * and its number may be that of somebody who is no member.
+ */
+export function signalMembers(list: () => number[], { signal, chooser = () => () => true }: MemberSignal): void {
+  const all = list();
+  for (let from = 0; from < all.length; from += BATCH) {
+    using batch = new DisposableStack();
+    const opened = all.slice(from, from + BATCH).map((pid) => ({ pid, pidfd: pidfdOf(pid) }));
+    for (const { pidfd } of opened) batch.use(pidfd);
+    const still = new Set(list());
+    const isMeant = chooser();
+    for (const { pid, pidfd } of opened) {
+      if (pidfd !== undefined && still.has(pid) && isMeant(pid)) sendSignal(pidfd, signal);
+    }
+  }
 }
 
 /** Undefined if it has ended, or is of another pid namespace. */

@@ -48,6 +48,20 @@ Deno.test("applyDevices() on v1 writes denials and permissions into their files"
   assert.deepEqual([cgroup.read("devices.deny"), cgroup.read("devices.allow")], ["a", "c 1:3 rwm"]);
 });
 
+Deno.test("applyDevices() on v1 never allows all devices by a rule for both kinds that says less", () => {
+  for (const rule of [{ major: 10, minor: 200 }, { access: "r" }, { major: 10 }] as const) {
+    using cgroup = new FakeCgroup({ "devices.allow": "", "devices.deny": "" });
+    applyDevices(cgroup.path, [{ allow: true, type: "a", ...rule }]);
+    const { major = "*", minor = "*", access = "rwm" } = {
+      major: undefined,
+      minor: undefined,
+      access: undefined,
+      ...rule,
+    };
+    assert.equal(cgroup.read("devices.allow"), `c ${major}:${minor} ${access}`);
+  }
+});
+
 Deno.test("applyBlkio() writes weights and throttles", () => {
   const names = ["blkio.weight", "blkio.weight_device", "blkio.throttle.write_bps_device"];
   using cgroup = new FakeCgroup(Object.fromEntries(names.map((name) => [name, ""])));

@@ -18,7 +18,7 @@ import { runPoststopHooks } from "../hooks/hooks.ts";
 import { endMembers, hasPidNamespace, ownMembers, removeCgroups } from "./members.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
 import { releaseMounts } from "./shared_mounts.ts";
-import { isAlive, killContainer, type KillOptions } from "./kill.ts";
+import { isAlive, isPausedByUs, killContainer, type KillOptions } from "./kill.ts";
 import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "../spec/spec.ts";
 import { openExecFifo, runPoststartHooks, runStartHooks } from "./start.ts";
@@ -132,7 +132,7 @@ export class Container {
   async #begin(): Promise<void> {
     using _lock = await this.#parts.directory.lock();
     this.#check("start");
-    const { init, directory, stored, home, cgroup } = this.#parts;
+    const { init, directory, stored, home } = this.#parts;
     const score = stored.spec.process?.oomScoreAdj;
     await runStartHooks(this.#parts, () => this.state());
     applyOomScore(stored.pid, score, home.log);
@@ -140,7 +140,7 @@ export class Container {
     directory.removeExecFifo();
     const task = `start container "${this.id}"`;
     const { patience } = home;
-    const wait = waitPatiently({ patience, task, pids: () => [stored.pid], isPaused: () => cgroup.isFrozen() });
+    const wait = waitPatiently({ patience, task, pids: () => [stored.pid], isPaused: () => isPausedByUs(this.#parts) });
     await init?.executed({ until: (end) => wait(end, "run its program") });
   }
 
@@ -166,13 +166,21 @@ export class Container {
   async pause(): Promise<void> {
     using _lock = await this.#parts.directory.lock();
     this.#check("pause");
-    await this.#parts.cgroup.freeze();
+    const { directory, cgroup } = this.#parts;
+    directory.markPaused();
+    try {
+      await cgroup.freeze();
+    } catch (error) {
+      directory.unmarkPaused();
+      throw error;
+    }
   }
 
   async resume(): Promise<void> {
     using _lock = await this.#parts.directory.lock();
     this.#check("resume");
     await this.#parts.cgroup.thaw();
+    this.#parts.directory.unmarkPaused();
   }
 
   /** Changes limits. A limit that `resources` does not mention stays as it is. */

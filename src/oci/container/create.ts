@@ -11,7 +11,7 @@ import { openCgroup } from "../cgroup/open.ts";
 import { type Cgroup, cgroupPath } from "../cgroup/cgroup.ts";
 import { NoCgroup } from "../cgroup/none.ts";
 import { ContainerProcess } from "./process.ts";
-import { endMembers, removeCgroups } from "./members.ts";
+import { endMembers, removeCgroups, tellingNamespace } from "./members.ts";
 import { foreignOf } from "./neighbours.ts";
 import { receiveMaster } from "../init/console.ts";
 import { serveInit } from "../init/parent.ts";
@@ -64,6 +64,8 @@ export async function createContainer(options: CreateOptions): Promise<Container
   const onStage2 = (stage2: Child) => remember(undo.use(stage2));
   log?.debug(`started first process ${created.child.pid} of container ${id}`);
   await serveInit(created, { onStage2, stored, cgroup, rootless: options.rootless, patience: options.patience });
+  const telling = tellingNamespace(stored.pid, spec);
+  if (telling !== undefined) directory.write(Object.assign(stored, { mountNamespace: telling }));
   const console = launch.terminal && await receiveMaster(launch.terminal);
   directory.finish();
   undo.move();

@@ -1,9 +1,9 @@
 /** Signals to a container: to its first process, or to all. @module */
 import { isErrno } from "../../linux/ffi/errno.ts";
-import { openPidfd, sendSignal, signalPid } from "../../linux/process/pidfd.ts";
+import { openPidfd, sendSignal } from "../../linux/process/pidfd.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
 import type { ContainerParts } from "./create_options.ts";
-import { endMembers, hasPidNamespace, ownMembers } from "./members.ts";
+import { endMembers, hasPidNamespace, signalOwn } from "./members.ts";
 import { livePid } from "./state.ts";
 
 export interface KillOptions {
@@ -14,6 +14,11 @@ export interface KillOptions {
 /** Whether the first process has not ended. Asks the kernel. */
 export function isAlive({ init, stored }: ContainerParts): boolean {
   return !init?.hasEnded && livePid(stored) !== 0;
+}
+
+/** Whether a command has paused it: that it may take as long as its user likes is no word of a container about itself. */
+export function isPausedByUs({ directory, cgroup }: ContainerParts): boolean {
+  return directory.isMarkedPaused() && cgroup.isFrozen();
 }
 
 /** @param signal By number. */
@@ -27,7 +32,7 @@ export async function killContainer(
   // Without a pid namespace of its own, the kernel would leave the children of a killed first process alone (B7).
   const takesAll = all || !hasPidNamespace(spec);
   if (signal === SIGNALS.SIGKILL && takesAll) return await endMembers(parts);
-  if (all) { for (const pid of ownMembers(parts)) signalPid(pid, signal); }
+  if (all) signalOwn(parts, signal);
   else signalInit(parts, signal);
   // On v1, a frozen process would not even die.
   if (wasPaused && signal === SIGNALS.SIGKILL) await cgroup.thaw();

@@ -4,13 +4,14 @@
  *
  * @module
  */
-import { awaitEnd, pidfdOf } from "../../linux/cgroup/kill.ts";
+import { awaitEnd, pidfdOf, signalMembers } from "../../linux/cgroup/kill.ts";
+import { Kin, namespaceOf } from "../../linux/process/kin.ts";
 import { sendSignal } from "../../linux/process/pidfd.ts";
-import { readProcessStat } from "../../linux/process/process.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
 import type { Spec } from "../spec/spec.ts";
 import type { ContainerParts } from "./create_options.ts";
 import { sharesCgroup } from "./neighbours.ts";
+import { ownsMounts } from "./shared_mounts.ts";
 import { livePid, type StoredState } from "./state.ts";
 
 /** Without a pid namespace of its own, the kernel leaves the children of a killed first process alone (B7). */
@@ -28,30 +29,39 @@ function ownsAll({ stored, directory, home: { stateRoot } }: ContainerParts): bo
 
 /** Processes of the container, as this pid namespace numbers them. */
 export function ownMembers(parts: ContainerParts): number[] {
-  const { cgroup, stored } = parts;
-  const members = cgroup.members();
-  if (ownsAll(parts)) return members;
+  return parts.cgroup.members().filter(ownership(parts));
+}
+
+/** Signals the container's processes. */
+export function signalOwn(parts: ContainerParts, signal: number): void {
+  signalMembers(() => parts.cgroup.members(), { signal, chooser: () => ownership(parts) });
+}
+
+/**
+ * @returns Whether a member of the group is the container's: one that descends from its first process, or is in its pid
+ *   namespace, or in its mount namespace, in which those stay whose parents have ended. To be asked for a moment only.
+ */
+function ownership(parts: ContainerParts): (pid: number) => boolean {
+  const { stored, stored: { mountNamespace } } = parts;
+  if (ownsAll(parts)) return () => true;
   const init = livePid(stored);
   // All others of its pid namespace end before it does.
-  if (init === 0) return [];
-  const namespace = hasPidNamespace(stored.spec) ? pidNamespace(init) : undefined;
-  const isFirst = (pid: number) => pid === init || namespace !== undefined && pidNamespace(pid) === namespace;
-  return members.filter((pid) => descends(pid, isFirst));
+  if (init === 0 && mountNamespace === undefined) return () => false;
+  const pids = init !== 0 && hasPidNamespace(stored.spec) ? namespaceOf(init, "pid") : undefined;
+  const kin = new Kin((pid) =>
+    pid === init || pids !== undefined && namespaceOf(pid, "pid") === pids ||
+    mountNamespace !== undefined && namespaceOf(pid, "mnt") === mountNamespace
+  );
+  return (pid) => kin.has(pid);
 }
 
-function pidNamespace(pid: number): string | undefined {
-  try {
-    return Deno.readLinkSync(`/proc/${pid}/ns/pid`);
-  } catch {
-    return undefined; // it has ended
-  }
-}
-
-function descends(pid: number, isFirst: (pid: number) => boolean): boolean {
-  for (let at: number | undefined = pid; at !== undefined && at > 1; at = readProcessStat(at)?.parent) {
-    if (isFirst(at)) return true;
-  }
-  return false;
+/**
+ * Mount namespace by which processes are known whose parents have ended.
+ *
+ * @param pid The first process. @returns Undefined for a container whose pid namespace tells, or that has none of its own.
+ */
+export function tellingNamespace(pid: number, spec: Spec): string | undefined {
+  return hasPidNamespace(spec) || !ownsMounts(spec) ? undefined : namespaceOf(pid, "mnt");
 }
 
 /** Of a tenth of a second at most. */
@@ -72,16 +82,14 @@ export async function endMembers(parts: ContainerParts): Promise<void> {
     return await endEscaped(stored);
   }
   for (let round = 0; round < ROUNDS; round++) {
-    using ending = new DisposableStack();
-    const own = ownMembers(parts);
-    // It leaves its group a moment before those of its namespace do, for which it waits.
-    const init = livePid(stored);
-    if (init !== 0 && !own.includes(init)) own.push(init);
-    if (own.length === 0) return;
-    const pidfds = own.map(pidfdOf).filter((one) => one !== undefined).map((one) => ending.use(one));
-    for (const pidfd of pidfds) sendSignal(pidfd, SIGNALS.SIGKILL);
+    // The first process leaves its group a moment before those of its namespace do, for which it waits.
+    const [first] = livePid(stored) === 0 ? ownMembers(parts) : [stored.pid];
+    if (first === undefined) return;
+    using pidfd = pidfdOf(first);
+    signalOwn(parts, SIGNALS.SIGKILL);
+    if (pidfd !== undefined && livePid(stored) === first) sendSignal(pidfd, SIGNALS.SIGKILL);
     cgroup.letDie();
-    for (const pidfd of pidfds) await awaitEnd(pidfd);
+    if (pidfd !== undefined) await awaitEnd(pidfd);
   }
   const left = ownMembers(parts);
   if (left.length > 0) throw new Error(`Cannot end container "${stored.id}": processes ${left.join(", ")} stay`);

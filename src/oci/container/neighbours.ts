@@ -3,13 +3,14 @@ import { StateDirectory, type StoredState } from "./state.ts";
 
 type Named = Pick<StoredState, "id" | "cgroupPath">;
 
-/** Other containers of the same home whose cgroup is the same. */
-export function neighboursOf({ id, cgroupPath }: Named, stateRoot: string): StoredState[] {
+/** Other containers of the same home whose cgroup is the same, or `below` it. */
+function neighboursOf({ id, cgroupPath }: Named, stateRoot: string, where: "same" | "below" = "same"): StoredState[] {
   const others = [...Deno.readDirSync(stateRoot)].filter((one) => one.isDirectory && one.name !== id);
   return others.flatMap(({ name }) => {
     try {
       const stored = new StateDirectory(stateRoot, name).read();
-      return stored.cgroupPath === cgroupPath ? [stored] : [];
+      const isBelow = where === "below" && stored.cgroupPath.startsWith(`${cgroupPath}/`);
+      return stored.cgroupPath === cgroupPath || isBelow ? [stored] : [];
     } catch {
       return []; // half made, or deleted meanwhile
     }
@@ -27,7 +28,7 @@ export function foreignOf(named: Named, present: readonly string[], stateRoot: s
   return present.filter((name) => neighbours.every(({ foreignCgroups = [] }) => foreignCgroups.includes(name)));
 }
 
-/** Whether processes of others may be in the group, and are meant to. */
+/** Whether processes of others may be in the group, or below it, and are meant to. */
 export function sharesCgroup(stored: StoredState, stateRoot: string): boolean {
-  return (stored.foreignCgroups ?? []).length > 0 || neighboursOf(stored, stateRoot).length > 0;
+  return (stored.foreignCgroups ?? []).length > 0 || neighboursOf(stored, stateRoot, "below").length > 0;
 }

@@ -6,7 +6,7 @@
  */
 import { systemClock } from "../../base/clock.ts";
 import { KataError } from "../../base/error.ts";
-import { removeIfThere } from "../../base/files.ts";
+import { exists, removeIfThere } from "../../base/files.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { Fd, O_DIRECTORY, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
 import { tryLock } from "../../linux/io/flock.ts";
@@ -78,6 +78,8 @@ export interface StoredState {
   cgroupPath: string;
   /** Hierarchies in which that group is neither its own nor another container's of this home; none unless it says so. */
   foreignCgroups?: string[];
+  /** Name of its mount namespace, if that tells its processes from others in the same group: `mnt:[4026531841]`. */
+  mountNamespace?: string;
   /** In a mount namespace of others: numbers of the mounts that stood on `rootfs` before. */
   mountsBefore?: number[];
   /** The unit of systemd that manages its cgroup, if one does. */
@@ -100,7 +102,12 @@ const STATE_SHAPE = {
 } as const satisfies Partial<Record<keyof StoredState, Shape>>;
 const SCOPE_SHAPE = { required: { unit: "text", slice: "text", cgroupPath: "text", ofUser: "flag" } } as const;
 
-const OPTIONAL_SHAPE = { scope: SCOPE_SHAPE, foreignCgroups: ["text"], mountsBefore: ["small"] } as const;
+const OPTIONAL_SHAPE = {
+  scope: SCOPE_SHAPE,
+  foreignCgroups: ["text"],
+  mountsBefore: ["small"],
+  mountNamespace: "text",
+} as const;
 
 /** Checks a state file: another program or a broken file system may have written it. @throws {TypeError} The fault. */
 function checkState(value: unknown): StoredState {
@@ -121,6 +128,8 @@ const STATE_FILE = "state.json";
 const EXEC_FIFO = "exec.fifo";
 /** Name of the exec fifo while the container is being made. */
 const EARLY_FIFO = "exec.fifo.early";
+/** There as long as the container is paused by a command. */
+const PAUSED = "paused";
 /** Longer than any step but a hook's. */
 const LOCK_TIMEOUT_MS = 10_000;
 const LOCK_POLL_MS = 5;
@@ -236,6 +245,19 @@ export class StateDirectory {
     const temporary = `${this.path}/.${STATE_FILE}.${Deno.pid}`;
     Deno.writeTextFileSync(temporary, formatSpec(state), { mode: 0o600 });
     Deno.renameSync(temporary, `${this.path}/${STATE_FILE}`);
+  }
+
+  /** Notes that a command of ours has paused it, and not the container itself, which may be able to freeze its group. */
+  markPaused(): void {
+    Deno.writeTextFileSync(`${this.path}/${PAUSED}`, "");
+  }
+
+  unmarkPaused(): void {
+    removeIfThere(`${this.path}/${PAUSED}`);
+  }
+
+  isMarkedPaused(): boolean {
+    return exists(`${this.path}/${PAUSED}`);
   }
 
   removeExecFifo(): void {

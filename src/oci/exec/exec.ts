@@ -11,6 +11,7 @@ import { subCgroupFiles, type SubCgroups } from "../cgroup/sub_cgroup.ts";
 import { Channel } from "../init/channel.ts";
 import { type Stdio, stdioFds } from "../init/child_setup.ts";
 import type { ContainerParts } from "../container/create_options.ts";
+import { isPausedByUs } from "../container/kill.ts";
 import { receiveMaster } from "../init/console.ts";
 import { applyOomScore, ContainerProcess } from "../container/process.ts";
 import { type Await, waitPatiently } from "../init/held.ts";
@@ -57,10 +58,12 @@ export async function execProcess(
   using joining = startJoin(parts, { ...process, ...(score !== undefined && { oomScoreAdj: score }) }, options);
   const { child } = joining;
   undo.use(child);
-  const { stored, cgroup, home: { patience } } = parts;
+  // What a container has frozen by itself would not die on v1.
+  undo.defer(() => isPausedByUs(parts) ? undefined : parts.cgroup.letDie());
+  const { stored, home: { patience } } = parts;
   const pids = () => [child.pid, joining.stage2?.value ?? 0];
   const task = `exec in container "${stored.id}"`;
-  const wait = waitPatiently({ patience, task, pids, isPaused: () => cgroup.isFrozen() });
+  const wait = waitPatiently({ patience, task, pids, isPaused: () => isPausedByUs(parts) });
   const console = await serveExec(joining, { parts, process }, wait);
   undo.use(console);
   await child.executed({ until: (end) => wait(end, "run its program") });

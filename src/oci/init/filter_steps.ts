@@ -63,15 +63,13 @@ export const CONTROLLING_TERMINAL: readonly number[] = [0, TIOCSCTTY, 0];
 
 export interface Appearance {
   hasTerminal: boolean;
-  /** Whether the process looks for its program and waits for its start, with no descriptors but its own open. */
-  parks: boolean;
 }
 
 /**
  * Whether a process that the filter holds for already can give up its rights, appear in the container at the head of its
  * session, and tell of it, without anybody being asked.
  */
-export function allowsAppearing({ program }: CompiledSeccomp, { hasTerminal, parks }: Appearance): boolean {
+export function allowsAppearing({ program }: CompiledSeccomp, { hasTerminal }: Appearance): boolean {
   const calls = [
     { name: "capset" },
     { name: "prctl", args: CLEAR_AMBIENT },
@@ -81,7 +79,6 @@ export function allowsAppearing({ program }: CompiledSeccomp, { hasTerminal, par
     { name: "setsid" },
     { name: "write" },
     { name: "read" },
-    ...parks ? [{ name: "faccessat2" }, { name: "close_range" }] as const : [],
     ...hasTerminal ? [{ name: "ioctl", args: CONTROLLING_TERMINAL } as const] : [],
   ] as const;
   return calls.every((call) => allowsCall(program, call));

@@ -35,7 +35,7 @@ export interface Waiting {
   task: string;
   /** The processes it may hang on; what is 0 is none. */
   pids: () => readonly number[];
-  /** Whether they are frozen, by which they take as long as their user likes. */
+  /** Whether a command of ours has frozen them, by which they take as long as its user likes. */
   isPaused: () => boolean;
 }
 
@@ -45,7 +45,7 @@ export function waitPatiently({ patience = PATIENCE, task, pids, isPaused }: Wai
   const options = signal === undefined ? {} : { signal };
   return async (fd, what) => {
     while (!(await readableFor(fd, ms, options))) {
-      if (isPaused()) continue;
+      if (isPaused() && !signal?.aborted) continue;
       const all = pids().filter((pid) => pid !== 0).flatMap((pid) => [pid, ...childrenOf(pid)]);
       const seen = [...new Set(all)].map(describeProcess).join(", ");
       const waited = `its process was to ${what}, and did not within ${ms / 1000} s`;

@@ -76,11 +76,11 @@ export async function serveInit(created: CreatedInit, init: ServedInit): Promise
 }
 
 /** A process in a pid namespace of its own is nobody's to hold, and its mounts take as long as they take. */
-function chooseWait(created: CreatedInit, { stored: { id, spec }, cgroup, patience }: ServedInit): Await {
+function chooseWait(created: CreatedInit, { stored: { id, spec }, patience }: ServedInit): Await {
   const hasOwnPids = spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false;
   if (hasOwnPids) return waitFor;
   const task = `create container "${id}"`;
-  return waitPatiently({ patience, task, pids: () => created.pids(), isPaused: () => cgroup.isFrozen() });
+  return waitPatiently({ patience, task, pids: () => created.pids(), isPaused: () => false });
 }
 
 /** Does what takes rights that the child has not, or what it cannot do by system calls alone. */

@@ -215,14 +215,14 @@ function becomeUser(
 type Loading = "later" | "inside" | "outside" | "suspended";
 
 /** Without no_new_privs a filter takes CAP_SYS_ADMIN: it is loaded while that is still there. */
-function planLoading(plan: ProcessPlan, { appear, hasTerminal, isFollowed }: LateOptions): Loading {
+function planLoading(plan: ProcessPlan, { appear, hasTerminal }: LateOptions): Loading {
   const { seccomp, capabilities, process: { noNewPrivileges } } = plan;
   if (seccomp === undefined) return "later";
   if (noNewPrivileges) {
-    return appear && allowsAppearing(seccomp, { hasTerminal, parks: isFollowed }) ? "outside" : "later";
+    return appear && allowsAppearing(seccomp, { hasTerminal }) ? "outside" : "later";
   }
   if (appear === undefined) return "inside";
-  if (allowsAppearing(seccomp, { hasTerminal, parks: false })) return "outside";
+  if (allowsAppearing(seccomp, { hasTerminal })) return "outside";
   return capabilities.permitted === withSysAdmin(capabilities).permitted ? "inside" : "suspended";
 }
 

@@ -105,6 +105,8 @@ Deno.test("deviceRules() puts the default devices after the rule for all, before
   const one = { allow: true, type: "c" as const, major: 10, minor: 229 };
   assert.deepEqual(deviceRules([all, one]), [all, ...DEFAULT_DEVICE_RULES, one]);
   assert.deepEqual(deviceRules([one]), [{ ...all, type: "a" }, ...DEFAULT_DEVICE_RULES, one]);
+  const some = { allow: false, type: "a", access: "m" } as const;
+  assert.deepEqual(deviceRules([some]), [{ ...all, type: "a" }, ...DEFAULT_DEVICE_RULES, some]);
 });
 
 Deno.test("User databases are read line by line, and nonsense in them is passed over", () => {

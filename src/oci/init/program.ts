@@ -101,16 +101,15 @@ export function addInit(steps: SyscallProgram, plan: InitPlan, stage2: Slot | un
   return { copies };
 }
 
-/** From here on an exec, or who shares its pid namespace, may look at it. */
-function leave(steps: SyscallProgram, { channel, execFifo, pids, preserveFds }: InitPlan): void {
-  if (pids === undefined) return;
+/** From here on an exec, or who shares its pid namespace, may look at it; and its filter need not allow to close many. */
+function leave(steps: SyscallProgram, { channel, execFifo, preserveFds }: InitPlan): void {
   const talk = channel.childNumbers;
   closeOtherFds(steps, [...preservedFds(preserveFds), ...talk, execFifo, steps.reportNumber]);
 }
 
-/** Waits for its start with nothing that is not its own. */
-function park(steps: SyscallProgram, { channel, execFifo, preserveFds }: InitPlan): void {
-  closeOtherFds(steps, [...preservedFds(preserveFds), execFifo, channel.reportNumber, steps.reportNumber]);
+/** Waits for its start with nothing that is not its own. By calls that every filter allows, as it may hold already. */
+function park(steps: SyscallProgram, { channel, execFifo }: InitPlan): void {
+  for (const talk of channel.childNumbers) if (talk !== channel.reportNumber) steps.call("close", [talk]);
   channel.addReport(steps, "created");
   steps.call("close", [channel.reportNumber]);
   awaitByte(steps, execFifo, { label: "wait for start" });

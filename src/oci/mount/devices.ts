@@ -5,6 +5,7 @@ import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC } from "../../linux/io/fd.ts";
 import { MOUNT_ATTR, OPEN_TREE_CLONE } from "../../linux/mount/mount_options.ts";
 import { type RootDirectory, split } from "./rootfs.ts";
 import { DEFAULT_DEVICES, DEFAULT_MODE } from "../spec/default_devices.ts";
+import { isForAllDevices } from "../spec/resources.ts";
 import type { Device, DeviceRule, DeviceType } from "../spec/spec.ts";
 
 const DEFAULT_LINKS: readonly (readonly [name: string, target: string])[] = [
@@ -134,8 +135,7 @@ const DENY_ALL: DeviceRule = { allow: false, type: "a", access: "rwm" };
  * yield to what is denied later.
  */
 export function deviceRules(rules: readonly DeviceRule[] = []): DeviceRule[] {
-  const isForAll = ({ type = "a", major = -1, minor = -1 }: DeviceRule) => type === "a" && major < 0 && minor < 0;
-  const last = rules.findLastIndex(isForAll);
+  const last = rules.findLastIndex(isForAllDevices);
   const first = last < 0 ? [DENY_ALL] : rules.slice(0, last + 1);
   return [...first, ...DEFAULT_DEVICE_RULES, ...rules.slice(last + 1)];
 }

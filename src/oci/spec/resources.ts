@@ -27,6 +27,21 @@ const DEVICE_RULE = {
 } as const satisfies Shape;
 export interface DeviceRule extends Infer<typeof DEVICE_RULE> {}
 
+/** Whether a rule is for every device and every access to it. */
+export function isForAllDevices({ type = "a", major = -1, minor = -1, access }: DeviceRule): boolean {
+  return type === "a" && major < 0 && minor < 0 && (!access || [..."rwm"].every((letter) => access.includes(letter)));
+}
+
+/**
+ * A rule for both kinds of devices that names numbers or letters, as one for each kind: to the kernel, "a" is everything,
+ * whatever follows. Pipes are no devices, and a rule for them means nothing.
+ */
+export function deviceKinds(rule: DeviceRule): DeviceRule[] {
+  if (rule.type === "p") return [];
+  if ((rule.type ?? "a") !== "a" || isForAllDevices(rule)) return [rule];
+  return [{ ...rule, type: "b" }, { ...rule, type: "c" }];
+}
+
 const MEMORY = {
   optional: {
     limit: "integer",

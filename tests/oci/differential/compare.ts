@@ -65,6 +65,11 @@ const DIFFERENCES: readonly Difference[] = [
   },
   {
     sections: /: mounts$/,
+    why: "lets devices that a user namespace gets of the machine run no programs and give no rights, as crun does",
+    level: (text) => text.replaceAll(/^(\/dev\/\w+ in \/dev from \/\w+ \w+),nosuid,noexec/gm, "$1"),
+  },
+  {
+    sections: /: mounts$/,
     why: "makes a read-only tmpfs read-only as a whole, not only where it is mounted",
     level: (text) => text.replaceAll(/ - tmpfs (\S+) r[ow]/g, " - tmpfs $1 any"),
   },

@@ -1,5 +1,5 @@
 /** Access to devices as properties of a systemd unit, which would take away what it does not know of. @module */
-import type { DeviceRule } from "../../spec/spec.ts";
+import { deviceKinds, type DeviceRule } from "../../spec/resources.ts";
 import { type Property, property } from "../../../systemd/manager.ts";
 
 /** Sum of all rules: open but for some devices, which systemd cannot express, or closed but for a list. */
@@ -32,7 +32,7 @@ function isAny(number: number | undefined): boolean {
 
 function sum(rules: readonly DeviceRule[]): Access {
   const access: Access = { isOpen: true, allowed: [] };
-  for (const rule of rules) {
+  for (const rule of rules.flatMap(deviceKinds)) {
     if ((rule.type ?? "a") === "a") {
       access.isOpen = rule.allow;
       access.allowed = [];

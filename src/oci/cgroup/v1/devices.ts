@@ -5,11 +5,11 @@
  * @module
  */
 import { writeCgroupFile } from "../../../linux/cgroup/file.ts";
-import type { DeviceRule } from "../../spec/spec.ts";
+import { deviceKinds, type DeviceRule } from "../../spec/resources.ts";
 
 /** Rules apply in order, so a later one wins. */
 export function applyDevices(cgroup: string, rules: readonly DeviceRule[]): void {
-  for (const rule of rules) {
+  for (const rule of rules.flatMap(deviceKinds)) {
     writeCgroupFile(cgroup, rule.allow ? "devices.allow" : "devices.deny", formatRule(rule));
   }
 }
@@ -17,7 +17,6 @@ export function applyDevices(cgroup: string, rules: readonly DeviceRule[]): void
 /** `c 1:3 rwm`; -1 or nothing is any number. */
 export function formatRule({ type = "a", major, minor, access }: DeviceRule): string {
   const number = (value: number | undefined) => value === undefined || value < 0 ? "*" : String(value);
-  // The kernel takes "a" for everything, whatever follows.
   if (type === "a") return "a";
   // Other letters mean nothing: runc passes them over, and so clients have them.
   const letters = access?.replaceAll(/[^rwm]/g, "") || access || "rwm";
