@@ -21,6 +21,8 @@ export interface KernelMountsOptions {
   /** Propagation of the copy, which is not shared. */
   propagation: number;
   log?: Logger | undefined;
+  /** Whether anything may be mounted below, if that is known: a look at the table takes milliseconds on a large node. */
+  mayHold?: boolean;
 }
 
 /**
@@ -39,7 +41,7 @@ export function copyWithoutKernel(source: string | Fd, options: KernelMountsOpti
   for (let left = MOST_TRIES; left > 0; left--) {
     using undo = new DisposableStack();
     const top = undo.use(openTree(root, { clone: true }));
-    const rest = mayHoldMounts(options.path) ? addMounts(top, root, options) : undo.move() && top;
+    const rest = options.mayHold ?? mayHoldMounts(options.path) ? addMounts(top, root, options) : undo.move() && top;
     if (rest !== undefined) return rest;
   }
   throw new Error(

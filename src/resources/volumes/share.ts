@@ -41,7 +41,8 @@ export const shareVolume: VolumeHandler = {
         volume: source.path,
       });
     }
-    const how = { options, readOnly, maps, stage: share.stage, log };
+    const mayHold = source.kind === "directory" && isRecursiveBind(options) && mayHoldMounts(source.path);
+    const how = { options, readOnly, maps, mayHold, stage: share.stage, log };
     const make = () => copySource(source, how);
     const shown = share.showOnce({ keys: keysOf(source, how), make, name: baseName(mount.destination), readOnly });
     const side = { mount: { ...mount, source: shown.guestPath } };
@@ -53,6 +54,8 @@ interface CopyOptions {
   options: readonly string[];
   readOnly: boolean;
   maps: OwnerMaps | undefined;
+  /** Whether there may be mounts below that are shown as well. */
+  mayHold: boolean;
   stage: string;
   log: Logger | undefined;
 }
@@ -61,12 +64,11 @@ interface CopyOptions {
  * Names of the trees that will do: by the directory or file, how it is mounted, what is mounted below, and how that is
  * shown. Who may only read takes a tree that others write, which the guest mounts read-only: else the two would not meet.
  */
-function keysOf({ fd, path, table }: Source, { options, readOnly, maps }: CopyOptions): string[] {
+function keysOf({ fd, path, table }: Source, { options, readOnly, maps, mayHold }: CopyOptions): string[] {
   // Owners tell mounts apart that show them by other maps.
   const { dev, ino, uid, gid } = Deno.statSync(pathOf(fd));
   const isRecursive = isRecursiveBind(options);
-  const below = isRecursive && mayHoldMounts(path) ? mountsBelow(table(), path) : [];
-  const mounts = below.filter(({ mountPoint }) => mountPoint !== path)
+  const mounts = (mayHold ? mountsBelow(table(), path) : []).filter(({ mountPoint }) => mountPoint !== path)
     .map(({ id, major, minor, root }) => [id, major, minor, root]);
   const source = [dev, ino, uid, gid, maps ?? null, statfs(pathOf(fd)).mountFlags, isRecursive, mounts];
   const ways = readOnly ? [false, true] : [false];
@@ -81,13 +83,13 @@ function propagationOf({ options, readOnly }: Pick<CopyOptions, "options" | "rea
   return readOnly || options.some(isPrivate) ? MS.PRIVATE : MS.SLAVE;
 }
 
-function copySource({ fd, path, kind }: Source, { options, readOnly, maps, stage, log }: CopyOptions): Fd {
+function copySource({ fd, path, kind }: Source, { options, readOnly, maps, mayHold, stage, log }: CopyOptions): Fd {
   const recursive = isRecursiveBind(options);
   const propagation = propagationOf({ options, readOnly });
   using undo = new DisposableStack();
   const tree = undo.use(
     recursive && kind === "directory"
-      ? copyWithoutKernel(fd, { path, stage, propagation, log })
+      ? copyWithoutKernel(fd, { path, stage, propagation, log, mayHold })
       : openTree(fd, { clone: true }),
   );
   mountSetattr(tree, { propagation, recursive: true });
