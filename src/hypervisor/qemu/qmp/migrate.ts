@@ -7,19 +7,21 @@ import { UndoableCommands } from "./undoable_commands.ts";
 
 /** Under this name QEMU knows the file. */
 const STATE = "state";
-/** Half a megabyte, without any memory. */
-const STATE_MS = 10_000;
+/** Half a megabyte, without any memory. QEMU's end is noticed anyway, and nobody waits for a template to be saved. */
+const SAVE_MS = 60_000;
+/** A machine that cannot be loaded by then boots. */
+const LOAD_MS = 10_000;
 /** The first version that takes a file for what it is; later ones take none in the place of a socket any more. */
 const FILES_SINCE: QemuVersion = { major: 8, minor: 2 };
 
 /** @param state Open for writing. */
 export async function saveState(qmp: Qmp, state: Fd): Promise<void> {
-  await migrate(qmp, "migrate", { state, signal: AbortSignal.timeout(STATE_MS) });
+  await migrate(qmp, "migrate", { state, signal: AbortSignal.timeout(SAVE_MS) });
 }
 
 /** Loads a state into a QEMU that was started with `-incoming defer`. @param state Open for reading, at its start. */
 export async function loadState(qmp: Qmp, state: Fd, signal: AbortSignal): Promise<void> {
-  await migrate(qmp, "migrate-incoming", { state, signal: AbortSignal.any([signal, AbortSignal.timeout(STATE_MS)]) });
+  await migrate(qmp, "migrate-incoming", { state, signal: AbortSignal.any([signal, AbortSignal.timeout(LOAD_MS)]) });
 }
 
 interface MigrateOptions {
