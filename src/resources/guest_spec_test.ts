@@ -102,7 +102,8 @@ Deno.test("toGuestSpec() passes disks of the host only to a container that asks 
   const disk = { path: "/dev/sda", type: "b", major: 8, minor: 0, fileMode: 0o640 } as const;
   assert.deepEqual(guestLinux({ devices: [disk] }).devices, [disk]);
   const resources = { devices: [{ allow: true, access: "rwm" }] };
-  assert.deepEqual(guestLinux({ devices: [disk], resources }).devices, []);
+  const paths = guestLinux({ devices: [disk], resources }).devices!.map(({ path }) => path);
+  assert.ok(!paths.includes(disk.path), paths.join());
 });
 
 Deno.test("toGuestSpec() drags no hardware of the host into a privileged container", () => {
@@ -113,7 +114,10 @@ Deno.test("toGuestSpec() drags no hardware of the host into a privileged contain
   ] as const;
   const kvm = { path: "/dev/kvm", type: "c", major: 10, minor: 232 } as const;
   const resources = { devices: [{ allow: false, access: "rwm" }, { allow: true, access: "rwm" }] };
-  assert.deepEqual(guestLinux({ devices: [zero, fuse, console, kvm], resources }).devices, [zero, fuse]);
+  const devices = guestLinux({ devices: [zero, fuse, console, kvm], resources }).devices!;
+  // Besides those that the guest's kernel offers itself.
+  assert.deepEqual(devices.slice(0, 2), [zero, fuse]);
+  assert.ok(!devices.some(({ path }) => path === console.path || path === kvm.path));
 });
 
 Deno.test("toGuestSpec() keeps rules for the kernel's own devices, and lets only a privileged container use all", () => {

@@ -51,4 +51,6 @@ pods(
       });
     }
   },
+  // In the kubelet's directory it is the kubelet that follows no link.
+  { configure: (toml) => `${toml}[runtime]\ndisable_guest_empty_dir = false\n` },
 );
