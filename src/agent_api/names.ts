@@ -112,7 +112,8 @@ export const GUEST_PATH = {
   shared: "/run/kata-containers/shared/containers",
   /** Root file systems (`<id>/rootfs`) and volumes, as the host passes them through. */
   passthrough: "/run/kata-containers/shared/containers/passthrough",
-  watchable: "/run/kata-containers/shared/containers/passthrough/watchable",
+  /** Copies that the agent keeps up to date; the shared directory itself is read-only at its top. */
+  watchable: "/run/kata-containers/sandbox/watchable",
   sandboxMounts: "/run/kata-containers/shared/containers/passthrough/sandbox-mounts",
   shm: "/run/kata-containers/sandbox/shm",
   ephemeral: "/run/kata-containers/sandbox/ephemeral",

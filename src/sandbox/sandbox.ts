@@ -23,6 +23,7 @@ import { Phases } from "./phases.ts";
 import { PortForward } from "./agent/port_forward.ts";
 import type { ProcessExit } from "./container/process.ts";
 import { makeParts, type SandboxParts } from "./parts.ts";
+import { followClock } from "./machine/guest_clock.ts";
 import { followNetwork, type LateNetwork } from "./machine/late_network.ts";
 import { startMachine } from "./machine/start.ts";
 import { type SandboxStats, statsOf } from "./stats.ts";
@@ -233,6 +234,7 @@ export class Sandbox implements AsyncDisposable {
     this.#growth = new Growth({ config, vm: this.#parts.vm, agent, cgroups });
     log.info("Sandbox is up", { sandbox: id, vmm: this.#pid, phases: this.phases.report() });
     void this.#watch(agent);
+    void followClock({ agent, log, signal });
     this.#lateNetwork = await followNetwork(this.#parts, agent, { spec, log });
     if (onOutOfMemory) {
       const isOurs = (containerId: string) => this.#parts.containers.byId.has(containerId);

@@ -10,6 +10,17 @@ const MIB = 2 ** 20;
 const NO_SPACE = /No space left on device/;
 const PROPAGATION = { private: 0, hostToContainer: 1, bidirectional: 2 } as const;
 
+/** Debian's perl, which needs its libraries at their places of the host; the image has nothing that waits by inotify. */
+const LIBRARIES = `/usr/lib/${Deno.build.arch}-linux-gnu`;
+const LOADER = { x86_64: "ld-linux-x86-64.so.2", aarch64: "ld-linux-aarch64.so.1" }[Deno.build.arch];
+const PERL = `${LIBRARIES}/${LOADER} --library-path ${LIBRARIES} /usr/bin/perl`;
+/** Numbers of inotify_init1 and inotify_add_watch. */
+const [INIT, ADD] = { x86_64: [294, 254], aarch64: [26, 27] }[Deno.build.arch];
+/** Waits until something was moved to `..data` (IN_MOVED_TO, 0x80) in each of its arguments. */
+const WATCH = `$d = syscall ${INIT}, 0; for $p (@ARGV) { $w = syscall ${ADD}, $d, $p, 0x80; $of{$w} = $p } ` +
+  `open R, ">/ready"; close R; open H, "<&=", $d; while (%of) { sysread H, $b, 4096; while (length $b) { ` +
+  `($w, $m, $c, $l, $n) = unpack "iIIIZ*", $b; delete $of{$w} if $n eq "..data"; $b = substr $b, 16 + $l } }`;
+
 /** Writes files as the kubelet does, all at once: a new directory, then a link that is moved onto the old one. */
 async function publish(volume: string, version: string): Promise<void> {
   await Deno.mkdir(`${volume}/..${version}`, { recursive: true });
@@ -133,14 +144,26 @@ pods("ConfigMap, Secret, token, hosts, termination log and hostPath", async (nod
       of(`${config}/..one/key`, "/etc/one-key", { readonly: true }),
       of(`${files}/hosts`, "/etc/hosts"),
       of(`${files}/log`, "/dev/termination-log"),
+      of("/usr", "/usr", { readonly: true }),
       of(host, "/host"),
       of(host, "/host-slave", { propagation: PROPAGATION.hostToContainer }),
     ],
   });
 
+  await test.step("pods A4, kubernetes K3: who waits for an update of each volume by inotify hears of it", async () => {
+    const volumes = { "/etc/config": config, "/etc/secret": secret, "/var/run/secrets/token": token };
+    const paths = Object.keys(volumes);
+    const heard = container.exec(`${PERL} -e '${WATCH}' ${paths.join(" ")}`);
+    await until(async () => (await container.tryExec("test -e /ready")).status === 0);
+    for (const volume of Object.values(volumes)) await publish(volume, "again");
+    await heard;
+    for (const path of paths) {
+      assert.match(await container.exec(`cat ${path}/key; grep ' ${path} ' /proc/mounts`), /^againtmpfs .* ro,/);
+    }
+  });
   await test.step("an update is seen inside, whole, and nothing can be written", async () => {
     const keys = "cat /etc/config/key /etc/secret/key /var/run/secrets/token/key";
-    assert.equal(await container.exec(keys), "oneoneone");
+    assert.equal(await container.exec(keys), "againagainagain");
     for (const volume of [config, secret, token]) await publish(volume, "two");
     await until(async () => (await container.exec(keys)) === "twotwotwo");
     assert.equal(await container.exec("cat /etc/one-key"), "one", "subPath keeps the version that it was mounted with");

@@ -101,6 +101,7 @@ export class FakeAgent implements AsyncDisposable {
   #methods(): AgentMethods {
     const note = (call: string) => void this.calls.push(call);
     return {
+      setGuestDateTime: () => ({}),
       createSandbox: () => (note("createSandbox"), {}),
       destroySandbox: () => (note("destroySandbox"), {}),
       createContainer: (request) => {

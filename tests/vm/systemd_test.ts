@@ -10,7 +10,7 @@ import { bringBundle, bringRunk, runMachine } from "./systemd_machine.ts";
 import { LEFT_OUT_FILE, leftOut, readLeftOut } from "../../src/base/testing/left_out.ts";
 
 const RUNTIMES = ["runc", "crun", "runk"];
-const FILES = ["tests/vm/systemd_guest.ts", "tests/oci/cgroup_test.ts"];
+const FILES = ["tests/vm/systemd_guest.ts", "tests/oci/cgroup_test.ts", "tests/vm/clock_guest.ts"];
 
 function bundleOf(file: string): string {
   return file.replaceAll("/", "-").replace(/\.ts$/, ".js");

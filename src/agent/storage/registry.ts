@@ -12,6 +12,7 @@ import { attachLocal } from "./local.ts";
 import { optionValue } from "./options.ts";
 import { attachOverlay } from "./overlay.ts";
 import { attachVirtioFs } from "./virtio_fs.ts";
+import { attachWatchable } from "./watchable.ts";
 
 /** Every driver of the API; those that are not built yet say so. */
 const HANDLERS: Readonly<Record<StorageDriver, StorageHandler | undefined>> = {
@@ -24,7 +25,7 @@ const HANDLERS: Readonly<Record<StorageDriver, StorageHandler | undefined>> = {
   [STORAGE_DRIVER.blockMmio]: attachBlock,
   [STORAGE_DRIVER.scsi]: attachBlock,
   [STORAGE_DRIVER.nvdimm]: undefined,
-  [STORAGE_DRIVER.watchableBind]: undefined,
+  [STORAGE_DRIVER.watchableBind]: attachWatchable,
   [STORAGE_DRIVER.imagePull]: undefined,
   [STORAGE_DRIVER.multiLayerErofs]: undefined,
 };

@@ -186,6 +186,7 @@ Deno.test("storageDrivers() lists those that work", () => {
     "overlayfs",
     "scsi",
     "virtio-fs",
+    "watchable-bind",
   ]);
 });
 

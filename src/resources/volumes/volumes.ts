@@ -16,6 +16,7 @@ import { splitMaps } from "./mapped.ts";
 import { shareVolume } from "./share.ts";
 import { shmVolume } from "./shm.ts";
 import { Source } from "./source.ts";
+import { watchableVolume } from "./watchable.ts";
 import { type BindMount, readyVolume, type Volume, type VolumeContext, type VolumeHandler } from "./volume.ts";
 
 /** Only a bind mount has a source on the host. */
@@ -37,6 +38,7 @@ const BIND_HANDLERS: readonly VolumeHandler[] = [
   emptyDirVolume,
   shmVolume,
   deviceVolume,
+  watchableVolume,
   shareVolume,
 ];
 

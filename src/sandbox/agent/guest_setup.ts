@@ -54,13 +54,14 @@ async function setUp(agent: SetUpAgent, setup: GuestSetup): Promise<void> {
   const { network, vm: { snapshot } } = setup;
   // None of these waits for another; the network and the shared directory wait for their devices.
   await Promise.all([
-    ...(snapshot?.isRestored ? [setClock(agent.machine), reseed(agent.machine)] : []),
+    setClock(agent.machine),
+    ...(snapshot?.isRestored ? [reseed(agent.machine)] : []),
     setUpGuestNetwork(agent, network),
     createSandbox(agent.machine, setup),
   ]);
 }
 
-/** A clone's clock stands where its template was saved. */
+/** A clone's clock stands where its template was saved; after a boot it has whole seconds only, of the machine's own clock. */
 async function setClock(machine: Pick<GuestMachine, "setClock">): Promise<void> {
   await machine.setClock(Date.now());
 }

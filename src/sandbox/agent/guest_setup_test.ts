@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { nameServers } from "./guest_setup.ts";
+import { defaultConfig } from "../../config/schema.ts";
+import { nameServers, setUpGuest } from "./guest_setup.ts";
 
 function servers(source: string): string[] {
   return nameServers({ mounts: [{ destination: "/etc/resolv.conf", source }] });
@@ -22,3 +23,26 @@ Deno.test("F17: nameServers() waits for no fifo, reads no device and no file wit
   assert.throws(() => servers(`${directory}/none`), { code: "ENOENT" });
   Deno.removeSync(directory, { recursive: true });
 });
+
+Deno.test.each([{ isRestored: false }, { isRestored: true }])(
+  "pods B15: setUpGuest() sets the clock, also after a boot, whose clock has whole seconds only ($isRestored)",
+  async ({ isRestored }) => {
+    const calls: string[] = [];
+    const before = Date.now();
+    const note = (call: string) => Promise.resolve(void calls.push(call));
+    const machine = {
+      create: () => note("create"),
+      setClock: (time: number) => {
+        assert.ok(time >= before && time <= Date.now());
+        return note("setClock");
+      },
+      seed: () => note("seed"),
+    };
+    const network = { interfaces: [], routes: [], neighbors: [] };
+    const vm = { snapshot: { isRestored, save: () => Promise.resolve() } };
+    const setup = { id: "s1", spec: { ociVersion: "1.2.0" }, config: defaultConfig(), network, vm };
+    // deno-lint-ignore no-explicit-any -- the calls and fields that it uses, and no others
+    await setUpGuest({ machine, network: {} } as any, setup as any);
+    assert.deepEqual(calls.sort(), isRestored ? ["create", "seed", "setClock"] : ["create", "setClock"]);
+  },
+);
