@@ -38,7 +38,7 @@ Deno.test.each([{ isRestored: false }, { isRestored: true }])(
       },
       seed: () => note("seed"),
     };
-    const network = { interfaces: [], routes: [], neighbors: [] };
+    const network = { interfaces: [], routes: [], neighbors: [], rules: [] };
     const vm = { snapshot: { isRestored, save: () => Promise.resolve() } };
     const setup = { id: "s1", spec: { ociVersion: "1.2.0" }, config: defaultConfig(), network, vm };
     // deno-lint-ignore no-explicit-any -- the calls and fields that it uses, and no others
