@@ -17,10 +17,10 @@ import { receiveMaster } from "../init/console.ts";
 import { serveInit } from "../init/parent.ts";
 import { runPoststopHooks } from "../hooks/hooks.ts";
 import { mountsOn, ownsMounts, releaseMounts } from "./shared_mounts.ts";
-import type { Spec } from "../spec/spec.ts";
 import { livePid, ociState, StateDirectory, type StoredState } from "./state.ts";
 import type { Scope } from "../cgroup/systemd/scope.ts";
 import { openScope, stopScope } from "../cgroup/systemd/scope_manager.ts";
+import { checkKernel } from "../spec/kernel.ts";
 import { validate } from "../spec/validate.ts";
 import type { ContainerParts, CreateOptions } from "./create_options.ts";
 
@@ -129,17 +129,6 @@ function boundProcesses({ spec: { linux }, rootless }: CreateOptions, stored: St
 export function cgroupOf(cgroups: CgroupLayout, stored: StoredState): Cgroup {
   if (stored.cgroupPath !== "") return openCgroup(cgroups, stored.cgroupPath);
   return new NoCgroup(cgroups, () => livePid(stored));
-}
-
-/** Before 6.2, a program did not enter the time namespace that its process had made, and nothing said so. */
-function checkKernel({ linux }: Spec): void {
-  const [major = 0, minor = 0] = Deno.osRelease().split(".").map(Number);
-  const isOld = major < 6 || (major === 6 && minor < 2);
-  if (!isOld || !linux?.namespaces?.some(({ type }) => type === "time")) return;
-  throw new KataError(
-    "FAILED_PRECONDITION",
-    `Cannot make a time namespace: Linux ${Deno.osRelease()} is older than 6.2`,
-  );
 }
 
 function newState({ id, bundle, spec, noNewKeyring = false }: CreateOptions, scope: Scope | undefined): StoredState {
