@@ -1,0 +1,66 @@
+/** Fields of the OCI specification. @module */
+import { AS_IS, type Fate, type Fates } from "./fate.ts";
+
+const NUMBERED: Fate = { meaningless: "CPUs and memory nodes are numbered as the host's; it binds the whole VM there" };
+const WHOLE_VM: Fate = { meaningless: "disks and the network are the machine's as a whole; the log names it" };
+const OTHER_CACHE: Fate = { meaningless: "the cache is the host's; the guest has none to divide" };
+
+/** By path. The objects without a row have one for each of their fields. */
+export const SPEC_FATES: Fates = {
+  "ociVersion": AS_IS,
+  "root.path": { carried: "by the shared file system or as a disk" },
+  "root.readonly": AS_IS,
+  "process.terminal": AS_IS,
+  "process.consoleSize": AS_IS,
+  "process.user": AS_IS,
+  "process.args": AS_IS,
+  "process.env": AS_IS,
+  "process.cwd": AS_IS,
+  "process.capabilities": AS_IS,
+  "process.rlimits": AS_IS,
+  "process.noNewPrivileges": AS_IS,
+  "process.apparmorProfile": { meaningless: "the profile is loaded in the host's kernel, not in the guest's" },
+  "process.selinuxLabel": { meaningless: "the policy is loaded in the host's kernel, not in the guest's" },
+  "process.oomScoreAdj": AS_IS,
+  "process.scheduler": AS_IS,
+  "process.ioPriority": AS_IS,
+  "process.execCPUAffinity": NUMBERED,
+  "hostname": AS_IS,
+  "domainname": AS_IS,
+  "mounts": { carried: "see the mounts below" },
+  "hooks": { carried: "on the host; its programs are there" },
+  "annotations": AS_IS,
+  "linux.uidMappings": AS_IS,
+  "linux.gidMappings": AS_IS,
+  "linux.sysctl": AS_IS,
+  "linux.cgroupsPath": { carried: "one of systemd's as a path, as the guest has no systemd" },
+  "linux.namespaces": {
+    carried: "but network, time and cgroup, which are the guest's own; host PID, IPC, UTS are refused",
+  },
+  "linux.devices": { carried: "with the guest's numbers; disks of the host are plugged in" },
+  "linux.seccomp": AS_IS,
+  "linux.seccomp.listenerPath": { refused: "its seccomp profile has a listener" },
+  "linux.seccomp.listenerMetadata": { meaningless: "it goes to the listener, which is refused" },
+  "linux.rootfsPropagation": AS_IS,
+  "linux.maskedPaths": AS_IS,
+  "linux.readonlyPaths": AS_IS,
+  "linux.mountLabel": { meaningless: "the policy is loaded in the host's kernel, not in the guest's" },
+  "linux.intelRdt": OTHER_CACHE,
+  "linux.personality": AS_IS,
+  "linux.memoryPolicy": NUMBERED,
+  "linux.timeOffsets": { meaningless: "the guest has a clock of its own; the log names it" },
+  "linux.resources.devices": { carried: "with the guest's numbers" },
+  "linux.resources.memory": AS_IS,
+  "linux.resources.memory.useHierarchy": { meaningless: "all groups of today's kernels are hierarchies" },
+  "linux.resources.cpu": AS_IS,
+  "linux.resources.cpu.cpus": NUMBERED,
+  "linux.resources.cpu.mems": NUMBERED,
+  "linux.resources.pids": AS_IS,
+  "linux.resources.blockIO": WHOLE_VM,
+  "linux.resources.hugepageLimits": AS_IS,
+  "linux.resources.network": WHOLE_VM,
+  "linux.resources.rdma": { meaningless: "the guest has no such devices; the log names it" },
+  "linux.resources.unified": {
+    carried: "but io.*, cpuset.* and rdma.*, whose numbers are the host's; the log names them",
+  },
+};
