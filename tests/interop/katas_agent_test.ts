@@ -41,7 +41,7 @@ Deno.test({
     assert.deepEqual([said.status, said.stderr], [7, "err\n"]);
     assert.equal(said.stdout.split("\n").length, lines + 1);
     await using container = await containerd.background(["sh", "-c", "trap 'exit 143' TERM; sleep 1000 & wait"]);
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 40; round++) {
       const exec = ["task", "exec", "--exec-id", `e${round}`, container.id, "sh", "-c", "seq 1 3000; exit 3"];
       const { status, stdout } = await containerd.ctr(...exec);
       assert.deepEqual([status, stdout.split("\n").length], [3, 3001], `exec ${round}`);
