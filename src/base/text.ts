@@ -21,10 +21,13 @@ export function cutText(text: string, maxBytes: number): string {
   return decoder.decode(bytes.subarray(0, written)) + note;
 }
 
-/** The text without what a terminal obeys: control characters, but for line ends and tabs, become U+FFFD. */
+/**
+ * The text without what a terminal obeys: control characters, but for line ends and tabs, and marks that turn the
+ * direction of reading, become U+FFFD.
+ */
 export function plainText(text: string): string {
   // deno-lint-ignore no-control-regex -- these are what it removes
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "\ufffd");
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
 /** Of a text in a message: longer than any path that an engine makes. */

@@ -27,6 +27,7 @@ Deno.test.each([
 
 Deno.test("plainText() takes what a terminal obeys, and leaves letters, line ends and tabs", () => {
   assert.equal(plainText("a\tb\nÄ€😀\u00a0"), "a\tb\nÄ€😀\u00a0");
+  assert.equal(plainText("a\u202eb\u2066c\u2028"), "a\ufffdb\ufffdc\ufffd");
   assert.equal(plainText("\x1b]0;owned\x07\r\x7f\x9b2J\0"), "\ufffd]0;owned\ufffd\ufffd\ufffd\ufffd2J\ufffd");
 });
 

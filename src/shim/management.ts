@@ -48,12 +48,13 @@ function oneLine(error: unknown): string {
 }
 
 /**
- * The guest's figures. Its root may say anything: what is passed on are families of its own, each line a sample.
+ * The guest's figures. Its root may say anything: what is passed on are families of its own, each line a sample, and
+ * nothing that a terminal obeys.
  *
  * @throws {RangeError} A line is none.
  */
 async function guestMetrics({ machine }: ManagedSandbox): Promise<string> {
   const agent = await abortable(machine.agent, AbortSignal.timeout(GUEST_MS));
-  const families = parseFamilies(await agent.machine.metrics({ timeoutMs: GUEST_MS }));
+  const families = parseFamilies(plainText(await agent.machine.metrics({ timeoutMs: GUEST_MS })));
   return renderFamilies(families.filter(({ name }) => /^kata_(?:agent|guest)_/.test(name)));
 }

@@ -46,6 +46,14 @@ Deno.test.each([
   assert.match(text, /^kata_shim_threads [1-9]/m);
 });
 
+Deno.test("S1: a guest writes nothing into its metrics that a terminal obeys", async () => {
+  const says = '# HELP kata_guest_x \x1b[8mhid\nkata_guest_x{interface="\x1b]52;c;b3du\x07\x9b2J\u202e"} 1\n';
+  const text = await managementOf(sandboxOf(() => Promise.resolve(says))).metrics();
+  assert.match(text, /^kata_guest_x\{interface="[^"]*52;c;b3du[^"]*"\} 1$/m);
+  // deno-lint-ignore no-control-regex -- these are what it must not have
+  assert.doesNotMatch(text, /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/);
+});
+
 Deno.test("managementOf() tells in a comment that the guest does not answer, and has the rest", async () => {
   const failing = () => Promise.reject(new KataError("DEADLINE_EXCEEDED", "no answer\nfrom it"));
   const text = await managementOf(sandboxOf(failing, { pid: 0 })).metrics();

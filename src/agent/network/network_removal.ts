@@ -36,16 +36,27 @@ function removeAddresses(netlink: Rtnetlink, wanted: Interface): void {
 }
 
 /** The kernel lets go of a card of a bus; another link is taken away. */
-function removeCard(netlink: Rtnetlink, { name, index }: Link, sys: string): void {
-  let device: string;
+function removeCard(netlink: Rtnetlink, link: Link, sys: string): void {
+  const device = deviceOf(link, sys);
+  if (device === undefined) unlessGone(() => netlink.deleteLink(link.index));
+  else Deno.writeTextFileSync(`${device}/remove`, "1");
+}
+
+/**
+ * The link's device on its bus. A sysfs shows the links of the network namespace in which it was mounted: where that is
+ * another one, a link of the same name there is somebody else's card, perhaps the machine's own.
+ */
+function deviceOf({ name, index, mac }: Link, sys: string): string | undefined {
+  const directory = `${sys}/class/net/${name}`;
+  const read = (file: string) => Deno.readTextFileSync(`${directory}/${file}`).trim();
   try {
-    device = Deno.realPathSync(`${sys}/class/net/${name}/device`);
+    if (Number(read("ifindex")) !== index || read("address") !== mac) return undefined;
+    // The device on the bus is above the one that virtio makes of it.
+    return Deno.realPathSync(`${directory}/device`).replace(VIRTIO, "");
   } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-    return unlessGone(() => netlink.deleteLink(index));
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
   }
-  // The device on the bus is above the one that virtio makes of it.
-  Deno.writeTextFileSync(`${device.replace(VIRTIO, "")}/remove`, "1");
 }
 
 function unlessGone(remove: () => void): void {
