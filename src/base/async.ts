@@ -45,22 +45,71 @@ export class Mutex {
   }
 }
 
+/** Places for so many holders at a time. One that waits is kept once, however long the others stay. */
+export class Places {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** Waits for a free place, in order of arrival. Dispose it once. */
+  async take(): Promise<Disposable> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return { [Symbol.dispose]: () => this.#free += this.#passOn() };
+  }
+
+  /** @returns How many places nobody has taken over. */
+  #passOn(): 0 | 1 {
+    const next = this.#waiting.shift();
+    next?.();
+    return next === undefined ? 1 : 0;
+  }
+}
+
 /** Waits for all of them, also if one fails; then throws what the first of those has thrown. */
 export async function awaitAll(promises: readonly Promise<unknown>[]): Promise<void> {
   for (const result of await Promise.allSettled(promises)) if (result.status === "rejected") throw result.reason;
 }
 
-/** Settles as `promise` does, or rejects with the signal's reason if that comes first. `promise` itself goes on. */
+/** Waiters for one promise, by {@linkcode abortable}. */
+type Waiters<T> = Set<PromiseWithResolvers<T>>;
+
+const waitersByPromise = new WeakMap<Promise<unknown>, Waiters<unknown>>();
+
+/** A pending promise never lets go of what was added to it, so one reaction is added, for all who ever wait for it. */
+function waitersOf<T>(promise: Promise<T>): Waiters<T> {
+  const known = waitersByPromise.get(promise);
+  // By key, each set is of its promise's own type.
+  if (known !== undefined) return known as Waiters<T>;
+  const waiters: Waiters<T> = new Set();
+  waitersByPromise.set(promise, waiters as Waiters<unknown>);
+  promise.then(
+    (value) => waiters.forEach(({ resolve }) => resolve(value)),
+    (error) => waiters.forEach(({ reject }) => reject(error)),
+  ).finally(() => waitersByPromise.delete(promise));
+  return waiters;
+}
+
+/**
+ * Settles as `promise` does, or rejects with the signal's reason if that comes first. `promise` itself goes on, and keeps
+ * nothing of those who have given up.
+ */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   // Nobody awaits the promise any more, so its failure must not count as unhandled.
   if (signal.aborted) promise.catch(() => {});
   signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
+  const waiter = Promise.withResolvers<T>();
+  const waiters = waitersOf(promise);
+  waiters.add(waiter);
+  const onAbort = () => waiter.reject(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await Promise.race([promise, aborted]);
+    return await waiter.promise;
   } finally {
+    waiters.delete(waiter);
     signal.removeEventListener("abort", onAbort);
   }
 }

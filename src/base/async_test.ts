@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { abortable, Mutex, retry } from "./async.ts";
+import { abortable, Mutex, Places, retry } from "./async.ts";
 import type { Clock } from "./clock.ts";
+import { countReactions } from "./testing/reactions.ts";
 
 /** A clock that never waits, and counts what was asked of it. */
 function countingClock(): Clock & { slept: number[] } {
@@ -46,6 +47,39 @@ Deno.test("Mutex.lock() lets one holder in at a time, in order of arrival", asyn
   };
   await Promise.all([hold("a"), hold("b")]);
   assert.deepEqual(order, ["a in", "a out", "b in", "b out"]);
+});
+
+Deno.test("Places.take() lets so many holders in at a time, in order of arrival", async () => {
+  const places = new Places(2);
+  const order: string[] = [];
+  let most = 0;
+  let held = 0;
+  const hold = async (name: string) => {
+    using _ = await places.take();
+    most = Math.max(most, ++held);
+    order.push(name);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    held--;
+  };
+  await Promise.all(["a", "b", "c", "d", "e"].map(hold));
+  await hold("f");
+  assert.deepEqual([order.join(""), most], ["abcdef", 2]);
+});
+
+Deno.test("atk3 1: abortable() leaves nothing at a pending promise that is waited for again and again", async () => {
+  using reactions = countReactions();
+  const { promise, resolve } = Promise.withResolvers<string>();
+  for (let round = 0; round < 100; round++) {
+    const aborting = new AbortController();
+    const waiting = abortable(promise, aborting.signal);
+    aborting.abort(new Error("enough"));
+    await assert.rejects(waiting, /enough/);
+  }
+  assert.ok(reactions.most() < 10, `${reactions.most()} reactions on one promise`);
+  const { signal } = new AbortController();
+  const waiting = [abortable(promise, signal), abortable(promise, signal)];
+  resolve("done");
+  assert.deepEqual(await Promise.all([...waiting, abortable(promise, signal)]), ["done", "done", "done"]);
 });
 
 Deno.test("abortable() rejects with the signal's reason and leaves no listener", async () => {

@@ -5,6 +5,7 @@
  * @module
  */
 import { ANSWER_BYTES, DNS_PORT, isQuery, QUERY_BYTES } from "../../agent_api/dns.ts";
+import { abortable } from "../../base/async.ts";
 import { KataError } from "../../base/error.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { readable } from "../../linux/io/poll.ts";
@@ -72,15 +73,13 @@ export class QueryListener implements Disposable {
 
   /** Waits for the next query. */
   async next(signal: AbortSignal): Promise<GuestQuery> {
-    const { promise: ended, resolve } = Promise.withResolvers<void>();
-    signal.addEventListener("abort", () => resolve(), { once: true });
     for (;;) {
       signal.throwIfAborted();
       for (let id; (id = this.#waiting.shift()) !== undefined;) {
         const asked = this.#asked.get(id);
         if (asked !== undefined) return asked.query;
       }
-      await Promise.race([this.#news.promise, ended]);
+      await abortable(this.#news.promise, signal);
     }
   }
 

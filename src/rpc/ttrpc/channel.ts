@@ -40,9 +40,12 @@ export class FrameChannel {
     return this.#encoder.length > MAX_BACKLOG_BYTES;
   }
 
-  /** Waits while the peer is so slow that too much is queued for it; never rejects. */
-  async room(): Promise<void> {
-    if (this.isCrowded) await this.#flushing;
+  /**
+   * Waits while the peer is so slow that too much is queued for it; never rejects. All who wait have the same promise, which
+   * keeps nothing of those who give up by `abortable`.
+   */
+  room(): Promise<void> {
+    return this.isCrowded && this.#flushing !== undefined ? this.#flushing : Promise.resolve();
   }
 
   /**

@@ -41,3 +41,22 @@ Deno.test("FrameChannel.receive() writes what a run of frames set off before it 
   assert.deepEqual(order.slice(0, 19), [...frames(4), "write", ...frames(8), "write", ...frames(5)]);
   channel.close();
 });
+
+Deno.test("atk3 1: FrameChannel.room() is one promise for all who wait for a peer that reads nothing", async () => {
+  const written = Promise.withResolvers<void>();
+  const duplex = streamOf(0, () => {});
+  duplex.write = async (bytes) => {
+    await written.promise;
+    return bytes.length;
+  };
+  const channel = new FrameChannel(duplex);
+  for (let id = 1; id < 20; id += 2) channel.send(id, KIND, new Uint8Array(1 << 20));
+  await undefined;
+  for (let id = 21; id < 40; id += 2) channel.send(id, KIND, new Uint8Array(1 << 20));
+  assert.ok(channel.isCrowded);
+  const room = channel.room();
+  assert.equal(channel.room(), room);
+  written.resolve();
+  await room;
+  assert.ok(!channel.isCrowded);
+});

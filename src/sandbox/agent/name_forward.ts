@@ -7,6 +7,7 @@
  * @module
  */
 import { ANSWER_BYTES, DNS_PORT, failureOf, isAnswerTo, isQuery } from "../../agent_api/dns.ts";
+import { Places } from "../../base/async.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Fd } from "../../linux/io/fd.ts";
@@ -27,6 +28,8 @@ const MOST_A_SECOND = 1000;
 const SECOND_MS = 1000;
 /** Docker asks servers elsewhere in turn, each for some seconds. */
 const ANSWER_MS = 10_000;
+/** A guest that has not taken its answer by then asks again. */
+const TAKE_MS = 10_000;
 
 export interface NameForwardOptions {
   /** The pod's network namespace. */
@@ -41,6 +44,7 @@ export interface NameForwardOptions {
 export class NameForward implements AsyncDisposable {
   readonly #options: NameForwardOptions;
   readonly #abort = new AbortController();
+  readonly #places = new Places(MOST_OPEN);
   readonly #open = new Set<Promise<void>>();
   #taking: Promise<void> | undefined;
   #second = 0;
@@ -71,10 +75,13 @@ export class NameForward implements AsyncDisposable {
     const { signal } = this.#abort;
     try {
       for (;;) {
-        if (this.#open.size >= MOST_OPEN) await Promise.race(this.#open);
+        const place = await this.#places.take();
         await this.#pace(signal);
         const query = await resolver.next({ signal });
-        const answering = this.#answer(query).finally(() => this.#open.delete(answering));
+        const answering = this.#answer(query).finally(() => {
+          this.#open.delete(answering);
+          place[Symbol.dispose]();
+        });
         this.#open.add(answering);
       }
     } catch (error) {
@@ -95,7 +102,7 @@ export class NameForward implements AsyncDisposable {
     const { agent: { resolver } } = this.#options;
     const { signal } = this.#abort;
     const answer = isQuery(query.message) ? await this.#resolve(query) : new Uint8Array();
-    await resolver.answer(query.id, answer, { signal }).catch(() => {});
+    await resolver.answer(query.id, answer, { signal, timeoutMs: TAKE_MS }).catch(() => {});
   }
 
   async #resolve({ message, tcp }: GuestQuery): Promise<Uint8Array> {

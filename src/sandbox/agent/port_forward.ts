@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { Places } from "../../base/async.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import { readSome, writeAll } from "../../linux/io/poll.ts";
@@ -32,6 +33,7 @@ export interface PortForwardOptions {
 export class PortForward implements AsyncDisposable {
   readonly #options: PortForwardOptions;
   readonly #abort = new AbortController();
+  readonly #places = new Places(MAX_CONNECTIONS);
   readonly #relays = new Set<Promise<void>>();
   readonly #accepting: Promise<unknown>;
 
@@ -45,9 +47,12 @@ export class PortForward implements AsyncDisposable {
     const { signal } = this.#abort;
     try {
       for (;;) {
-        if (this.#relays.size >= MAX_CONNECTIONS) await Promise.race(this.#relays);
+        const place = await this.#places.take();
         const socket = await acceptUnix(listener, { signal });
-        const relay = this.#relay(socket).finally(() => this.#relays.delete(relay));
+        const relay = this.#relay(socket).finally(() => {
+          this.#relays.delete(relay);
+          place[Symbol.dispose]();
+        });
         this.#relays.add(relay);
       }
     } catch (error) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { abortable } from "../../base/async.ts";
 import { createLogger } from "../../base/log.ts";
+import { countReactions } from "../../base/testing/reactions.ts";
 import { listenOnLoopback, localPort } from "../../linux/net/inet_socket.ts";
 import { PortForward, type PortForwardOptions } from "./port_forward.ts";
 import type { GuestPorts } from "./ports.ts";
@@ -170,3 +171,27 @@ function countTimers(): Disposable & { running(): number } {
     },
   };
 }
+
+Deno.test("atk3 1: a guest that leaves 127 connections unanswered costs PortForward nothing for each further one", async () => {
+  using reactions = countReactions();
+  const stuck = 127;
+  let opened = 0;
+  const ports: GuestPorts = {
+    ...SILENT,
+    open: (_port, { signal } = {}) =>
+      ++opened <= stuck ? abortable(new Promise<never>(() => {}), signal!) : Promise.reject(new Error("refused")),
+  };
+  await using forward = open({ ports });
+  await using clients = new AsyncDisposableStack();
+  for (let count = 0; count < stuck; count++) {
+    clients.use(await Deno.connect({ hostname: "127.0.0.1", port: forward.port }));
+  }
+  for (let count = 0; count < 100; count++) {
+    await assert.rejects(async () => {
+      using client = await Deno.connect({ hostname: "127.0.0.1", port: forward.port });
+      await client.read(new Uint8Array(1));
+    }, Deno.errors.ConnectionReset);
+  }
+  assert.equal(opened, stuck + 100);
+  assert.ok(reactions.most() < 10, `${reactions.most()} reactions on one promise`);
+});
