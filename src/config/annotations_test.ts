@@ -40,17 +40,20 @@ Deno.test.each(["", "two", "-1", "NaN", "1e999"])("applyAnnotations() refuses de
   });
 });
 
-Deno.test("applyAnnotations() holds a pod's value to the range of its key", () => {
-  const annotation = "io.katacontainers.config.runtime.create_container_timeout";
-  assert.throws(() => applyAnnotations(defaultConfig(), { [annotation]: "0" }), (error: Error) => {
-    assert.equal(
-      errorChain(error),
-      `Cannot use annotation ${annotation} "0": ` +
-        "agent.kata.create_container_timeout must be >=1, but is 0",
-    );
-    return true;
-  });
-});
+Deno.test.each([["0", ">=1"], ["86401", "<=86400"], ["2147484", "<=86400"]])(
+  "applyAnnotations() holds a pod's value to the range of its key: create_container_timeout %s",
+  (value, bound) => {
+    const annotation = "io.katacontainers.config.runtime.create_container_timeout";
+    assert.throws(() => applyAnnotations(defaultConfig(), { [annotation]: value }), (error: Error) => {
+      assert.equal(
+        errorChain(error),
+        `Cannot use annotation ${annotation} "${value}": ` +
+          `agent.kata.create_container_timeout must be ${bound}, but is ${value}`,
+      );
+      return true;
+    });
+  },
+);
 
 Deno.test.each([`${HYPERVISOR}.nope`, "io.katacontainers.config.toString"])("applyAnnotations() warns of %s", (key) => {
   const { warnings } = applyAnnotations(defaultConfig(), { [key]: "x" });

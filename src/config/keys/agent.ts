@@ -59,6 +59,7 @@ export const AGENT = table({
       type: "integer",
       unit: "s",
       min: 1,
+      max: 86_400,
       default: 60,
       annotation: { name: "runtime.create_container_timeout" },
       renamedFrom: ["runtime.create_container_timeout"],
