@@ -33,7 +33,7 @@ export interface PodNetworkOptions {
 export interface JoinedLinks extends NetworkChanges {
   /** To be put into the VM before the guest is told. */
   cards: readonly NetDevice[];
-  /** Cards whose links have gone, to be taken out before all else; {@linkcode PodNetwork.release} each of them then. */
+  /** Cards whose links have gone, to be taken out before all else; found by each scan until they are released. */
   gone: readonly Pick<NetDevice, "id" | "mac">[];
 }
 
@@ -116,16 +116,20 @@ export class PodNetwork implements Disposable {
     if (!this.#isStale) return NOTHING_JOINED;
     const content = this.#content();
     refuseOthersTap(content.links, this.#taps);
-    const gone = this.#partGone(content.links);
+    this.#partGone(content.links);
     const links = guestLinks(content).filter(({ index }) => !this.#pairs.has(index) && !this.#refused.has(index));
     const fit = links.filter((link) => isFit(link, () => refuseStrange(link)));
     isFit("all", () => refuseLost(content, new Set([...this.#pairs.keys(), ...fit.map(({ index }) => index)])));
+    using undo = new DisposableStack();
     const cards = this.#pairAll(fit, content);
-    this.#isStale = false;
+    for (const { id } of cards.all) undo.defer(() => this.release(id));
     // What is read before the first redirect is all that the host will learn: afterwards all answers go to the guest.
     const told = tell(cards.content, cards.content.links.filter(({ index }) => this.#pairs.has(index)));
     const changes = changesOf(this.#told, told);
     this.#told = told;
+    this.#isStale = false;
+    undo.move();
+    const gone = [...this.#gone.values()].map(({ card: { id, mac } }) => ({ id, mac }));
     const isSame = isNothing(changes) && cards.all.length === 0 && gone.length === 0;
     return isSame ? NOTHING_JOINED : { cards: cards.all, gone, ...changes };
   }
@@ -177,14 +181,13 @@ export class PodNetwork implements Disposable {
   }
 
   /** Sets the pairs of links aside that are there no longer. */
-  #partGone(links: readonly Link[]): Pick<NetDevice, "id" | "mac">[] {
+  #partGone(links: readonly Link[]): void {
     const there = new Set(links.map(({ index }) => index));
     const gone = [...this.#pairs].filter(([index]) => !there.has(index));
     for (const [index, pair] of gone) {
       this.#pairs.delete(index);
       this.#gone.set(pair.card.id, pair);
     }
-    return gone.map(([, { card: { id, mac } }]) => ({ id, mac }));
   }
 
   /** Traffic of the joined links, as the pod sees it; links that are gone count no more. */
