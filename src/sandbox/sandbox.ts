@@ -20,6 +20,7 @@ import { HostHooks } from "./container/host_hooks.ts";
 import { rewriteState, type SandboxState, writeState } from "./persist.ts";
 import type { SandboxOptions } from "./options.ts";
 import { Phases } from "./phases.ts";
+import { ResolvConf } from "./agent/resolv_conf.ts";
 import { PortForward } from "./agent/port_forward.ts";
 import type { ProcessExit } from "./container/process.ts";
 import { makeParts, type SandboxParts } from "./parts.ts";
@@ -229,13 +230,15 @@ export class Sandbox implements AsyncDisposable {
     const options = { sandboxId: id, config: config.agent, signal, phases: this.phases, onStarted };
     const agent = this.#parts.owner.use(await startMachine(this.#parts.vm, options));
     const network = locatedCards(joined, this.#parts.vm);
-    await this.phases.measure("sandbox", () => setUpGuest(agent, { id, spec, config, network, vm: this.#parts.vm }));
+    const resolvConf = this.#parts.owner.use(new ResolvConf(spec));
+    const setup = { id, spec, resolvConf, config, network, vm: this.#parts.vm };
+    await this.phases.measure("sandbox", () => setUpGuest(agent, setup));
     this.#parts.owner.use(new PortForward(this.#parts.host.loopback, { agent, log }));
     this.#growth = new Growth({ config, vm: this.#parts.vm, agent, cgroups });
     log.info("Sandbox is up", { sandbox: id, vmm: this.#pid, phases: this.phases.report() });
     void this.#watch(agent);
     void followClock({ agent, log, signal });
-    this.#lateNetwork = await followNetwork(this.#parts, agent, { spec, log });
+    this.#lateNetwork = await followNetwork(this.#parts, agent, { resolvConf, log });
     if (onOutOfMemory) {
       const isOurs = (containerId: string) => this.#parts.containers.byId.has(containerId);
       void watchOutOfMemory(agent, { signal, log, isOurs, onEvent: onOutOfMemory });

@@ -8,8 +8,11 @@ import { readable } from "../../src/linux/io/poll.ts";
 import { bindInet, inetSocket, receiveFrom, sendTo } from "../../src/linux/net/inet_socket.ts";
 import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
 import { enterNetns, newNetns } from "../../src/linux/process/namespace.ts";
+import { NOTHING_JOINED } from "../../src/resources/network/network.ts";
 import { NameForward } from "../../src/sandbox/agent/name_forward.ts";
 import type { GuestQuery } from "../../src/sandbox/agent/resolver.ts";
+import { ResolvConf } from "../../src/sandbox/agent/resolv_conf.ts";
+import { followNetwork } from "../../src/sandbox/machine/late_network.ts";
 import { until } from "../support/wait.ts";
 
 const ignore = leftOutUnlessRoot(import.meta);
@@ -148,5 +151,62 @@ Deno.test({
     await until(() => guest.answers.size === attacks.length + 300);
     assert.equal(guest.mostOpen, 64);
     assert.equal(receiveFrom(neighbor, new Uint8Array(1)), undefined);
+  },
+});
+
+/** A sandbox whose network changes whenever somebody looks; it follows until the test disposes it. */
+async function follow(netns: Fd, guest: Guest, { resolvConf, lines }: { resolvConf: ResolvConf; lines: string[] }) {
+  await using owner = new AsyncDisposableStack();
+  const abort = new AbortController();
+  const changes = () => ({ ...NOTHING_JOINED });
+  const scans = { join: changes, follow: changes, release: () => {}, tellAgain: () => void lines.push("tellAgain") };
+  const changed = () => new Promise<void>((resolve) => abort.signal.addEventListener("abort", () => resolve()));
+  const parts = { host: { network: { ...scans, netns, changed } }, vm: { name: "fake" }, abort, owner };
+  const agent = { resolver: guest.resolver, network: {} };
+  const log = createLogger({ sink: (line) => void lines.push(line) });
+  // deno-lint-ignore no-explicit-any -- the calls that it makes, and no others
+  const late = await followNetwork(parts as any, agent as any, { resolvConf, log });
+  owner.defer(() => abort.abort());
+  const ended = owner.move();
+  return { late: late!, [Symbol.asyncDispose]: () => ended.disposeAsync() };
+}
+
+Deno.test({
+  name:
+    "atk3 3: a container that puts a link, a fifo or a long file in place of its resolv.conf has the host read none",
+  ignore,
+  async fn() {
+    const directory = Deno.makeTempDirSync();
+    const [path, victim] = [`${directory}/resolv.conf`, `${directory}/victim`];
+    Deno.writeTextFileSync(path, "nameserver 10.0.0.1\n");
+    Deno.writeTextFileSync(victim, `${RESOLV_CONF[0]}\n`);
+    using netns = podNetns();
+    using resolvConf = new ResolvConf({ mounts: [{ destination: "/etc/resolv.conf", source: path }] });
+    const guest = new Guest();
+    const lines: string[] = [];
+    await using sandbox = await follow(netns, guest, { resolvConf, lines });
+    Deno.renameSync(path, `${path}.old`);
+    const attacks = [
+      () => Deno.symlinkSync(victim, path),
+      () => Deno.linkSync(victim, path),
+      () => new Deno.Command("mkfifo", { args: [path] }).outputSync(),
+      () => Deno.writeTextFileSync(path, "nameserver 127.0.0.11\n".repeat(10_000)),
+    ];
+    for (const attack of attacks) {
+      attack();
+      await sandbox.late.join();
+      Deno.removeSync(path);
+    }
+    assert.deepEqual([guest.listening, lines], [[], []]);
+    // The file that the containers have may become too long as well: that is said, and keeps nothing from being done.
+    Deno.writeTextFileSync(`${path}.old`, "#".repeat(100_000));
+    await sandbox.late.join();
+    assert.equal(lines.length, 1);
+    assert.match(lines[0]!, /name servers.*larger than 65536 bytes/);
+    // As Docker does where a container comes to a network with a server.
+    Deno.writeTextFileSync(`${path}.old`, `${RESOLV_CONF[0]}\n`);
+    await sandbox.late.join();
+    assert.deepEqual(guest.listening, ["127.0.0.11"]);
+    Deno.removeSync(directory, { recursive: true });
   },
 });

@@ -4,8 +4,7 @@ import { errorCode } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
-import { Fd, O_PATH, pathOf } from "../../linux/io/fd.ts";
-import { readTextOf } from "../../linux/fs/in_root.ts";
+import { pathOf } from "../../linux/io/fd.ts";
 import { statfs } from "../../linux/fs/statfs.ts";
 import type { Spec } from "../../oci/spec/spec.ts";
 import { isAtShm, isEngineShm, SHM } from "../../resources/volumes/shm.ts";
@@ -13,12 +12,15 @@ import { Source } from "../../resources/volumes/source.ts";
 import type { AgentConnection } from "./client.ts";
 import { type AgentHost, explainSilence } from "./explain.ts";
 import type { GuestMachine } from "./machine.ts";
+import type { ResolvConf } from "./resolv_conf.ts";
 import { guestStorages } from "../guest_storages.ts";
 
 export interface GuestSetup {
   id: string;
   /** Of the container that the sandbox is made for. */
   spec: Spec;
+  /** Of that container. */
+  resolvConf: Pick<ResolvConf, "nameServers">;
   config: Config;
   network: GuestNetwork;
   /** A template's clone (`snapshot.isRestored`) has a clock that stands, and random numbers that are not its own. */
@@ -30,8 +32,6 @@ const DESTROY_MS = 3_000;
 
 /** Size of the shared memory where nobody says otherwise, as Docker and Kubernetes have it. */
 const SHM_BYTES = 64 * 1024 * 1024;
-
-const RESOLV_CONF_BYTES = 64 << 10;
 
 /** As many as the kernel's generator holds. */
 const SEED_BYTES = 64;
@@ -73,12 +73,12 @@ async function reseed(machine: Pick<GuestMachine, "seed">): Promise<void> {
 
 async function createSandbox(
   machine: Pick<GuestMachine, "create">,
-  { id, spec, config }: GuestSetup,
+  { id, spec, resolvConf, config }: GuestSetup,
 ): Promise<void> {
   await machine.create({
     id,
     hostname: spec.hostname ?? "",
-    nameServers: nameServers(spec),
+    nameServers: resolvConf.nameServers(),
     storages: guestStorages(shmBytes(spec)),
     kernelModules: config.agent.kernel_modules.map(parseKernelModule),
   });
@@ -123,21 +123,6 @@ export async function destroyGuest(
     if (errorCode(error) === "UNAVAILABLE") return;
     log.warning("Cannot end the sandbox in the guest", { sandbox: id, error });
   }
-}
-
-/**
- * The lines of the file that the engine mounts for the containers: what runs beside them resolves names alike. A device
- * that hides the file from them, such as `/dev/null`, names no servers; it is not even opened, nor is a fifo.
- *
- * @throws {RangeError} It is larger than 64 KiB.
- */
-export function nameServers({ mounts = [] }: Pick<Spec, "mounts">): string[] {
-  const source = mounts.find(({ destination }) => destination === "/etc/resolv.conf")?.source;
-  if (source === undefined) return [];
-  using file = Fd.open(source, O_PATH);
-  if (!Deno.statSync(pathOf(file)).isFile) return [];
-  const text = readTextOf(file, { path: source, limit: RESOLV_CONF_BYTES });
-  return text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
 }
 
 /** `name parameter...`, as the configuration writes it. */

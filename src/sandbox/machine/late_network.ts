@@ -12,13 +12,13 @@ import type { Logger } from "../../base/log.ts";
 import { descriptorsOf, type NetDevice } from "../../hypervisor/device.ts";
 import { facetOf } from "../../hypervisor/facets.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
-import type { JoinedLinks, PodNetwork } from "../../resources/network/network.ts";
+import { type JoinedLinks, NOTHING_JOINED, type PodNetwork } from "../../resources/network/network.ts";
 import type { AgentConnection } from "../agent/client.ts";
-import type { Spec } from "../../oci/spec/spec.ts";
 import { NameForward } from "../agent/name_forward.ts";
 import type { SandboxParts } from "../parts.ts";
-import { nameServers, setUpGuestNetwork } from "../agent/guest_setup.ts";
+import { setUpGuestNetwork } from "../agent/guest_setup.ts";
 import { locatedCards } from "../agent/located_cards.ts";
+import type { ResolvConf } from "../agent/resolv_conf.ts";
 
 /** An engine does several things to a link, one right after the other. */
 const SETTLE_MS = 100;
@@ -32,24 +32,38 @@ export interface LateNetworkOptions {
   log: Logger;
   /** Ends with the sandbox. */
   signal: AbortSignal;
-  /** Called once changes are carried out. */
+  /** Called once changes are carried out. Never rejects. */
   afterwards: () => Promise<void>;
+}
+
+/** Parts of a sandbox that following needs. */
+export interface FollowedParts {
+  host: { network: (LateNetworkOptions["network"] & Pick<PodNetwork, "netns">) | undefined };
+  vm: LateNetworkOptions["vm"];
+  abort: Pick<SandboxParts["abort"], "signal">;
+  owner: Pick<SandboxParts["owner"], "use">;
 }
 
 /**
  * Follows the network of a sandbox that has one, until the sandbox ends; also answers its name queries.
  *
- * @param options.spec Of the container that the sandbox is made for.
+ * @param options.resolvConf Of the container that the sandbox is made for.
  */
 export async function followNetwork(
-  { host: { network }, vm, abort: { signal }, owner }: SandboxParts,
-  agent: AgentConnection,
-  { spec, log }: { spec: Spec; log: Logger },
+  { host: { network }, vm, abort: { signal }, owner }: FollowedParts,
+  agent: Pick<AgentConnection, "network" | "resolver">,
+  { resolvConf, log }: { resolvConf: Pick<ResolvConf, "nameServers">; log: Logger },
 ): Promise<LateNetwork | undefined> {
   if (network === undefined) return undefined;
   const names = owner.use(new NameForward({ netns: network.netns, agent, log }));
   // Docker changes the file when a container comes to a network with a server of its own.
-  const afterwards = () => names.serve(nameServers(spec));
+  const afterwards = async () => {
+    try {
+      await names.serve(resolvConf.nameServers());
+    } catch (error) {
+      log.warning("Cannot read which name servers the containers have", { error });
+    }
+  };
   await afterwards();
   const late = new LateNetwork({ network, vm, agent, log, signal, afterwards });
   void late.follow();
@@ -107,33 +121,39 @@ export class LateNetwork {
     await this.#carryOut(network.follow());
   }
 
-  async #carryOut({ cards, gone, guest, leftovers }: JoinedLinks): Promise<void> {
+  async #carryOut(found: JoinedLinks): Promise<void> {
+    if (found === NOTHING_JOINED) return;
     const { network, agent, vm, afterwards } = this.#options;
+    const { cards, gone, guest, leftovers } = found;
     using queues = new DisposableStack();
     for (const fd of cards.flatMap(descriptorsOf)) queues.use(fd); // of cards that are not plugged
     try {
       for (const card of gone) await this.#takeOut(card);
-      for (const [at, card] of cards.entries()) await this.#putIn(card, cards.slice(at));
+      await this.#putIn(cards);
       await setUpGuestNetwork(agent, locatedCards({ cards, guest }, vm));
       if (isAny(leftovers)) await agent.network.remove(leftovers);
-      await afterwards();
     } catch (error) {
       network.tellAgain();
       throw error;
     }
+    await afterwards();
   }
 
-  async #putIn(card: NetDevice, pending: readonly NetDevice[]): Promise<void> {
+  /** Cards that are not in at the end are given up: the next scan makes others for their links. */
+  async #putIn(cards: readonly NetDevice[]): Promise<void> {
     const { vm, network } = this.#options;
-    try {
+    for (const [at, card] of cards.entries()) {
+      using undo = new DisposableStack();
+      for (const { id } of cards.slice(at).toReversed()) undo.defer(() => network.release(id));
       await facetOf(vm, "hotplug", `plug network card "${card.id}"`).plug(card);
-    } catch (error) {
-      for (const { id } of pending) network.release(id);
-      throw error;
+      undo.move();
     }
   }
 
-  /** A card of the start has no port that it could leave by: the guest lets go of it, and it stays behind unused. */
+  /**
+   * A card of the start has no port that it could leave by: the guest lets go of it, and it stays behind unused. What fails
+   * is told by the log and keeps nothing else from being done; an agent that is Kata's own removes no cards.
+   */
   async #takeOut({ id, mac }: JoinedLinks["gone"][number]): Promise<void> {
     const { vm, network, agent, log } = this.#options;
     try {
@@ -142,9 +162,14 @@ export class LateNetwork {
       if (errorCode(error) !== "NOT_FOUND" && errorCode(error) !== "UNIMPLEMENTED") {
         log.warning("Cannot take a network card out of the VM", { card: id, error });
       }
-      await agent.network.remove({ cards: [mac], interfaces: [], routes: [], rules: [] });
-    } finally {
+      await agent.network.remove({ cards: [mac], interfaces: [], routes: [], rules: [] }).catch((error) =>
+        log.warning("Cannot have the guest let go of a network card", { card: id, error })
+      );
+    }
+    try {
       network.release(id);
+    } catch (error) {
+      log.warning("Cannot release a network card", { card: id, error });
     }
   }
 }

@@ -31,7 +31,7 @@ class Bench {
       },
       join: () => this.scans.shift() ?? NOTHING_JOINED,
       follow: () => this.scans.shift() ?? NOTHING_JOINED,
-      release: (id) => this.#note(`release ${id}`),
+      release: (id) => this.#noteOrFail(`release ${id}`),
       tellAgain: () => this.#note("tellAgain"),
     },
     vm: {
@@ -59,10 +59,14 @@ class Bench {
     this.calls.push(call);
   }
 
-  async #act<T>(call: string, result: T): Promise<T> {
+  #noteOrFail(call: string): void {
     this.#note(call);
     const failure = this.failing.get(call);
     if (failure !== undefined) throw failure;
+  }
+
+  async #act<T>(call: string, result: T): Promise<T> {
+    this.#noteOrFail(call);
     return await Promise.resolve(result);
   }
 }
@@ -107,6 +111,37 @@ Deno.test("pods A11: LateNetwork has the guest let go of a card that the monitor
   await bench.late.join();
   assert.deepEqual(bench.calls, ["unplug net0", `remove ${MAC},0`, "release net0", "afterwards"]);
   assert.deepEqual(bench.lines, []);
+});
+
+Deno.test("atk3 2: LateNetwork.join() loses no card, old or new, if the guest does not let go of another", async () => {
+  const bench = new Bench();
+  for (const id of ["net0", "net1"]) {
+    bench.failing.set(`unplug ${id}`, new KataError("NOT_FOUND", "it was not plugged"));
+  }
+  bench.failing.set(`remove ${MAC},0`, new KataError("UNIMPLEMENTED", "an agent of Kata's own"));
+  const gone = [{ id: "net0", mac: MAC }, { id: "net1", mac: MAC }];
+  bench.scans.push(scan({ gone, cards: [card("net2")] }));
+  await bench.late.join();
+  const out = (id: string) => [`unplug ${id}`, `remove ${MAC},0`, `release ${id}`];
+  assert.deepEqual(bench.calls, [...out("net0"), ...out("net1"), "plug net2", "afterwards"]);
+  assert.equal(bench.lines.filter((line) => /UNIMPLEMENTED|an agent of Kata's own/.test(line)).length, 2);
+});
+
+Deno.test("atk3 2: LateNetwork.join() goes on if a card that has gone cannot be released, and gives up the rest", async () => {
+  const bench = new Bench();
+  bench.failing.set("release net0", new KataError("INTERNAL", "netlink"));
+  bench.failing.set("release net3", new KataError("INTERNAL", "netlink"));
+  bench.failing.set("plug net2", new KataError("RESOURCE_EXHAUSTED", "all 8 root ports are in use"));
+  bench.scans.push(scan({ gone: [{ id: "net0", mac: MAC }], cards: [card("net2"), card("net3"), card("net4")] }));
+  await assert.rejects(bench.late.join());
+  assert.deepEqual(bench.calls.slice(0, 3), ["unplug net0", "release net0", "plug net2"]);
+  assert.deepEqual(bench.calls.slice(3).sort(), ["release net2", "release net3", "release net4", "tellAgain"]);
+});
+
+Deno.test("atk3 3: LateNetwork looks after nothing else where nothing has changed", async () => {
+  const bench = new Bench();
+  await bench.late.join();
+  assert.deepEqual(bench.calls, []);
 });
 
 Deno.test("pods A11: LateNetwork.join() gives up the cards that it could not put in, and has all told again", async () => {
