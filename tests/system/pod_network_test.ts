@@ -446,6 +446,29 @@ Deno.test({
   assert.equal(rules.length, 1);
 });
 
+Deno.test({
+  name: "kind 1: a link without Ethernet frames that is up is refused by name, said once the pod runs, and none that is down",
+  ignore,
+}, () => {
+  using node = new Node();
+  node.disableIpv6();
+  const tun = (word: "add" | "del") =>
+    within(node.podNetns, () => new Deno.Command("ip", { args: ["tuntap", word, "tun7", "mode", "tun"] }).outputSync());
+  assert.ok(tun("add").success);
+  const lines: string[] = [];
+  const log = createLogger({ sink: (line) => void lines.push(line) });
+  using network = new PodNetwork({ netns: node.podNetns.dup(), model: "tcfilter", queues: 1, vhost: false, log });
+  assert.equal(network.join().cards.length, 1, "nobody uses it");
+  const { index } = node.pod.link("tun7");
+  node.pod.changeLink(index, { up: true });
+  const refused = 'Cannot join interface "tun7" to the VM: its kind is tun, without Ethernet frames; a VM takes';
+  for (let time = 0; time < 2; time++) assert.deepEqual(network.follow().cards, []);
+  assert.equal(lines.filter((line) => line.replaceAll("\\", "").includes(refused)).length, 1, lines.join("\n"));
+  assert.throws(() => network.join(), { code: "UNIMPLEMENTED", message: new RegExp(`^${refused}`) });
+  assert.ok(tun("del").success);
+  assert.deepEqual(network.join().cards, []);
+});
+
 Deno.test({ name: "pods A12: PodNetwork.join() joins a macvlan link, both ways", ignore }, () => {
   using hostNetns = newNetns();
   using podNetns = newNetns();

@@ -52,6 +52,8 @@ export interface Link {
   /** `ARPHRD_*`: 1 is Ethernet, 772 the loopback. */
   hardwareType: number;
   state: OperationalState;
+  /** Number by which rules choose it; 0 is the default. */
+  group: number;
   /** Index of the bridge or bond that this link is a port of. */
   master: number | undefined;
   /** Index of the link below (macvlan, vlan) or of the other end (veth), in `parentNetns` if that is set. */
@@ -92,6 +94,7 @@ export const IFLA = {
   LINKINFO: 18,
   IFALIAS: 20,
   STATS64: 23,
+  GROUP: 27,
   NET_NS_FD: 28,
   NUM_TX_QUEUES: 31,
   NUM_RX_QUEUES: 32,
@@ -124,6 +127,7 @@ export function decodeLink(payload: Uint8Array): Link {
     rawFlags,
     hardwareType: view.getUint16(2, LITTLE_ENDIAN),
     state: OPERATIONAL_STATES[readNumber(attributes.get(IFLA.OPERSTATE)) ?? 0] ?? "unknown",
+    group: readNumber(attributes.get(IFLA.GROUP)) ?? 0,
     master: readNumber(attributes.get(IFLA.MASTER)),
     parent: readNumber(attributes.get(IFLA.LINK)),
     parentNetns: readNumber(attributes.get(IFLA.LINK_NETNSID)),

@@ -1,5 +1,6 @@
 /** Attributes of a pod's network namespace, by the kernel's names for them. @module */
 import { AS_IS, type Fate, type Fates } from "./fate.ts";
+import { LINK_FATES } from "./links.ts";
 
 const STATE: Fate = { meaningless: "it tells a state, which is the guest's own" };
 const QUERY: Fate = { meaningless: "it belongs to a question about a route" };
@@ -104,6 +105,7 @@ export const NEIGHBOR_FATES: Fates = Object.fromEntries(
 
 /** Tables by the prefix of the kernel's names, with the header that has them. */
 export const NETWORK_FATES = {
+  IFLA_: { header: "if_link.h", title: "Attributes of links", fates: LINK_FATES },
   RTN_: { header: "rtnetlink.h", title: "Types of routes", fates: ROUTE_TYPE_FATES },
   RTA_: { header: "rtnetlink.h", title: "Attributes of routes", fates: ROUTE_FATES },
   FRA_: { header: "fib_rules.h", title: "Attributes of rules", fates: RULE_FATES },

@@ -2,7 +2,7 @@
 import { KataError } from "../../base/error.ts";
 import type { Address, Link, Route, Rule } from "../../linux/net/rtnetlink.ts";
 import { ROUTE_PROTOCOL, ROUTE_TYPE } from "../../linux/net/rtnetlink_route.ts";
-import { isForGuest, type NetnsContent } from "./scan.ts";
+import { ARPHRD_LOOPBACK, isForGuest, type NetnsContent } from "./scan.ts";
 
 export interface LostOptions extends Pick<NetnsContent, "addresses" | "routes" | "rules"> {
   /** Of the guest. */
@@ -10,8 +10,6 @@ export interface LostOptions extends Pick<NetnsContent, "addresses" | "routes" |
   /** Index of the loopback. */
   loopback: number | undefined;
 }
-
-const ARPHRD_LOOPBACK = 772;
 
 /** @param joined Indexes of the guest's links. @throws {KataError} UNIMPLEMENTED, naming all of it. */
 export function refuseLost({ links, ...content }: NetnsContent, joined: { has(index: number): boolean }): void {
@@ -26,10 +24,19 @@ export function refuseLost({ links, ...content }: NetnsContent, joined: { has(in
 export function lostOf({ links, loopback, addresses, routes, rules }: LostOptions): string[] {
   const indexes = new Set(links.map(({ index }) => index));
   return [
+    ...links.flatMap(lostOfLink),
     ...missingRules(rules),
     ...addresses.filter((address) => address.link === loopback && !LOOPBACK.test(address.address)).map(describeAddress),
     ...routes.filter(isOfItself).map((route) => `${describe(route)} of type ${route.type} (RTN_*)`),
     ...routes.filter(isForGuest).flatMap((route) => lostOfRoute(route, indexes)),
+  ];
+}
+
+function lostOfLink({ name, altNames, group, master }: Link): string[] {
+  return [
+    ...altNames.map((other) => `that link "${name}" has the other name "${other}"`),
+    ...(group === 0 ? [] : [`that link "${name}" is of group ${group}`]),
+    ...(master === undefined ? [] : [`that link "${name}" is a port of link ${master}`]),
   ];
 }
 

@@ -3,7 +3,10 @@ import type { Address, Link, Route, Rule } from "../../linux/net/rtnetlink.ts";
 import { refuseLost } from "./lost.ts";
 import type { NetnsContent } from "./scan.ts";
 
-const LINKS = [{ index: 1, hardwareType: 772 }, { index: 2, hardwareType: 1 }] as Link[];
+const LINKS = [
+  { index: 1, hardwareType: 772 },
+  { index: 2, hardwareType: 1, name: "eth0", altNames: [] as string[], group: 0 },
+] as Link[];
 const message = new Uint8Array();
 const USUAL: Rule[] = [
   { family: "inet", priority: 0, table: 255, message },

@@ -17,6 +17,8 @@ export interface NetnsContent {
 }
 
 const ARPHRD_ETHER = 1;
+/** Of {@linkcode Link.hardwareType}. */
+export const ARPHRD_LOOPBACK = 772;
 /** Kinds that are joined to a tap of ours. */
 const JOINED_KINDS: ReadonlySet<string> = new Set(["veth", "tun", "macvlan"]);
 /** The taps that we put into the namespace ourselves. */
@@ -25,18 +27,26 @@ const OUR_TAP = /^tap\d+_kata$/;
 const KNOWN = NEIGHBOR_STATE.reachable | NEIGHBOR_STATE.stale | NEIGHBOR_STATE.delay | NEIGHBOR_STATE.probe |
   NEIGHBOR_STATE.permanent;
 
-/** The links that the guest shall have. The loopback and the tunnel devices that every namespace has are left out. */
+/** A few words on what to do about a link of another kind. */
+const WAY_OUT = "a VM takes veth, macvlan and tap; make others on the host, or by a container of the pod";
+
+/**
+ * The links that the guest shall have, of whatever kind. The loopback, which it has, and those that nobody uses are left
+ * out, such as the tunnel devices that every namespace has.
+ */
 export function guestLinks({ links, addresses }: Pick<NetnsContent, "links" | "addresses">): Link[] {
   const inUse = new Set(addresses.map(({ link }) => link));
   return links.filter(({ index, name, flags, hardwareType }) =>
-    hardwareType === ARPHRD_ETHER && !OUR_TAP.test(name) && (flags.has("up") || inUse.has(index))
+    hardwareType !== ARPHRD_LOOPBACK && !OUR_TAP.test(name) && (flags.has("up") || inUse.has(index))
   );
 }
 
 /** @throws {KataError} UNIMPLEMENTED for a link of a kind that cannot be joined to a VM, by its name. */
-export function refuseStrange({ kind = "physical", name }: Link): void {
-  if (JOINED_KINDS.has(kind)) return;
-  throw new KataError("UNIMPLEMENTED", `Cannot join interface "${name}" to the VM: its kind is ${kind}`);
+export function refuseStrange({ kind = "physical", name, hardwareType }: Link): void {
+  const isEthernet = hardwareType === ARPHRD_ETHER;
+  if (isEthernet && JOINED_KINDS.has(kind)) return;
+  const its = `its kind is ${kind}${isEthernet ? "" : ", without Ethernet frames"}`;
+  throw new KataError("UNIMPLEMENTED", `Cannot join interface "${name}" to the VM: ${its}; ${WAY_OUT}`);
 }
 
 /**

@@ -17,6 +17,7 @@ function link(index: number, name: string, change: Partial<Link> = {}): Link {
     hardwareType: ETHER,
     state: "up",
     master: undefined,
+    group: 0,
     parent: undefined,
     parentNetns: undefined,
     txQueueLength: 1000,
@@ -71,25 +72,35 @@ function neighbor(text: string, state: number, mac = "02:00:00:00:00:99"): Neigh
 
 const LOOPBACK = link(1, "lo", { kind: undefined, hardwareType: 772 });
 
-Deno.test("guestLinks() takes veths and taps, and leaves the loopback, tunnels, unused links and our own taps", () => {
+Deno.test("guestLinks() takes all links in use, and leaves the loopback, unused links and our own taps", () => {
   const links = [
     LOOPBACK,
     link(2, "eth0"),
     link(3, "tap0", { kind: "tun" }),
-    link(4, "tunl0", { kind: "ipip", hardwareType: 768 }),
+    link(4, "tunl0", { kind: "ipip", hardwareType: 768, flags: new Set() }),
     link(5, "erspan0", { kind: "erspan", flags: new Set() }),
     link(6, "tap0_kata", { kind: "tun" }),
     link(7, "late", { flags: new Set() }),
+    link(8, "wg0", { kind: "wireguard", hardwareType: 65534 }),
+    link(9, "sit1", { kind: "sit", hardwareType: 776, flags: new Set() }),
   ];
-  const addresses = [address("10.0.0.2/24", { link: 7 })];
-  assert.deepEqual(guestLinks({ links, addresses }).map(({ name }) => name), ["eth0", "tap0", "late"]);
+  const addresses = [address("10.0.0.2/24", { link: 7 }), address("10.9.0.2/24", { link: 9 })];
+  assert.deepEqual(guestLinks({ links, addresses }).map(({ name }) => name), ["eth0", "tap0", "late", "wg0", "sit1"]);
 });
 
 Deno.test("refuseStrange() refuses a link that cannot be joined, by its name and kind", () => {
   refuseStrange(link(2, "net1", { kind: "veth" }));
   assert.throws(() => refuseStrange(link(2, "net1", { kind: "ipvlan" })), {
     code: "UNIMPLEMENTED",
-    message: 'Cannot join interface "net1" to the VM: its kind is ipvlan',
+    message: 'Cannot join interface "net1" to the VM: its kind is ipvlan; a VM takes veth, macvlan and tap; ' +
+      "make others on the host, or by a container of the pod",
+  });
+});
+
+Deno.test.each(["wireguard", "tun", "ipip", "veth"])("kind 1: refuseStrange() refuses a %s that is no Ethernet", (kind) => {
+  assert.throws(() => refuseStrange(link(2, "net1", { kind, hardwareType: 65534 })), {
+    code: "UNIMPLEMENTED",
+    message: new RegExp(`"net1" to the VM: its kind is ${kind}, without Ethernet frames; a VM takes`),
   });
 });
 
