@@ -160,6 +160,19 @@ Deno.test({ name: "PodNetwork.join() opens a queue per vCPU", ignore }, () => {
   assert.equal(network.join().cards[0]?.tapFds.length, 4);
 });
 
+Deno.test({
+  name: "kind 1: PodNetwork.join() says why a card has no vhost, once for each, or gives it to all queues",
+  ignore,
+}, () => {
+  using node = new Node();
+  const lines: string[] = [];
+  const log = createLogger({ sink: (line) => void lines.push(line) });
+  using network = new PodNetwork({ netns: node.podNetns.dup(), model: "tcfilter", queues: 2, vhost: true, log });
+  const [card] = network.join().cards;
+  const said = lines.filter((line) => /no vhost-net for it.*eth0.*\/dev\/vhost-net/.test(line));
+  assert.deepEqual([card!.vhostFds.length, said.length], said.length === 0 ? [2, 0] : [0, 1], lines.join());
+});
+
 Deno.test({ name: "B49: PodNetwork.join() joins links that appear late, and each only once", ignore }, () => {
   using node = new Node();
   using network = node.network();
@@ -447,7 +460,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "kind 1: a link without Ethernet frames that is up is refused by name, said once the pod runs, and none that is down",
+  name:
+    "kind 1: a link without Ethernet frames that is up is refused by name, said once the pod runs, and none that is down",
   ignore,
 }, () => {
   using node = new Node();

@@ -1,7 +1,7 @@
 /** Taps, and frames that cross between a container's link and its VM's tap. Needs root and /dev/net/tun. */
 import assert from "node:assert/strict";
 import { isErrno } from "../../src/linux/ffi/errno.ts";
-import type { Fd } from "../../src/linux/io/fd.ts";
+import { Fd, O_RDWR } from "../../src/linux/io/fd.ts";
 import { createNetns, enterNetns } from "../../src/linux/process/namespace.ts";
 import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
 import { openTap, openVhostNet, type Tap } from "../../src/linux/net/tap.ts";
@@ -116,6 +116,19 @@ Deno.test({ name: "removeIngress() of a link without one, or of no link, is no f
   removeIngress(box.netlink, 999);
 });
 
-Deno.test("openVhostNet() is undefined on a host without it", () => {
-  assert.equal(openVhostNet("/dev/no-vhost-net"), undefined);
+Deno.test("kind 1: openVhostNet() opens all queues, or none and says why", () => {
+  const opened: Fd[] = [];
+  const open = (path: string) => () => {
+    opened.push(Fd.open(opened.length < 2 ? "/dev/null" : path, O_RDWR));
+    return opened.at(-1)!;
+  };
+  const some = openVhostNet(3, open("/dev/no-vhost-net"));
+  assert.deepEqual([some.fds, some.obstacle?.message], [[], "open /dev/no-vhost-net: ENOENT"]);
+  assert.equal(opened.length, 2);
+  for (const fd of opened.splice(0)) assert.ok(!fd.isOpen, "nothing stays open");
+  const all = openVhostNet(3, open("/dev/null"));
+  assert.deepEqual([all.fds, all.obstacle], [opened, undefined]);
+  for (const fd of all.fds) fd[Symbol.dispose]();
+  assert.throws(() => openVhostNet(3, open("/")), { code: "EISDIR" }, "something else is wrong");
+  for (const fd of opened) fd[Symbol.dispose]();
 });

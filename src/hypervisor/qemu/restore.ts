@@ -60,8 +60,9 @@ async function findTemplate(options: LaunchOptions): Promise<Template | undefine
 function withOwnDescriptors(device: Device): Device {
   if (device.kind !== "net") return device;
   const { tapFds, vhostFds } = device;
-  const fresh = vhostFds.map(() => openVhostNet()).filter((fd) => fd !== undefined);
-  return { ...device, tapFds: tapFds.map((fd) => fd.dup()), vhostFds: fresh };
+  const { fds, obstacle } = openVhostNet(vhostFds.length);
+  if (obstacle !== undefined) throw obstacle;
+  return { ...device, tapFds: tapFds.map((fd) => fd.dup()), vhostFds: fds };
 }
 
 /** @returns The VM, running, with all its devices. @throws {Error} Nothing is left; the devices' descriptors are closed. */

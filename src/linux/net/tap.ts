@@ -4,7 +4,7 @@
  * @see https://docs.kernel.org/networking/tuntap.html
  * @module
  */
-import { isErrno } from "../ffi/errno.ts";
+import { ErrnoError, isErrno } from "../ffi/errno.ts";
 import { Fd, O_RDWR } from "../io/fd.ts";
 import { ioctl } from "../ffi/ioctl.ts";
 import { cstring } from "../ffi/libc.ts";
@@ -83,12 +83,34 @@ function attachQueue(fd: Fd, { name, isMulti }: { name: string; isMulti: boolean
   return new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
 }
 
-/** A descriptor of the kernel's virtio-net backend, one for each queue; undefined if the host has none for us. */
-export function openVhostNet(device = "/dev/vhost-net"): Fd | undefined {
+const NO_SUCH_BACKEND = ["ENOENT", "ENODEV", "ENXIO", "EACCES", "EPERM"] as const;
+
+/** The kernel's virtio-net backend of a tap: a descriptor for each queue of it, or none and why. */
+export interface VhostNet {
+  /** The caller's. */
+  readonly fds: readonly Fd[];
+  /** undefined: it has all. */
+  readonly obstacle: ErrnoError | undefined;
+}
+
+/**
+ * Opens all that a card needs, or none: a card with some of them would be refused by the monitor.
+ *
+ * @param queues How many.
+ * @throws {ErrnoError} For another reason than that the host has none for us.
+ */
+export function openVhostNet(queues: number, open: () => Fd = openVhostNode): VhostNet {
+  using undo = new DisposableStack();
   try {
-    return Fd.open(device, O_RDWR);
+    const fds = Array.from({ length: queues }, () => undo.use(open()));
+    undo.move();
+    return { fds, obstacle: undefined };
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENODEV", "ENXIO", "EACCES", "EPERM")) return undefined;
-    throw error;
+    if (!(error instanceof ErrnoError && isErrno(error, ...NO_SUCH_BACKEND))) throw error;
+    return { fds: [], obstacle: error };
   }
+}
+
+function openVhostNode(): Fd {
+  return Fd.open("/dev/vhost-net", O_RDWR);
 }

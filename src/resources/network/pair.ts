@@ -1,4 +1,5 @@
 /** A link of the pod and the tap through which the VM has it. @module */
+import type { Logger } from "../../base/log.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import type { NetDevice } from "../../hypervisor/device.ts";
 import { enterNetns } from "../../linux/process/namespace.ts";
@@ -34,6 +35,7 @@ export interface PairOptions {
   /** Queue pairs of the card: one per vCPU that may use it. */
   queues: number;
   vhost: boolean;
+  log?: Logger;
 }
 
 /** Disposing it takes the tap and the filters away, whether or not the link is still there. */
@@ -44,14 +46,19 @@ export interface Pair extends Disposable {
   readonly tap: number;
 }
 
+const NO_VHOST = { fds: [], obstacle: undefined };
+const WITHOUT_VHOST = "Packets of a link go through the monitor, which is slower: the host has no vhost-net for it";
+
 /** Makes a tap beside the link and joins the two. */
-export function pairWithTap(link: Link, { netns, netlink, model, number, queues, vhost }: PairOptions): Pair {
+export function pairWithTap(link: Link, { netns, netlink, model, number, queues, vhost, log }: PairOptions): Pair {
   using undo = new DisposableStack();
   const tap = undo.use(tapWithin(netns, { name: `tap${number}_kata`, queues }));
   const { index } = netlink.link(tap.name);
   netlink.changeLink(index, { mtu: link.mtu, up: true });
   undo.use(MODELS[model](netlink, { link: link.index, tap: index }));
-  const vhostFds = vhost ? openVhostQueues(queues, undo) : [];
+  const { fds: vhostFds, obstacle } = vhost ? openVhostNet(queues) : NO_VHOST;
+  for (const fd of vhostFds) undo.use(fd);
+  if (obstacle !== undefined) log?.info(WITHOUT_VHOST, { link: link.name, reason: obstacle.message });
   const card = { kind: "net", id: `net${number}`, mac: link.mac ?? "", tapFds: tap.fds, vhostFds } as const;
   const resources = undo.move();
   return { card, tap: index, [Symbol.dispose]: () => resources.dispose() };
@@ -60,10 +67,4 @@ export function pairWithTap(link: Link, { netns, netlink, model, number, queues,
 function tapWithin(netns: Fd, { name, queues }: { name: string; queues: number }) {
   using _ = enterNetns(netns);
   return openTap(name, { queues });
-}
-
-function openVhostQueues(count: number, owner: DisposableStack): Fd[] {
-  const fds = Array.from({ length: count }, () => openVhostNet()).filter((fd) => fd !== undefined);
-  for (const fd of fds) owner.use(fd);
-  return fds;
 }
