@@ -15,6 +15,12 @@ export interface GuestAddress {
   scope?: number;
   /** Whether its network gets no route of its own. */
   noPrefixRoute?: boolean;
+  /** Of the route that its network gets; undefined: as the kernel has it by default. */
+  metric?: number | undefined;
+  /** Its name, where that is not the link's. */
+  label?: string | undefined;
+  /** Means all of its network; undefined: none does. */
+  broadcast?: string | undefined;
 }
 
 /** A network card, which the agent finds by its hardware address and names. */
@@ -116,9 +122,10 @@ export function interfaceToWire(card: GuestInterface): MessageInitShape<typeof I
   };
 }
 
-function addressToWire({ address, family, peer = "", scope = 0, noPrefixRoute = false }: GuestAddress) {
+function addressToWire({ address, family, peer = "", scope = 0, noPrefixRoute = false, ...rest }: GuestAddress) {
   const [ip = "", mask = ""] = address.split("/");
-  return { family: FAMILY[family], address: ip, mask, peer, scope, noPrefixRoute };
+  const { metric = 0, label = "", broadcast = "" } = rest;
+  return { family: FAMILY[family], address: ip, mask, peer, scope, noPrefixRoute, metric, label, broadcast };
 }
 
 export function routeToWire(route: GuestRoute): MessageInitShape<typeof RouteSchema> {

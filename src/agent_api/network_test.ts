@@ -6,8 +6,9 @@ Deno.test("interfaceToWire() tells prefixes apart from addresses, and families b
     { family: "inet", address: "10.0.0.2/24" },
     { family: "inet6", address: "fd00::2/64" },
     { family: "inet", address: "10.0.0.3", peer: "10.0.0.9/32", scope: 253, noPrefixRoute: true },
+    { family: "inet", address: "10.0.0.4/8", metric: 7, label: "eth0:1", broadcast: "10.9.9.9" },
   ] as const;
-  const plain = { peer: "", scope: 0, noPrefixRoute: false };
+  const plain = { peer: "", scope: 0, noPrefixRoute: false, metric: 0, label: "", broadcast: "" };
   const card = { name: "eth0", addresses, mtu: 1450, mac: "02:00:00:00:00:02", kind: "veth", rawFlags: 1 };
   assert.deepEqual(interfaceToWire(card), {
     device: "eth0",
@@ -15,7 +16,8 @@ Deno.test("interfaceToWire() tells prefixes apart from addresses, and families b
     IPAddresses: [
       { ...plain, family: 0, address: "10.0.0.2", mask: "24" },
       { ...plain, family: 1, address: "fd00::2", mask: "64" },
-      { family: 0, address: "10.0.0.3", mask: "", peer: "10.0.0.9/32", scope: 253, noPrefixRoute: true },
+      { ...plain, family: 0, address: "10.0.0.3", mask: "", peer: "10.0.0.9/32", scope: 253, noPrefixRoute: true },
+      { ...plain, family: 0, address: "10.0.0.4", mask: "8", metric: 7, label: "eth0:1", broadcast: "10.9.9.9" },
     ],
     mtu: 1450n,
     hwAddr: "02:00:00:00:00:02",

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file types.proto.
  */
 export const file_types: GenFile = /*@__PURE__*/
-  fileDesc("Cgt0eXBlcy5wcm90bxIFdHlwZXMihAEKCUlQQWRkcmVzcxIfCgZmYW1pbHkYASABKA4yDy50eXBlcy5JUEZhbWlseRIPCgdhZGRyZXNzGAIgASgJEgwKBG1hc2sYAyABKAkSDQoEcGVlchjoByABKAkSDgoFc2NvcGUY6QcgASgNEhgKD25vX3ByZWZpeF9yb3V0ZRjqByABKAgiogEKCUludGVyZmFjZRIOCgZkZXZpY2UYASABKAkSDAoEbmFtZRgCIAEoCRIlCgtJUEFkZHJlc3NlcxgDIAMoCzIQLnR5cGVzLklQQWRkcmVzcxILCgNtdHUYBCABKAQSDgoGaHdBZGRyGAUgASgJEhIKCmRldmljZVBhdGgYBiABKAkSDAoEdHlwZRgHIAEoCRIRCglyYXdfZmxhZ3MYCCABKA0ihwIKBVJvdXRlEgwKBGRlc3QYASABKAkSDwoHZ2F0ZXdheRgCIAEoCRIOCgZkZXZpY2UYAyABKAkSDgoGc291cmNlGAQgASgJEg0KBXNjb3BlGAUgASgNEh8KBmZhbWlseRgGIAEoDjIPLnR5cGVzLklQRmFtaWx5Eg0KBWZsYWdzGAcgASgNEgsKA210dRgIIAEoDRIRCghwcmlvcml0eRjoByABKA0SDwoGd2VpZ2h0GOkHIAEoDRINCgR0eXBlGOoHIAEoDRIOCgV0YWJsZRjrByABKA0SDAoDdG9zGOwHIAEoDRINCgRmcm9tGO0HIAEoCRITCgphdHRyaWJ1dGVzGO4HIAEoDCJyCgtBUlBOZWlnaGJvchIlCgt0b0lQQWRkcmVzcxgBIAEoCzIQLnR5cGVzLklQQWRkcmVzcxIOCgZkZXZpY2UYAiABKAkSDgoGbGxhZGRyGAMgASgJEg0KBXN0YXRlGAQgASgFEg0KBWZsYWdzGAUgASgFKhoKCElQRmFtaWx5EgYKAnY0EAASBgoCdjYQASo1ChNGU0dyb3VwQ2hhbmdlUG9saWN5EgoKBkFsd2F5cxAAEhIKDk9uUm9vdE1pc21hdGNoEAFiBnByb3RvMw");
+  fileDesc("Cgt0eXBlcy5wcm90bxIFdHlwZXMiuQEKCUlQQWRkcmVzcxIfCgZmYW1pbHkYASABKA4yDy50eXBlcy5JUEZhbWlseRIPCgdhZGRyZXNzGAIgASgJEgwKBG1hc2sYAyABKAkSDQoEcGVlchjoByABKAkSDgoFc2NvcGUY6QcgASgNEhgKD25vX3ByZWZpeF9yb3V0ZRjqByABKAgSDwoGbWV0cmljGOsHIAEoDRIOCgVsYWJlbBjsByABKAkSEgoJYnJvYWRjYXN0GO0HIAEoCSKiAQoJSW50ZXJmYWNlEg4KBmRldmljZRgBIAEoCRIMCgRuYW1lGAIgASgJEiUKC0lQQWRkcmVzc2VzGAMgAygLMhAudHlwZXMuSVBBZGRyZXNzEgsKA210dRgEIAEoBBIOCgZod0FkZHIYBSABKAkSEgoKZGV2aWNlUGF0aBgGIAEoCRIMCgR0eXBlGAcgASgJEhEKCXJhd19mbGFncxgIIAEoDSKHAgoFUm91dGUSDAoEZGVzdBgBIAEoCRIPCgdnYXRld2F5GAIgASgJEg4KBmRldmljZRgDIAEoCRIOCgZzb3VyY2UYBCABKAkSDQoFc2NvcGUYBSABKA0SHwoGZmFtaWx5GAYgASgOMg8udHlwZXMuSVBGYW1pbHkSDQoFZmxhZ3MYByABKA0SCwoDbXR1GAggASgNEhEKCHByaW9yaXR5GOgHIAEoDRIPCgZ3ZWlnaHQY6QcgASgNEg0KBHR5cGUY6gcgASgNEg4KBXRhYmxlGOsHIAEoDRIMCgN0b3MY7AcgASgNEg0KBGZyb20Y7QcgASgJEhMKCmF0dHJpYnV0ZXMY7gcgASgMInIKC0FSUE5laWdoYm9yEiUKC3RvSVBBZGRyZXNzGAEgASgLMhAudHlwZXMuSVBBZGRyZXNzEg4KBmRldmljZRgCIAEoCRIOCgZsbGFkZHIYAyABKAkSDQoFc3RhdGUYBCABKAUSDQoFZmxhZ3MYBSABKAUqGgoISVBGYW1pbHkSBgoCdjQQABIGCgJ2NhABKjUKE0ZTR3JvdXBDaGFuZ2VQb2xpY3kSCgoGQWx3YXlzEAASEgoOT25Sb290TWlzbWF0Y2gQAWIGcHJvdG8z");
 
 /**
  * @generated from message types.IPAddress
@@ -55,6 +55,27 @@ export type IPAddress = Message<"types.IPAddress"> & {
    * @generated from field: bool no_prefix_route = 1002;
    */
   noPrefixRoute: boolean;
+
+  /**
+   * Ours: metric of the route that its network gets; 0 is the kernel's default.
+   *
+   * @generated from field: uint32 metric = 1003;
+   */
+  metric: number;
+
+  /**
+   * Ours: its name, where that is not the link's.
+   *
+   * @generated from field: string label = 1004;
+   */
+  label: string;
+
+  /**
+   * Ours: the address by which all of its network are meant; empty for none.
+   *
+   * @generated from field: string broadcast = 1005;
+   */
+  broadcast: string;
 };
 
 /**

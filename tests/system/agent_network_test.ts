@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { Leftovers } from "../../src/proto/leftovers_pb.ts";
-import { routeToWire } from "../../src/agent_api/network.ts";
+import { interfaceToWire, routeToWire } from "../../src/agent_api/network.ts";
 import { Fd, O_RDONLY } from "../../src/linux/io/fd.ts";
 import { Rtnetlink } from "../../src/linux/net/rtnetlink.ts";
 import { enterNetns } from "../../src/linux/process/namespace.ts";
@@ -185,6 +185,51 @@ Deno.test("pods A11: RemoveNetwork takes away the routes, addresses and links th
   assert.match(await ip(box, "address"), /10\.9\.0\.2/);
   await leftovers.removeNetwork({ cards: [MAC.toUpperCase(), "02:00:00:00:00:bb"] });
   assert.doesNotMatch(await ip(box, "link"), /eth0/);
+});
+
+/** Addresses and the routes that follow from them, as ip(8) lists them. */
+async function addressesIn(box: AgentBox): Promise<string> {
+  const texts = [
+    await ip(box, "-o", "address", "show", "dev", "eth0"),
+    await ip(box, "route"),
+    await ip(box, "-6", "route"),
+  ];
+  return texts.join("").split("\n").map((line) => line.replace(/ linkdown|^\d+: /g, "").trim())
+    .filter((line) => !/fe80::|ff00::/.test(line)).sort().join("\n");
+}
+
+Deno.test("kind 1: metrics, labels and broadcast addresses are in the guest as in the pod, also once they change", async () => {
+  await using pod = await AgentBox.start();
+  await using guest = await AgentBox.start();
+  for (const box of [pod, guest]) await ip(box, "link", "add", "eth0", "address", MAC, "type", "bridge");
+  await ip(pod, "link", "set", "eth0", "up");
+  const tell = async () => {
+    using netns = Fd.open(`/proc/${pod.pid}/ns/net`, O_RDONLY);
+    using netlink = netlinkIn(netns);
+    const eth0 = netlink.link("eth0");
+    const content = { links: [eth0], addresses: netlink.addresses(), routes: [], neighbors: [], rules: [] };
+    const [told] = describeNetwork(content, [eth0]).interfaces;
+    await guest.agent.updateInterface({ interface: interfaceToWire(told!) });
+    await guest.agent.updateInterface({ interface: interfaceToWire(told!) }); // once more changes nothing
+    assert.equal(await addressesIn(guest), await addressesIn(pod));
+  };
+  const words = [
+    "10.9.0.2/24 metric 77 broadcast 10.9.0.9 label eth0:web dev eth0",
+    "10.8.0.2/24 broadcast + dev eth0",
+    "fd00::2/64 metric 88 dev eth0 nodad",
+  ];
+  for (const one of words) await ip(pod, "address", "add", ...one.split(" "));
+  await tell();
+  const found = await addressesIn(guest);
+  for (const word of ["metric 77", "metric 88", "brd 10.9.0.9", "brd 10.8.0.255", "eth0:web"]) {
+    assert.ok(found.includes(word), `${word}\n${found}`);
+  }
+  await ip(pod, "address", "change", "10.9.0.2/24", "metric", "78", "dev", "eth0");
+  await ip(pod, "address", "delete", "10.8.0.2/24", "dev", "eth0");
+  await ip(pod, "address", "add", "10.8.0.2/24", "broadcast", "+", "label", "eth0:db", "dev", "eth0");
+  await tell();
+  const changed = await addressesIn(guest);
+  assert.ok(changed.includes("metric 78") && !changed.includes("metric 77") && changed.includes("eth0:db"), changed);
 });
 
 /** Commands of ip(8) for what a pod's network may have besides plain routes. */

@@ -67,8 +67,16 @@ function takeName(netlink: Rtnetlink, link: Link, name: string): void {
 function addAddress(netlink: Rtnetlink, address: NewAddress): void {
   const isIpv6 = address.address.includes(":");
   if (isIpv6 && ipv6IsDisabled()) return;
+  takeOldLabel(netlink, address);
   // The host has the address already and nobody else can: no time is lost on looking for duplicates.
   netlink.replaceAddress({ ...address, flags: [...address.flags ?? [], ...(isIpv6 ? ["nodad"] as const : [])] });
+}
+
+/** The kernel keeps the name of an address that is there. */
+function takeOldLabel(netlink: Rtnetlink, { link, address, label }: NewAddress): void {
+  if (label === undefined) return;
+  const old = netlink.addresses({ link }).find((one) => one.address === address && one.label !== label);
+  if (old !== undefined) netlink.deleteAddress({ link, address });
 }
 
 function ipv6IsDisabled(): boolean {

@@ -7,11 +7,14 @@ const FAMILY = { [IPFamily.v4]: "inet", [IPFamily.v6]: "inet6" } as const satisf
 
 /** Addresses of a link. The API has the prefix length as text in `mask`. */
 export function addressesOf({ IPAddresses }: Interface, link: number): NewAddress[] {
-  return IPAddresses.map(({ address, mask, peer, scope, noPrefixRoute }) => ({
+  return IPAddresses.map(({ address, mask, peer, scope, noPrefixRoute, metric, label, broadcast }) => ({
     link,
     address: mask === "" ? address : `${address}/${mask}`,
     ...(peer !== "" && { peer }),
     scope,
+    ...(metric !== 0 && { metric }),
+    ...(label !== "" && { label }),
+    ...(broadcast !== "" && { broadcast }),
     flags: noPrefixRoute ? ["noprefixroute"] : [],
   }));
 }

@@ -42,6 +42,7 @@ function listInterfaces() {
     addresses: (addresses.get(link.index) ?? []).map((address) => ({
       ...address,
       noPrefixRoute: address.flags.has("noprefixroute"),
+      label: address.label === link.name ? undefined : address.label,
     })),
   }));
   return { Interfaces: interfaces.map(interfaceToWire) };

@@ -46,7 +46,10 @@ export interface Address {
   broadcast: string | undefined;
   /** One of {@linkcode SCOPE}, or another number. */
   scope: number;
+  /** Its name; the kernel's default is the link's. */
   label: string | undefined;
+  /** Of the route that the kernel makes for its network; undefined: the default. */
+  metric: number | undefined;
   flags: ReadonlySet<AddressFlag>;
 }
 
@@ -58,11 +61,13 @@ export interface NewAddress {
   peer?: string;
   broadcast?: string;
   scope?: number;
+  label?: string;
+  metric?: number;
   /** `nodad`: an IPv6 address works at once, without looking for a duplicate. */
   flags?: readonly AddressFlag[];
 }
 
-const IFA = { ADDRESS: 1, LOCAL: 2, LABEL: 3, BROADCAST: 4, FLAGS: 8 } as const;
+const IFA = { ADDRESS: 1, LOCAL: 2, LABEL: 3, BROADCAST: 4, FLAGS: 8, RT_PRIORITY: 9 } as const;
 
 /** `struct ifaddrmsg`: u8 family, u8 prefix length, u8 flags, u8 scope, u32 index. */
 const HEADER_SIZE = 8;
@@ -88,12 +93,14 @@ export function decodeAddress(payload: Uint8Array): Address | undefined {
     broadcast: broadcast === undefined ? undefined : formatIp(broadcast),
     scope: view.getUint8(3),
     label: readText(attributes.get(IFA.LABEL)),
+    metric: readNumber(attributes.get(IFA.RT_PRIORITY)),
     flags: new Set((Object.keys(FLAG_BITS) as AddressFlag[]).filter((flag) => flags & FLAG_BITS[flag])),
   };
 }
 
 /** The payload of `RTM_NEWADDR` and `RTM_DELADDR`. */
-export function encodeAddress({ link, address, peer, broadcast, scope = 0, flags = [] }: NewAddress): Uint8Array {
+export function encodeAddress({ link, address, peer, scope = 0, flags = [], ...rest }: NewAddress): Uint8Array {
+  const { broadcast, label, metric } = rest;
   const own = parseCidr(address);
   const remote = peer === undefined ? own : parseCidr(peer);
   const bits = flags.reduce((sum, flag) => sum | FLAG_BITS[flag], 0);
@@ -101,6 +108,8 @@ export function encodeAddress({ link, address, peer, broadcast, scope = 0, flags
     attribute.bytes(IFA.LOCAL, own.bytes),
     attribute.bytes(IFA.ADDRESS, remote.bytes),
     ...(broadcast === undefined ? [] : [attribute.bytes(IFA.BROADCAST, parseIp(broadcast))]),
+    ...(label === undefined ? [] : [attribute.string(IFA.LABEL, label)]),
+    ...(metric === undefined ? [] : [attribute.u32(IFA.RT_PRIORITY, metric)]),
     ...(bits === 0 ? [] : [attribute.u32(IFA.FLAGS, bits)]),
   ];
   const header = { family: FAMILIES[ipFamily(address)], prefix: remote.prefix, scope, link };

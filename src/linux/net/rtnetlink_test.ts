@@ -28,7 +28,16 @@ Deno.test("decodeAddress() undoes encodeAddress()", () => {
     assert.ok(decoded);
     const { flags, ...rest } = decoded;
     const family = address.includes(":") ? "inet6" : "inet";
-    assert.deepEqual(rest, { link, address, scope, family, peer: undefined, broadcast: undefined, label: undefined });
+    assert.deepEqual(rest, {
+      link,
+      address,
+      scope,
+      family,
+      peer: undefined,
+      broadcast: undefined,
+      label: undefined,
+      metric: undefined,
+    });
     assert.deepEqual([...flags], ["nodad"]);
   }));
 });

@@ -88,7 +88,8 @@ Deno.test.each<[name: string, change: Partial<Link>]>([
 /** Kinds that ip(8) can make, but for those of ports, which name no link. */
 function kindsOfIp(): string[] {
   const { stdout, stderr } = new Deno.Command("ip", { args: ["link", "help"] }).outputSync();
-  const [, kinds] = /TYPE := \{([^}]*)\}/.exec(new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr)) ?? [];
+  const [, kinds] = /TYPE := \{([^}]*)\}/.exec(new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr)) ??
+    [];
   return (kinds ?? "").split("|").map((kind) => kind.trim()).filter((kind) => !kind.endsWith("_slave"));
 }
 

@@ -1,5 +1,11 @@
 /** Compares a pod's network with what its guest was told before. Pure. @module */
-import type { GuestInterface, GuestNetwork, GuestRoute, NetworkLeftovers } from "../../agent_api/network.ts";
+import type {
+  GuestAddress,
+  GuestInterface,
+  GuestNetwork,
+  GuestRoute,
+  NetworkLeftovers,
+} from "../../agent_api/network.ts";
 import type { Link } from "../../linux/net/rtnetlink.ts";
 import { IFF_NOARP } from "../../linux/net/rtnetlink_link.ts";
 import { ROUTE_PROTOCOL } from "../../linux/net/rtnetlink_route.ts";
@@ -67,9 +73,10 @@ export function changesOf(before: Told, after: Told): NetworkChanges {
 function leftoversOf(before: Told, after: Told): NetworkLeftovers {
   const lasting = new Map(before.lasting.interfaces.map(({ mac, addresses }) => [mac, addresses]));
   const addresses = [...after.interfaces].flatMap(([index, now]) => {
-    const has = new Set(now.addresses.map(key));
+    // An address of which something else has changed is the same one: who takes the old one away takes it.
+    const has = new Set(now.addresses.map(addressKey));
     const old = lasting.get(before.interfaces.get(index)?.mac) ?? [];
-    const gone = old.filter((address) => !has.has(key(address)));
+    const gone = old.filter((address) => !has.has(addressKey(address)));
     return gone.length === 0 ? [] : [{ ...now, addresses: gone }];
   });
   const devices = new Set(["", ...after.all.interfaces.map(({ name }) => name)]);
@@ -101,6 +108,10 @@ function isSame(one: unknown, other: unknown): boolean {
 
 function key(value: object): string {
   return JSON.stringify(value);
+}
+
+function addressKey({ address, peer = "" }: GuestAddress): string {
+  return `${address} ${peer}`;
 }
 
 function placeOf({ family, destination = "default", from, tos, table, priority = 0 }: GuestRoute): string {

@@ -65,6 +65,15 @@ Deno.test("changesOf() takes away what has gone, but not what ends by itself", (
   assert.deepEqual(leftovers, { cards: [], interfaces, routes: [], rules: [Uint8Array.of(1)] });
 });
 
+Deno.test("kind 1: changesOf() tells an address again of which only the metric has changed, and takes none away", () => {
+  const with_ = (metric: number) => ({
+    ...card("eth0"),
+    addresses: [{ family: "inet", address: "10.0.0.2/24", metric }] as const,
+  });
+  const { guest, leftovers } = changesOf(told([with_(1)], []), told([with_(2)], []));
+  assert.deepEqual([guest.interfaces, leftovers.interfaces], [[with_(2)], []]);
+});
+
 Deno.test("kind 1: changesOf() tells rules that are new, and routes of other tables apart", () => {
   const rule = (byte: number, more: Partial<Told> = {}): Told => {
     const all = { interfaces: [], routes: [], neighbors: [], rules: [Uint8Array.of(byte)] };

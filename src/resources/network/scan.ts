@@ -88,7 +88,7 @@ export function describeNetwork(content: NetnsContent, links: readonly Link[]): 
 function toInterface(link: Link, addresses: readonly Address[]): GuestInterface {
   const own = addresses.filter((address) => address.link === link.index && !followsFromMac(address, link));
   const { name, mtu, mac, kind, rawFlags } = link;
-  return { name, addresses: own.map(toAddress), mtu, mac, kind, rawFlags };
+  return { name, addresses: own.map((address) => toAddress(address, name)), mtu, mac, kind, rawFlags };
 }
 
 /** The guest's card has the same hardware address, so its kernel makes the same link-local address of it. */
@@ -99,8 +99,13 @@ function followsFromMac({ family, scope, address }: Address, { mac }: Link): boo
   return address === `${formatIp(Uint8Array.from(bytes))}/64`;
 }
 
-function toAddress({ family, address, peer, scope, flags }: Address): GuestAddress {
-  return { family, address, peer, scope, noPrefixRoute: flags.has("noprefixroute") };
+/** @param name Of its link, which the kernel gives to addresses that have no other. */
+function toAddress(
+  { family, address, peer, scope, flags, metric, broadcast, ...rest }: Address,
+  name: string,
+): GuestAddress {
+  const label = rest.label === name ? undefined : rest.label;
+  return { family, address, peer, scope, noPrefixRoute: flags.has("noprefixroute"), metric, label, broadcast };
 }
 
 /** Types of routes that need no link. */

@@ -38,11 +38,15 @@ function address(text: string, change: Partial<Address> = {}): Address {
     peer: undefined,
     broadcast: undefined,
     scope: 0,
-    label: "",
+    label: "eth0",
     flags: new Set(),
+    metric: undefined,
     ...change,
   };
 }
+
+/** Of an address as told. */
+const NOTHING_MORE = { metric: undefined, label: undefined, broadcast: undefined };
 
 function route(change: Partial<Route>): Route {
   return {
@@ -97,12 +101,15 @@ Deno.test("refuseStrange() refuses a link that cannot be joined, by its name and
   });
 });
 
-Deno.test.each(["wireguard", "tun", "ipip", "veth"])("kind 1: refuseStrange() refuses a %s that is no Ethernet", (kind) => {
-  assert.throws(() => refuseStrange(link(2, "net1", { kind, hardwareType: 65534 })), {
-    code: "UNIMPLEMENTED",
-    message: new RegExp(`"net1" to the VM: its kind is ${kind}, without Ethernet frames; a VM takes`),
-  });
-});
+Deno.test.each(["wireguard", "tun", "ipip", "veth"])(
+  "kind 1: refuseStrange() refuses a %s that is no Ethernet",
+  (kind) => {
+    assert.throws(() => refuseStrange(link(2, "net1", { kind, hardwareType: 65534 })), {
+      code: "UNIMPLEMENTED",
+      message: new RegExp(`"net1" to the VM: its kind is ${kind}, without Ethernet frames; a VM takes`),
+    });
+  },
+);
 
 Deno.test("gatewaysOf() names each gateway of a link once", () => {
   const routes = [
@@ -115,7 +122,7 @@ Deno.test("gatewaysOf() names each gateway of a link once", () => {
 
 Deno.test("describeNetwork() keeps name, MTU, hardware address and addresses, but for what follows from that", () => {
   const eth0 = link(2, "eth0");
-  const plain = { peer: undefined, scope: 0, noPrefixRoute: false };
+  const plain = { ...NOTHING_MORE, peer: undefined, scope: 0, noPrefixRoute: false };
   const addresses = [
     address("10.0.0.2/24"),
     address("fd00::2/64"),
@@ -200,14 +207,25 @@ Deno.test("pods B4: describeNetwork() passes on what is special about an address
     address("10.0.0.2/32", { peer: "10.0.0.1/32", scope: 253 }),
     address("fd00::2/64", { flags: new Set(["noprefixroute"]) }),
     address("fe80::2/64", { scope: 253 }),
+    address("10.3.0.2/24", { metric: 7, label: "eth0:1", broadcast: "10.3.0.9" }),
   ];
   const { interfaces: [found] } = describeNetwork({ links: [eth0], addresses, routes: [], neighbors: [], rules: [] }, [
     eth0,
   ]);
   assert.deepEqual(found?.addresses, [
-    { family: "inet", address: "10.0.0.2/32", peer: "10.0.0.1/32", scope: 253, noPrefixRoute: false },
-    { family: "inet6", address: "fd00::2/64", peer: undefined, scope: 0, noPrefixRoute: true },
-    { family: "inet6", address: "fe80::2/64", peer: undefined, scope: 253, noPrefixRoute: false },
+    { family: "inet", address: "10.0.0.2/32", peer: "10.0.0.1/32", scope: 253, noPrefixRoute: false, ...NOTHING_MORE },
+    { family: "inet6", address: "fd00::2/64", peer: undefined, scope: 0, noPrefixRoute: true, ...NOTHING_MORE },
+    { family: "inet6", address: "fe80::2/64", peer: undefined, scope: 253, noPrefixRoute: false, ...NOTHING_MORE },
+    {
+      family: "inet",
+      address: "10.3.0.2/24",
+      peer: undefined,
+      scope: 0,
+      noPrefixRoute: false,
+      metric: 7,
+      label: "eth0:1",
+      broadcast: "10.3.0.9",
+    },
   ]);
 });
 
