@@ -1,11 +1,12 @@
 /** Changes of a pod to the configuration by annotations: of each key whose row has one. @module */
 import { KataError } from "../base/error.ts";
 import { quoted } from "../base/text.ts";
-import type { Key, Keys } from "./key.ts";
+import type { Key, Keys, KeyTable } from "./key.ts";
 import { readValue } from "./read.ts";
 import { type Config, HYPERVISORS, tableOf, TABLES } from "./tables.ts";
 
-const PREFIX = "io.katacontainers.config.";
+const OURS = "io.katacontainers.";
+const PREFIX = `${OURS}config.`;
 const HYPERVISOR_PREFIX = `${PREFIX}hypervisor.`;
 
 /** A key of a configuration that pods may change. */
@@ -30,28 +31,58 @@ function targets(): Map<string, Target> {
   return found;
 }
 
+/** Annotations of ours that are no setting: the shim reads them elsewhere, or writes them itself. */
+const OTHERS = /^io\.katacontainers\.(config_path$|pkg\.oci\.)/;
+
+/**
+ * Refuses annotations of ours that change nothing. Kata warns of them in its log and goes on; but whoever writes one asks
+ * for something, such as initial data that a machine shall be measured with, and would take the pod for what it is not.
+ * Values are not looked at: a pod's settings are in the annotations of each of its containers, too.
+ *
+ * @throws {KataError} UNIMPLEMENTED, or PERMISSION_DENIED where only the configuration sets such a key.
+ */
+export function refuseUnknown(annotations: Readonly<Record<string, string>> = {}): void {
+  for (const name of Object.keys(annotations)) {
+    if (!name.startsWith(OURS) || OTHERS.test(name)) continue;
+    if (!name.startsWith(PREFIX) || !TARGETS.has(name.slice(PREFIX.length))) throw unknown(name);
+  }
+}
+
+function unknown(name: string): KataError {
+  const [table = "", ...rest] = name.startsWith(PREFIX) ? name.slice(PREFIX.length).split(".") : [];
+  const tables: readonly KeyTable[] = table === "hypervisor"
+    ? Object.values(HYPERVISORS)
+    : Object.hasOwn(TABLES, table)
+    ? [TABLES[table as keyof typeof TABLES]]
+    : [];
+  const owner = tables.find(({ keys }) => Object.hasOwn(keys, rest.join(".")));
+  const cannot = `Cannot use annotation ${quoted(name)}`;
+  if (owner === undefined) {
+    return new KataError("UNIMPLEMENTED", `${cannot}: it changes nothing here; config/README.md lists those that do`);
+  }
+  const key = `${owner.path}.${rest.join(".")}`;
+  return owner.keys[rest.join(".")]!.status === "planned"
+    ? new KataError("UNIMPLEMENTED", `${cannot}: ${key} is not supported yet`)
+    : new KataError("PERMISSION_DENIED", `${cannot}: only the configuration sets ${key}`);
+}
+
 /**
  * The configuration with a pod's annotations applied. Run `checkConfig` afterwards.
  *
- * @returns A new configuration, and one line per annotation of ours that is unknown, for the log.
+ * @returns A new configuration.
  * @throws {KataError} INVALID_ARGUMENT for a value that cannot be read, PERMISSION_DENIED for a key that the
- * configuration's `enable_annotations` does not allow.
+ * configuration's `enable_annotations` does not allow; as {@linkcode refuseUnknown}.
  */
-export function applyAnnotations(
-  config: Config,
-  annotations: Readonly<Record<string, string>>,
-): { config: Config; warnings: readonly string[] } {
+export function applyAnnotations(config: Config, annotations: Readonly<Record<string, string>>): Config {
+  refuseUnknown(annotations);
   const changed = structuredClone(config);
-  const warnings: string[] = [];
   const ours = Object.entries(annotations).filter(([key]) => key.startsWith(PREFIX));
   for (const [annotation, text] of ours) {
     const target = TARGETS.get(annotation.slice(PREFIX.length));
     const { path, keys } = tableOf(config, target?.table ?? "runtime");
     const key = target && keys[target.name];
-    if (target === undefined || key === undefined) {
-      warnings.push(`Unknown annotation ${quoted(annotation)} has no effect`);
-      continue;
-    }
+    // A key of another hypervisor's table.
+    if (target === undefined || key === undefined) throw unknown(annotation);
     requireEnabled(annotation, config.hypervisor.enable_annotations);
     const values: Record<string, unknown> = changed[target.table];
     try {
@@ -61,7 +92,7 @@ export function applyAnnotations(
       throw new KataError("INVALID_ARGUMENT", `Cannot use annotation ${annotation} ${quoted(text)}`, { cause });
     }
   }
-  return { config: changed, warnings };
+  return changed;
 }
 
 function requireEnabled(key: string, enabled: readonly string[]): void {

@@ -31,10 +31,10 @@ export function readSettings(spec: Spec, { options, logs }: {
     optionsPath: optionsPath(options),
     env: (name) => Deno.env.get(name),
   });
-  const { config, warnings: unknown } = applyAnnotations(base, annotations);
+  const config = applyAnnotations(base, annotations);
   const log = logOf(config, logs);
   log.info("Using configuration", { path });
-  for (const warning of [...warnings, ...unknown, ...warnOfPlanned(config)]) log.warning(warning, { path });
+  for (const warning of [...warnings, ...warnOfPlanned(config)]) log.warning(warning, { path });
   checkConfig(config);
   return { config, log };
 }

@@ -4,6 +4,7 @@ import { KataError } from "../base/error.ts";
 import { verifyId } from "../base/id.ts";
 import type { Logger } from "../base/log.ts";
 import type { Spec } from "../oci/spec/spec.ts";
+import { refuseUnknown } from "../config/annotations.ts";
 import { type ContainerIdentity, identify } from "./annotations.ts";
 import { Status as WireStatus } from "../proto/task_types_pb.ts";
 import type * as wire from "../proto/task_v2_pb.ts";
@@ -86,6 +87,7 @@ export class TaskService {
       throw new KataError("UNIMPLEMENTED", `Cannot create container "${id}" from a checkpoint: a VM has none`);
     }
     const spec = readSpec(bundle);
+    refuseUnknown(spec.annotations);
     const identity = identify(spec.annotations, id);
     const sandbox = identity.type === "pod_container"
       ? this.#found(identity.sandboxId)

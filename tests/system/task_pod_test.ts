@@ -129,6 +129,19 @@ Deno.test("metrics of a pod's own id are those of its cgroup on the host, of a c
   }
 });
 
+Deno.test("kind 1: a pod, and a container of it, is refused by the name of an annotation that changes nothing", async () => {
+  await using shim = new Shim();
+  const linux = { namespaces: OWN_NAMESPACES };
+  const size = { "io.katacontainers.config.hypervisor.default_vcpus": "1" };
+  const data = { "io.katacontainers.config.hypervisor.cc_init_data": "H4sI" };
+  const swap = { "io.katacontainers.container.resource.swappiness": "60" };
+  const refused = { code: "UNIMPLEMENTED", message: /^Cannot use annotation "io\.katacontainers\.[\w.]+": it changes/ };
+  await assert.rejects(create(shim, "c1", { annotations: { ...POD, ...data }, linux }), refused);
+  await create(shim, "c1", { annotations: { ...POD, ...size }, linux });
+  await assert.rejects(create(shim, "c2", { annotations: { ...IN_POD, ...swap } }), refused);
+  await create(shim, "c2", { annotations: { ...IN_POD, ...size } });
+});
+
 const REFUSALS: readonly { title: string; removeContainer: () => Promise<never> }[] = [
   { title: "refuses", removeContainer: () => Promise.reject(new Error("no")) },
   { title: "never answers", removeContainer: () => new Promise(() => {}) },

@@ -50,7 +50,7 @@ const INTRODUCTION = [
   "asks for something, a warning in the log says that nothing comes of it. Values that would silently do something " +
   "else are refused.",
   "A pod changes keys by the annotations named below. Those of the hypervisor's table need a match in " +
-  "`enable_annotations`.",
+  "`enable_annotations`. Any other annotation `io.katacontainers.*` is refused by its name.",
 ];
 
 /** The page of all keys. */

@@ -1,5 +1,6 @@
 /** The page for users, written from the tables. Pure. @module */
 import type { Fate, Fates } from "./fate.ts";
+import { ANNOTATION_FATES } from "./annotations.ts";
 import { LINK_KIND_FATES } from "./links.ts";
 import { MOUNT_FATES, OPTION_FATES } from "./mounts.ts";
 import { NETWORK_FATES } from "./network.ts";
@@ -18,9 +19,10 @@ export function askedPage(): string {
     section(`${title} (\`${prefix}*\`)`, fates)
   );
   const fields = section("Fields of the OCI specification", SPEC_FATES);
+  const annotations = section("Annotations", ANNOTATION_FATES);
   const mounts = [section("Mounts", MOUNT_FATES), section("Options of mounts", OPTION_FATES)];
   const kinds = section("Kinds of links", LINK_KIND_FATES);
-  return [INTRODUCTION, fields, ...mounts, kinds, ...network].join("\n");
+  return [INTRODUCTION, fields, annotations, ...mounts, kinds, ...network].join("\n");
 }
 
 function section(title: string, fates: Fates): string {

@@ -88,7 +88,7 @@ export const annotations = defineTarget({
     ]),
   run(pairs) {
     const base = configOfHost();
-    const { config } = applyAnnotations(base, Object.fromEntries(pairs));
+    const config = applyAnnotations(base, Object.fromEntries(pairs));
     for (const each of [config, base]) checkConfig(each, HOST);
     for (const table of ["hypervisor", "agent", "runtime", "factory"] as const) {
       for (const [key, value] of Object.entries(config[table])) {
