@@ -48,6 +48,9 @@ const VOLUMES: HandlerList<Request, VolumeContext, Volume> = {
   describe: ({ mount }) => mount.destination,
 };
 
+/** Names of the handlers, in order. */
+export const VOLUME_HANDLERS: readonly string[] = VOLUMES.handlers.map(({ name }) => name);
+
 function onBinds(handler: VolumeHandler): Handler<Request, VolumeContext, Volume> {
   return {
     name: handler.name,
