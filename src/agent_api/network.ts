@@ -17,7 +17,7 @@ export interface GuestAddress {
   noPrefixRoute?: boolean;
   /** Of the route that its network gets; undefined: as the kernel has it by default. */
   metric?: number | undefined;
-  /** Its name, where that is not the link's. */
+  /** Name of it, where that is not the link's. */
   label?: string | undefined;
   /** Means all of its network; undefined: none does. */
   broadcast?: string | undefined;

@@ -129,7 +129,9 @@ Deno.test("keys: a value that is planned is refused by name", () => {
 function sources(): string[] {
   const files = (directory: URL): string[] =>
     [...Deno.readDirSync(directory)].flatMap(({ name, isDirectory }) => {
-      if (isDirectory) return /^(keys|testdata|testing|proto|asked)$/.test(name) ? [] : files(new URL(`${name}/`, directory));
+      if (isDirectory) {
+        return /^(keys|testdata|testing|proto|asked)$/.test(name) ? [] : files(new URL(`${name}/`, directory));
+      }
       const isProduct = name.endsWith(".ts") && !/_test\.ts$|^conformance_|^fake_|_pb\.ts$/.test(name);
       const isCheck = /\/config\/((rules|reference)\/)?$/.test(directory.pathname) &&
         !/^(annotations|read|sizes)\.ts$/.test(name);

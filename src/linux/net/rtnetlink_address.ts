@@ -46,7 +46,7 @@ export interface Address {
   broadcast: string | undefined;
   /** One of {@linkcode SCOPE}, or another number. */
   scope: number;
-  /** Its name; the kernel's default is the link's. */
+  /** Name of it; the kernel's default is the link's. */
   label: string | undefined;
   /** Of the route that the kernel makes for its network; undefined: the default. */
   metric: number | undefined;
