@@ -483,6 +483,34 @@ Deno.test({
   assert.deepEqual(network.join().cards, []);
 });
 
+Deno.test({
+  name:
+    "kind 1: a link with filters of others is refused by name and keeps them; those of a killed shim are taken away",
+  ignore,
+}, () => {
+  using node = new Node();
+  const tc = (words: string) => {
+    const { success, stdout } = within(
+      node.podNetns,
+      () => new Deno.Command("tc", { args: words.split(" ") }).outputSync(),
+    );
+    assert.ok(success, words);
+    return new TextDecoder().decode(stdout);
+  };
+  using network = node.network();
+  tc("qdisc add dev eth0 clsact");
+  const refused = {
+    code: "UNIMPLEMENTED",
+    message: /^Cannot join interface "eth0" to the VM: filters of others .*\(clsact\)/,
+  };
+  for (let time = 0; time < 2; time++) assert.throws(() => network.join(), refused);
+  assert.match(tc("qdisc show dev eth0"), /clsact/);
+  tc("qdisc del dev eth0 clsact");
+  tc("qdisc add dev eth0 handle ffff: ingress");
+  tc("filter add dev eth0 parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev lo");
+  assert.equal(network.join().cards.length, 1, "as a shim that was killed has left it");
+});
+
 Deno.test({ name: "pods A12: PodNetwork.join() joins a macvlan link, both ways", ignore }, () => {
   using hostNetns = newNetns();
   using podNetns = newNetns();

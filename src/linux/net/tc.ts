@@ -8,12 +8,23 @@
  */
 import { isErrno } from "../ffi/errno.ts";
 import { LITTLE_ENDIAN } from "../ffi/libc.ts";
-import { type Attribute, attribute, encodeAttributes, NLM_F, viewOf } from "./netlink.ts";
+import {
+  type Attribute,
+  attribute,
+  attributeMap,
+  encodeAttributes,
+  headerView,
+  NLM_F,
+  readText,
+  viewOf,
+} from "./netlink.ts";
 import type { Rtnetlink } from "./rtnetlink.ts";
 
 const RTM_NEWQDISC = 36;
 const RTM_DELQDISC = 37;
+const RTM_GETQDISC = 38;
 const RTM_NEWTFILTER = 44;
+const RTM_GETTFILTER = 46;
 
 const TCA = { KIND: 1, OPTIONS: 2 } as const;
 const TCA_U32 = { SEL: 5, ACT: 7 } as const;
@@ -51,6 +62,30 @@ export function removeIngress(netlink: Rtnetlink, link: number): void {
   }
 }
 
+/** Kinds of what looks at packets that arrive at a link: `clsact`, or of each filter of an ingress qdisc. */
+export function ingressKinds(netlink: Rtnetlink, link: number): string[] {
+  const qdiscs = netlink.socket.dump({
+    name: "RTM_GETQDISC",
+    type: RTM_GETQDISC,
+    payload: tcMessage({ link, handle: 0, parent: 0 }, []),
+  }).map(({ payload }) => decodeTc(payload)).filter((qdisc) => qdisc.link === link && qdisc.parent === TC_H_INGRESS);
+  const [qdisc] = qdiscs;
+  if (qdisc === undefined) return [];
+  if (qdisc.kind !== "ingress") return [qdisc.kind];
+  const filters = netlink.socket.dump({
+    name: "RTM_GETTFILTER",
+    type: RTM_GETTFILTER,
+    payload: tcMessage({ link, handle: 0, parent: INGRESS_HANDLE }, []),
+  });
+  return [...new Set(filters.map(({ payload }) => decodeTc(payload).kind))];
+}
+
+function decodeTc(payload: Uint8Array): { link: number; parent: number; kind: string } {
+  const view = headerView(payload, TCMSG_SIZE, "traffic control");
+  const kind = readText(attributeMap(payload.subarray(TCMSG_SIZE)).get(TCA.KIND)) ?? "";
+  return { link: view.getInt32(4, LITTLE_ENDIAN), parent: view.getUint32(12, LITTLE_ENDIAN), kind };
+}
+
 /** Sends all that arrives at one link, which has an ingress qdisc, out by another. */
 export function redirectIngress(netlink: Rtnetlink, { from, to }: { from: number; to: number }): void {
   netlink.socket.request({
@@ -74,6 +109,9 @@ export function crossConnect(netlink: Rtnetlink, { first, second }: { first: num
   return undo.move();
 }
 
+/** Kind of the filters that are made here. */
+export const OUR_FILTER = "u32";
+
 /** A u32 filter, because small kernels lack `matchall`: its one key compares nothing, so it matches every packet. */
 function redirectFilter(to: number): Attribute[] {
   const action = attribute.nested(1, [
@@ -81,7 +119,7 @@ function redirectFilter(to: number): Attribute[] {
     attribute.nested(TCA_ACT.OPTIONS, [attribute.bytes(TCA_MIRRED_PARMS, redirectParameters(to))]),
   ]);
   return [
-    attribute.string(TCA.KIND, "u32"),
+    attribute.string(TCA.KIND, OUR_FILTER),
     attribute.nested(TCA.OPTIONS, [
       attribute.bytes(TCA_U32.SEL, matchEverything()),
       attribute.nested(TCA_U32.ACT, [action]),
@@ -112,15 +150,17 @@ interface TcHeader {
   info?: number;
 }
 
+const TCMSG_SIZE = 20;
+
 /** `struct tcmsg`: u8 family, 3 bytes pad, i32 index, u32 handle, u32 parent, u32 info. */
 function tcMessage({ link, handle, parent, info = 0 }: TcHeader, attributes: readonly Attribute[]): Uint8Array {
   const tail = encodeAttributes(attributes);
-  const bytes = new Uint8Array(20 + tail.length);
+  const bytes = new Uint8Array(TCMSG_SIZE + tail.length);
   const view = viewOf(bytes);
   view.setInt32(4, link, LITTLE_ENDIAN);
   view.setUint32(8, handle, LITTLE_ENDIAN);
   view.setUint32(12, parent, LITTLE_ENDIAN);
   view.setUint32(16, info, LITTLE_ENDIAN);
-  bytes.set(tail, 20);
+  bytes.set(tail, TCMSG_SIZE);
   return bytes;
 }

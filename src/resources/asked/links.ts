@@ -33,7 +33,7 @@ export const LINK_FATES: Fates = {
   IFNAME: AS_IS,
   MTU: AS_IS,
   LINK: { meaningless: "the other end is on the host" },
-  QDISC: ON_HOST,
+  QDISC: { carried: "it stays on the host's side; filters of what arrives (clsact, ingress) are refused" },
   STATS: STATE,
   COST: UNUSED,
   PRIORITY: UNUSED,

@@ -15,7 +15,7 @@ import { type Link, type LinkStatistics, Rtnetlink } from "../../linux/net/rtnet
 import { changesOf, isNothing, type NetworkChanges, NOTHING_TOLD, tell, type Told } from "./changes.ts";
 import { resolveGateways } from "./gateways.ts";
 import { refuseLost } from "./lost.ts";
-import { type NetworkModel, type Pair, pairWithTap } from "./pair.ts";
+import { type NetworkModel, type Pair, pairWithTap, refuseFiltered } from "./pair.ts";
 import { guestLinks, type NetnsContent, refuseOthersTap, refuseStrange } from "./scan.ts";
 
 export interface PodNetworkOptions {
@@ -118,7 +118,7 @@ export class PodNetwork implements Disposable {
     refuseOthersTap(content.links, this.#taps);
     this.#partGone(content.links);
     const links = guestLinks(content).filter(({ index }) => !this.#pairs.has(index) && !this.#refused.has(index));
-    const fit = links.filter((link) => isFit(link, () => refuseStrange(link)));
+    const fit = links.filter((link) => isFit(link, () => this.#refuseUnjoinable(link)));
     isFit("all", () => refuseLost(content, new Set([...this.#pairs.keys(), ...fit.map(({ index }) => index)])));
     using undo = new DisposableStack();
     const cards = this.#pairAll(fit, content);
@@ -132,6 +132,11 @@ export class PodNetwork implements Disposable {
     const gone = [...this.#gone.values()].map(({ card: { id, mac } }) => ({ id, mac }));
     const isSame = isNothing(changes) && cards.all.length === 0 && gone.length === 0;
     return isSame ? NOTHING_JOINED : { cards: cards.all, gone, ...changes };
+  }
+
+  #refuseUnjoinable(link: Link): void {
+    refuseStrange(link);
+    refuseFiltered(link, { ...this.#options, netlink: this.#netlink });
   }
 
   /**

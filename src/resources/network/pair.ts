@@ -1,11 +1,12 @@
 /** A link of the pod and the tap through which the VM has it. @module */
+import { KataError } from "../../base/error.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Fd } from "../../linux/io/fd.ts";
 import type { NetDevice } from "../../hypervisor/device.ts";
 import { enterNetns } from "../../linux/process/namespace.ts";
 import type { Link, Rtnetlink } from "../../linux/net/rtnetlink.ts";
 import { openTap, openVhostNet } from "../../linux/net/tap.ts";
-import { crossConnect, removeIngress } from "../../linux/net/tc.ts";
+import { crossConnect, ingressKinds, OUR_FILTER, removeIngress } from "../../linux/net/tc.ts";
 
 /** How the link and the tap are joined: by name as the configuration has it (`internetworking_model`). */
 export type NetworkModel = keyof typeof MODELS;
@@ -25,6 +26,26 @@ const MODELS = {
   /** Leaves the links alone: another program joins them. */
   none: (): Disposable => new DisposableStack(),
 } as const;
+
+/**
+ * Refuses a link at which filters of others look at what arrives, as a plugin may have made them: ours take their place.
+ *
+ * @throws {KataError} UNIMPLEMENTED, by the link's name.
+ */
+export function refuseFiltered(
+  { index, name }: Link,
+  { netlink, model }: Pick<PairOptions, "netlink" | "model">,
+): void {
+  if (model !== "tcfilter") return;
+  // Those of a shim that was killed are as ours.
+  const others = ingressKinds(netlink, index).filter((kind) => kind !== OUR_FILTER);
+  if (others.length === 0) return;
+  const what = `filters of others look at what arrives there (${others.join(", ")}), in whose place ours would be`;
+  throw new KataError(
+    "UNIMPLEMENTED",
+    `Cannot join interface "${name}" to the VM: ${what}; make them at its other end`,
+  );
+}
 
 export interface PairOptions {
   netns: Fd;
