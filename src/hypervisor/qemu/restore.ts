@@ -32,7 +32,7 @@ export async function tryRestore(
   await using undo = new AsyncDisposableStack();
   try {
     await use(
-      undo.use(await restore({ ...options, vm: { ...vm, devices: vm.devices.map(withOwnDescriptors) } }, template)),
+      undo.use(await restore({ ...options, vm: { ...vm, devices: withOwnDescriptors(vm.devices) } }, template)),
     );
   } catch (error) {
     await undo.disposeAsync();
@@ -57,7 +57,19 @@ async function findTemplate(options: LaunchOptions): Promise<Template | undefine
 }
 
 /** A failed attempt must leave the caller's descriptors for the boot: vhost-net belongs to the first QEMU that uses it. */
-function withOwnDescriptors(device: Device): Device {
+function withOwnDescriptors(devices: readonly Device[]): Device[] {
+  using undo = new DisposableStack();
+  const own = devices.map((device) => {
+    const copy = copyDescriptors(device);
+    for (const fd of descriptorsOf(copy)) undo.use(fd);
+    return copy;
+  });
+  undo.move();
+  return own;
+}
+
+/** @throws {ErrnoError} The host has no vhost-net any more. */
+function copyDescriptors(device: Device): Device {
   if (device.kind !== "net") return device;
   const { tapFds, vhostFds } = device;
   const { fds, obstacle } = openVhostNet(vhostFds.length);

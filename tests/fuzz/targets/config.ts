@@ -41,14 +41,18 @@ function tomlOf(value: Json): string {
 
 const PREFIX = "io.katacontainers.config.";
 const ALLOWED = ["default_vcpus", "kernel_params", "default_mem.*"];
-const KEYS = [
-  "hypervisor.kernel_params",
-  "hypervisor.default_vcpus",
+/** Refused, with all beside them. */
+const FORBIDDEN = [
   "hypervisor.default_max_vcpus",
-  "hypervisor.default_memory",
   "hypervisor.path",
   "hypervisor.virtio_fs_daemon",
   "hypervisor.enable_annotations",
+  "runtime.experimental",
+];
+const KEYS = [
+  "hypervisor.kernel_params",
+  "hypervisor.default_vcpus",
+  "hypervisor.default_memory",
   "runtime.disable_guest_seccomp",
   "runtime.create_container_timeout",
   "agent.kernel_modules",
@@ -83,7 +87,7 @@ export const annotations = defineTarget({
   rounds: 1500,
   make: (random) =>
     random.times(random.between(1, 8), (): [string, string] => [
-      random.once(10) ? anyText(random) : PREFIX + textLike(random, KEYS),
+      random.once(10) ? anyText(random) : PREFIX + textLike(random, random.once(20) ? FORBIDDEN : KEYS),
       textLike(random, VALUES),
     ]),
   run(pairs) {
