@@ -12,6 +12,7 @@
  * @module
  */
 import { removeIfThere } from "../base/files.ts";
+import { fileIdentity } from "../linux/fs/identity.ts";
 import { distrust } from "../linux/fs/trusted.ts";
 import { killRecorded } from "./process/pid_file.ts";
 
@@ -55,8 +56,10 @@ export function templateFiles(directory: string): { memory: string; state: strin
 /** A file as it is now: another one in its place has another stamp. Empty for no file. */
 export function stampFile(path: string): string {
   if (path === "") return "";
-  const { size, mtime, ino } = Deno.statSync(path);
-  return `${path} (${size} bytes, inode ${ino}, changed ${mtime?.toISOString() ?? "never"})`;
+  const { size, mtime } = Deno.statSync(path);
+  return `${path} (${size} bytes, inode ${fileIdentity(path).split(":").at(-1)}, changed ${
+    mtime?.toISOString() ?? "never"
+  })`;
 }
 
 /** Names a template: 32 hexadecimal digits. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { AT_EMPTY_PATH, type Fd } from "../io/fd.ts";
+import type { Fd } from "../io/fd.ts";
 import { bind, check, cstring, LITTLE_ENDIAN } from "../ffi/libc.ts";
 
 const libc = bind({
@@ -20,10 +20,6 @@ const libc = bind({
   unlinkat: { parameters: ["i32", /* dir */ "buffer", /* name */ "i32" /* flags */], result: "i32" },
   getdents64: { parameters: ["i32", /* dir */ "buffer", "usize" /* size */], result: "isize" },
   lseek: { parameters: ["i32", /* fd */ "i64", /* offset */ "i32" /* whence */], result: "i64" },
-  statx: {
-    parameters: ["i32", /* dir */ "buffer", /* path */ "i32", /* flags */ "u32", /* mask */ "buffer" /* statx */],
-    result: "i32",
-  },
 });
 
 const AT_REMOVEDIR = 0x200;
@@ -110,17 +106,4 @@ export function* listEntries(directory: Fd): Generator<RawEntry, void> {
 function isDots(name: RawName): boolean {
   const DOT = 0x2e;
   return name[0] === DOT && (name.length === 2 || (name.length === 3 && name[1] === DOT));
-}
-
-/** Identifies the file behind a descriptor: equal texts, the same file. */
-export function fileIdentity(file: Fd): string {
-  const STATX_INO = 0x100;
-  const stat = new Uint8Array(256);
-  const empty = Uint8Array.of(0);
-  check("statx", () => libc.statx(file.number, empty, AT_EMPTY_PATH, STATX_INO, stat));
-  const view = new DataView(stat.buffer);
-  // struct statx: stx_ino at 32, stx_dev_major at 136, stx_dev_minor at 140.
-  return `${view.getUint32(136, LITTLE_ENDIAN)}:${view.getUint32(140, LITTLE_ENDIAN)}:${
-    view.getBigUint64(32, LITTLE_ENDIAN)
-  }`;
 }

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { fileIdentity, listEntries, type RawEntry, type RawName, rawName, rmdirAt, unlinkAt } from "./directory.ts";
+import { listEntries, type RawEntry, type RawName, rawName, rmdirAt, unlinkAt } from "./directory.ts";
+import { fileIdentity } from "./identity.ts";
 import { isErrno } from "../ffi/errno.ts";
 import { Fd, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY } from "../io/fd.ts";
 import { openInRoot, RESOLVE } from "./in_root.ts";

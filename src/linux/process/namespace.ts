@@ -7,6 +7,7 @@
  * @see https://man7.org/linux/man-pages/man7/namespaces.7.html
  * @module
  */
+import { fileIdentity } from "../fs/identity.ts";
 import { Fd, O_RDONLY } from "../io/fd.ts";
 import { bind, check } from "../ffi/libc.ts";
 import { bindMount, umount } from "../mount/mount.ts";
@@ -24,8 +25,7 @@ export function openNamespace(kind: NamespaceKind, pid: number | "thread-self" =
 
 /** Whether both files stand for the same namespace (or are the same file). */
 export function isSameNamespace(path: string, other: string): boolean {
-  const [left, right] = [Deno.statSync(path), Deno.statSync(other)];
-  return left.ino === right.ino && left.dev === right.dev;
+  return fileIdentity(path) === fileIdentity(other);
 }
 
 /** The kinds that a thread among others can step into and come back from. */

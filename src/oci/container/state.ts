@@ -8,7 +8,8 @@ import { systemClock } from "../../base/clock.ts";
 import { KataError } from "../../base/error.ts";
 import { exists, removeIfThere } from "../../base/files.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
-import { Fd, O_DIRECTORY, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
+import { fileIdentity } from "../../linux/fs/identity.ts";
+import { Fd, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, pathOf } from "../../linux/io/fd.ts";
 import { tryLock } from "../../linux/io/flock.ts";
 import { isAlive, readProcessStat } from "../../linux/process/process.ts";
 import { formatSpec, OCI_VERSION, parseJson, type Spec } from "../spec/spec.ts";
@@ -211,7 +212,7 @@ export class StateDirectory {
       using undo = new DisposableStack();
       const fd = undo.use(Fd.open(this.path, O_RDONLY | O_DIRECTORY));
       // The last holder of the lock may have deleted the directory, and another process may have made it anew.
-      if (!tryLock(fd) || !isSameFile(pathOf(fd), this.path)) return undefined;
+      if (!tryLock(fd) || fileIdentity(fd) !== fileIdentity(this.path)) return undefined;
       if (this.isReplaced()) throw this.#notFound();
       undo.move();
       return fd;
@@ -272,17 +273,12 @@ export class StateDirectory {
 /** Of a directory; undefined if there is none. File systems give numbers a second time, hence its birth. */
 function identityOf(path: string): string | undefined {
   try {
-    const { isDirectory, dev, ino, birthtime } = Deno.lstatSync(path);
-    return isDirectory ? `${dev}:${ino}:${birthtime?.getTime()}` : undefined;
+    using directory = Fd.open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    return `${fileIdentity(directory)}:${Deno.statSync(pathOf(directory)).birthtime?.getTime()}`;
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
     throw error;
   }
-}
-
-function isSameFile(left: string, right: string): boolean {
-  const [a, b] = [Deno.statSync(left), Deno.statSync(right)];
-  return a.dev === b.dev && a.ino === b.ino;
 }
 
 function isFifo(path: string): boolean {

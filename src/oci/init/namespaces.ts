@@ -1,5 +1,5 @@
 /** Namespaces of a container: which are made anew, which are joined. @module */
-import type { EnterableKind } from "../../linux/process/namespace.ts";
+import { type EnterableKind, isSameNamespace } from "../../linux/process/namespace.ts";
 import type { NamespaceKind } from "../../linux/process/namespace_kinds.ts";
 import type { Namespace, NamespaceType } from "../spec/spec.ts";
 
@@ -71,7 +71,7 @@ export function ownNamespaces({ fresh, joined }: NamespacePlan): Set<NamespaceTy
 
 function isOurs({ type, path }: Joined): boolean {
   try {
-    return Deno.statSync(path).ino === Deno.statSync(`/proc/self/ns/${NAMESPACE_KINDS[type]}`).ino;
+    return isSameNamespace(path, `/proc/self/ns/${NAMESPACE_KINDS[type]}`);
   } catch {
     return false;
   }

@@ -10,6 +10,7 @@ import type { Logger } from "../../base/log.ts";
 import { quoted } from "../../base/text.ts";
 import { facetOf } from "../../hypervisor/facets.ts";
 import type { Hypervisor } from "../../hypervisor/hypervisor.ts";
+import { fileIdentity } from "../../linux/fs/identity.ts";
 import { Fd, O_PATH, pathOf } from "../../linux/io/fd.ts";
 
 export interface BlockDevicesOptions {
@@ -137,9 +138,9 @@ export class BlockDevices {
 
 /** A file by its place on its file system, a device by its number, under whatever paths they are known. */
 function identityOf(open: Fd): string {
-  const { isFile, isBlockDevice, rdev, dev, ino } = Deno.statSync(pathOf(open));
+  const { isFile, isBlockDevice, rdev } = Deno.statSync(pathOf(open));
   if (isBlockDevice) return `device ${rdev}`;
-  if (isFile) return `file ${dev}:${ino}`;
+  if (isFile) return `file ${fileIdentity(open)}`;
   throw new KataError("INVALID_ARGUMENT", "it is neither a file nor a block device");
 }
 

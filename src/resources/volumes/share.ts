@@ -2,9 +2,10 @@
 import { mountSetattr, openTree } from "../../linux/mount/mount_tree.ts";
 import { MOUNT_ATTR, MS, parseMountOptions } from "../../linux/mount/mount_options.ts";
 import type { Logger } from "../../base/log.ts";
+import { fileIdentity } from "../../linux/fs/identity.ts";
 import { statfs } from "../../linux/fs/statfs.ts";
 import { type Fd, pathOf } from "../../linux/io/fd.ts";
-import { mayHoldMounts, mountsBelow } from "../../linux/mount/mountinfo.ts";
+import { mayHoldMounts, mountIdOf, mountsBelow } from "../../linux/mount/mountinfo.ts";
 import { copyWithoutKernel } from "../kernel_mounts.ts";
 import { mapOwners } from "./mapped.ts";
 import type { Source } from "./source.ts";
@@ -64,15 +65,37 @@ interface CopyOptions {
  * Names of the trees that will do: by the directory or file, how it is mounted, what is mounted below, and how that is
  * shown. Who may only read takes a tree that others write, which the guest mounts read-only: else the two would not meet.
  */
-function keysOf({ fd, path, table }: Source, { options, readOnly, maps, mayHold }: CopyOptions): string[] {
+function keysOf(from: Source, { options, readOnly, maps, mayHold }: CopyOptions): string[] {
+  const { fd, path, table } = from;
   // Owners tell mounts apart that show them by other maps.
-  const { dev, ino, uid, gid } = Deno.statSync(pathOf(fd));
+  const { uid, gid } = Deno.statSync(pathOf(fd));
   const isRecursive = isRecursiveBind(options);
   const mounts = (mayHold ? mountsBelow(table(), path) : []).filter(({ mountPoint }) => mountPoint !== path)
     .map(({ id, major, minor, root }) => [id, major, minor, root]);
-  const source = [dev, ino, uid, gid, maps ?? null, statfs(pathOf(fd)).mountFlags, isRecursive, mounts];
+  const source = [
+    fileIdentity(fd),
+    placeOf(from),
+    uid,
+    gid,
+    maps ?? null,
+    statfs(pathOf(fd)).mountFlags,
+    isRecursive,
+    mounts,
+  ];
   const ways = readOnly ? [false, true] : [false];
   return ways.map((way) => JSON.stringify([...source, way, propagationOf({ options, readOnly: way })]));
+}
+
+/**
+ * The place on its file system, which is the same through each of the file system's mounts. Snapshots may repeat the
+ * numbers of their origin's files, but have no place in common with it.
+ */
+function placeOf(source: Source): string {
+  const found = source.mountInfo();
+  // Of a mount that is in no table, such as one detached: nobody else gets there by a path.
+  if (found === undefined) return `mount ${mountIdOf(source.fd)} ${source.path}`;
+  const { mount: { major, minor, root }, within } = found;
+  return `${major}:${minor} ${root === "/" ? "" : root}${within === "/" ? "" : within}`;
 }
 
 function isRecursiveBind(options: readonly string[]): boolean {

@@ -1,6 +1,7 @@
 /** Groups that a container made, of any name and depth, and gone while they are looked at: no other is touched. @module */
 import { removeCgroupsBelow, visitCgroups } from "../../../src/linux/cgroup/tree.ts";
-import { fileIdentity, listEntries, mkdirAt, rmdirAt } from "../../../src/linux/fs/directory.ts";
+import { listEntries, mkdirAt, rmdirAt } from "../../../src/linux/fs/directory.ts";
+import { fileIdentity } from "../../../src/linux/fs/identity.ts";
 import { Fd, O_DIRECTORY, O_PATH } from "../../../src/linux/io/fd.ts";
 import { countDescriptors } from "../core/left.ts";
 import type { Random } from "../core/random.ts";
