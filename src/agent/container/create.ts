@@ -43,11 +43,13 @@ export async function createContainer(
   const bundle = makeBundle(id, undo);
   const { log, devices, sandbox: { storages } } = guest;
   const context = { log, containersDir: GUEST_PATH.containers, containerId: id, devices, signal };
+  const guard = (path: string) => storages.guard(path);
+  // Before the storages, and so released after them: a storage has open what it shows.
+  undo.use(guest.sandbox.sharedMounts.usePaths(request.storages.map(({ source }) => source), guard));
   for (const group of groupsOf(request.storages)) undo.use(await storages.acquire(group, context));
   using target = targetPidns(guest, request);
   const numbers = await attachDevices(request.devices, { devices, signal, undo });
   const spec = withGuestNumbers(guestSpec(guest, { request, target }), numbers);
-  const guard = (path: string) => storages.guard(path);
   checkRoot(spec, { bundle, guard });
   undo.use(guest.sandbox.sharedMounts.use(spec, guard));
   Deno.writeTextFileSync(`${bundle}/config.json`, formatSpec(spec));

@@ -20,20 +20,25 @@ import { unmountAt } from "../storage/mount_point.ts";
 export class SharedMounts {
   readonly #users = new Map<string, number>();
 
-  /**
-   * Counts a container in where its specification says that it uses something of the host.
-   *
-   * @returns Its use: disposing it unmounts what no other container uses. If that was nothing, there is nothing to release.
-   */
+  /** Counts a container in where its specification says that it uses something of the host. @returns Its use. */
   use({ root, mounts = [] }: Spec, guard: GuardSource): Disposable {
-    const places = [root?.path ?? "", ...mounts.map(({ source = "" }) => source)]
-      .filter((path) => path.startsWith(`${GUEST_PATH.passthrough}/`)).map(guard)
+    return this.usePaths([root?.path ?? "", ...mounts.map(({ source = "" }) => source)], guard);
+  }
+
+  /**
+   * Counts a user in, such as a storage, which opens what the host has mounted and shows something else.
+   *
+   * @param paths Places in the guest; those that are not the host's do not count.
+   * @returns Its use: disposing it unmounts what nobody else uses. If that was nothing, there is nothing to release.
+   */
+  usePaths(paths: readonly string[], guard: GuardSource): Disposable {
+    const places = paths.filter((path) => path.startsWith(`${GUEST_PATH.passthrough}/`)).map(guard)
       // A part of a volume is no mount of the host's.
       .filter(({ part }) => part === undefined);
-    const undo = new DisposableStack();
+    using undo = new DisposableStack();
     if (places.length > 0) undo.defer(forgetNames);
     for (const place of places) undo.defer(this.#useOne(place));
-    return undo;
+    return undo.move();
   }
 
   /** @returns What ends the use. */

@@ -39,7 +39,7 @@ export async function attachWatchable(
     stack.use(memory);
     const target = stack.use(openGuarded(place, O_PATH | O_DIRECTORY));
     const copy = new WatchedCopy({ source, target });
-    copy.refresh(AT_FIRST);
+    await copy.fill(AT_FIRST);
     stack.use(follow(copy, { log, volume: storage.source }));
     undo.use(stack.move());
   } catch (error) {

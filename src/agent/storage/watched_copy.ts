@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { KataError } from "../../base/error.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { makeDirectoryIn, openDirectoryIn } from "../../linux/fs/guarded_path.ts";
@@ -19,6 +20,9 @@ const NEW_DATA = "..data_tmp";
 /** Names of directories with content. */
 const CONTENT = /^\.\.[^/]+$/;
 const DEEPEST = 16;
+/** The kubelet takes some milliseconds for an update, and a minute from one to the next. */
+const FIRST_TRIES = 10;
+const FIRST_PAUSE_MS = 50;
 
 /** Most that a copy may hold. */
 export interface CopyLimits {
@@ -41,13 +45,36 @@ export class WatchedCopy {
   }
 
   /**
+   * Makes the copy for the first time, and looks again where the kubelet goes on meanwhile.
+   *
+   * @throws {KataError} As {@linkcode refresh}; FAILED_PRECONDITION also if the content went away each time.
+   */
+  async fill(limits: CopyLimits, { sleep }: Pick<Clock, "sleep"> = systemClock): Promise<void> {
+    for (let tries = 1; !this.refresh(limits); tries++) {
+      if (tries === FIRST_TRIES) {
+        throw new KataError("FAILED_PRECONDITION", `Cannot copy a volume: its content went away ${tries} times`);
+      }
+      await sleep(FIRST_PAUSE_MS);
+    }
+  }
+
+  /**
    * Takes over an update, if there is one.
    *
-   * @returns Whether there was.
+   * @returns Whether there was. Where it goes away meanwhile, the next look finds what the kubelet made in its place.
    * @throws {KataError} FAILED_PRECONDITION: it is no such volume; RESOURCE_EXHAUSTED: it is too large. The copy is then as
    * it was.
    */
   refresh(limits: CopyLimits): boolean {
+    try {
+      return this.#takeOver(limits);
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ESTALE")) return false;
+      throw error;
+    }
+  }
+
+  #takeOver(limits: CopyLimits): boolean {
     const content = this.#contentOf();
     if (content === this.#current) return false;
     const links = this.#linksOf();
@@ -59,8 +86,6 @@ export class WatchedCopy {
       copyTree({ from, to: this.#target, name: content, left, limits, depth: 0 });
     } catch (error) {
       removeTree(this.#target, content);
-      // The kubelet has gone on meanwhile: the next look finds what it made.
-      if (isErrno(error, "ENOENT", "ESTALE")) return false;
       throw error;
     }
     this.#moveTo(content);

@@ -128,3 +128,18 @@ Deno.test("pods A4: WatchedCopy.refresh() leads nowhere, whatever lies in the vo
   Deno.symlinkSync("../victim", `${bench.source}/..data`);
   assert.throws(() => bench.copy.refresh(LIMITS), { code: "FAILED_PRECONDITION" });
 });
+
+Deno.test("pods A4: WatchedCopy.fill() looks again while the kubelet moves on, and does not for ever", async () => {
+  using bench = new Bench();
+  Deno.symlinkSync("..gone", `${bench.source}/..data`);
+  let pauses = 0;
+  await assert.rejects(bench.copy.fill(LIMITS, { sleep: async () => void pauses++ }), { code: "FAILED_PRECONDITION" });
+  assert.equal(pauses, 9);
+  assert.deepEqual(bench.names(), []);
+  const sleep = async () => {
+    Deno.removeSync(`${bench.source}/..data`);
+    bench.publish("1", { key: "one" });
+  };
+  await bench.copy.fill(LIMITS, { sleep });
+  assert.equal(bench.read("key"), "one");
+});
