@@ -2,6 +2,7 @@
 import { toDiskSource } from "../../agent_api/disk_address.ts";
 import { GUEST_PATH } from "../../agent_api/names.ts";
 import type { AttachOptions, RunningMachine } from "../resource.ts";
+import { noLayers, takeMaps } from "./mapped.ts";
 import type { RootfsHandler, RootfsMount, RootfsSide } from "./rootfs.ts";
 
 /** Asks the host for a loop device, which the machine has no need of. */
@@ -14,6 +15,7 @@ export const blockRootfs: RootfsHandler = {
   matches: ({ mounts: [mount, ...others] }) =>
     mount !== undefined && others.length === 0 && mount.options.includes(LOOP) && isFile(mount.source),
   prepare({ mounts: [mount] }, { containerId }) {
+    if (takeMaps(mount!.options).maps !== undefined) throw noLayers(mount!.type);
     return {
       name: this.name,
       attach: (machine, options) => attach(mount!, { ...options, machine, containerId }),

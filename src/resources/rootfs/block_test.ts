@@ -58,3 +58,10 @@ Deno.test("blockRootfs takes one file with the option loop, and nothing else", (
     ]
   ) assert.ok(!matches(...mounts));
 });
+
+Deno.test("blockRootfs refuses maps of owners, which the guest's kernel would not know", () => {
+  const options = ["loop", "uidmap=0:100000:65536", "gidmap=0:100000:65536"];
+  const mounts = [{ type: "ext4", source: FILE, options }];
+  const act = () => blockRootfs.prepare({ mounts, path: "/" }, { containerId: "c1", share: undefined as never });
+  assert.throws(act, { code: "UNIMPLEMENTED", message: /"ext4" has no layers/ });
+});

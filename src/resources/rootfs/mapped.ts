@@ -16,6 +16,7 @@ import type { IdMapping } from "../../oci/spec/spec.ts";
 import type { RootfsMount } from "./rootfs.ts";
 
 const OPTION = /^(uid|gid)map=(.*)$/s;
+const LOWER = "lowerdir=";
 
 /** Takes the maps out of the options. @throws {KataError} INVALID_ARGUMENT: one is missing, or is no map. */
 export function takeMaps(options: readonly string[]): { maps?: IdMaps; options: readonly string[] } {
@@ -47,14 +48,17 @@ function parseMap(option: string, text: string): IdMapping[] {
  * Mounts a snapshot through its maps.
  *
  * @param stage Directory to mount on; one beside it, which is removed again, holds the layers meanwhile.
+ * @throws {KataError} UNIMPLEMENTED: it is neither a directory nor made of layers.
  */
 export function mountMapped(
   { type, source, options }: RootfsMount,
   { maps, stage }: { maps: IdMaps; stage: string },
 ): void {
-  using userNamespace = openUserNamespace(maps);
   const { flags, data } = parseMountOptions(options);
-  if (type === "bind" || (flags & MS.BIND) !== 0) {
+  const isBind = type === "bind" || (flags & MS.BIND) !== 0;
+  if (!isBind && !data.split(",").some((option) => option.startsWith(LOWER))) throw noLayers(type);
+  using userNamespace = openUserNamespace(maps);
+  if (isBind) {
     mountThrough(source, stage, userNamespace);
     mount("", stage, { flags: MS.REMOUNT | MS.BIND | (flags & ~MS.REC) });
     return;
@@ -63,10 +67,9 @@ export function mountMapped(
   const directory = `${stage}.layers`;
   Deno.mkdirSync(directory, { mode: 0o700 });
   undo.defer(() => Deno.removeSync(directory));
-  const lower = "lowerdir=";
   const short = data.split(",").map((option) => {
-    if (!option.startsWith(lower)) return option;
-    const names = option.slice(lower.length).split(":").map((path, index) => {
+    if (!option.startsWith(LOWER)) return option;
+    const names = option.slice(LOWER.length).split(":").map((path, index) => {
       const place = `${directory}/${index}`;
       Deno.mkdirSync(place, { mode: 0o700 });
       undo.defer(() => Deno.removeSync(place));
@@ -75,9 +78,15 @@ export function mountMapped(
       undo.defer(() => void detachOne(place));
       return `${index}`;
     });
-    return `${lower}${names.join(":")}`;
+    return `${LOWER}${names.join(":")}`;
   });
   mountFrom(directory, { source, target: stage, type, flags, data: short.join(",") });
+}
+
+/** The error for a file system that cannot be mapped. */
+export function noLayers(type: string): KataError {
+  const why = `file system ${quoted(type)} has no layers that could be seen through maps`;
+  return new KataError("UNIMPLEMENTED", `Cannot map the owners of a root file system: ${why}`);
 }
 
 /** Shows a directory with other owners at another place. */

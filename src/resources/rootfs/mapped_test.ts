@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { takeMaps } from "./mapped.ts";
+import { mountMapped, takeMaps } from "./mapped.ts";
 
 Deno.test("pods A17: takeMaps() takes the maps of a snapshot out of its options", () => {
   assert.deepEqual(takeMaps(["lowerdir=/a"]), { options: ["lowerdir=/a"] });
@@ -14,5 +14,21 @@ Deno.test("pods A17: takeMaps() takes the maps of a snapshot out of its options"
 Deno.test("pods A17: takeMaps() refuses half of the maps, and what is no map", () => {
   for (const options of [["uidmap=0:1:1"], ["uidmap=0:1", "gidmap=0:1:1"], ["uidmap=", "gidmap=0:1:1"]]) {
     assert.throws(() => takeMaps(options), { code: "INVALID_ARGUMENT" }, options.join());
+  }
+});
+
+Deno.test.each([
+  { type: "ext4", options: ["rw"] },
+  { type: "tmpfs", options: [] },
+  { type: "overlay", options: ["upperdir=/lowerdir=", "workdir=/w"] },
+])("mountMapped() refuses what has no layers to map, $type with options $options, and mounts nothing", (asked) => {
+  const stage = Deno.makeTempDirSync({ prefix: "kata-mapped-" });
+  try {
+    const map = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+    const maps = { uidMappings: map, gidMappings: map };
+    const act = () => mountMapped({ ...asked, source: "none" }, { maps, stage });
+    assert.throws(act, { code: "UNIMPLEMENTED", message: new RegExp(`file system "${asked.type}" has no layers`) });
+  } finally {
+    Deno.removeSync(stage);
   }
 });
