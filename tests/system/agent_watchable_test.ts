@@ -29,7 +29,9 @@ async function startReader(box: AgentBox, id: string): Promise<void> {
   await box.agent.startContainer({ containerId: id });
 }
 
-const isMounted = (box: AgentBox, path: string) => box.usage().mounts.includes(path);
+function isMounted(box: AgentBox, path: string): boolean {
+  return box.usage().mounts.includes(path);
+}
 
 Deno.test("pods A4: the host's mount behind a copy goes with the copy's last container, for the host to let go of it", async () => {
   await using box = await startWithVolume("mkdir ..1 && echo one >..1/key && ln -s ..1 ..data && ln -s ..data/key key");

@@ -13,8 +13,8 @@ import { mappedId } from "./mapped.ts";
 import { type BindMount, type OwnerMaps, readyVolume, refuse, type VolumeHandler } from "./volume.ts";
 import type { Storage } from "../../agent_api/storage.ts";
 
-/** Where the kubelet makes them: `<pod>/volumes/kubernetes.io~empty-dir/<name>`. */
-const EMPTY_DIR = /\/volumes\/kubernetes\.io~empty-dir\/([^/]+)(\/.*)?$/;
+/** Where the kubelet makes them: `<pod>/volumes/kubernetes.io~empty-dir/<name>`, and the parts that a container mounts. */
+const EMPTY_DIR = /([^/]*)\/volumes\/kubernetes\.io~empty-dir\/([^/]+)(\/.*)?$/;
 
 const KIB_OF_MIB = 1024;
 
@@ -22,6 +22,8 @@ const KIB_OF_MIB = 1024;
 export interface EmptyDir {
   /** Unique within its pod. */
   name: string;
+  /** One component of a path, unique among all on the host: a hostPath may lead to another pod's. */
+  key: string;
   /** A part of it (`subPath`), such as `/a/b`; empty for all of it. */
   path: string;
   inMemory: boolean;
@@ -42,20 +44,29 @@ export function findEmptyDir(source: string, mounts: readonly MountInfo[]): Empt
   if (at === undefined) return undefined;
   const within = join(at.root, source.slice(at.mountPoint === "/" ? 0 : at.mountPoint.length));
   if (at.type === "hugetlbfs") {
-    return named(EMPTY_DIR.exec(join(at.mountPoint, within)), { inMemory: true, size: undefined, isHuge: true });
+    return named(join(at.mountPoint, within), at, { inMemory: true, size: undefined, isHuge: true });
   }
-  if (at.type !== "tmpfs") return named(EMPTY_DIR.exec(within), { inMemory: false, size: undefined });
+  if (at.type !== "tmpfs") return named(within, at, { inMemory: false, size: undefined });
   const whole = mounts.find((mount) =>
     mount.major === at.major && mount.minor === at.minor && mount.root === "/" && EMPTY_DIR.exec(mount.mountPoint)
   );
   // A directory for one on disk may be on a tmpfs as well.
-  if (whole === undefined) return named(EMPTY_DIR.exec(within), { inMemory: false, size: undefined });
+  if (whole === undefined) return named(within, at, { inMemory: false, size: undefined });
   const size = whole.superOptions.find((option) => option.startsWith("size="))?.slice("size=".length);
-  return named(EMPTY_DIR.exec(join(whole.mountPoint, within)), { inMemory: true, size });
+  return named(join(whole.mountPoint, within), at, { inMemory: true, size });
 }
 
-function named(match: RegExpExecArray | null, rest: Omit<EmptyDir, "name" | "path">): EmptyDir | undefined {
-  return match === null ? undefined : { name: match[1]!, path: match[2] ?? "", ...rest };
+/** @param file Path on the host, or within its file system. */
+function named(
+  file: string,
+  { major, minor }: MountInfo,
+  rest: Omit<EmptyDir, "name" | "path" | "key">,
+): EmptyDir | undefined {
+  const [, pod, name, path = ""] = EMPTY_DIR.exec(file) ?? [];
+  if (name === undefined) return undefined;
+  // One in memory is a file system of its own; those on disk lie in one.
+  const key = [name, ...(rest.inMemory ? [] : [pod]), major, minor].join("-");
+  return { name, path, key, ...rest };
 }
 
 /** Of mounts on the same point, the last one is seen. */
@@ -93,7 +104,7 @@ export const emptyDirVolume: VolumeHandler = {
     return {
       ...readyVolume(this.name, { mount }),
       async attach({ podRoot, memoryMiB }) {
-        const root = found.inMemory ? `${GUEST_PATH.ephemeral}/${found.name}` : `${podRoot}/local/${found.name}`;
+        const root = found.inMemory ? `${GUEST_PATH.ephemeral}/${found.key}` : `${podRoot}/local/${found.key}`;
         const size = found.size && isLimit(found.size, await memoryMiB()) ? found.size : undefined;
         const storages = [wholeStorage({ ...found, size }, { root, info: whole, maps })];
         if (part !== undefined) storages.push(partStorage(root, found.path.slice(1), part));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { parseMountInfo } from "../../linux/mount/mountinfo.ts";
 import { defaultConfig } from "../../config/schema.ts";
 import { NO_DISKS } from "../testing/no_disks.ts";
-import { emptyDirVolume, findEmptyDir } from "./empty_dir.ts";
+import { type EmptyDir, emptyDirVolume, findEmptyDir } from "./empty_dir.ts";
 import { Source } from "./source.ts";
 import type { BindMount, VolumeContext } from "./volume.ts";
 
@@ -23,6 +23,12 @@ const MOUNTS = parseMountInfo(`20 1 8:1 / / rw - ext4 /dev/sda1 rw
 41 20 0:50 /c ${PART}/memory/one/1 rw - tmpfs tmpfs rw,size=4096k
 `);
 
+/** Leaves its key out. */
+function assertFound(source: string, mounts: typeof MOUNTS, expected: Omit<EmptyDir, "key"> | undefined): void {
+  const { key: _, ...found } = findEmptyDir(source, mounts) ?? { key: "" };
+  assert.deepEqual(found, expected ?? {});
+}
+
 Deno.test.each([
   { source: MEMORY, found: { name: "memory", path: "", inMemory: true, size: "4096k" } },
   { source: UNLIMITED, found: { name: "unlimited", path: "", inMemory: true, size: undefined } },
@@ -34,13 +40,32 @@ Deno.test.each([
   { source: "/", found: undefined },
   { source: HUGE, found: { name: "huge", path: "", inMemory: true, size: undefined, isHuge: true } },
 ])("B15: findEmptyDir() knows what $source is", ({ source, found }) => {
-  assert.deepEqual(findEmptyDir(source, MOUNTS), found);
+  assertFound(source, MOUNTS, found);
 });
 
 Deno.test("findEmptyDir() takes one on disk for that where the kubelet's directory is a tmpfs", () => {
   const mounts = parseMountInfo(`20 1 0:9 / / rw - tmpfs tmpfs rw,size=9k\n`);
-  assert.deepEqual(findEmptyDir(DISK, mounts), { name: "disk", path: "", inMemory: false, size: undefined });
+  assertFound(DISK, mounts, { name: "disk", path: "", inMemory: false, size: undefined });
 });
+
+const OTHER = "/var/lib/kubelet/pods/77aa/volumes/kubernetes.io~empty-dir";
+const MOUNTS_OF_TWO = [
+  ...MOUNTS,
+  ...parseMountInfo(`50 20 0:60 / ${OTHER}/memory rw - tmpfs tmpfs rw,size=4096k\n`),
+];
+
+Deno.test.each([
+  { what: "in memory", one: MEMORY, part: `${PART}/memory/one/1`, other: `${OTHER}/memory` },
+  { what: "on disk", one: DISK, part: `${PART}/disk/one/0`, other: `${OTHER}/disk` },
+])(
+  "findEmptyDir() tells one $what from another pod's of its name, and a part of it belongs to it",
+  ({ one, part, other }) => {
+    const keys = [one, part, other].map((source) => findEmptyDir(source, MOUNTS_OF_TWO)?.key);
+    assert.equal(keys[0], keys[1]);
+    assert.notEqual(keys[0], keys[2]);
+    for (const key of keys) assert.match(key!, /^[^/:,]+$/);
+  },
+);
 
 /** An emptyDir's directory, in the given place of the mount table. */
 async function withEmptyDir(type: string, body: (bind: BindMount, context: VolumeContext) => Promise<void>) {

@@ -73,7 +73,7 @@ export const mountWords = defineTarget({
       hold(whole === data, "layers are the same from the directory as they were before");
     }
     const found = findEmptyDir(source, parseMountInfo(table));
-    hold(!found?.name.includes("/") && found?.name !== "", "an emptyDir's name is one component");
+    hold(!found?.key.includes("/") && found?.name !== "", "the key of an emptyDir is one component");
     parseMountOptions(options);
   },
 });
