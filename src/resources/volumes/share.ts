@@ -17,7 +17,7 @@ const KEPT_NAME = 32;
 /**
  * Takes all that no other handler takes. Nothing that happens here reaches the source. New mounts below the source appear
  * in the guest as well, unless the mount is private or read-only: they would come with the host's flags, and the guest is
- * not trusted to keep its own.
+ * not trusted to keep its own. Who only reads what another container writes has that one's tree, with its later mounts.
  *
  * Refused with UNIMPLEMENTED: what is mounted within is to appear on the host, or the source is the end of something that
  * another kernel does not have.
@@ -38,9 +38,12 @@ export const shareVolume: VolumeHandler = {
     }
     const readOnly = isReadOnly(options);
     if (readOnly && options.some((option) => /^r?slave$/.test(option))) {
-      log?.warning("What the host mounts later below a read-only volume does not appear in it", {
-        volume: source.path,
-      });
+      log?.warning(
+        "What the host mounts later below a read-only volume appears in it only if another container writes it",
+        {
+          volume: source.path,
+        },
+      );
     }
     const mayHold = source.kind === "directory" && isRecursiveBind(options) && mayHoldMounts(source.path);
     const how = { options, readOnly, maps, mayHold, stage: share.stage, log };
