@@ -129,7 +129,7 @@ export interface DescriptorMessage {
   /** Where an earlier step stores its number. */
   readonly fd: Slot;
   /** Adds the step that sends it over a unix socket. */
-  send(socket: number, label: string): void;
+  send(socket: number, options: CallOptions): void;
   /** Adds the step that takes it from one; nobody at the other end is a failure. */
   receive(socket: Slot, label: string): void;
 }
@@ -154,7 +154,7 @@ export function descriptorMessage(program: SyscallProgram): DescriptorMessage {
   view.setInt32(control + 12, SCM_RIGHTS, LITTLE_ENDIAN);
   return {
     fd: program.slot({ piece, offset: control + CMSG_HEADER }),
-    send: (socket, label) => void program.call("sendmsg", [socket, address, 0], { label }),
+    send: (socket, options) => void program.call("sendmsg", [socket, address, 0], options),
     receive(socket, label) {
       const MSG_CMSG_CLOEXEC = 0x40000000;
       program.call("recvmsg", [socket, address, MSG_CMSG_CLOEXEC], { label, zeroFails: true });

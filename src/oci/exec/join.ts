@@ -143,7 +143,7 @@ function addTerminal(steps: SyscallProgram, socket: Fd, options: ConsoleOptions)
   const label = "open terminal /dev/pts/ptmx";
   steps.call("openat2", [AT_FDCWD, "/dev/pts/ptmx", how, how.length], { label, result: message.fd });
   const console = addConsole(steps, message.fd, options);
-  message.send(socket.number, "hand over terminal");
+  message.send(socket.number, { label: "hand over terminal" });
   steps.close(message.fd);
   return console;
 }

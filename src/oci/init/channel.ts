@@ -20,7 +20,7 @@
  *   |  release ------------------------>  |
  *   |  by a pipe of its own: the plan -->  |  mounts
  *   |  <------------- "copyUp"            |  for each tmpfs that starts as a copy
- *   |                                     |  (the message ends with three numbers)
+ *   |                                     |  (and has handed over its directories)
  *   |  copies                             |
  *   |  release ------------------------>  |  more mounts
  *   |  <------------- "hooks"             |  only if there are hooks to run
@@ -42,7 +42,9 @@
  */
 import { KataError } from "../../base/error.ts";
 import { type Fd, type Pipe, pipe } from "../../linux/io/fd.ts";
+import { isErrno } from "../../linux/ffi/errno.ts";
 import { LITTLE_ENDIAN } from "../../linux/ffi/libc.ts";
+import { receiveFds, socketPair } from "../../linux/net/socket.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { awaitByte, report } from "../../linux/child_program/calls.ts";
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
@@ -78,12 +80,19 @@ export class Channel implements Disposable {
   readonly #planned: Message[] = [];
   readonly #toParent: Pipe = pipe();
   readonly #toChild: Pipe = pipe();
+  /** Ours, and the child's, over which it hands descriptors over. */
+  readonly #sockets: [Fd, Fd] | undefined;
+  readonly #childSocket: number | undefined;
   /** Our numbers of the child's ends, which it keeps when we have closed ours. */
   readonly #childNumbers = { write: this.#toParent.write.number, read: this.#toChild.read.number };
 
-  constructor() {
+  /** @param options `handsOver`: whether the child may have descriptors to hand over. */
+  constructor({ handsOver = false }: { handsOver?: boolean } = {}) {
     // The parent never blocks on this pipe, whatever a child writes that a process of the container has taken over.
     this.#toParent.read.setNonblocking();
+    this.#sockets = handsOver ? socketPair() : undefined;
+    this.#sockets?.[0].setNonblocking();
+    this.#childSocket = this.#sockets?.[1].number;
   }
 
   /** Numbers of all descriptors by which the child talks to its parent. */
@@ -98,7 +107,7 @@ export class Channel implements Disposable {
 
   /** Descriptors that the child needs. */
   get childFds(): Fd[] {
-    return [this.#toParent.write, this.#toChild.read];
+    return [this.#toParent.write, this.#toChild.read, ...this.#sockets?.slice(1) ?? []];
   }
 
   /** Whether the child has anything left to say. */
@@ -119,18 +128,13 @@ export class Channel implements Disposable {
   }
 
   /**
-   * In the child: says that there is a descriptor of its own to be taken, by its number, and waits until it was.
+   * In the child: says that there is a descriptor of its own to be taken, by its number, and waits until it was. For one
+   * that its filter may not allow to hand over.
    *
    * @returns Where the child puts that number before.
    */
   offerDescriptor(steps: SyscallProgram, message: Message): { number: Slot; addStop: () => void } {
-    const { numbers: [number], addStop } = this.offerDescriptors(steps, message, 1);
-    return { number: number!, addStop };
-  }
-
-  /** As {@linkcode Channel.offerDescriptor}, of several: the child's memory is its own, so we see none of its slots. */
-  offerDescriptors(steps: SyscallProgram, message: Message, count: number): { numbers: Slot[]; addStop: () => void } {
-    const size = 1 + count * NUMBER_BYTES;
+    const size = 1 + NUMBER_BYTES;
     const piece = steps.allocate(size);
     piece.view.setUint8(0, MESSAGES[message].charCodeAt(0));
     const addStop = () => {
@@ -138,8 +142,22 @@ export class Channel implements Disposable {
       steps.call("write", [this.#childNumbers.write, piece.address, size], { label: `report ${message}` });
       awaitByte(steps, this.#childNumbers.read, { label: `wait after ${message}` });
     };
-    const slotAt = (index: number) => steps.slot({ piece, offset: 1 + index * NUMBER_BYTES });
-    return { numbers: Array.from({ length: count }, (_, index) => slotAt(index)), addStop };
+    return { number: steps.slot({ piece, offset: 1 }), addStop };
+  }
+
+  /** Number of the socket over which the child hands descriptors over, before the message that tells of them. */
+  get handover(): number {
+    return this.#childSocket!;
+  }
+
+  /** In the parent: the next descriptor that the child has handed over. @returns Undefined if none waits. */
+  takeHandedOver(): Fd | undefined {
+    try {
+      return this.#sockets && receiveFds(this.#sockets[0], new Uint8Array(1)).fds[0];
+    } catch (error) {
+      if (isErrno(error, "EAGAIN")) return undefined;
+      throw error;
+    }
   }
 
   /** In the parent: the number that follows such a message. */
@@ -153,6 +171,7 @@ export class Channel implements Disposable {
   started(): void {
     this.#toParent.write[Symbol.dispose]();
     this.#toChild.read[Symbol.dispose]();
+    this.#sockets?.[1][Symbol.dispose]();
   }
 
   /**
@@ -180,5 +199,6 @@ export class Channel implements Disposable {
   [Symbol.dispose](): void {
     this.#toParent[Symbol.dispose]();
     this.#toChild[Symbol.dispose]();
+    this.#sockets?.forEach((one) => one[Symbol.dispose]());
   }
 }

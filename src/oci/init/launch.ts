@@ -59,7 +59,7 @@ export function startInit(draft: ContainerDraft): InitLaunch {
   const { options: { spec }, stored: { scope }, cgroup } = draft;
   using undo = new DisposableStack();
   using ours = new DisposableStack();
-  const channel = undo.use(new Channel());
+  const channel = undo.use(new Channel({ handsOver: spec.mounts?.some(({ type }) => type === "tmpfs") ?? false }));
   const planned = undo.use(pipe());
   const open: Open = (path, flags) => ours.use(Fd.open(path, flags));
   const namespaces = planNamespaces(spec.linux?.namespaces);

@@ -97,8 +97,9 @@ async function help(
   }
   if (message === "clocks") writeTimeOffsets(child.pid, spec.linux?.timeOffsets ?? {});
   if (message === "copyUp") {
-    const [from, to, image] = [channel.receiveNumber(), channel.receiveNumber(), channel.receiveNumber()];
-    copyUp(child, copies.next().value!, { from, to, image });
+    using taken = new DisposableStack();
+    const [from, to, image] = [1, 2, 3].map(() => taken.use(channel.takeHandedOver()));
+    copyUp(copies.next().value!, { from, to, image });
   }
   if (message === "hooks") {
     // Limits come first, as hooks are there to change what the engine has made.

@@ -10,13 +10,14 @@ import { awaitByte, descriptorMessage, forkStage2, writeFile } from "../../linux
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
 import { changeRoot } from "./change_root.ts";
 import { addDescriptors, closeOtherFds, freeNumber, preservedFds } from "./child_setup.ts";
+import type { Channel } from "./channel.ts";
 import { addConsole, bindConsole, type Console, type ConsoleOptions, PTMX_FLAGS } from "./console.ts";
 import type { CopyUp } from "../mount/copy_up.ts";
 import { addDevices } from "../mount/devices.ts";
 import { enterNamespaces, joinCgroups, joinNamespace, setPropagation } from "./enter.ts";
 import { addMaskedPaths, addReadonlyPaths } from "../mount/masked.ts";
 import { deferReadOnlyDev, hasOwnDev } from "../mount/plan.ts";
-import { addMounts, seal } from "../mount/mounts.ts";
+import { addMounts, type CopyUpOffer, seal } from "../mount/mounts.ts";
 import { joinsUser } from "./namespaces.ts";
 import type { LivedInPids } from "../mount/proc_mount.ts";
 import {
@@ -137,9 +138,8 @@ function addTree(steps: SyscallProgram, root: RootDirectory, plan: InitPlan): { 
   const { planned, sealDev } = deferReadOnlyDev(plan.mounts);
   const copies: CopyUp[] = [];
   const offerCopyUp = (copy: CopyUp) => {
-    const { numbers: [from, to, image], addStop } = plan.channel.offerDescriptors(steps, "copyUp", 3);
     copies.push(copy);
-    return { from: from!, to: to!, image: image!, addStop };
+    return offerDirectories(steps, plan.channel, copy);
   };
   // A proc of the machine's pid namespace is not for the root of another user namespace to open.
   const pids = plan.fresh.has("user") ? undefined : plan.pids;
@@ -147,6 +147,23 @@ function addTree(steps: SyscallProgram, root: RootDirectory, plan: InitPlan): { 
   const mayNotMakeNodes = plan.fresh.has("user") || plan.joined.some(({ type }) => type === "user");
   if (!hasOwnDev(planned)) addDevices(steps, root, { nodes: plan.devices, bind: mayNotMakeNodes });
   return { sealDev, copies };
+}
+
+/** Hands them over, as who may trace nobody could not take them. */
+function offerDirectories(steps: SyscallProgram, channel: Channel, { withMode }: CopyUp): CopyUpOffer {
+  const [from, to, image] = [descriptorMessage(steps), descriptorMessage(steps), descriptorMessage(steps)];
+  const label = "hand over directories";
+  return {
+    from: from.fd,
+    to: to.fd,
+    image: image.fd,
+    addStop: () => {
+      for (const one of [from, to]) one.send(channel.handover, { label });
+      // None if it was made just now.
+      if (withMode) image.send(channel.handover, { label, ignore: ["EBADF"] });
+      channel.addStop(steps, "copyUp");
+    },
+  };
 }
 
 /** By our own /proc, which the container cannot have changed; the kernel goes by the namespaces of the writer. */
@@ -165,7 +182,7 @@ function addTerminal(
   const message = descriptorMessage(steps);
   root.open("/dev/pts/ptmx", { flags: PTMX_FLAGS, into: message.fd, call: { label } });
   const console = addConsole(steps, message.fd, options);
-  message.send(socket, "hand over terminal");
+  message.send(socket, { label: "hand over terminal" });
   steps.close(message.fd);
   bindConsole(steps, root, console);
   return console;

@@ -1,11 +1,10 @@
 /** Copies a mount point's mode to the tmpfs mounted on it, and its content too with the option `tmpcopyup`. @module */
-import type { Child } from "../../linux/child_program/child.ts";
+import { KataError } from "../../base/error.ts";
 import { Fd, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, pathOf } from "../../linux/io/fd.ts";
 import { makeDirectoryIn } from "../../linux/fs/guarded_path.ts";
 import { changeOwnerAt, makeNodeAt } from "../../linux/fs/directory.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import { openInRoot, RESOLVE } from "../../linux/fs/in_root.ts";
-import { takeDescriptor } from "../../linux/process/pidfd.ts";
 
 /** A copy that the parent makes while the child, which has both directories open, waits. */
 export interface CopyUp {
@@ -14,25 +13,25 @@ export interface CopyUp {
   withMode: boolean;
 }
 
-/** Numbers that the child tells, in this order. */
-export interface CopyUpNumbers {
-  /** The directory below the mount. */
-  from: number;
-  to: number;
-  /** The mount point as the image has it; a negative errno if it was made just now. */
-  image: number;
+/** Directories that the child hands over, in this order. */
+export interface CopiedDirectories {
+  /** The one below the mount. */
+  from: Fd | undefined;
+  to: Fd | undefined;
+  /** The mount point as the image has it; none if it was made just now. */
+  image: Fd | undefined;
 }
 
 /** @throws {Error} The tmpfs is too small, or the image cannot be read. */
-export function copyUp(
-  { pidfd }: Child,
-  { withContents, withMode }: CopyUp,
-  { from, to, image }: CopyUpNumbers,
-): void {
-  using source = takeDescriptor(pidfd, from);
-  using target = takeDescriptor(pidfd, to);
-  if (withContents) copyDirectory(source, target);
-  if (withMode && image >= 0) copyMode(source, target);
+export function copyUp({ withContents, withMode }: CopyUp, { from, to, image }: CopiedDirectories): void {
+  if (from === undefined || to === undefined) {
+    throw new KataError(
+      "PERMISSION_DENIED",
+      "Cannot fill a tmpfs: its process was tampered with, and has handed over nothing",
+    );
+  }
+  if (withContents) copyDirectory(from, to);
+  if (withMode && image !== undefined) copyMode(from, to);
 }
 
 function copyDirectory(source: Fd, target: Fd): void {

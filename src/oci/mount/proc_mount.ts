@@ -127,7 +127,7 @@ function addGuard(steps: SyscallProgram, { pids, socket, message }: Guard): void
     steps.call("clone3", cloneArguments(steps, { flags: CLONE_PARENT }), { ...fork, label, skipIfIgnored: 1 });
     steps.call("exit_group", [0]);
     steps.call("fsopen", ["proc", FSOPEN_CLOEXEC], { label: "open proc", result: message.fd });
-    message.send(pids.handle, label);
+    message.send(pids.handle, { label });
     steps.call("exit_group", [0]);
   });
 }
