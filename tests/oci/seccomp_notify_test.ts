@@ -6,7 +6,7 @@ import { ioctl } from "../../src/linux/ffi/ioctl.ts";
 import { LITTLE_ENDIAN } from "../../src/linux/ffi/libc.ts";
 import { readable } from "../../src/linux/io/poll.ts";
 import { acceptUnix, listenUnix, receiveFds } from "../../src/linux/net/socket.ts";
-import { Box, type Spec } from "./runtime.ts";
+import { Box, runUntraced, type Spec } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
 const NOTIF_RECV = { name: "SECCOMP_IOCTL_NOTIF_RECV", number: 0xc050_2100 };
@@ -158,3 +158,20 @@ testEach([
   assert.match(stderr, why);
   assert.notEqual((await box.call(["state", id])).code, 0);
 });
+
+testEach([{ noNewPrivileges: true }, { noNewPrivileges: false }])(
+  "runk 11: SCMP_ACT_NOTIFY where the caller may trace nobody, noNewPrivileges $noNewPrivileges",
+  async ({ noNewPrivileges }) => {
+    await using box = new Box();
+    await using agent = new Agent(`${box.dir}/agent`);
+    notifying(box.spec, `${box.dir}/agent`);
+    box.spec.process.noNewPrivileges = noNewPrivileges;
+    // It stays without a question if there is no container.
+    const answered = agent.answerOne(ERRNO.ENOMSG).catch(() => {});
+    const [code, output] = await runUntraced(box.sh(SCRIPT));
+    if (code === 0) {
+      assert.match(output, ANSWER);
+      await answered;
+    } else assert.match(output, /CAP_SYS_PTRACE/);
+  },
+);

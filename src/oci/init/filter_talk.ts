@@ -10,7 +10,7 @@
  * @module
  */
 import { KataError } from "../../base/error.ts";
-import type { ErrnoError } from "../../linux/ffi/errno.ts";
+import { type ErrnoError, isErrno } from "../../linux/ffi/errno.ts";
 import { type Fd, pathOf } from "../../linux/io/fd.ts";
 import { takeDescriptor } from "../../linux/process/pidfd.ts";
 import type { SuspendedFilter } from "../../linux/security/suspended_filter.ts";
@@ -81,11 +81,11 @@ export class FilterTalk implements AsyncDisposable {
 /**
  * Takes what the process offers: whoever may trace it can say another number, or put something else in its place.
  *
- * @throws {KataError} PERMISSION_DENIED: it is no listener.
+ * @throws {KataError} PERMISSION_DENIED: it is no listener, or we may trace nobody.
  */
 function takeListener(pidfd: Fd, number: number): Fd {
   using undo = new DisposableStack();
-  const taken = undo.use(takeDescriptor(pidfd, number));
+  const taken = undo.use(takeFrom(pidfd, number));
   const what = Deno.readLinkSync(pathOf(taken));
   if (what !== "anon_inode:seccomp notify") {
     throw new KataError(
@@ -95,6 +95,17 @@ function takeListener(pidfd: Fd, number: number): Fd {
   }
   undo.move();
   return taken;
+}
+
+/** Not handed over by the process, as its filter holds already and may not allow it. */
+function takeFrom(pidfd: Fd, number: number): Fd {
+  try {
+    return takeDescriptor(pidfd, number);
+  } catch (cause) {
+    if (!isErrno(cause, "EPERM")) throw cause;
+    const why = "taking it from the process needs CAP_SYS_PTRACE, which the caller has not";
+    throw new KataError("PERMISSION_DENIED", `Cannot hand over the listener of a seccomp filter: ${why}`, { cause });
+  }
 }
 
 function explainOtherCall(): Error {
