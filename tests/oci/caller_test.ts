@@ -1,5 +1,6 @@
 /** Callers with fewer rights than root has, or less memory than usual. */
 import assert from "node:assert/strict";
+import { finish } from "../support/command.ts";
 import { Box, runUntraced } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 
@@ -22,3 +23,21 @@ test("runk 11: a tmpfs on what was made just now, where the caller may trace nob
   box.sh("stat -c %a /new");
   assert.deepEqual(await runUntraced(box), [0, "1777\n"]);
 });
+
+testEach([{ kib: 16_000_000 }, { kib: 64_000_000 }])(
+  "runk 35: with an address space of $kib KiB it runs, or says in one line why not",
+  async ({ kib }) => {
+    await using box = new Box();
+    box.sh("echo ran").save();
+    const script = `ulimit -v ${kib}; exec "$@" >${box.dir}/out 2>&1`;
+    const { code } = await finish("sh", {
+      args: ["-c", script, "sh", ...box.words(["run", "--bundle", box.bundle, box.id()])],
+    });
+    const output = Deno.readTextFileSync(`${box.dir}/out`);
+    if (code === 0) assert.equal(output, "ran\n");
+    else {
+      assert.equal(code, 1);
+      assert.match(output, /^runk: Cannot start with an address space of at most 16000000 KiB .*\n$/);
+    }
+  },
+);

@@ -112,6 +112,15 @@ trusted:
   svc #0
   cmn x0, #2                 // ENOENT
   b.ne 1f
+  mov x0, #0
+  mov x1, #9                 // RLIMIT_AS
+  mov x3, x2
+  mov x2, #0
+  mov x8, #261               // prlimit64
+  svc #0
+  ldr x9, [x3]
+  cmn x9, #1                 // RLIM_INFINITY
+  b.ne 1f
   sub x25, x25, #8           // Deno
 1: ldr x9, [x25], #8
   cbz x9, fail

@@ -2,7 +2,8 @@
 # Kata Containers as one portable file: a small executable, which holds this script, then a compressed tar of the Deno
 # binary and the bundled program. The tar is unpacked once, into a directory named by its digest; from then on the
 # executable runs what is there (see portable_head.ts), and calls this script, by `sh -c`, only if it cannot: nothing is
-# unpacked yet, the tree is going, somebody could have exchanged it, or no program may be run there.
+# unpacked yet, the tree is going, somebody could have exchanged it, no program may be run there, or the address space has
+# a limit.
 #
 #   $0: the file    $1: the program in the tree    $2: Deno's arguments before it    then the caller's arguments
 #
@@ -157,6 +158,15 @@ if ! kata_find /var/cache/kata && ! { [ "${home#/}" != "$home" ] && kata_find "$
   exit "$status"
 fi
 export DENO_DIR="$d/cache/$p"
+# V8 reserves far more address space than it uses, and where it may not it ends with a trace of its own. How much it needs
+# differs from machine to machine: so it is asked.
+# shellcheck disable=SC3045 # dash, bash and busybox have both; without the first, it is asked each time
+k=$(ulimit -v)
+# shellcheck disable=SC3045
+if [ "$k" != unlimited ] && ! (ulimit -c 0 && "$d/deno" eval 0 && exit) >/dev/null 2>&1; then
+  echo "${0##*/}: Cannot start with an address space of at most $k KiB (ulimit -v, RLIMIT_AS): V8 reserves some 40 GiB" >&2
+  exit 1
+fi
 # shellcheck disable=SC2086 # the flags are words
 case $p in
 runk) exec "$d/launcher" "$d" deno $flags "$d/$p.js" "$@" ;; # containers get to see the program: see launcher.ts

@@ -127,6 +127,14 @@ trusted:
   syscall
   cmp rax, -2                # ENOENT
   jne 1f
+  mov r10, rdx
+  xor edx, edx
+  xor edi, edi
+  mov esi, 9                 # RLIMIT_AS
+  mov eax, 302               # prlimit64
+  syscall
+  cmp qword ptr [r10], -1    # RLIM_INFINITY
+  jne 1f
   sub r8, 8                  # Deno
 1: mov rsi, [r8]
   add r8, 8
