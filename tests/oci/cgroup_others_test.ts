@@ -1,7 +1,7 @@
 /** Cgroups that a container has not made, or not for itself alone. */
 import assert from "node:assert/strict";
 import { exists } from "../../src/base/files.ts";
-import { Box } from "./runtime.ts";
+import { Box, RUNTIME } from "./runtime.ts";
 import { test, testEach } from "./suite.ts";
 import { finish } from "../support/command.ts";
 import { until } from "../support/wait.ts";
@@ -342,3 +342,32 @@ test("runk 51: kill KILL ends what is left of a container whose first process ha
   const again = await box.call(["kill", id, "KILL"]);
   assert.match(again.stderr, /container not running/);
 });
+
+testEach([{ pids: "its own" }, { pids: "the machine's" }])(
+  "runk-more C7: delete --force of a first process that stands in a frozen group of others, in $pids pid namespace, names it",
+  async ({ pids }) => {
+    if (isV2) return;
+    await using box = new Box();
+    const id = box.id();
+    if (pids !== "its own") shareMachinePids(box);
+    box.sh("sleep 1000").save();
+    await box.ok("run", "--detach", "--bundle", box.bundle, id);
+    const { pid } = await box.state(id);
+    const other = `${ROOT}/freezer/oci-tests/other-${crypto.randomUUID().slice(0, 8)}`;
+    Deno.mkdirSync(other, { recursive: true });
+    Deno.writeTextFileSync(`${other}/cgroup.procs`, String(pid));
+    Deno.writeTextFileSync(`${other}/freezer.state`, "FROZEN");
+    try {
+      const { code, stderr } = await box.call(["delete", "--force", id]);
+      assert.equal(code, 1);
+      if (RUNTIME.endsWith("runk")) assert.match(stderr, new RegExp(`process ${pid} stays.*frozen in .*${other}`));
+      assert.ok(isAlive(pid));
+    } finally {
+      Deno.writeTextFileSync(`${other}/freezer.state`, "THAWED");
+    }
+    await until(() => !isAlive(pid));
+    await box.ok("delete", "--force", id);
+    Deno.removeSync(other);
+    assert.deepEqual(groups(box).filter(exists), []);
+  },
+);

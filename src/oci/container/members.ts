@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { frozenGroupOf } from "../../linux/cgroup/frozen.ts";
 import { awaitEnd, pidfdOf, signalMembers } from "../../linux/cgroup/kill.ts";
 import { Kin, namespaceOf } from "../../linux/process/kin.ts";
 import { sendSignal } from "../../linux/process/pidfd.ts";
@@ -12,7 +13,7 @@ import type { Spec } from "../spec/spec.ts";
 import type { ContainerParts } from "./create_options.ts";
 import { sharesCgroup } from "./neighbours.ts";
 import { ownsMounts } from "./shared_mounts.ts";
-import { livePid, type StoredState } from "./state.ts";
+import { livePid } from "./state.ts";
 
 /** Without a pid namespace of its own, the kernel leaves the children of a killed first process alone (B7). */
 export function hasPidNamespace({ linux }: Spec): boolean {
@@ -78,8 +79,8 @@ export async function endMembers(parts: ContainerParts): Promise<void> {
   if (directory.isReplaced()) return;
   // As a whole, which those that fork without end cannot escape.
   if (ownsAll(parts)) {
-    await cgroup.kill();
-    return await endEscaped(stored);
+    await killAll(parts);
+    return await endEscaped(parts);
   }
   for (let round = 0; round < ROUNDS; round++) {
     // The first process leaves its group a moment before those of its namespace do, for which it waits.
@@ -91,18 +92,41 @@ export async function endMembers(parts: ContainerParts): Promise<void> {
     cgroup.letDie();
     if (pidfd !== undefined) await awaitEnd(pidfd);
   }
-  const left = ownMembers(parts);
-  if (left.length > 0) throw new Error(`Cannot end container "${stored.id}": processes ${left.join(", ")} stay`);
+  // A first process that has left its group is not among the members.
+  const left = new Set([livePid(stored), ...ownMembers(parts)].filter((pid) => pid !== 0));
+  if (left.size > 0) throw staying(parts, [...left]);
+}
+
+async function killAll(parts: ContainerParts): Promise<void> {
+  try {
+    await parts.cgroup.kill();
+  } catch (cause) {
+    // In which of its groups it is left depends on the hierarchy: the first process tells more.
+    const first = livePid(parts.stored);
+    throw first === 0 ? cause : staying(parts, [first], cause);
+  }
+}
+
+/** Says who stays. On v1 what stands in a frozen group does not die, and it may be in one of others. */
+function staying({ stored: { id }, home: { cgroups } }: ContainerParts, pids: number[], cause?: unknown): Error {
+  const words = pids.map((pid) => {
+    const frozen = frozenGroupOf(cgroups, pid);
+    return `process ${pid} stays${
+      frozen === undefined ? "" : `: it is frozen in cgroup "${frozen}", which is to be thawed`
+    }`;
+  });
+  return new Error(`Cannot end container "${id}": ${words.join(", ")}`, { cause });
 }
 
 /** A first process that may write to cgroups can have left its own. */
-async function endEscaped(stored: StoredState): Promise<void> {
+async function endEscaped(parts: ContainerParts): Promise<void> {
+  const { stored } = parts;
   using pidfd = livePid(stored) === 0 ? undefined : pidfdOf(stored.pid);
   // By descriptor first: the number may have passed to another process meanwhile.
   if (pidfd === undefined || livePid(stored) === 0) return;
   sendSignal(pidfd, SIGNALS.SIGKILL);
   for (let round = 0; round < ROUNDS && livePid(stored) !== 0; round++) await awaitEnd(pidfd);
-  if (livePid(stored) !== 0) throw new Error(`Cannot end container "${stored.id}": process ${stored.pid} stays`);
+  if (livePid(stored) !== 0) throw staying(parts, [stored.pid]);
 }
 
 /** Removes the container's groups, but for those that others have made, or are in. */
