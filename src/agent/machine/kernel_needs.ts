@@ -1,6 +1,7 @@
 /** Parts of the kernel that a container may want and that are not in it at the start. Pure. @module */
 import { parseCapabilities } from "../../oci/security/capabilities.ts";
 import type { Process } from "../../oci/spec/process.ts";
+import { countingRules } from "../../oci/spec/resources.ts";
 import type { Linux, Mount, Spec } from "../../oci/spec/spec.ts";
 
 /** Capabilities in whose name the kernel loads its modules. */
@@ -62,7 +63,7 @@ export function needsOf({ process, mounts = [], linux = {} }: Spec): KernelNeeds
 
 /** A device that is named is wanted; of those that come with all others each is opened by who may load its module. */
 function devicesOf({ devices = [], resources }: Linux): string[] {
-  const hasAll = resources?.devices?.some(({ allow, type = "a" }) => allow && type === "a") ?? false;
+  const { hasAll } = countingRules(resources?.devices);
   const isTun = devices.some(({ type, major, minor }) => type !== "b" && major === 10 && minor === 200);
   return isTun && !hasAll ? ["tun"] : [];
 }

@@ -28,6 +28,13 @@ Deno.test("pods A13: needsOf() names what mounts and sysctls need, and TUN where
   assert.deepEqual(needsOf(spec({ linux: { devices: [tun] } })).listed, ["tun"]);
   const all = { devices: [{ allow: true, access: "rwm" }] };
   assert.deepEqual(needsOf(spec({ linux: { devices: [tun], resources: all } })).listed, []);
+  const parts = [{ type: "a", major: 1 }, { type: "a", access: "r" }, { type: "c" }] as const;
+  for (const part of parts) {
+    const devices = [{ allow: true, ...part }];
+    assert.deepEqual(needsOf(spec({ linux: { devices: [tun], resources: { devices } } })).listed, ["tun"]);
+  }
+  const none = { devices: [...all.devices, { allow: false }] };
+  assert.deepEqual(needsOf(spec({ linux: { devices: [tun], resources: none } })).listed, ["tun"]);
   const mounts = [{ destination: "/a", type: "bind" }, { destination: "/b", type: "xfs" }, { destination: "/c" }];
   const sysctl = { "net.ipv4.tcp_congestion_control": "bbr", "net.core.default_qdisc": "fq", "kernel.shmall": "1" };
   assert.deepEqual(needsOf(spec({ mounts, linux: { sysctl } })).named, ["fs-xfs", "tcp_bbr", "sch_fq"]);

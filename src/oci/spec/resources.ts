@@ -32,6 +32,12 @@ export function isForAllDevices({ type = "a", major = -1, minor = -1, access }: 
   return type === "a" && major < 0 && minor < 0 && (!access || [..."rwm"].every((letter) => access.includes(letter)));
 }
 
+/** The rules after the last one for every device, before which none counts; and whether that one allows them all. */
+export function countingRules(rules: readonly DeviceRule[] = []): { hasAll: boolean; rules: DeviceRule[] } {
+  const last = rules.findLastIndex(isForAllDevices);
+  return { hasAll: rules[last]?.allow ?? false, rules: rules.slice(last + 1) };
+}
+
 /**
  * A rule for both kinds of devices that names numbers or letters, as one for each kind: to the kernel, "a" is everything,
  * whatever follows. Pipes are no devices, and a rule for them means nothing.

@@ -92,8 +92,9 @@ function isReadOnly({ major, minor }: Device): boolean {
 
 /** By the last rule that says something about writing it, as in a cgroup. */
 export function mayWrite({ major, minor }: Device, rules: readonly DeviceRule[]): boolean {
+  const isMeant = (number: number | undefined, own: number | undefined) => (number ?? -1) < 0 || number === own;
   const rule = rules.findLast(({ type = "a", access, ...rule }) =>
-    (type === "b" || type === "a") && (rule.major ?? major) === major && (rule.minor ?? minor) === minor &&
+    (type === "b" || type === "a") && isMeant(rule.major, major) && isMeant(rule.minor, minor) &&
     (access || "rwm").includes("w")
   );
   return rule?.allow ?? false;

@@ -9,6 +9,7 @@ const ALL: DeviceRule = { allow: true, type: "b", major: 8, minor: 16, access: "
 Deno.test.each<{ rules: string; list: readonly DeviceRule[]; may: boolean }>([
   { rules: "no rules", list: [], may: false },
   { rules: "one that allows it", list: [NONE, ALL], may: true },
+  { rules: "one for every device, by -1", list: [NONE, { allow: true, type: "a", major: -1, minor: -1 }], may: true },
   { rules: "one for reading alone", list: [NONE, { ...ALL, access: "r" }], may: false },
   { rules: "one for another disk", list: [NONE, { ...ALL, minor: 17 }], may: false },
   {

@@ -2,6 +2,7 @@
 import { quoted } from "../../base/text.ts";
 import type { Logger } from "../../base/log.ts";
 import { DEFAULT_MODE, isDefaultDevice } from "../../oci/spec/default_devices.ts";
+import { countingRules, deviceKinds } from "../../oci/spec/resources.ts";
 import type { Device, DeviceRule, Linux, Resources } from "../../oci/spec/spec.ts";
 
 /** Disks of the host that a container asks for. A privileged one gets none: its engine lists all that the host has. */
@@ -58,12 +59,12 @@ const SERVICES: readonly Device[] = [
  * disks, whose numbers the agent replaces.
  */
 export function toGuestRules({ resources, ...linux }: Linux): DeviceRule[] {
-  if (isPrivileged(resources)) return [{ allow: true, access: "rwm" }];
-  const disks = disksOf(linux);
+  const { hasAll, rules } = countingRules(resources?.devices);
+  const disks = disksOf({ ...linux, ...(resources && { resources }) });
   const isKept = (rule: DeviceRule) =>
     isOfKernel({ path: "", type: "a", ...rule }) ||
     disks.some(({ major, minor }) => rule.type === "b" && rule.major === major && rule.minor === minor);
-  return [{ allow: false, access: "rwm" }, ...(resources?.devices ?? []).filter(isKept)];
+  return [{ allow: hasAll, access: "rwm" }, ...rules.flatMap(deviceKinds).filter(isKept)];
 }
 
 /** A disk's number is another one's in the guest, perhaps the guest's own, until the agent has replaced it. */
@@ -73,10 +74,7 @@ function isDisk({ type }: Device): boolean {
 
 /** Engines give a privileged container every device of the host, without being asked for any. */
 function isPrivileged(resources: Resources | undefined): boolean {
-  const rules = resources?.devices ?? [];
-  return rules.some(({ allow, type = "a", major, minor, access = "rwm" }) =>
-    allow && type === "a" && major === undefined && minor === undefined && access === "rwm"
-  );
+  return countingRules(resources?.devices).hasAll;
 }
 
 /** Major numbers of what is no hardware: memory, random numbers, and the own terminal. */

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
-import type { Device, Resources } from "../../oci/spec/spec.ts";
+import type { Device, DeviceRule, Resources } from "../../oci/spec/spec.ts";
 import { checkDevices, disksOf, toGuestDevices, toGuestRules } from "./spec_devices.ts";
 
 const DISK: Device = { path: "/dev/sdb", type: "b", major: 8, minor: 16 };
 const SERIAL: Device = { path: "/dev/ttyUSB0", type: "c", major: 188, minor: 0 };
+const DISK_RULE: DeviceRule = { allow: true, type: "b", major: 8, minor: 16 };
 const TUN: Device = { path: "/dev/net/tun", type: "c", major: 10, minor: 200 };
 
 /** @returns What is logged. */
@@ -28,6 +29,28 @@ Deno.test("toGuestRules() keeps a rule for the number of a disk that the contain
   const resources = { devices: [rule(16), rule(32), { ...rule(16), type: "c" as const }] };
   assert.deepEqual(toGuestRules({ devices: [DISK], resources }), [{ allow: false, access: "rwm" }, rule(16)]);
   assert.deepEqual(toGuestRules({ resources }), [{ allow: false, access: "rwm" }]);
+});
+
+const EVERY: DeviceRule = { allow: true, access: "rwm" };
+const NONE: DeviceRule = { allow: false, access: "rwm" };
+const NULL: DeviceRule = { allow: false, type: "c", major: 1, minor: 3, access: "w" };
+
+Deno.test.each<{ what: string; rules: DeviceRule[]; guest: DeviceRule[] }>([
+  { what: "every device", rules: [EVERY], guest: [EVERY] },
+  {
+    what: "every device, by -1",
+    rules: [{ allow: true, type: "a", major: -1, minor: -1, access: "mrw" }],
+    guest: [EVERY],
+  },
+  { what: "every device, in no words", rules: [{ allow: true, access: "" }], guest: [EVERY] },
+  { what: "every device but one", rules: [EVERY, NULL], guest: [EVERY, NULL] },
+  { what: "every device, taken back", rules: [EVERY, NONE], guest: [NONE] },
+  { what: "one device, taken back", rules: [{ ...NULL, allow: true }, NONE], guest: [NONE] },
+  { what: "both kinds of one number", rules: [{ ...NULL, type: "a" }], guest: [NONE, NULL] },
+  { what: "a disk among both kinds", rules: [{ allow: true, major: 8, minor: 16 }], guest: [NONE, DISK_RULE] },
+  { what: "to read every device", rules: [{ allow: true, access: "r" }], guest: [NONE] },
+])("toGuestRules() of $what says what the engine would do", ({ rules, guest }) => {
+  assert.deepEqual(toGuestRules({ devices: [DISK], resources: { devices: rules } }), guest);
 });
 
 Deno.test("checkDevices() warns of hardware that the guest does not have, not of what each kernel has", () => {
