@@ -144,3 +144,26 @@ test("cgroupsPath: without one the container gets a cgroup named by its id", asy
   const { pid } = await box.state(id);
   assert.match(Deno.readTextFileSync(`/proc/${pid}/cgroup`), new RegExp(`/${id}\n`));
 });
+
+/** The v2 hierarchy, if there is one. */
+const UNIFIED = [isV2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified"].find((root) => exists(`${root}/cgroup.procs`));
+
+test("runk 59: a cgroup that takes no processes, as one beside it is threaded, is refused by its name and state", async () => {
+  if (UNIFIED === undefined) return;
+  await using box = new Box();
+  const above = `/oci-tests/${crypto.randomUUID().slice(0, 8)}`;
+  box.spec.linux.cgroupsPath = `${above}/box`;
+  Deno.mkdirSync(`${UNIFIED}${above}/beside`, { recursive: true });
+  Deno.writeTextFileSync(`${UNIFIED}${above}/beside/cgroup.type`, "threaded");
+  const id = box.id();
+  const { code, stdout, stderr } = await box.sh("echo ran").run(id);
+  // Its own group makes do without.
+  if (stdout !== "ran\n") {
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`${UNIFIED}${above}/box.*domain invalid`));
+  }
+  assert.notEqual((await box.call(["state", id])).code, 0);
+  for (const name of [`${above}/box`, `${above}/beside`, above]) {
+    if (exists(`${UNIFIED}${name}`)) Deno.removeSync(`${UNIFIED}${name}`);
+  }
+});

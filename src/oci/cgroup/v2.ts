@@ -57,7 +57,19 @@ export class CgroupV2 implements Cgroup {
     for (const ancestor of ancestors(this.#root, this.#path)) enableControllers(ancestor);
   }
 
+  /** @throws {Error} A group above it cannot give it the controller of a limit, which that one's processes forbid. */
   apply(resources: Resources): void {
+    try {
+      this.#apply(resources);
+    } catch (cause) {
+      const above = ancestors(this.#root, this.#path).find(isLivedIn);
+      if (above === undefined || !isErrno((cause as Error).cause, "ENOENT")) throw cause;
+      const why = `"${above}" has processes of its own, and so gives it no controllers`;
+      throw new Error(`Cannot limit cgroup "${this.#path}": ${why}`, { cause });
+    }
+  }
+
+  #apply(resources: Resources): void {
     const { devices, memory, cpu, pids, blockIO, hugepageLimits, rdma, unified } = resources;
     if (devices) applyDevices(this.#path, devices);
     if (memory) applyMemory(this.#path, memory);
@@ -139,11 +151,22 @@ function ancestors(root: string, path: string): string[] {
   return names.map((_, depth) => [root, ...names.slice(0, depth)].join("/"));
 }
 
-/** Hands every controller that the group has to its children. */
+/** Whether processes are in the group itself, as none may be that gives controllers. The hierarchy's root may have some. */
+function isLivedIn(cgroup: string): boolean {
+  // A threaded group is asked for its threads: its processes it does not tell.
+  return hasCgroupFile(cgroup, "cgroup.type") && readCgroupFile(cgroup, "cgroup.threads") !== "";
+}
+
+/**
+ * Hands every controller that the group has to its children. None of one that processes are in: the kernel would take those
+ * of threads, and make the group one of threads, in which its children take no processes.
+ */
 function enableControllers(cgroup: string): void {
   const words = (file: string) => (readCgroupFile(cgroup, file) ?? "").split(" ").filter((word) => word !== "");
   const enabled = new Set(words("cgroup.subtree_control"));
-  for (const controller of words("cgroup.controllers").filter((name) => !enabled.has(name))) {
+  const missing = words("cgroup.controllers").filter((name) => !enabled.has(name));
+  if (missing.length > 0 && isLivedIn(cgroup)) return;
+  for (const controller of missing) {
     try {
       writeCgroupFile(cgroup, "cgroup.subtree_control", `+${controller}`);
     } catch (error) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { BlockIoResources, CpuResources, MemoryResources } from "../spec/spec.ts";
 import { NO_LIMIT } from "./stats.ts";
+import { CgroupV2 } from "./v2.ts";
 import { FakeCgroup } from "./testing/fake_cgroup.ts";
 import { applyCpu, cpuStats, cpuWeight } from "./v2/cpu.ts";
 import { applyCpuset } from "./v2/cpuset.ts";
@@ -198,4 +199,42 @@ Deno.test.each([
   using cgroup = new FakeCgroup({ "rdma.max": "" });
   applyRdma(cgroup.path, { mlx4_0: limits });
   assert.equal(cgroup.read("rdma.max"), line);
+});
+
+/** A group with one below it, which is the container's. @param files Of the upper one. */
+function nested(files: Readonly<Record<string, string>>): FakeCgroup {
+  const root = new FakeCgroup({ "cgroup.subtree_control": "", "cgroup.controllers": "" });
+  Deno.mkdirSync(`${root.path}/a/box`, { recursive: true });
+  for (const [name, text] of Object.entries({ "cgroup.subtree_control": "", "cgroup.controllers": "pids", ...files })) {
+    Deno.writeTextFileSync(`${root.path}/a/${name}`, text);
+  }
+  return root;
+}
+
+Deno.test.each([
+  { what: "nobody is in", files: { "cgroup.type": "domain", "cgroup.threads": "" }, given: "+pids" },
+  { what: "somebody is in", files: { "cgroup.type": "domain", "cgroup.threads": "7\n" }, given: "" },
+  {
+    what: "somebody of another pid namespace is in",
+    files: { "cgroup.type": "domain", "cgroup.threads": "0\n" },
+    given: "",
+  },
+  { what: "is the hierarchy's root", files: { "cgroup.threads": "7\n" }, given: "+pids" },
+])(
+  "runk 59: CgroupV2 has a group that $what give '$given', by which others might become threaded",
+  ({ files, given }) => {
+    using root = nested(files);
+    new CgroupV2(root.path, "a/box").create();
+    assert.equal(root.read("a/cgroup.subtree_control"), given);
+  },
+);
+
+Deno.test("runk 59: CgroupV2 says of a limit that it cannot have whose processes keep it from the controller", () => {
+  using root = nested({ "cgroup.type": "domain", "cgroup.threads": "7\n" });
+  const cgroup = new CgroupV2(root.path, "a/box");
+  cgroup.create();
+  assert.throws(() => cgroup.apply({ pids: { limit: 5 } }), {
+    message:
+      `Cannot limit cgroup "${root.path}/a/box": "${root.path}/a" has processes of its own, and so gives it no controllers`,
+  });
 });

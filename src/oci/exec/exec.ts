@@ -2,6 +2,7 @@
 import type { Child } from "../../linux/child_program/child.ts";
 import { type CgroupJoinTarget, cgroupJoinTarget } from "../../linux/cgroup/cgroup.ts";
 import { Fd, O_DIRECTORY, O_PATH, O_WRONLY } from "../../linux/io/fd.ts";
+import { startIn } from "../../linux/cgroup/refusal.ts";
 import { openPidfd } from "../../linux/process/pidfd.ts";
 import { forbidInspection, setScheduler } from "../../linux/process/process.ts";
 import { socketPair } from "../../linux/net/socket.ts";
@@ -142,11 +143,12 @@ function startJoin({ stored, cgroup, home }: ContainerParts, process: Process, o
   };
   const program = undo.use(new SyscallProgram({ apart: { keeps: keptDescriptors(plan) } }));
   const { stage2 } = addJoin(program, plan);
-  const child = program.start({
+  const start = {
     ...(cloneInto && { intoCgroup: ours.use(Fd.open(cloneInto, O_PATH | O_DIRECTORY)) }),
     stage2,
     endMs: home.patience?.endMs,
-  });
+  };
+  const child = startIn(cloneInto, () => program.start(start));
   channel.started();
   undo.move();
   return { child, stage2, channel, terminal, [Symbol.dispose]: () => end(channel, terminal) };

@@ -5,6 +5,7 @@
  * @module
  */
 import { cgroupJoinTarget } from "../../linux/cgroup/cgroup.ts";
+import { startIn } from "../../linux/cgroup/refusal.ts";
 import type { Child } from "../../linux/child_program/child.ts";
 import type { StartOptions } from "../../linux/child_program/start.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
@@ -84,12 +85,14 @@ export function startInit(draft: ContainerDraft): InitLaunch {
   });
   const program = undo.use(new SyscallProgram({ apart: { keeps: plan.kept } }));
   const stage2 = addEarlyInit(program, plan);
-  const child = beginIn(namespacesOfParent(namespaces), program, {
+  const { cloneInto } = entrance;
+  const start: StartOptions = {
     flags: plan.bornInStage2.length > 0 ? [] : namespaceFlags(born),
     replacement: stage2,
     endMs: draft.options.patience?.endMs,
-    ...(entrance.cloneInto && { intoCgroup: open(entrance.cloneInto, O_PATH | O_DIRECTORY) }),
-  });
+    ...(cloneInto && { intoCgroup: open(cloneInto, O_PATH | O_DIRECTORY) }),
+  };
+  const child = startIn(cloneInto, () => beginIn(namespacesOfParent(namespaces), program, start));
   channel.started();
   planned.read[Symbol.dispose]();
   const owned = undo.move();
