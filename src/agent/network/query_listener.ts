@@ -16,8 +16,10 @@ const MOST_QUERIES = 256;
 /** The host gives up far earlier. */
 const QUERY_MS = 15_000;
 const MOST_CONNECTIONS = 32;
-/** A connection without a query. */
+/** A connection without a query, or whose client does not take an answer. */
 const IDLE_MS = 10_000;
+/** Datagrams, or connections, in a row: whoever sends faster than they are read must not keep all else from going on. */
+const LONGEST_STREAK = 64;
 const LOOPBACK = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
 
 export interface GuestQuery {
@@ -29,20 +31,27 @@ export interface GuestQuery {
 /** A query and how its answer goes back; without one nothing does. */
 interface Asked {
   query: GuestQuery;
+  /** The host has it. */
+  isTaken: boolean;
   reply(message: Uint8Array<ArrayBuffer> | undefined): void;
 }
 
-/** Disposing it ends all. */
-export class QueryListener implements Disposable {
+/** Disposing it ends all; `await using` waits for the last read too. */
+export class QueryListener implements Disposable, AsyncDisposable {
   readonly #end = new AbortController();
   readonly #stack = new DisposableStack();
   readonly #asked = new Map<number, Asked>();
-  /** Ids of queries that the host has not taken yet. */
-  readonly #waiting: number[] = [];
+  readonly #idleMs: number;
   #news = Promise.withResolvers<void>();
+  #room = Promise.withResolvers<void>();
+  #receiving: Promise<void> | undefined;
   #address: string | undefined;
   #last = 0;
   #connections = 0;
+
+  constructor({ idleMs = IDLE_MS }: { idleMs?: number } = {}) {
+    this.#idleMs = idleMs;
+  }
 
   /**
    * Listens on port 53 of an address of the loopback. Doing so twice is no error.
@@ -66,7 +75,7 @@ export class QueryListener implements Disposable {
     bindInet(socket, bound);
     this.#stack.use(undo.move());
     this.#address = address;
-    void this.#receive(socket);
+    this.#receiving = this.#receive(socket);
     void this.#accept(listener);
     return bound;
   }
@@ -75,9 +84,10 @@ export class QueryListener implements Disposable {
   async next(signal: AbortSignal): Promise<GuestQuery> {
     for (;;) {
       signal.throwIfAborted();
-      for (let id; (id = this.#waiting.shift()) !== undefined;) {
-        const asked = this.#asked.get(id);
-        if (asked !== undefined) return asked.query;
+      const asked = this.#asked.values().find(({ isTaken }) => !isTaken);
+      if (asked !== undefined) {
+        asked.isTaken = true;
+        return asked.query;
       }
       await abortable(this.#news.promise, signal);
     }
@@ -86,7 +96,7 @@ export class QueryListener implements Disposable {
   /** Sends an answer. Nobody may wait for it any more. @param message Empty: there is none. */
   answer(id: number, message: Uint8Array): void {
     const asked = this.#asked.get(id);
-    this.#asked.delete(id);
+    if (this.#asked.delete(id)) this.#room.resolve();
     asked?.reply(message.length === 0 || message.length > ANSWER_BYTES ? undefined : Uint8Array.from(message));
   }
 
@@ -97,12 +107,12 @@ export class QueryListener implements Disposable {
     const timer = setTimeout(() => this.answer(id, new Uint8Array()), QUERY_MS);
     this.#asked.set(id, {
       query: { ...query, id },
+      isTaken: false,
       reply: (message) => {
         clearTimeout(timer);
         reply(message);
       },
     });
-    this.#waiting.push(id);
     this.#news.resolve();
     this.#news = Promise.withResolvers();
     return true;
@@ -113,18 +123,36 @@ export class QueryListener implements Disposable {
     const buffer = new Uint8Array(QUERY_BYTES + 1);
     while (!signal.aborted) {
       await readable(socket, { signal }).catch(() => {});
-      for (let datagram; !signal.aborted && (datagram = receiveFrom(socket, buffer)) !== undefined;) {
+      let left = LONGEST_STREAK;
+      for (; left > 0 && this.#hasRoom(); left--) {
+        const datagram = receiveFrom(socket, buffer);
+        if (datagram === undefined) break;
         const message = buffer.slice(0, datagram.length);
         const { from } = datagram;
         if (isQuery(message)) this.#ask({ message, tcp: false }, (answer) => replyTo(socket, from, answer));
       }
+      if (left === 0) await nextTurn();
+      // What is not read stays in the socket, where the kernel drops what is too much.
+      while (!signal.aborted && !this.#hasRoom()) await this.#untilRoom();
     }
   }
 
+  #hasRoom(): boolean {
+    return !this.#end.signal.aborted && this.#asked.size < MOST_QUERIES;
+  }
+
+  /** Ends with the listener too, which answers all. */
+  async #untilRoom(): Promise<void> {
+    this.#room = Promise.withResolvers();
+    await this.#room.promise;
+  }
+
   async #accept(listener: Deno.TcpListener): Promise<void> {
-    while (!this.#end.signal.aborted) {
+    for (let count = 1; !this.#end.signal.aborted; count++) {
       const connection = await listener.accept().catch(() => undefined);
       if (connection === undefined) return;
+      // One that is there already comes without a turn.
+      if (count % LONGEST_STREAK === 0) await nextTurn();
       if (this.#connections >= MOST_CONNECTIONS) {
         connection.close();
         continue;
@@ -141,8 +169,7 @@ export class QueryListener implements Disposable {
     this.#end.signal.addEventListener("abort", close);
     using _listening = { [Symbol.dispose]: () => this.#end.signal.removeEventListener("abort", close) };
     for (;;) {
-      const idle = setTimeout(close, IDLE_MS);
-      const message = await readMessage(connection).finally(() => clearTimeout(idle));
+      const message = await this.#within(close, () => readMessage(connection));
       if (message === undefined || !isQuery(message)) return;
       const answered = Promise.withResolvers<Uint8Array<ArrayBuffer> | undefined>();
       if (!this.#ask({ message, tcp: true }, answered.resolve)) return;
@@ -151,8 +178,14 @@ export class QueryListener implements Disposable {
       const framed = new Uint8Array(2 + answer.length);
       new DataView(framed.buffer).setUint16(0, answer.length);
       framed.set(answer, 2);
-      for (let rest = framed; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
+      await this.#within(close, () => writeMessage(connection, framed));
     }
+  }
+
+  /** Lets a client keep us waiting so long, and no longer. @param close Ends what is done. */
+  async #within<T>(close: () => void, run: () => Promise<T>): Promise<T> {
+    const timer = setTimeout(close, this.#idleMs);
+    return await run().finally(() => clearTimeout(timer));
   }
 
   [Symbol.dispose](): void {
@@ -160,6 +193,16 @@ export class QueryListener implements Disposable {
     for (const id of [...this.#asked.keys()]) this.answer(id, new Uint8Array());
     this.#stack.dispose();
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this[Symbol.dispose]();
+    await this.#receiving;
+  }
+}
+
+/** Lets timers and other events come first: a promise that is settled already does not. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** A client that has gone, or takes nothing, gets nothing. */
@@ -188,4 +231,8 @@ async function readAll(connection: Deno.TcpConn, length: number): Promise<Uint8A
     at += count;
   }
   return bytes;
+}
+
+async function writeMessage(connection: Deno.TcpConn, framed: Uint8Array<ArrayBuffer>): Promise<void> {
+  for (let rest = framed; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
 }

@@ -19,6 +19,9 @@ const SOCKET = "notify.sock";
 /** As long as runc waits for systemd to have taken a message in. */
 const BARRIER_MS = 30_000;
 
+/** Messages in a row: more than a kernel keeps in a socket (10 to 512), so that who sends on keeps us from nothing else. */
+const LONGEST_STREAK = 512;
+
 function directoryOf(stateDirectory: string): string {
   return `${stateDirectory}/notify`;
 }
@@ -80,7 +83,9 @@ export class Readiness implements Disposable {
     const buffer = new Uint8Array(4096);
     for (;;) {
       const ended = await firstReadable({ pidfd, socket: this.#socket }, signal);
-      for (let length; (length = readNow(this.#socket, buffer)) !== undefined;) {
+      for (let left = LONGEST_STREAK; left > 0; left--) {
+        const length = readNow(this.#socket, buffer);
+        if (length === undefined) break;
         const lines = new TextDecoder().decode(buffer.subarray(0, length)).split("\n");
         const line = lines.find((text) => text.startsWith("READY="));
         if (line !== undefined) return line;
