@@ -4,6 +4,7 @@ import type { Fd } from "../linux/io/fd.ts";
 import type { GuestContainer } from "./container/container.ts";
 import { MappedNamespaces } from "./machine/mapped_namespaces.ts";
 import type { SharedNamespaces } from "./machine/shared_namespaces.ts";
+import { MachineSysctls } from "./container/mapped_spec.ts";
 import { OomQueue } from "./container/oom.ts";
 import { SharedMounts } from "./container/shared_mounts.ts";
 import type { GuestProcess } from "./container/process.ts";
@@ -19,6 +20,8 @@ export class Sandbox implements AsyncDisposable {
   pidNamespace: Fd | undefined;
   /** Of those containers whose ids are mapped, by their maps. */
   readonly mappedNamespaces: MappedNamespaces = new MappedNamespaces();
+  /** Network sysctls that the containers share. */
+  sysctls: MachineSysctls = new MachineSysctls();
   /** Directory of the guest's own hooks; empty if there is none. */
   guestHookPath = "";
   readonly storages: StorageRegistry = new StorageRegistry();
@@ -77,6 +80,7 @@ export class Sandbox implements AsyncDisposable {
     await this[Symbol.asyncDispose]();
     this.id = "";
     this.guestHookPath = "";
+    this.sysctls = new MachineSysctls();
     this.#resources = new AsyncDisposableStack();
   }
 

@@ -18,8 +18,9 @@ import type { Guest } from "../guest.ts";
 import { bundleOf, refusePart } from "../files/guest_path.ts";
 import { attachDevices, withGuestNumbers } from "./devices.ts";
 import { addGuestHooks } from "./hooks.ts";
-import { setMachineSysctls, toMappedSpec } from "./mapped_spec.ts";
+import { toMappedSpec, withoutNetworkSysctls } from "./mapped_spec.ts";
 import { needsOf } from "../machine/kernel_needs.ts";
+import type { MappedPaths } from "../machine/mapped_namespaces.ts";
 import { guestNamespaces } from "../machine/namespaces.ts";
 import { GuestProcess, INIT_EXEC_ID } from "./process.ts";
 import { groupsOf } from "../storage/groups.ts";
@@ -49,11 +50,15 @@ export async function createContainer(
   for (const group of groupsOf(request.storages)) undo.use(await storages.acquire(group, context));
   using target = targetPidns(guest, request);
   const numbers = await attachDevices(request.devices, { devices, signal, undo });
-  const spec = withGuestNumbers(guestSpec(guest, { request, target }), numbers);
+  const asked = specFromProto(request.OCI!);
+  const mapped = guest.sandbox.mappedNamespaces.of(asked, { hostname: guest.sandbox.namespaces?.hostname ?? "" });
+  const spec = withGuestNumbers(guestSpec(guest, { asked, mapped, request, target }), numbers);
   checkRoot(spec, { bundle, guard });
   undo.use(guest.sandbox.sharedMounts.use(spec, guard));
   Deno.writeTextFileSync(`${bundle}/config.json`, formatSpec(spec));
-  await guest.modules.serve(needsOf(spec));
+  await guest.modules.serve(needsOf(asked));
+  // Once their modules are there.
+  if (guest.isInit) guest.sandbox.sysctls[mapped === undefined ? "remember" : "set"](asked);
   const { container, init } = await startInit({ id, bundle, spec, ownsMachine: guest.isInit, guardSource: guard });
   await using made = new AsyncDisposableStack();
   made.defer(() => container.delete({ force: true }));
@@ -105,22 +110,28 @@ function targetPidns({ sandbox }: Guest, { targetPidns: id }: CreateContainerReq
 }
 
 interface GuestSpecOptions {
+  asked: Spec;
+  /** Of a container whose ids are mapped. */
+  mapped: MappedPaths | undefined;
   request: CreateContainerRequest;
   /** Process namespace of another container. */
   target: Fd | undefined;
 }
 
-function guestSpec({ sandbox, isInit }: Guest, { request, target }: GuestSpecOptions): Spec {
-  const asked = specFromProto(request.OCI!);
-  const mapped = sandbox.mappedNamespaces.of(asked, { hostname: sandbox.namespaces?.hostname ?? "" });
-  const spec = mapped === undefined ? asked : toMappedSpec(asked);
+function guestSpec({ sandbox, isInit }: Guest, { asked, mapped, request, target }: GuestSpecOptions): Spec {
+  const spec = mapped === undefined ? asked : mappedSpec(asked, { isInit });
   const pid = (request.sandboxPidns ? sandbox.pidNamespace : target)?.number;
   const namespaces = guestNamespaces(spec, {
     shared: mapped ?? sandbox.namespaces,
     pid: pid === undefined ? undefined : `/proc/self/fd/${pid}`,
   });
-  if (mapped !== undefined && isInit) setMachineSysctls(asked);
   return addGuestHooks({ ...spec, linux: { ...spec.linux, namespaces } }, sandbox.guestHookPath);
+}
+
+/** On a machine that is not ours network sysctls stay in it, and are refused by name. */
+function mappedSpec(asked: Spec, { isInit }: Pick<Guest, "isInit">): Spec {
+  const spec = toMappedSpec(asked);
+  return isInit ? withoutNetworkSysctls(spec) : spec;
 }
 
 type InitOptions = Required<Pick<CreateOptions, "id" | "bundle" | "spec" | "ownsMachine" | "guardSource">>;
