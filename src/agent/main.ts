@@ -79,13 +79,16 @@ async function run(
   const log = openLog(options, stack);
   for (const warning of warnOfUnbuilt(options)) log.warning(warning);
   const end = new AbortController();
+  // Both hold until the sandbox has ended with all its containers.
+  guardMachineVsock({ options, log, isInit }, stack);
+  const modules = stack.use(new ModuleRequests({ machine: machineOf({ options, isInit }), log }));
   const guest: Guest = {
     options,
     log,
     isInit,
     sandbox: stack.use(new Sandbox()),
     devices: new DeviceWaiter({ timeoutMs: options.hotplugTimeout * 1000 }),
-    modules: stack.use(new ModuleRequests({ machine: machineOf({ options, isInit }), log })),
+    modules,
     policy: ALLOW_ALL,
     signal: end.signal,
     shutDown: () => end.abort(),
@@ -93,7 +96,6 @@ async function run(
   endOnSignals(guest, stack);
   logStrayErrors(guest, stack);
   if (isInit) reapOrphans(stack);
-  guardMachineVsock(guest, stack);
   const listener = listen(options.serverAddress, { admission: hostAdmission(options, log) });
   log.info("Agent serves", { address: options.serverAddress, version: VERSION, api: AGENT_API_VERSION });
   // Without interceptors a call takes a shorter way.

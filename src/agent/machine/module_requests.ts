@@ -21,19 +21,41 @@ export interface ModuleRequestsOptions {
   /** `init`: the machine is ours alone; `service`: it has an init of its own; `none`: leave it alone, it is no guest. */
   machine: "init" | "service" | "none";
   log: Logger;
+  kernel?: ModuleKernel;
 }
+
+/** The kernel's part. */
+export interface ModuleKernel {
+  /** Names the program that it starts for a module; a line without a name: none. */
+  nameProgram(program: string): void;
+  /** Refuses whoever may not ask, until it is disposed of. */
+  guard(): Disposable;
+}
+
+const KERNEL: ModuleKernel = {
+  nameProgram: (program) => Deno.writeTextFileSync(PROGRAM_NAME, program),
+  guard: () => {
+    checkThatHooksAreAsked();
+    return guardModules(knownPlaces());
+  },
+};
+
+/** Nobody's; the file takes no empty write. */
+const NO_PROGRAM = "\n";
 
 /** The one way of containers to modules. Disposing it forbids requests, and opens them to nobody. */
 export class ModuleRequests implements Disposable {
   readonly #options: ModuleRequestsOptions;
+  readonly #kernel: ModuleKernel;
   readonly #loaded = new Set<string>();
   /** "refused": this kernel cannot tell who asks. */
   #state: "closed" | "open" | "refused" = "closed";
-  #guard: Disposable | undefined;
+  readonly #guards = new DisposableStack();
 
   constructor(options: ModuleRequestsOptions) {
     this.#options = options;
-    if (options.machine === "init") Deno.writeTextFileSync(PROGRAM_NAME, "\n");
+    this.#kernel = options.kernel ?? KERNEL;
+    if (options.machine === "init") this.#kernel.nameProgram(NO_PROGRAM);
     // Another init may need modules as long as it runs, so the kernel goes on loading them for who may.
     if (options.machine === "service") this.#open();
   }
@@ -47,15 +69,14 @@ export class ModuleRequests implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#guard?.[Symbol.dispose]();
+    this.#guards.dispose();
   }
 
   #open(): void {
     if (this.#state !== "closed") return;
     try {
-      checkThatHooksAreAsked();
-      this.#guard = guardModules(knownPlaces());
-      if (this.#options.machine === "init") Deno.writeTextFileSync(PROGRAM_NAME, PROGRAM);
+      this.#guards.use(this.#kernel.guard());
+      if (this.#options.machine === "init") this.#nameProgram();
       this.#state = "open";
     } catch (error) {
       this.#state = "refused";
@@ -64,6 +85,12 @@ export class ModuleRequests implements Disposable {
         error,
       });
     }
+  }
+
+  /** The name goes before the guard does: without one, anybody could ask. */
+  #nameProgram(): void {
+    this.#guards.defer(() => this.#kernel.nameProgram(NO_PROGRAM));
+    this.#kernel.nameProgram(PROGRAM);
   }
 
   #load(name: string): void {

@@ -10,7 +10,7 @@ const FIRST_PID_NAMESPACE = 0xeffffffc;
  * From now on only this process has vsock sockets. For a machine of ours: an agent that is a plain process, in a namespace
  * or on a socket of its own, leaves the machine as it is.
  */
-export function guardMachineVsock(guest: Guest, stack: AsyncDisposableStack): void {
+export function guardMachineVsock(guest: Pick<Guest, "options" | "log" | "isInit">, stack: AsyncDisposableStack): void {
   const { options, log } = guest;
   if (options.containerVsock || !ownsMachine(guest)) return;
   try {
