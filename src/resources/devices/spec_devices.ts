@@ -10,9 +10,14 @@ export function disksOf({ devices = [], resources }: Linux = {}): Device[] {
   return isPrivileged(resources) ? [] : devices.filter(isDisk);
 }
 
-/** Says which devices that a container asks for by name it does not get. */
+/** Says which devices that a container asks for by name, or by being privileged, it does not get. */
 export function checkDevices(linux: Linux = {}, { containerId, log }: { containerId: string; log: Logger }): void {
-  if (isPrivileged(linux.resources)) return;
+  if (isPrivileged(linux.resources)) {
+    if (!hasHardware(linux.devices) || !isMapped(linux)) return;
+    const missing = SERVICES.filter((device) => !isForAll(device)).map(({ path }) => path).join(", ");
+    log.info(`Container "${containerId}" has no ${missing}: they are for root of the guest, which its root is not`);
+    return;
+  }
   for (const device of linux.devices ?? []) {
     if (isDisk(device) || isOfKernel(device)) continue;
     const name = `device ${quoted(device.path)} (${device.type} ${device.major}:${device.minor})`;
@@ -25,17 +30,34 @@ export function checkDevices(linux: Linux = {}, { containerId, log }: { containe
  * the guest's own kernel offers, as they would have it on a node. The nodes that each container has are left out, as
  * Kata's agent makes them and cannot make them twice.
  */
-export function toGuestDevices({ devices = [], resources }: Linux): Device[] {
-  const asked = isPrivileged(resources) ? forPrivileged(devices) : devices;
+export function toGuestDevices(linux: Linux): Device[] {
+  const { devices = [], resources } = linux;
+  const asked = isPrivileged(resources) ? forPrivileged(linux) : devices;
   return asked.filter((device) => !isDefaultDevice(device))
     .map(({ fileMode = DEFAULT_MODE, ...device }) => ({ ...device, fileMode }));
 }
 
 /** An engine that keeps the host's hardware from a privileged container keeps these from it too. */
-function forPrivileged(devices: readonly Device[]): Device[] {
+function forPrivileged(linux: Linux): Device[] {
+  const { devices = [] } = linux;
   const kept = devices.filter(isOfKernel);
-  if (kept.length === devices.length) return kept;
-  return [...kept, ...SERVICES.filter(({ path }) => !kept.some((device) => device.path === path))];
+  if (!hasHardware(devices)) return kept;
+  const services = isMapped(linux) ? SERVICES.filter(isForAll) : SERVICES;
+  return [...kept, ...services.filter(({ path }) => !kept.some((device) => device.path === path))];
+}
+
+function hasHardware(devices: readonly Device[] = []): boolean {
+  return !devices.every(isOfKernel);
+}
+
+/** Root of such a container is none in the guest, and would own the nodes that are made for it. */
+function isMapped({ namespaces = [], uidMappings = [] }: Linux): boolean {
+  return uidMappings.length > 0 || namespaces.some(({ type }) => type === "user");
+}
+
+/** Opening it takes no rights; what it does then does. */
+function isForAll({ fileMode }: Device): boolean {
+  return fileMode === 0o666;
 }
 
 const LOOP_MAJOR = 7;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createLogger } from "../../base/log.ts";
-import type { Device, DeviceRule, Resources } from "../../oci/spec/spec.ts";
+import type { Device, DeviceRule, Linux, Resources } from "../../oci/spec/spec.ts";
 import { checkDevices, disksOf, toGuestDevices, toGuestRules } from "./spec_devices.ts";
 
 const DISK: Device = { path: "/dev/sdb", type: "b", major: 8, minor: 16 };
@@ -101,4 +101,21 @@ Deno.test("pods B13: toGuestDevices() gives a privileged container what the gues
   ]);
   assert.deepEqual(paths([TUN]), ["/dev/net/tun"], "an engine that lists no hardware");
   assert.deepEqual(toGuestDevices({ devices: [TUN, DISK] }).length, 2);
+});
+
+Deno.test("pods A17: toGuestDevices() gives a privileged container with mapped ids no device that is for root of the guest alone", () => {
+  const mapped: Linux = {
+    devices: [DISK, TUN],
+    resources: ALL,
+    namespaces: [{ type: "user" }],
+    uidMappings: [{ containerID: 0, hostID: 100_000, size: 65_536 }],
+  };
+  assert.deepEqual(toGuestDevices(mapped).map(({ path }) => path), ["/dev/net/tun", "/dev/fuse"]);
+  const lines: string[] = [];
+  const log = createLogger({ sink: (line) => lines.push(JSON.parse(line).msg) });
+  checkDevices(mapped, { containerId: "c1", log });
+  assert.equal(lines.length, 1);
+  assert.match(lines[0]!, /^Container "c1" has no \/dev\/mapper\/control, \/dev\/loop-control, \/dev\/loop0, .*root/);
+  checkDevices({ ...mapped, devices: [TUN] }, { containerId: "c1", log });
+  assert.equal(lines.length, 1, "an engine that lists no hardware");
 });
