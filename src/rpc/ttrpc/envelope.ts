@@ -146,7 +146,9 @@ function remembering(): Headers {
     append(name: string, value: string) {
       Headers.prototype.append.call(headers, name, value);
       const key = name.toLowerCase();
-      values.set(key, [...values.get(key) ?? [], value]);
+      const known = values.get(key);
+      if (known === undefined) values.set(key, [value]);
+      else known.push(value);
     },
     set(name: string, value: string) {
       Headers.prototype.set.call(headers, name, value);

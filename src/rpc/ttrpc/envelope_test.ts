@@ -94,6 +94,22 @@ Deno.test("fromMetadata() joins repeated keys and leaves out what no header can 
   assert.deepEqual([...fromMetadata(metadata)], [["a", "1, 2"]]);
 });
 
+Deno.test("fromMetadata() copies no value of a key twice, however many there are", () => {
+  const metadata = Array.from({ length: 500 }, (_, value) => create(KeyValueSchema, { key: "a", value: `${value}` }));
+  let copied = 0;
+  const iterate = Array.prototype[Symbol.iterator];
+  Array.prototype[Symbol.iterator] = function (this: unknown[]) {
+    copied += this.length;
+    return iterate.call(this);
+  };
+  try {
+    fromMetadata(metadata);
+  } finally {
+    Array.prototype[Symbol.iterator] = iterate;
+  }
+  assert.ok(copied < 5000, `${copied} steps for 500 values`);
+});
+
 function concat(...parts: Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
