@@ -223,3 +223,18 @@ Deno.test("the bundle's config.json has integers of 64 bits as they were given",
   assert.match(text, /"soft":9223372036854775807\b/);
   await box.agent.removeContainer({ containerId: "c1" });
 });
+
+Deno.test("pods A17: sysctls of the network are refused by name where the machine is not the agent's, with mapped ids too", async () => {
+  await using box = await AgentBox.start();
+  await box.agent.createSandbox({ sandboxId: "s1" });
+  const mappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  for (const mapped of [{}, { uidMappings: mappings, gidMappings: mappings }]) {
+    const spec = box.spec(["true"]);
+    const namespaces = [
+      ...spec.linux?.namespaces ?? [],
+      ...("uidMappings" in mapped ? [{ type: "user" as const }] : []),
+    ];
+    spec.linux = { ...spec.linux, ...mapped, namespaces, sysctl: { "net.ipv4.ip_unprivileged_port_start": "1024" } };
+    await assert.rejects(box.start("c1", spec), /"net\.ipv4\.ip_unprivileged_port_start" needs a network namespace/);
+  }
+});

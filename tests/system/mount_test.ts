@@ -1,5 +1,8 @@
 /** Mounts on the real kernel, each test below a directory of its own that it leaves empty. Needs root. */
 import assert from "node:assert/strict";
+import { SharedMounts } from "../../src/agent/container/shared_mounts.ts";
+import { GUEST_PATH } from "../../src/agent_api/names.ts";
+import type { GuardedPath } from "../../src/linux/fs/guarded_path.ts";
 import { forgetUnusedNames } from "../../src/linux/fs/dentries.ts";
 import { bindMount, mount, remountBind, setPropagation, umount, umountTree } from "../../src/linux/mount/mount.ts";
 import { mountSetattr, moveMount, openTree } from "../../src/linux/mount/mount_tree.ts";
@@ -171,3 +174,33 @@ Deno.test({ name: "forgetUnusedNames() changes nothing about a mount, and names 
   assert.deepEqual(place.mountOf(target), before);
   assert.throws(() => forgetUnusedNames(place.directory("plain")), { message: `fspick ${place.path}/plain: EINVAL` });
 });
+
+Deno.test(
+  { name: "SharedMounts.use() holds none of a container's mounts where one of them cannot be had", ignore },
+  () => {
+    const path = Deno.makeTempDirSync();
+    using undo = new DisposableStack();
+    undo.defer(() => {
+      umountTree(path);
+      Deno.removeSync(path, { recursive: true });
+    });
+    Deno.mkdirSync(`${path}/good`);
+    Deno.symlinkSync("good", `${path}/link`);
+    const isMounted = () => readMountInfo().some(({ mountPoint }) => mountPoint === `${path}/good`);
+    mount("tmpfs", `${path}/good`, { type: "tmpfs" });
+    const shared = new SharedMounts();
+    const guard = (source: string): GuardedPath => ({
+      base: source.replace(GUEST_PATH.passthrough, path),
+      links: "none",
+    });
+    const use = (...names: string[]) => {
+      const mounts = names.map((name) => ({ destination: `/${name}`, source: `${GUEST_PATH.passthrough}/${name}` }));
+      return shared.use({ ociVersion: "1.2.0", mounts }, guard);
+    };
+    const other = use("good");
+    assert.throws(() => use("good", "link"), { code: "PERMISSION_DENIED" });
+    assert.ok(isMounted(), "it is another container's too");
+    other[Symbol.dispose]();
+    assert.ok(!isMounted());
+  },
+);
