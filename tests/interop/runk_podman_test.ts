@@ -150,7 +150,9 @@ for (const [name, options] of Object.entries(OPTIONS)) {
       for (const flags of execs) shown.push(await must(under.words("exec", ...flags, id, "sh", "-c", SIGHT)));
       // Not rm, which now and then comes before Podman's own cleaning and then fails, with runc too.
       await must(under.words("stop", "--time", "0", id));
-      return shown.map((text) => text.replace(/^\/dev\/mqueue.*\n/gm, ""));
+      // In a user namespace runk takes from devices what they need not, as crun does and runc does not (runk-more C5).
+      const level = (text: string) => text.replace(/^(\/dev\/\S+ rw),nosuid,noexec(,relatime)$/gm, "$1$2");
+      return shown.map((text) => level(text.replace(/^\/dev\/mqueue.*\n/gm, "")));
     };
     assert.deepEqual(await seen(RUNK), await seen(RUNC));
   });

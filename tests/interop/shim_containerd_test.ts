@@ -77,7 +77,9 @@ interop(
       const used = await containerd.runContainer("disk", ["sh", "-c", script], ["--device", disk]);
       assert.equal(used.stdout, "first", used.stderr);
       assert.match(await Deno.readTextFile(file), /^2ndst /);
-      const all = await containerd.runContainer("all", ["ls", disk, "/dev/null"], ["--privileged"]);
+      // Its loop devices are the guest's own, and have no file.
+      const unasked = `head -c 5 ${disk} 2>/dev/null; ls /dev/null`;
+      const all = await containerd.runContainer("all", ["sh", "-c", unasked], ["--privileged"]);
       assert.equal(all.stdout, "/dev/null\n", all.stderr);
     } finally {
       await containerd.run(["losetup", "--detach", disk]);
