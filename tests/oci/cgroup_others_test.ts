@@ -212,12 +212,123 @@ testEach([
     await box.ok("run", "--detach", "--bundle", box.bundle, id);
     await until(() => members(box).length === 4);
     for (const [command, ...options] of end) {
-      if (command === "delete" && end.length > 1) await box.until(id, "stopped").catch(() => {});
+      if (options.length === 0 && command === "delete") await box.until(id, "stopped");
       await box.ok(command!, ...options, id, ...(command === "kill" ? ["KILL"] : []));
     }
     assert.deepEqual(members(box), [child.pid]);
     assert.ok(isAlive(child.pid));
   } finally {
+    await ended(child);
+  }
+});
+
+/** As on a kernel that gives mount namespaces no number of their own. */
+async function forgetNamespaceId(box: Box, id: string): Promise<void> {
+  const path = `${box.root}/${id}/state.json`;
+  const { mountNamespaceId: _, ...rest } = JSON.parse(await Deno.readTextFile(path));
+  await Deno.writeTextFile(path, JSON.stringify(rest));
+}
+
+testEach([
+  { how: "by delete", end: ["delete"], kernel: "of now" },
+  { how: "by delete", end: ["delete"], kernel: "before 6.11" },
+  { how: "by kill --all", end: ["kill", "--all"], kernel: "of now" },
+  { how: "by kill --all", end: ["kill", "--all"], kernel: "before 6.11" },
+])(
+  "runk 09b: a container that is gone ends nobody else who got the number of its mount namespace, $how on a kernel $kernel",
+  async ({ end, kernel }) => {
+    await using box = new Box();
+    using _groups = madeBefore(box);
+    shareMachinePids(box);
+    const [gone, next] = [box.id(), box.id()];
+    box.sh("exit 0").save();
+    await box.ok("run", "--detach", "--bundle", box.bundle, gone);
+    await box.until(gone, "stopped");
+    if (kernel !== "of now") await forgetNamespaceId(box, gone);
+    const path = `${box.root}/${gone}/state.json`;
+    box.sh("sleep 1000").save();
+    await box.ok("run", "--detach", "--bundle", box.bundle, next);
+    const { pid } = await box.state(next);
+    // Usually the kernel does this itself, unless somebody else on the machine takes the number in between.
+    const state = JSON.parse(await Deno.readTextFile(path));
+    await Deno.writeTextFile(
+      path,
+      JSON.stringify({ ...state, mountNamespace: await Deno.readLink(`/proc/${pid}/ns/mnt`) }),
+    );
+    await box.call([...end, gone, ...(end[0] === "kill" ? ["KILL"] : [])]);
+    assert.ok(isAlive(pid), "the other container is gone");
+    assert.equal((await box.state(next)).status, "running");
+    if (end[0] === "kill") await box.ok("delete", gone);
+    assert.ok(isAlive(pid));
+    await box.ok("delete", "--force", next);
+  },
+);
+
+testEach([{ kernel: "of now" }, { kernel: "before 6.11" }])(
+  "runk 09b: in a cgroup of others, nobody is ended of whom nothing tells whose he is, on a kernel $kernel",
+  async ({ kernel }) => {
+    await using box = new Box();
+    using _groups = madeBefore(box);
+    shareMachinePids(box);
+    const id = box.id();
+    box.sh("(setsid sleep 1000 &); exit 0").save();
+    await box.ok("run", "--detach", "--bundle", box.bundle, id);
+    await box.until(id, "stopped");
+    await until(() => members(box).length === 1);
+    const [left] = members(box);
+    if (kernel === "of now") {
+      await box.ok("delete", id);
+      assert.deepEqual(members(box), []);
+      return;
+    }
+    await forgetNamespaceId(box, id);
+    const { stderr } = await box.ok("delete", id);
+    try {
+      assert.match(stderr, /processes stay: nothing tells any more/);
+      assert.ok(isAlive(left!));
+    } finally {
+      Deno.kill(left!, "SIGKILL");
+      await until(() => members(box).length === 0);
+    }
+  },
+);
+
+/** Forks and ends, again and again: whoever looks finds another one. */
+const FLEES = "f() { f & exit 0; }; f";
+
+testEach([
+  { how: "by delete --force", end: [["delete", "--force"]], frozen: "" },
+  { how: "by kill and delete", end: [["kill"], ["delete"]], frozen: "" },
+  { how: "by delete --force of a paused one", end: [["delete", "--force"]], frozen: "by pause" },
+  { how: "by delete --force where others froze it", end: [["delete", "--force"]], frozen: "by others" },
+])("runk 09b: one in a cgroup of others that forks and ends without end is ended, $how", async ({ end, frozen }) => {
+  await using box = new Box();
+  using _groups = madeBefore(box);
+  const child = stranger(box);
+  try {
+    const id = box.id();
+    shareMachinePids(box);
+    box.sh(`for i in 1 2 3 4; do (${FLEES}) & done; exec sleep 1000`).save();
+    await box.ok("run", "--detach", "--bundle", box.bundle, id);
+    await until(() => members(box).length >= 4);
+    const group = isV2 ? groups(box)[0]! : `${ROOT}/freezer${box.spec.linux.cgroupsPath}`;
+    const file = `${group}/${isV2 ? "cgroup.freeze" : "freezer.state"}`;
+    const [still, runs] = isV2 ? ["1", "0"] : ["FROZEN", "THAWED"];
+    if (frozen === "by pause") await box.ok("pause", id);
+    if (frozen === "by others") {
+      Deno.writeTextFileSync(file, still!);
+      await until(() => isV2 || Deno.readTextFileSync(file).trim() === still);
+    }
+    for (const [command, ...options] of end) {
+      if (options.length === 0 && command === "delete") await box.until(id, "stopped");
+      await box.ok(command!, ...options, id, ...(command === "kill" ? ["KILL"] : []));
+    }
+    assert.deepEqual(members(box), [child.pid]);
+    assert.ok(isAlive(child.pid));
+    // A pause ends with its container.
+    assert.equal(Deno.readTextFileSync(file).trim(), frozen === "by others" ? still : runs);
+  } finally {
+    if (!isV2) Deno.writeTextFileSync(`${ROOT}/freezer${box.spec.linux.cgroupsPath}/freezer.state`, "THAWED");
     await ended(child);
   }
 });

@@ -133,6 +133,38 @@ test("runk-more C2: mounts that stand before one on the root are hidden by it, t
   assert.ok(shown.includes("/real") && !shown.includes("/before"), shown);
 });
 
+testEach<{ what: string; options: string[]; propagation: string }>([
+  { what: "a bind", options: ["rbind"], propagation: "shared" },
+  { what: "a shared bind", options: ["rbind", "rshared"], propagation: "rshared" },
+  { what: "another bind", options: ["rbind", "rslave"], propagation: "slave" },
+])(
+  "runk-more C2: $what of a shared file system over the root, itself $propagation, leaves no mount on the machine",
+  async ({ options, propagation }) => {
+    await using box = new Box();
+    const other = `${box.dir}/other`;
+    Deno.mkdirSync(other);
+    await host("mount", "-t", "tmpfs", "of-the-machine", other);
+    try {
+      await host("mount", "--make-shared", other);
+      await host("cp", "-a", `${box.rootfs}/.`, other);
+      box.spec.mounts.unshift({ destination: "/", type: "bind", source: other, options });
+      box.spec.linux.rootfsPropagation = propagation;
+      const before = mountsBelow(box.dir);
+      const id = box.id();
+      box.sh("sleep 1000").save();
+      await box.ok("run", "--detach", "--bundle", box.bundle, id);
+      assert.deepEqual(mountsBelow(box.dir), before);
+      const { stdout } = await box.ok("exec", id, "/bin/cat", "/proc/self/mountinfo");
+      const root = stdout.split("\n").find((line) => line.split(" ")[4] === "/") ?? "";
+      assert.equal(/ shared:/.test(root), propagation.endsWith("shared"), root);
+      await box.ok("delete", "--force", id);
+      assert.deepEqual(mountsBelow(box.dir), before);
+    } finally {
+      await host("umount", "--lazy", other);
+    }
+  },
+);
+
 test("runk-more C4: a domain name that a sysctl sets otherwise is refused, as only one can be carried out", async () => {
   await using box = new Box();
   box.spec.domainname = "a.example";

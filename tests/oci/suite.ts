@@ -34,6 +34,18 @@ const LACKS: Record<string, readonly Lack[]> = {
     { tests: /^runk 09:.*machine's pid/, why: "ends all in a cgroup if the pid namespace is not its own" },
     { tests: /^runk 09:.*free meanwhile/, why: "goes by the id alone, whoever has it by now" },
     { tests: /^runk 09b:.*(that is killed|an empty cgroup)/, why: "takes a cgroup for its own, and signals all in it" },
+    {
+      tests: /^runk 09b: (in a cgroup of others|one in a cgroup of others|a container that is gone)/,
+      why: "ends all in a cgroup, or nobody whose parents have ended",
+    },
+    {
+      tests: /^runk 09: (a container without a pid namespace leaves|more processes)/,
+      why: "ends all in a cgroup, those of groups below as well, and takes one away that was there",
+    },
+    {
+      tests: /^runk-more C2.*itself r?shared/,
+      why: "cannot change to such a root, and leaves its mounts on the machine",
+    },
     { tests: /^runk 12/, why: "fails on devices there" },
     { tests: /^runk 13.*makes start/, why: "of Debian 12 runs them at the end of create" },
     { tests: /^runk 06/, why: "of Debian 12 hands on the CPUs of its caller" },

@@ -42,9 +42,15 @@ export interface MemberSignal {
 /**
  * Signals members of a cgroup. Each is opened first, and only then looked at: it may have ended since the list was read,
  * and its number may be that of somebody who is no member.
+ *
+ * @returns Who was signalled, and who had ended before it could be looked at.
  */
-export function signalMembers(list: () => number[], { signal, chooser = () => () => true }: MemberSignal): void {
+export function signalMembers(
+  list: () => number[],
+  { signal, chooser = () => () => true }: MemberSignal,
+): { signalled: number[]; missed: number[] } {
   const all = list();
+  const [signalled, missed]: [number[], number[]] = [[], []];
   for (let from = 0; from < all.length; from += BATCH) {
     using batch = new DisposableStack();
     const opened = all.slice(from, from + BATCH).map((pid) => ({ pid, pidfd: pidfdOf(pid) }));
@@ -52,9 +58,14 @@ export function signalMembers(list: () => number[], { signal, chooser = () => ()
     const still = new Set(list());
     const isMeant = chooser();
     for (const { pid, pidfd } of opened) {
-      if (pidfd !== undefined && still.has(pid) && isMeant(pid)) sendSignal(pidfd, signal);
+      if (pidfd === undefined || !still.has(pid)) missed.push(pid);
+      else if (isMeant(pid)) {
+        sendSignal(pidfd, signal);
+        signalled.push(pid);
+      }
     }
   }
+  return { signalled, missed };
 }
 
 /** Undefined if it has ended, or is of another pid namespace. */

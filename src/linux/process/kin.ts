@@ -1,5 +1,7 @@
 /** Family and namespaces of processes, as /proc tells, for one look: what was read once is not read again. @module */
 import { isErrno } from "../ffi/errno.ts";
+import { ioctl } from "../ffi/ioctl.ts";
+import { Fd, O_RDONLY } from "../io/fd.ts";
 import type { NamespaceKind } from "./namespace_kinds.ts";
 import { readProcessStat } from "./process.ts";
 
@@ -33,6 +35,26 @@ export function namespaceOf(pid: number | "self", kind: NamespaceKind): string |
     return Deno.readLinkSync(`/proc/${pid}/ns/${kind}`);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) return undefined;
+    throw error;
+  }
+}
+
+const NS_GET_MNTNS_ID = { name: "NS_GET_MNTNS_ID", number: 0x8008b705 };
+
+/**
+ * Number of a process's mount namespace that no other ever gets. The one in its name passes to the next namespace that is
+ * made as soon as it is free.
+ *
+ * @returns Decimal; undefined if the process has ended, is not ours to look at, or the kernel is older than Linux 6.11.
+ */
+export function mountNamespaceId(pid: number | "self"): string | undefined {
+  const id = new BigUint64Array(1);
+  try {
+    using fd = Fd.open(`/proc/${pid}/ns/mnt`, O_RDONLY);
+    ioctl(fd, NS_GET_MNTNS_ID, { argument: id });
+    return String(id[0]);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ESRCH", "EACCES", "EPERM", "ENOTTY", "EINVAL")) return undefined;
     throw error;
   }
 }

@@ -57,17 +57,3 @@ export function sendSignal(pidfd: Fd, signal: number): boolean {
     throw error;
   }
 }
-
-/**
- * Sends a signal to the process that has this pid now; to none if it has ended.
- *
- * @param signal By number. Not by `Deno.kill`, which loads all that Deno has for processes and streams first.
- */
-export function signalPid(pid: number, signal: number): void {
-  try {
-    using pidfd = openPidfd(pid);
-    sendSignal(pidfd, signal);
-  } catch (error) {
-    if (!isErrno(error, "ESRCH")) throw error;
-  }
-}

@@ -15,6 +15,11 @@ export interface WaitOptions {
   signal?: AbortSignal;
 }
 
+export interface FreezeOptions extends WaitOptions {
+  /** Until it is given up, and the group thawed. */
+  timeoutMs?: number;
+}
+
 /** One container's group in every hierarchy. */
 export interface Cgroup {
   /** Directory in each hierarchy, by v1 controller; the empty key is v2. */
@@ -39,7 +44,7 @@ export interface Cgroup {
   /** Every process in it and below. */
   members(): number[];
   isFrozen(): boolean;
-  freeze(options?: WaitOptions): Promise<void>;
+  freeze(options?: FreezeOptions): Promise<void>;
   thaw(options?: WaitOptions): Promise<void>;
   /** Has what was killed die: on v1 a frozen process does so only when it thaws. */
   letDie(): void;

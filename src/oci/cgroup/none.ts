@@ -5,7 +5,7 @@
  * @module
  */
 import { type CgroupLayout, parseCgroupMembership } from "../../linux/cgroup/cgroup.ts";
-import { signalPid } from "../../linux/process/pidfd.ts";
+import { signalMembers } from "../../linux/cgroup/kill.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
 import type { Resources } from "../spec/spec.ts";
 import type { Cgroup } from "./cgroup.ts";
@@ -81,9 +81,8 @@ export class NoCgroup implements Cgroup {
 
   async kill(): Promise<void> {
     const isEmpty = () => {
-      const members = this.members();
-      for (const pid of members) signalPid(pid, SIGNALS.SIGKILL);
-      return members.length === 0;
+      signalMembers(() => this.members(), { signal: SIGNALS.SIGKILL });
+      return this.members().length === 0;
     };
     if (await reaches(isEmpty, { timeoutMs: KILL_TIMEOUT_MS })) return;
     throw new Error(`Cannot end processes ${this.members().join(", ")}`);

@@ -12,7 +12,7 @@ import {
 import { killCgroup } from "../../linux/cgroup/kill.ts";
 import { hasCgroupFile } from "../../linux/cgroup/file.ts";
 import type { Resources } from "../spec/spec.ts";
-import type { Cgroup, WaitOptions } from "./cgroup.ts";
+import type { Cgroup, FreezeOptions, WaitOptions } from "./cgroup.ts";
 import { type CgroupStats, noIo } from "./stats.ts";
 import { applyBlkio, blkioStats } from "./v1/blkio.ts";
 import { applyCpu, cpuStats } from "./v1/cpu.ts";
@@ -112,17 +112,17 @@ export class CgroupV1 implements Cgroup {
     return path !== undefined && isFrozen(path);
   }
 
-  async freeze({ signal }: WaitOptions = {}): Promise<void> {
+  async freeze({ signal, timeoutMs = FREEZE_TIMEOUT_MS }: FreezeOptions = {}): Promise<void> {
     const path = this.#freezer();
     setFrozen(path, { frozen: true });
-    const timing = { timeoutMs: FREEZE_TIMEOUT_MS, ...(signal && { signal }) };
+    const timing = { timeoutMs, ...(signal && { signal }) };
     // A process that forks at the wrong moment keeps the state at FREEZING: thawing and freezing again helps.
     if (await reaches(() => isFrozen(path), { ...timing, timeoutMs: 500 })) return;
     setFrozen(path, { frozen: false });
     setFrozen(path, { frozen: true });
     if (await reaches(() => isFrozen(path), timing)) return;
     setFrozen(path, { frozen: false });
-    throw new Error(`Cannot freeze cgroup "${path}" within ${FREEZE_TIMEOUT_MS} ms`);
+    throw new Error(`Cannot freeze cgroup "${path}" within ${timeoutMs} ms`);
   }
 
   async thaw(): Promise<void> {

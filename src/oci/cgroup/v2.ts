@@ -13,7 +13,7 @@ import { killCgroup } from "../../linux/cgroup/kill.ts";
 import { hasCgroupFile, readCgroupFile, writeCgroupFile } from "../../linux/cgroup/file.ts";
 import { isErrno } from "../../linux/ffi/errno.ts";
 import type { Resources } from "../spec/spec.ts";
-import type { Cgroup, WaitOptions } from "./cgroup.ts";
+import type { Cgroup, FreezeOptions, WaitOptions } from "./cgroup.ts";
 import type { CgroupStats } from "./stats.ts";
 import { applyCpu, cpuStats } from "./v2/cpu.ts";
 import { applyCpuset } from "./v2/cpuset.ts";
@@ -97,7 +97,7 @@ export class CgroupV2 implements Cgroup {
     return isFrozen(this.#path);
   }
 
-  async freeze(options: WaitOptions = {}): Promise<void> {
+  async freeze(options: FreezeOptions = {}): Promise<void> {
     await this.#setFrozen({ frozen: true }, options);
   }
 
@@ -105,13 +105,14 @@ export class CgroupV2 implements Cgroup {
     await this.#setFrozen({ frozen: false }, options);
   }
 
-  async #setFrozen(state: { frozen: boolean }, { signal }: WaitOptions): Promise<void> {
+  async #setFrozen(state: { frozen: boolean }, options: FreezeOptions): Promise<void> {
+    const { signal, timeoutMs = FREEZE_TIMEOUT_MS } = options;
     setFrozen(this.#path, state);
     const isDone = () => isFrozen(this.#path) === state.frozen;
-    if (await reaches(isDone, { timeoutMs: FREEZE_TIMEOUT_MS, ...(signal && { signal }) })) return;
+    if (await reaches(isDone, { timeoutMs, ...(signal && { signal }) })) return;
     if (state.frozen) setFrozen(this.#path, { frozen: false });
     const verb = state.frozen ? "freeze" : "thaw";
-    throw new Error(`Cannot ${verb} cgroup "${this.#path}" within ${FREEZE_TIMEOUT_MS} ms`);
+    throw new Error(`Cannot ${verb} cgroup "${this.#path}" within ${timeoutMs} ms`);
   }
 
   /** A frozen process dies. */

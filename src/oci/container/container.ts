@@ -15,7 +15,8 @@ import { type ExecOptions, execProcess } from "../exec/exec.ts";
 import { waitPatiently } from "../init/held.ts";
 import { applyOomScore, type ContainerProcess } from "./process.ts";
 import { runPoststopHooks } from "../hooks/hooks.ts";
-import { endMembers, hasPidNamespace, ownMembers, removeCgroups } from "./members.ts";
+import { hasPidNamespace } from "./marks.ts";
+import { endMembers, hasMembers, removeCgroups } from "./members.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
 import { releaseMounts } from "./shared_mounts.ts";
 import { isAlive, isPausedByUs, killContainer, type KillOptions } from "./kill.ts";
@@ -23,6 +24,7 @@ import { type OomOptions, watchOomV1, watchOomV2 } from "./oom.ts";
 import type { Process, Resources, Spec } from "../spec/spec.ts";
 import { openExecFifo, runPoststartHooks, runStartHooks } from "./start.ts";
 import { checkAllowed, type OciState, ociState, type Operation, StateDirectory, type Status } from "./state.ts";
+import { isFrozenForLong, lockFreezing } from "./stillness.ts";
 import { stopScope, updateScope } from "../cgroup/systemd/scope_manager.ts";
 
 export type { Stdio } from "../init/child_setup.ts";
@@ -106,10 +108,10 @@ export class Container {
 
   /** Asks the kernel, each time. */
   status(): Status {
-    const { cgroup, directory } = this.#parts;
+    const { directory } = this.#parts;
     if (!isAlive(this.#parts)) return "stopped";
     const stage = directory.stage();
-    return stage !== "creating" && cgroup.isFrozen() ? "paused" : stage;
+    return stage !== "creating" && (isPausedByUs(this.#parts) || isFrozenForLong(this.#parts)) ? "paused" : stage;
   }
 
   /** As the specification words it. */
@@ -158,7 +160,7 @@ export class Container {
    */
   async kill(signal: number, { all = false }: KillOptions = {}): Promise<void> {
     // What is left of one that has no pid namespace of its own is killed without its first process as well.
-    const isLeft = signal === SIGNALS.SIGKILL && !hasPidNamespace(this.spec) && ownMembers(this.#parts).length > 0;
+    const isLeft = signal === SIGNALS.SIGKILL && !hasPidNamespace(this.spec) && await hasMembers(this.#parts);
     if (!all && !isLeft) this.#check("kill");
     await killContainer(this.#parts, signal, { all });
   }
@@ -167,6 +169,7 @@ export class Container {
     using _lock = await this.#parts.directory.lock();
     this.#check("pause");
     const { directory, cgroup } = this.#parts;
+    using _freezing = await lockFreezing(this.#parts.home);
     directory.markPaused();
     try {
       await cgroup.freeze();
@@ -179,6 +182,7 @@ export class Container {
   async resume(): Promise<void> {
     using _lock = await this.#parts.directory.lock();
     this.#check("resume");
+    using _freezing = await lockFreezing(this.#parts.home);
     await this.#parts.cgroup.thaw();
     this.#parts.directory.unmarkPaused();
   }

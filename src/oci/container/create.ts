@@ -11,13 +11,15 @@ import { openCgroup } from "../cgroup/open.ts";
 import { type Cgroup, cgroupPath } from "../cgroup/cgroup.ts";
 import { NoCgroup } from "../cgroup/none.ts";
 import { ContainerProcess } from "./process.ts";
-import { endMembers, removeCgroups, tellingNamespace } from "./members.ts";
+import { tellingNamespace } from "./marks.ts";
+import { endMembers, removeCgroups } from "./members.ts";
 import { foreignOf } from "./neighbours.ts";
 import { receiveMaster } from "../init/console.ts";
 import { serveInit } from "../init/parent.ts";
 import { runPoststopHooks } from "../hooks/hooks.ts";
 import { mountsOn, ownsMounts, releaseMounts } from "./shared_mounts.ts";
 import { livePid, ociState, StateDirectory, type StoredState } from "./state.ts";
+import { staysFrozen } from "./stillness.ts";
 import type { Scope } from "../cgroup/systemd/scope.ts";
 import { openScope, stopScope } from "../cgroup/systemd/scope_manager.ts";
 import { checkKernel } from "../spec/kernel.ts";
@@ -50,7 +52,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   const parts = { home: options, directory, stored, cgroup: markForeign(options, stored), init: undefined };
   directory.write(stored);
   makeFifo(directory.earlyFifo, 0o600);
-  const cgroup = takeCgroup(options, parts, undo);
+  const cgroup = await takeCgroup(options, parts, undo);
   using launch = startInit({ options, stored, directory, cgroup });
   undo.use(launch.child);
   boundProcesses(options, stored, cgroup);
@@ -65,7 +67,7 @@ export async function createContainer(options: CreateOptions): Promise<Container
   log?.debug(`started first process ${created.child.pid} of container ${id}`);
   await serveInit(created, { onStage2, stored, cgroup, rootless: options.rootless, patience: options.patience });
   const telling = tellingNamespace(stored.pid, spec);
-  if (telling !== undefined) directory.write(Object.assign(stored, { mountNamespace: telling }));
+  if (telling !== undefined) directory.write(Object.assign(stored, telling));
   const console = launch.terminal && await receiveMaster(launch.terminal);
   directory.finish();
   undo.move();
@@ -81,7 +83,7 @@ function markForeign({ cgroups, stateRoot }: CreateOptions, stored: StoredState)
 }
 
 /** Makes the container's group, unless systemd is to. */
-function takeCgroup(options: CreateOptions, parts: ContainerParts, undo: AsyncDisposableStack): Cgroup {
+async function takeCgroup(options: CreateOptions, parts: ContainerParts, undo: AsyncDisposableStack): Promise<Cgroup> {
   const { cgroups, rootless = false, spec } = options;
   const { cgroup, stored, stored: { scope } } = parts;
   undo.defer(() => removeCgroups(parts));
@@ -92,7 +94,7 @@ function takeCgroup(options: CreateOptions, parts: ContainerParts, undo: AsyncDi
   }
   try {
     cgroup.create();
-    refuseFrozen(cgroup, stored);
+    await refuseFrozen(parts);
     return cgroup;
   } catch (error) {
     const mayGoWithout = rootless && !spec.linux?.cgroupsPath &&
@@ -104,8 +106,9 @@ function takeCgroup(options: CreateOptions, parts: ContainerParts, undo: AsyncDi
 }
 
 /** Refuses a frozen group: whoever joins it stands still, and cannot even be killed on v1. */
-function refuseFrozen(cgroup: Cgroup, { id, cgroupPath }: StoredState): void {
-  if (!cgroup.isFrozen()) return;
+async function refuseFrozen(parts: ContainerParts): Promise<void> {
+  const { id, cgroupPath } = parts.stored;
+  if (!await staysFrozen(parts)) return;
   throw new KataError(
     "FAILED_PRECONDITION",
     `Cannot create container "${id}" in "/${cgroupPath}": container's cgroup unexpectedly frozen`,

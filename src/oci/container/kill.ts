@@ -3,8 +3,10 @@ import { isErrno } from "../../linux/ffi/errno.ts";
 import { openPidfd, sendSignal } from "../../linux/process/pidfd.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
 import type { ContainerParts } from "./create_options.ts";
-import { endMembers, hasPidNamespace, signalOwn } from "./members.ts";
+import { hasPidNamespace } from "./marks.ts";
+import { endMembers, signalOwn } from "./members.ts";
 import { livePid } from "./state.ts";
+import { isFrozenForLong } from "./stillness.ts";
 
 export interface KillOptions {
   /** All processes of the container (B7), not only the first one, which need not run any more. */
@@ -28,11 +30,11 @@ export async function killContainer(
   { all }: Required<KillOptions>,
 ): Promise<void> {
   const { cgroup, stored: { spec } } = parts;
-  const wasPaused = cgroup.version === 1 && cgroup.isFrozen();
+  const wasPaused = cgroup.version === 1 && isFrozenForLong(parts);
   // Without a pid namespace of its own, the kernel would leave the children of a killed first process alone (B7).
   const takesAll = all || !hasPidNamespace(spec);
   if (signal === SIGNALS.SIGKILL && takesAll) return await endMembers(parts);
-  if (all) signalOwn(parts, signal);
+  if (all) await signalOwn(parts, signal);
   else signalInit(parts, signal);
   // On v1, a frozen process would not even die.
   if (wasPaused && signal === SIGNALS.SIGKILL) await cgroup.thaw();

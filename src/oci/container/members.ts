@@ -6,19 +6,14 @@
  */
 import { frozenGroupOf } from "../../linux/cgroup/frozen.ts";
 import { awaitEnd, pidfdOf, signalMembers } from "../../linux/cgroup/kill.ts";
-import { Kin, namespaceOf } from "../../linux/process/kin.ts";
 import { sendSignal } from "../../linux/process/pidfd.ts";
 import { SIGNALS } from "../../linux/process/signal.ts";
-import type { Spec } from "../spec/spec.ts";
+import { reaches } from "../cgroup/wait.ts";
 import type { ContainerParts } from "./create_options.ts";
+import { hasPidNamespace, Marks } from "./marks.ts";
 import { sharesCgroup } from "./neighbours.ts";
-import { ownsMounts } from "./shared_mounts.ts";
 import { livePid } from "./state.ts";
-
-/** Without a pid namespace of its own, the kernel leaves the children of a killed first process alone (B7). */
-export function hasPidNamespace({ linux }: Spec): boolean {
-  return (linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
-}
+import { Stillness } from "./stillness.ts";
 
 /** Whether all processes in its group are the container's, as far as can be known. */
 function ownsAll({ stored, directory, home: { stateRoot } }: ContainerParts): boolean {
@@ -28,45 +23,31 @@ function ownsAll({ stored, directory, home: { stateRoot } }: ContainerParts): bo
   return (isHalfMade || !hasPidNamespace(stored.spec)) && !sharesCgroup(stored, stateRoot);
 }
 
-/** Processes of the container, as this pid namespace numbers them. */
-export function ownMembers(parts: ContainerParts): number[] {
-  return parts.cgroup.members().filter(ownership(parts));
+/** Whether any process of the container is there. */
+export async function hasMembers(parts: ContainerParts): Promise<boolean> {
+  const { cgroup, stored } = parts;
+  if (ownsAll(parts)) return cgroup.members().length > 0;
+  using marks = new Marks(stored);
+  await using still = await Stillness.of(parts);
+  let has = false;
+  await still.during(() => has = cgroup.members().some(marks.look()));
+  return has;
 }
 
 /** Signals the container's processes. */
-export function signalOwn(parts: ContainerParts, signal: number): void {
-  signalMembers(() => parts.cgroup.members(), { signal, chooser: () => ownership(parts) });
-}
-
-/**
- * @returns Whether a member of the group is the container's: one that descends from its first process, or is in its pid
- *   namespace, or in its mount namespace, in which those stay whose parents have ended. To be asked for a moment only.
- */
-function ownership(parts: ContainerParts): (pid: number) => boolean {
-  const { stored, stored: { mountNamespace } } = parts;
-  if (ownsAll(parts)) return () => true;
-  const init = livePid(stored);
-  // All others of its pid namespace end before it does.
-  if (init === 0 && mountNamespace === undefined) return () => false;
-  const pids = init !== 0 && hasPidNamespace(stored.spec) ? namespaceOf(init, "pid") : undefined;
-  const kin = new Kin((pid) =>
-    pid === init || pids !== undefined && namespaceOf(pid, "pid") === pids ||
-    mountNamespace !== undefined && namespaceOf(pid, "mnt") === mountNamespace
-  );
-  return (pid) => kin.has(pid);
-}
-
-/**
- * Mount namespace by which processes are known whose parents have ended.
- *
- * @param pid The first process. @returns Undefined for a container whose pid namespace tells, or that has none of its own.
- */
-export function tellingNamespace(pid: number, spec: Spec): string | undefined {
-  return hasPidNamespace(spec) || !ownsMounts(spec) ? undefined : namespaceOf(pid, "mnt");
+export async function signalOwn(parts: ContainerParts, signal: number): Promise<void> {
+  const list = () => parts.cgroup.members();
+  if (ownsAll(parts)) return void signalMembers(list, { signal });
+  using marks = new Marks(parts.stored);
+  await using still = await Stillness.of(parts);
+  await still.during(() => signalMembers(list, { signal, chooser: () => marks.look() }));
 }
 
 /** Of a tenth of a second at most. */
 const ROUNDS = 20;
+const ROUND_MS = 100;
+/** One after the other that find nobody, where nobody can be kept from running. */
+const LOOKS = 5;
 
 /**
  * Kills the container's processes, frozen ones too, and waits for their end (B2, B7).
@@ -74,27 +55,59 @@ const ROUNDS = 20;
  * @throws {Error} Somebody is left.
  */
 export async function endMembers(parts: ContainerParts): Promise<void> {
-  const { cgroup, stored, directory } = parts;
   // Whoever deleted it has ended its processes.
-  if (directory.isReplaced()) return;
+  if (parts.directory.isReplaced()) return;
+  if (!ownsAll(parts)) return await endAmongOthers(parts);
   // As a whole, which those that fork without end cannot escape.
-  if (ownsAll(parts)) {
-    await killAll(parts);
-    return await endEscaped(parts);
-  }
+  await killAll(parts);
+  await endEscaped(parts);
+}
+
+async function endAmongOthers(parts: ContainerParts): Promise<void> {
+  const { cgroup, stored, directory } = parts;
+  // Its pause ends with it: nobody could resume the others.
+  if (directory.isMarkedPaused() && cgroup.isFrozen()) await cgroup.thaw();
+  using marks = new Marks(stored);
+  await using still = await Stillness.of(parts);
+  let found = { signalled: [] as number[], missed: [] as number[] };
+  let looks = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    // The first process leaves its group a moment before those of its namespace do, for which it waits.
-    const [first] = livePid(stored) === 0 ? ownMembers(parts) : [stored.pid];
-    if (first === undefined) return;
-    using pidfd = pidfdOf(first);
-    signalOwn(parts, SIGNALS.SIGKILL);
-    if (pidfd !== undefined && livePid(stored) === first) sendSignal(pidfd, SIGNALS.SIGKILL);
+    const isStill = await still.during(() => found = killFound(parts, marks));
+    const { signalled, missed } = found;
+    if (signalled.length > 0 || !isStill && missed.length > 0) looks = 0;
+    else if (isStill || ++looks === LOOKS) return warnOfDoubtful(parts, marks);
     cgroup.letDie();
-    if (pidfd !== undefined) await awaitEnd(pidfd);
+    const isGone = () => !includesAny(cgroup.members(), signalled) && livePid(stored) === 0;
+    await reaches(isGone, { timeoutMs: ROUND_MS });
   }
-  // A first process that has left its group is not among the members.
-  const left = new Set([livePid(stored), ...ownMembers(parts)].filter((pid) => pid !== 0));
-  if (left.size > 0) throw staying(parts, [...left]);
+  if (found.signalled.length > 0) throw staying(parts, found.signalled);
+  throw new Error(`Cannot end container "${stored.id}": others, who fork and end, hide who stays in its cgroup`);
+}
+
+/** The first process may have left the group. */
+function killFound({ cgroup, stored }: ContainerParts, marks: Marks): ReturnType<typeof signalMembers> {
+  const signal = SIGNALS.SIGKILL;
+  const { signalled, missed } = signalMembers(() => cgroup.members(), { signal, chooser: () => marks.look() });
+  const init = livePid(stored);
+  using pidfd = init === 0 ? undefined : pidfdOf(init);
+  // By descriptor first: the number may have passed to another process meanwhile.
+  if (pidfd === undefined || livePid(stored) !== init) return { signalled, missed };
+  sendSignal(pidfd, signal);
+  return { signalled: [...signalled, init], missed };
+}
+
+function includesAny(members: number[], some: readonly number[]): boolean {
+  const all = new Set(members);
+  return some.some((pid) => all.has(pid));
+}
+
+function warnOfDoubtful({ cgroup, stored: { id }, home }: ContainerParts, marks: Marks): void {
+  const processes = cgroup.members().filter((pid) => marks.isDoubtful(pid));
+  if (processes.length === 0) return;
+  home.log?.warning("processes stay: nothing tells any more whether they are the container's", {
+    container: id,
+    processes,
+  });
 }
 
 async function killAll(parts: ContainerParts): Promise<void> {

@@ -81,6 +81,8 @@ export interface StoredState {
   foreignCgroups?: string[];
   /** Name of its mount namespace, if that tells its processes from others in the same group: `mnt:[4026531841]`. */
   mountNamespace?: string;
+  /** Number of it that the kernel gives but once, unlike the one in its name; none before Linux 6.11. */
+  mountNamespaceId?: string;
   /** In a mount namespace of others: numbers of the mounts that stood on `rootfs` before. */
   mountsBefore?: number[];
   /** The unit of systemd that manages its cgroup, if one does. */
@@ -108,6 +110,7 @@ const OPTIONAL_SHAPE = {
   foreignCgroups: ["text"],
   mountsBefore: ["small"],
   mountNamespace: "text",
+  mountNamespaceId: "text",
 } as const;
 
 /** Checks a state file: another program or a broken file system may have written it. @throws {TypeError} The fault. */

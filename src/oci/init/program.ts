@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { MOUNT_ATTR, MS } from "../../linux/mount/mount_options.ts";
+import { MOUNT_ATTR } from "../../linux/mount/mount_options.ts";
 import type { Slot } from "../../linux/child_program/call.ts";
 import { awaitByte, descriptorMessage, forkStage2, writeFile } from "../../linux/child_program/calls.ts";
 import type { SyscallProgram } from "../../linux/child_program/program.ts";
@@ -59,7 +59,7 @@ export function addInit(steps: SyscallProgram, plan: InitPlan, stage2: Slot | un
   const handle = freeNumber([...plan.kept, ...steps.ownNumbers]);
   const root = new RootDirectory(steps, { path: plan.rootfs, handle });
   const isAlone = plan.fresh.has("mount");
-  if (!isAlone || linux.rootfsPropagation?.endsWith("shared")) makePrivate(root);
+  if (!isAlone || linux.rootfsPropagation?.endsWith("shared")) root.makePrivate();
   const { sealDev, copies } = addTree(steps, root, plan);
   if (plan.waitsForHooks) channel.addStop(steps, "hooks");
   // Hooks make what some are about, such as network interfaces.
@@ -127,10 +127,6 @@ function hints({ rootfs, mounts }: InitPlan): (path: string) => string {
       throw error;
     }
   };
-}
-
-function makePrivate(root: RootDirectory): void {
-  root.setAttributes(root.fd, { propagation: MS.PRIVATE }, { label: "make root private" });
 }
 
 /** @returns `sealDev`: whether /dev must be made read-only once all is in it. */

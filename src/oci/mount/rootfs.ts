@@ -21,6 +21,7 @@ import {
   AT_RECURSIVE,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
+  MS,
   OPEN_TREE_CLONE,
 } from "../../linux/mount/mount_options.ts";
 import type { CallOptions, Slot } from "../../linux/child_program/call.ts";
@@ -53,6 +54,7 @@ export class RootDirectory {
   /** Addresses of `struct open_how`, by what it says. */
   readonly #hows = new Map<number, number>();
   readonly #path: string;
+  #isPrivate = false;
   /** The descriptor of the root: a mount of its own. */
   readonly fd: Slot;
 
@@ -147,6 +149,13 @@ export class RootDirectory {
     this.#steps.close(this.fd);
     const flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
     this.#steps.call("openat", [AT_FDCWD, this.#path, flags, 0], { label: "open root", result: this.fd });
+    if (this.#isPrivate) this.makePrivate();
+  }
+
+  /** Keeps mounts on the root, and on one that covers it, from appearing anywhere else from now on. */
+  makePrivate(): void {
+    this.#isPrivate = true;
+    this.setAttributes(this.fd, { propagation: MS.PRIVATE }, { label: "make root private" });
   }
 
   /** Goes on in the directory of a path, which is made if it is not there. */

@@ -32,6 +32,7 @@ const RULES: readonly Rule[] = [
   namesHaveNamespaces,
   mappingsAreComplete,
   propagationIsKnown,
+  rootIsSharedByName,
   sysctlsAreNamespaced,
   devicesAreComplete,
   hooksAreComplete,
@@ -140,6 +141,17 @@ function mappingsAreComplete({ linux }: Spec): string[] {
 function propagationIsKnown({ linux }: Spec): string[] {
   const word = linux?.rootfsPropagation;
   return word ? problemOf(() => parsePropagation(word)) : [];
+}
+
+/** pivot_root(2) takes no root that is shared: it becomes so afterwards, by the field that is there for it. */
+function rootIsSharedByName({ mounts = [], linux }: Spec): string[] {
+  if (linux?.rootfsPropagation?.endsWith("shared")) return [];
+  return mounts.flatMap(({ destination, options = [] }, index) => {
+    const isRoot = destination?.split("/").every((part) => part === "" || part === ".");
+    const word = options.findLast((option) => /^r?(shared|private|slave|unbindable)$/.test(option));
+    if (!isRoot || !word?.endsWith("shared")) return [];
+    return [`mounts[${index}] on "/" cannot be ${word} by itself: set linux.rootfsPropagation to it`];
+  });
 }
 
 function sysctlsAreNamespaced({ linux, domainname }: Spec, { ownsMachine = false }: ValidateOptions): string[] {

@@ -37,6 +37,10 @@ Deno.test.each<{ problem: string; change: (spec: Spec) => void }>([
     problem: 'memory policy "MPOL_BIND": it needs nodes',
     change: (s) => s.linux!.memoryPolicy = { mode: "MPOL_BIND" },
   },
+  {
+    problem: 'mounts[0] on "/" cannot be rshared by itself: set linux.rootfsPropagation',
+    change: (s) => s.mounts = [{ destination: "/.", type: "bind", source: "/x", options: ["rbind", "rshared"] }],
+  },
   { problem: 'mount propagation "loud"', change: (s) => s.linux!.rootfsPropagation = "loud" },
   {
     problem: 'sysctl "vm.swappiness" is not in a namespace',

@@ -11,7 +11,7 @@ const rule = fc.oneof(
   fc.record(
     { type: of("a", "b", "c"), major: of(1, 5, 10, 254, -1), minor: of(0, 3, 11, 229, -1), access },
     { requiredKeys: ["access"] }, // runc wants it, though the specification does not
-  ).map((rest) => ({ allow: true, ...rest })),
+  ).map((rest) => ({ allow: true, ...ofBoth(rest) })),
   // Not of what every container may use: runc allows that again behind all rules.
   of({ allow: false, type: "c", major: 10, minor: 229, access: "rw" }, {
     allow: false,
@@ -20,6 +20,13 @@ const rule = fc.oneof(
     access: "r",
   }),
 );
+
+/** One for both kinds is for all of them: by one that names numbers or letters runc allows all the same, and runk those. */
+function ofBoth<T extends { type?: string }>(rest: T): Partial<T> {
+  if (rest.type === "b" || rest.type === "c") return rest;
+  const { type } = rest;
+  return { ...(type !== undefined && { type }), access: "rwm" } as unknown as Partial<T>;
+}
 
 const MiB = 1 << 20;
 
