@@ -23,10 +23,16 @@ test("runk 47: nothing but a proc is mounted for one, whatever the process that 
     if (exists(`${box.dir}/ran`)) Deno.removeSync(`${box.dir}/ran`);
     // It takes any option, as older kinds do.
     const attacker = { program: "exchange.ts", args: ["ramfs", `${box.bundle}/config.json`] };
-    const { said, result: { code, stderr } } = await createBeside(box, { pid, ...attacker });
+    const { said, result: { code, stderr }, mounts } = await createBeside(box, { pid, ...attacker });
     isExchanged = /^exchanged [1-9]/m.test(said);
     if (!isExchanged) continue;
     assert.doesNotMatch(said, /^found/m);
+    if (code === 0) {
+      // It was stopped when it had made its proc already: what it has is one.
+      assert.match(mounts, / \/proc [^\n]* - proc /);
+      isExchanged = false;
+      continue;
+    }
     assert.equal(code, 1);
     assert.match(stderr, /Cannot mount proc on .{1,2}\/proc.*: what opened it was tampered with/);
     assert.ok(!exists(`${box.dir}/ran`), "a hook ran beside another file system");

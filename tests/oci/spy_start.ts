@@ -28,7 +28,7 @@ export function spawnInside(
 export async function createBeside(
   box: Box,
   { pid, ...attacker }: { pid: number; program: string; args: readonly string[] },
-): Promise<{ said: string; result: Result }> {
+): Promise<{ said: string; result: Result; mounts: string }> {
   let said = "";
   const child = spawnInside(pid, attacker);
   const reading = (async () => {
@@ -40,6 +40,10 @@ export async function createBeside(
   await reading;
   await child.stdin.close();
   await child.status;
-  if (result.code === 0) await box.ok("delete", "--force", id);
-  return { said, result };
+  let mounts = "";
+  if (result.code === 0) {
+    mounts = Deno.readTextFileSync(`/proc/${(await box.state(id)).pid}/mountinfo`);
+    await box.ok("delete", "--force", id);
+  }
+  return { said, result, mounts };
 }

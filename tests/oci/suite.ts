@@ -79,6 +79,7 @@ const LACKS: Record<string, readonly Lack[]> = {
       why: "lets them see CAP_SYS_ADMIN, or no filter, for a moment",
     },
     { tests: /^runk 47: nothing but a proc/, why: "has no process that opens one for it" },
+    { tests: /^runk 59/, why: "writes to the group's type, whose refusal it tells without a name" },
     { tests: /^F4: forged/, why: "has messages of its own" },
     { tests: /^runk 54|^LISTEN_FDS: more/, why: "hands over those that are open, without a word" },
     { tests: /^events/, why: "has no such command" },

@@ -101,6 +101,8 @@ function lookUp(library: string, symbol: string, signature: Signature): (...para
   handles.set(library, handle);
   const pointer = loaderCalls.dlsym(handle, cstring(symbol));
   if (pointer === null) throw new Error(`Cannot find "${symbol}" in library "${library}"`);
+  // Looked up after a call that fails, errno's place would be found by calls that may change errno.
+  if (symbol !== "__errno_location") lastErrno();
   return callable(pointer, signature) as (...parameters: unknown[]) => unknown;
 }
 
